@@ -47,7 +47,8 @@ export type Args<S extends string = never, B extends string = never, C extends s
   }
   & { [K in Exclude<S, C>]?: string }
   & { [K in S & C]: string[] }
-  & { [K in Exclude<C, S | B>]: unknown[] }
+  & { [K in Exclude<C, S | B>]?: unknown[] }
+  & { [K in B & C]: boolean[] }
   & { [K in Exclude<B, C>]: boolean };
 
 /** Parses command-line arguments into options and positional arguments. */
@@ -66,12 +67,12 @@ export function parseArgs<
   const collected = all(options.collect);
   const negatable = all(options.negatable);
   const defaults = options.default ?? {};
-  const known = new Set([...booleans, ...strings, ...collected, ...negatable, ...aliases.keys()]);
+  const known = new Set([...booleans, ...strings, ...aliases.keys()]);
 
   // deno-lint-ignore no-explicit-any
   const result: any = { _: [] };
   const isNumber = (text: string) =>
-    /^0x[0-9a-f]+$/i.test(text) || /^[-+]?(?:\d+(?:\.\d*)?|\.\d+)(e[-+]?\d+)?$/.test(text);
+    /^0x[0-9a-f]+$/i.test(text) || /^[-+]?(\d+\.?\d*|\.\d+)(e[-+]?\d+)?$/.test(text);
 
   const unknownRefused = (arg: string, key?: string, value?: unknown): boolean =>
     options.unknown !== undefined && !(key !== undefined && known.has(key)) &&
@@ -105,9 +106,6 @@ export function parseArgs<
     if (unknownRefused(text)) return;
     result._.push(!strings.has("_") && isNumber(text) ? Number(text) : text);
   };
-  const takesNext = (key: string, next: string | undefined): next is string =>
-    next !== undefined && !booleans.has(key) && !allBooleans && !/^-[^\d.]|^--/.test(next);
-
   let rest: string[] = [];
   const end = args.indexOf("--");
   if (end >= 0) {
@@ -119,19 +117,20 @@ export function parseArgs<
     const arg = args[i];
     const next = args[i + 1];
     let match: RegExpMatchArray | null;
-    if ((match = arg.match(/^--([^=]+)=(.*)$/s))) {
+    if ((match = arg.match(/^--([^=]+)=(.+)$/s))) {
       const [, key, value] = match;
-      set(key, booleans.has(key) ? value !== "false" : value, arg);
-    } else if ((match = arg.match(/^--no-(.+)$/)) && negatable.has(match[1])) {
+      set(key, booleans.has(key) ? value === "true" : value, arg);
+    } else if ((match = arg.match(/^--no-(.+)$/s)) && negatable.has(match[1])) {
       set(match[1], false, arg, false);
-    } else if ((match = arg.match(/^--(.+)$/))) {
-      i += setBare(match[1], next, arg);
-    } else if (/^-[^-\d.]/.test(arg) || /^-\d/.test(arg) && known.has(arg[1])) {
+    } else if ((match = arg.match(/^--(.+)$/s))) {
+      const isValue = next !== undefined && next !== "" && !next.startsWith("-");
+      i += setBare(match[1], next, arg, isValue && !allBooleans);
+    } else if (/^-[^-]/.test(arg)) {
       i += setLetters(arg, next);
     } else {
       addPositional(arg);
       if (options.stopEarly) {
-        for (const text of args.slice(i + 1)) addPositional(text);
+        result._.push(...args.slice(i + 1));
         break;
       }
     }
@@ -144,19 +143,24 @@ export function parseArgs<
     if (!has(result, key)) write(key, collected.has(key) ? [] : false, false);
   }
   for (const key of collected) {
-    if (!has(result, key) && !booleans.has(key)) write(key, [], false);
+    if (!has(result, key) && strings.has(key)) write(key, [], false);
   }
   if (options["--"]) result["--"] = rest;
   else for (const text of rest) result._.push(text);
   return result;
 
   /** Sets `--key`, or `-k`, whose value may be the next argument; returns how many more it used. */
-  function setBare(key: string, next: string | undefined, arg: string): number {
-    if (takesNext(key, next)) {
-      set(key, next, arg);
+  function setBare(
+    key: string,
+    next: string | undefined,
+    arg: string,
+    nextIsValue: boolean,
+  ): number {
+    if (nextIsValue && !booleans.has(key)) {
+      set(key, next!, arg);
       return 1;
     }
-    if ((booleans.has(key) || allBooleans) && (next === "true" || next === "false")) {
+    if (next === "true" || next === "false") {
       set(key, next === "true", arg);
       return 1;
     }
@@ -167,20 +171,22 @@ export function parseArgs<
   /** `-abc` sets three letters, `-n5` and `-n=5` give n the value 5. */
   function setLetters(arg: string, next: string | undefined): number {
     const letters = arg.slice(1);
-    for (let j = 0; j < letters.length; j++) {
+    for (let j = 0; j < letters.length - 1; j++) {
       const letter = letters[j];
       const tail = letters.slice(j + 1);
-      if (tail === "") return setBare(letter, next, arg);
-      const value = tail.startsWith("=") ? tail.slice(1) : tail;
-      const isValue = tail.startsWith("=") || strings.has(letter) && !booleans.has(letter) ||
-        /[A-Za-z]/.test(letter) && /^-?\d+(\.\d*)?(e-?\d+)?$/.test(tail);
-      if (isValue) {
-        set(letter, booleans.has(letter) ? value !== "false" : value, arg);
+      const isLetter = /[A-Za-z]/.test(letter);
+      if (isLetter && /=./s.test(tail)) {
+        set(letter, tail.slice(tail.indexOf("=") + 1), arg);
         return 0;
       }
-      set(letter, true, arg);
+      if (isLetter && /\d\.?$/.test(tail) || tail.length > 1 && /^\W/.test(tail)) {
+        set(letter, tail, arg);
+        return 0;
+      }
+      set(letter, strings.has(letter) ? "" : true, arg);
     }
-    return 0;
+    const nextIsValue = next !== undefined && next !== "" && !/^--?[^-]/.test(next);
+    return setBare(letters.at(-1)!, next, arg, nextIsValue);
   }
 }
 

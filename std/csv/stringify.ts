@@ -1,5 +1,5 @@
 /** A value of a row cannot be written, or the options do not fit the rows. */
-export class StringifyError extends TypeError {
+export class StringifyError extends Error {
   /** Makes an error with a message. */
   constructor(message?: string) {
     super(message);
@@ -24,20 +24,17 @@ export function stringify(
   data: readonly (Readonly<Record<string, unknown>> | readonly unknown[])[],
   options: StringifyOptions = {},
 ): string {
-  const { headers = true, separator = ",", bom = false } = options;
+  const { headers = true, separator = ",", columns = [], bom = false } = options;
   if (separator.includes('"') || separator.includes("\r\n")) {
-    throw new TypeError("Separator cannot include double quote or CRLF");
+    throw new StringifyError("Separator cannot include double quote or CRLF");
   }
-  const first = data[0];
-  const columns = options.columns ??
-    (first !== undefined && !Array.isArray(first) ? Object.keys(first) : undefined);
   let output = bom ? "\ufeff" : "";
   const line = (values: readonly unknown[]) => {
     output += values.map((value) => field(value, separator)).join(separator) + "\r\n";
   };
-  if (headers && columns && columns.length > 0) line(columns);
+  if (headers && columns.length > 0) line(columns);
   for (const row of data) {
-    if (columns && columns.length > 0) {
+    if (columns.length > 0) {
       line(columns.map((key) => (row as Record<string | number, unknown>)[key]));
     } else if (Array.isArray(row)) {
       line(row);
@@ -54,7 +51,5 @@ function field(value: unknown, separator: string): string {
     : typeof value === "object"
     ? JSON.stringify(value)
     : String(value);
-  return text.includes(separator) || /["\r\n]|^\s|\s$/.test(text)
-    ? `"${text.replaceAll('"', '""')}"`
-    : text;
+  return text.includes(separator) || /["\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

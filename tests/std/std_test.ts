@@ -72,12 +72,23 @@ Deno.test("parseArgs collects, stops early, reports unknown arguments", () => {
       return !arg.startsWith("--");
     },
   });
+  const negative = parseArgs(["--rate", "-0.5", "--shift=-2", "-n5", "-xyz", "last"]);
+  assertEquals({ ...negative }, {
+    _: [],
+    rate: true,
+    "0": 0.5,
+    shift: -2,
+    n: 5,
+    x: true,
+    y: true,
+    z: "last",
+  });
   const files: string[] = args.file;
   const verbose: boolean = args.v;
   assertEquals(files, ["a", "1"]);
   assert(verbose);
   assertEquals(unknown, ["--what"]);
-  assertEquals(args._.slice(0, 1), ["run"]);
+  assertEquals(args._, ["run", "--file", "x"]);
 });
 
 Deno.test("parseArgs leaves the prototype alone", () => {
