@@ -7,7 +7,7 @@
  */
 
 /** Names: one or several. */
-type Names<T extends string> = T | readonly T[];
+export type Names<T extends string> = T | readonly T[];
 
 /** Options of {@linkcode parseArgs}. */
 export interface ParseOptions<

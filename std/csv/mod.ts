@@ -4,5 +4,11 @@
  *
  * @module
  */
-export { CsvParseStream, type CsvParseStreamOptions, parse, type ParseOptions } from "./parse.ts";
+export {
+  CsvParseStream,
+  type CsvParseStreamOptions,
+  parse,
+  type ParseOptions,
+  type RowType,
+} from "./parse.ts";
 export { stringify, StringifyError, type StringifyOptions } from "./stringify.ts";
