@@ -1,0 +1,56 @@
+/**
+ * Gradient of the loss with respect to each kept activation: deltas[j] = c · e[r] · wDec[latents[j]],
+ * where r is the entry's row, e the residual and c = `main` for the first `half` rows (the
+ * reconstruction) and `auxiliary` for the rest (the auxiliary loss).
+ *
+ * A workgroup takes a row, eight entries at a time, eight lanes an entry.
+ *
+ * Bindings: sizes {rows, half, firstLatent, latents, main, auxiliary}, offsets, latents, residual
+ * [rows, d], wDec [latents, d] (one shard), deltas.
+ */
+export function entryGradients({ d }: { d: number }): string {
+  const vector = d % 4 === 0;
+  const element = vector ? "vec4f" : "f32";
+  const steps = vector ? d / 4 : d;
+  const product = vector ? "dot(e[er + c], w[wr + c])" : "e[er + c] * w[wr + c]";
+  return `
+struct Sizes { rows: u32, half: u32, firstLatent: u32, latents: u32, main: f32, auxiliary: f32 }
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> offsets: array<u32>;
+@group(0) @binding(2) var<storage, read> latents: array<u32>;
+@group(0) @binding(3) var<storage, read> e: array<${element}>;
+@group(0) @binding(4) var<storage, read> w: array<${element}>;
+@group(0) @binding(5) var<storage, read_write> deltas: array<f32>;
+var<workgroup> sums: array<f32, 64>;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = id.x + id.y * count.x;
+  if (row >= sizes.rows) { return; }
+  let er = row * ${steps}u;
+  let scale = select(sizes.auxiliary, sizes.main, row < sizes.half);
+  let end = offsets[row + 1u];
+  for (var base = offsets[row]; base < end; base += 8u) {
+    let entry = base + lane / 8u;
+    let inside = entry < end;
+    let latent = latents[min(entry, end - 1u)] - sizes.firstLatent;
+    let mine = inside && latent < sizes.latents;
+    var own = 0.0;
+    if (mine) {
+      let wr = latent * ${steps}u;
+      for (var c = lane % 8u; c < ${steps}u; c += 8u) { own += ${product}; }
+    }
+    sums[lane] = own;
+    workgroupBarrier();
+    if (mine && lane % 8u == 0u) {
+      for (var i = 1u; i < 8u; i++) { own += sums[lane + i]; }
+      deltas[entry] = scale * own;
+    }
+    workgroupBarrier();
+  }
+}`;
+}

@@ -1,0 +1,41 @@
+/**
+ * One pass of the radix selection: counts the positive numbers of z whose upper bits equal the
+ * prefix found so far, by their next digit. Bits of positive floats sort as whole numbers. Sums of
+ * whole numbers do not depend on their order, so atomics keep the result the same in every run.
+ *
+ * `shift` is the lowest bit of the digit, `bits` its width (at most 11: 8 KiB of workgroup memory).
+ *
+ * Bindings: sizes {numbers}, z, state {prefix, remaining}, counts [2048] (atomic).
+ */
+export function histogram({ shift, bits }: { shift: number; bits: number }): string {
+  const bins = 1 << bits;
+  const above = shift + bits;
+  return `
+struct Sizes { numbers: u32 }
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<storage, read> z: array<u32>;
+@group(0) @binding(2) var<storage, read> state: array<u32>;
+@group(0) @binding(3) var<storage, read_write> counts: array<atomic<u32>>;
+var<workgroup> local: array<atomic<u32>, ${bins}>;
+
+@compute @workgroup_size(256)
+fn main(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let step = count.x * count.y * 256u;
+  ${above < 31 ? `let prefix = state[0] >> ${above}u;` : ""}
+  for (var at = (id.x + id.y * count.x) * 256u + lane; at < sizes.numbers; at += step) {
+    let value = z[at];
+    if (value != 0u${above < 31 ? ` && value >> ${above}u == prefix` : ""}) {
+      atomicAdd(&local[(value >> ${shift}u) & ${bins - 1}u], 1u);
+    }
+  }
+  workgroupBarrier();
+  for (var bin = lane; bin < ${bins}u; bin += 256u) {
+    let found = atomicLoad(&local[bin]);
+    if (found != 0u) { atomicAdd(&counts[bin], found); }
+  }
+}`;
+}

@@ -1,0 +1,103 @@
+/**
+ * For each row of z the threshold that keeps its `wanted` largest positive numbers among dead
+ * latents (inactive in each of the last `deadAfter` batches): a radix selection over four digits,
+ * one workgroup a row. Writes the threshold's bits, how many numbers equal to it stay, and how many
+ * numbers stay in all. With fewer positive candidates than wanted all stay: {0, 0, their count}.
+ *
+ * Bindings: sizes {rows, cols, firstRow, wanted, deadAfter, firstKept}, step {step}, z [rows, cols],
+ * lastActive [cols], stats (element 2 counts dead latents), threshold, quota, kept; row r writes element firstRow + r of
+ * threshold and quota, and element firstKept + r of kept.
+ */
+export function selectRows(): string {
+  const digit = (shift: number, bits: number) => {
+    const above = shift + bits;
+    return `
+  for (var bin = lane; bin < 256u; bin += 64u) { atomicStore(&counts[bin], 0u); }
+  workgroupBarrier();
+  for (var latent = lane; latent < sizes.cols; latent += 64u) {
+    let value = z[row * sizes.cols + latent];
+    if (value != 0u && step.step - lastActive[latent] >= sizes.deadAfter${
+      above < 31 ? ` && value >> ${above}u == prefix >> ${above}u` : ""
+    }) {
+      atomicAdd(&counts[(value >> ${shift}u) & ${(1 << bits) - 1}u], 1u);
+    }
+  }
+  workgroupBarrier();
+  {
+    let top = 255u - lane * 4u;
+    var own = 0u;
+    for (var i = 0u; i < 4u; i++) { own += atomicLoad(&counts[top - i]); }
+    sums[lane] = own;
+    workgroupBarrier();
+    var passed = 0u;
+    for (var i = 0u; i < lane; i++) { passed += sums[i]; }
+    if (passed < remaining && passed + own >= remaining) {
+      for (var i = 0u; i < 4u; i++) {
+        let here = atomicLoad(&counts[top - i]);
+        if (passed + here >= remaining) {
+          found[0] = prefix | ((top - i) << ${shift}u);
+          found[1] = remaining - passed;
+          break;
+        }
+        passed += here;
+      }
+    }
+    ${
+      above < 31 ? "" : `if (lane == 63u && passed + own < remaining) {
+      found[2] = 1u;
+      found[3] = passed + own;
+    }`
+    }
+  }
+  workgroupBarrier();
+  prefix = found[0];
+  remaining = found[1];
+  if (found[2] != 0u) {
+    if (lane == 0u) {
+      threshold[sizes.firstRow + row] = 0u;
+      quota[sizes.firstRow + row] = 0u;
+      kept[sizes.firstKept + row] = found[3];
+    }
+    return;
+  }`;
+  };
+  return `
+struct Sizes { rows: u32, cols: u32, firstRow: u32, wanted: u32, deadAfter: u32, firstKept: u32 }
+struct Step { step: u32 }
+@group(0) @binding(0) var<uniform> sizes: Sizes;
+@group(0) @binding(1) var<uniform> step: Step;
+@group(0) @binding(2) var<storage, read> z: array<u32>;
+@group(0) @binding(3) var<storage, read> lastActive: array<u32>;
+@group(0) @binding(4) var<storage, read> stats: array<u32>;
+@group(0) @binding(5) var<storage, read_write> threshold: array<u32>;
+@group(0) @binding(6) var<storage, read_write> quota: array<u32>;
+@group(0) @binding(7) var<storage, read_write> kept: array<u32>;
+var<workgroup> counts: array<atomic<u32>, 256>;
+var<workgroup> sums: array<u32, 64>;
+var<workgroup> found: array<u32, 4>;
+
+@compute @workgroup_size(64)
+fn main(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let row = id.x + id.y * count.x;
+  if (row >= sizes.rows) { return; }
+  if (stats[2] == 0u) {
+    if (lane == 0u) { kept[sizes.firstKept + row] = 0u; }
+    return;
+  }
+  var prefix = 0u;
+  var remaining = sizes.wanted;
+${digit(23, 8)}
+${digit(15, 8)}
+${digit(7, 8)}
+${digit(0, 7)}
+  if (lane == 0u) {
+    threshold[sizes.firstRow + row] = prefix;
+    quota[sizes.firstRow + row] = remaining;
+    kept[sizes.firstKept + row] = sizes.wanted;
+  }
+}`;
+}

@@ -1,0 +1,137 @@
+import { formatBytes } from "./describe.ts";
+import { type Gpu, GpuError } from "./gpu.ts";
+
+/** Numbers that a buffer can hold. */
+export type BufferData = Float32Array | Uint32Array;
+
+/**
+ * Buffers that live and die together. `create` counts the bytes first; disposing of the set frees
+ * every buffer that it made.
+ */
+export interface BufferSet {
+  /** A storage buffer of `length` 32-bit numbers, all zero. */
+  zeros(label: string, length: number): GPUBuffer;
+  /** A storage buffer with a copy of `data`. */
+  from(label: string, data: BufferData): GPUBuffer;
+  /** A uniform buffer of `length` 32-bit numbers, or with a copy of data. */
+  uniform(label: string, data: BufferData): GPUBuffer;
+  /** Frees every buffer of the set. */
+  [Symbol.dispose](): void;
+}
+
+/**
+ * Starts a set of buffers on a device.
+ *
+ * @throws {GpuError} From its methods: a buffer above the device's limits or the memory limit.
+ */
+export function createBuffers(gpu: Gpu): BufferSet {
+  const owned: GPUBuffer[] = [];
+  const create = (label: string, bytes: number, usage: number): GPUBuffer => {
+    gpu.check();
+    const size = Math.max(4, Math.ceil(bytes / 4) * 4);
+    const most = usage & GPUBufferUsage.STORAGE
+      ? Math.min(gpu.limits.maxBufferSize, gpu.limits.maxStorageBufferBindingSize)
+      : 65536;
+    if (size > most) {
+      throw new GpuError(
+        `${label} needs ${formatBytes(size)} in one buffer, this device allows ${
+          formatBytes(most)
+        }`,
+      );
+    }
+    gpu.account(size, label);
+    const buffer = gpu.device.createBuffer({ label, size, usage });
+    owned.push(buffer);
+    return buffer;
+  };
+  const filled = (label: string, data: BufferData, usage: number): GPUBuffer => {
+    const buffer = create(label, data.byteLength, usage);
+    writeBuffer(gpu, buffer, data);
+    return buffer;
+  };
+  const storage = GPUBufferUsage.STORAGE | GPUBufferUsage.COPY_SRC | GPUBufferUsage.COPY_DST;
+  const uniform = GPUBufferUsage.UNIFORM | GPUBufferUsage.COPY_DST;
+  return {
+    zeros: (label, length) => create(label, length * 4, storage),
+    from: (label, data) => filled(label, data, storage),
+    uniform: (label, data) => filled(label, data, uniform),
+    [Symbol.dispose]() {
+      for (const buffer of owned.splice(0)) {
+        gpu.account(-buffer.size, buffer.label);
+        buffer.destroy();
+      }
+    },
+  };
+}
+
+/**
+ * Copies numbers into a buffer, from its element `start` on.
+ *
+ * @throws {GpuError} The data do not fit (checked here: past the end Deno's process ends).
+ */
+export function writeBuffer(gpu: Gpu, buffer: GPUBuffer, data: BufferData, start = 0): void {
+  gpu.check();
+  const end = start * 4 + data.byteLength;
+  if (end > buffer.size) {
+    throw new GpuError(`${end} bytes do not fit into ${buffer.label} (${buffer.size} bytes)`);
+  }
+  // 4 MiB at a time is the fastest way through the staging memory of Deno's queue.
+  const chunk = 1 << 20;
+  for (let at = 0; at < data.length; at += chunk) {
+    const part = data.subarray(at, Math.min(data.length, at + chunk));
+    gpu.device.queue.writeBuffer(buffer, (start + at) * 4, part as GPUAllowSharedBufferSource);
+  }
+}
+
+/**
+ * Reads numbers back: `length` of them from element `start` on. Waits until the GPU has done all
+ * work submitted before (at least 10 ms in Deno): never call it inside a hot loop.
+ */
+export async function readBuffer(
+  gpu: Gpu,
+  buffer: GPUBuffer,
+  length: number,
+  start = 0,
+): Promise<ArrayBuffer> {
+  gpu.check();
+  if (length === 0) return new ArrayBuffer(0);
+  const size = length * 4;
+  if (start * 4 + size > buffer.size) {
+    throw new GpuError(`${buffer.label} has ${buffer.size} bytes, ${start * 4 + size} were wanted`);
+  }
+  const staging = gpu.device.createBuffer({
+    label: `staging of ${buffer.label}`,
+    size,
+    usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
+  });
+  try {
+    const encoder = gpu.device.createCommandEncoder();
+    encoder.copyBufferToBuffer(buffer, start * 4, staging, 0, size);
+    gpu.device.queue.submit([encoder.finish()]);
+    await staging.mapAsync(GPUMapMode.READ);
+    gpu.check();
+    return staging.getMappedRange().slice(0);
+  } finally {
+    staging.destroy();
+  }
+}
+
+/** Reads float32 numbers back; see {@linkcode readBuffer}. */
+export async function readFloats(
+  gpu: Gpu,
+  buffer: GPUBuffer,
+  length: number,
+  start = 0,
+): Promise<Float32Array<ArrayBuffer>> {
+  return new Float32Array(await readBuffer(gpu, buffer, length, start));
+}
+
+/** Reads 32-bit whole numbers back; see {@linkcode readBuffer}. */
+export async function readIntegers(
+  gpu: Gpu,
+  buffer: GPUBuffer,
+  length: number,
+  start = 0,
+): Promise<Uint32Array<ArrayBuffer>> {
+  return new Uint32Array(await readBuffer(gpu, buffer, length, start));
+}

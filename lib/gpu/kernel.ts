@@ -1,0 +1,102 @@
+import { type Gpu, GpuError } from "./gpu.ts";
+
+/** Records one step of work into a compute pass. Made once, recorded as often as wanted. */
+export type Operation = (pass: GPUComputePassEncoder) => void;
+
+/**
+ * Compiles WGSL with the entry point `main`; the same source is compiled once a device.
+ *
+ * @throws {GpuError} The source does not compile: the message names the kernel and prints the lines.
+ */
+export function compileKernel(gpu: Gpu, label: string, code: string): Promise<GPUComputePipeline> {
+  let kernel = gpu.kernels.get(code);
+  if (!kernel) {
+    kernel = compile(gpu, label, code);
+    gpu.kernels.set(code, kernel);
+  }
+  return kernel;
+}
+
+async function compile(gpu: Gpu, label: string, code: string): Promise<GPUComputePipeline> {
+  gpu.check();
+  gpu.device.pushErrorScope("validation");
+  const module = gpu.device.createShaderModule({ label, code });
+  const { messages } = await module.getCompilationInfo();
+  const error = messages.find((message) => message.type === "error");
+  if (error) {
+    await gpu.device.popErrorScope();
+    throw new GpuError(`kernel ${label} does not compile: ${describe(code, error)}`);
+  }
+  const pipeline = gpu.device.createComputePipeline({ label, layout: "auto", compute: { module } });
+  const invalid = await gpu.device.popErrorScope();
+  if (invalid) throw new GpuError(`kernel ${label} is not valid: ${invalid.message}`);
+  return pipeline;
+}
+
+function describe(code: string, error: GPUCompilationMessage): string {
+  const lines = code.split("\n");
+  const from = Math.max(0, error.lineNum - 3);
+  const shown = lines.slice(from, error.lineNum + 2).map((line, at) => {
+    const number = from + at + 1;
+    return `${number === error.lineNum ? ">" : " "} ${String(number).padStart(4)} ${line}`;
+  });
+  // Deno's message goes on with a drawing of the same lines.
+  const reason = error.message.trim().split("\n")[0];
+  return `line ${error.lineNum}: ${reason}\n${shown.join("\n")}`;
+}
+
+/** What a kernel is bound to: whole buffers, binding 0 first. */
+export type Bindings = GPUBuffer[];
+
+/**
+ * Compiles a kernel and binds it to its buffers.
+ *
+ * @param workgroups How many workgroups to start. Above the device's limit of one dimension they are
+ * spread over two, so kernels take `id.x + id.y * count.x` as their number and check its range.
+ */
+export async function createOperation(
+  gpu: Gpu,
+  label: string,
+  code: string,
+  buffers: Bindings,
+  workgroups: number,
+): Promise<Operation> {
+  const pipeline = await compileKernel(gpu, label, code);
+  for (const buffer of buffers) {
+    if (buffer.size > gpu.limits.maxStorageBufferBindingSize) {
+      throw new GpuError(`${label}: ${buffer.label} (${buffer.size} bytes) is above the limit`);
+    }
+  }
+  const group = gpu.device.createBindGroup({
+    label,
+    layout: pipeline.getBindGroupLayout(0),
+    entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })),
+  });
+  const [x, y] = spread(workgroups, gpu.limits.maxComputeWorkgroupsPerDimension);
+  return (pass) => {
+    pass.setPipeline(pipeline);
+    pass.setBindGroup(0, group);
+    pass.dispatchWorkgroups(x, y);
+  };
+}
+
+function spread(workgroups: number, most: number): [number, number] {
+  if (workgroups <= most) return [workgroups, 1];
+  const y = Math.ceil(workgroups / most);
+  return [Math.ceil(workgroups / y), y];
+}
+
+/**
+ * Runs operations in order, in one submission. `clear` buffers are zeroed first.
+ *
+ * @throws {GpuError} The device reported an error in earlier work.
+ */
+export function submit(gpu: Gpu, operations: Operation[], clear: GPUBuffer[] = []): void {
+  gpu.check();
+  const encoder = gpu.device.createCommandEncoder();
+  for (const buffer of clear) encoder.clearBuffer(buffer);
+  const pass = encoder.beginComputePass();
+  for (const operation of operations) operation(pass);
+  pass.end();
+  gpu.device.queue.submit([encoder.finish()]);
+}
