@@ -1,0 +1,35 @@
+import { basename, dirname, join } from "@std/path";
+
+/**
+ * Writes a file beside its place and renames it into it: whoever opens `path` finds the old file or
+ * the new one, never a part. If writing fails, what was written is removed and the old file stays.
+ *
+ * @param path The file; an existing one is replaced.
+ * @param write Writes the content.
+ * @throws {Error} The file cannot be written; also what `write` throws.
+ */
+export async function replaceFile(
+  path: string,
+  write: (file: Deno.FsFile) => Promise<void>,
+): Promise<void> {
+  const beside = join(dirname(path), `.${basename(path)}.${crypto.randomUUID()}`);
+  let file: Deno.FsFile;
+  try {
+    file = await Deno.open(beside, { write: true, createNew: true });
+  } catch (error) {
+    throw new Error(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
+  }
+  try {
+    try {
+      await write(file);
+      // Without it, a power cut after the rename can leave an empty file under the final name.
+      await file.syncData();
+    } finally {
+      file.close();
+    }
+    await Deno.rename(beside, path);
+  } catch (error) {
+    await Deno.remove(beside).catch(() => {});
+    throw error;
+  }
+}

@@ -1,0 +1,215 @@
+import { kRange, validK } from "./check_sae.ts";
+import type { Architecture, InputNormalization, Sae } from "../sae/sae.ts";
+
+/** What a `cfg.json` says about an SAE, in our names. */
+export interface SaeConfig extends
+  Pick<
+    Sae,
+    "architecture" | "dModel" | "dictSize" | "k" | "subtractDecoderBias" | "metadata"
+  > {
+  /** Normalisation of the input. */
+  inputNormalization: InputNormalization;
+  /** Whether activations are selected by their value times the norm of their decoder row. */
+  rescaleByDecoderNorm: boolean;
+}
+
+type Json = Record<string, unknown>;
+
+/** Version of our notes in `cfg.metadata.saewing`. */
+const markerVersion = 1;
+
+// Without a version of 6 or above SAELens reads a config as the flat one of its earlier versions.
+const saeLensVersion = "6.18.0";
+
+const theirArchitecture: Readonly<Record<Architecture, string>> = {
+  relu: "standard",
+  topk: "topk",
+  // SAELens keeps a batchtopk SAE that is done training as a jumprelu with a constant threshold.
+  batchtopk: "jumprelu",
+  jumprelu: "jumprelu",
+};
+
+const ourArchitecture: Readonly<Record<string, Architecture>> = {
+  standard: "relu",
+  topk: "topk",
+  batchtopk: "batchtopk",
+  jumprelu: "jumprelu",
+};
+
+const normalizations: readonly string[] = [
+  "none",
+  "layer_norm",
+  "expected_average_only_in",
+  "constant_norm_rescale",
+];
+
+/** Metadata keys that have a name on either side: ours, theirs, their older one, and the type. */
+const metadataKeys: readonly [ours: string, theirs: string, older: string, type: string][] = [
+  ["model", "model_name", "model_name", "string"],
+  ["hook", "hook_name", "hook_point", "string"],
+  ["contextSize", "context_size", "context_size", "number"],
+  ["prependBos", "prepend_bos", "prepend_bos", "boolean"],
+  ["dataset", "dataset_path", "dataset_path", "string"],
+];
+
+const structuralKeys: ReadonlySet<string> = new Set([
+  "architecture",
+  "d_in",
+  "d_sae",
+  "dtype",
+  "device",
+  "k",
+  "apply_b_dec_to_input",
+  "normalize_activations",
+  "rescale_acts_by_decoder_norm",
+  "activation_fn",
+  "activation_fn_str",
+  "activation_fn_kwargs",
+  "finetuning_scaling_factor",
+  "metadata",
+]);
+
+/**
+ * The `cfg.json` (SAELens 6) of an SAE. What it has no key for is kept in `metadata.saewing`, so
+ * that {@linkcode parseSaeConfig} gives back the same architecture, k and metadata.
+ */
+export function saeConfig(sae: Sae): Record<string, unknown> {
+  const metadata: Json = { sae_lens_version: saeLensVersion };
+  for (const [ours, theirs, , type] of metadataKeys) {
+    const value = sae.metadata[ours];
+    const found = typeof value;
+    if (found === type) metadata[theirs] = value;
+  }
+  metadata.saewing = {
+    version: markerVersion,
+    architecture: sae.architecture,
+    ...(sae.k === undefined ? {} : { k: sae.k }),
+    metadata: sae.metadata,
+  };
+  return {
+    architecture: theirArchitecture[sae.architecture],
+    d_in: sae.dModel,
+    d_sae: sae.dictSize,
+    dtype: "float32",
+    device: "cpu",
+    ...(sae.architecture === "topk" ? { k: sae.k, rescale_acts_by_decoder_norm: false } : {}),
+    apply_b_dec_to_input: sae.subtractDecoderBias,
+    normalize_activations: sae.inputNormalization,
+    reshape_activations: sae.metadata.reshape_activations ?? "none",
+    metadata,
+  };
+}
+
+/**
+ * Reads a `cfg.json` of SAELens 6, of the flat form before it, or of ours.
+ *
+ * @param path The file, used in errors.
+ * @param text Its content.
+ * @throws {Error} It is not JSON, a key is missing or wrong, or it describes what is no plain SAE
+ * (gated, transcoder, …).
+ */
+export function parseSaeConfig(path: string, text: string): SaeConfig {
+  let cfg: Json;
+  try {
+    cfg = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
+  }
+  if (!isRecord(cfg)) throw new Error(`${path} is not a JSON object, expected an SAE's config`);
+
+  const fail = (key: string, found: unknown, wanted: string): never => {
+    const text = JSON.stringify(found) ?? "missing";
+    throw new Error(`${key} is ${text.slice(0, 80)}, expected ${wanted}, in ${path}`);
+  };
+  const size = (key: string): number =>
+    Number.isSafeInteger(cfg[key]) && (cfg[key] as number) > 0
+      ? cfg[key] as number
+      : fail(key, cfg[key], "a whole number above 0");
+  const flag = (key: string, absent: boolean): boolean => {
+    const value = cfg[key] ?? absent;
+    return typeof value === "boolean" ? value : fail(key, value, "true or false");
+  };
+
+  const inner = isRecord(cfg.metadata) ? cfg.metadata : {};
+  const marker = isRecord(inner.saewing) ? inner.saewing : undefined;
+  if (marker && marker.version !== markerVersion) {
+    fail("metadata.saewing.version", marker.version, `${markerVersion} (is saewing up to date?)`);
+  }
+  const dModel = size("d_in");
+  const dictSize = size("d_sae");
+  const { architecture, k: statedK } = selection(cfg, marker, fail);
+  const needsK = architecture === "topk" || architecture === "batchtopk";
+  if (needsK && !validK(architecture, statedK, dictSize)) {
+    fail("k", statedK, `${kRange(architecture)} d_sae = ${dictSize}`);
+  }
+  const normalization = typeof cfg.normalize_activations === "boolean"
+    ? (cfg.normalize_activations ? "expected_average_only_in" : "none")
+    : cfg.normalize_activations ?? "none";
+  if (!normalizations.includes(normalization as string)) {
+    fail("normalize_activations", normalization, `one of ${normalizations.join(", ")}`);
+  }
+  return {
+    architecture,
+    dModel,
+    dictSize,
+    ...(typeof statedK === "number" ? { k: statedK } : {}),
+    subtractDecoderBias: flag("apply_b_dec_to_input", true),
+    inputNormalization: normalization as InputNormalization,
+    rescaleByDecoderNorm: needsK && !marker && flag("rescale_acts_by_decoder_norm", false),
+    metadata: readMetadata(cfg, inner, marker),
+  };
+}
+
+function selection(
+  cfg: Json,
+  marker: Json | undefined,
+  fail: (key: string, found: unknown, wanted: string) => never,
+): { architecture: Architecture; k: unknown } {
+  const theirs = cfg.architecture ?? "standard";
+  if (typeof theirs !== "string" || !Object.hasOwn(ourArchitecture, theirs)) {
+    const known = Object.keys(ourArchitecture).join(", ");
+    return fail("architecture", theirs, `one of ${known} (others are not supported)`);
+  }
+  if (marker) {
+    const ours = marker.architecture as Architecture;
+    if (!Object.hasOwn(theirArchitecture, String(ours)) || theirArchitecture[ours] !== theirs) {
+      fail("metadata.saewing.architecture", ours, `one that is stored as ${theirs}`);
+    }
+    return { architecture: ours, k: marker.k };
+  }
+  let architecture = ourArchitecture[theirs];
+  const activation = cfg.activation_fn_str ?? cfg.activation_fn ?? "relu";
+  if (architecture === "relu" && activation === "topk") architecture = "topk";
+  else if (architecture === "relu" && activation !== "relu") {
+    fail("activation_fn_str", activation, "relu or topk");
+  }
+  const kwargs = isRecord(cfg.activation_fn_kwargs) ? cfg.activation_fn_kwargs : {};
+  const k = cfg.k ?? kwargs.k ?? undefined;
+  if (architecture === "relu" && k !== undefined) {
+    fail("k", k, 'none for architecture "standard": is this a topk SAE?');
+  }
+  return { architecture, k: architecture === "jumprelu" ? undefined : k };
+}
+
+function readMetadata(cfg: Json, inner: Json, marker: Json | undefined): Json {
+  const metadata: Json = {};
+  const mapped = new Set(metadataKeys.flatMap(([, theirs, older]) => [theirs, older]));
+  if (marker) {
+    if (isRecord(marker.metadata)) Object.assign(metadata, marker.metadata);
+  } else {
+    // SAELens keeps what is no structure in `metadata` since version 6, and beside it before.
+    for (const [key, value] of [...Object.entries(cfg), ...Object.entries(inner)]) {
+      if (!structuralKeys.has(key) && !mapped.has(key) && value !== null) metadata[key] = value;
+    }
+    if (metadata.reshape_activations === "none") delete metadata.reshape_activations;
+  }
+  for (const [ours, theirs, older] of metadataKeys) {
+    const value = inner[theirs] ?? inner[older] ?? cfg[theirs] ?? cfg[older];
+    if (value !== undefined && value !== null) metadata[ours] = value;
+  }
+  return metadata;
+}
+
+function isRecord(value: unknown): value is Json {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

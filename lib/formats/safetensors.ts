@@ -1,0 +1,190 @@
+import { type FileHandle, open } from "node:fs/promises";
+import {
+  encodeHeader,
+  headerLength,
+  itemSizes,
+  parseHeader,
+  type SafetensorsHeader,
+} from "./safetensors_header.ts";
+import { replaceFile } from "./replace_file.ts";
+
+/** An open safetensors file, closed by `await using`. */
+export interface SafetensorsFile extends SafetensorsHeader, AsyncDisposable {
+  /** The file, as it was given. */
+  path: string;
+  /**
+   * Reads elements of a tensor, converted to float32. F32, F16, BF16 and F64 can be read.
+   *
+   * @param name Name of the tensor.
+   * @param start First element, in the tensor's row-major order.
+   * @param into Receives `into.length` elements.
+   * @throws {Error} There is no such tensor, its type is another, or the elements lie outside it.
+   */
+  read(name: string, start: number, into: Float32Array): Promise<void>;
+}
+
+/** A tensor to be written: float32, row-major, whole or in pieces. */
+export interface TensorSource {
+  /** Sizes of its dimensions. */
+  shape: number[];
+  /** The elements, or an iterable that yields them in order; a piece may be reused after a step. */
+  data: Float32Array | Iterable<Float32Array>;
+}
+
+// Reads of 4 MiB reach the file cache's speed; a converted piece stays small beside the tensor.
+const pieceBytes = 4 * 2 ** 20;
+
+/**
+ * Opens a safetensors file and checks its header against the file, so that later reads cannot go
+ * wrong on it. No tensor is read, and memory is taken for the header only.
+ *
+ * @throws {Error} There is no such file, or it is not a sound safetensors file; the message names
+ * the tensor, what was found and what is wanted.
+ */
+export async function openSafetensors(path: string): Promise<SafetensorsFile> {
+  let handle: FileHandle;
+  try {
+    handle = await open(path, "r");
+  } catch (error) {
+    throw new Error(`cannot open ${path}: ${reason(error)}`, { cause: error });
+  }
+  try {
+    const stat = await handle.stat();
+    if (!stat.isFile()) throw new Error(`${path} is not a file, expected a safetensors file`);
+    const first = new Uint8Array(Math.min(8, stat.size));
+    await readFully(path, handle, first, 0);
+    const json = new Uint8Array(headerLength(path, first, stat.size));
+    await readFully(path, handle, json, 8);
+    const header = parseHeader(path, json, stat.size);
+    return {
+      ...header,
+      path,
+      read: (name, start, into) => readTensor(path, handle, header, name, start, into),
+      [Symbol.asyncDispose]: () => handle.close(),
+    };
+  } catch (error) {
+    await handle.close();
+    throw error;
+  }
+}
+
+/**
+ * Writes float32 tensors as a safetensors file, beside its place and then renamed into it, so that
+ * a file of this name is always whole. Pieces are written as they come: memory is one piece.
+ *
+ * @param path The file; an existing one is replaced.
+ * @param tensors The tensors, written in this order.
+ * @param metadata Notes for the file's `__metadata__`; none if not given.
+ * @throws {Error} A tensor has another number of elements than its shape, or the file cannot be
+ * written.
+ */
+export async function writeSafetensors(
+  path: string,
+  tensors: Record<string, TensorSource>,
+  metadata?: Record<string, string>,
+): Promise<void> {
+  const header: Record<string, unknown> = metadata ? { __metadata__: metadata } : {};
+  let offset = 0;
+  for (const [name, { shape }] of Object.entries(tensors)) {
+    const end = offset + 4 * elements(shape);
+    header[name] = { dtype: "F32", shape, data_offsets: [offset, end] };
+    offset = end;
+  }
+  await replaceFile(path, async (file) => {
+    await writeFully(file, encodeHeader(header).buffer);
+    for (const [name, { shape, data }] of Object.entries(tensors)) {
+      let count = 0;
+      for (const piece of data instanceof Float32Array ? [data] : data) {
+        count += piece.length;
+        await writeFully(file, new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength));
+      }
+      if (count !== elements(shape)) {
+        throw new Error(
+          `${name} has ${count} elements, expected ${elements(shape)} for [${shape.join(", ")}], ` +
+            `in ${path}`,
+        );
+      }
+    }
+  });
+}
+
+async function readTensor(
+  path: string,
+  handle: FileHandle,
+  header: SafetensorsHeader,
+  name: string,
+  start: number,
+  into: Float32Array,
+): Promise<void> {
+  const entry = header.tensors.get(name);
+  if (!entry) {
+    throw new Error(
+      `${name} is missing, found ${[...header.tensors.keys()].join(", ") || "nothing"}, in ${path}`,
+    );
+  }
+  const count = elements(entry.shape);
+  if (!(start >= 0 && start + into.length <= count)) {
+    throw new RangeError(
+      `elements ${start} to ${start + into.length} of ${name} were asked for, it has ${count}, ` +
+        `in ${path}`,
+    );
+  }
+  if (entry.dtype === "F32") {
+    const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
+    await readFully(path, handle, bytes, entry.start + 4 * start);
+    return;
+  }
+  const convert = converters[entry.dtype];
+  if (!convert) {
+    const known = ["F32", ...Object.keys(converters)].join(", ");
+    throw new Error(`${name} has dtype ${entry.dtype}, expected one of ${known}, in ${path}`);
+  }
+  const size = itemSizes[entry.dtype];
+  const piece = new Uint8Array(Math.min(pieceBytes, size * into.length));
+  for (let done = 0; done < into.length; done += piece.length / size) {
+    const part = into.subarray(done, done + piece.length / size);
+    const bytes = piece.subarray(0, part.length * size);
+    await readFully(path, handle, bytes, entry.start + (start + done) * size);
+    convert(bytes, part);
+  }
+}
+
+const converters: Record<string, (bytes: Uint8Array<ArrayBuffer>, into: Float32Array) => void> = {
+  F64: (bytes, into) => into.set(new Float64Array(bytes.buffer, 0, into.length)),
+  F16: (bytes, into) => into.set(new Float16Array(bytes.buffer, 0, into.length)),
+  // BF16 is the upper half of a float32.
+  BF16: (bytes, into) => {
+    const halves = new Uint16Array(bytes.buffer, 0, into.length);
+    const words = new Uint32Array(into.buffer, into.byteOffset, into.length);
+    for (let i = 0; i < halves.length; i++) words[i] = halves[i] << 16;
+  },
+};
+
+async function readFully(
+  path: string,
+  handle: FileHandle,
+  into: Uint8Array,
+  position: number,
+): Promise<void> {
+  for (let done = 0; done < into.length;) {
+    const length = Math.min(pieceBytes, into.length - done);
+    const { bytesRead } = await handle.read(into, done, length, position + done);
+    if (bytesRead === 0) throw new Error(`${path} became shorter while it was read`);
+    done += bytesRead;
+  }
+}
+
+async function writeFully(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
+  for (let done = 0; done < bytes.length;) {
+    done += await file.write(bytes.subarray(done, done + pieceBytes));
+  }
+}
+
+function elements(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}
+
+function reason(error: unknown): string {
+  const { code, message } = error as { code?: string; message: string };
+  return code === "ENOENT" ? "there is no such file" : message;
+}
