@@ -1,0 +1,56 @@
+/** What config.json says of a decoder. */
+export interface ModelConfig {
+  /** Width of the residual stream. */
+  dModel: number;
+  /** Number of layers. */
+  layers: number;
+  /** Size of the vocabulary. */
+  vocabSize: number;
+  /** Token that rows begin with: the begin-of-text token, or the end-of-text token without one. */
+  bosToken: number;
+  /** Longest context in tokens. */
+  maxContext: number;
+}
+
+/**
+ * Reads a Hugging Face config.json.
+ *
+ * @param text The file's text.
+ * @param path Its path, for error messages.
+ * @throws Error naming the file and the field that is missing or is not a whole number.
+ */
+export function readModelConfig(text: string, path: string): ModelConfig {
+  let config: Record<string, unknown>;
+  try {
+    config = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${path} is not JSON: ${(error as Error).message}`);
+  }
+  if (typeof config !== "object" || config === null) {
+    throw new Error(`${path} holds ${JSON.stringify(config)}, expected an object`);
+  }
+  // Models that also see or hear keep their decoder's numbers one level down.
+  const nested = config.text_config;
+  const fields = typeof nested === "object" && nested !== null ? { ...config, ...nested } : config;
+
+  function whole(least: number, ...names: string[]): number {
+    for (const name of names) {
+      const found = (fields as Record<string, unknown>)[name];
+      const value = Array.isArray(found) ? found[0] : found;
+      if (value === undefined || value === null) continue;
+      if (Number.isSafeInteger(value) && value >= least) return value;
+      throw new Error(
+        `${path}: ${name} is ${JSON.stringify(found)}, expected a whole number from ${least}`,
+      );
+    }
+    throw new Error(`${path} has no ${names.join(" or ")}`);
+  }
+
+  return {
+    dModel: whole(1, "hidden_size", "n_embd", "d_model"),
+    layers: whole(1, "num_hidden_layers", "n_layer", "num_layers"),
+    vocabSize: whole(1, "vocab_size"),
+    bosToken: whole(0, "bos_token_id", "eos_token_id"),
+    maxContext: whole(1, "n_positions", "max_position_embeddings", "n_ctx", "max_seq_len"),
+  };
+}

@@ -1,0 +1,84 @@
+import { InferenceSession, Tensor } from "onnxruntime-node";
+import { targetsInput } from "./cross_entropy.ts";
+import { hookInput } from "./split_graph.ts";
+
+/** What a session may be fed with; which of it is used depends on the graph's inputs. */
+export interface SessionInput {
+  /** Token ids, [rows, L]. */
+  tokens: Int32Array;
+  /** Number of rows. */
+  rows: number;
+  /** The residual stream at the hook, [rows, L, d]. */
+  hook?: Float32Array;
+  /** The token after each position, [rows, L]. */
+  targets?: Int32Array;
+}
+
+/** Where and how sessions run. */
+export interface SessionOptions {
+  /** Folder that external data is read from. */
+  folder: string;
+  /** ONNX Runtime's execution provider. */
+  device: string;
+  /** Threads inside one operator. */
+  threads: number;
+}
+
+/** Opens a session on the bytes of a model. Throws ONNX Runtime's error when it cannot. */
+export function createSession(
+  bytes: Uint8Array<ArrayBuffer>,
+  { folder, device, threads }: SessionOptions,
+): Promise<InferenceSession> {
+  return InferenceSession.create(bytes, {
+    executionProviders: [device],
+    intraOpNumThreads: threads,
+    logSeverityLevel: 3,
+    extra: { session: { model_external_initializers_file_folder_path: folder } },
+  });
+}
+
+/**
+ * Runs a session of one output and returns that. Rows are full: masks are all ones, positions count
+ * from 0, caches are empty.
+ *
+ * @throws Error naming an input of the graph that is not known here.
+ */
+export async function runSession(session: InferenceSession, input: SessionInput): Promise<Tensor> {
+  const feeds: Record<string, Tensor> = {};
+  for (const metadata of session.inputMetadata) {
+    if (!metadata.isTensor) throw new Error(`graph input ${metadata.name} is not a tensor`);
+    feeds[metadata.name] = feed(metadata, input);
+  }
+  const outputs = await session.run(feeds);
+  return outputs[session.outputNames[0]] as Tensor;
+}
+
+function feed(
+  { name, type, shape }: InferenceSession.TensorValueMetadata,
+  { tokens, rows, hook, targets }: SessionInput,
+): Tensor {
+  const length = tokens.length / rows;
+  const dims = [rows, length];
+  if (name === "input_ids") return integers(type, tokens, dims);
+  if (name === "attention_mask") return integers(type, new Int32Array(tokens.length).fill(1), dims);
+  if (name === "position_ids") return integers(type, tokens.map((_, i) => i % length), dims);
+  if (name === hookInput && hook) {
+    return new Tensor("float32", hook, [...dims, hook.length / tokens.length]);
+  }
+  if (name === targetsInput && targets) return integers(type, targets, [...dims, 1]);
+  // 0 asks for the logits of all positions.
+  if (/^(num_logits_to_keep|logits_to_keep)$/.test(name)) {
+    return integers(type, new Int32Array(1), shape.length === 0 ? [] : [1]);
+  }
+  if (/^past_key_values\./.test(name) && (type === "float32" || type === "float16")) {
+    const cache = shape.map((size, axis) => axis === 0 ? rows : Number.isInteger(size) ? size : 0);
+    // Only an empty cache can be made up: with no symbolic length there would be values in it.
+    if (cache.includes(0)) return new Tensor(type, [], cache as number[]);
+  }
+  throw new Error(`no value is known for the graph input ${name}: ${type} [${shape.join(", ")}]`);
+}
+
+function integers(type: string, values: Int32Array, dims: number[]): Tensor {
+  if (type === "int32") return new Tensor("int32", values, dims);
+  return new Tensor("int64", BigInt64Array.from(values, BigInt), dims);
+}

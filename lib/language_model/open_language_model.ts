@@ -1,0 +1,153 @@
+import { dirname, join } from "node:path";
+import { readFileSync } from "node:fs";
+import type { Matrix } from "../matrix.ts";
+import { readModelConfig } from "./model_config.ts";
+import { type DownloadProgress, type Dtype, findModelFiles } from "./model_files.ts";
+import { checkReplacement, checkTokens } from "./check_tokens.ts";
+import { chooseHook } from "./choose_hook.ts";
+import { startModelWorker } from "./model_worker.ts";
+import { readOnnxGraph } from "./onnx_graph.ts";
+import { modelBytes } from "./split_graph.ts";
+import { openTokenizer, type Tokenizer } from "./tokenizer.ts";
+
+export type { DownloadProgress, Dtype, Tokenizer };
+
+/** How a language model is opened. */
+export interface LanguageModelOptions {
+  /**
+   * The point of the residual stream that is read and replaced: a TransformerLens name
+   * (`blocks.2.hook_resid_pre`, `…_mid`, `…_post`) or the name of a tensor of the ONNX graph.
+   */
+  hook: string;
+  /** Weights to load, default "fp32". Quantised weights move activations by about 1e-3. */
+  dtype?: Dtype;
+  /** ONNX Runtime's execution provider, default "cpu". */
+  device?: string;
+  /** Threads of ONNX Runtime, default one less than there are cores: one is the trainer's. */
+  threads?: number;
+  /** Name of the file in onnx/ without the dtype's suffix and the extension, default "model". */
+  modelFile?: string;
+  /** Folder that downloads go to, default `.cache/saewing/models` in the home folder. */
+  cacheDir?: string;
+  /** Branch, tag or commit on the hub, default "main". */
+  revision?: string;
+  /** Called while files are downloaded. */
+  onProgress?: (progress: DownloadProgress) => void;
+}
+
+/**
+ * A language model, cut in two at a hook: the prefix gives activations, the suffix the loss.
+ * Sessions run in a worker, so answers arrive while this thread works; they come in the order of the
+ * calls, and several calls may be open. A model keeps its process alive until it is disposed of.
+ */
+export interface LanguageModel extends Tokenizer, AsyncDisposable {
+  /** Hub id or folder, as given. */
+  id: string;
+  /** TransformerLens name of the hook; the tensor's name where it has none. */
+  hook: string;
+  /** Name of the hook's tensor in the ONNX graph. */
+  tensor: string;
+  /** Width d of the residual stream. */
+  dModel: number;
+  /** Number of layers. */
+  layers: number;
+  /** Size of the vocabulary. */
+  vocabSize: number;
+  /** Token that rows begin with and that separates documents. */
+  bosToken: number;
+  /** Longest context in tokens. */
+  maxContext: number;
+  /**
+   * The residual stream at the hook.
+   *
+   * @param tokens Token ids, [rows, L] row after row.
+   * @param rows Number of rows; L is `tokens.length / rows`.
+   * @returns [rows · L, d].
+   * @throws Error (as a rejection) for token ids or lengths that do not fit the model.
+   */
+  activations(tokens: Int32Array, rows: number): Promise<Matrix>;
+  /**
+   * Loss in nats of predicting each next token, with the stream at the hook replaced, or as the
+   * prefix gives it (the baseline to compare with).
+   *
+   * @param tokens Token ids, [rows, L] row after row.
+   * @param rows Number of rows; L is `tokens.length / rows`, at least 2.
+   * @param replacement The stream at the hook, [rows · L, d].
+   * @returns [rows · (L − 1)]: entry (r, t) is the loss of predicting token t + 1 of row r.
+   * @throws Error (as a rejection) for token ids, lengths or shapes that do not fit the model.
+   */
+  crossEntropy(tokens: Int32Array, rows: number, replacement?: Matrix): Promise<Float32Array>;
+}
+
+/**
+ * Opens a decoder's ONNX export at a hook.
+ *
+ * @param idOrFolder A folder (config.json, tokenizer.json, onnx/model.onnx) or a Hugging Face hub
+ * id, which is downloaded once.
+ * @param options The hook, and where the model runs.
+ * @throws Error when files are missing or unreadable, or the model has no such hook; the message
+ * lists the hooks it has.
+ */
+export async function openLanguageModel(
+  idOrFolder: string,
+  options: LanguageModelOptions,
+): Promise<LanguageModel> {
+  const { hook, device = "cpu" } = options;
+  const threads = options.threads ?? Math.max(1, navigator.hardwareConcurrency - 1);
+  if (!(Number.isInteger(threads) && threads > 0)) {
+    throw new Error(`threads is ${threads}, expected a whole number from 1`);
+  }
+  const files = await findModelFiles(idOrFolder, {
+    ...options,
+    dtype: options.dtype ?? "fp32",
+    modelFile: options.modelFile ?? "model",
+    revision: options.revision ?? "main",
+  });
+  const configPath = join(files.folder, "config.json");
+  const config = readModelConfig(readFileSync(configPath, "utf8"), configPath);
+  const onnx = readOnnxGraph(files.onnx);
+  const point = chooseHook(hook, onnx, config);
+  const tokenizer = await openTokenizer(files.folder) ?? noTokenizer(files.folder);
+  const worker = startModelWorker({
+    structure: modelBytes(onnx.model),
+    folder: dirname(files.onnx),
+    tensor: point.tensor,
+    dModel: config.dModel,
+    vocabSize: config.vocabSize,
+    device,
+    threads,
+  }, idOrFolder);
+
+  const limits = { ...config, id: idOrFolder, minContext: 1 };
+
+  return {
+    ...config,
+    ...tokenizer,
+    id: idOrFolder,
+    hook: point.hooks.includes(hook) ? hook : point.hooks[0] ?? point.tensor,
+    tensor: point.tensor,
+    async activations(tokens, rows) {
+      checkTokens(tokens, rows, limits);
+      const data = await worker.ask({ kind: "activations", tokens: tokens.slice(), rows });
+      return { data, rows: tokens.length, cols: config.dModel };
+    },
+    async crossEntropy(tokens, rows, replacement) {
+      checkTokens(tokens, rows, { ...limits, minContext: 2 });
+      if (replacement) checkReplacement(replacement, tokens.length, config.dModel);
+      return await worker.ask({
+        kind: "crossEntropy",
+        tokens: tokens.slice(),
+        rows,
+        replacement: replacement?.data.slice(),
+      });
+    },
+    [Symbol.asyncDispose]: () => worker.close(),
+  };
+}
+
+function noTokenizer(folder: string): Tokenizer {
+  const missing = () => {
+    throw new Error(`${join(folder, "tokenizer.json")} does not exist: text needs a tokenizer`);
+  };
+  return { tokenize: missing, decode: missing, tokenText: missing };
+}

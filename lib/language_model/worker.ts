@@ -1,0 +1,121 @@
+// The worker that runs ONNX Runtime: a run blocks the thread that it is called on, and the main
+// thread has training steps to submit meanwhile.
+
+import { fromBinary } from "@bufbuild/protobuf";
+import { type ModelProto, ModelProtoSchema } from "onnx-buf";
+import type { InferenceSession, Tensor } from "onnxruntime-node";
+import { withCrossEntropy } from "./cross_entropy.ts";
+import { createSession, runSession } from "./onnx_session.ts";
+import { modelBytes, prefixModel, type StreamType, suffixModel } from "./split_graph.ts";
+import type { WorkerModel, WorkerReply, WorkerRequest } from "./worker_messages.ts";
+
+// 2^26 logits are 256 MiB: more rows than that go through the suffix in several runs.
+const logitsLimit = 2 ** 26;
+
+const scope = globalThis as unknown as {
+  onmessage: (event: MessageEvent<WorkerRequest>) => void;
+  postMessage(message: WorkerReply, transfer: Transferable[]): void;
+  close(): void;
+};
+
+let runner: ReturnType<typeof createRunner> | undefined;
+let last: Promise<void> = Promise.resolve();
+
+scope.onmessage = ({ data }) => {
+  last = last.then(() => answer(data)).catch((error) => {
+    scope.postMessage({ error: error instanceof Error ? error.message : String(error) }, []);
+  });
+};
+
+async function answer(request: WorkerRequest): Promise<void> {
+  let data = new Float32Array(0);
+  if (request.kind === "open") runner = createRunner(request.model);
+  else if (request.kind === "activations") {
+    data = await runner!.activations(request.tokens, request.rows);
+  } else if (request.kind === "crossEntropy") {
+    data = await runner!.crossEntropy(request.tokens, request.rows, request.replacement);
+  } else await runner?.close();
+  scope.postMessage({ data }, [data.buffer]);
+  if (request.kind === "close") scope.close();
+}
+
+function createRunner(options: WorkerModel) {
+  const { structure, tensor, dModel, vocabSize } = options;
+  const model: ModelProto = fromBinary(ModelProtoSchema, structure);
+  let prefix: InferenceSession | undefined;
+  let suffix: InferenceSession | undefined;
+
+  async function openPrefix(): Promise<InferenceSession> {
+    return prefix ??= await createSession(modelBytes(prefixModel(model, tensor)), options);
+  }
+
+  async function openSuffix(): Promise<InferenceSession> {
+    if (suffix) return suffix;
+    // Only the runtime's own inference knows the element type of the stream for sure.
+    const metadata = (await openPrefix()).outputMetadata[0];
+    const streamType = (metadata.isTensor ? metadata.type : "float32") as StreamType;
+    const part = suffixModel(model, tensor, { dModel, streamType });
+    return suffix = await createSession(modelBytes(withCrossEntropy(part)), options);
+  }
+
+  async function activations(
+    tokens: Int32Array,
+    rows: number,
+  ): Promise<Float32Array<ArrayBuffer>> {
+    const output = await runSession(await openPrefix(), { tokens, rows });
+    const expected = [rows, tokens.length / rows, dModel];
+    if (output.dims.join() !== expected.join()) {
+      throw new Error(
+        `hook ${tensor} has the shape [${output.dims.join(", ")}], expected ` +
+          `[rows, positions, hidden size] = [${expected.join(", ")}]`,
+      );
+    }
+    return floats(output, tensor);
+  }
+
+  async function crossEntropy(
+    tokens: Int32Array,
+    rows: number,
+    replacement?: Float32Array,
+  ): Promise<Float32Array<ArrayBuffer>> {
+    const length = tokens.length / rows;
+    const stream = replacement ?? await activations(tokens, rows);
+    const session = await openSuffix();
+    // The last position has no next token: it gets target 0, and its loss is left out below.
+    const targets = new Int32Array(tokens.length);
+    targets.set(tokens.subarray(1));
+    for (let row = 0; row < rows; row++) targets[row * length + length - 1] = 0;
+    const loss = new Float32Array(rows * (length - 1));
+    const step = Math.max(1, Math.floor(logitsLimit / (length * vocabSize)));
+    for (let from = 0; from < rows; from += step) {
+      const to = Math.min(rows, from + step);
+      const output = await runSession(session, {
+        tokens: tokens.subarray(from * length, to * length),
+        rows: to - from,
+        hook: stream.subarray(from * length * dModel, to * length * dModel),
+        targets: targets.subarray(from * length, to * length),
+      });
+      const values = floats(output, "cross-entropy");
+      for (let row = from; row < to; row++) {
+        const at = (row - from) * length;
+        loss.set(values.subarray(at, at + length - 1), row * (length - 1));
+      }
+    }
+    return loss;
+  }
+
+  async function close(): Promise<void> {
+    await prefix?.release();
+    await suffix?.release();
+  }
+
+  return { activations, crossEntropy, close };
+}
+
+function floats(output: Tensor, name: string): Float32Array<ArrayBuffer> {
+  if (output.type === "float32") return output.data as Float32Array<ArrayBuffer>;
+  if (output.type === "float16" || output.type === "float64") {
+    return Float32Array.from(output.data as Float64Array<ArrayBuffer>);
+  }
+  throw new Error(`${name} is a tensor of ${output.type}, expected floating-point numbers`);
+}
