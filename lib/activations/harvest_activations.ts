@@ -1,0 +1,119 @@
+import type { Matrix } from "../matrix.ts";
+
+/** What {@linkcode harvestActivations} needs of a language model. */
+export interface HarvestModel {
+  /** Name of the model, used in errors. */
+  id: string;
+  /** Width d of its activations. */
+  dModel: number;
+  /** Activations [tokens, d] of `rows` token rows that lie one after another in `tokens`. */
+  activations(tokens: Int32Array, rows: number): Promise<Matrix>;
+}
+
+/** Options of {@linkcode harvestActivations}. */
+export interface HarvestOptions {
+  /** Positions of each row that are kept, ascending. */
+  kept: readonly number[];
+  /** Token rows of one model call. */
+  rowsPerRun: number;
+  /** Model calls under way at a time. */
+  prefetch: number;
+  /** Activations after which to stop. */
+  maxTokens: number;
+  /** Stops the stream. */
+  signal?: AbortSignal;
+}
+
+interface Run {
+  rows: number;
+  activations: Promise<Matrix>;
+}
+
+/**
+ * Activations of token rows in their order, one matrix a model call. While the consumer holds one,
+ * `prefetch` further calls are under way; leaving the loop starts no more, and those that fail
+ * afterwards fail silently.
+ *
+ * @throws {Error} The model fails, gives another shape than asked for, or a value that is not finite.
+ */
+export async function* harvestActivations(
+  model: HarvestModel,
+  tokenRows: AsyncIterable<Int32Array>,
+  { kept, rowsPerRun, prefetch, maxTokens, signal }: HarvestOptions,
+): AsyncGenerator<Matrix> {
+  const source = tokenRows[Symbol.asyncIterator]();
+  const underWay: Run[] = [];
+  let ended = false;
+
+  const fill = async (): Promise<void> => {
+    while (!ended && underWay.length < prefetch) {
+      const rows: Int32Array[] = [];
+      while (rows.length < rowsPerRun && !ended) {
+        signal?.throwIfAborted();
+        const next = await source.next();
+        if (next.done) ended = true;
+        else rows.push(next.value);
+      }
+      if (rows.length === 0) return;
+      const tokens = new Int32Array(rows.length * rows[0].length);
+      rows.forEach((row, r) => tokens.set(row, r * row.length));
+      const activations = model.activations(tokens, rows.length);
+      // It may fail before its turn comes, or never be awaited at all.
+      activations.catch(() => {});
+      underWay.push({ rows: rows.length, activations });
+    }
+  };
+
+  let left = maxTokens;
+  let firstRow = 0;
+  try {
+    await fill();
+    for (let run = underWay.shift(); run && left > 0; run = underWay.shift()) {
+      const all = await run.activations;
+      signal?.throwIfAborted();
+      await fill();
+      const some = keepPositions(model, all, run.rows, kept, firstRow);
+      firstRow += run.rows;
+      const rows = Math.min(left, some.rows);
+      left -= rows;
+      yield { data: some.data.subarray(0, rows * some.cols), rows, cols: some.cols };
+      signal?.throwIfAborted();
+    }
+  } finally {
+    await source.return?.();
+  }
+}
+
+function keepPositions(
+  { id, dModel: d }: HarvestModel,
+  { data, rows: tokens, cols }: Matrix,
+  rows: number,
+  kept: readonly number[],
+  firstRow: number,
+): Matrix {
+  const length = tokens / rows;
+  if (cols !== d || data.length !== tokens * d || !(length > kept[kept.length - 1])) {
+    throw new Error(
+      `${id} gave activations [${tokens}, ${cols}] with ${data.length} elements for ${rows} ` +
+        `token rows, expected ${d} columns`,
+    );
+  }
+  const out = new Float32Array(rows * kept.length * d);
+  let to = 0;
+  for (let r = 0; r < rows; r++) {
+    for (const position of kept) {
+      const from = (r * length + position) * d;
+      for (let j = 0; j < d; j++) {
+        const value = data[from + j];
+        if (!Number.isFinite(value)) {
+          throw new Error(
+            `${id} gave ${value} as activation ${j} of token row ${firstRow + r}, position ` +
+              `${position}: expected finite numbers (a dtype of few bits can overflow: try "fp32")`,
+          );
+        }
+        out[to++] = value;
+      }
+    }
+  }
+  return { data: out, rows: rows * kept.length, cols: d };
+}

@@ -1,0 +1,89 @@
+import type { Matrix } from "../matrix.ts";
+import { createRandom } from "../random.ts";
+
+/** Options of {@linkcode shuffleRows}. */
+export interface ShuffleRowsOptions {
+  /** Rows that are held back; memory is `bufferRows · cols · 4` bytes. */
+  bufferRows: number;
+  /** Rows of each batch. */
+  batchSize: number;
+  /** Seed of the order, a whole number. */
+  seed: number;
+  /** Whether a last batch of fewer rows is given too; false if not given. */
+  keepLast?: boolean;
+}
+
+/**
+ * Shuffles a stream of rows: once `bufferRows` rows are held, each new row takes the place of one
+ * drawn uniformly, which moves on; at the end the rest follows in random order. Each row costs one
+ * draw and two copies, and comes out exactly once.
+ *
+ * @param batches Rows, in matrices of any number of rows and one number of columns. They are copied:
+ * the source may reuse its buffer.
+ * @returns Batches of `batchSize` rows, each in a buffer of its own, which may be kept or transferred.
+ * @throws {RangeError} `bufferRows` or `batchSize` is not a whole number above 0, or the seed is not
+ * whole.
+ * @throws {Error} While batches are taken: a matrix has another width than the first.
+ */
+export function shuffleRows(
+  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
+  options: ShuffleRowsOptions,
+): AsyncGenerator<Matrix> {
+  for (const name of ["bufferRows", "batchSize"] as const) {
+    if (!(Number.isSafeInteger(options[name]) && options[name] > 0)) {
+      throw new RangeError(`${name} is ${options[name]}, expected a whole number above 0`);
+    }
+  }
+  // A bad seed is refused before the source is opened.
+  createRandom(options.seed);
+  return shuffle(batches, options);
+}
+
+async function* shuffle(
+  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
+  { bufferRows, batchSize, seed, keepLast = false }: ShuffleRowsOptions,
+): AsyncGenerator<Matrix> {
+  const random = createRandom(seed);
+  let cols = -1;
+  let buffer = new Float32Array();
+  let held = 0;
+  let out = new Float32Array();
+  let filled = 0;
+
+  const emit = (row: number): void => {
+    if (filled === 0) out = new Float32Array(batchSize * cols);
+    out.set(buffer.subarray(row * cols, (row + 1) * cols), filled++ * cols);
+  };
+  const take = (): Matrix => {
+    filled = 0;
+    return { data: out, rows: batchSize, cols };
+  };
+
+  for await (const { data, rows, cols: width } of batches) {
+    if (cols < 0) {
+      cols = width;
+      buffer = new Float32Array(bufferRows * cols);
+    }
+    if (width !== cols || data.length !== rows * width) {
+      throw new Error(
+        `a batch is [${rows}, ${width}] with ${data.length} elements, expected ${cols} columns`,
+      );
+    }
+    for (let r = 0; r < rows; r++) {
+      let place = held;
+      if (held < bufferRows) held++;
+      else emit(place = random.below(bufferRows));
+      buffer.set(data.subarray(r * cols, (r + 1) * cols), place * cols);
+      if (filled === batchSize) yield take();
+    }
+  }
+  while (held > 0) {
+    const place = random.below(held--);
+    emit(place);
+    buffer.copyWithin(place * cols, held * cols, (held + 1) * cols);
+    if (filled === batchSize) yield take();
+  }
+  if (keepLast && filled > 0) {
+    yield { data: out.slice(0, filled * cols), rows: filled, cols };
+  }
+}
