@@ -23,6 +23,10 @@ export interface Tokenizer {
 export async function openTokenizer(folder: string): Promise<Tokenizer | undefined> {
   const path = join(folder, "tokenizer.json");
   if (!existsSync(path)) return undefined;
+  // transformers.js needs both, and fails without a word on the file.
+  if (!existsSync(join(folder, "tokenizer_config.json"))) {
+    throw new Error(`${folder} has a tokenizer.json but no tokenizer_config.json`);
+  }
   const { AutoTokenizer, env } = await import("@huggingface/transformers");
   env.useBrowserCache = false;
   try {
