@@ -7,17 +7,17 @@
  * Where there are fewer positive numbers than wanted it is {0, 0}: all positive numbers stay.
  * `first`: the pass that starts from `wanted`.
  *
- * Bindings: sizes {wanted}, counts [2048], state {prefix, remaining, exhausted}. One workgroup.
+ * Bindings: counts [2048], state {prefix, remaining, exhausted}, and in the first pass sizes {wanted}.
+ * One workgroup.
  */
 export function chooseDigit(
   { shift, bits, first }: { shift: number; bits: number; first: boolean },
 ): string {
   const each = (1 << bits) / 256;
   return `
-struct Sizes { wanted: u32 }
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read_write> counts: array<u32>;
-@group(0) @binding(2) var<storage, read_write> state: array<u32>;
+@group(0) @binding(0) var<storage, read_write> counts: array<u32>;
+@group(0) @binding(1) var<storage, read_write> state: array<u32>;
+${first ? "struct Sizes { wanted: u32 }\n@group(0) @binding(2) var<uniform> sizes: Sizes;" : ""}
 var<workgroup> sums: array<u32, 256>;
 
 @compute @workgroup_size(256)

@@ -25,11 +25,11 @@ fn main(
   let across = (sizes.cols + 63u) / 64u;
   let block = group / across;
   let column = group % across * 64u + lane;
-  let from = block * sizes.rowsPerBlock;
-  if (column >= sizes.cols || from >= sizes.rows) { return; }
-  let to = min(from + sizes.rowsPerBlock, sizes.rows);
+  let begin = block * sizes.rowsPerBlock;
+  if (column >= sizes.cols || begin >= sizes.rows) { return; }
+  let stop = min(begin + sizes.rowsPerBlock, sizes.rows);
   var sum = 0.0;
-  for (var row = from; row < to; row++) {
+  for (var row = begin; row < stop; row++) {
     sum += ${weighted ? "weight[sizes.firstWeight + row] * " : ""}x[row * sizes.cols + column];
   }
   out[(sizes.firstBlock + block) * sizes.cols + column] = sizes.scale * sum;

@@ -5,8 +5,9 @@
  * straight from memory: the fastest shape on software adapters, where workgroup memory is ordinary
  * memory, and the only one that the OpenGL adapter compiles in reasonable time.
  *
- * Bindings: sizes {rows, latents, stride, first} (z is [rows, stride], latents start at column
- * first), x [rows, d], wEnc [latents, d], bEnc [latents], z.
+ * Bindings: sizes {rows, latents, stride, first, firstRow}, x, wEnc [latents, d], bEnc, z [rows, stride].
+ * Row r of z belongs to row firstRow + r of x, latent i of wEnc to element first + i of bEnc and of z's
+ * rows.
  */
 export function encodeRegisters(
   { d, tileRows, tileLatents }: { d: number; tileRows: number; tileLatents: number },
@@ -18,7 +19,7 @@ export function encodeRegisters(
   const latents = [...Array(tileLatents).keys()];
   const product = (a: string, b: string) => vector ? `dot(${a}, ${b})` : `${a} * ${b}`;
   return `
-struct Sizes { rows: u32, latents: u32, stride: u32, first: u32 }
+struct Sizes { rows: u32, latents: u32, stride: u32, first: u32, firstRow: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<${element}>;
 @group(0) @binding(2) var<storage, read> w: array<${element}>;
@@ -36,7 +37,11 @@ fn main(
   let row = tile / across * ${tileRows}u;
   let latent = tile % across * ${tileLatents}u;
   if (row >= sizes.rows) { return; }
-${rows.map((r) => `  let x${r} = min(row + ${r}u, sizes.rows - 1u) * ${steps}u;`).join("\n")}
+${
+    rows.map((r) =>
+      `  let x${r} = (sizes.firstRow + min(row + ${r}u, sizes.rows - 1u)) * ${steps}u;`
+    ).join("\n")
+  }
 ${
     latents.map((l) => `  let w${l} = min(latent + ${l}u, sizes.latents - 1u) * ${steps}u;`).join(
       "\n",
@@ -55,7 +60,7 @@ ${
 ${
     latents.map((l) =>
       `  if (latent + ${l}u < sizes.latents) {
-    let b = bias[latent + ${l}u];
+    let b = bias[sizes.first + latent + ${l}u];
     let at = row * sizes.stride + sizes.first + latent + ${l}u;
 ${
         rows.map((r) =>

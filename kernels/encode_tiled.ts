@@ -3,8 +3,9 @@
  * of 256 threads computes 128 × 128 outputs, 8 × 8 a thread, and stages both operands in 8 KiB of
  * workgroup memory, 8 columns at a time, transposed so that a thread's 8 numbers are two vectors.
  *
- * Bindings: sizes {rows, latents, stride, first} (z is [rows, stride], latents start at column
- * first), x [rows, d], wEnc [latents, d], bEnc [latents], z.
+ * Bindings: sizes {rows, latents, stride, first, firstRow}, x, wEnc [latents, d], bEnc, z [rows, stride].
+ * Row r of z belongs to row firstRow + r of x, latent i of wEnc to element first + i of bEnc and of z's
+ * rows.
  */
 export function encodeTiled({ d }: { d: number }): string {
   const eight = [...Array(8).keys()];
@@ -20,7 +21,7 @@ export function encodeTiled({ d }: { d: number }): string {
       })`;
   const element = vector ? "vec4f" : "f32";
   return `
-struct Sizes { rows: u32, latents: u32, stride: u32, first: u32 }
+struct Sizes { rows: u32, latents: u32, stride: u32, first: u32, firstRow: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> x: array<${element}>;
 @group(0) @binding(2) var<storage, read> w: array<${element}>;
@@ -42,7 +43,7 @@ fn main(
   if (row0 >= sizes.rows) { return; }
   let loadLine = lane % 128u;
   let loadColumn = lane / 128u * 4u;
-  let xRow = min(row0 + loadLine, sizes.rows - 1u);
+  let xRow = sizes.firstRow + min(row0 + loadLine, sizes.rows - 1u);
   let wRow = min(latent0 + loadLine, sizes.latents - 1u);
   let down = lane / 16u;
   let right = lane % 16u;
@@ -79,7 +80,7 @@ ${
 ${
     eight.map((l) =>
       `  if (latent + ${l}u < sizes.latents) {
-    let b = bias[latent + ${l}u];
+    let b = bias[sizes.first + latent + ${l}u];
     let at = row * sizes.stride + sizes.first + latent + ${l}u;
 ${
         eight.map((r) => {

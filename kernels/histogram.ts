@@ -5,7 +5,7 @@
  *
  * `shift` is the lowest bit of the digit, `bits` its width (at most 11: 8 KiB of workgroup memory).
  *
- * Bindings: sizes {numbers}, z, state {prefix, remaining}, counts [2048] (atomic).
+ * Bindings: sizes {numbers}, z, counts [2048] (atomic), and after the first pass state {prefix}.
  */
 export function histogram({ shift, bits }: { shift: number; bits: number }): string {
   const bins = 1 << bits;
@@ -14,8 +14,8 @@ export function histogram({ shift, bits }: { shift: number; bits: number }): str
 struct Sizes { numbers: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> z: array<u32>;
-@group(0) @binding(2) var<storage, read> state: array<u32>;
-@group(0) @binding(3) var<storage, read_write> counts: array<atomic<u32>>;
+@group(0) @binding(2) var<storage, read_write> counts: array<atomic<u32>>;
+${above < 31 ? "@group(0) @binding(3) var<storage, read> state: array<u32>;" : ""}
 var<workgroup> local: array<atomic<u32>, ${bins}>;
 
 @compute @workgroup_size(256)

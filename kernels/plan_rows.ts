@@ -16,15 +16,15 @@ var<workgroup> sums: array<u32, 256>;
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) lane: u32) {
   let each = (sizes.rows + 255u) / 256u;
-  let from = min(lane * each, sizes.rows);
-  let to = min(from + each, sizes.rows);
+  let begin = min(lane * each, sizes.rows);
+  let stop = min(begin + each, sizes.rows);
   var own = 0u;
-  for (var row = from; row < to; row++) { own += ties[row]; }
+  for (var row = begin; row < stop; row++) { own += ties[row]; }
   sums[lane] = own;
   workgroupBarrier();
   var before = 0u;
   for (var i = 0u; i < lane; i++) { before += sums[i]; }
-  for (var row = from; row < to; row++) {
+  for (var row = begin; row < stop; row++) {
     let here = ties[row];
     let quota = min(here, max(state[1], before) - before);
     before += here;

@@ -14,15 +14,15 @@ var<workgroup> sums: array<u32, 256>;
 @compute @workgroup_size(256)
 fn main(@builtin(local_invocation_index) lane: u32) {
   let each = (sizes.length + 255u) / 256u;
-  let from = min(lane * each, sizes.length);
-  let to = min(from + each, sizes.length);
+  let begin = min(lane * each, sizes.length);
+  let stop = min(begin + each, sizes.length);
   var own = 0u;
-  for (var i = from; i < to; i++) { own += counts[sizes.first + i]; }
+  for (var i = begin; i < stop; i++) { own += counts[sizes.first + i]; }
   sums[lane] = own;
   workgroupBarrier();
   var total = offsets[sizes.first];
   for (var i = 0u; i < lane; i++) { total += sums[i]; }
-  for (var i = from; i < to; i++) {
+  for (var i = begin; i < stop; i++) {
     total += counts[sizes.first + i];
     offsets[sizes.first + i + 1u] = total;
   }

@@ -19,10 +19,10 @@ struct Sizes { rows: u32, rowsPerBlock: u32, latents: u32 }
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let from = min(id.x * sizes.rowsPerBlock, sizes.rows);
-  let to = min(from + sizes.rowsPerBlock, sizes.rows);
-  let end = offsets[to];
-  for (var entry = offsets[from] + lane; entry < end; entry += 64u) {
+  let begin = min(id.x * sizes.rowsPerBlock, sizes.rows);
+  let stop = min(begin + sizes.rowsPerBlock, sizes.rows);
+  let end = offsets[stop];
+  for (var entry = offsets[begin] + lane; entry < end; entry += 64u) {
     atomicAdd(&counts[id.x * sizes.latents + latents[entry]], 1u);
   }
 }`;
@@ -80,9 +80,9 @@ struct Sizes {
 
 @compute @workgroup_size(64)
 fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let from = min(id.x * sizes.rowsPerBlock, sizes.rows);
-  let to = min(from + sizes.rowsPerBlock, sizes.rows);
-  for (var row = from; row < to; row++) {
+  let begin = min(id.x * sizes.rowsPerBlock, sizes.rows);
+  let stop = min(begin + sizes.rowsPerBlock, sizes.rows);
+  for (var row = begin; row < stop; row++) {
     let scale = select(sizes.auxiliary, sizes.main, row < sizes.half);
     let end = offsets[row + 1u];
     for (var entry = offsets[row] + lane; entry < end; entry += 64u) {

@@ -62,10 +62,10 @@ ${columns.map((j) => `  var g${j} = 0.0;`).join("\n")}
   for (var entry = latentOffsets[sizes.firstLatent + latent]; entry < end; entry++) {
     let sample = rows[entry];
     let factor = factors[entry].${decoder ? "x" : "y"};
-    let from = ${
+    let begin = ${
     decoder ? "sample" : "select(sample - sizes.half, sample, sample < sizes.half)"
   } * ${d}u + lane;
-${columns.map((j) => "    " + guard(j, `g${j} += factor * source[from + ${j * 64}u];`)).join("\n")}
+${columns.map((j) => "    " + guard(j, `g${j} += factor * source[begin + ${j * 64}u];`)).join("\n")}
   }
 ${columns.map((j) => `  var w${j} = 0.0;`).join("\n")}
 ${each((j) => `w${j} = w[at + ${j * 64}u];`)}

@@ -65,10 +65,10 @@ fn main(
     ] ?? ""
   }
   let each = (sizes.cols + 63u) / 64u;
-  let from = min(lane * each, sizes.cols);
-  let to = min(from + each, sizes.cols);
+  let begin = min(lane * each, sizes.cols);
+  let stop = min(begin + each, sizes.cols);
   var own = vec2u();
-  for (var latent = from; latent < to; latent++) {
+  for (var latent = begin; latent < stop; latent++) {
     let value = z[row * sizes.cols + latent];
     if (${candidate}) {
       if (${above}) { own.x++; }
@@ -85,7 +85,7 @@ fn main(
   var rank = before.y;
   if (own.x + own.y == 0u) { return; }
   ${mode === "batch" ? "var largest = 0u;" : ""}
-  for (var latent = from; latent < to; latent++) {
+  for (var latent = begin; latent < stop; latent++) {
     let value = z[row * sizes.cols + latent];
     if (${candidate}) {
       var keep = ${above};

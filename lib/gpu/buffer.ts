@@ -79,7 +79,7 @@ export function writeBuffer(gpu: Gpu, buffer: GPUBuffer, data: BufferData, start
   const chunk = 1 << 20;
   for (let at = 0; at < data.length; at += chunk) {
     const part = data.subarray(at, Math.min(data.length, at + chunk));
-    gpu.device.queue.writeBuffer(buffer, (start + at) * 4, part as GPUAllowSharedBufferSource);
+    gpu.device.queue.writeBuffer(buffer, (start + at) * 4, part as BufferSource);
   }
 }
 

@@ -1,0 +1,216 @@
+import { columnSums } from "../../kernels/column_sums.ts";
+import { entryGradients } from "../../kernels/entry_gradients.ts";
+import { latentSums } from "../../kernels/latent_sums.ts";
+import { countLatents, fillLatents, sumBlocks } from "../../kernels/sort_by_latent.ts";
+import type { BufferSet } from "../gpu/buffer.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { createOperation, type Operation } from "../gpu/kernel.ts";
+import { scanCounts } from "./select.ts";
+import type { SparseRows } from "./sparse_rows.ts";
+import type { Weights } from "./weights.ts";
+import { words } from "./words.ts";
+
+/**
+ * Factors that turn residuals into gradients: −2/(n·d) for the reconstruction (the first `half` rows
+ * of the sparse rows), −2α/(n·d) for the auxiliary loss (the rest).
+ */
+export interface LossScales {
+  /** Number of samples n. */
+  half: number;
+  /** Factor of the first `half` rows. */
+  main: number;
+  /** Factor of the other rows. */
+  auxiliary: number;
+}
+
+/** Entries latent by latent: for latent i the entries latentOffsets[i] … latentOffsets[i + 1] − 1. */
+export interface SparseColumns {
+  /** [m + 1] offsets into the entries. */
+  latentOffsets: GPUBuffer;
+  /** Row of each entry, ascending within a latent. */
+  rows: GPUBuffer;
+  /** Pairs: what multiplies the residual, and what multiplies the input, in the latent's gradients. */
+  factors: GPUBuffer;
+  /** Scratch: entries of each latent in each block of rows; zero at the start of a step. */
+  counts: GPUBuffer;
+  /** Number of blocks. */
+  blocks: number;
+}
+
+/** Makes room for the entries of sparse rows, latent by latent. */
+export function createSparseColumns(
+  gpu: Gpu,
+  buffers: BufferSet,
+  sparse: SparseRows,
+  dictSize: number,
+): SparseColumns {
+  // Blocks of 32 rows are walked in parallel, as far as one buffer holds their counts.
+  const most = Math.floor(gpu.limits.maxStorageBufferBindingSize / (4 * dictSize));
+  const blocks = Math.max(1, Math.min(Math.ceil(sparse.rows / 32), 256, most));
+  return {
+    latentOffsets: buffers.zeros("latent offsets", dictSize + 1),
+    rows: buffers.zeros("entry rows", sparse.capacity),
+    factors: buffers.zeros("entry factors", 2 * sparse.capacity),
+    counts: buffers.zeros("entries a block", blocks * dictSize),
+    blocks,
+  };
+}
+
+/** deltas[j] = factor · e[r] · wDec[latents[j]]: the loss's gradient by each activation. */
+export async function differentiateEntries(
+  gpu: Gpu,
+  buffers: BufferSet,
+  { sparse, weights, residual, deltas, scales }: {
+    sparse: SparseRows;
+    weights: Weights;
+    residual: GPUBuffer;
+    deltas: GPUBuffer;
+    scales: LossScales;
+  },
+): Promise<Operation[]> {
+  const operations: Operation[] = [];
+  for (const shard of weights.shards) {
+    const sizes = buffers.uniform(
+      "entry gradients sizes",
+      words(
+        [sparse.rows, scales.half, shard.first, shard.latents],
+        [scales.main, scales.auxiliary],
+      ),
+    );
+    const bound = [sizes, sparse.offsets, sparse.latents, residual, shard.wDec, deltas];
+    const code = entryGradients({ d: weights.dModel });
+    operations.push(await createOperation(gpu, "entry gradients", code, bound, sparse.rows));
+  }
+  return operations;
+}
+
+/** Orders the entries of sparse rows by latent, rows ascending: the same order in every run. */
+export async function sortByLatent(
+  gpu: Gpu,
+  buffers: BufferSet,
+  { sparse, deltas, columns, dictSize, scales }: {
+    sparse: SparseRows;
+    deltas: GPUBuffer;
+    columns: SparseColumns;
+    dictSize: number;
+    scales: LossScales;
+  },
+): Promise<Operation[]> {
+  const { blocks, counts, latentOffsets } = columns;
+  const rowsPerBlock = Math.ceil(sparse.rows / blocks);
+  const totals = buffers.zeros("entries a latent", dictSize);
+  const countSizes = buffers.uniform("sizes", words([sparse.rows, rowsPerBlock, dictSize]));
+  const sumSizes = buffers.uniform("sizes", words([blocks, dictSize]));
+  const fillSizes = buffers.uniform(
+    "sizes",
+    words(
+      [sparse.rows, rowsPerBlock, dictSize, scales.half],
+      [scales.main, scales.auxiliary],
+    ),
+  );
+  return [
+    await createOperation(
+      gpu,
+      "count latents",
+      countLatents(),
+      [countSizes, sparse.offsets, sparse.latents, counts],
+      blocks,
+    ),
+    await createOperation(
+      gpu,
+      "sum blocks",
+      sumBlocks(),
+      [sumSizes, counts, totals],
+      Math.ceil(dictSize / 64),
+    ),
+    await scanCounts(gpu, buffers, totals, latentOffsets, 0, dictSize),
+    await createOperation(
+      gpu,
+      "fill latents",
+      fillLatents(),
+      [
+        fillSizes,
+        sparse.offsets,
+        sparse.latents,
+        sparse.values,
+        deltas,
+        latentOffsets,
+        counts,
+        columns.rows,
+        columns.factors,
+      ],
+      blocks,
+    ),
+  ];
+}
+
+/** gradient[i] = Σ of latent i's deltas: the gradient by the encoder bias. */
+export async function sumLatents(
+  gpu: Gpu,
+  buffers: BufferSet,
+  { columns, dictSize, gradient }: {
+    columns: SparseColumns;
+    dictSize: number;
+    gradient: GPUBuffer;
+  },
+): Promise<Operation> {
+  const sizes = buffers.uniform("latent sums sizes", words([dictSize]));
+  const bound = [sizes, columns.latentOffsets, columns.factors, gradient];
+  const workgroups = Math.ceil(dictSize / 64);
+  return await createOperation(gpu, "latent sums", latentSums(), bound, workgroups);
+}
+
+/**
+ * Gradient by the decoder bias: main · Σ_r e[r] from the output, and −Σ_i bEncGradient[i] · wEnc[i]
+ * from the input where the encoder reads x − bDec.
+ */
+export async function differentiateDecoderBias(
+  gpu: Gpu,
+  buffers: BufferSet,
+  { rows, residual, scale, weights, bEncGradient, gradient }: {
+    rows: number;
+    residual: GPUBuffer;
+    scale: number;
+    weights: Weights;
+    /** Left out where the encoder reads x itself. */
+    bEncGradient?: GPUBuffer;
+    gradient: GPUBuffer;
+  },
+): Promise<Operation[]> {
+  const d = weights.dModel;
+  const across = Math.ceil(d / 64);
+  // 64 rows a block keep float32 sums short; their totals are summed in a second stage.
+  const parts = [
+    { rows, x: residual, scale, first: 0, weight: undefined as GPUBuffer | undefined },
+    ...(bEncGradient
+      ? weights.shards.map((shard) => ({
+        rows: shard.latents,
+        x: shard.wEnc,
+        scale: -1,
+        first: shard.first,
+        weight: bEncGradient,
+      }))
+      : []),
+  ];
+  const total = parts.reduce((sum, part) => sum + Math.ceil(part.rows / 64), 0);
+  const partial = buffers.zeros("partial bias gradients", total * d);
+  const operations: Operation[] = [];
+  let firstBlock = 0;
+  for (const part of parts) {
+    const blocks = Math.ceil(part.rows / 64);
+    const sizes = buffers.uniform(
+      "column sums sizes",
+      words([part.rows, d, 64, firstBlock, part.first], [part.scale]),
+    );
+    const code = columnSums({ weighted: part.weight !== undefined });
+    const bound = [sizes, part.x, partial, ...(part.weight ? [part.weight] : [])];
+    operations.push(await createOperation(gpu, "column sums", code, bound, blocks * across));
+    firstBlock += blocks;
+  }
+  const sizes = buffers.uniform("column sums sizes", words([total, d, total, 0, 0], [1]));
+  const code = columnSums({ weighted: false });
+  operations.push(
+    await createOperation(gpu, "column sums", code, [sizes, partial, gradient], across),
+  );
+  return operations;
+}

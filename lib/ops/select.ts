@@ -1,0 +1,210 @@
+import { chooseDigit } from "../../kernels/choose_digit.ts";
+import { countDead } from "../../kernels/count_dead.ts";
+import { countRows } from "../../kernels/count_rows.ts";
+import { histogram } from "../../kernels/histogram.ts";
+import { planRows } from "../../kernels/plan_rows.ts";
+import { scan } from "../../kernels/scan.ts";
+import { selectRows } from "../../kernels/select_rows.ts";
+import { writeRows } from "../../kernels/write_rows.ts";
+import type { BufferSet } from "../gpu/buffer.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { createOperation, type Operation } from "../gpu/kernel.ts";
+import type { PreActivations } from "./encode.ts";
+import type { SparseRows } from "./sparse_rows.ts";
+import { words } from "./words.ts";
+
+/** What the selections of a training step share. */
+export interface StepBuffers {
+  /** Uniform {step, …}: the number of the step, from 1. */
+  step: GPUBuffer;
+  /** [m] last step in which each latent was active (0: never). */
+  lastActive: GPUBuffer;
+  /** [3] {first bad input, smallest kept, dead latents}, zero at the start of a step. */
+  stats: GPUBuffer;
+}
+
+// Bits 30…0 of a positive float, highest first: 11 + 11 + 9.
+const DIGITS = [{ shift: 20, bits: 11 }, { shift: 9, bits: 11 }, { shift: 0, bits: 9 }];
+
+/**
+ * BatchTopK (Eq. 7): keeps the `wanted` largest positive pre-activations of the whole batch, exactly
+ * that many where there are, ties broken by (row, latent) order.
+ */
+export async function selectBatch(
+  gpu: Gpu,
+  buffers: BufferSet,
+  { z, wanted, out, step, lastActive, stats }: {
+    z: PreActivations;
+    wanted: number;
+    out: SparseRows;
+  } & StepBuffers,
+): Promise<Operation[]> {
+  const rows = z.blocks.reduce((sum, block) => sum + block.rows, 0);
+  const counts = buffers.zeros("histogram", 2048);
+  const state = buffers.zeros("selection", 4);
+  const ties = buffers.zeros("ties a row", rows);
+  const operations: Operation[] = [];
+  for (const [pass, digit] of DIGITS.entries()) {
+    for (const block of z.blocks) {
+      const numbers = block.rows * z.cols;
+      const sizes = buffers.uniform("histogram sizes", words([numbers]));
+      const bound = pass === 0 ? [sizes, block.z, counts] : [sizes, block.z, counts, state];
+      // 64 numbers a lane: few enough workgroups that adding up their histograms costs little.
+      const workgroups = Math.min(1024, Math.ceil(numbers / (256 * 64)));
+      operations.push(
+        await createOperation(gpu, "histogram", histogram(digit), bound, workgroups),
+      );
+    }
+    const sizes = buffers.uniform("choose digit sizes", words([wanted]));
+    const code = chooseDigit({ ...digit, first: pass === 0 });
+    operations.push(
+      await createOperation(
+        gpu,
+        "choose digit",
+        code,
+        pass === 0 ? [counts, state, sizes] : [counts, state],
+        1,
+      ),
+    );
+  }
+  for (const block of z.blocks) {
+    const sizes = buffers.uniform("count rows sizes", words([block.rows, z.cols, block.first]));
+    const bound = [sizes, block.z, state, out.kept, ties];
+    const code = countRows({ mode: "batch" });
+    operations.push(await createOperation(gpu, "count rows", code, bound, block.rows));
+  }
+  const planSizes = buffers.uniform("plan rows sizes", words([rows]));
+  const planned = [planSizes, state, out.kept, ties];
+  operations.push(await createOperation(gpu, "plan rows", planRows(), planned, 1));
+  operations.push(await scanCounts(gpu, buffers, out.kept, out.offsets, 0, rows));
+  for (const block of z.blocks) {
+    const sizes = buffers.uniform(
+      "write rows sizes",
+      words([block.rows, z.cols, block.first, block.first, out.capacity, 0]),
+    );
+    const bound = [sizes, block.z, out.offsets, out.latents, out.values, state];
+    operations.push(
+      await createOperation(
+        gpu,
+        "write rows of the batch",
+        writeRows({ mode: "batch" }),
+        [...bound, ties, step, lastActive, stats],
+        block.rows,
+      ),
+    );
+  }
+  return operations;
+}
+
+/**
+ * Candidates of the auxiliary loss: for each sample the `wanted` largest positive pre-activations of
+ * dead latents, written behind the samples' own rows (row r becomes row `rows` + r of `out`).
+ */
+export async function selectDead(
+  gpu: Gpu,
+  buffers: BufferSet,
+  { z, wanted, deadAfter, out, step, lastActive, stats }: {
+    z: PreActivations;
+    wanted: number;
+    deadAfter: number;
+    out: SparseRows;
+  } & StepBuffers,
+): Promise<Operation[]> {
+  const rows = z.blocks.reduce((sum, block) => sum + block.rows, 0);
+  const threshold = buffers.zeros("threshold a row", rows);
+  const quota = buffers.zeros("ties a row", rows);
+  const operations: Operation[] = [];
+  for (const block of z.blocks) {
+    const sizes = buffers.uniform(
+      "select rows sizes",
+      words([block.rows, z.cols, block.first, wanted, deadAfter, rows + block.first]),
+    );
+    const bound = [sizes, step, block.z, lastActive, stats, threshold, quota, out.kept];
+    operations.push(await createOperation(gpu, "select rows", selectRows(), bound, block.rows));
+  }
+  operations.push(await scanCounts(gpu, buffers, out.kept, out.offsets, rows, rows));
+  for (const block of z.blocks) {
+    const sizes = buffers.uniform(
+      "write rows sizes",
+      words([block.rows, z.cols, block.first, rows + block.first, out.capacity, deadAfter]),
+    );
+    const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
+    operations.push(
+      await createOperation(
+        gpu,
+        "write rows of dead latents",
+        writeRows({ mode: "dead" }),
+        [...bound, quota, step, lastActive],
+        block.rows,
+      ),
+    );
+  }
+  return operations;
+}
+
+/** Counts the dead latents into `stats[2]`. */
+export async function countDeadLatents(
+  gpu: Gpu,
+  buffers: BufferSet,
+  { latents, deadAfter, step, lastActive, stats }:
+    & { latents: number; deadAfter: number }
+    & StepBuffers,
+): Promise<Operation> {
+  const sizes = buffers.uniform("count dead sizes", words([latents, deadAfter]));
+  return await createOperation(gpu, "count dead", countDead(), [sizes, step, lastActive, stats], 1);
+}
+
+/** Inference: counts what is above each latent's threshold, and turns counts into row offsets. */
+export async function countAbove(
+  gpu: Gpu,
+  buffers: BufferSet,
+  { z, threshold, kept, offsets }: {
+    z: PreActivations;
+    threshold: GPUBuffer;
+    kept: GPUBuffer;
+    offsets: GPUBuffer;
+  },
+): Promise<Operation[]> {
+  const operations: Operation[] = [];
+  for (const block of z.blocks) {
+    const sizes = buffers.uniform("count rows sizes", words([block.rows, z.cols, block.first]));
+    const bound = [sizes, block.z, threshold, kept];
+    const code = countRows({ mode: "latent" });
+    operations.push(await createOperation(gpu, "count rows", code, bound, block.rows));
+  }
+  const rows = z.blocks.reduce((sum, block) => sum + block.rows, 0);
+  operations.push(await scanCounts(gpu, buffers, kept, offsets, 0, rows));
+  return operations;
+}
+
+/** Inference: writes what is above each latent's threshold, where `countAbove` found its place. */
+export async function writeAbove(
+  gpu: Gpu,
+  buffers: BufferSet,
+  { z, threshold, out }: { z: PreActivations; threshold: GPUBuffer; out: SparseRows },
+): Promise<Operation[]> {
+  const operations: Operation[] = [];
+  for (const block of z.blocks) {
+    const sizes = buffers.uniform(
+      "write rows sizes",
+      words([block.rows, z.cols, block.first, block.first, out.capacity, 0]),
+    );
+    const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
+    const code = writeRows({ mode: "latent" });
+    operations.push(await createOperation(gpu, "write rows", code, bound, block.rows));
+  }
+  return operations;
+}
+
+/** offsets[first + i + 1] = offsets[first] + Σ counts[first … first + i]. */
+export async function scanCounts(
+  gpu: Gpu,
+  buffers: BufferSet,
+  counts: GPUBuffer,
+  offsets: GPUBuffer,
+  first: number,
+  length: number,
+): Promise<Operation> {
+  const sizes = buffers.uniform("scan sizes", words([first, length]));
+  return await createOperation(gpu, "scan", scan(), [sizes, counts, offsets], 1);
+}

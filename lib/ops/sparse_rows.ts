@@ -1,0 +1,29 @@
+import type { BufferSet } from "../gpu/buffer.ts";
+
+/** Latent activations on the GPU as compressed sparse rows; see `SparseMatrix`. */
+export interface SparseRows {
+  /** Number of rows. */
+  rows: number;
+  /** Most entries that fit. */
+  capacity: number;
+  /** [rows + 1] offsets into the entries; the first is 0. */
+  offsets: GPUBuffer;
+  /** Latent of each entry, ascending within a row. */
+  latents: GPUBuffer;
+  /** Activation of each entry. */
+  values: GPUBuffer;
+  /** Scratch: number of entries of each row. */
+  kept: GPUBuffer;
+}
+
+/** Makes room for sparse rows. */
+export function createSparseRows(buffers: BufferSet, rows: number, capacity: number): SparseRows {
+  return {
+    rows,
+    capacity,
+    offsets: buffers.zeros("row offsets", rows + 1),
+    latents: buffers.zeros("entry latents", capacity),
+    values: buffers.zeros("entry values", capacity),
+    kept: buffers.zeros("entries a row", rows),
+  };
+}

@@ -1,0 +1,88 @@
+import { type BufferSet, readFloats } from "../gpu/buffer.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Sae } from "../sae/sae.ts";
+
+/** A range of latents whose rows of the encoder and decoder lie in one buffer each. */
+export interface Shard {
+  /** First latent. */
+  first: number;
+  /** Number of latents. */
+  latents: number;
+  /** Encoder rows, [latents, d]. */
+  wEnc: GPUBuffer;
+  /** Decoder rows, [latents, d]. */
+  wDec: GPUBuffer;
+}
+
+/** The weights of an SAE on the GPU, split by latents so that each buffer can be bound. */
+export interface Weights {
+  /** Activation width d. */
+  dModel: number;
+  /** Number of latents m. */
+  dictSize: number;
+  /** The shards, in order of latent. */
+  shards: Shard[];
+  /** Encoder bias, [m]. */
+  bEnc: GPUBuffer;
+  /** Decoder bias, [d]. */
+  bDec: GPUBuffer;
+}
+
+/** Splits `length` rows of `width` 32-bit numbers into ranges that fit into one binding each. */
+export function splitRows(
+  gpu: Gpu,
+  length: number,
+  width: number,
+): { first: number; rows: number }[] {
+  const bytes = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
+  const most = Math.floor(bytes / (4 * width));
+  if (most < 1) {
+    throw new RangeError(
+      `one row of ${width} numbers needs ${4 * width} bytes, this device binds ${bytes}`,
+    );
+  }
+  const ranges = [];
+  for (let first = 0; first < length; first += most) {
+    ranges.push({ first, rows: Math.min(most, length - first) });
+  }
+  return ranges;
+}
+
+/** Copies an SAE's weights to the GPU. */
+export function uploadWeights(gpu: Gpu, buffers: BufferSet, sae: Sae): Weights {
+  const { dModel: d, dictSize: m } = sae;
+  const part = (w: Float32Array, first: number, rows: number) =>
+    w.subarray(first * d, (first + rows) * d);
+  return {
+    dModel: d,
+    dictSize: m,
+    shards: splitRows(gpu, m, d).map(({ first, rows }) => ({
+      first,
+      latents: rows,
+      wEnc: buffers.from("encoder", part(sae.wEnc, first, rows)),
+      wDec: buffers.from("decoder", part(sae.wDec, first, rows)),
+    })),
+    bEnc: buffers.from("encoder bias", sae.bEnc),
+    bDec: buffers.from("decoder bias", sae.bDec),
+  };
+}
+
+/** Reads weights back from the GPU. */
+export async function downloadWeights(
+  gpu: Gpu,
+  weights: Weights,
+): Promise<Pick<Sae, "wEnc" | "bEnc" | "wDec" | "bDec">> {
+  const { dModel: d, dictSize: m, shards } = weights;
+  const wEnc = new Float32Array(m * d);
+  const wDec = new Float32Array(m * d);
+  for (const shard of shards) {
+    wEnc.set(await readFloats(gpu, shard.wEnc, shard.latents * d), shard.first * d);
+    wDec.set(await readFloats(gpu, shard.wDec, shard.latents * d), shard.first * d);
+  }
+  return {
+    wEnc,
+    bEnc: await readFloats(gpu, weights.bEnc, m),
+    wDec,
+    bDec: await readFloats(gpu, weights.bDec, d),
+  };
+}

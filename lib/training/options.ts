@@ -1,0 +1,138 @@
+import { checkCount, checkK, checkNumber, checkSae } from "../sae/check.ts";
+import type { Architecture, Sae } from "../sae/sae.ts";
+
+/** What a training step did. One record a step. */
+export interface StepRecord {
+  /** Number of the step, from 1. */
+  step: number;
+  /** Samples seen so far, this step's included. */
+  samples: number;
+  /** What the step minimised: reconstruction loss + auxiliary loss. */
+  loss: number;
+  /** Mean over samples and dimensions of (x − x̂)². */
+  reconstructionLoss: number;
+  /** α · mean over samples and dimensions of (ê − e)²; 0 while no latent is dead. */
+  auxiliaryLoss: number;
+  /** Active latents a sample. */
+  l0: number;
+  /** Latents inactive in each of the last `deadAfter` batches. */
+  deadLatents: number;
+  /** Smallest activation kept in this batch (Eq. 8 averages these); 0 where none was. */
+  smallestKept: number;
+}
+
+/** Options of {@linkcode trainSae}. */
+export interface TrainOptions {
+  /** How latents are selected. This version trains "batchtopk". */
+  architecture: Architecture;
+  /** Number of latents m (default: that of `initial`). */
+  dictSize?: number;
+  /** Active latents a sample, on average over a batch (default: that of `initial`). */
+  k?: number;
+  /** Adam's learning rate (default 3e-4, A.3). */
+  learningRate?: number;
+  /** Decay of Adam's mean of gradients (default 0.9). */
+  beta1?: number;
+  /** Decay of Adam's mean of squared gradients (default 0.99). */
+  beta2?: number;
+  /** Added to Adam's denominator (default 1e-8). */
+  epsilon?: number;
+  /** Steps to take (default: until the batches end). */
+  steps?: number;
+  /** α, weight of the auxiliary loss (default 1/32; 0 turns it off). */
+  auxCoefficient?: number;
+  /** Most dead latents a sample that reconstruct its residual (default 512). */
+  auxK?: number;
+  /** Batches without activity, the current one included, after which a latent is dead (default 5). */
+  deadAfter?: number;
+  /** Batches whose smallest kept activation is averaged into the threshold (Eq. 8; default 100). */
+  thresholdBatches?: number;
+  /** Whether the encoder reads x − bDec (default true). */
+  subtractDecoderBias?: boolean;
+  /** Start of the decoder bias: zero (default) or the mean of the first batch. */
+  bDec?: "zero" | "mean";
+  /** Seed of the initial weights (default 0). */
+  seed?: number;
+  /** An SAE to start from, in place of `seed` and `bDec`. */
+  initial?: Sae;
+  /** Goes into the SAE's metadata: model, hook, context size and the like. */
+  metadata?: Record<string, unknown>;
+  /** Most steps between two looks at the records (default 50). */
+  recordEvery?: number;
+  /** Ends the training after the current step; what was learned so far is returned. */
+  signal?: AbortSignal;
+  /** Called with the newest records, every `recordEvery` steps at the latest. */
+  onProgress?: (records: StepRecord[]) => void;
+}
+
+/** Options with every default filled in. */
+export type Settings =
+  & Required<Omit<TrainOptions, "initial" | "steps" | "signal" | "onProgress">>
+  & Pick<TrainOptions, "initial" | "steps" | "signal" | "onProgress">;
+
+/**
+ * Fills in defaults and checks each option.
+ *
+ * @throws {RangeError | TypeError} Naming the option, what was found and what is wanted.
+ */
+export function completeOptions(options: TrainOptions): Settings {
+  const { initial } = options;
+  if (initial) checkSae(initial, "initial");
+  const settings: Settings = {
+    architecture: options.architecture,
+    dictSize: options.dictSize ?? initial?.dictSize ?? NaN,
+    k: options.k ?? initial?.k ?? NaN,
+    learningRate: options.learningRate ?? 3e-4,
+    beta1: options.beta1 ?? 0.9,
+    beta2: options.beta2 ?? 0.99,
+    epsilon: options.epsilon ?? 1e-8,
+    steps: options.steps,
+    auxCoefficient: options.auxCoefficient ?? 1 / 32,
+    auxK: options.auxK ?? 512,
+    deadAfter: options.deadAfter ?? 5,
+    thresholdBatches: options.thresholdBatches ?? 100,
+    subtractDecoderBias: options.subtractDecoderBias ?? initial?.subtractDecoderBias ?? true,
+    bDec: options.bDec ?? "zero",
+    seed: options.seed ?? 0,
+    initial,
+    metadata: options.metadata ?? {},
+    recordEvery: options.recordEvery ?? 50,
+    signal: options.signal,
+    onProgress: options.onProgress,
+  };
+  if (settings.architecture !== "batchtopk") {
+    throw new RangeError(
+      `architecture is ${settings.architecture}, this version trains batchtopk only`,
+    );
+  }
+  for (
+    const name of ["dictSize", "auxK", "deadAfter", "thresholdBatches", "recordEvery"] as const
+  ) {
+    checkCount(settings[name], name);
+  }
+  checkK(settings.k, settings.dictSize);
+  if (settings.steps !== undefined) checkCount(settings.steps, "steps");
+  for (const name of ["learningRate", "epsilon", "auxCoefficient"] as const) {
+    checkNumber(settings[name], 0, name);
+  }
+  for (const name of ["beta1", "beta2"] as const) {
+    const beta = settings[name];
+    if (!(beta >= 0 && beta < 1)) {
+      throw new RangeError(`${name} is ${beta}, expected a number from 0 to below 1`);
+    }
+  }
+  if (!["zero", "mean"].includes(settings.bDec)) {
+    throw new RangeError(`bDec is ${settings.bDec}, expected "zero" or "mean"`);
+  }
+  if (initial && initial.dictSize !== settings.dictSize) {
+    throw new RangeError(
+      `dictSize is ${settings.dictSize}, but initial has ${initial.dictSize} latents`,
+    );
+  }
+  if (initial && initial.inputNormalization !== "none") {
+    throw new RangeError(
+      `initial.inputNormalization is ${initial.inputNormalization}, this version trains on "none"`,
+    );
+  }
+  return settings;
+}

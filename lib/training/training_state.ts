@@ -1,0 +1,111 @@
+import { type BufferSet, createBuffers, readIntegers, writeBuffer } from "../gpu/buffer.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { createMoments, type Moments } from "../ops/adam.ts";
+import { uploadWeights, type Weights } from "../ops/weights.ts";
+import type { Sae } from "../sae/sae.ts";
+import type { Settings, StepRecord } from "./options.ts";
+
+/** What lives on the GPU from step to step. Owns its buffers. */
+export interface TrainingState {
+  /** The weights. */
+  weights: Weights;
+  /** Adam's moments of each shard's encoder and decoder rows. */
+  shardMoments: { encoder: Moments; decoder: Moments }[];
+  /** Adam's moments of the encoder bias. */
+  bEncMoments: Moments;
+  /** Adam's moments of the decoder bias. */
+  bDecMoments: Moments;
+  /** [m] last step in which each latent was active. */
+  lastActive: GPUBuffer;
+  /** Uniform {step, rate, correction, beta1, beta2, epsilon}. */
+  step: GPUBuffer;
+  /** [3] {first bad input, smallest kept, dead latents} of the current step. */
+  stats: GPUBuffer;
+  /** [recordSlots, 8] what the last steps did. */
+  records: GPUBuffer;
+  /** Number of records that `records` holds. */
+  recordSlots: number;
+  /** [1] not zero once a loss or a batch was not finite. */
+  frozen: GPUBuffer;
+  /** The buffers above. */
+  buffers: BufferSet;
+}
+
+/** Copies an SAE to the GPU and makes everything that training keeps beside it. */
+export function createTrainingState(gpu: Gpu, sae: Sae, recordSlots: number): TrainingState {
+  const buffers = createBuffers(gpu);
+  try {
+    const weights = uploadWeights(gpu, buffers, sae);
+    return {
+      weights,
+      shardMoments: weights.shards.map(({ latents }) => ({
+        encoder: createMoments(buffers, latents * sae.dModel),
+        decoder: createMoments(buffers, latents * sae.dModel),
+      })),
+      bEncMoments: createMoments(buffers, sae.dictSize),
+      bDecMoments: createMoments(buffers, sae.dModel),
+      lastActive: buffers.zeros("last active", sae.dictSize),
+      step: buffers.uniform("step", new Uint32Array(8)),
+      stats: buffers.zeros("stats", 3),
+      records: buffers.zeros("records", recordSlots * 8),
+      recordSlots,
+      frozen: buffers.zeros("frozen", 1),
+      buffers,
+    };
+  } catch (error) {
+    buffers[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Writes the step's number and Adam's constants, bias corrections included, before a step runs. */
+export function writeStep(gpu: Gpu, state: TrainingState, step: number, settings: Settings): void {
+  const { learningRate, beta1, beta2, epsilon } = settings;
+  const constants = new Float32Array([
+    0,
+    learningRate / (1 - beta1 ** step),
+    1 / Math.sqrt(1 - beta2 ** step),
+    beta1,
+    beta2,
+    epsilon,
+  ]);
+  const words = new Uint32Array(constants.buffer);
+  words[0] = step;
+  writeBuffer(gpu, state.step, words);
+}
+
+/** A record as it was read back, with what only the GPU knows of a failed step. */
+export interface RawRecord extends StepRecord {
+  /** Index of the first number of the batch that is not finite, or −1. */
+  badInput: number;
+  /** Whether this step or one before it failed. */
+  frozen: boolean;
+}
+
+/** Reads back the records of steps `from` … `to` (waits for the GPU). */
+export async function readRecords(
+  gpu: Gpu,
+  state: TrainingState,
+  steps: { step: number; rows: number; samples: number }[],
+): Promise<RawRecord[]> {
+  const words = await readIntegers(gpu, state.records, state.recordSlots * 8);
+  const floats = new Float32Array(words.buffer);
+  return steps.map(({ step, rows, samples }) => {
+    const at = ((step - 1) % state.recordSlots) * 8;
+    if (words[at + 7] !== step) {
+      throw new Error(`the record of step ${step} was overwritten by step ${words[at + 7]}`);
+    }
+    return {
+      step,
+      samples,
+      loss: floats[at] + floats[at + 1],
+      reconstructionLoss: floats[at],
+      auxiliaryLoss: floats[at + 1],
+      l0: words[at + 2] / rows,
+      deadLatents: words[at + 4],
+      smallestKept: floats[at + 3],
+      badInput: words[at + 5] - 1,
+      frozen: words[at + 6] !== 0,
+    };
+  });
+}

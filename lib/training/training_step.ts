@@ -1,0 +1,193 @@
+import { recordStep } from "../../kernels/record_step.ts";
+import { createBuffers, writeBuffer } from "../gpu/buffer.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { createOperation, type Operation, submit } from "../gpu/kernel.ts";
+import { updateLatents, updateVector } from "../ops/adam.ts";
+import { squareRows, subtractDecoded } from "../ops/decode.ts";
+import { centerBatch, createPreActivations, encodeBatch } from "../ops/encode.ts";
+import {
+  createSparseColumns,
+  differentiateDecoderBias,
+  differentiateEntries,
+  sortByLatent,
+  sumLatents,
+} from "../ops/gradients.ts";
+import { countDeadLatents, selectBatch, selectDead } from "../ops/select.ts";
+import { createSparseRows } from "../ops/sparse_rows.ts";
+import { words } from "../ops/words.ts";
+import type { Settings } from "./options.ts";
+import { type TrainingState, writeStep } from "./training_state.ts";
+
+/** A training step for batches of one size. Owns the buffers that such a batch needs. */
+export interface TrainingStep {
+  /** Takes step number `step` (from 1) on a batch of [rows, d] numbers; nothing is read back. */
+  run(batch: Float32Array, step: number): void;
+  /** Frees the step's buffers. */
+  [Symbol.dispose](): void;
+}
+
+/**
+ * Prepares the training step of BatchTopK for batches of `rows` samples: one dense product, the rest
+ * sparse. The samples' own rows of the sparse matrices and of the residual come first (n of them);
+ * where there is an auxiliary loss, row n + r holds sample r's dead latents and what their
+ * reconstruction leaves of its residual, so that one set of kernels serves both losses.
+ */
+export async function createTrainingStep(
+  gpu: Gpu,
+  state: TrainingState,
+  settings: Settings,
+  rows: number,
+): Promise<TrainingStep> {
+  const { weights, stats } = state;
+  const { dModel, dictSize, shards } = weights;
+  const auxiliary = settings.auxCoefficient > 0;
+  const auxK = auxiliary ? Math.min(settings.auxK, dictSize) : 0;
+  const half = rows;
+  const sparseRows = auxiliary ? 2 * rows : rows;
+  const main = -2 / (rows * dModel);
+  const scales = { half, main, auxiliary: main * settings.auxCoefficient };
+
+  const buffers = createBuffers(gpu);
+  try {
+    const x = buffers.zeros("batch", rows * dModel);
+    const centered = buffers.zeros("centered batch", rows * dModel);
+    const z = createPreActivations(gpu, buffers, rows, dictSize);
+    const sparse = createSparseRows(buffers, sparseRows, rows * (settings.k + auxK));
+    const residual = buffers.zeros("residual", sparseRows * dModel);
+    const squares = buffers.zeros("squared errors", sparseRows);
+    const deltas = buffers.zeros("entry gradients", sparse.capacity);
+    const columns = createSparseColumns(gpu, buffers, sparse, dictSize);
+    const bEncGradient = buffers.zeros("encoder bias gradient", dictSize);
+    const bDecGradient = buffers.zeros("decoder bias gradient", dModel);
+    const input = settings.subtractDecoderBias ? centered : x;
+    const operations: Operation[] = [];
+
+    // z = ReLU((x − b_dec) · W_encᵀ + b_enc), and its n·k largest numbers (Eq. 7).
+    operations.push(
+      await centerBatch(gpu, buffers, { rows, dModel, x, bDec: weights.bDec, centered, stats }),
+      ...await encodeBatch(gpu, buffers, { input, weights, z }),
+      ...await selectBatch(gpu, buffers, {
+        z,
+        wanted: rows * settings.k,
+        out: sparse,
+        ...state,
+      }),
+    );
+    // e = x − x̂, rows 0 … n − 1 of the residual.
+    operations.push(
+      ...await subtractDecoded(gpu, buffers, {
+        rows,
+        sparse,
+        weights,
+        target: centered,
+        out: residual,
+      }),
+    );
+    operations.push(
+      await countDeadLatents(gpu, buffers, {
+        latents: dictSize,
+        deadAfter: settings.deadAfter,
+        ...state,
+      }),
+    );
+    if (auxiliary) {
+      // e − ê, rows n … 2n − 1: dead latents reconstruct the residual, which is a constant here.
+      operations.push(
+        ...await selectDead(gpu, buffers, {
+          z,
+          wanted: auxK,
+          deadAfter: settings.deadAfter,
+          out: sparse,
+          ...state,
+        }),
+        ...await subtractDecoded(gpu, buffers, {
+          rows,
+          firstRow: rows,
+          sparse,
+          weights,
+          out: residual,
+        }),
+      );
+    }
+    operations.push(
+      await squareRows(gpu, buffers, { rows: sparseRows, cols: dModel, x: residual, squares }),
+      await createRecord(),
+    );
+    // Gradients by each entry, ordered by latent, and by the two biases.
+    operations.push(
+      ...await differentiateEntries(gpu, buffers, { sparse, weights, residual, deltas, scales }),
+      ...await sortByLatent(gpu, buffers, { sparse, deltas, columns, dictSize, scales }),
+      await sumLatents(gpu, buffers, { columns, dictSize, gradient: bEncGradient }),
+      ...await differentiateDecoderBias(gpu, buffers, {
+        rows,
+        residual,
+        scale: main,
+        weights,
+        bEncGradient: settings.subtractDecoderBias ? bEncGradient : undefined,
+        gradient: bDecGradient,
+      }),
+    );
+    // Adam, latent by latent, gradients gathered on the way; decoder rows end with norm 1.
+    for (const [index, { first, latents, wEnc, wDec }] of shards.entries()) {
+      const moments = state.shardMoments[index];
+      const shared = { dModel, first, latents, half, columns, ...state };
+      operations.push(
+        await updateLatents(gpu, buffers, {
+          ...shared,
+          decoder: true,
+          w: wDec,
+          moments: moments.decoder,
+          source: residual,
+        }),
+        await updateLatents(gpu, buffers, {
+          ...shared,
+          decoder: false,
+          w: wEnc,
+          moments: moments.encoder,
+          source: input,
+        }),
+      );
+    }
+    operations.push(
+      await updateVector(gpu, buffers, {
+        length: dictSize,
+        value: weights.bEnc,
+        gradient: bEncGradient,
+        moments: state.bEncMoments,
+        ...state,
+      }),
+      await updateVector(gpu, buffers, {
+        length: dModel,
+        value: weights.bDec,
+        gradient: bDecGradient,
+        moments: state.bDecMoments,
+        ...state,
+      }),
+    );
+    return {
+      run(batch, step) {
+        writeBuffer(gpu, x, batch);
+        writeStep(gpu, state, step, settings);
+        submit(gpu, operations, [stats, columns.counts]);
+      },
+      [Symbol.dispose]: () => buffers[Symbol.dispose](),
+    };
+
+    async function createRecord(): Promise<Operation> {
+      const mean = 1 / (rows * dModel);
+      const sizes = buffers.uniform(
+        "record sizes",
+        words([rows, auxiliary ? 1 : 0, state.recordSlots], [
+          mean,
+          mean * settings.auxCoefficient,
+        ]),
+      );
+      const bound = [sizes, state.step, squares, sparse.offsets, stats, state.records];
+      const code = recordStep();
+      return await createOperation(gpu, "record", code, [...bound, state.frozen], 1);
+    }
+  } catch (error) {
+    buffers[Symbol.dispose]();
+    throw error;
+  }
+}
