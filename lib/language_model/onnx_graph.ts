@@ -13,6 +13,8 @@ import {
   TensorProtoSchema,
 } from "onnx-buf";
 import { type ByteWindow, openByteWindow } from "./byte_window.ts";
+import { withoutCacheBranch } from "./inline_branch.ts";
+import { withPlainOperators } from "./plain_operators.ts";
 import { type ProtobufField, protobufFields } from "./protobuf_fields.ts";
 
 /** The structure of an .onnx file: its weights are references into files, not bytes in memory. */
@@ -21,7 +23,10 @@ export interface OnnxGraph {
   path: string;
   /** The file's model; every initialiser above 1 KiB is external data beside the file. */
   model: ModelProto;
-  /** The model's main graph. */
+  /**
+   * The model's main graph, with the cacheless branch of a merged decoder in place and without
+   * fused residual additions.
+   */
   graph: GraphProto;
 }
 
@@ -47,7 +52,7 @@ export function readOnnxGraph(path: string): OnnxGraph {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`${path} (${file.size} bytes) is truncated or not an ONNX model: ${reason}`);
   }
-  const graph = model.graph!;
+  const graph = model.graph = withPlainOperators(withoutCacheBranch(model.graph!));
   for (const tensor of graph.initializer) checkExternalData(tensor, dirname(path), path);
   return { path, model, graph };
 }

@@ -47,15 +47,8 @@ function hookNames(index: number, length: number, layers: number): string[] {
 function residualChain(graph: GraphProto, links: GraphLinks, logits: string): string[] {
   if (graph.node.some((node) => node.opType === "If")) {
     throw new Error(
-      "the graph chooses between branches (If), as merged decoders do; " +
-        "use a file without them, such as decoder_model.onnx",
-    );
-  }
-  const fused = graph.node.find((node) => /^Skip(Simplified)?LayerNorm/.test(node.opType));
-  if (fused) {
-    throw new Error(
-      `the graph fuses residual additions into ${fused.opType}, as onnxruntime-genai exports do; ` +
-        "use an export of the plain model (Optimum or torch.onnx)",
+      "the graph chooses between branches (If) by something else than use_cache_branch; " +
+        "use a file without branches, such as decoder_model.onnx",
     );
   }
   const residual = residualOperands(graph, links);
@@ -118,16 +111,19 @@ function residualOperands(
     });
   }
 
+  // The operand that all others depend on. Graph inputs are token ids and masks: never a stream.
+  function stream(operands: string[]): string | undefined {
+    return operands.find((candidate) => {
+      const source = producer.get(candidate);
+      return source !== undefined &&
+        operands.every((other) =>
+          other === candidate || ancestors(links, [other], { valuesOnly: true })[source] === 1
+        );
+    });
+  }
+
   return (index) => {
     if (!isAddition(index)) return undefined;
-    const names = summands(index);
-    return names.find((candidate) => {
-      const source = producer.get(candidate);
-      // Graph inputs are token ids and masks: never a stream.
-      if (source === undefined) return false;
-      return names.every((other) =>
-        other === candidate || ancestors(links, [other], { valuesOnly: true })[source] === 1
-      );
-    });
+    return stream(nodes[index].input.map((name) => uncast(name).name)) ?? stream(summands(index));
   };
 }

@@ -11,15 +11,24 @@ import { loadFixture, lossOfLogits, maxDifference, tinyGpt2 } from "./fixtures.t
 // 50 exports were within 5e-6 of PyTorch (float32 sums in another order).
 const bound = 1e-5;
 
-for (const name of ["gpt2", "neox", "gemma2", "llama"]) {
-  Deno.test(`${name}: every hook has PyTorch's values, and the suffix its loss`, async () => {
+const exports = [
+  ["gpt2", "model"],
+  ["gpt2", "decoder_model_merged"],
+  ["neox", "model"],
+  ["gemma2", "model"],
+  ["llama", "model"],
+  ["llama", "builder"],
+];
+
+for (const [name, modelFile] of exports) {
+  Deno.test(`${name}/${modelFile}: every hook has PyTorch's values, and the suffix its loss`, async () => {
     const fixture = loadFixture(name);
     const { folder, tokens, rows, values } = fixture;
     const loss = lossOfLogits(fixture);
     for (let layer = 0; layer < 3; layer++) {
       for (const place of ["pre", "post"]) {
         const hook = `blocks.${layer}.hook_resid_${place}`;
-        await using model = await openLanguageModel(folder, { hook, threads: 1 });
+        await using model = await openLanguageModel(folder, { hook, modelFile, threads: 1 });
         assertEquals([model.hook, model.dModel, model.layers], [hook, 64, 3]);
         const stream = await model.activations(tokens, rows);
         assertEquals([stream.rows, stream.cols], [tokens.length, 64]);

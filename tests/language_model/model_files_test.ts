@@ -36,7 +36,7 @@ Deno.test("folders and files that are missing are named, with what is there", as
   assertStringIncludes(
     await messageOf(folder, { dtype: "q4f16" }),
     `${join(folder, "onnx", "model_q4f16.onnx")} does not exist; ` +
-      `${join(folder, "onnx")} has model.onnx`,
+      `${join(folder, "onnx")} has decoder_model_merged.onnx, model.onnx`,
   );
   assertStringIncludes(
     await messageOf(folder, { dtype: "fp64" as "fp32" }),

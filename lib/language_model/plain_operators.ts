@@ -1,0 +1,48 @@
+import { create } from "@bufbuild/protobuf";
+import { type GraphProto, type NodeProto, NodeProtoSchema } from "onnx-buf";
+
+/**
+ * Undoes what onnxruntime-genai fuses, so that the residual stream is a chain of `Add` nodes in
+ * every graph: a skip-and-normalise operator becomes an addition and a normalisation, and attention
+ * does without its cache of keys and values. Other nodes are returned as they are.
+ */
+export function withPlainOperators(graph: GraphProto): GraphProto {
+  const node = graph.node.flatMap((one) => {
+    if (one.domain !== "com.microsoft") return [one];
+    if (/^Skip(Simplified)?LayerNormalization$/.test(one.opType)) return unfuseSkip(one);
+    return one.opType === "GroupQueryAttention" ? [withoutCache(one)] : [one];
+  });
+  return { ...graph, node };
+}
+
+// Inputs: x, branch, scale, then shift and bias, or only bias in the simplified form (RMS norm).
+// Outputs: normalised, mean, inverse deviation, and the sum x + branch + bias.
+function unfuseSkip(node: NodeProto): NodeProto[] {
+  const simplified = node.opType === "SkipSimplifiedLayerNormalization";
+  const [x, branch, scale] = node.input;
+  const shift = simplified ? "" : node.input[3] ?? "";
+  const bias = node.input[simplified ? 3 : 4] ?? "";
+  const normalised = node.output[0];
+  const sum = node.output[3] || `${normalised}_saewing_sum`;
+  const added = `${normalised}_saewing_branch`;
+  const nodes = [add(x, bias === "" ? branch : added, sum)];
+  if (bias !== "") nodes.unshift(add(branch, bias, added));
+  nodes.push({
+    ...node,
+    domain: "",
+    opType: simplified ? "SimplifiedLayerNormalization" : "LayerNormalization",
+    input: shift === "" ? [sum, scale] : [sum, scale, shift],
+    output: [normalised],
+  });
+  return nodes;
+}
+
+function add(a: string, b: string, sum: string): NodeProto {
+  return create(NodeProtoSchema, { opType: "Add", input: [a, b], output: [sum] });
+}
+
+// Inputs 3 and 4 are past keys and values, outputs 1 and 2 the new ones.
+function withoutCache(node: NodeProto): NodeProto {
+  const input = node.input.map((name, i) => i === 3 || i === 4 ? "" : name);
+  return { ...node, input };
+}
