@@ -83,55 +83,66 @@ export function writeBuffer(gpu: Gpu, buffer: GPUBuffer, data: BufferData, start
   }
 }
 
+/** Part of a buffer: `length` 32-bit numbers from element `start` on (default 0). */
+export interface BufferPart {
+  /** The buffer. */
+  buffer: GPUBuffer;
+  /** How many numbers. */
+  length: number;
+  /** First number. */
+  start?: number;
+}
+
 /**
- * Reads numbers back: `length` of them from element `start` on. Waits until the GPU has done all
- * work submitted before (at least 10 ms in Deno): never call it inside a hot loop.
+ * Reads parts of buffers back, all in one wait. Waits until the GPU has done all work submitted
+ * before (at least 10 ms in Deno): never call it inside a hot loop.
  */
-export async function readBuffer(
-  gpu: Gpu,
-  buffer: GPUBuffer,
-  length: number,
-  start = 0,
-): Promise<ArrayBuffer> {
+export async function readParts(gpu: Gpu, parts: BufferPart[]): Promise<ArrayBuffer[]> {
   gpu.check();
-  if (length === 0) return new ArrayBuffer(0);
-  const size = length * 4;
-  if (start * 4 + size > buffer.size) {
-    throw new GpuError(`${buffer.label} has ${buffer.size} bytes, ${start * 4 + size} were wanted`);
+  const total = parts.reduce((sum, part) => sum + part.length * 4, 0);
+  if (total === 0) return parts.map(() => new ArrayBuffer(0));
+  for (const { buffer, length, start = 0 } of parts) {
+    const end = (start + length) * 4;
+    if (end > buffer.size) {
+      throw new GpuError(`${buffer.label} has ${buffer.size} bytes, ${end} were wanted`);
+    }
   }
-  const staging = gpu.device.createBuffer({
-    label: `staging of ${buffer.label}`,
-    size,
-    usage: GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ,
-  });
+  const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
+  const staging = gpu.device.createBuffer({ label: "staging", size: total, usage });
   try {
     const encoder = gpu.device.createCommandEncoder();
-    encoder.copyBufferToBuffer(buffer, start * 4, staging, 0, size);
+    let at = 0;
+    for (const { buffer, length, start = 0 } of parts) {
+      if (length > 0) encoder.copyBufferToBuffer(buffer, start * 4, staging, at, length * 4);
+      at += length * 4;
+    }
     gpu.device.queue.submit([encoder.finish()]);
     await staging.mapAsync(GPUMapMode.READ);
     gpu.check();
-    return staging.getMappedRange().slice(0);
+    const mapped = staging.getMappedRange();
+    at = 0;
+    return parts.map(({ length }) => mapped.slice(at, at += length * 4));
   } finally {
     staging.destroy();
   }
 }
 
-/** Reads float32 numbers back; see {@linkcode readBuffer}. */
+/** Reads float32 numbers back; see {@linkcode readParts}. */
 export async function readFloats(
   gpu: Gpu,
   buffer: GPUBuffer,
   length: number,
   start = 0,
 ): Promise<Float32Array<ArrayBuffer>> {
-  return new Float32Array(await readBuffer(gpu, buffer, length, start));
+  return new Float32Array((await readParts(gpu, [{ buffer, length, start }]))[0]);
 }
 
-/** Reads 32-bit whole numbers back; see {@linkcode readBuffer}. */
+/** Reads 32-bit whole numbers back; see {@linkcode readParts}. */
 export async function readIntegers(
   gpu: Gpu,
   buffer: GPUBuffer,
   length: number,
   start = 0,
 ): Promise<Uint32Array<ArrayBuffer>> {
-  return new Uint32Array(await readBuffer(gpu, buffer, length, start));
+  return new Uint32Array((await readParts(gpu, [{ buffer, length, start }]))[0]);
 }

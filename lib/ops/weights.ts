@@ -1,6 +1,5 @@
 import { type BufferSet, readFloats } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import type { Sae } from "../sae/sae.ts";
 
 /** A range of latents whose rows of the encoder and decoder lie in one buffer each. */
 export interface Shard {
@@ -28,6 +27,22 @@ export interface Weights {
   bDec: GPUBuffer;
 }
 
+/** An SAE's weights in memory, latent-major: row i of wEnc and wDec belongs to latent i. */
+export interface PlainWeights {
+  /** Activation width d. */
+  dModel: number;
+  /** Number of latents m. */
+  dictSize: number;
+  /** Encoder, [m, d]. */
+  wEnc: Float32Array;
+  /** Encoder bias, [m]. */
+  bEnc: Float32Array;
+  /** Decoder, [m, d]. */
+  wDec: Float32Array;
+  /** Decoder bias, [d]. */
+  bDec: Float32Array;
+}
+
 /** Splits `length` rows of `width` 32-bit numbers into ranges that fit into one binding each. */
 export function splitRows(
   gpu: Gpu,
@@ -49,7 +64,7 @@ export function splitRows(
 }
 
 /** Copies an SAE's weights to the GPU. */
-export function uploadWeights(gpu: Gpu, buffers: BufferSet, sae: Sae): Weights {
+export function uploadWeights(gpu: Gpu, buffers: BufferSet, sae: PlainWeights): Weights {
   const { dModel: d, dictSize: m } = sae;
   const part = (w: Float32Array, first: number, rows: number) =>
     w.subarray(first * d, (first + rows) * d);
@@ -71,7 +86,7 @@ export function uploadWeights(gpu: Gpu, buffers: BufferSet, sae: Sae): Weights {
 export async function downloadWeights(
   gpu: Gpu,
   weights: Weights,
-): Promise<Pick<Sae, "wEnc" | "bEnc" | "wDec" | "bDec">> {
+): Promise<Omit<PlainWeights, "dModel" | "dictSize">> {
   const { dModel: d, dictSize: m, shards } = weights;
   const wEnc = new Float32Array(m * d);
   const wDec = new Float32Array(m * d);

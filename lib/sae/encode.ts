@@ -1,0 +1,40 @@
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Matrix, SparseMatrix } from "../matrix.ts";
+import { type InferenceOptions, openInference } from "./inference.ts";
+import type { Sae } from "./sae.ts";
+
+/**
+ * Latent activations of samples, f(x) of Eq. 1. Latent i is active where its pre-activation is above
+ * its threshold (Eq. 8), or, with `selection: "batch"`, where it is among the n·k largest (Eq. 7).
+ *
+ * @param x Activations, [n, d].
+ * @returns f, [n, m], as sparse rows.
+ * @throws {RangeError} x has not the SAE's width, or is not finite.
+ */
+export async function encode(
+  gpu: Gpu,
+  sae: Sae,
+  x: Matrix,
+  options: InferenceOptions = {},
+): Promise<SparseMatrix> {
+  using inference = openInference(gpu, sae, options);
+  return (await inference.run(x)).codes;
+}
+
+/**
+ * Reconstructions of samples, x̂ = f(x) · W_dec + b_dec of Eq. 2.
+ *
+ * @param x Activations, [n, d].
+ * @returns x̂, [n, d].
+ * @throws {RangeError} x has not the SAE's width, or is not finite.
+ */
+export async function reconstruct(
+  gpu: Gpu,
+  sae: Sae,
+  x: Matrix,
+  options: InferenceOptions = {},
+): Promise<Matrix> {
+  using inference = openInference(gpu, sae, options);
+  const { residual } = await inference.run(x, { residual: true });
+  return { ...x, data: x.data.map((value, at) => value - residual![at]) };
+}

@@ -1,0 +1,56 @@
+/**
+ * Sparse autoencoders on language-model activations: train them, measure them, save them in
+ * SAELens's format, on any GPU that Deno's WebGPU reaches.
+ *
+ * @example Train on the middle of a model
+ * ```ts no-eval
+ * import { openGpu, openLanguageModel, readTexts, streamActivations, trainSae } from "@saewing/saewing";
+ *
+ * using gpu = await openGpu();
+ * await using model = await openLanguageModel("Xenova/gpt2", { hook: "blocks.8.hook_resid_pre" });
+ * const batches = streamActivations(model, readTexts("corpus/*.txt"), { batchSize: 4096 });
+ * const { sae } = await trainSae(gpu, batches, { architecture: "batchtopk", dictSize: 12288, k: 32 });
+ * ```
+ *
+ * @module
+ */
+export * from "./lib/matrix.ts";
+export { VERSION } from "./lib/version.ts";
+export { createRandom, type Random } from "./lib/random.ts";
+export { type Gpu, GpuError, type GpuLimits, type GpuOptions, openGpu } from "./lib/gpu/gpu.ts";
+export type { Architecture, InputNormalization, Sae } from "./lib/sae/sae.ts";
+export { initializeSae } from "./lib/sae/initialize.ts";
+export { encode, reconstruct } from "./lib/sae/encode.ts";
+export {
+  type Encoded,
+  type Inference,
+  type InferenceOptions,
+  openInference,
+  type Selection,
+} from "./lib/sae/inference.ts";
+export type { StepRecord, TrainOptions } from "./lib/training/options.ts";
+export { type Batches, NonFiniteError, trainSae } from "./lib/training/train_sae.ts";
+export {
+  type DownloadProgress,
+  type Dtype,
+  type LanguageModel,
+  type LanguageModelOptions,
+  openLanguageModel,
+  type Tokenizer,
+} from "./lib/language_model/open_language_model.ts";
+export { packTokenRows, type TokenRowOptions } from "./lib/language_model/token_rows.ts";
+export { readTexts, type ReadTextsOptions } from "./lib/activations/read_texts.ts";
+export { shuffleRows, type ShuffleRowsOptions } from "./lib/activations/shuffle_rows.ts";
+export {
+  type ActivationModel,
+  streamActivations,
+  type StreamActivationsOptions,
+} from "./lib/activations/stream_activations.ts";
+export { evaluateSae, type Evaluation } from "./lib/evaluation/evaluate_sae.ts";
+export {
+  type CrossEntropyEvaluation,
+  type CrossEntropyOptions,
+  evaluateCrossEntropy,
+  type SplicedModel,
+} from "./lib/evaluation/evaluate_cross_entropy.ts";
+export { loadSae, type LoadSaeOptions, saveSae } from "./lib/formats/sae_folder.ts";
