@@ -9,8 +9,9 @@ import { createSession, runSession } from "./onnx_session.ts";
 import { modelBytes, prefixModel, type StreamType, suffixModel } from "./split_graph.ts";
 import type { WorkerModel, WorkerReply, WorkerRequest } from "./worker_messages.ts";
 
-// 2^26 logits are 256 MiB: more rows than that go through the suffix in several runs.
-const logitsLimit = 2 ** 26;
+// 2^24 logits are 64 MiB: more rows than that go through the suffix in several runs. tiny-gpt2's loss
+// took 3 times as long with 2^26, which the allocator maps afresh in every run.
+const logitsLimit = 2 ** 24;
 
 const scope = globalThis as unknown as {
   onmessage: (event: MessageEvent<WorkerRequest>) => void;
