@@ -42,9 +42,10 @@ export function startModelWorker(model: WorkerModel, name: string): ModelWorker 
   }
 
   worker.onmessage = ({ data }: MessageEvent<WorkerReply>) => {
-    const { resolve, reject } = pending.shift()!;
-    if ("error" in data) reject(new Error(`${name}: ${data.error}`));
-    else resolve(data.data);
+    // An answer may still arrive from a worker that was ended.
+    const asked = pending.shift();
+    if ("error" in data) asked?.reject(new Error(`${name}: ${data.error}`));
+    else asked?.resolve(data.data);
   };
   worker.onerror = (event) => {
     // Without this Deno ends the whole process.
@@ -56,8 +57,9 @@ export function startModelWorker(model: WorkerModel, name: string): ModelWorker 
   function ask(request: WorkerRequest): Promise<Float32Array<ArrayBuffer>> {
     if (ended) return Promise.reject(ended);
     return new Promise((resolve, reject) => {
-      pending.push({ resolve, reject });
+      // First, since it throws for arrays that cannot be transferred.
       worker.postMessage(request, transfers(request));
+      pending.push({ resolve, reject });
     });
   }
 

@@ -67,9 +67,11 @@ function readModel(file: ByteWindow, location: string): ModelProto {
     }
     const bytes = new Uint8Array(length);
     let at = 0;
-    for (const field of fields) {
-      bytes.set(file.bytes(field.start, field.end - field.start), at);
-      at += field.end - field.start;
+    // Nodes lie side by side: one read for all of them.
+    for (let i = 0, last = 0; i < fields.length; i = last + 1) {
+      for (last = i; fields[last + 1]?.start === fields[last].end;) last++;
+      bytes.set(file.bytes(fields[i].start, fields[last].end - fields[i].start), at);
+      at += fields[last].end - fields[i].start;
     }
     return bytes;
   }

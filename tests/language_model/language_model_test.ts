@@ -160,3 +160,18 @@ Deno.test("tokens read as text, parts of characters as bytes", async () => {
   assertEquals(model.tokenText(model.bosToken), "<|endoftext|>");
   assertEquals(model.tokenText(99999), "[99999]");
 });
+
+Deno.test("rows that go through the suffix in several runs have the loss they have alone", async () => {
+  await using model = await openLanguageModel(tinyGpt2, { hook: "blocks.3.hook_resid_post" });
+  // 32 rows of 128 tokens with 4096 logits each are one run.
+  const rows = 35;
+  const length = 128;
+  const tokens = Int32Array.from({ length: rows * length }, (_, i) => (i * 7919) % 4095);
+  const together = await model.crossEntropy(tokens, rows);
+  assertEquals(together.length, rows * (length - 1));
+  for (const row of [0, 31, 32, 34]) {
+    const alone = await model.crossEntropy(tokens.subarray(row * length, (row + 1) * length), 1);
+    const part = together.subarray(row * (length - 1), (row + 1) * (length - 1));
+    assert(maxDifference(part, alone) < 1e-4, `row ${row}`);
+  }
+});
