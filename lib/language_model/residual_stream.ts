@@ -45,17 +45,17 @@ function hookNames(index: number, length: number, layers: number): string[] {
 }
 
 function residualChain(graph: GraphProto, links: GraphLinks, logits: string): string[] {
-  if (graph.node.some((node) => node.opType === "If")) {
-    throw new Error(
-      "the graph chooses between branches (If) by something else than use_cache_branch; " +
-        "use a file without branches, such as decoder_model.onnx",
-    );
-  }
   const residual = residualOperands(graph, links);
   const beforeLogits = ancestors(links, [logits], { valuesOnly: true });
   let last = links.nodes.length - 1;
   while (last >= 0 && !(beforeLogits[last] && residual(last))) last--;
-  if (last < 0) throw new Error(`no residual additions lead to ${logits}`);
+  if (last < 0) {
+    const branches = graph.node.some((node) => node.opType === "If");
+    throw new Error(
+      `no residual additions lead to ${logits}` +
+        (branches ? "; the graph has branches (If), a file without them may have" : ""),
+    );
+  }
   const chain = [links.nodes[last].output[0]];
   for (let at = last;;) {
     const operand = residual(at);
