@@ -1,0 +1,129 @@
+// What tests of the GPU share: small random matrices, buffers in and out, comparisons.
+import { assert, assertEquals } from "@std/assert";
+import { type BufferSet, readFloats, readIntegers, writeBuffer } from "../lib/gpu/buffer.ts";
+import type { Gpu, GpuOptions } from "../lib/gpu/gpu.ts";
+import type { Matrix } from "../lib/matrix.ts";
+import { createPreActivations, type PreActivations } from "../lib/ops/encode.ts";
+import { createSparseRows, type SparseRows } from "../lib/ops/sparse_rows.ts";
+import { createRandom } from "../lib/random.ts";
+import type { Sae } from "../lib/sae/sae.ts";
+import type { PlainSparse } from "./oracles/sparse.ts";
+
+/** Limits at which small weights fall into shards, z into blocks, and dispatches into two dimensions. */
+export const TIGHT: GpuOptions = {
+  limits: { maxStorageBufferBindingSize: 4096, maxComputeWorkgroupsPerDimension: 7 },
+};
+
+/** The same, where a selection takes part: its histogram alone takes 8 KiB. */
+export const SMALL: GpuOptions = {
+  limits: { maxStorageBufferBindingSize: 8192, maxComputeWorkgroupsPerDimension: 7 },
+};
+
+/** `length` numbers, uniform in ±scale. */
+export function randomNumbers(seed: number, length: number, scale = 1): Float32Array {
+  const random = createRandom(seed);
+  return Float32Array.from({ length }, () => (2 * random.uniform() - 1) * scale);
+}
+
+/** A matrix with elements uniform in ±scale. */
+export function randomMatrix(seed: number, rows: number, cols: number, scale = 1): Matrix {
+  return { data: randomNumbers(seed, rows * cols, scale), rows, cols };
+}
+
+/** An SAE none of whose parts is special: nothing is zero, tied or of norm 1. */
+export function randomSae(
+  seed: number,
+  dModel: number,
+  dictSize: number,
+  more?: Partial<Sae>,
+): Sae {
+  return {
+    architecture: "batchtopk",
+    dModel,
+    dictSize,
+    wEnc: randomNumbers(seed, dictSize * dModel),
+    bEnc: randomNumbers(seed + 1, dictSize, 0.3),
+    wDec: randomNumbers(seed + 2, dictSize * dModel),
+    bDec: randomNumbers(seed + 3, dModel, 0.5),
+    subtractDecoderBias: true,
+    inputNormalization: "none",
+    metadata: {},
+    ...more,
+  };
+}
+
+/** Fails where a number is further from the oracle's than `bound` times the largest of them. */
+export function assertClose(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  name: string,
+  bound = 1e-4,
+): void {
+  assertEquals(actual.length, expected.length, `${name}: length`);
+  let scale = 0;
+  for (let at = 0; at < expected.length; at++) scale = Math.max(scale, Math.abs(expected[at]));
+  for (let at = 0; at < expected.length; at++) {
+    const distance = Math.abs(actual[at] - expected[at]);
+    assert(
+      distance <= bound * scale,
+      `${name}[${at}] is ${actual[at]}, the oracle says ${expected[at]} (scale ${scale})`,
+    );
+  }
+}
+
+/** ‖actual − expected‖ / ‖expected‖. */
+export function relativeDistance(actual: ArrayLike<number>, expected: ArrayLike<number>): number {
+  let difference = 0;
+  let norm = 0;
+  for (let at = 0; at < expected.length; at++) {
+    difference += (actual[at] - expected[at]) ** 2;
+    norm += expected[at] ** 2;
+  }
+  return Math.sqrt(difference / norm);
+}
+
+/** Puts pre-activations [rows, cols] on the GPU, in as many blocks as its limits ask for. */
+export function putPreActivations(
+  gpu: Gpu,
+  buffers: BufferSet,
+  z: Float32Array,
+  cols: number,
+): PreActivations {
+  const put = createPreActivations(gpu, buffers, z.length / cols, cols);
+  for (const { first, rows, z: buffer } of put.blocks) {
+    writeBuffer(gpu, buffer, z.subarray(first * cols, (first + rows) * cols));
+  }
+  return put;
+}
+
+/** Reads pre-activations back. */
+export async function readPreActivations(gpu: Gpu, z: PreActivations): Promise<number[]> {
+  const all: number[] = [];
+  for (const block of z.blocks) all.push(...await readFloats(gpu, block.z, block.rows * z.cols));
+  return all;
+}
+
+/** Puts sparse rows on the GPU. */
+export function putSparse(gpu: Gpu, buffers: BufferSet, plain: PlainSparse): SparseRows {
+  const { offsets, latents, values } = plain;
+  const sparse = createSparseRows(buffers, offsets.length - 1, Math.max(1, latents.length));
+  writeBuffer(gpu, sparse.offsets, Uint32Array.from(offsets));
+  writeBuffer(gpu, sparse.latents, Uint32Array.from(latents));
+  writeBuffer(gpu, sparse.values, Float32Array.from(values));
+  return sparse;
+}
+
+/** Reads the first `rows` sparse rows back. */
+export async function readSparse(
+  gpu: Gpu,
+  sparse: SparseRows,
+  rows = sparse.rows,
+): Promise<PlainSparse> {
+  const offsets = [...await readIntegers(gpu, sparse.offsets, rows + 1)];
+  const length = Math.min(offsets[rows], sparse.capacity);
+  return {
+    offsets,
+    latents: [...await readIntegers(gpu, sparse.latents, length)],
+    values: [...await readFloats(gpu, sparse.values, length)],
+  };
+}
