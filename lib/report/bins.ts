@@ -1,0 +1,33 @@
+import type { Bins } from "./bar_plot.ts";
+
+/**
+ * Bins a histogram of whole numbers: empty ends are cut off, and neighbours are put together where
+ * there are more than `most`. Edges lie half-way between whole numbers.
+ *
+ * @param histogram histogram[a] things have the value a, as in `Evaluation.l0Histogram`.
+ */
+export function binCounts(histogram: ArrayLike<number>, most: number): Bins {
+  const all = Array.from(histogram);
+  const first = all.findIndex((count) => count > 0);
+  if (first < 0) return { edges: [], counts: [] };
+  const end = all.findLastIndex((count) => count > 0) + 1;
+  const width = Math.ceil((end - first) / most);
+  const counts = new Array<number>(Math.ceil((end - first) / width)).fill(0);
+  for (let a = first; a < end; a++) counts[Math.floor((a - first) / width)] += all[a];
+  return { edges: [...counts, 0].map((_, b) => first + b * width - 0.5), counts };
+}
+
+/**
+ * Bins values on a logarithmic scale, `perDecade` bins to a factor of ten, from a power of ten to a
+ * power of ten. Values up to zero and values that are not finite are left out.
+ */
+export function logBins(values: ArrayLike<number>, perDecade: number): Bins {
+  const logs = Array.from(values).filter((value) => value > 0 && value < Infinity).map(Math.log10);
+  if (logs.length === 0) return { edges: [], counts: [] };
+  const low = Math.floor(logs.reduce((least, log) => Math.min(least, log)));
+  const high = Math.max(low + 1, Math.ceil(logs.reduce((most, log) => Math.max(most, log))));
+  const bins = (high - low) * perDecade;
+  const counts = new Array<number>(bins).fill(0);
+  for (const log of logs) counts[Math.min(bins - 1, Math.floor((log - low) * perDecade))]++;
+  return { edges: [...counts, 0].map((_, b) => 10 ** (low + b / perDecade)), counts };
+}

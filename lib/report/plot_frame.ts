@@ -1,0 +1,150 @@
+import { escapeHtml } from "./escape_html.ts";
+import { linearTicks, logTicks, tickLabels } from "./ticks.ts";
+
+/** What all plots have: words and size. */
+export interface PlotOptions {
+  /** Heading of the plot. */
+  title: string;
+  /** What the plot shows, for those who cannot see it. */
+  description?: string;
+  /** Name and unit of the horizontal axis. */
+  xLabel?: string;
+  /** Name and unit of the vertical axis. */
+  yLabel?: string;
+  /** Width in pixels (default 480); the plot scales with its surroundings. */
+  width?: number;
+  /** Height in pixels (default 280). */
+  height?: number;
+}
+
+/** The range of an axis. */
+export interface Axis {
+  /** Smallest value. */
+  low: number;
+  /** Largest value. */
+  high: number;
+  /** Whether the scale is logarithmic; `low` is above zero then. */
+  log?: boolean;
+  /** Whether the axis ends at ticks, in place of at `low` and `high`. */
+  toTicks?: boolean;
+}
+
+/** A plot without its contents. */
+export interface PlotFrame {
+  /** Horizontal place of a value, in pixels. */
+  x(value: number): number;
+  /** Vertical place of a value, in pixels. */
+  y(value: number): number;
+  /** Edges of the plotting area, in pixels. */
+  area: { left: number; right: number; top: number; bottom: number };
+  /** The whole SVG around contents. */
+  draw(contents: string): string;
+}
+
+// Widths of text are estimated: a digit of the 12-pixel font is about this wide.
+const DIGIT = 6.8;
+const HEADING = 26;
+
+/**
+ * Lays out title, axes, ticks and grid of a plot. Colours come from the surroundings (currentColor),
+ * so a plot fits a light and a dark page, and is black on white on its own.
+ *
+ * @param legend Height to keep free between the title and the plotting area.
+ */
+export function layoutPlot(options: PlotOptions, xAxis: Axis, yAxis: Axis, legend = 0): PlotFrame {
+  const { title, description = "", xLabel = "", yLabel = "", width = 480, height = 280 } = options;
+  const top = HEADING + legend + 6;
+  const bottom = height - (xLabel ? 42 : 24);
+  const yTicks = ticksOf(yAxis, (bottom - top) / 45);
+  const yNames = tickLabels(yTicks, yAxis.log);
+  const widest = yNames.reduce((most, name) => Math.max(most, name.length), 0);
+  const left = (yLabel ? 22 : 2) + widest * DIGIT + 8;
+  const right = width - 16;
+  const xTicks = ticksOf(xAxis, (right - left) / 75);
+  const x = scale(rangeOf(xAxis, xTicks), left, right);
+  const y = scale(rangeOf(yAxis, yTicks), bottom, top);
+
+  const within = (place: number, from: number, to: number): boolean =>
+    place > from - 0.5 && place < to + 0.5;
+  const grid = yTicks.map((tick, i) => ({ at: y(tick), name: yNames[i] }))
+    .filter(({ at }) => within(at, top, bottom))
+    .map(({ at, name }) =>
+      `<path d="M${px(left)} ${px(at)}H${px(right)}" stroke="currentColor" stroke-opacity=".14"/>` +
+      text(left - 8, at + 4, name, "end")
+    );
+  const xNames = tickLabels(xTicks, xAxis.log);
+  const below = xTicks.map((tick, i) => ({ at: x(tick), name: xNames[i] }))
+    .filter(({ at }) => within(at, left, right))
+    .map(({ at, name }) =>
+      `<path d="M${px(at)} ${px(bottom)}v5" stroke="currentColor" stroke-opacity=".5"/>` +
+      text(
+        Math.min(at, width - 2 - name.length * DIGIT / 2),
+        bottom + 18,
+        name,
+        "middle",
+      )
+    );
+  const middle = (top + bottom) / 2;
+  const words = [
+    `<text x="2" y="16" font-size="14" font-weight="600">${escapeHtml(title)}</text>`,
+    xLabel ? text((left + right) / 2, height - 6, xLabel, "middle", 0.75) : "",
+    yLabel
+      ? `<text transform="translate(13 ${px(middle)}) rotate(-90)" text-anchor="middle" ` +
+        `fill-opacity=".75">${escapeHtml(yLabel)}</text>`
+      : "",
+  ];
+  const base = `<path d="M${px(left)} ${px(bottom)}H${px(right)}" stroke="currentColor" ` +
+    `stroke-opacity=".5"/>`;
+  const spoken = escapeHtml(description ? `${title}. ${description}` : title);
+  return {
+    x,
+    y,
+    area: { left, right, top, bottom },
+    draw: (contents) =>
+      `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" ` +
+      `aria-label="${spoken}" fill="currentColor" font-size="12" ` +
+      `font-family="system-ui, sans-serif">\n<title>${escapeHtml(title)}</title>` +
+      (description ? `<desc>${escapeHtml(description)}</desc>` : "") + "\n" +
+      [...words, ...grid, contents, base, ...below].filter((line) => line).join("\n") +
+      "\n</svg>",
+  };
+}
+
+/** Words in a plot. */
+export function text(
+  x: number,
+  y: number,
+  words: string,
+  anchor: "start" | "middle" | "end" = "start",
+  opacity = 1,
+): string {
+  return `<text x="${px(x)}" y="${px(y)}"` +
+    (anchor === "start" ? "" : ` text-anchor="${anchor}"`) +
+    (opacity === 1 ? "" : ` fill-opacity="${opacity}"`) +
+    `>${escapeHtml(words)}</text>`;
+}
+
+/** A plot that has nothing to show, and says so. */
+export function emptyPlot(options: PlotOptions): string {
+  const frame = layoutPlot(options, { low: 0, high: 1 }, { low: 0, high: 1 });
+  const { left, right, top, bottom } = frame.area;
+  return frame.draw(text((left + right) / 2, (top + bottom) / 2, "no data", "middle", 0.75));
+}
+
+/** A place in pixels, to a hundredth. */
+export function px(place: number): string {
+  return String(Math.round(place * 100) / 100);
+}
+
+function ticksOf({ low, high, log }: Axis, count: number): number[] {
+  return (log ? logTicks : linearTicks)(low, high, Math.max(2, Math.floor(count)));
+}
+
+function rangeOf(axis: Axis, ticks: number[]): Axis {
+  return axis.toTicks ? { low: ticks[0], high: ticks.at(-1)!, log: axis.log } : axis;
+}
+
+function scale({ low, high, log }: Axis, from: number, to: number): (value: number) => number {
+  const at = log ? Math.log10 : (value: number) => value;
+  return (value) => from + (at(value) - at(low)) / (at(high) - at(low)) * (to - from);
+}

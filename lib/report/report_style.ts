@@ -1,0 +1,79 @@
+/** The style sheet of the report: light or dark as the reader prefers, one column on a small screen. */
+export const REPORT_STYLE = `
+:root {
+  color-scheme: light dark;
+  --page: #f6f7f9; --card: #fff; --ink: #1c2330; --soft: #5a6577; --line: #dfe3ea;
+  --heat: 240 130 30;
+  --plot-1: #2563c9; --plot-2: #c2570c; --plot-3: #2f855a;
+  --plot-4: #7c3aed; --plot-5: #b83280; --plot-6: #4a5568;
+}
+@media (prefers-color-scheme: dark) {
+  :root {
+    --page: #12151a; --card: #1a1f27; --ink: #e3e7ee; --soft: #98a3b5; --line: #2d3541;
+    --heat: 214 110 20;
+    --plot-1: #6ea6f7; --plot-2: #f0a060; --plot-3: #63c294;
+    --plot-4: #b493f5; --plot-5: #ee85bd; --plot-6: #a3b0c2;
+  }
+}
+* { box-sizing: border-box; }
+body {
+  margin: 0 auto; padding: 2rem clamp(1rem, 4vw, 2.5rem) 3rem; max-width: 72rem;
+  background: var(--page); color: var(--ink);
+  font: 15px/1.5 system-ui, -apple-system, "Segoe UI", Roboto, "Liberation Sans", sans-serif;
+}
+h1 { margin: 0; font-size: 1.75rem; line-height: 1.2; overflow-wrap: anywhere; }
+h2 { margin: 2.5rem 0 .75rem; font-size: 1.2rem; }
+h3 { margin: 0; font-size: 1rem; }
+p { margin: 0 0 1rem; max-width: 46rem; }
+dl, dd, dt { margin: 0; }
+.about { margin: .5rem 0 1.5rem; max-width: none; color: var(--soft); overflow-wrap: anywhere; }
+.about span:not(:last-child)::after { content: " · "; }
+.note, .scale { color: var(--soft); font-size: .875rem; }
+.scale span { padding: 0 .3em; border-radius: 3px; color: var(--ink);
+  background: rgb(var(--heat) / calc(var(--a) * .75)); }
+.numbers { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); }
+.numbers div, figure, .wide, .latent {
+  background: var(--card); border: 1px solid var(--line); border-radius: 8px;
+}
+.numbers div { padding: .75rem .9rem; }
+.numbers dt { color: var(--soft); font-size: .8125rem; }
+.numbers dd { font-size: 1.375rem; font-weight: 600; line-height: 1.3;
+  font-variant-numeric: tabular-nums; }
+.numbers dd small { display: block; min-height: 1.4em; color: var(--soft); font-size: .8125rem;
+  font-weight: 400; }
+.plots { display: grid; gap: .75rem;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+figure { margin: 0; padding: .9rem 1rem; }
+figure.middle { max-width: 36rem; }
+figcaption { color: var(--soft); font-size: .8125rem; }
+svg { display: block; width: 100%; height: auto; }
+.tables { display: grid; gap: .75rem; align-items: start;
+  grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+.wide { overflow-x: auto; padding: .25rem 1rem .5rem; }
+table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
+caption { padding: .6rem 0; text-align: left; font-weight: 600; }
+th, td { padding: .35rem 1rem .35rem 0; border-top: 1px solid var(--line); text-align: left;
+  vertical-align: top; }
+th:last-child, td:last-child { padding-right: 0; }
+th { font-weight: 400; white-space: nowrap; }
+thead th { color: var(--soft); font-size: .8125rem; white-space: normal; }
+td { overflow-wrap: anywhere; }
+.numeric td, .numeric th:not(:first-child) { text-align: right; white-space: nowrap; }
+.latent { display: grid; gap: .5rem 1.5rem; margin-bottom: .75rem; padding: 1rem;
+  grid-template-columns: 15rem minmax(0, 1fr); }
+.latent dl { margin-bottom: .6rem; color: var(--soft); font-size: .875rem; }
+.latent dl div { display: flex; justify-content: space-between; }
+.latent dd { color: var(--ink); font-variant-numeric: tabular-nums; }
+.latent ol { margin: 0; padding: 0; list-style: none; }
+.latent li { display: flex; gap: .75rem; padding: .25rem 0; border-top: 1px solid var(--line); }
+.latent li:first-child { border-top: 0; }
+.peak { flex: none; width: 3.25rem; color: var(--soft); font-size: .8125rem; line-height: 1.7;
+  text-align: right; font-variant-numeric: tabular-nums; }
+.text { min-width: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+.text span, .text mark { border-radius: 3px; color: inherit;
+  background: rgb(var(--heat) / calc(var(--a) * .75)); }
+.text mark { font-weight: 700; text-decoration: underline; text-underline-offset: 3px; }
+footer { margin-top: 2.5rem; color: var(--soft); font-size: .8125rem; }
+@media (max-width: 44rem) { .latent { grid-template-columns: minmax(0, 1fr); } }
+@media print { body { max-width: none; } figure, .latent { break-inside: avoid; } }
+`;

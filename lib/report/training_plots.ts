@@ -1,0 +1,81 @@
+import type { Evaluation } from "../evaluation/evaluate_sae.ts";
+import type { StepRecord } from "../training/options.ts";
+import { barPlot } from "./bar_plot.ts";
+import { binCounts, logBins } from "./bins.ts";
+import { formatNumber } from "./format_number.ts";
+import { linePlot, type LineSeries } from "./line_plot.ts";
+
+/** The curves of a training run: loss, L0, and dead latents where there were any. */
+export function trainingPlots(history: readonly StepRecord[]): string[] {
+  const steps = history.map(({ step }) => step);
+  const curve = (label: string, name: keyof StepRecord): LineSeries => ({
+    label,
+    x: steps,
+    y: history.map((record) => record[name]),
+  });
+  const losses = [curve("total", "loss"), curve("reconstruction", "reconstructionLoss")];
+  // Where the auxiliary loss is zero throughout, the total is the reconstruction's.
+  if (history.some(({ auxiliaryLoss }) => auxiliaryLoss > 0)) {
+    losses.push(curve("auxiliary", "auxiliaryLoss"));
+  } else {
+    losses.shift();
+  }
+  const plots = [
+    linePlot(losses, {
+      title: losses.length > 1 ? "Loss" : "Reconstruction loss",
+      description: `Loss over ${formatNumber(history.length)} training steps.`,
+      xLabel: "step",
+      yLabel: "per sample and dimension",
+      logY: spansDecade(losses[0].y),
+    }),
+    linePlot([curve("L0", "l0")], {
+      title: "Active latents a sample (L0)",
+      description: `L0 over ${formatNumber(history.length)} training steps.`,
+      xLabel: "step",
+      yLabel: "latents",
+    }),
+  ];
+  if (history.some(({ deadLatents }) => deadLatents > 0)) {
+    plots.push(linePlot([curve("dead latents", "deadLatents")], {
+      title: "Dead latents",
+      description: `Dead latents over ${formatNumber(history.length)} training steps.`,
+      xLabel: "step",
+      yLabel: "latents",
+    }));
+  }
+  return plots;
+}
+
+/** How many latents are active in a sample (Fig. 9). */
+export function sampleSparsityPlot({ l0, l0Histogram, samples }: Evaluation, k?: number): string {
+  return barPlot(binCounts(l0Histogram, 60), {
+    title: "L0 of single samples",
+    description: `Active latents in each of ${formatNumber(samples)} samples, ` +
+      `${formatNumber(l0)} on average` + (k === undefined ? "." : `; k is ${k}.`),
+    xLabel: "active latents",
+    yLabel: "samples",
+    mark: { x: l0, label: `mean ${formatNumber(Number(l0.toPrecision(3)))}` },
+  });
+}
+
+/** How often latents are active. */
+export function densityPlot({ density, deadLatents }: Evaluation): string {
+  const never = deadLatents > 0 ? ` (${formatNumber(deadLatents)} are active in none)` : "";
+  return barPlot(logBins(density, 5), {
+    title: "Density of latents",
+    description: `Share of samples in which each latent is active${never}.`,
+    xLabel: `share of samples in which a latent is active${never}`,
+    yLabel: "latents",
+    logX: true,
+  });
+}
+
+function spansDecade(values: ArrayLike<number>): boolean {
+  let [low, high] = [Infinity, 0];
+  for (const value of Array.from(values)) {
+    if (!(value > 0 && value < Infinity)) continue;
+    low = Math.min(low, value);
+    high = Math.max(high, value);
+  }
+  return high > 10 * low;
+}

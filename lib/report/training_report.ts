@@ -1,0 +1,166 @@
+import type { CrossEntropyEvaluation } from "../evaluation/evaluate_cross_entropy.ts";
+import type { Evaluation } from "../evaluation/evaluate_sae.ts";
+import type { LatentExamples } from "../interpretation/top_examples.ts";
+import type { StepRecord } from "../training/options.ts";
+import { VERSION } from "../version.ts";
+import { escapeHtml } from "./escape_html.ts";
+import { formatNumber, formatSeconds, formatShare } from "./format_number.ts";
+import { latentCard } from "./latent_card.ts";
+import { REPORT_STYLE } from "./report_style.ts";
+import { settingsTable } from "./settings_table.ts";
+import { table } from "./table.ts";
+import { densityPlot, sampleSparsityPlot, trainingPlots } from "./training_plots.ts";
+
+/** What a report on a training run tells. */
+export interface TrainingReport {
+  /** Name of the run. */
+  title: string;
+  /** When it ran, as the reader should see it. */
+  date: string;
+  /** Name of the GPU that it ran on. */
+  adapter: string;
+  /** The language model: its id or folder, the hook, its number of layers. */
+  model: { id: string; hook: string; layers: number };
+  /** Shape of the SAE; `threshold` where it is one for all latents. */
+  sae: { architecture: string; dictSize: number; k?: number; dModel: number; threshold?: number };
+  /** Settings of the run by name, shown as they are. */
+  settings: Record<string, unknown>;
+  /** Records of the steps. */
+  history: StepRecord[];
+  /** The trained SAE's reconstruction and sparsity. */
+  evaluation: Evaluation;
+  /** What splicing the SAE into the language model costs. */
+  crossEntropy?: CrossEntropyEvaluation;
+  /** Latents to show, with their contexts. */
+  latents: LatentExamples[];
+  /** Seconds that each phase took, by its name. */
+  seconds?: Record<string, number>;
+}
+
+/**
+ * Writes a report on a training run: one HTML page that needs nothing else. It asks nothing of the
+ * network, runs no script, and follows the reader's choice of light or dark.
+ */
+export function trainingReport(data: TrainingReport): string {
+  const { title, history, evaluation, crossEntropy, latents, settings, seconds = {} } = data;
+  const sections = [
+    heading(data),
+    headline(data),
+    section("Training", plots(trainingPlots(history))),
+    section(
+      "Sparsity",
+      plots([sampleSparsityPlot(evaluation, data.sae.k), densityPlot(evaluation)]),
+    ),
+    crossEntropy ? section("Spliced into the language model", spliceTable(crossEntropy)) : "",
+    latents.length > 0 ? section("Latents", legend() + latents.map(latentCard).join("\n")) : "",
+    section(
+      "Run",
+      `<div class="tables">\n${settingsTable(settings)}\n${durations(seconds)}</div>`,
+    ),
+  ];
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${escapeHtml(title)}</title>
+<style>${REPORT_STYLE}</style>
+</head>
+<body>
+<main>
+${sections.filter((part) => part).join("\n")}
+</main>
+<footer>Made by saewing ${escapeHtml(VERSION)}.</footer>
+</body>
+</html>
+`;
+}
+
+function heading({ title, date, adapter, model, sae }: TrainingReport): string {
+  const facts = [
+    `${model.id}, ${formatNumber(model.layers)} layers`,
+    model.hook,
+    `${sae.architecture} SAE, ${formatNumber(sae.dictSize)} latents on ` +
+    `${formatNumber(sae.dModel)} dimensions` + (sae.k === undefined ? "" : `, k = ${sae.k}`) +
+    (sae.threshold === undefined ? "" : `, threshold ${formatNumber(sae.threshold)}`),
+    adapter,
+    date,
+  ];
+  return `<h1>${escapeHtml(title)}</h1>\n<p class="about">` +
+    `${facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join("")}</p>`;
+}
+
+function headline({ evaluation, crossEntropy, sae }: TrainingReport): string {
+  const { nmse, explainedVariance, mse, l0, deadLatents, samples } = evaluation;
+  const numbers = [
+    ["NMSE", formatNumber(nmse), `MSE ${formatNumber(mse)}`],
+    ["Explained variance", formatShare(explainedVariance), `${formatNumber(samples)} samples`],
+    ["L0", formatNumber(l0), "active latents a sample"],
+    [
+      "Dead latents",
+      formatNumber(deadLatents),
+      `${formatShare(deadLatents / sae.dictSize)} of all`,
+    ],
+  ];
+  if (crossEntropy) {
+    const { clean, spliced, degradation, recoveredFromZero, recoveredFromMean } = crossEntropy;
+    numbers.push(
+      ["CE degradation", formatNumber(degradation), `${loss(clean)} → ${loss(spliced)} nats`],
+      ["CE recovered", formatShare(recoveredFromZero), "of zero ablation"],
+      ["CE recovered", formatShare(recoveredFromMean), "of mean ablation"],
+    );
+  }
+  const tiles = numbers.map(([name, value, note]) =>
+    `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}` +
+    `<small>${escapeHtml(note)}</small></dd></div>`
+  );
+  return `<dl class="numbers">\n${tiles.join("\n")}\n</dl>`;
+}
+
+function section(name: string, contents: string): string {
+  return `<section>\n<h2>${escapeHtml(name)}</h2>\n${contents}\n</section>`;
+}
+
+function plots(figures: string[]): string {
+  const framed = figures.map((figure) => `<figure>\n${figure}\n</figure>`);
+  return `<div class="plots">\n${framed.join("\n")}\n</div>`;
+}
+
+function spliceTable(evaluation: CrossEntropyEvaluation): string {
+  const { tokens, clean, spliced, zeroAblated, meanAblated } = evaluation;
+  const row = (name: string, value: number, recovered = "") => [
+    name,
+    loss(value),
+    formatNumber(Number((value - clean).toPrecision(3))),
+    recovered,
+  ];
+  return table(
+    `Cross-entropy over ${formatNumber(tokens)} predictions, nats a token`,
+    ["activations at the hook", "cross-entropy", "above clean", "recovered by the SAE"],
+    [
+      row("clean", clean),
+      row("the SAE's reconstruction", spliced),
+      row("their mean", meanAblated, formatShare(evaluation.recoveredFromMean)),
+      row("zero", zeroAblated, formatShare(evaluation.recoveredFromZero)),
+    ],
+  );
+}
+
+function loss(value: number): string {
+  return Number.isFinite(value) ? value.toFixed(3) : formatNumber(value);
+}
+
+function legend(): string {
+  const steps = [0.1, 0.4, 0.7, 1].map((strength) =>
+    `<span style="--a:${strength}">${formatShare(strength)}</span>`
+  );
+  return `<p class="scale">The contexts in which each latent is most active, with its activation at ` +
+    `the peak, which is underlined. Shading: share of the latent's largest activation ` +
+    `${steps.join(" ")}</p>\n`;
+}
+
+function durations(seconds: Record<string, number>): string {
+  const rows = Object.entries(seconds).map(([phase, time]) => [phase, formatSeconds(time)]);
+  return rows.length > 0 ? table("Time", [], rows) + "\n" : "";
+}
