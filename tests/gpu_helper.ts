@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type BufferSet, readFloats, readIntegers, writeBuffer } from "../lib/gpu/buffer.ts";
 import type { Gpu, GpuOptions } from "../lib/gpu/gpu.ts";
 import type { Matrix } from "../lib/matrix.ts";
-import { createPreActivations, type PreActivations } from "../lib/ops/encode.ts";
+import type { PreActivations } from "../lib/ops/encode.ts";
 import { createSparseRows, type SparseRows } from "../lib/ops/sparse_rows.ts";
 import { createRandom } from "../lib/random.ts";
 import type { Sae } from "../lib/sae/sae.ts";
@@ -14,10 +14,13 @@ export const TIGHT: GpuOptions = {
   limits: { maxStorageBufferBindingSize: 4096, maxComputeWorkgroupsPerDimension: 7 },
 };
 
-/** The same, where a selection takes part: its histogram alone takes 8 KiB. */
+/** The same, where a selection of the batch takes part: its histogram alone takes 8 KiB. */
 export const SMALL: GpuOptions = {
   limits: { maxStorageBufferBindingSize: 8192, maxComputeWorkgroupsPerDimension: 7 },
 };
+
+/** Dispatches in two dimensions, and buffers of any size. */
+export const NARROW: GpuOptions = { limits: { maxComputeWorkgroupsPerDimension: 7 } };
 
 /** `length` numbers, uniform in ±scale. */
 export function randomNumbers(seed: number, length: number, scale = 1): Float32Array {
@@ -82,18 +85,19 @@ export function relativeDistance(actual: ArrayLike<number>, expected: ArrayLike<
   return Math.sqrt(difference / norm);
 }
 
-/** Puts pre-activations [rows, cols] on the GPU, in as many blocks as its limits ask for. */
+/** Puts pre-activations [rows, cols] on the GPU, in blocks of `rowsPerBlock` rows. */
 export function putPreActivations(
-  gpu: Gpu,
   buffers: BufferSet,
   z: Float32Array,
   cols: number,
+  rowsPerBlock: number,
 ): PreActivations {
-  const put = createPreActivations(gpu, buffers, z.length / cols, cols);
-  for (const { first, rows, z: buffer } of put.blocks) {
-    writeBuffer(gpu, buffer, z.subarray(first * cols, (first + rows) * cols));
+  const blocks = [];
+  for (let first = 0; first * cols < z.length; first += rowsPerBlock) {
+    const part = z.subarray(first * cols, (first + rowsPerBlock) * cols);
+    blocks.push({ first, rows: part.length / cols, z: buffers.from("pre-activations", part) });
   }
-  return put;
+  return { cols, blocks };
 }
 
 /** Reads pre-activations back. */

@@ -1,0 +1,137 @@
+import { assert, assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { createBuffers, readIntegers } from "../../lib/gpu/buffer.ts";
+import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
+import { submit } from "../../lib/gpu/kernel.ts";
+import { scanCounts, selectBatch } from "../../lib/ops/select.ts";
+import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
+import { createRandom } from "../../lib/random.ts";
+import { NARROW, putPreActivations, randomNumbers, readSparse } from "../gpu_helper.ts";
+import { keepLargest } from "../oracles/dense.ts";
+import { toSparse } from "../oracles/sparse.ts";
+
+/** Runs selectBatch and compares everything it writes with a sort. */
+async function checkBatch(
+  gpu: Gpu,
+  z: Float32Array,
+  { cols, wanted, rowsPerBlock = 15, name = "" }: {
+    cols: number;
+    wanted: number;
+    rowsPerBlock?: number;
+    name?: string;
+  },
+) {
+  using buffers = createBuffers(gpu);
+  const rows = z.length / cols;
+  const step = buffers.uniform("step", Uint32Array.of(9));
+  const lastActive = buffers.from("last active", new Uint32Array(cols).fill(4));
+  const stats = buffers.zeros("stats", 3);
+  const out = createSparseRows(buffers, rows, wanted);
+  const put = putPreActivations(buffers, z, cols, rowsPerBlock);
+  const given = { z: put, wanted, out, step, lastActive, stats };
+  const operations = await selectBatch(gpu, buffers, given);
+  submit(gpu, operations);
+  // Twice: nothing of the first run may be left in the scratch buffers.
+  submit(gpu, operations, [stats]);
+
+  const mask = keepLargest(z, wanted);
+  const expected = toSparse(z, mask, cols);
+  assertEquals(await readSparse(gpu, out), expected, name);
+  const active = Array.from({ length: cols }, (_, i) => expected.latents.includes(i) ? 9 : 4);
+  assertEquals([...await readIntegers(gpu, lastActive, cols)], active, `${name}: last active`);
+  const [bad, smallest, dead] = await readIntegers(gpu, stats, 3);
+  assertEquals([bad, dead], [0, 0]);
+  const least = Math.min(...expected.values);
+  const bits = new Uint32Array(Float32Array.of(least).buffer)[0];
+  assertEquals(smallest, expected.values.length === 0 ? 0 : ~bits >>> 0, `${name}: smallest kept`);
+}
+
+/** Numbers above zero and zeros, `share` of them above. */
+function positives(seed: number, length: number, share = 0.5): Float32Array {
+  const random = createRandom(seed);
+  return Float32Array.from({ length }, () => random.uniform() < share ? random.uniform() : 0);
+}
+
+const TINY = 2 ** -149;
+const MAX = (2 - 2 ** -23) * 2 ** 127;
+
+Deno.test("selectBatch keeps the n·k largest numbers of any matrix, ties by row and latent", async () => {
+  // Few different numbers make many ties; the extremes of float32 reach every digit.
+  const palettes = [
+    [0, 1],
+    [0, 0.5, 0.5, 2, 3],
+    [0, TINY, 2 * TINY, 2 ** -126, MAX, Infinity, 1, 1 + 2 ** -23],
+    [],
+  ];
+  using gpu = await openGpu(NARROW);
+  const shape = fc.record({
+    rows: fc.integer({ min: 1, max: 40 }),
+    cols: fc.integer({ min: 1, max: 140 }),
+    rowsPerBlock: fc.integer({ min: 1, max: 40 }),
+    share: fc.double({ min: 0, max: 1, noNaN: true }),
+    palette: fc.constantFrom(...palettes),
+    seed: fc.nat(),
+  });
+  await fc.assert(
+    fc.asyncProperty(shape, async ({ rows, cols, rowsPerBlock, share, palette, seed }) => {
+      const random = createRandom(seed);
+      const z = Float32Array.from(
+        { length: rows * cols },
+        () => palette.length ? palette[random.below(palette.length)] : random.uniform(),
+      );
+      const wanted = Math.max(1, Math.round(share * rows * cols));
+      // A few blocks at most: each costs a millisecond.
+      const least = Math.ceil(rows / 4);
+      await checkBatch(gpu, z, { cols, wanted, rowsPerBlock: Math.max(least, rowsPerBlock) });
+    }),
+    { numRuns: 40, seed: 1 },
+  );
+});
+
+Deno.test("selectBatch at its edges", async () => {
+  using gpu = await openGpu(NARROW);
+  const some = positives(1, 37 * 130);
+  const count = some.filter((value) => value > 0).length;
+  assert(count > 1000 && count < some.length);
+  const check = (z: Float32Array, cols: number, wanted: number, name: string) =>
+    checkBatch(gpu, z, { cols, wanted, name });
+  await check(some, 130, 100, "three blocks");
+  await check(some, 130, count, "as many as there are");
+  await check(some, 130, count - 1, "all but one");
+  await check(some, 130, count + 1, "one more than there are");
+  await check(some, 130, some.length, "k·n is everything");
+  await check(some, 130, 1, "one");
+  await check(new Float32Array(300), 60, 30, "all zero");
+  const ones = new Float32Array(37 * 130).fill(1);
+  await check(ones, 130, ones.length, "all equal, all kept");
+  // 15 rows a block: the cut runs through the second block, in the middle of a row.
+  await check(ones, 130, 20 * 130 + 64, "all equal, cut in the second block");
+  await check(ones, 130, 15 * 130, "all equal, cut between two blocks");
+  await check(ones.map((one, at) => at % 7 ? one : 2), 130, 2000, "two levels");
+  await check(Float32Array.of(0.5), 1, 1, "one number");
+  await check(Float32Array.of(0), 1, 1, "one zero");
+  await check(positives(2, 600), 600, 17, "one row");
+  await check(positives(3, 600), 1, 17, "one latent");
+  const subnormal = Float32Array.from({ length: 900 }, (_, at) => ((at * 7) % 31) * TINY);
+  await check(subnormal, 30, 333, "subnormal numbers");
+  const close = Float32Array.from({ length: 900 }, (_, at) => 1 + ((at * 11) % 64) * 2 ** -23);
+  await check(close, 30, 450, "numbers that differ in their last bits");
+  const huge = randomNumbers(4, 900).map((value) => Math.abs(value) * MAX);
+  await check(huge, 30, 77, "huge numbers");
+});
+
+Deno.test("scanCounts adds up from any row on", async () => {
+  using gpu = await openGpu();
+  using buffers = createBuffers(gpu);
+  for (const [first, length] of [[0, 1], [0, 5], [3, 4], [0, 256], [0, 257], [100, 1000]]) {
+    const numbers = Uint32Array.from({ length: first + length }, (_, at) => (at * 37) % 11);
+    const counts = buffers.from("counts", numbers);
+    const offsets = new Uint32Array(first + length + 1).fill(7);
+    offsets[first] = 1000;
+    const put = buffers.from("offsets", offsets);
+    submit(gpu, [await scanCounts(gpu, buffers, counts, put, first, length)]);
+    let total = 1000;
+    for (let at = 0; at < length; at++) offsets[first + at + 1] = total += numbers[first + at];
+    assertEquals([...await readIntegers(gpu, put, offsets.length)], [...offsets]);
+  }
+});
