@@ -51,7 +51,8 @@ export interface GpuOptions {
 
 /** An error of the GPU: no adapter, no memory, a kernel that does not compile, a lost device. */
 export class GpuError extends Error {
-  override name = "GpuError";
+  /** The name shown in front of the message. */
+  override name: string = "GpuError";
 }
 
 const NO_ADAPTER = "no WebGPU adapter was found. On Linux install a Vulkan driver: your card's, " +

@@ -17,7 +17,8 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
 
 /** A step's loss or batch was not finite; the weights of the step before it are kept in `sae`. */
 export class NonFiniteError extends Error {
-  override name = "NonFiniteError";
+  /** The name shown in front of the message. */
+  override name: string = "NonFiniteError";
   /** The step, from 1. */
   readonly step: number;
   /** Makes the error of a step. */

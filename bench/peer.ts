@@ -1,0 +1,78 @@
+// Runs the PyTorch peer on batches and weights handed over in files.
+import type { Sae } from "../mod.ts";
+
+/** What the peer reports. */
+export interface PeerResult {
+  /** Milliseconds of each step. */
+  milliseconds: number[];
+  /** Inference threshold (Eq. 8). */
+  threshold: number;
+  /** Where it ran. */
+  device: string;
+  /** Its version. */
+  torch: string;
+  /** Its threads. */
+  threads: number;
+  /** What it trained. */
+  sae: Sae;
+}
+
+/**
+ * Trains the peer from `initial`; undefined where no Python with PyTorch is found. The environment
+ * variable PYTHON names the interpreter (default python3).
+ */
+export async function runPeer(
+  initial: Sae,
+  batchFile: string,
+  options: { n: number; steps: number; lr: number },
+): Promise<PeerResult | undefined> {
+  const python = Deno.env.get("PYTHON") ?? "python3";
+  try {
+    const probe = new Deno.Command(python, { args: ["-c", "import torch, numpy"], stderr: "null" });
+    if (!(await probe.output()).success) return undefined;
+  } catch {
+    return undefined;
+  }
+  const folder = await Deno.makeTempDir();
+  try {
+    const { wEnc, bEnc, wDec, bDec, dModel: d, dictSize: m, k } = initial;
+    const file = await Deno.open(`${folder}/weights`, { write: true, create: true });
+    for (const part of [wEnc, bEnc, wDec, bDec]) await writeFloats(file, part);
+    file.close();
+    const sizes = { ...options, d, m, k };
+    const { success, stdout } = await new Deno.Command(python, {
+      args: [
+        new URL("./peer_batchtopk.py", import.meta.url).pathname,
+        ...["--batches", batchFile, "--weights", `${folder}/weights`, "--out", `${folder}/out`],
+        ...Object.entries(sizes).flatMap(([name, value]) => [`--${name}`, String(value)]),
+      ],
+      stderr: "inherit",
+    }).output();
+    if (!success) throw new Error("the PyTorch peer failed");
+    const result = JSON.parse(new TextDecoder().decode(stdout));
+    const trained = new Float32Array((await Deno.readFile(`${folder}/out`)).buffer);
+    const sae = {
+      ...initial,
+      wEnc: trained.slice(0, m * d),
+      bEnc: trained.slice(m * d, m * d + m),
+      wDec: trained.slice(m * d + m, 2 * m * d + m),
+      bDec: trained.slice(2 * m * d + m),
+      threshold: new Float32Array(m).fill(result.threshold),
+    };
+    return { ...result, sae };
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Writes all of an array. */
+export async function writeFloats(file: Deno.FsFile, data: Float32Array): Promise<void> {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+}
+
+/** The middle one. */
+export function median(numbers: number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)];
+}

@@ -1,0 +1,66 @@
+/**
+ * The command line: `saewing COMMAND`, or `deno run -A jsr:@saewing/saewing/cli COMMAND`.
+ *
+ * @module
+ */
+import { type Command, EXIT, UsageError } from "./cli/command.ts";
+import { doctor } from "./cli/doctor.ts";
+import { evaluate } from "./cli/eval.ts";
+import { train } from "./cli/train.ts";
+import { VERSION } from "./lib/version.ts";
+
+const COMMANDS: Record<string, Command> = { doctor, train, eval: evaluate };
+
+const HELP = `saewing ${VERSION}: sparse autoencoders on language-model activations.
+
+Usage
+  saewing COMMAND [options]
+
+Commands
+${
+  Object.entries(COMMANDS).map(([name, { summary }]) => `  ${name.padEnd(10)}${summary}`).join("\n")
+}
+
+\`saewing COMMAND --help\` says more.
+`;
+
+/**
+ * Runs the command line.
+ *
+ * @param args Its arguments, the command first.
+ * @returns The exit code: 0 well, 1 failed, 2 wrong arguments, 130 interrupted.
+ */
+export async function main(args: string[]): Promise<number> {
+  const [name, ...rest] = args;
+  if (name === "--version" || name === "-V") {
+    console.log(VERSION);
+    return EXIT.ok;
+  }
+  if (name === undefined || name === "--help" || name === "-h" || name === "help") {
+    console.log(HELP);
+    return name === undefined ? EXIT.usage : EXIT.ok;
+  }
+  const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (!command) {
+    console.error(`saewing: there is no command ${name}\n\n${HELP}`);
+    return EXIT.usage;
+  }
+  if (rest.includes("--help") || rest.includes("-h")) {
+    console.log(command.help);
+    return EXIT.ok;
+  }
+  try {
+    return await command.run(rest);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      console.error(`saewing ${name}: ${error.message}\n\`saewing ${name} --help\` shows how`);
+      return EXIT.usage;
+    }
+    const message = error instanceof Error ? error.message : String(error);
+    console.error(`saewing ${name}: ${message}`);
+    if (Deno.env.get("SAEWING_TRACE")) console.error(error);
+    return EXIT.failed;
+  }
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

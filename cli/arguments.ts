@@ -1,0 +1,71 @@
+import { parseArgs } from "@std/cli";
+import { UsageError } from "./command.ts";
+
+/** Parsed arguments: every option by name, and the rest in order. */
+export interface Arguments {
+  /** Arguments that are no options. */
+  positional: string[];
+  /** Whether a flag is set. */
+  flag(name: string): boolean;
+  /** An option's text, if it was given. */
+  text(name: string): string | undefined;
+  /** An option's text, which must be given. */
+  required(name: string): string;
+  /** Every value of an option that may be repeated. */
+  texts(name: string): string[];
+  /** An option's number, if it was given. */
+  number(name: string): number | undefined;
+}
+
+/**
+ * Parses a command's arguments.
+ *
+ * @param options Names of options with a value and of flags; an unknown one is an error.
+ * @throws {UsageError} An option is unknown, lacks its value, or is no number where one is wanted.
+ */
+export function parseArguments(
+  args: string[],
+  { values, flags }: { values: string[]; flags: string[] },
+): Arguments {
+  const unknown: string[] = [];
+  const parsed = parseArgs(args, {
+    string: values,
+    boolean: flags,
+    collect: values,
+    unknown: (argument) => {
+      if (argument.startsWith("-") && argument !== "-") unknown.push(argument);
+      return true;
+    },
+  }) as Record<string, unknown> & { _: (string | number)[] };
+  if (unknown.length > 0) throw new UsageError(`unknown option ${unknown[0]}`);
+  const texts = (name: string): string[] => {
+    const all = (parsed[name] ?? []) as string[];
+    if (all.includes("")) throw new UsageError(`--${name} needs a value`);
+    return all;
+  };
+  const text = (name: string): string | undefined => {
+    const all = texts(name);
+    if (all.length > 1) throw new UsageError(`--${name} was given ${all.length} times`);
+    return all[0];
+  };
+  return {
+    positional: parsed._.map(String),
+    flag: (name) => parsed[name] === true,
+    text,
+    texts,
+    required(name) {
+      const value = text(name);
+      if (value === undefined) throw new UsageError(`--${name} is missing`);
+      return value;
+    },
+    number(name) {
+      const value = text(name);
+      if (value === undefined) return undefined;
+      const number = Number(value);
+      if (!Number.isFinite(number)) {
+        throw new UsageError(`--${name} is ${value}, expected a number`);
+      }
+      return number;
+    },
+  };
+}

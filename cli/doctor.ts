@@ -1,0 +1,127 @@
+import { type Gpu, trainSae, VERSION } from "../mod.ts";
+import { parseArguments } from "./arguments.ts";
+import { type Command, EXIT } from "./command.ts";
+import { openCommandGpu } from "./gpu.ts";
+import { createOutput, formatTable, type Output } from "./output.ts";
+
+const HELP = `Shows which GPU serves, its limits, how fast a training step is, and what is missing.
+
+Usage
+  saewing doctor [options]
+
+Options
+  --install           on Debian and Ubuntu, as root: install the software Vulkan driver
+                      (mesa-vulkan-drivers) where there is no Vulkan adapter
+  --quiet             say only what is missing or being installed
+  --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
+  --json              JSON instead of text
+
+DENO_WEBGPU_BACKEND=vulkan, gl, metal or dx12 chooses the driver interface.
+
+Examples
+  saewing doctor
+  saewing doctor --install
+`;
+
+/** `saewing doctor`. */
+export const doctor: Command = {
+  summary: "show the GPU, its limits, a timed training step, and what is missing",
+  help: HELP,
+  async run(args) {
+    const options = parseArguments(args, {
+      values: ["adapter"],
+      flags: ["install", "quiet", "json"],
+    });
+    const output = createOutput(options.flag("json"));
+    const quiet = options.flag("quiet");
+    if (options.flag("install")) await installVulkan(output, quiet);
+    if (quiet) {
+      using _gpu = await openCommandGpu(options.text("adapter"));
+      return EXIT.ok;
+    }
+    using gpu = await openCommandGpu(options.text("adapter"));
+    const step = await timeStep(gpu);
+    const limits = gpu.limits;
+    const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
+    output.say(formatTable([
+      ["saewing", VERSION],
+      ["Deno", Deno.version.deno],
+      ["adapter", gpu.name],
+      ["kind", gpu.software ? "software (runs on the CPU)" : "hardware"],
+      ["optional features", [...gpu.features].join(", ") || "none"],
+      ["largest binding", mebibytes(limits.maxStorageBufferBindingSize)],
+      ["largest buffer", mebibytes(limits.maxBufferSize)],
+      ["training step", `${step.toFixed(1)} ms (n 1024, d 128, m 1024, k 16)`],
+    ]));
+    if (gpu.software) {
+      output.say(
+        "\nA software adapter works, slowly. For speed install your graphics card's driver.",
+      );
+    }
+    output.result({
+      version: VERSION,
+      deno: Deno.version.deno,
+      adapter: gpu.name,
+      software: gpu.software,
+      features: [...gpu.features],
+      limits,
+      stepMilliseconds: step,
+    });
+    return EXIT.ok;
+  },
+};
+
+/** Milliseconds of a training step, the first few left out. */
+async function timeStep(gpu: Gpu): Promise<number> {
+  const [rows, cols] = [1024, 128];
+  const data = Float32Array.from({ length: rows * cols }, (_, at) => Math.sin(at * at));
+  const times: number[] = [];
+  await trainSae(gpu, Array.from({ length: 8 }, () => ({ rows, cols, data })), {
+    architecture: "batchtopk",
+    dictSize: 1024,
+    k: 16,
+    recordEvery: 1,
+    onProgress: () => times.push(performance.now()),
+  });
+  const steps = times.slice(3).map((time, at) => time - times[at + 2]).sort((a, b) => a - b);
+  return steps[Math.floor(steps.length / 2)];
+}
+
+/** Installs Debian's software Vulkan driver where there is no Vulkan adapter and it may. */
+async function installVulkan(output: Output, quiet: boolean): Promise<void> {
+  if (Deno.build.os !== "linux" || await hasVulkan()) return;
+  if (!await succeeds("apt-get", ["--version"])) {
+    output.say("no Vulkan adapter, and no apt-get to install one with");
+    return;
+  }
+  if (Deno.uid() !== 0) {
+    output.say("no Vulkan adapter: `sudo apt-get install mesa-vulkan-drivers` gives one");
+    return;
+  }
+  output.say("no Vulkan adapter: installing Debian's software one, mesa-vulkan-drivers …");
+  const install = ["install", "-y", "--no-install-recommends", "mesa-vulkan-drivers"];
+  const env = { DEBIAN_FRONTEND: "noninteractive" };
+  const installed = await succeeds("apt-get", install, env) ||
+    (await succeeds("apt-get", ["update"], env) && await succeeds("apt-get", install, env));
+  if (!installed) output.say("that failed; the OpenGL adapter is tried instead");
+  else if (!quiet) output.say("installed");
+}
+
+/** Asks in a process of its own: the choice of driver interface holds for a process's whole life. */
+async function hasVulkan(): Promise<boolean> {
+  const probe = "Deno.exit(await navigator.gpu.requestAdapter() ? 0 : 1)";
+  return await succeeds(Deno.execPath(), ["eval", probe], { DENO_WEBGPU_BACKEND: "vulkan" });
+}
+
+async function succeeds(
+  command: string,
+  args: string[],
+  env: Record<string, string> = {},
+): Promise<boolean> {
+  try {
+    const child = new Deno.Command(command, { args, env, stdout: "null", stderr: "null" });
+    return (await child.output()).success;
+  } catch {
+    return false;
+  }
+}

@@ -1,0 +1,84 @@
+import { loadSae, readTexts, type Selection } from "../mod.ts";
+import { parseArguments } from "./arguments.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { evaluateOnTexts, evaluationTable, summary } from "./evaluate_text.ts";
+import { openCommandGpu } from "./gpu.ts";
+import { openModel } from "./model.ts";
+import { createOutput } from "./output.ts";
+
+const HELP = `Measures a saved SAE on text: NMSE, L0, dead latents, cross-entropy when spliced in.
+
+Usage
+  saewing eval SAE_FOLDER --text FILES [options]
+
+Options
+  --text FILES        .txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated
+  --field NAME        field or column that holds the text (default: text)
+  --rows N            most token rows to measure on (default 64)
+  --model ID          default: the model that the SAE's config names
+  --hook NAME         default: the hook that the SAE's config names
+  --context N         tokens a row (default: the SAE's own context size)
+  --include-bos       measure on the BOS position too
+  --selection KIND    threshold (default: inference, Eq. 8) or batch (as in training, Eq. 7)
+  --dtype NAME, --revision NAME, --cache-dir FOLDER   of the model
+  --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
+  --json              JSON instead of a table
+
+Examples
+  saewing eval runs/demo/sae --text held-out.jsonl
+  saewing eval runs/demo/sae --text held-out.jsonl --selection batch --json
+`;
+
+const VALUES = [
+  "text",
+  "field",
+  "rows",
+  "model",
+  "hook",
+  "context",
+  "selection",
+  "dtype",
+  "revision",
+  "cache-dir",
+  "adapter",
+];
+
+/** `saewing eval`. */
+export const evaluate: Command = {
+  summary: "measure a saved SAE on text",
+  help: HELP,
+  async run(args) {
+    const options = parseArguments(args, { values: VALUES, flags: ["include-bos", "json"] });
+    const [folder, ...more] = options.positional;
+    if (!folder) throw new UsageError("the SAE's folder is missing");
+    if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}`);
+    if (options.texts("text").length === 0) throw new UsageError("--text is missing");
+    const output = createOutput(options.flag("json"));
+    const sae = await loadSae(folder);
+    const { metadata } = sae;
+    const named = (name: "model" | "hook"): string => {
+      const value = options.text(name) ?? metadata[name];
+      if (typeof value === "string") return value;
+      throw new UsageError(`${folder} names no ${name}: --${name} is missing`);
+    };
+    using gpu = await openCommandGpu(options.text("adapter"));
+    await using model = await openModel(options, { model: named("model"), hook: named("hook") });
+    const trained = typeof metadata.contextSize === "number" ? metadata.contextSize : 128;
+    const { evaluation, crossEntropy } = await evaluateOnTexts(
+      gpu,
+      model,
+      sae,
+      () => readTexts(options.texts("text"), { field: options.text("field") }),
+      {
+        contextLength: options.number("context") ?? Math.min(trained, model.maxContext),
+        maxRows: options.number("rows") ?? 64,
+        skipPositions: options.flag("include-bos") ? [] : [0],
+        selection: options.text("selection") as Selection | undefined,
+      },
+      output,
+    );
+    output.say(evaluationTable(evaluation, crossEntropy, sae.dictSize));
+    output.result({ sae: folder, evaluation: summary(evaluation), crossEntropy });
+    return EXIT.ok;
+  },
+};

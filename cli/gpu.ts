@@ -1,0 +1,29 @@
+import { type Gpu, openGpu } from "../mod.ts";
+import { UsageError } from "./command.ts";
+
+/** The environment variable that chooses the adapter where no `--adapter` is given. */
+export const ADAPTER_VARIABLE = "SAEWING_ADAPTER";
+
+/**
+ * Opens the GPU as the command line asks: `--adapter` before the environment variable. On a software
+ * adapter GPU memory is main memory, so most of what is free of that is the limit.
+ */
+export async function openCommandGpu(adapter: string | undefined): Promise<Gpu> {
+  quietDrivers();
+  const wanted = adapter ?? Deno.env.get(ADAPTER_VARIABLE) ?? "auto";
+  if (wanted !== "auto" && wanted !== "hardware" && wanted !== "software") {
+    throw new UsageError(`the adapter is ${wanted}, expected auto, hardware or software`);
+  }
+  const gpu = await openGpu({ adapter: wanted });
+  if (!gpu.software) return gpu;
+  gpu[Symbol.dispose]();
+  const memoryLimit = Math.floor(Deno.systemMemoryInfo().available * 0.9);
+  return await openGpu({ adapter: wanted, memoryLimit });
+}
+
+/** Mesa prints an error where this variable, which it does not need here, is not set. */
+function quietDrivers(): void {
+  if (Deno.build.os === "linux" && !Deno.env.get("XDG_RUNTIME_DIR")) {
+    Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
+  }
+}
