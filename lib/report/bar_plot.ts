@@ -35,7 +35,12 @@ export function barPlot(bins: Bins, options: BarPlotOptions): string {
   if (most === 0) return emptyPlot(options);
   const [low, high] = [edges[0], edges.at(-1)!];
   const xAxis = { low, high, log };
-  const { x, y, area, draw } = layoutPlot(options, xAxis, { low: 0, high: most, toTicks: true });
+  const { x, y, area, draw } = layoutPlot(
+    options,
+    xAxis,
+    { low: 0, high: most, round: true },
+    mark ? 14 : 0,
+  );
   const bars = counts.map((count, b) => {
     if (count === 0) return "";
     const [left, right, top] = [x(edges[b]), x(edges[b + 1]), y(count)];
@@ -56,7 +61,7 @@ function drawMark(
   { left, right, top, bottom }: { left: number; right: number; top: number; bottom: number },
 ): string {
   const before = at > (left + right) / 2;
-  return `<path d="M${px(at)} ${px(top - 4)}V${px(bottom)}" stroke-width="1.6" ` +
+  return `<path d="M${px(at)} ${px(top - 16)}V${px(bottom)}" stroke-width="1.6" ` +
     `stroke-dasharray="4 3" style="stroke:var(--plot-2, #c2570c)"/>` +
-    text(at + (before ? -6 : 6), top + 4, label, before ? "end" : "start");
+    text(at + (before ? -6 : 6), top - 8, label, before ? "end" : "start");
 }

@@ -16,7 +16,7 @@ export function latentCard(latent: LatentExamples): string {
   const contexts = examples.map((example) => `<li>${context(example, maxActivation)}</li>`);
   return `<article class="latent" id="latent-${latent.latent}">
 <header>
-<h3>Latent ${formatNumber(latent.latent)}</h3>
+<h3>Latent ${latent.latent}</h3>
 <dl><div><dt>density</dt><dd>${formatShare(density)}</dd></div>` +
     `<div><dt>largest activation</dt><dd>${formatNumber(maxActivation)}</dd></div></dl>
 ${plot}
@@ -41,8 +41,10 @@ function context(
     const tag = i === peak ? "mark" : "span";
     return `<${tag} style="--a:${strength}" title="${formatNumber(activation)}">${words}</${tag}>`;
   });
-  const where = `row ${formatNumber(row)}, position ${formatNumber(position)}`;
-  const value = formatNumber(Number(activations[peak].toPrecision(3)));
+  const where = `row ${row}, position ${position}`;
+  // As many decimals in each line as give the largest three digits.
+  const decimals = Math.max(0, Math.min(9, 2 - Math.floor(Math.log10(most))));
+  const value = activations[peak].toFixed(decimals);
   return `<span class="peak" title="${where}">${value}</span><span class="text">` +
     `${spans.join("")}</span>`;
 }

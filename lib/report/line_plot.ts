@@ -1,4 +1,3 @@
-import { escapeHtml } from "./escape_html.ts";
 import {
   type Axis,
   emptyPlot,
@@ -6,6 +5,7 @@ import {
   type PlotFrame,
   type PlotOptions,
   px,
+  text,
 } from "./plot_frame.ts";
 import { type ThinnedPoint, thinSeries } from "./thin_series.ts";
 
@@ -46,16 +46,24 @@ export function linePlot(series: readonly LineSeries[], options: LinePlotOptions
   if (points.length === 0) return emptyPlot(options);
 
   const ends = curves.filter(({ x }) => x.length > 0).flatMap(({ x }) => [x[0], x[x.length - 1]]);
-  const xAxis = range(ends);
-  const yAxis = range(points.flatMap(({ low, high }) => [low, high]), logY);
-  if (!logY) {
-    yAxis.low = Math.min(0, yAxis.low);
-    yAxis.high = Math.max(0, yAxis.high);
-  }
+  const extremes = points.flatMap(({ low, high }) => [low, high]);
+  const yAxis = { ...range(logY ? extremes : [0, ...extremes], logY), log: logY, round: true };
   const named = curves.length > 1;
-  const frame = layoutPlot(options, xAxis, { ...yAxis, log: logY, toTicks: true }, named ? 20 : 0);
-  const drawn = curves.map((curve, i) => drawCurve(curve.points, frame, colour(i)));
-  return frame.draw([...drawn, named ? legend(curves.map(({ label }) => label)) : ""].join("\n"));
+  const frame = layoutPlot(options, range(ends), yAxis, named ? 20 : 0);
+  const drawn = curves.map((curve, i) =>
+    drawBand(curve.points, frame, i) + drawLine(curve.points, frame, stroke(i, named))
+  );
+  const legend = named ? drawLegend(curves.map(({ label }) => label)) : "";
+  return frame.draw([...drawn, legend].filter((part) => part).join("\n"));
+}
+
+// A range without an extent is widened, so that its one value lies inside.
+function range(values: number[], log = false): Axis {
+  const low = values.reduce((least, value) => Math.min(least, value), Infinity);
+  const high = values.reduce((most, value) => Math.max(most, value), -Infinity);
+  if (low < high) return { low, high };
+  if (log) return { low: low / 2, high: high * 2 };
+  return low === 0 ? { low, high: 1 } : { low: low - 1, high: high + 1 };
 }
 
 function colour(series: number): string {
@@ -64,42 +72,48 @@ function colour(series: number): string {
   return `var(--plot-${at + 1}, ${own[at]})`;
 }
 
-// A range without an extent is widened, so that its one value lies inside.
-function range(values: number[], log = false): Axis {
-  const low = values.reduce((least, value) => Math.min(least, value), Infinity);
-  const high = values.reduce((most, value) => Math.max(most, value), -Infinity);
-  if (low < high) return { low, high };
-  return log ? { low: low / 2, high: high * 2 } : { low: low - 1, high: high + 1 };
+// The first of several curves is broad, so that it shows where another runs along it, as the
+// reconstruction loss does along the total.
+function stroke(series: number, several: boolean): string {
+  return `style="stroke:${colour(series)}" fill="none" stroke-linecap="round" ` +
+    (series === 0 && several ? `stroke-width="5" stroke-opacity=".45"` : `stroke-width="1.8"`);
 }
 
-function drawCurve(points: ThinnedPoint[], { x, y }: PlotFrame, colour: string): string {
+type Place = Pick<PlotFrame, "x" | "y">;
+
+function drawLine(points: ThinnedPoint[], { x, y }: Place, style: string): string {
+  // A point on its own is a line of no length, which round caps make a dot.
+  const line = unbroken(points).map((run) =>
+    `M${run.map((point) => `${px(x(point.x))} ${px(y(point.mean))}`).join("L")}` +
+    (run.length === 1 ? "h0" : "")
+  );
+  return `<path class="line" d="${line.join("")}" ${style} stroke-linejoin="round"/>`;
+}
+
+function drawBand(points: ThinnedPoint[], { x, y }: Place, series: number): string {
+  if (!points.some(({ low, high }) => low < high)) return "";
+  const band = unbroken(points).map((run) => {
+    const above = run.map((point) => `${px(x(point.x))} ${px(y(point.high))}`);
+    const below = run.map((point) => `${px(x(point.x))} ${px(y(point.low))}`);
+    return `M${[...above, ...below.toReversed()].join("L")}Z`;
+  });
+  return `<path class="band" d="${band.join("")}" style="fill:${colour(series)}" ` +
+    `fill-opacity=".2"/>`;
+}
+
+function unbroken(points: ThinnedPoint[]): ThinnedPoint[][] {
   const runs: ThinnedPoint[][] = [[]];
   for (const point of points) {
     if (isNaN(point.mean)) runs.push([]);
     else runs.at(-1)!.push(point);
   }
-  const place = (point: ThinnedPoint, value: number): string => `${px(x(point.x))} ${px(y(value))}`;
-  const drawn = runs.filter((run) => run.length > 0);
-  const bands = drawn.filter((run) => run.some(({ low, high }) => low < high)).map((run) =>
-    `M${run.map((point) => place(point, point.high)).join("L")}L` +
-    `${run.toReversed().map((point) => place(point, point.low)).join("L")}Z`
-  ).join("");
-  // A point on its own is a line of no length, which round caps make a dot.
-  const line = drawn.map((run) =>
-    `M${run.map((point) => place(point, point.mean)).join("L")}${run.length === 1 ? "h0" : ""}`
-  ).join("");
-  return (bands
-    ? `<path class="band" d="${bands}" style="fill:${colour}" fill-opacity=".2"/>`
-    : "") +
-    `<path class="line" d="${line}" style="stroke:${colour}" fill="none" stroke-width="1.8" ` +
-    `stroke-linejoin="round" stroke-linecap="round"/>`;
+  return runs.filter((run) => run.length > 0);
 }
 
-function legend(labels: string[]): string {
-  let at = 2;
+function drawLegend(labels: string[]): string {
+  let at = 4;
   return labels.map((label, i) => {
-    const entry = `<path d="M${px(at)} 33h16" style="stroke:${colour(i)}" stroke-width="3" ` +
-      `stroke-linecap="round"/><text x="${px(at + 22)}" y="37">${escapeHtml(label)}</text>`;
+    const entry = `<path d="M${px(at)} 33h16" ${stroke(i, true)}/>` + text(at + 22, 37, label);
     at += 22 + label.length * 6.5 + 16;
     return entry;
   }).join("");

@@ -1,5 +1,5 @@
 import { escapeHtml } from "./escape_html.ts";
-import { linearTicks, logTicks, tickLabels } from "./ticks.ts";
+import { fineLogTicks, linearTicks, logTicks, tickLabels } from "./ticks.ts";
 
 /** What all plots have: words and size. */
 export interface PlotOptions {
@@ -25,8 +25,8 @@ export interface Axis {
   high: number;
   /** Whether the scale is logarithmic; `low` is above zero then. */
   log?: boolean;
-  /** Whether the axis ends at ticks, in place of at `low` and `high`. */
-  toTicks?: boolean;
+  /** Whether the axis is widened to round numbers, in place of ending at `low` and `high`. */
+  round?: boolean;
 }
 
 /** A plot without its contents. */
@@ -55,12 +55,12 @@ export function layoutPlot(options: PlotOptions, xAxis: Axis, yAxis: Axis, legen
   const { title, description = "", xLabel = "", yLabel = "", width = 480, height = 280 } = options;
   const top = HEADING + legend + 6;
   const bottom = height - (xLabel ? 42 : 24);
-  const yTicks = ticksOf(yAxis, (bottom - top) / 45);
+  const yTicks = ticksOf(yAxis, (bottom - top) / (yAxis.log ? 25 : 45));
   const yNames = tickLabels(yTicks, yAxis.log);
   const widest = yNames.reduce((most, name) => Math.max(most, name.length), 0);
   const left = (yLabel ? 22 : 2) + widest * DIGIT + 8;
   const right = width - 16;
-  const xTicks = ticksOf(xAxis, (right - left) / 75);
+  const xTicks = ticksOf(xAxis, (right - left) / 55);
   const x = scale(rangeOf(xAxis, xTicks), left, right);
   const y = scale(rangeOf(yAxis, yTicks), bottom, top);
 
@@ -141,7 +141,9 @@ function ticksOf({ low, high, log }: Axis, count: number): number[] {
 }
 
 function rangeOf(axis: Axis, ticks: number[]): Axis {
-  return axis.toTicks ? { low: ticks[0], high: ticks.at(-1)!, log: axis.log } : axis;
+  if (!axis.round) return axis;
+  const ends = axis.log ? fineLogTicks(axis.low, axis.high) : ticks;
+  return { low: ends[0], high: ends.at(-1)!, log: axis.log };
 }
 
 function scale({ low, high, log }: Axis, from: number, to: number): (value: number) => number {

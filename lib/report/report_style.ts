@@ -31,7 +31,7 @@ dl, dd, dt { margin: 0; }
 .note, .scale { color: var(--soft); font-size: .875rem; }
 .scale span { padding: 0 .3em; border-radius: 3px; color: var(--ink);
   background: rgb(var(--heat) / calc(var(--a) * .75)); }
-.numbers { display: grid; gap: .75rem; grid-template-columns: repeat(auto-fit, minmax(9rem, 1fr)); }
+.numbers { display: grid; gap: .75rem; grid-template-columns: repeat(4, 1fr); }
 .numbers div, figure, .wide, .latent {
   background: var(--card); border: 1px solid var(--line); border-radius: 8px;
 }
@@ -39,13 +39,11 @@ dl, dd, dt { margin: 0; }
 .numbers dt { color: var(--soft); font-size: .8125rem; }
 .numbers dd { font-size: 1.375rem; font-weight: 600; line-height: 1.3;
   font-variant-numeric: tabular-nums; }
-.numbers dd small { display: block; min-height: 1.4em; color: var(--soft); font-size: .8125rem;
+.numbers dd small { display: block; color: var(--soft); font-size: .8125rem;
   font-weight: 400; }
 .plots { display: grid; gap: .75rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
 figure { margin: 0; padding: .9rem 1rem; }
-figure.middle { max-width: 36rem; }
-figcaption { color: var(--soft); font-size: .8125rem; }
 svg { display: block; width: 100%; height: auto; }
 .tables { display: grid; gap: .75rem; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
@@ -69,11 +67,15 @@ td { overflow-wrap: anywhere; }
 .latent li:first-child { border-top: 0; }
 .peak { flex: none; width: 3.25rem; color: var(--soft); font-size: .8125rem; line-height: 1.7;
   text-align: right; font-variant-numeric: tabular-nums; }
-.text { min-width: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
+.text { min-width: 0; font-size: .9375em; white-space: pre-wrap; overflow-wrap: anywhere; }
 .text span, .text mark { border-radius: 3px; color: inherit;
   background: rgb(var(--heat) / calc(var(--a) * .75)); }
 .text mark { font-weight: 700; text-decoration: underline; text-underline-offset: 3px; }
 footer { margin-top: 2.5rem; color: var(--soft); font-size: .8125rem; }
-@media (max-width: 44rem) { .latent { grid-template-columns: minmax(0, 1fr); } }
+@media (max-width: 44rem) {
+  .latent { grid-template-columns: minmax(0, 1fr); }
+  .latent svg { max-width: 20rem; }
+  .numbers { grid-template-columns: repeat(2, 1fr); }
+}
 @media print { body { max-width: none; } figure, .latent { break-inside: avoid; } }
 `;

@@ -35,6 +35,17 @@ export function logTicks(low: number, high: number, count: number): number[] {
     const ticks = Math.ceil(decades / step);
     return Array.from({ length: ticks + 1 }, (_, i) => tenTo(first + i * step));
   }
+  return fineLogTicks(low, high);
+}
+
+/**
+ * 1, 2 and 5 times the powers of ten, from the last at or below `low` to the first at or above `high`.
+ *
+ * @param low Above zero.
+ */
+export function fineLogTicks(low: number, high: number): number[] {
+  const first = Math.floor(Math.log10(low) + 1e-9);
+  const last = Math.ceil(Math.log10(high) - 1e-9);
   const fine = [];
   for (let exponent = first; exponent <= last; exponent++) {
     for (const nice of [1, 2, 5]) fine.push(Number((nice * tenTo(exponent)).toPrecision(12)));

@@ -5,7 +5,7 @@ import { binCounts, logBins } from "./bins.ts";
 import { formatNumber } from "./format_number.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
 
-/** The curves of a training run: loss, L0, and dead latents where there were any. */
+/** The curves of a training run: loss, L0, dead latents, smallest activation kept. */
 export function trainingPlots(history: readonly StepRecord[]): string[] {
   const steps = history.map(({ step }) => step);
   const curve = (label: string, name: keyof StepRecord): LineSeries => ({
@@ -20,30 +20,21 @@ export function trainingPlots(history: readonly StepRecord[]): string[] {
   } else {
     losses.shift();
   }
-  const plots = [
-    linePlot(losses, {
-      title: losses.length > 1 ? "Loss" : "Reconstruction loss",
-      description: `Loss over ${formatNumber(history.length)} training steps.`,
+  const plot = (series: LineSeries[], title: string, yLabel: string, logY = false): string =>
+    linePlot(series, {
+      title,
+      description: `Over ${formatNumber(history.length)} training steps.`,
       xLabel: "step",
-      yLabel: "per sample and dimension",
-      logY: spansDecade(losses[0].y),
-    }),
-    linePlot([curve("L0", "l0")], {
-      title: "Active latents a sample (L0)",
-      description: `L0 over ${formatNumber(history.length)} training steps.`,
-      xLabel: "step",
-      yLabel: "latents",
-    }),
+      yLabel,
+      logY,
+    });
+  const lossTitle = losses.length === 1 ? "Reconstruction loss" : "Loss";
+  return [
+    plot(losses, lossTitle, "mean squared error", spansDecade(losses[0].y)),
+    plot([curve("L0", "l0")], "Active latents a sample (L0)", "latents"),
+    plot([curve("dead latents", "deadLatents")], "Dead latents", "latents"),
+    plot([curve("smallest kept", "smallestKept")], "Smallest activation kept", "activation"),
   ];
-  if (history.some(({ deadLatents }) => deadLatents > 0)) {
-    plots.push(linePlot([curve("dead latents", "deadLatents")], {
-      title: "Dead latents",
-      description: `Dead latents over ${formatNumber(history.length)} training steps.`,
-      xLabel: "step",
-      yLabel: "latents",
-    }));
-  }
-  return plots;
 }
 
 /** How many latents are active in a sample (Fig. 9). */

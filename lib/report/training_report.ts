@@ -104,11 +104,13 @@ function headline({ evaluation, crossEntropy, sae }: TrainingReport): string {
     ],
   ];
   if (crossEntropy) {
-    const { clean, spliced, degradation, recoveredFromZero, recoveredFromMean } = crossEntropy;
+    const { clean, spliced, zeroAblated, meanAblated, degradation } = crossEntropy;
+    const { recoveredFromZero, recoveredFromMean } = crossEntropy;
     numbers.push(
-      ["CE degradation", formatNumber(degradation), `${loss(clean)} → ${loss(spliced)} nats`],
-      ["CE recovered", formatShare(recoveredFromZero), "of zero ablation"],
-      ["CE recovered", formatShare(recoveredFromMean), "of mean ablation"],
+      ["CE spliced", loss(spliced), `clean ${loss(clean)} nats a token`],
+      ["CE degradation", formatNumber(Number(degradation.toPrecision(3))), "nats a token"],
+      ["CE recovered", formatShare(recoveredFromZero), `zero ablation ${loss(zeroAblated)}`],
+      ["CE recovered", formatShare(recoveredFromMean), `mean ablation ${loss(meanAblated)}`],
     );
   }
   const tiles = numbers.map(([name, value, note]) =>
@@ -132,7 +134,7 @@ function spliceTable(evaluation: CrossEntropyEvaluation): string {
   const row = (name: string, value: number, recovered = "") => [
     name,
     loss(value),
-    formatNumber(Number((value - clean).toPrecision(3))),
+    loss(value - clean),
     recovered,
   ];
   return table(
@@ -140,9 +142,9 @@ function spliceTable(evaluation: CrossEntropyEvaluation): string {
     ["activations at the hook", "cross-entropy", "above clean", "recovered by the SAE"],
     [
       row("clean", clean),
-      row("the SAE's reconstruction", spliced),
-      row("their mean", meanAblated, formatShare(evaluation.recoveredFromMean)),
-      row("zero", zeroAblated, formatShare(evaluation.recoveredFromZero)),
+      row("reconstructed by the SAE", spliced),
+      row("replaced by their mean", meanAblated, formatShare(evaluation.recoveredFromMean)),
+      row("replaced by zero", zeroAblated, formatShare(evaluation.recoveredFromZero)),
     ],
   );
 }
