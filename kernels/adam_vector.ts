@@ -18,8 +18,12 @@ struct Step { step: u32, rate: f32, correction: f32, beta1: f32, beta2: f32, eps
 @group(0) @binding(6) var<storage, read> frozen: array<u32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let i = id.x;
+fn main(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let i = (id.x + id.y * count.x) * 64u + lane;
   if (i >= sizes.numbers || frozen[0] != 0u) { return; }
   let g = gradient[i];
   let m = step.beta1 * first[i] + (1.0 - step.beta1) * g;

@@ -13,11 +13,16 @@ struct Sizes { latents: u32 }
 @group(0) @binding(3) var<storage, read_write> sums: array<f32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  if (id.x >= sizes.latents) { return; }
+fn main(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let latent = (id.x + id.y * count.x) * 64u + lane;
+  if (latent >= sizes.latents) { return; }
   var sum = 0.0;
-  let end = latentOffsets[id.x + 1u];
-  for (var entry = latentOffsets[id.x]; entry < end; entry++) { sum += factors[entry].y; }
-  sums[id.x] = sum;
+  let end = latentOffsets[latent + 1u];
+  for (var entry = latentOffsets[latent]; entry < end; entry++) { sum += factors[entry].y; }
+  sums[latent] = sum;
 }`;
 }

@@ -18,12 +18,17 @@ struct Sizes { rows: u32, rowsPerBlock: u32, latents: u32 }
 @group(0) @binding(3) var<storage, read_write> counts: array<atomic<u32>>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let begin = min(id.x * sizes.rowsPerBlock, sizes.rows);
+fn main(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = id.x + id.y * count.x;
+  let begin = min(block * sizes.rowsPerBlock, sizes.rows);
   let stop = min(begin + sizes.rowsPerBlock, sizes.rows);
   let end = offsets[stop];
   for (var entry = offsets[begin] + lane; entry < end; entry += 64u) {
-    atomicAdd(&counts[id.x * sizes.latents + latents[entry]], 1u);
+    atomicAdd(&counts[block * sizes.latents + latents[entry]], 1u);
   }
 }`;
 }
@@ -42,8 +47,12 @@ struct Sizes { blocks: u32, latents: u32 }
 @group(0) @binding(2) var<storage, read_write> totals: array<u32>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(global_invocation_id) id: vec3u) {
-  let latent = id.x;
+fn main(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let latent = (id.x + id.y * count.x) * 64u + lane;
   if (latent >= sizes.latents) { return; }
   var total = 0u;
   for (var block = 0u; block < sizes.blocks; block++) {
@@ -79,15 +88,20 @@ struct Sizes {
 @group(0) @binding(8) var<storage, read_write> factors: array<vec2f>;
 
 @compute @workgroup_size(64)
-fn main(@builtin(workgroup_id) id: vec3u, @builtin(local_invocation_index) lane: u32) {
-  let begin = min(id.x * sizes.rowsPerBlock, sizes.rows);
+fn main(
+  @builtin(workgroup_id) id: vec3u,
+  @builtin(num_workgroups) count: vec3u,
+  @builtin(local_invocation_index) lane: u32,
+) {
+  let block = id.x + id.y * count.x;
+  let begin = min(block * sizes.rowsPerBlock, sizes.rows);
   let stop = min(begin + sizes.rowsPerBlock, sizes.rows);
   for (var row = begin; row < stop; row++) {
     let scale = select(sizes.auxiliary, sizes.main, row < sizes.half);
     let end = offsets[row + 1u];
     for (var entry = offsets[row] + lane; entry < end; entry += 64u) {
       let latent = latents[entry];
-      let place = id.x * sizes.latents + latent;
+      let place = block * sizes.latents + latent;
       let taken = counts[place];
       counts[place] = taken + 1u;
       let at = latentOffsets[latent] + taken;

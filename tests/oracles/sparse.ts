@@ -1,4 +1,5 @@
 // Sparse rows in memory, as the kernels lay them out.
+import { createRandom } from "../../lib/random.ts";
 
 /** Compressed sparse rows. */
 export interface PlainSparse {
@@ -32,6 +33,25 @@ export function toDense({ offsets, latents, values }: PlainSparse, cols: number)
     for (let at = offsets[r]; at < offsets[r + 1]; at++) dense[r * cols + latents[at]] = values[at];
   }
   return dense;
+}
+
+/** Random sparse rows, a `share` of all places taken; the rows in `empty` have no entries. */
+export function randomSparse(
+  { seed, rows, cols, share, empty = [] }: {
+    seed: number;
+    rows: number;
+    cols: number;
+    share: number;
+    empty?: number[];
+  },
+): PlainSparse {
+  const random = createRandom(seed);
+  const z = Float32Array.from({ length: rows * cols }, () => 0.1 + random.uniform());
+  const mask = z.map((_, at) => {
+    const taken = random.uniform() < share;
+    return taken && !empty.includes(Math.floor(at / cols)) ? 1 : 0;
+  });
+  return toSparse(z, mask, cols);
 }
 
 /** Row of each entry. */
