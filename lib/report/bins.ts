@@ -1,19 +1,20 @@
 import type { Bins } from "./bar_plot.ts";
 
 /**
- * Bins a histogram of whole numbers: empty ends are cut off, and neighbours are put together where
- * there are more than `most`. Edges lie half-way between whole numbers.
+ * Bins a histogram of whole numbers: empty ends are cut off to two places, and neighbours are put
+ * together where there are more than `most`. Edges lie half-way between whole numbers.
  *
  * @param histogram histogram[a] things have the value a, as in `Evaluation.l0Histogram`.
  */
 export function binCounts(histogram: ArrayLike<number>, most: number): Bins {
   const all = Array.from(histogram);
-  const first = all.findIndex((count) => count > 0);
-  if (first < 0) return { edges: [], counts: [] };
-  const end = all.findLastIndex((count) => count > 0) + 1;
+  const smallest = all.findIndex((count) => count > 0);
+  if (smallest < 0) return { edges: [], counts: [] };
+  const first = Math.max(0, smallest - 2);
+  const end = all.findLastIndex((count) => count > 0) + 3;
   const width = Math.ceil((end - first) / most);
   const counts = new Array<number>(Math.ceil((end - first) / width)).fill(0);
-  for (let a = first; a < end; a++) counts[Math.floor((a - first) / width)] += all[a];
+  for (let a = first; a < end; a++) counts[Math.floor((a - first) / width)] += all[a] ?? 0;
   return { edges: [...counts, 0].map((_, b) => first + b * width - 0.5), counts };
 }
 

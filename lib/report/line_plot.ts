@@ -51,7 +51,7 @@ export function linePlot(series: readonly LineSeries[], options: LinePlotOptions
   const named = curves.length > 1;
   const frame = layoutPlot(options, range(ends), yAxis, named ? 20 : 0);
   const drawn = curves.map((curve, i) =>
-    drawBand(curve.points, frame, i) + drawLine(curve.points, frame, stroke(i, named))
+    drawBand(curve.points, frame, i) + drawLine(curve.points, frame, i, named)
   );
   const legend = named ? drawLegend(curves.map(({ label }) => label)) : "";
   return frame.draw([...drawn, legend].filter((part) => part).join("\n"));
@@ -75,19 +75,24 @@ function colour(series: number): string {
 // The first of several curves is broad, so that it shows where another runs along it, as the
 // reconstruction loss does along the total.
 function stroke(series: number, several: boolean): string {
-  return `style="stroke:${colour(series)}" fill="none" stroke-linecap="round" ` +
+  return `style="stroke:${
+    colour(series)
+  }" fill="none" stroke-linecap="round" stroke-linejoin="round" ` +
     (series === 0 && several ? `stroke-width="5" stroke-opacity=".45"` : `stroke-width="1.8"`);
 }
 
 type Place = Pick<PlotFrame, "x" | "y">;
 
-function drawLine(points: ThinnedPoint[], { x, y }: Place, style: string): string {
-  // A point on its own is a line of no length, which round caps make a dot.
-  const line = unbroken(points).map((run) =>
-    `M${run.map((point) => `${px(x(point.x))} ${px(y(point.mean))}`).join("L")}` +
-    (run.length === 1 ? "h0" : "")
+function drawLine(points: ThinnedPoint[], { x, y }: Place, series: number, named: boolean): string {
+  const runs = unbroken(points).map((run) =>
+    run.map((point) => `${px(x(point.x))} ${px(y(point.mean))}`)
   );
-  return `<path class="line" d="${line.join("")}" ${style} stroke-linejoin="round"/>`;
+  const line = runs.filter((run) => run.length > 1).map((run) => `M${run.join("L")}`).join("");
+  const dots = runs.filter((run) => run.length === 1).map(([place]) => {
+    const [cx, cy] = place.split(" ");
+    return `<circle cx="${cx}" cy="${cy}" r="2.5" style="fill:${colour(series)}"/>`;
+  });
+  return (line ? `<path class="line" d="${line}" ${stroke(series, named)}/>` : "") + dots.join("");
 }
 
 function drawBand(points: ThinnedPoint[], { x, y }: Place, series: number): string {

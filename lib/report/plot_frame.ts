@@ -44,6 +44,8 @@ export interface PlotFrame {
 // Widths of text are estimated: a digit of the 12-pixel font is about this wide.
 const DIGIT = 6.8;
 const HEADING = 26;
+const WIDTH = 480;
+const HEIGHT = 280;
 
 /**
  * Lays out title, axes, ticks and grid of a plot. Colours come from the surroundings (currentColor),
@@ -52,7 +54,7 @@ const HEADING = 26;
  * @param legend Height to keep free between the title and the plotting area.
  */
 export function layoutPlot(options: PlotOptions, xAxis: Axis, yAxis: Axis, legend = 0): PlotFrame {
-  const { title, description = "", xLabel = "", yLabel = "", width = 480, height = 280 } = options;
+  const { xLabel = "", yLabel = "", width = WIDTH, height = HEIGHT } = options;
   const top = HEADING + legend + 6;
   const bottom = height - (xLabel ? 42 : 24);
   const yTicks = ticksOf(yAxis, (bottom - top) / (yAxis.log ? 25 : 45));
@@ -85,8 +87,7 @@ export function layoutPlot(options: PlotOptions, xAxis: Axis, yAxis: Axis, legen
       )
     );
   const middle = (top + bottom) / 2;
-  const words = [
-    `<text x="2" y="16" font-size="14" font-weight="600">${escapeHtml(title)}</text>`,
+  const names = [
     xLabel ? text((left + right) / 2, height - 6, xLabel, "middle", 0.75) : "",
     yLabel
       ? `<text transform="translate(13 ${px(middle)}) rotate(-90)" text-anchor="middle" ` +
@@ -95,19 +96,33 @@ export function layoutPlot(options: PlotOptions, xAxis: Axis, yAxis: Axis, legen
   ];
   const base = `<path d="M${px(left)} ${px(bottom)}H${px(right)}" stroke="currentColor" ` +
     `stroke-opacity=".5"/>`;
-  const spoken = escapeHtml(description ? `${title}. ${description}` : title);
   return {
     x,
     y,
     area: { left, right, top, bottom },
-    draw: (contents) =>
-      `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" ` +
-      `aria-label="${spoken}" fill="currentColor" font-size="12" ` +
-      `font-family="system-ui, sans-serif">\n<title>${escapeHtml(title)}</title>` +
-      (description ? `<desc>${escapeHtml(description)}</desc>` : "") + "\n" +
-      [...words, ...grid, contents, base, ...below].filter((line) => line).join("\n") +
-      "\n</svg>",
+    draw: (contents) => drawSvg(options, [...names, ...grid, contents, base, ...below]),
   };
+}
+
+/** A plot that has nothing to show, and says so. */
+export function emptyPlot(options: PlotOptions): string {
+  const { width = WIDTH, height = HEIGHT } = options;
+  return drawSvg(options, [text(width / 2, height / 2, "no data", "middle", 0.75)]);
+}
+
+function drawSvg(options: PlotOptions, parts: string[]): string {
+  const { title, description = "", width = WIDTH, height = HEIGHT } = options;
+  const spoken = escapeHtml(description ? `${title}. ${description}` : title);
+  return [
+    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" role="img" ` +
+    `aria-label="${spoken}" fill="currentColor" font-size="12" ` +
+    `font-family="system-ui, sans-serif">`,
+    `<title>${escapeHtml(title)}</title>`,
+    description ? `<desc>${escapeHtml(description)}</desc>` : "",
+    `<text x="2" y="16" font-size="14" font-weight="600">${escapeHtml(title)}</text>`,
+    ...parts,
+    `</svg>`,
+  ].filter((part) => part).join("\n");
 }
 
 /** Words in a plot. */
@@ -122,13 +137,6 @@ export function text(
     (anchor === "start" ? "" : ` text-anchor="${anchor}"`) +
     (opacity === 1 ? "" : ` fill-opacity="${opacity}"`) +
     `>${escapeHtml(words)}</text>`;
-}
-
-/** A plot that has nothing to show, and says so. */
-export function emptyPlot(options: PlotOptions): string {
-  const frame = layoutPlot(options, { low: 0, high: 1 }, { low: 0, high: 1 });
-  const { left, right, top, bottom } = frame.area;
-  return frame.draw(text((left + right) / 2, (top + bottom) / 2, "no data", "middle", 0.75));
 }
 
 /** A place in pixels, to a hundredth. */

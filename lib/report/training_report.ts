@@ -43,6 +43,7 @@ export interface TrainingReport {
  */
 export function trainingReport(data: TrainingReport): string {
   const { title, history, evaluation, crossEntropy, latents, settings, seconds = {} } = data;
+  const tables = settingsTable(settings) + durations(seconds);
   const sections = [
     heading(data),
     headline(data),
@@ -53,10 +54,7 @@ export function trainingReport(data: TrainingReport): string {
     ),
     crossEntropy ? section("Spliced into the language model", spliceTable(crossEntropy)) : "",
     latents.length > 0 ? section("Latents", legend() + latents.map(latentCard).join("\n")) : "",
-    section(
-      "Run",
-      `<div class="tables">\n${settingsTable(settings)}\n${durations(seconds)}</div>`,
-    ),
+    tables ? section("Run", `<div class="tables">\n${tables}\n</div>`) : "",
   ];
   return `<!DOCTYPE html>
 <html lang="en">
@@ -164,5 +162,5 @@ function legend(): string {
 
 function durations(seconds: Record<string, number>): string {
   const rows = Object.entries(seconds).map(([phase, time]) => [phase, formatSeconds(time)]);
-  return rows.length > 0 ? table("Time", [], rows) + "\n" : "";
+  return rows.length > 0 ? table("Time", [], rows) : "";
 }
