@@ -44,7 +44,8 @@ export class NonFiniteError extends Error {
  * @param options What to train; `architecture` and, without `initial`, `dictSize` and `k` are needed.
  * @returns The SAE and one record a step.
  * @throws {RangeError | TypeError} An option or a batch does not fit: before any work on it starts.
- * @throws {NonFiniteError} A batch or a loss was not finite.
+ * @throws {NonFiniteError} A batch, a loss or a trained weight was not finite.
+ * @throws The signal's reason, where it was aborted before the first step.
  * @throws {GpuError} The GPU has not enough memory, or failed.
  */
 export async function trainSae(
@@ -97,8 +98,12 @@ export async function trainSae(
       if (taken === settings.steps) break;
     }
     await read();
-    if (!sae || !state) throw new RangeError("there was no batch to train on");
+    if (!sae || !state) {
+      settings.signal?.throwIfAborted();
+      throw new RangeError("there was no batch to train on");
+    }
     const trained = { ...sae, ...await downloadWeights(gpu, state.weights) };
+    checkWeights(trained, taken);
     trained.threshold = inferenceThreshold(history, settings);
     trained.metadata = { ...sae.metadata, ...describeTraining(settings, taken, samples) };
     return { sae: trained, history };
@@ -173,6 +178,15 @@ function describeFailure(
     }, column ${badInput % dModel}`
     : `the loss is not finite at step ${step}: a smaller learning rate may help`;
   return new NonFiniteError(step, what);
+}
+
+// A step's loss says nothing of its own update, nor of a latent that NaN has silenced.
+function checkWeights({ wEnc, bEnc, wDec, bDec }: Sae, step: number): void {
+  if ([wEnc, bEnc, wDec, bDec].every((weights) => weights.every(Number.isFinite))) return;
+  throw new NonFiniteError(
+    step,
+    `the weights are not finite after step ${step}: a smaller learning rate may help`,
+  );
 }
 
 /** θ of Eq. 8: the mean, over the last batches, of the smallest activation kept. */
