@@ -1,0 +1,228 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { assertStringIncludes } from "@std/assert";
+import { type Gpu, GpuError, type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Matrix } from "../../lib/matrix.ts";
+import type { Sae } from "../../lib/sae/sae.ts";
+import type { StepRecord, TrainOptions } from "../../lib/training/options.ts";
+import { NonFiniteError, trainSae } from "../../lib/training/train_sae.ts";
+import { randomMatrix, randomSae } from "../gpu_helper.ts";
+
+const [N, D, M] = [6, 5, 16];
+const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: M, k: 2, deadAfter: 2 };
+const batches = (count: number): Matrix[] =>
+  Array.from({ length: count }, (_, step) => randomMatrix(step, N, D));
+
+/** Trains, expects an error whose message begins with `text`, and that nothing stays allocated. */
+async function assertFails(
+  gpu: Gpu,
+  text: string,
+  options: Partial<TrainOptions>,
+  input: Iterable<Matrix> = batches(2),
+): Promise<Error> {
+  const error = await assertRejects(() => trainSae(gpu, input, { ...OPTIONS, ...options }), Error);
+  assertEquals(error.message.slice(0, text.length), text);
+  assertEquals(gpu.allocated, 0);
+  return error;
+}
+
+Deno.test("trainSae names the option that does not fit, what was found and what is wanted", async () => {
+  using gpu = await openGpu();
+  const count = "expected a whole number above 0";
+  const initial = randomSae(1, D, M, { k: 2 });
+  const broken = (more: Partial<Sae>) => ({ initial: { ...initial, ...more } });
+  const cases: [Partial<TrainOptions>, string][] = [
+    [{ architecture: "topk" }, "architecture is topk, this version trains batchtopk only"],
+    [{ dictSize: undefined }, `dictSize is NaN, ${count}`],
+    [{ dictSize: 0 }, `dictSize is 0, ${count}`],
+    [{ dictSize: 1.5 }, `dictSize is 1.5, ${count}`],
+    [{ k: undefined }, `k is NaN, ${count}`],
+    [{ k: 0 }, `k is 0, ${count}`],
+    [{ k: -1 }, `k is -1, ${count}`],
+    [{ k: 2.5 }, `k is 2.5, ${count}`],
+    [{ k: M + 1 }, `k is ${M + 1}, expected at most the dictionary size, ${M}`],
+    [{ steps: 0 }, `steps is 0, ${count}`],
+    [{ auxK: 0 }, `auxK is 0, ${count}`],
+    [{ deadAfter: 0 }, `deadAfter is 0, ${count}`],
+    [{ thresholdBatches: 0.5 }, `thresholdBatches is 0.5, ${count}`],
+    [{ recordEvery: 0 }, `recordEvery is 0, ${count}`],
+    [{ learningRate: -1 }, "learningRate is -1, expected a number of at least 0"],
+    [{ learningRate: NaN }, "learningRate is NaN, expected a number of at least 0"],
+    [{ learningRate: Infinity }, "learningRate is Infinity, expected a number of at least 0"],
+    [{ epsilon: -1e-8 }, "epsilon is -1e-8, expected a number of at least 0"],
+    [{ auxCoefficient: -1 }, "auxCoefficient is -1, expected a number of at least 0"],
+    [{ beta1: 1 }, "beta1 is 1, expected a number from 0 to below 1"],
+    [{ beta2: -0.1 }, "beta2 is -0.1, expected a number from 0 to below 1"],
+    [{ beta2: NaN }, "beta2 is NaN, expected a number from 0 to below 1"],
+    [{ bDec: "median" as "mean" }, `bDec is median, expected "zero" or "mean"`],
+    [{ seed: 0.5 }, "seed is 0.5, expected a whole number"],
+    [
+      { initial, dictSize: 8 },
+      "dictSize is 8, but initial has 16 latents",
+    ],
+    [broken({ wEnc: new Float32Array(3) }), "initial.wEnc has 3 numbers, expected 80"],
+    [broken({ bDec: new Float32Array(6) }), "initial.bDec has 6 numbers, expected 5"],
+    [broken({ bEnc: initial.bEnc.with(2, NaN) }), "initial.bEnc[2] is NaN, expected a number"],
+    [
+      broken({ wDec: [...initial.wDec] as unknown as Float32Array }),
+      "initial.wDec is object, expected a Float32Array",
+    ],
+    [broken({ threshold: new Float32Array(1) }), "initial.threshold has 1 numbers, expected 16"],
+    [
+      broken({ inputNormalization: "layer_norm" }),
+      `initial.inputNormalization is layer_norm, this version trains on "none"`,
+    ],
+  ];
+  for (const [options, text] of cases) {
+    const error = await assertFails(gpu, text, options);
+    assertEquals(error.message, text);
+    assert(error instanceof RangeError || error instanceof TypeError, error.name);
+  }
+});
+
+Deno.test("trainSae names the batch that does not fit", async () => {
+  using gpu = await openGpu();
+  const [good] = batches(1);
+  const cases: [Matrix[], string][] = [
+    [[], "there was no batch to train on"],
+    [[good, randomMatrix(1, N, 4)], "batch 2 is 6 × 4, expected 5 columns (the SAE's dModel)"],
+    [[{ ...good, rows: 7 }], "batch 1 is 7 × 5 with 30 numbers"],
+    [[good, good, { data: new Float32Array(0), rows: 0, cols: 5 }], "batch 3 is 0 × 5 with 0"],
+    [
+      [{ ...good, data: [...good.data] as unknown as Float32Array }],
+      "batch 1 is 6 × 5, its data no Float32Array",
+    ],
+  ];
+  for (const [input, text] of cases) await assertFails(gpu, text, {}, input);
+  await assertFails(gpu, "batch 1 is 6 × 5, expected 4 columns", { initial: randomSae(1, 4, M) });
+});
+
+Deno.test("a number in a batch that is not finite stops the run and is named", async () => {
+  using gpu = await openGpu();
+  const cases = [[1, 0, 0, NaN], [3, 5, 4, Infinity], [4, 2, 3, -Infinity]];
+  for (const [step, row, column, value] of cases) {
+    const all = batches(7);
+    all[step - 1].data[row * D + column] = value;
+    // A later one, and one behind it in the same batch, are not the ones to report.
+    all[6].data[0] = NaN;
+    if (row * D + column + 1 < N * D) all[step - 1].data[row * D + column + 1] = NaN;
+    const seen: StepRecord[] = [];
+    for (const recordEvery of [1, 2, 50]) {
+      seen.length = 0;
+      const error = await assertFails(
+        gpu,
+        `batch ${step} has a number that is not finite, in row ${row}, column ${column}`,
+        { recordEvery, onProgress: (records) => seen.push(...records) },
+        all,
+      );
+      assertInstanceOf(error, NonFiniteError);
+      assertEquals(error.step, step);
+      assert(seen.every((record) => record.step < step));
+    }
+  }
+});
+
+Deno.test("a loss that explodes stops the run and says so", async () => {
+  using gpu = await openGpu();
+  for (const learningRate of [1e20, 1e38]) {
+    for (const bDec of ["zero", "mean"] as const) {
+      const options = { learningRate, bDec };
+      const error = await assertFails(gpu, "the loss is not finite at step ", options, batches(9));
+      assertInstanceOf(error, NonFiniteError);
+      assertStringIncludes(error.message, `step ${error.step}: a smaller learning rate may help`);
+      assert(error.step > 1 && error.step < 4, `step ${error.step}`);
+    }
+  }
+});
+
+Deno.test("weights that the last step made infinite are not returned", async () => {
+  using gpu = await openGpu();
+  const text = "the weights are not finite after step 1: a smaller learning rate may help";
+  const error = await assertFails(gpu, text, { learningRate: 1e38 }, batches(1));
+  assertInstanceOf(error, NonFiniteError);
+  assertEquals(error.step, 1);
+});
+
+Deno.test("inputs whose squares overflow stop the run at their step", async () => {
+  using gpu = await openGpu();
+  const all = batches(4);
+  all[2] = randomMatrix(1, N, D, 1e30);
+  const error = await assertFails(gpu, "the loss is not finite at step 3", {}, all);
+  assertEquals((error as NonFiniteError).step, 3);
+});
+
+Deno.test("too little memory is said before anything is allocated", async () => {
+  let created = 0;
+  using gpu = await openGpu({ memoryLimit: 4000 });
+  const create = gpu.device.createBuffer.bind(gpu.device);
+  gpu.device.createBuffer = (descriptor) => (created++, create(descriptor));
+  const error = await assertFails(gpu, "training 16 latents on batches of 6 × 5 needs ", {});
+  assertInstanceOf(error, GpuError);
+  assertStringIncludes(error.message, "of GPU memory, 3.9 KiB are free: take fewer latents");
+  assertEquals(created, 0);
+});
+
+Deno.test("whatever the memory limit, all of it is free again after an error", async () => {
+  let failures = 0;
+  const at = async (options: GpuOptions) => {
+    using gpu = await openGpu(options);
+    try {
+      const { history } = await trainSae(gpu, batches(2), OPTIONS);
+      assertEquals(history.length, 2);
+    } catch (error) {
+      assertInstanceOf(error, GpuError);
+      failures++;
+    }
+    assertEquals(gpu.allocated, 0);
+  };
+  // From the estimate, which counts what grows, up to what is really needed.
+  for (let memoryLimit = 5000; memoryLimit < 25000; memoryLimit += 1000) await at({ memoryLimit });
+  assert(failures > 5 && failures < 20, `${failures} failures`);
+});
+
+Deno.test("an abort ends the training after the current step and returns what was learned", async () => {
+  using gpu = await openGpu();
+  const controller = new AbortController();
+  let given = 0;
+  function* endless() {
+    for (;;) yield randomMatrix(given++, N, D);
+  }
+  const { sae, history } = await trainSae(gpu, endless(), {
+    ...OPTIONS,
+    recordEvery: 1,
+    signal: controller.signal,
+    onProgress: ([record]) => record.step === 3 && controller.abort(),
+  });
+  assertEquals(history.length, 3);
+  assertEquals(gpu.allocated, 0);
+  const whole = await trainSae(gpu, batches(3), { ...OPTIONS, recordEvery: 1 });
+  assertEquals(sae, whole.sae);
+});
+
+Deno.test("a signal that was aborted before the first batch rejects with its reason", async () => {
+  using gpu = await openGpu();
+  const reason = new Error("not today");
+  const signal = AbortSignal.abort(reason);
+  const error = await assertRejects(() => trainSae(gpu, batches(2), { ...OPTIONS, signal }));
+  assertEquals(error, reason);
+});
+
+Deno.test("an error of the stream passes through, and memory is free again", async () => {
+  using gpu = await openGpu();
+  function* failing() {
+    yield* batches(2);
+    throw new Error("the stream broke");
+  }
+  await assertFails(gpu, "the stream broke", {}, failing());
+});
+
+Deno.test("steps: no more batches are taken than asked for", async () => {
+  using gpu = await openGpu();
+  let taken = 0;
+  function* counting() {
+    for (;;) yield randomMatrix(taken++, N, D);
+  }
+  const { sae, history } = await trainSae(gpu, counting(), { ...OPTIONS, steps: 4 });
+  assertEquals([history.length, taken], [4, 4]);
+  assertEquals(sae.metadata.steps, 4);
+  assertEquals(sae.metadata.samples, 4 * N);
+});
