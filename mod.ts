@@ -53,4 +53,13 @@ export {
   evaluateCrossEntropy,
   type SplicedModel,
 } from "./lib/evaluation/evaluate_cross_entropy.ts";
+export {
+  collectTopExamples,
+  type LatentExample,
+  type LatentExamples,
+  type ReadableModel,
+  type TopExampleOptions,
+} from "./lib/interpretation/top_examples.ts";
+export type { ActivationHistogram } from "./lib/interpretation/activation_histogram.ts";
+export { type TrainingReport, trainingReport } from "./lib/report/training_report.ts";
 export { loadSae, type LoadSaeOptions, saveSae } from "./lib/formats/sae_folder.ts";

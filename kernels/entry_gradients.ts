@@ -3,12 +3,13 @@
  * where r is the entry's row, e the residual and c = `main` for the first `half` rows (the
  * reconstruction) and `auxiliary` for the rest (the auxiliary loss).
  *
- * A workgroup takes a row, eight entries at a time, eight lanes an entry.
+ * A workgroup takes a row; `lanes` of its 64 lanes share an entry: 8 read a decoder row in whole
+ * lines of memory on hardware, 1 needs no exchange between lanes, which is what costs on the CPU.
  *
  * Bindings: sizes {rows, half, firstLatent, latents, main, auxiliary}, offsets, latents, residual
  * [rows, d], wDec [latents, d] (one shard), deltas.
  */
-export function entryGradients({ d }: { d: number }): string {
+export function entryGradients({ d, lanes }: { d: number; lanes: 1 | 8 }): string {
   const vector = d % 4 === 0;
   const element = vector ? "vec4f" : "f32";
   const steps = vector ? d / 4 : d;
@@ -21,7 +22,7 @@ struct Sizes { rows: u32, half: u32, firstLatent: u32, latents: u32, main: f32, 
 @group(0) @binding(3) var<storage, read> e: array<${element}>;
 @group(0) @binding(4) var<storage, read> w: array<${element}>;
 @group(0) @binding(5) var<storage, read_write> deltas: array<f32>;
-var<workgroup> sums: array<f32, 64>;
+${lanes === 1 ? "" : "var<workgroup> sums: array<f32, 64>;"}
 
 @compute @workgroup_size(64)
 fn main(
@@ -34,7 +35,17 @@ fn main(
   let er = row * ${steps}u;
   let scale = select(sizes.auxiliary, sizes.main, row < sizes.half);
   let end = offsets[row + 1u];
-  for (var base = offsets[row]; base < end; base += 8u) {
+${
+    lanes === 1
+      ? `  for (var entry = offsets[row] + lane; entry < end; entry += 64u) {
+    let latent = latents[entry] - sizes.firstLatent;
+    if (latent >= sizes.latents) { continue; }
+    let wr = latent * ${steps}u;
+    var own = 0.0;
+    for (var c = 0u; c < ${steps}u; c++) { own += ${product}; }
+    deltas[entry] = scale * own;
+  }`
+      : `  for (var base = offsets[row]; base < end; base += 8u) {
     let entry = base + lane / 8u;
     let inside = entry < end;
     let latent = latents[min(entry, end - 1u)] - sizes.firstLatent;
@@ -51,6 +62,7 @@ fn main(
       deltas[entry] = scale * own;
     }
     workgroupBarrier();
+  }`
   }
 }`;
 }

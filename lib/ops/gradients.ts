@@ -60,12 +60,14 @@ export function createSparseColumns(
 export async function differentiateEntries(
   gpu: Gpu,
   buffers: BufferSet,
-  { sparse, weights, residual, deltas, scales }: {
+  { sparse, weights, residual, deltas, scales, lanes = gpu.software ? 1 : 8 }: {
     sparse: SparseRows;
     weights: Weights;
     residual: GPUBuffer;
     deltas: GPUBuffer;
     scales: LossScales;
+    /** Lanes that share an entry; see the kernel. */
+    lanes?: 1 | 8;
   },
 ): Promise<Operation[]> {
   const operations: Operation[] = [];
@@ -78,7 +80,7 @@ export async function differentiateEntries(
       ),
     );
     const bound = [sizes, sparse.offsets, sparse.latents, residual, shard.wDec, deltas];
-    const code = entryGradients({ d: weights.dModel });
+    const code = entryGradients({ d: weights.dModel, lanes });
     operations.push(await createOperation(gpu, "entry gradients", code, bound, sparse.rows));
   }
   return operations;

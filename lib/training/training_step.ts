@@ -1,7 +1,6 @@
-import { recordStep } from "../../kernels/record_step.ts";
 import { createBuffers, writeBuffer } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { createOperation, type Operation, submit } from "../gpu/kernel.ts";
+import { type Operation, submit } from "../gpu/kernel.ts";
 import { updateLatents, updateVector } from "../ops/adam.ts";
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
 import { centerBatch, createPreActivations, encodeBatch } from "../ops/encode.ts";
@@ -13,8 +12,8 @@ import {
   sumLatents,
 } from "../ops/gradients.ts";
 import { countDeadLatents, selectBatch, selectDead } from "../ops/select.ts";
+import { recordLosses } from "../ops/record.ts";
 import { createSparseRows } from "../ops/sparse_rows.ts";
-import { words } from "../ops/words.ts";
 import type { Settings } from "./options.ts";
 import { type TrainingState, writeStep } from "./training_state.ts";
 
@@ -111,7 +110,14 @@ export async function createTrainingStep(
     }
     operations.push(
       await squareRows(gpu, buffers, { rows: sparseRows, cols: dModel, x: residual, squares }),
-      await createRecord(),
+      await recordLosses(gpu, buffers, {
+        rows,
+        numbers: rows * dModel,
+        auxCoefficient: settings.auxCoefficient,
+        squares,
+        offsets: sparse.offsets,
+        ...state,
+      }),
     );
     // Gradients by each entry, ordered by latent, and by the two biases.
     operations.push(
@@ -172,20 +178,6 @@ export async function createTrainingStep(
       },
       [Symbol.dispose]: () => buffers[Symbol.dispose](),
     };
-
-    async function createRecord(): Promise<Operation> {
-      const mean = 1 / (rows * dModel);
-      const sizes = buffers.uniform(
-        "record sizes",
-        words([rows, auxiliary ? 1 : 0, state.recordSlots], [
-          mean,
-          mean * settings.auxCoefficient,
-        ]),
-      );
-      const bound = [sizes, state.step, squares, sparse.offsets, stats, state.records];
-      const code = recordStep();
-      return await createOperation(gpu, "record", code, [...bound, state.frozen], 1);
-    }
   } catch (error) {
     buffers[Symbol.dispose]();
     throw error;
