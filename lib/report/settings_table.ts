@@ -11,7 +11,6 @@ export function settingsTable(settings: Record<string, unknown>): string {
 }
 
 function describe(value: unknown): string {
-  if (typeof value === "string") return value;
   const all = typeof value === "object" && value !== null ? json(value) : String(value);
   return all.length > LONGEST ? `${all.slice(0, LONGEST)}…` : all;
 }
