@@ -7,11 +7,11 @@ import { formatNumber, formatShare } from "./format_number.ts";
 export function latentCard(latent: LatentExamples): string {
   const { density, maxActivation, histogram: { width, counts }, examples } = latent;
   const edges = Array.from({ length: counts.length + 1 }, (_, b) => b * width);
-  const plot = barPlot({ edges, counts }, {
+  const plot = counts.length === 0 ? "" : barPlot({ edges, counts }, {
     title: "Activations",
     description: `Distribution of the activations of latent ${latent.latent} above zero.`,
     width: 280,
-    height: 150,
+    height: 180,
   });
   const contexts = examples.map((example) => `<li>${context(example, maxActivation)}</li>`);
   return `<article class="latent" id="latent-${latent.latent}">

@@ -56,7 +56,8 @@ th:last-child, td:last-child { padding-right: 0; }
 th { font-weight: 400; white-space: nowrap; }
 thead th { color: var(--soft); font-size: .8125rem; white-space: normal; }
 td { overflow-wrap: anywhere; }
-.numeric td, .numeric th:not(:first-child) { text-align: right; white-space: nowrap; }
+.numeric td, .numeric th:not(:first-child) { text-align: right; }
+.numeric td { white-space: nowrap; }
 .latent { display: grid; gap: .5rem 1.5rem; margin-bottom: .75rem; padding: 1rem;
   grid-template-columns: 15rem minmax(0, 1fr); }
 .latent dl { margin-bottom: .6rem; color: var(--soft); font-size: .875rem; }
@@ -76,6 +77,8 @@ footer { margin-top: 2.5rem; color: var(--soft); font-size: .8125rem; }
   .latent { grid-template-columns: minmax(0, 1fr); }
   .latent svg { max-width: 20rem; }
   .numbers { grid-template-columns: repeat(2, 1fr); }
+  th { white-space: normal; }
+  th:not(:last-child), td:not(:last-child) { padding-right: .6rem; }
 }
 @media print { body { max-width: none; } figure, .latent { break-inside: avoid; } }
 `;
