@@ -1,5 +1,7 @@
 // Trains a BatchTopK SAE in the middle of the embedded model on English text from npm, measures it on
-// held-out documents and writes runs/demo/report.html. All the work is one `saewing train`.
+// held-out documents and writes runs/demo/report.html. All the work is one `saewing train`. An argument
+// is the number of steps, 600 if there is none.
+import { fromFileUrl, relative } from "@std/path";
 import { main } from "../cli.ts";
 import { demoCorpus } from "./demo_corpus.ts";
 
@@ -12,11 +14,13 @@ for (const [name, documents] of [["train", train], ["held-out", heldOut]] as con
   console.log(`${folder}/${name}.jsonl: ${documents.length} documents`);
 }
 
+const model = relative(Deno.cwd(), fromFileUrl(import.meta.resolve("./tiny-gpt2")));
 const args = [
-  ...["train", "--model", new URL("./tiny-gpt2", import.meta.url).pathname],
+  ...["train", "--model", model],
   ...["--hook", "blocks.2.hook_resid_pre", "--text", `${folder}/train.jsonl`],
-  ...["--dict-size", "1024", "--k", "16", "--steps", "600", "--lr", "1e-3"],
+  ...["--dict-size", "1024", "--k", "16", "--steps", Deno.args[0] ?? "600", "--lr", "1e-3"],
   ...["--out", folder, "--eval-text", `${folder}/held-out.jsonl`],
+  ...["--eval-rows", "192"],
 ];
 console.log(`\nsaewing ${args.join(" ")}\n`);
 Deno.exit(await main(args));
