@@ -217,7 +217,10 @@ async function trainAndMeasure(
       output,
     );
     await run.writeJson("evaluation.json", { ...evaluation, crossEntropy });
-    const latents = await collectTopExamples(gpu, model, sae, tokenRows, { skipPositions });
+    const latents = await collectTopExamples(gpu, model, sae, tokenRows, {
+      skipPositions,
+      density: evaluation.density,
+    });
     const report = trainingReport({
       title: `${model.id} · ${model.hook}`,
       date: new Date().toISOString().slice(0, 10),

@@ -1,0 +1,48 @@
+import { fromFileUrl, join } from "@std/path";
+
+/** The repository. */
+export const ROOT = fromFileUrl(new URL("../..", import.meta.url));
+/** The embedded model. */
+export const MODEL = join(ROOT, "examples/tiny-gpt2");
+/** A hook in its middle. */
+export const HOOK = "blocks.2.hook_resid_pre";
+
+/** What a command did. */
+export interface Ran {
+  code: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Runs the command line in a process of its own. */
+export async function saewing(args: string[], cwd = ROOT): Promise<Ran> {
+  return await deno(["run", "-A", join(ROOT, "cli.ts"), ...args], cwd);
+}
+
+/** Runs Deno in a process of its own. */
+export async function deno(args: string[], cwd = ROOT): Promise<Ran> {
+  const child = new Deno.Command(Deno.execPath(), { args, cwd, env: { NO_COLOR: "1" } });
+  const { code, stdout, stderr } = await child.output();
+  const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  return { code, stdout: text(stdout), stderr: text(stderr) };
+}
+
+/** Calls back with a folder that is removed afterwards. */
+export async function withFolder(use: (folder: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "saewing-test-" });
+  try {
+    await use(folder);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+/** Writes a corpus of English into a folder: the repository's own texts. Gives its path. */
+export async function writeCorpus(folder: string): Promise<string> {
+  const path = join(folder, "corpus.jsonl");
+  const texts = await Promise.all(
+    ["README.md", "LICENSE"].map((name) => Deno.readTextFile(join(ROOT, name))),
+  );
+  await Deno.writeTextFile(path, texts.map((text) => JSON.stringify({ text }) + "\n").join(""));
+  return path;
+}
