@@ -85,6 +85,17 @@ export function relativeDistance(actual: ArrayLike<number>, expected: ArrayLike<
   return Math.sqrt(difference / norm);
 }
 
+/** Runs `body` with just `bytes` of the GPU's memory limit free. */
+export async function withFree<T>(gpu: Gpu, bytes: number, body: () => Promise<T>): Promise<T> {
+  const ballast = gpu.memoryLimit - gpu.allocated - bytes;
+  gpu.account(ballast, "ballast");
+  try {
+    return await body();
+  } finally {
+    gpu.account(-ballast, "ballast");
+  }
+}
+
 /** Puts pre-activations [rows, cols] on the GPU, in blocks of `rowsPerBlock` rows. */
 export function putPreActivations(
   buffers: BufferSet,

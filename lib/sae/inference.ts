@@ -1,13 +1,9 @@
-import { type BufferSet, createBuffers, readParts, writeBuffer } from "../gpu/buffer.ts";
+import { createBuffers } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
-import { type Operation, submit } from "../gpu/kernel.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
-import { squareRows, subtractDecoded } from "../ops/decode.ts";
-import { centerBatch, createPreActivations, encodeBatch } from "../ops/encode.ts";
-import { countAbove, selectBatch, writeAbove } from "../ops/select.ts";
-import { createSparseRows, type SparseRows } from "../ops/sparse_rows.ts";
-import { uploadWeights, type Weights } from "../ops/weights.ts";
+import { uploadWeights } from "../ops/weights.ts";
 import { checkSae } from "./check.ts";
+import { createInferenceBlock, type InferenceBlock } from "./inference_block.ts";
 import type { Sae } from "./sae.ts";
 
 /**
@@ -35,7 +31,7 @@ export interface Encoded {
 
 /** An SAE that is ready on the GPU. Owns its buffers. */
 export interface Inference {
-  /** Encodes and decodes samples. */
+  /** Encodes and decodes samples. Runs wait for one another. */
   run(x: Matrix, options?: { residual?: boolean }): Promise<Encoded>;
   /** Frees the SAE's buffers. */
   [Symbol.dispose](): void;
@@ -50,160 +46,41 @@ export function openInference(gpu: Gpu, sae: Sae, options: InferenceOptions = {}
   checkSae(sae);
   const selection = checkSelection(sae, options.selection ?? "threshold");
   const owned = createBuffers(gpu);
-  let block: Block | undefined;
+  let block: InferenceBlock | undefined;
+  let last: Promise<unknown> = Promise.resolve();
   try {
     const weights = uploadWeights(gpu, owned, sae);
     const threshold = owned.from("threshold", sae.threshold ?? new Float32Array(sae.dictSize));
-    return {
-      async run(x, { residual = false } = {}) {
-        checkMatrix(x, sae.dModel);
-        const rows = selection === "batch" ? x.rows : blockRows(gpu, sae);
-        const parts: Encoded[] = [];
-        for (let first = 0; first < x.rows; first += rows) {
-          const count = Math.min(rows, x.rows - first);
-          if (block?.rows !== count) {
-            block?.buffers[Symbol.dispose]();
-            block = await createBlock(gpu, sae, weights, threshold, selection, count);
-          }
-          const data = x.data.subarray(first * x.cols, (first + count) * x.cols);
-          parts.push(await block.run(data, residual));
+    const runBlocks = async (x: Matrix, residual: boolean) => {
+      checkMatrix(x, sae.dModel);
+      const rows = selection === "batch" ? x.rows : blockRows(gpu, sae);
+      const parts: Encoded[] = [];
+      for (let first = 0; first < x.rows; first += rows) {
+        const count = Math.min(rows, x.rows - first);
+        if (block?.rows !== count) {
+          block?.[Symbol.dispose]();
+          block = undefined;
+          block = await createInferenceBlock(gpu, sae, weights, threshold, selection, count);
         }
-        return join(parts, sae, residual);
+        const data = x.data.subarray(first * x.cols, (first + count) * x.cols);
+        parts.push(await block.run(data, first, residual));
+      }
+      return join(parts, sae, residual);
+    };
+    return {
+      run(x, { residual = false } = {}) {
+        // One after the other: runs share the buffers.
+        const result = last.then(() => runBlocks(x, residual));
+        last = result.catch(() => {});
+        return result;
       },
       [Symbol.dispose]() {
-        block?.buffers[Symbol.dispose]();
+        block?.[Symbol.dispose]();
         owned[Symbol.dispose]();
       },
     };
   } catch (error) {
     owned[Symbol.dispose]();
-    throw error;
-  }
-}
-
-interface Block {
-  rows: number;
-  buffers: BufferSet;
-  run(data: Float32Array, residual: boolean): Promise<Encoded>;
-}
-
-async function createBlock(
-  gpu: Gpu,
-  sae: Sae,
-  weights: Weights,
-  threshold: GPUBuffer,
-  selection: Selection,
-  rows: number,
-): Promise<Block> {
-  const { dModel: d, dictSize: m } = sae;
-  const buffers = createBuffers(gpu);
-  try {
-    const x = buffers.zeros("batch", rows * d);
-    const centered = buffers.zeros("centered batch", rows * d);
-    const residual = buffers.zeros("residual", rows * d);
-    const squares = buffers.zeros("squared errors", rows);
-    const stats = buffers.zeros("stats", 3);
-    const z = createPreActivations(gpu, buffers, rows, m);
-    const encoding = [
-      await centerBatch(gpu, buffers, {
-        rows,
-        dModel: d,
-        x,
-        bDec: weights.bDec,
-        centered,
-        stats,
-      }),
-      ...await encodeBatch(gpu, buffers, {
-        input: sae.subtractDecoderBias ? centered : x,
-        weights,
-        z,
-      }),
-    ];
-    // Most SAEs keep far fewer than 64 latents a sample; where that is too few, room is made below.
-    let capacity = selection === "batch" ? rows * sae.k! : rows * Math.min(m, 64);
-    let entries: { buffers: BufferSet; sparse: SparseRows; operations: Operation[] } | undefined;
-
-    const prepare = async () => {
-      entries?.buffers[Symbol.dispose]();
-      const own = createBuffers(gpu);
-      entries = { buffers: own, sparse: createSparseRows(own, rows, capacity), operations: [] };
-      const { sparse, operations } = entries;
-      if (selection === "batch") {
-        const step = own.uniform("step", new Uint32Array([1]));
-        const lastActive = own.zeros("last active", m);
-        const wanted = rows * sae.k!;
-        const shared = { z, wanted, out: sparse, step, lastActive, stats };
-        operations.push(...await selectBatch(gpu, own, shared));
-      } else {
-        const { kept, offsets } = sparse;
-        operations.push(
-          ...await countAbove(gpu, own, { z, threshold, kept, offsets }),
-          ...await writeAbove(gpu, own, { z, threshold, out: sparse }),
-        );
-      }
-      const decoding = { rows, sparse, weights, target: centered, out: residual };
-      operations.push(
-        ...await subtractDecoded(gpu, own, decoding),
-        await squareRows(gpu, own, { rows, cols: d, x: residual, squares }),
-      );
-    };
-
-    return {
-      rows,
-      buffers: {
-        ...buffers,
-        [Symbol.dispose]() {
-          entries?.buffers[Symbol.dispose]();
-          buffers[Symbol.dispose]();
-        },
-      },
-      async run(data, wantsResidual) {
-        if (!entries) await prepare();
-        writeBuffer(gpu, x, data);
-        submit(gpu, [...encoding, ...entries!.operations], [stats]);
-        const parts = [
-          { buffer: entries!.sparse.offsets, length: rows + 1 },
-          { buffer: squares, length: rows },
-          { buffer: stats, length: 1 },
-        ];
-        let [offsets, errors, bad] = await readParts(gpu, parts);
-        const badInput = new Uint32Array(bad)[0];
-        if (badInput !== 0) {
-          const at = ~badInput >>> 0;
-          throw new RangeError(
-            `the activations are not finite in row ${Math.floor(at / d)}, column ${at % d}`,
-          );
-        }
-        let rowOffsets = new Uint32Array(offsets);
-        if (rowOffsets[rows] > capacity) {
-          capacity = Math.min(rows * m, Math.ceil(rowOffsets[rows] * 1.25));
-          await prepare();
-          submit(gpu, entries!.operations);
-          parts[0].buffer = entries!.sparse.offsets;
-          [offsets, errors] = await readParts(gpu, parts);
-          rowOffsets = new Uint32Array(offsets);
-        }
-        const length = rowOffsets[rows];
-        const [latents, values, left] = await readParts(gpu, [
-          { buffer: entries!.sparse.latents, length },
-          { buffer: entries!.sparse.values, length },
-          { buffer: residual, length: wantsResidual ? rows * d : 0 },
-        ]);
-        return {
-          codes: {
-            rows,
-            cols: m,
-            rowOffsets,
-            latents: new Uint32Array(latents),
-            values: new Float32Array(values),
-          },
-          squaredErrors: new Float32Array(errors),
-          ...(wantsResidual ? { residual: new Float32Array(left) } : {}),
-        };
-      },
-    };
-  } catch (error) {
-    buffers[Symbol.dispose]();
     throw error;
   }
 }

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { assertStringIncludes } from "@std/assert";
-import { type Gpu, GpuError, type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
+import { type Gpu, GpuError, openGpu } from "../../lib/gpu/gpu.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import type { StepRecord, TrainOptions } from "../../lib/training/options.ts";
 import { NonFiniteError, trainSae } from "../../lib/training/train_sae.ts";
-import { randomMatrix, randomSae } from "../gpu_helper.ts";
+import { randomMatrix, randomSae, withFree } from "../gpu_helper.ts";
 
 const [N, D, M] = [6, 5, 16];
 const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: M, k: 2, deadAfter: 2 };
@@ -162,20 +162,20 @@ Deno.test("too little memory is said before anything is allocated", async () => 
 });
 
 Deno.test("whatever the memory limit, all of it is free again after an error", async () => {
+  using gpu = await openGpu({ memoryLimit: 1e6 });
   let failures = 0;
-  const at = async (options: GpuOptions) => {
-    using gpu = await openGpu(options);
-    try {
-      const { history } = await trainSae(gpu, batches(2), OPTIONS);
-      assertEquals(history.length, 2);
-    } catch (error) {
-      assertInstanceOf(error, GpuError);
-      failures++;
-    }
-    assertEquals(gpu.allocated, 0);
-  };
   // From the estimate, which counts what grows, up to what is really needed.
-  for (let memoryLimit = 5000; memoryLimit < 25000; memoryLimit += 1000) await at({ memoryLimit });
+  for (let bytes = 5000; bytes < 25_000; bytes += 1000) {
+    await withFree(gpu, bytes, async () => {
+      try {
+        assertEquals((await trainSae(gpu, batches(2), OPTIONS)).history.length, 2);
+      } catch (error) {
+        assertInstanceOf(error, GpuError);
+        failures++;
+      }
+    });
+    assertEquals(gpu.allocated, 0);
+  }
   assert(failures > 5 && failures < 20, `${failures} failures`);
 });
 

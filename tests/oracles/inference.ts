@@ -1,0 +1,32 @@
+// Encoding and reconstruction of a trained SAE in plain float64.
+import type { Matrix } from "../../lib/matrix.ts";
+import type { Sae } from "../../lib/sae/sae.ts";
+import { center, keepLargest, minusDecoded, preActivations } from "./dense.ts";
+import { type PlainSparse, toSparse } from "./sparse.ts";
+
+/** What an SAE makes of x: sparse codes, x̂, and Σ_d (x − x̂)² of each row. */
+export function infer(sae: Sae, x: Matrix, selection: "threshold" | "batch" = "threshold"): {
+  codes: PlainSparse;
+  reconstruction: Float64Array;
+  squaredErrors: number[];
+} {
+  const { dModel: d, dictSize: m, bDec } = sae;
+  const centered = center(x.data, bDec);
+  const input = sae.subtractDecoderBias ? centered : x.data;
+  const z = preActivations(input, sae.wEnc, sae.bEnc, x.rows, d, m);
+  const limit = sae.threshold ?? new Float32Array(m);
+  const mask = selection === "batch"
+    ? keepLargest(z, x.rows * sae.k!)
+    : z.map((value, at) => value > 0 && value > limit[at % m] ? 1 : 0);
+  const f = z.map((value, at) => value * mask[at]);
+  const residual = minusDecoded(centered, f, sae.wDec, x.rows, d, m);
+  const squaredErrors = Array.from(
+    { length: x.rows },
+    (_, r) => residual.subarray(r * d, (r + 1) * d).reduce((sum, e) => sum + e * e, 0),
+  );
+  return {
+    codes: toSparse(z, mask, m),
+    reconstruction: residual.map((e, at) => x.data[at] - e),
+    squaredErrors,
+  };
+}
