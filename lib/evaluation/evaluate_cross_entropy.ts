@@ -1,5 +1,6 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
+import { checkCount } from "../sae/check.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import type { Sae } from "../sae/sae.ts";
 
@@ -56,7 +57,8 @@ export interface CrossEntropyOptions extends InferenceOptions {
  * hook's activations clean, reconstructed, zero-ablated and mean-ablated.
  *
  * @param tokenRows Rows of tokens, all of one length L ≥ 2.
- * @throws {RangeError} There are no rows, they differ in length, or the SAE's width is not the hook's.
+ * @throws {RangeError} There are no rows, they differ in length, or the SAE's width is not the hook's;
+ * `rowsPerRun` is no whole number above 0.
  */
 export async function evaluateCrossEntropy(
   gpu: Gpu,
@@ -69,6 +71,7 @@ export async function evaluateCrossEntropy(
     throw new RangeError(`the SAE's dModel is ${sae.dModel}, the hook's is ${model.dModel}`);
   }
   const { rowsPerRun = 16, signal } = options;
+  checkCount(rowsPerRun, "rowsPerRun");
   const { runs, length } = await groupRows(tokenRows, rowsPerRun);
   const replaced = replacedPositions(length, options.skipPositions ?? [0]);
   using inference = openInference(gpu, sae, options);

@@ -1,0 +1,40 @@
+// Reconstruction and sparsity of an SAE in plain float64, from all samples at once.
+import type { Matrix } from "../../lib/matrix.ts";
+import type { Sae } from "../../lib/sae/sae.ts";
+import { infer } from "./inference.ts";
+
+/** Sums over samples, the mean of the samples being taken first. */
+export function evaluate(sae: Sae, batches: Matrix[], selection?: "threshold" | "batch") {
+  const m = sae.dictSize;
+  const d = sae.dModel;
+  const samples: number[][] = [];
+  const errors: number[] = [];
+  const counts: number[] = [];
+  const density = Array(m).fill(0);
+  for (const batch of batches) {
+    const { codes, squaredErrors } = infer(sae, batch, selection);
+    for (let r = 0; r < batch.rows; r++) {
+      samples.push([...batch.data.subarray(r * d, (r + 1) * d)]);
+      errors.push(squaredErrors[r]);
+      const latents = codes.latents.slice(codes.offsets[r], codes.offsets[r + 1]);
+      counts.push(latents.length);
+      for (const latent of latents) density[latent]++;
+    }
+  }
+  const n = samples.length;
+  const sum = (values: number[]) => values.reduce((total, value) => total + value, 0);
+  const mean = samples[0].map((_, c) => sum(samples.map((x) => x[c])) / n);
+  const spread = sum(samples.map((x) => sum(x.map((value, c) => (value - mean[c]) ** 2))));
+  const histogram = Array(Math.max(...counts) + 1).fill(0);
+  for (const count of counts) histogram[count]++;
+  return {
+    samples: n,
+    mse: sum(errors) / n,
+    nmse: sum(errors) / spread,
+    explainedVariance: 1 - sum(errors) / spread,
+    l0: sum(counts) / n,
+    l0Histogram: histogram,
+    density: density.map((count) => count / n),
+    deadLatents: density.filter((count) => count === 0).length,
+  };
+}
