@@ -34,15 +34,18 @@ async function compile(gpu: Gpu, label: string, code: string): Promise<GPUComput
 }
 
 function describe(code: string, error: GPUCompilationMessage): string {
+  // Below its first line Deno's message draws the source; the reasons stand behind "^^^" and "=".
+  const [title, ...rest] = error.message.trim().split("\n");
+  const reasons = rest.flatMap((line) => /^\s*(?:│\s+\^+|=)\s+(.+)$/.exec(line)?.[1] ?? []);
+  const message = [title, ...reasons].join("; ");
+  if (error.lineNum === 0) return message;
   const lines = code.split("\n");
   const from = Math.max(0, error.lineNum - 3);
   const shown = lines.slice(from, error.lineNum + 2).map((line, at) => {
     const number = from + at + 1;
     return `${number === error.lineNum ? ">" : " "} ${String(number).padStart(4)} ${line}`;
   });
-  // Deno's message goes on with a drawing of the same lines.
-  const reason = error.message.trim().split("\n")[0];
-  return `line ${error.lineNum}: ${reason}\n${shown.join("\n")}`;
+  return `line ${error.lineNum}: ${message}\n${shown.join("\n")}`;
 }
 
 /** What a kernel is bound to: whole buffers, binding 0 first. */
