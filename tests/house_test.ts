@@ -1,0 +1,129 @@
+// The house's rules: who may import whom, what knows of Deno, how long a file may be.
+import { assert, assertEquals } from "@std/assert";
+import { dirname, fromFileUrl, join, relative } from "@std/path";
+import { VERSION } from "../lib/version.ts";
+
+const ROOT = fromFileUrl(new URL("..", import.meta.url));
+
+/** Each folder imports only from itself and from folders before it. */
+const FOLDERS = [
+  "kernels",
+  "lib/gpu",
+  "lib/ops",
+  "lib/sae",
+  "lib/training",
+  "lib/language_model",
+  "lib/activations",
+  "lib/evaluation",
+  "lib/stitching",
+  "lib/meta",
+  "lib/interpretation",
+  "lib/formats",
+  "lib/report",
+];
+
+/** Folders that run in a browser page too. */
+const WEB = ["kernels", "gpu", "ops", "sae", "training", "evaluation", "stitching", "meta"];
+
+/** Files at the foot of the house: everyone may import them, they import nothing. */
+const GROUND = ["lib/matrix.ts", "lib/random.ts", "lib/version.ts"];
+
+interface Source {
+  path: string;
+  text: string;
+}
+
+async function readSources(folder: string): Promise<Source[]> {
+  const sources: Source[] = [];
+  for await (const entry of Deno.readDir(join(ROOT, folder))) {
+    const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
+    if (entry.isDirectory) sources.push(...await readSources(path));
+    else if (path.endsWith(".ts")) {
+      sources.push({ path, text: await Deno.readTextFile(join(ROOT, path)) });
+    }
+  }
+  return sources;
+}
+
+/** Text without comments: examples in doc comments are not code. */
+function code(text: string): string {
+  return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "");
+}
+
+/** What a file imports or re-exports, paths from the root for its own files. */
+function importsOf({ path, text }: Source): string[] {
+  const found = code(text).matchAll(/(?:[^.\w]from\s+|\bimport\s*\(?\s*)"([^"]+)"/g);
+  return [...found].map(([, name]) =>
+    name.startsWith(".") ? relative(ROOT, join(ROOT, dirname(path), name)) : name
+  );
+}
+
+const folderOf = (path: string) =>
+  FOLDERS.findIndex((folder) => path === folder || path.startsWith(`${folder}/`));
+
+const sources = [...await readSources("kernels"), ...await readSources("lib")];
+
+Deno.test("the house has the sources that its rules are about", () => {
+  assert(sources.length > 60);
+  for (const { path } of sources) {
+    assert(folderOf(path) >= 0 || GROUND.includes(path), `${path} is in no known folder`);
+  }
+  // The reader of imports finds them: on one line, on several, re-exported, at run time.
+  const text = `import a from "./a.ts";\nimport {\n  b,\n} from "../gpu/b.ts";\n// from "c"\n` +
+    `export * from "npm:d";\nimport("./e.ts");\nimport "node:fs";\n` +
+    `buffers.from("encoder", Array.from("text"));`;
+  assertEquals(importsOf({ path: "lib/ops/x.ts", text }), [
+    "lib/ops/a.ts",
+    "lib/gpu/b.ts",
+    "npm:d",
+    "lib/ops/e.ts",
+    "node:fs",
+  ]);
+});
+
+Deno.test("a folder imports only from folders above it; kernels and the ground floor nothing", () => {
+  for (const source of sources) {
+    const { path } = source;
+    for (const name of importsOf(source)) {
+      if (path.startsWith("kernels/") || GROUND.includes(path)) {
+        throw new Error(`${path} imports ${name}, expected no import`);
+      }
+      if (GROUND.includes(name) || !name.startsWith("lib/") && !name.startsWith("kernels/")) {
+        continue;
+      }
+      const [own, other] = [folderOf(path), folderOf(name)];
+      assert(other >= 0 && other <= own, `${path} imports ${name}, which comes after its folder`);
+    }
+  }
+});
+
+Deno.test("what may run in a browser uses neither Deno nor node nor packages", () => {
+  for (const source of sources) {
+    const folder = source.path.split("/").at(source.path.startsWith("lib/") ? 1 : 0)!;
+    if (!WEB.includes(folder) && !GROUND.includes(source.path)) continue;
+    const found = code(source.text).match(/\bDeno\.\w+|"node:[^"]*"|"npm:[^"]*"/);
+    assertEquals(found?.[0], undefined, source.path);
+    for (const name of importsOf(source)) {
+      assert(/^(lib|kernels)\//.test(name), `${source.path} imports ${name}`);
+    }
+  }
+});
+
+Deno.test("the version is that of deno.json", async () => {
+  const { version } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
+  assertEquals(VERSION, version);
+});
+
+Deno.test("no source file is longer than a reader's patience, 350 lines", async () => {
+  const others = [];
+  for (const folder of ["tests", "std", "examples", "bench", "cli"]) {
+    others.push(...await readSources(folder));
+  }
+  for (const name of ["mod.ts", "cli.ts"]) {
+    others.push({ path: name, text: await Deno.readTextFile(join(ROOT, name)) });
+  }
+  for (const { path, text } of [...sources, ...others]) {
+    const lines = text.trimEnd().split("\n").length;
+    assert(lines <= 350, `${path} has ${lines} lines`);
+  }
+});
