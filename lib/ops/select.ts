@@ -49,8 +49,9 @@ export async function selectBatch(
       const numbers = block.rows * z.cols;
       const sizes = buffers.uniform("histogram sizes", words([numbers]));
       const bound = pass === 0 ? [sizes, block.z, counts] : [sizes, block.z, counts, state];
-      // 64 numbers a lane: few enough workgroups that adding up their histograms costs little.
-      const workgroups = Math.min(1024, Math.ceil(numbers / (256 * 64)));
+      // 64 numbers a lane: few enough workgroups that adding up their histograms costs little. On
+      // software adapters 16 do: OpenGL zeroes workgroup memory one element after the other.
+      const workgroups = Math.min(gpu.software ? 16 : 1024, Math.ceil(numbers / (256 * 64)));
       operations.push(
         await createOperation(gpu, "histogram", histogram(digit), bound, workgroups),
       );

@@ -129,7 +129,7 @@ export function completeOptions(options: TrainOptions): Settings {
       `dictSize is ${settings.dictSize}, but initial has ${initial.dictSize} latents`,
     );
   }
-  if (initial && initial.inputNormalization !== "none") {
+  if (initial && (initial.inputNormalization ?? "none") !== "none") {
     throw new RangeError(
       `initial.inputNormalization is ${initial.inputNormalization}, this version trains on "none"`,
     );
