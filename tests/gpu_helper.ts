@@ -85,6 +85,11 @@ export function relativeDistance(actual: ArrayLike<number>, expected: ArrayLike<
   return Math.sqrt(difference / norm);
 }
 
+/** The same GPU as a hardware adapter, or a software one: operations choose other kernels for it. */
+export function presentAs(gpu: Gpu, kind: "hardware" | "software"): Gpu {
+  return Object.create(gpu, { software: { value: kind === "software" } });
+}
+
 /** Runs `body` with just `bytes` of the GPU's memory limit free. */
 export async function withFree<T>(gpu: Gpu, bytes: number, body: () => Promise<T>): Promise<T> {
   const ballast = gpu.memoryLimit - gpu.allocated - bytes;

@@ -28,7 +28,7 @@ Deno.test("differentiateEntries: factor · e · wDec of each entry's row and lat
   for (const options of [{}, TIGHT]) {
     using gpu = await openGpu(options);
     for (const [rows, d, m] of shapes) {
-      for (const share of [0.02, 0.3]) {
+      for (const [share, lanes] of [[0.02, 1], [0.02, 8], [0.3, 1], [0.3, 8]] as const) {
         using buffers = createBuffers(gpu);
         const plain = randomSparse({ seed: m, rows, cols: m, share, empty: [1] });
         if (options === TIGHT && plain.values.length > 1024) continue;
@@ -43,6 +43,7 @@ Deno.test("differentiateEntries: factor · e · wDec of each entry's row and lat
           residual: buffers.from("residual", e),
           deltas,
           scales: { half, ...SCALES },
+          lanes,
         });
         submit(gpu, operations);
         const owners = rowsOf(plain);
@@ -52,7 +53,7 @@ Deno.test("differentiateEntries: factor · e · wDec of each entry's row and lat
           return (owners[at] < half ? SCALES.main : SCALES.auxiliary) * sum;
         });
         const actual = await readFloats(gpu, deltas, plain.values.length);
-        assertClose(actual, expected, `${rows}×${d}×${m}, ${share}`);
+        assertClose(actual, expected, `${rows}×${d}×${m}, ${share}, ${lanes} lanes`);
       }
     }
   }

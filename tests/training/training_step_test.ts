@@ -5,7 +5,7 @@ import { createRandom } from "../../lib/random.ts";
 import { initializeSae } from "../../lib/sae/initialize.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { randomMatrix, randomSae, relativeDistance, SMALL } from "../gpu_helper.ts";
+import { presentAs, randomMatrix, randomSae, relativeDistance, SMALL } from "../gpu_helper.ts";
 import { createOracle, ORACLE_DEFAULTS, oracleStep } from "../oracles/batchtopk.ts";
 
 const WEIGHTS = ["wEnc", "bEnc", "wDec", "bDec"] as const;
@@ -34,6 +34,7 @@ async function compareRun(
   batches: Matrix[],
   options: Partial<TrainOptions> & { k: number; dictSize: number },
   gpuOptions: GpuOptions = {},
+  kind?: "hardware" | "software",
 ) {
   const d = batches[0].cols;
   const { auxK, ...rest } = { ...ORACLE_DEFAULTS, learningRate: 3e-3, seed: 5, ...options };
@@ -47,7 +48,7 @@ async function compareRun(
   const expected = batches.map(({ data }) => oracleStep(oracle, data, { auxK, ...rest }));
 
   using gpu = await openGpu(gpuOptions);
-  const { sae, history } = await trainSae(gpu, batches, {
+  const { sae, history } = await trainSae(kind ? presentAs(gpu, kind) : gpu, batches, {
     architecture: "batchtopk",
     auxK,
     recordEvery: 7,
@@ -140,6 +141,14 @@ Deno.test("20 steps agree with the oracle: small device limits", async () => {
   // Splitting changes no order of sums but the decoder bias's: nearly the same bits.
   const whole = await compareRun(batches, options);
   for (const name of WEIGHTS) assert(relativeDistance(sae[name], whole.sae[name]) < 1e-4);
+});
+
+Deno.test("20 steps agree with the oracle: the kernels of either kind of adapter", async () => {
+  const options = { k: 3, dictSize: 130, auxK: 4, auxCoefficient: 0.5, deadAfter: 2 };
+  for (const kind of ["hardware", "software"] as const) {
+    const { distances } = await compareRun(makeBatches(24, 20), options, {}, kind);
+    report(kind, distances);
+  }
 });
 
 Deno.test("20 steps agree with the oracle: from an SAE, with a smaller last batch", async () => {
