@@ -4,19 +4,23 @@
  * - mode "batch": above the batch's threshold, and the row's quota of numbers equal to it. Also notes
  *   that the latent is active in this step and the smallest number kept (as the largest complement of
  *   its bits, so that zero means none).
- * - mode "dead": above the row's own threshold, and its quota of equals, among dead latents.
+ * - mode "row": the same, with a threshold of the row's own.
+ * - mode "dead": above the row's own threshold, and its quota of equals, among dead latents; notes
+ *   nothing.
  * - mode "latent": above the latent's own threshold.
  *
  * Each of 64 lanes owns a run of columns, so that order needs one exchange between lanes.
  *
  * Bindings: sizes {rows, cols, firstRow, firstOut, capacity, deadAfter}, z [rows, cols], offsets,
- * latents, values, threshold, then but for mode "latent" quota, step {step}, lastActive, and in mode
- * "batch" stats {…, smallest}. One workgroup a row.
+ * latents, values, threshold, then but for mode "latent" quota, step {step}, lastActive, and in modes
+ * "batch" and "row" stats {…, smallest}. One workgroup a row.
  */
-export function writeRows({ mode }: { mode: "batch" | "dead" | "latent" }): string {
+export function writeRows({ mode }: { mode: "batch" | "row" | "dead" | "latent" }): string {
   const integers = mode !== "latent";
+  const notes = mode === "batch" || mode === "row";
   const candidate = {
     batch: "value != 0u",
+    row: "value != 0u",
     dead: "value != 0u && step.step - lastActive[latent] >= sizes.deadAfter",
     latent: "value != 0u",
   }[mode];
@@ -39,13 +43,12 @@ ${
       : ""
   }
 ${
-    {
-      batch: `@group(0) @binding(8) var<storage, read_write> lastActive: array<atomic<u32>>;
-@group(0) @binding(9) var<storage, read_write> stats: array<atomic<u32>>;`,
-      dead: "@group(0) @binding(8) var<storage, read> lastActive: array<u32>;",
-      latent: "",
-    }[mode]
+    notes
+      ? `@group(0) @binding(8) var<storage, read_write> lastActive: array<atomic<u32>>;
+@group(0) @binding(9) var<storage, read_write> stats: array<atomic<u32>>;`
+      : ""
   }
+${mode === "dead" ? "@group(0) @binding(8) var<storage, read> lastActive: array<u32>;" : ""}
 var<workgroup> aboves: array<u32, 64>;
 var<workgroup> equals: array<u32, 64>;
 
@@ -59,11 +62,7 @@ fn main(
   if (row >= sizes.rows) { return; }
   let start = offsets[sizes.firstOut + row];
   if (start == offsets[sizes.firstOut + row + 1u]) { return; }
-  ${
-    { batch: "let limit = threshold[0];", dead: "let limit = threshold[sizes.firstRow + row];" }[
-      mode as "batch"
-    ] ?? ""
-  }
+  ${integers ? `let limit = threshold[${mode === "batch" ? "0" : "sizes.firstRow + row"}];` : ""}
   let each = (sizes.cols + 63u) / 64u;
   let begin = min(lane * each, sizes.cols);
   let stop = min(begin + each, sizes.cols);
@@ -84,7 +83,7 @@ fn main(
   var at = start + before.x + min(before.y, share);
   var rank = before.y;
   if (own.x + own.y == 0u) { return; }
-  ${mode === "batch" ? "var largest = 0u;" : ""}
+  ${notes ? "var largest = 0u;" : ""}
   for (var latent = begin; latent < stop; latent++) {
     let value = z[row * sizes.cols + latent];
     if (${candidate}) {
@@ -95,7 +94,7 @@ fn main(
         values[at] = value;
         at++;
 ${
-    mode === "batch"
+    notes
       ? `        atomicStore(&lastActive[latent], step.step);
         largest = max(largest, ~value);`
       : ""
@@ -103,6 +102,6 @@ ${
       }
     }
   }
-  ${mode === "batch" ? "atomicMax(&stats[1], largest);" : ""}
+  ${notes ? "atomicMax(&stats[1], largest);" : ""}
 }`;
 }

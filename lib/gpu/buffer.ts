@@ -13,6 +13,8 @@ export interface BufferSet {
   zeros(label: string, length: number): GPUBuffer;
   /** A storage buffer with a copy of `data`. */
   from(label: string, data: BufferData): GPUBuffer;
+  /** A storage buffer of the three workgroup counts that a dispatch reads, all zero. */
+  dispatch(label: string): GPUBuffer;
   /** A uniform buffer of `length` 32-bit numbers, or with a copy of data. */
   uniform(label: string, data: BufferData): GPUBuffer;
   /** Frees every buffer of the set. */
@@ -54,6 +56,7 @@ export function createBuffers(gpu: Gpu): BufferSet {
   return {
     zeros: (label, length) => create(label, length * 4, storage),
     from: (label, data) => filled(label, data, storage),
+    dispatch: (label) => create(label, 12, storage | GPUBufferUsage.INDIRECT),
     uniform: (label, data) => filled(label, data, uniform),
     [Symbol.dispose]() {
       for (const buffer of owned.splice(0)) {

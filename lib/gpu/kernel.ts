@@ -55,14 +55,15 @@ export type Bindings = GPUBuffer[];
  * Compiles a kernel and binds it to its buffers.
  *
  * @param workgroups How many workgroups to start. Above the device's limit of one dimension they are
- * spread over two, so kernels take `id.x + id.y * count.x` as their number and check its range.
+ * spread over two, so kernels take `id.x + id.y * count.x` as their number and check its range. A buffer
+ * in place of a number holds {x, y, z} when the work starts: the GPU decides.
  */
 export async function createOperation(
   gpu: Gpu,
   label: string,
   code: string,
   buffers: Bindings,
-  workgroups: number,
+  workgroups: number | GPUBuffer,
 ): Promise<Operation> {
   const pipeline = await compileKernel(gpu, label, code);
   for (const buffer of buffers) {
@@ -75,15 +76,18 @@ export async function createOperation(
     layout: pipeline.getBindGroupLayout(0),
     entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })),
   });
-  const [x, y] = spread(workgroups, gpu.limits.maxComputeWorkgroupsPerDimension);
+  const [x, y] = typeof workgroups === "number" ? spreadWorkgroups(gpu, workgroups) : [0, 0];
   return (pass) => {
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(x, y);
+    if (typeof workgroups === "number") pass.dispatchWorkgroups(x, y);
+    else pass.dispatchWorkgroupsIndirect(workgroups, 0);
   };
 }
 
-function spread(workgroups: number, most: number): [number, number] {
+/** Workgroups as {x, y}: over two dimensions where one dimension has not room for them. */
+export function spreadWorkgroups(gpu: Gpu, workgroups: number): [number, number] {
+  const most = gpu.limits.maxComputeWorkgroupsPerDimension;
   if (workgroups <= most) return [workgroups, 1];
   const y = Math.ceil(workgroups / most);
   return [Math.ceil(workgroups / y), y];

@@ -1,10 +1,8 @@
 import { chooseDigit } from "../../kernels/choose_digit.ts";
-import { countDead } from "../../kernels/count_dead.ts";
 import { countRows } from "../../kernels/count_rows.ts";
 import { histogram } from "../../kernels/histogram.ts";
 import { planRows } from "../../kernels/plan_rows.ts";
 import { scan } from "../../kernels/scan.ts";
-import { selectRows } from "../../kernels/select_rows.ts";
 import { writeRows } from "../../kernels/write_rows.ts";
 import type { BufferSet } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
@@ -95,64 +93,6 @@ export async function selectBatch(
     );
   }
   return operations;
-}
-
-/**
- * Candidates of the auxiliary loss: for each sample the `wanted` largest positive pre-activations of
- * dead latents, written behind the samples' own rows (row r becomes row `rows` + r of `out`).
- */
-export async function selectDead(
-  gpu: Gpu,
-  buffers: BufferSet,
-  { z, wanted, deadAfter, out, step, lastActive, stats }: {
-    z: PreActivations;
-    wanted: number;
-    deadAfter: number;
-    out: SparseRows;
-  } & StepBuffers,
-): Promise<Operation[]> {
-  const rows = z.blocks.reduce((sum, block) => sum + block.rows, 0);
-  const threshold = buffers.zeros("threshold a row", rows);
-  const quota = buffers.zeros("ties a row", rows);
-  const operations: Operation[] = [];
-  for (const block of z.blocks) {
-    const sizes = buffers.uniform(
-      "select rows sizes",
-      words([block.rows, z.cols, block.first, wanted, deadAfter, rows + block.first]),
-    );
-    const bound = [sizes, step, block.z, lastActive, stats, threshold, quota, out.kept];
-    operations.push(await createOperation(gpu, "select rows", selectRows(), bound, block.rows));
-  }
-  operations.push(await scanCounts(gpu, buffers, out.kept, out.offsets, rows, rows));
-  for (const block of z.blocks) {
-    const sizes = buffers.uniform(
-      "write rows sizes",
-      words([block.rows, z.cols, block.first, rows + block.first, out.capacity, deadAfter]),
-    );
-    const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
-    operations.push(
-      await createOperation(
-        gpu,
-        "write rows of dead latents",
-        writeRows({ mode: "dead" }),
-        [...bound, quota, step, lastActive],
-        block.rows,
-      ),
-    );
-  }
-  return operations;
-}
-
-/** Counts the dead latents into `stats[2]`. */
-export async function countDeadLatents(
-  gpu: Gpu,
-  buffers: BufferSet,
-  { latents, deadAfter, step, lastActive, stats }:
-    & { latents: number; deadAfter: number }
-    & StepBuffers,
-): Promise<Operation> {
-  const sizes = buffers.uniform("count dead sizes", words([latents, deadAfter]));
-  return await createOperation(gpu, "count dead", countDead(), [sizes, step, lastActive, stats], 1);
 }
 
 /** Inference: counts what is above each latent's threshold, and turns counts into row offsets. */

@@ -11,7 +11,8 @@ import {
   sortByLatent,
   sumLatents,
 } from "../ops/gradients.ts";
-import { countDeadLatents, selectBatch, selectDead } from "../ops/select.ts";
+import { selectBatch } from "../ops/select.ts";
+import { countDeadLatents, selectDead, selectTopK } from "../ops/select_rows.ts";
 import { recordLosses } from "../ops/record.ts";
 import { createSparseRows } from "../ops/sparse_rows.ts";
 import type { Settings } from "./options.ts";
@@ -26,7 +27,7 @@ export interface TrainingStep {
 }
 
 /**
- * Prepares the training step of BatchTopK for batches of `rows` samples: one dense product, the rest
+ * Prepares the training step of BatchTopK or TopK for batches of `rows` samples: one dense product, the rest
  * sparse. The samples' own rows of the sparse matrices and of the residual come first (n of them);
  * where there is an auxiliary loss, row n + r holds sample r's dead latents and what their
  * reconstruction leaves of its residual, so that one set of kernels serves both losses.
@@ -54,6 +55,7 @@ export async function createTrainingStep(
     const sparse = createSparseRows(buffers, sparseRows, rows * (settings.k + auxK));
     const residual = buffers.zeros("residual", sparseRows * dModel);
     const squares = buffers.zeros("squared errors", sparseRows);
+    const dispatch = buffers.dispatch("workgroups for dead latents");
     const deltas = buffers.zeros("entry gradients", sparse.capacity);
     const columns = createSparseColumns(gpu, buffers, sparse, dictSize);
     const bEncGradient = buffers.zeros("encoder bias gradient", dictSize);
@@ -61,16 +63,14 @@ export async function createTrainingStep(
     const input = settings.subtractDecoderBias ? centered : x;
     const operations: Operation[] = [];
 
-    // z = ReLU((x − b_dec) · W_encᵀ + b_enc), and its n·k largest numbers (Eq. 7).
+    // z = ReLU((x − b_dec) · W_encᵀ + b_enc), and its n·k largest numbers (Eq. 7) or the k
+    // largest of each row (Eq. 9).
     operations.push(
       await centerBatch(gpu, buffers, { rows, dModel, x, bDec: weights.bDec, centered, stats }),
       ...await encodeBatch(gpu, buffers, { input, weights, z }),
-      ...await selectBatch(gpu, buffers, {
-        z,
-        wanted: rows * settings.k,
-        out: sparse,
-        ...state,
-      }),
+      ...settings.architecture === "topk"
+        ? await selectTopK(gpu, buffers, { z, wanted: settings.k, out: sparse, ...state })
+        : await selectBatch(gpu, buffers, { z, wanted: rows * settings.k, out: sparse, ...state }),
     );
     // e = x − x̂, rows 0 … n − 1 of the residual.
     operations.push(
@@ -85,7 +85,9 @@ export async function createTrainingStep(
     operations.push(
       await countDeadLatents(gpu, buffers, {
         latents: dictSize,
+        rows,
         deadAfter: settings.deadAfter,
+        dispatch,
         ...state,
       }),
     );
@@ -97,6 +99,7 @@ export async function createTrainingStep(
           wanted: auxK,
           deadAfter: settings.deadAfter,
           out: sparse,
+          dispatch,
           ...state,
         }),
         ...await subtractDecoded(gpu, buffers, {
@@ -174,7 +177,7 @@ export async function createTrainingStep(
       run(batch, step) {
         writeBuffer(gpu, x, batch);
         writeStep(gpu, state, step, settings);
-        submit(gpu, operations, [stats, columns.counts]);
+        submit(gpu, operations, [stats, columns.counts, sparse.kept]);
       },
       [Symbol.dispose]: () => buffers[Symbol.dispose](),
     };

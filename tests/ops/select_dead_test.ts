@@ -3,7 +3,8 @@ import fc from "fast-check";
 import { createBuffers, readIntegers, writeBuffer } from "../../lib/gpu/buffer.ts";
 import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
 import { submit } from "../../lib/gpu/kernel.ts";
-import { countAbove, countDeadLatents, selectDead, writeAbove } from "../../lib/ops/select.ts";
+import { countAbove, writeAbove } from "../../lib/ops/select.ts";
+import { countDeadLatents, selectDead } from "../../lib/ops/select_rows.ts";
 import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { createRandom } from "../../lib/random.ts";
 import { NARROW, putPreActivations, readSparse } from "../gpu_helper.ts";
@@ -34,9 +35,10 @@ async function checkDead(
   // The samples' own rows hold two entries each.
   writeBuffer(gpu, out.offsets, Uint32Array.from({ length: rows + 1 }, (_, r) => 2 * r));
   const put = putPreActivations(buffers, z, cols, rowsPerBlock);
-  const shared = { deadAfter: DEAD_AFTER, step, lastActive, stats };
+  const dispatch = buffers.dispatch("dispatch");
+  const shared = { deadAfter: DEAD_AFTER, step, lastActive, dispatch };
   submit(gpu, [
-    await countDeadLatents(gpu, buffers, { latents: cols, ...shared }),
+    await countDeadLatents(gpu, buffers, { latents: cols, rows, stats, ...shared }),
     ...await selectDead(gpu, buffers, { z: put, wanted, out, ...shared }),
   ]);
 
@@ -113,11 +115,13 @@ Deno.test("countDeadLatents: one latent, many latents, the borderline", async ()
       const active = Uint32Array.from({ length: latents }, (_, i) => i % (STEP + 1));
       const lastActive = buffers.from("last active", active);
       const stats = buffers.from("stats", Uint32Array.of(1, 2, 3));
-      submit(gpu, [
-        await countDeadLatents(gpu, buffers, { latents, deadAfter, step, lastActive, stats }),
-      ]);
+      const dispatch = buffers.dispatch("dispatch");
+      const shared = { rows: 20, deadAfter, step, lastActive, stats, dispatch };
+      submit(gpu, [await countDeadLatents(gpu, buffers, { latents, ...shared })]);
       const dead = active.filter((last) => STEP - last >= deadAfter).length;
       assertEquals([...await readIntegers(gpu, stats, 3)], [1, 2, dead]);
+      const workgroups = dead > 0 ? [20, 1, 1] : [0, 0, 1];
+      assertEquals([...await readIntegers(gpu, dispatch, 3)], workgroups);
     }
   }
 });
