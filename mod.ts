@@ -29,7 +29,8 @@ export {
   type Selection,
 } from "./lib/sae/inference.ts";
 export type { StepRecord, TrainOptions } from "./lib/training/options.ts";
-export { type Batches, NonFiniteError, trainSae } from "./lib/training/train_sae.ts";
+export { NonFiniteError } from "./lib/training/non_finite_error.ts";
+export { type Batches, trainSae, trainSaes } from "./lib/training/train_sae.ts";
 export {
   type DownloadProgress,
   type Dtype,
@@ -42,7 +43,22 @@ export { packTokenRows, type TokenRowOptions } from "./lib/language_model/token_
 export { readTexts, type ReadTextsOptions } from "./lib/activations/read_texts.ts";
 export { shuffleRows, type ShuffleRowsOptions } from "./lib/activations/shuffle_rows.ts";
 export {
+  type ActivationStore,
+  openActivationStore,
+  type StoreBatchesOptions,
+} from "./lib/activations/activation_store.ts";
+export {
   type ActivationModel,
+  orderedActivations,
+  type OrderedActivationsOptions,
+} from "./lib/activations/ordered_activations.ts";
+export type { StoreDtype, StoreSource } from "./lib/activations/store_header.ts";
+export {
+  writeActivations,
+  type WriteActivationsOptions,
+  type WriteProgress,
+} from "./lib/activations/write_activations.ts";
+export {
   streamActivations,
   type StreamActivationsOptions,
 } from "./lib/activations/stream_activations.ts";

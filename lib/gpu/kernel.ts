@@ -21,14 +21,12 @@ async function compile(gpu: Gpu, label: string, code: string): Promise<GPUComput
   gpu.check();
   gpu.device.pushErrorScope("validation");
   const module = gpu.device.createShaderModule({ label, code });
-  const { messages } = await module.getCompilationInfo();
-  const error = messages.find((message) => message.type === "error");
-  if (error) {
-    await gpu.device.popErrorScope();
-    throw new GpuError(`kernel ${label} does not compile: ${describe(code, error)}`);
-  }
   const pipeline = gpu.device.createComputePipeline({ label, layout: "auto", compute: { module } });
-  const invalid = await gpu.device.popErrorScope();
+  // Nothing is awaited while the scope is open: another kernel's errors would land in it.
+  const scope = gpu.device.popErrorScope();
+  const [{ messages }, invalid] = await Promise.all([module.getCompilationInfo(), scope]);
+  const error = messages.find((message) => message.type === "error");
+  if (error) throw new GpuError(`kernel ${label} does not compile: ${describe(code, error)}`);
   if (invalid) throw new GpuError(`kernel ${label} is not valid: ${invalid.message}`);
   return pipeline;
 }

@@ -8,14 +8,15 @@ import type { Sae } from "./sae.ts";
 
 /**
  * How active latents are found: "threshold" compares each pre-activation with its latent's threshold
- * (Eq. 8), so that a sample does not depend on its batch; "batch" keeps the n·k largest of the
- * matrix that is passed in, as in training (Eq. 7).
+ * (Eq. 8), so that a sample does not depend on its batch; "topk" keeps the k largest of each sample
+ * (Eq. 9); "batch" keeps the n·k largest of the matrix that is passed in, as batchtopk does in
+ * training (Eq. 7).
  */
-export type Selection = "threshold" | "batch";
+export type Selection = "threshold" | "topk" | "batch";
 
 /** Options of everything that runs a trained SAE. */
 export interface InferenceOptions {
-  /** How active latents are found (default "threshold"). */
+  /** How active latents are found (default: "topk" for topk SAEs, "threshold" for all others). */
   selection?: Selection;
 }
 
@@ -44,7 +45,7 @@ export interface Inference {
  */
 export function openInference(gpu: Gpu, sae: Sae, options: InferenceOptions = {}): Inference {
   checkSae(sae);
-  const selection = checkSelection(sae, options.selection ?? "threshold");
+  const selection = checkSelection(sae, options.selection);
   const owned = createBuffers(gpu);
   let block: InferenceBlock | undefined;
   let last: Promise<unknown> = Promise.resolve();
@@ -85,26 +86,28 @@ export function openInference(gpu: Gpu, sae: Sae, options: InferenceOptions = {}
   }
 }
 
-function checkSelection(sae: Sae, selection: Selection): Selection {
+function checkSelection(sae: Sae, asked: Selection | undefined): Selection {
+  const selection = asked ?? (sae.architecture === "topk" ? "topk" : "threshold");
   if (sae.inputNormalization !== "none") {
     throw new RangeError(
       `the SAE normalises its input (${sae.inputNormalization}), this version runs "none" only`,
     );
   }
-  if (selection === "batch") {
-    if (sae.k === undefined) throw new RangeError(`selection "batch" needs the SAE's k`);
+  if (selection === "batch" || selection === "topk") {
+    if (sae.k === undefined) throw new RangeError(`selection "${selection}" needs the SAE's k`);
     return selection;
   }
   if (selection !== "threshold") {
-    throw new RangeError(`selection is ${selection}, expected "threshold" or "batch"`);
-  }
-  if (sae.architecture === "topk") {
-    throw new RangeError("this version does not run topk SAEs");
+    throw new RangeError(`selection is ${selection}, expected "threshold", "topk" or "batch"`);
   }
   if (sae.architecture !== "relu" && !sae.threshold) {
     throw new RangeError(
       `the ${sae.architecture} SAE has no threshold` +
-        (sae.k === undefined ? "" : `: give it one, or ask for selection "batch"`),
+        (sae.k === undefined
+          ? ""
+          : `: give it one, or ask for selection "${
+            sae.architecture === "topk" ? "topk" : "batch"
+          }"`),
     );
   }
   return selection;

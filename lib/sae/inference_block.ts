@@ -4,6 +4,7 @@ import { type Operation, submit } from "../gpu/kernel.ts";
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
 import { centerBatch, createPreActivations, encodeBatch } from "../ops/encode.ts";
 import { countAbove, selectBatch, writeAbove } from "../ops/select.ts";
+import { selectTopK } from "../ops/select_rows.ts";
 import { createSparseRows, type SparseRows } from "../ops/sparse_rows.ts";
 import type { Weights } from "../ops/weights.ts";
 import type { Encoded, Selection } from "./inference.ts";
@@ -53,7 +54,7 @@ export async function createInferenceBlock(
       }),
     ];
     // Most SAEs keep far fewer than 64 latents a sample; where that is too few, room is made below.
-    let capacity = selection === "batch" ? rows * sae.k! : rows * Math.min(m, 64);
+    let capacity = rows * (selection === "threshold" ? Math.min(m, 64) : sae.k!);
     let entries: { buffers: BufferSet; sparse: SparseRows; operations: Operation[] } | undefined;
 
     const prepare = async () => {
@@ -78,11 +79,13 @@ export async function createInferenceBlock(
       ];
     };
     const select = async (own: BufferSet, out: SparseRows): Promise<Operation[]> => {
-      if (selection === "batch") {
+      if (selection !== "threshold") {
         const step = own.uniform("step", new Uint32Array([1]));
         const lastActive = own.zeros("last active", m);
-        const wanted = rows * sae.k!;
-        return await selectBatch(gpu, own, { z, wanted, out, step, lastActive, stats });
+        const shared = { z, out, step, lastActive, stats };
+        return selection === "batch"
+          ? await selectBatch(gpu, own, { ...shared, wanted: rows * sae.k! })
+          : await selectTopK(gpu, own, { ...shared, wanted: sae.k! });
       }
       const { kept, offsets } = out;
       return [

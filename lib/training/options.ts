@@ -23,14 +23,18 @@ export interface StepRecord {
 
 /** Options of {@linkcode trainSae}. */
 export interface TrainOptions {
-  /** How latents are selected. This version trains "batchtopk". */
+  /** How latents are selected. This version trains "batchtopk" and "topk". */
   architecture: Architecture;
   /** Number of latents m (default: that of `initial`). */
   dictSize?: number;
-  /** Active latents a sample, on average over a batch (default: that of `initial`). */
+  /** Active latents a sample, for batchtopk on average over a batch (default: that of `initial`). */
   k?: number;
   /** Adam's learning rate (default 3e-4, A.3). */
   learningRate?: number;
+  /** Steps over which the learning rate rises linearly from 0 (default 0: none). */
+  warmupSteps?: number;
+  /** Last steps, over which it falls linearly to 0; needs `steps` (default 0: none). */
+  decaySteps?: number;
   /** Decay of Adam's mean of gradients (default 0.9). */
   beta1?: number;
   /** Decay of Adam's mean of squared gradients (default 0.99). */
@@ -83,6 +87,8 @@ export function completeOptions(options: TrainOptions): Settings {
     dictSize: options.dictSize ?? initial?.dictSize ?? NaN,
     k: options.k ?? initial?.k ?? NaN,
     learningRate: options.learningRate ?? 3e-4,
+    warmupSteps: options.warmupSteps ?? 0,
+    decaySteps: options.decaySteps ?? 0,
     beta1: options.beta1 ?? 0.9,
     beta2: options.beta2 ?? 0.99,
     epsilon: options.epsilon ?? 1e-8,
@@ -100,9 +106,9 @@ export function completeOptions(options: TrainOptions): Settings {
     signal: options.signal,
     onProgress: options.onProgress,
   };
-  if (settings.architecture !== "batchtopk") {
+  if (settings.architecture !== "batchtopk" && settings.architecture !== "topk") {
     throw new RangeError(
-      `architecture is ${settings.architecture}, this version trains batchtopk only`,
+      `architecture is ${settings.architecture}, this version trains batchtopk and topk`,
     );
   }
   for (
@@ -112,6 +118,15 @@ export function completeOptions(options: TrainOptions): Settings {
   }
   checkK(settings.k, settings.dictSize);
   if (settings.steps !== undefined) checkCount(settings.steps, "steps");
+  for (const name of ["warmupSteps", "decaySteps"] as const) {
+    if (settings[name] !== 0) checkCount(settings[name], name);
+  }
+  if (settings.decaySteps > (settings.steps ?? 0)) {
+    throw new RangeError(
+      `decaySteps is ${settings.decaySteps}, steps ${settings.steps ?? "is not given"}: ` +
+        `expected at most steps`,
+    );
+  }
   for (const name of ["learningRate", "epsilon", "auxCoefficient"] as const) {
     checkNumber(settings[name], 0, name);
   }
@@ -135,4 +150,15 @@ export function completeOptions(options: TrainOptions): Settings {
     );
   }
   return settings;
+}
+
+/**
+ * The learning rate of a step, from 1: rising over the first `warmupSteps`, falling to 0 over the
+ * last `decaySteps` (the step after the last would have rate 0).
+ */
+export function learningRateAt(step: number, settings: Settings): number {
+  const { learningRate, warmupSteps, decaySteps, steps } = settings;
+  const rise = warmupSteps > 0 ? Math.min(1, step / warmupSteps) : 1;
+  const fall = decaySteps > 0 ? Math.min(1, (steps! + 1 - step) / decaySteps) : 1;
+  return learningRate * rise * fall;
 }

@@ -3,7 +3,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { createMoments, type Moments } from "../ops/adam.ts";
 import { uploadWeights, type Weights } from "../ops/weights.ts";
 import type { Sae } from "../sae/sae.ts";
-import type { Settings, StepRecord } from "./options.ts";
+import { learningRateAt, type Settings, type StepRecord } from "./options.ts";
 
 /** What lives on the GPU from step to step. Owns its buffers. */
 export interface TrainingState {
@@ -60,10 +60,10 @@ export function createTrainingState(gpu: Gpu, sae: Sae, recordSlots: number): Tr
 
 /** Writes the step's number and Adam's constants, bias corrections included, before a step runs. */
 export function writeStep(gpu: Gpu, state: TrainingState, step: number, settings: Settings): void {
-  const { learningRate, beta1, beta2, epsilon } = settings;
+  const { beta1, beta2, epsilon } = settings;
   const constants = new Float32Array([
     0,
-    learningRate / (1 - beta1 ** step),
+    learningRateAt(step, settings) / (1 - beta1 ** step),
     1 / Math.sqrt(1 - beta2 ** step),
     beta1,
     beta2,

@@ -1,4 +1,4 @@
-// The training step of BatchTopK in plain float64, dense and written from the formulas; no sparse
+// The training step of BatchTopK and TopK in plain float64, dense and written from the formulas; no sparse
 // structure is shared with the kernels.
 import {
   type AdamMoments,
@@ -20,6 +20,8 @@ export interface OracleState extends OracleWeights {
 
 export interface OracleOptions extends AdamOptions, LossOptions {
   k: number;
+  /** TopK: the k largest of each sample, not the n·k largest of the batch. */
+  perSample?: boolean;
   auxK: number;
   deadAfter: number;
 }
@@ -69,7 +71,9 @@ export function oracleStep(
   const nothing = new Uint8Array(n * m);
   state.step++;
   const { z } = forward(state, x, { kept: nothing, auxiliary: nothing }, options);
-  const kept = keepLargest(z, n * options.k);
+  const kept = options.perSample
+    ? keepLargestOfRows(z, m, Array.from({ length: m }, (_, i) => i), options.k)
+    : keepLargest(z, n * options.k);
   for (let i = 0; i < m; i++) {
     let active = false;
     for (let r = 0; r < n; r++) active ||= kept[r * m + i] === 1;

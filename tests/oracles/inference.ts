@@ -1,11 +1,12 @@
 // Encoding and reconstruction of a trained SAE in plain float64.
 import type { Matrix } from "../../lib/matrix.ts";
+import type { Selection } from "../../lib/sae/inference.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import { center, keepLargest, minusDecoded, preActivations } from "./dense.ts";
+import { center, keepLargest, keepLargestOfRows, minusDecoded, preActivations } from "./dense.ts";
 import { type PlainSparse, toSparse } from "./sparse.ts";
 
 /** What an SAE makes of x: sparse codes, x̂, and Σ_d (x − x̂)² of each row. */
-export function infer(sae: Sae, x: Matrix, selection: "threshold" | "batch" = "threshold"): {
+export function infer(sae: Sae, x: Matrix, selection?: Selection): {
   codes: PlainSparse;
   reconstruction: Float64Array;
   squaredErrors: number[];
@@ -17,6 +18,8 @@ export function infer(sae: Sae, x: Matrix, selection: "threshold" | "batch" = "t
   const limit = sae.threshold ?? new Float32Array(m);
   const mask = selection === "batch"
     ? keepLargest(z, x.rows * sae.k!)
+    : (selection ?? sae.architecture) === "topk"
+    ? keepLargestOfRows(z, m, Array.from({ length: m }, (_, i) => i), sae.k!)
     : z.map((value, at) => value > 0 && value > limit[at % m] ? 1 : 0);
   const f = z.map((value, at) => value * mask[at]);
   const residual = minusDecoded(centered, f, sae.wDec, x.rows, d, m);

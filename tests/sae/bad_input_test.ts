@@ -35,8 +35,13 @@ Deno.test("an SAE that cannot be run is refused, by name", async () => {
     [{ ...bare, k: undefined }, undefined, "the batchtopk SAE has no threshold"],
     [{ ...bare, architecture: "jumprelu", k: undefined }, undefined, "the jumprelu SAE has no"],
     [{ k: undefined }, "batch", `selection "batch" needs the SAE's k`],
-    [{}, "top" as Selection, `selection is top, expected "threshold" or "batch"`],
-    [{ architecture: "topk" }, undefined, "this version does not run topk SAEs"],
+    [{}, "top" as Selection, `selection is top, expected "threshold", "topk" or "batch"`],
+    [{ architecture: "topk", k: undefined }, undefined, `selection "topk" needs the SAE's k`],
+    [
+      { ...bare, architecture: "topk" },
+      "threshold",
+      `the topk SAE has no threshold: give it one, or ask for selection "topk"`,
+    ],
     [
       { inputNormalization: "layer_norm" },
       undefined,

@@ -142,3 +142,11 @@ Deno.test("one inference serves matrices of any size, one after the other and at
   for (const x of all) await checkOne(x);
   await Promise.all(all.map(checkOne));
 });
+
+Deno.test("a topk SAE keeps the k largest of each sample", async () => {
+  for (const gpuOptions of [{}, TIGHT]) {
+    const sae = { ...randomSae(4, 20, 130, { k: 3 }), architecture: "topk" as const };
+    const active = await check(sae, randomMatrix(5, 9, 20), {}, gpuOptions, "topk");
+    assertEquals(active, 27);
+  }
+});

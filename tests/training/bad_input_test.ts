@@ -4,7 +4,8 @@ import { type Gpu, GpuError, openGpu } from "../../lib/gpu/gpu.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import type { StepRecord, TrainOptions } from "../../lib/training/options.ts";
-import { NonFiniteError, trainSae } from "../../lib/training/train_sae.ts";
+import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
+import { trainSae } from "../../lib/training/train_sae.ts";
 import { randomMatrix, randomSae, withFree } from "../gpu_helper.ts";
 
 const [N, D, M] = [6, 5, 16];
@@ -31,7 +32,7 @@ Deno.test("trainSae names the option that does not fit, what was found and what 
   const initial = randomSae(1, D, M, { k: 2 });
   const broken = (more: Partial<Sae>) => ({ initial: { ...initial, ...more } });
   const cases: [Partial<TrainOptions>, string][] = [
-    [{ architecture: "topk" }, "architecture is topk, this version trains batchtopk only"],
+    [{ architecture: "relu" }, "architecture is relu, this version trains batchtopk and topk"],
     [{ dictSize: undefined }, `dictSize is NaN, ${count}`],
     [{ dictSize: 0 }, `dictSize is 0, ${count}`],
     [{ dictSize: 1.5 }, `dictSize is 1.5, ${count}`],
@@ -42,6 +43,10 @@ Deno.test("trainSae names the option that does not fit, what was found and what 
     [{ k: M + 1 }, `k is ${M + 1}, expected at most the dictionary size, ${M}`],
     [{ steps: 0 }, `steps is 0, ${count}`],
     [{ auxK: 0 }, `auxK is 0, ${count}`],
+    [{ warmupSteps: -1 }, `warmupSteps is -1, ${count}`],
+    [{ decaySteps: 0.5, steps: 2 }, `decaySteps is 0.5, ${count}`],
+    [{ decaySteps: 3, steps: 2 }, "decaySteps is 3, steps 2: expected at most steps"],
+    [{ decaySteps: 1 }, "decaySteps is 1, steps is not given: expected at most steps"],
     [{ deadAfter: 0 }, `deadAfter is 0, ${count}`],
     [{ thresholdBatches: 0.5 }, `thresholdBatches is 0.5, ${count}`],
     [{ recordEvery: 0 }, `recordEvery is 0, ${count}`],

@@ -35,6 +35,7 @@ async function compareRun(
   options: Partial<TrainOptions> & { k: number; dictSize: number },
   gpuOptions: GpuOptions = {},
   kind?: "hardware" | "software",
+  rates?: number[],
 ) {
   const d = batches[0].cols;
   const { auxK, ...rest } = { ...ORACLE_DEFAULTS, learningRate: 3e-3, seed: 5, ...options };
@@ -45,7 +46,10 @@ async function compareRun(
     random: createRandom(5),
   });
   const oracle = createOracle(initial);
-  const expected = batches.map(({ data }) => oracleStep(oracle, data, { auxK, ...rest }));
+  const perSample = options.architecture === "topk";
+  const expected = batches.map(({ data }, at) =>
+    oracleStep(oracle, data, { auxK, perSample, ...rest, learningRate: rates?.[at] ?? 3e-3 })
+  );
 
   using gpu = await openGpu(gpuOptions);
   const { sae, history } = await trainSae(kind ? presentAs(gpu, kind) : gpu, batches, {
@@ -82,6 +86,10 @@ async function compareRun(
     assert(!(relativeDistance(initial[name], sae[name]) < 0.005), `${name} hardly moved`);
     return `${name} ${distance.toExponential(1)}`;
   });
+  if (sae.architecture === "topk") {
+    assertEquals(sae.threshold, undefined);
+    return { sae, history, distances, initial };
+  }
   // Eq. 8, over all batches: there are fewer than thresholdBatches.
   const mean = expected.reduce((sum, { smallestKept }) => sum + smallestKept, 0) / 20;
   assertAlmostEquals(sae.threshold![0], mean, 1e-4 * mean);
@@ -231,4 +239,31 @@ Deno.test("the same seed gives the same bits, another seed others", async () => 
   assertEquals(again, first);
   for (const name of ["wEnc", "wDec"] as const) assert(other.sae[name][0] !== first.sae[name][0]);
   assert(other.history[19].loss !== first.history[19].loss);
+});
+
+Deno.test("20 steps agree with the oracle: topk, with dead latents", async () => {
+  const { distances, history } = await compareRun(makeBatches(24, 20), {
+    architecture: "topk",
+    k: 2,
+    dictSize: 130,
+    auxK: 7,
+    auxCoefficient: 0.25,
+    deadAfter: 2,
+  });
+  assert(history.every(({ l0 }) => l0 <= 2));
+  assert(history.some(({ deadLatents }) => deadLatents > 7));
+  report("topk", distances);
+});
+
+Deno.test("20 steps agree with the oracle: learning rate that rises and falls", async () => {
+  const rates = Array.from(
+    { length: 20 },
+    (_, at) => 3e-3 * Math.min(1, (at + 1) / 8) * Math.min(1, (20 - at) / 5),
+  );
+  const schedule = { warmupSteps: 8, decaySteps: 5, steps: 20 };
+  const options = { k: 3, dictSize: 65, auxCoefficient: 0, ...schedule };
+  report(
+    "schedule",
+    (await compareRun(makeBatches(24, 20), options, {}, undefined, rates)).distances,
+  );
 });

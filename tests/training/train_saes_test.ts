@@ -1,0 +1,49 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { openGpu } from "../../lib/gpu/gpu.ts";
+import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
+import type { TrainOptions } from "../../lib/training/options.ts";
+import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
+import { randomMatrix } from "../gpu_helper.ts";
+
+const BATCHES = Array.from({ length: 9 }, (_, step) => randomMatrix(step, 40, 10));
+
+Deno.test("SAEs trained on one stream have the bits of SAEs trained alone", async () => {
+  using gpu = await openGpu();
+  const options: TrainOptions[] = [
+    { architecture: "batchtopk", dictSize: 32, k: 3, seed: 1 },
+    { architecture: "batchtopk", dictSize: 70, k: 2, seed: 2, deadAfter: 2, recordEvery: 4 },
+    { architecture: "topk", dictSize: 32, k: 3, seed: 1, steps: 5 },
+  ];
+  const together = await trainSaes(gpu, BATCHES, options);
+  assertEquals(together.map(({ history }) => history.length), [9, 9, 5]);
+  for (const [at, each] of options.entries()) {
+    assertEquals(together[at], await trainSae(gpu, BATCHES, each));
+  }
+  assert(together[0].sae.wDec.some((value, i) => value !== together[2].sae.wDec[i]));
+  assertEquals(gpu.allocated, 0);
+});
+
+Deno.test("one SAE that fails ends all, and memory is free again", async () => {
+  using gpu = await openGpu();
+  const good: TrainOptions = { architecture: "batchtopk", dictSize: 32, k: 3 };
+  const error = await assertRejects(
+    () => trainSaes(gpu, BATCHES, [good, { ...good, learningRate: 1e38 }]),
+  );
+  assertInstanceOf(error, NonFiniteError);
+  assertEquals(gpu.allocated, 0);
+});
+
+Deno.test("what was learned before a batch that is not finite comes with the error", async () => {
+  using gpu = await openGpu();
+  const options: TrainOptions = { architecture: "batchtopk", dictSize: 32, k: 3 };
+  const spoilt = BATCHES.map((batch, at) =>
+    at === 6 ? { ...batch, data: batch.data.with(17, NaN) } : batch
+  );
+  const error = await assertRejects(() => trainSae(gpu, spoilt, options));
+  assertInstanceOf(error, NonFiniteError);
+  assertEquals(error.step, 7);
+  const { sae } = await trainSae(gpu, BATCHES.slice(0, 6), options);
+  for (const name of ["wEnc", "bEnc", "wDec", "bDec", "threshold"] as const) {
+    assertEquals(error.sae![name], sae[name], name);
+  }
+});
