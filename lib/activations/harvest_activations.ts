@@ -20,6 +20,8 @@ export interface HarvestOptions {
   prefetch: number;
   /** Activations after which to stop. */
   maxTokens: number;
+  /** Token rows to leave out at the beginning: the model does not see them. */
+  skipTokenRows: number;
   /** Stops the stream. */
   signal?: AbortSignal;
 }
@@ -39,7 +41,7 @@ interface Run {
 export async function* harvestActivations(
   model: HarvestModel,
   tokenRows: AsyncIterable<Int32Array>,
-  { kept, rowsPerRun, prefetch, maxTokens, signal }: HarvestOptions,
+  { kept, rowsPerRun, prefetch, maxTokens, skipTokenRows, signal }: HarvestOptions,
 ): AsyncGenerator<Matrix> {
   const source = tokenRows[Symbol.asyncIterator]();
   const underWay: Run[] = [];
@@ -65,8 +67,12 @@ export async function* harvestActivations(
   };
 
   let left = maxTokens;
-  let firstRow = 0;
+  let firstRow = skipTokenRows;
   try {
+    for (let row = 0; row < skipTokenRows && !ended; row++) {
+      signal?.throwIfAborted();
+      ended = (await source.next()).done === true;
+    }
     await fill();
     for (let run = underWay.shift(); run && left > 0; run = underWay.shift()) {
       const all = await run.activations;

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { ActivationModel } from "../../lib/activations/ordered_activations.ts";
 import {
-  type ActivationModel,
   streamActivations,
   type StreamActivationsOptions,
 } from "../../lib/activations/stream_activations.ts";

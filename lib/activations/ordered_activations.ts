@@ -1,0 +1,93 @@
+import type { LanguageModel } from "../language_model/open_language_model.ts";
+import { packTokenRows } from "../language_model/token_rows.ts";
+import type { Matrix } from "../matrix.ts";
+import { dropRows } from "./drop_rows.ts";
+import { harvestActivations } from "./harvest_activations.ts";
+
+/** What {@linkcode orderedActivations} needs of a language model. */
+export type ActivationModel = Pick<
+  LanguageModel,
+  "id" | "dModel" | "maxContext" | "bosToken" | "tokenize" | "activations"
+>;
+
+/** Options of {@linkcode orderedActivations}. */
+export interface OrderedActivationsOptions {
+  /** Tokens of a row, BOS included; the model's longest context, but at most 128, if not given. */
+  contextLength?: number;
+  /** Token rows of one model call, 16 if not given. */
+  rowsPerRun?: number;
+  /** Positions of each row to leave out; [0], which is BOS, if not given. */
+  skipPositions?: readonly number[];
+  /** Model calls under way at a time, 2 if not given: the model works while the consumer does. */
+  prefetch?: number;
+  /** Activations after which to stop, left out ones included; without end if not given. */
+  maxTokens?: number;
+  /**
+   * Activations to leave out at the beginning, 0 if not given. Their texts are read and tokenized,
+   * the model does not see them; those that follow have the same bits as if nothing were left out.
+   */
+  firstRow?: number;
+  /** Stops the stream: taking the next matrix throws its reason. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Activations of a language model over texts, in the texts' order: texts are packed into rows of
+ * `contextLength` tokens and run through the model up to its hook. Nothing runs before the first
+ * matrix is taken; leaving the loop stops it.
+ *
+ * @returns Matrices [any, d], one a model call.
+ * @throws {RangeError} An option is out of range.
+ * @throws {Error} While matrices are taken: the texts do not fill one row, the model fails, or an
+ * activation is not finite.
+ */
+export function orderedActivations(
+  model: ActivationModel,
+  texts: AsyncIterable<string> | Iterable<string>,
+  options: OrderedActivationsOptions = {},
+): AsyncGenerator<Matrix> {
+  const { rowsPerRun = 16, prefetch = 2, maxTokens = Infinity, firstRow = 0, signal } = options;
+  const { skipPositions = [0] } = options;
+  const contextLength = options.contextLength ?? Math.min(model.maxContext, 128);
+  for (const [name, count] of Object.entries({ contextLength, rowsPerRun, prefetch })) {
+    if (!(Number.isSafeInteger(count) && count > 0)) {
+      throw new RangeError(`${name} is ${count}, expected a whole number above 0`);
+    }
+  }
+  if (!(maxTokens > 0)) throw new RangeError(`maxTokens is ${maxTokens}, expected above 0`);
+  if (!(Number.isSafeInteger(firstRow) && firstRow >= 0)) {
+    throw new RangeError(`firstRow is ${firstRow}, expected a whole number from 0`);
+  }
+  const kept = keptPositions(contextLength, skipPositions);
+  const tokenRows = packTokenRows(model, texts, {
+    contextLength,
+    maxRows: Math.ceil(maxTokens / kept.length),
+  });
+  // Whole model calls: another number of rows in one could change the last bits.
+  const skipTokenRows = rowsPerRun * Math.floor(firstRow / (rowsPerRun * kept.length));
+  const skipped = skipTokenRows * kept.length;
+  const rows = harvestActivations(model, tokenRows, {
+    kept,
+    rowsPerRun,
+    prefetch,
+    maxTokens: maxTokens - skipped,
+    skipTokenRows,
+    signal,
+  });
+  return firstRow > skipped ? dropRows(rows, firstRow - skipped) : rows;
+}
+
+function keptPositions(contextLength: number, skipPositions: readonly number[]): number[] {
+  const bad = skipPositions.find((p) => !(Number.isInteger(p) && p >= 0 && p < contextLength));
+  if (bad !== undefined) {
+    throw new RangeError(
+      `skipPositions holds ${bad}, expected positions from 0 to ${contextLength - 1}`,
+    );
+  }
+  const kept = Array.from({ length: contextLength }, (_, position) => position)
+    .filter((position) => !skipPositions.includes(position));
+  if (kept.length === 0) {
+    throw new RangeError(`skipPositions names all ${contextLength} positions, none would be kept`);
+  }
+  return kept;
+}

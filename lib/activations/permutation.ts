@@ -1,0 +1,27 @@
+import { createRandom } from "../random.ts";
+
+/**
+ * A permutation of 0 … count − 1, each equally likely, fixed by the seed.
+ *
+ * @throws {RangeError} The seed is not a whole number.
+ */
+export function permutation(count: number, seed: number): Uint32Array {
+  const random = createRandom(seed);
+  const order = new Uint32Array(count);
+  for (let i = 0; i < count; i++) {
+    const place = random.below(i + 1);
+    order[i] = order[place];
+    order[place] = i;
+  }
+  return order;
+}
+
+/**
+ * The seed of part `index` of what `seed` orders: parts can be ordered without their predecessors.
+ *
+ * @param index A whole number, 0 ≤ index < 2^52.
+ * @throws {RangeError} The seed is not a whole number.
+ */
+export function partSeed(seed: number, index: number): number {
+  return createRandom(seed).below(2 ** 52) + index;
+}

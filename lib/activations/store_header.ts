@@ -1,0 +1,165 @@
+/** How a store keeps a number: float16 halves the bytes and rounds to 11 bits (5e-4 relative). */
+export type StoreDtype = "float32" | "float16";
+
+/** Where a store's activations come from. */
+export interface StoreSource {
+  /** Name of the model. */
+  model: string;
+  /** Where in it. */
+  hook: string;
+  /** Tokens of a row of text, BOS included. */
+  contextSize: number;
+  /** Positions of each row that were left out. */
+  skipPositions: readonly number[];
+  /** What text it was. */
+  dataset?: string;
+  /** Weights that the model ran with, such as "fp32". */
+  modelDtype?: string;
+}
+
+/** A file of a store. */
+export interface StoreShard {
+  /** Its name in the folder. */
+  file: string;
+  /** Its rows. */
+  rows: number;
+  /** CRC-32 of each block, 8 hexadecimal digits a block. */
+  crc32: string;
+}
+
+/**
+ * `store.json`. A shard is rows of `dModel` little-endian numbers and nothing else; every shard but
+ * the last has `rowsPerShard` rows. Checksums and reading go by blocks of `blockRows` rows, which
+ * divides `rowsPerShard`: only the store's last block may be shorter.
+ */
+export interface StoreHeader extends StoreSource {
+  /** What the file is. */
+  format: "saewing activations";
+  /** Version of the format. */
+  version: 1;
+  /** Who wrote it. */
+  createdBy: string;
+  /** How numbers are kept. */
+  dtype: StoreDtype;
+  /** Width d of a row. */
+  dModel: number;
+  /** Rows of every shard but the last. */
+  rowsPerShard: number;
+  /** Rows of every block but the store's last. */
+  blockRows: number;
+  /** Seed of the order of rows within shards. */
+  seed: number;
+  /** Whether all that was to be written is there. */
+  complete: boolean;
+  /** Rows of all shards. */
+  rows: number;
+  /** The shards, in order. */
+  shards: StoreShard[];
+}
+
+/** The header's file in a store's folder. */
+export const HEADER_FILE = "store.json";
+
+// A damaged header could otherwise ask for any amount of memory.
+const MAX_SHARD_BYTES = 2 ** 31;
+
+/** Bytes of a row. */
+export function rowBytes({ dtype, dModel }: Pick<StoreHeader, "dtype" | "dModel">): number {
+  return dModel * (dtype === "float32" ? 4 : 2);
+}
+
+/** The name of shard `index`. */
+export function shardName(index: number): string {
+  return `shard-${String(index).padStart(5, "0")}.bin`;
+}
+
+/**
+ * Reads the text of a `store.json` and checks every part of it.
+ *
+ * @param path Its path, for errors.
+ * @throws {Error} It is no such file, or parts are missing, out of range or contradict each other.
+ */
+export function parseStoreHeader(text: string, path: string): StoreHeader {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
+  }
+  if (typeof json !== "object" || json === null || Array.isArray(json)) {
+    throw new Error(`${path} is not a JSON object, expected the header of an activation store`);
+  }
+  const header = json as StoreHeader;
+  const bad = (name: string, found: unknown, wanted: string): Error =>
+    new Error(`${name} is ${JSON.stringify(found)}, expected ${wanted}, in ${path}`);
+
+  if (header.format !== "saewing activations") {
+    throw bad("format", header.format, `"saewing activations"`);
+  }
+  if (header.version !== 1) throw bad("version", header.version, "1 (a newer saewing may read it)");
+  for (const name of ["model", "hook", "createdBy"] as const) {
+    if (typeof header[name] !== "string") throw bad(name, header[name], "a string");
+  }
+  for (const name of ["dataset", "modelDtype"] as const) {
+    if (header[name] !== undefined && typeof header[name] !== "string") {
+      throw bad(name, header[name], "a string");
+    }
+  }
+  if (header.dtype !== "float32" && header.dtype !== "float16") {
+    throw bad("dtype", header.dtype, `"float32" or "float16"`);
+  }
+  for (const name of ["contextSize", "dModel", "blockRows", "rowsPerShard"] as const) {
+    if (!isCount(header[name])) throw bad(name, header[name], "a whole number above 0");
+  }
+  const { contextSize, skipPositions, rowsPerShard, blockRows, seed, complete, rows } = header;
+  const isPosition = (p: unknown) => p === 0 || isCount(p) && p < contextSize;
+  if (!Array.isArray(skipPositions) || !skipPositions.every(isPosition)) {
+    throw bad("skipPositions", skipPositions, `positions from 0 to ${contextSize - 1}`);
+  }
+  if (rowsPerShard % blockRows !== 0) {
+    throw bad("rowsPerShard", rowsPerShard, `a multiple of blockRows, ${blockRows}`);
+  }
+  if (rowsPerShard * rowBytes(header) > MAX_SHARD_BYTES) {
+    throw bad(
+      "rowsPerShard",
+      rowsPerShard,
+      `at most ${MAX_SHARD_BYTES} bytes a shard (${rowBytes(header)} bytes a row)`,
+    );
+  }
+  if (!Number.isSafeInteger(seed)) throw bad("seed", seed, "a whole number");
+  if (typeof complete !== "boolean") throw bad("complete", complete, "true or false");
+  if (!Array.isArray(header.shards)) throw bad("shards", header.shards, "a list");
+  header.shards.forEach((shard, index) => checkShard(shard, index, header, bad));
+  const sum = header.shards.reduce((sum, shard) => sum + shard.rows, 0);
+  if (rows !== sum) throw bad("rows", rows, `${sum}, the sum over shards`);
+  return header;
+}
+
+function checkShard(
+  shard: StoreShard,
+  index: number,
+  { shards, rowsPerShard, blockRows }: StoreHeader,
+  bad: (name: string, found: unknown, wanted: string) => Error,
+): void {
+  if (typeof shard !== "object" || shard === null) {
+    throw bad(`shards[${index}]`, shard, "an object");
+  }
+  const { file, rows, crc32 } = shard;
+  // One name for each place: no path out of the folder, and no file twice.
+  if (file !== shardName(index)) throw bad(`shards[${index}].file`, file, `"${shardName(index)}"`);
+  if (index < shards.length - 1 && rows !== rowsPerShard) {
+    throw bad(`shards[${index}].rows`, rows, `${rowsPerShard} in every shard but the last`);
+  }
+  if (!isCount(rows) || rows > rowsPerShard) {
+    throw bad(`shards[${index}].rows`, rows, `a whole number from 1 to ${rowsPerShard}`);
+  }
+  const digits = 8 * Math.ceil(rows / blockRows);
+  if (typeof crc32 !== "string" || crc32.length !== digits || !/^[0-9a-f]*$/.test(crc32)) {
+    const found = typeof crc32 === "string" && crc32.length > 40 ? crc32.slice(0, 40) + "…" : crc32;
+    throw bad(`shards[${index}].crc32`, found, `${digits} hexadecimal digits`);
+  }
+}
+
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && value as number > 0;
+}

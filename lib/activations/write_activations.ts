@@ -1,0 +1,238 @@
+import { join } from "@std/path";
+import type { Matrix } from "../matrix.ts";
+import { createRandom } from "../random.ts";
+import { VERSION } from "../version.ts";
+import { type ActivationStore, openActivationStore } from "./activation_store.ts";
+import { dropRows } from "./drop_rows.ts";
+import { partSeed } from "./permutation.ts";
+import { blockChecksum } from "./read_block.ts";
+import { readStoreFolder, writeStoreFile } from "./store_folder.ts";
+import {
+  HEADER_FILE,
+  rowBytes,
+  shardName,
+  type StoreDtype,
+  type StoreHeader,
+  type StoreSource,
+} from "./store_header.ts";
+
+/** How far {@linkcode writeActivations} is. */
+export interface WriteProgress {
+  /** Rows taken so far. */
+  rows: number;
+  /** Rows in finished shards: what stays if the run ends now. */
+  savedRows: number;
+}
+
+/** Options of {@linkcode writeActivations}. */
+export interface WriteActivationsOptions extends StoreSource {
+  /** How numbers are kept, "float32" if not given. */
+  dtype?: StoreDtype;
+  /** Seed of the order of rows within shards, 0 if not given. */
+  seed?: number;
+  /** Rows that are read and checked together, as many as fit 512 KiB if not given. */
+  blockRows?: number;
+  /** Rows of a shard, a multiple of `blockRows`; as many as fit 64 MiB if not given. */
+  rowsPerShard?: number;
+  /** Called after each batch. */
+  onProgress?: (progress: WriteProgress) => void;
+}
+
+const BLOCK_BYTES = 2 ** 19;
+const SHARD_BYTES = 2 ** 26;
+
+/**
+ * Writes activations to a folder: shards of raw little-endian rows, each row at a random place of its
+ * shard, and `store.json`, which lists finished shards with their checksums. Shards and `store.json`
+ * are written beside their places and renamed. Memory is one shard.
+ *
+ * A run that ends early, even by SIGKILL, loses the shard it was filling. The next call with the same
+ * options goes on after the last finished shard, and the store ends with the same bytes.
+ *
+ * @param batches Rows [any, d], copied at once; or a function that gives them from row `firstRow` on.
+ * Of a stream, the rows that finished shards hold are taken and dropped.
+ * @param folder The folder, made where it is missing.
+ * @returns The store, opened.
+ * @throws {RangeError} An option is out of range.
+ * @throws {Error} The folder holds a complete store, or an unfinished one of other options; a number is
+ * not finite, or too large for float16 (65504); widths differ; there is no row; writing fails. Also
+ * what `batches` throws. Finished shards stay.
+ *
+ * @example
+ * ```ts ignore
+ * const store = await writeActivations(
+ *   (firstRow) => orderedActivations(model, readTexts("corpus.jsonl"), { firstRow }),
+ *   "activations",
+ *   { model: model.id, hook: model.hook, contextSize: 128, skipPositions: [0], dtype: "float16" },
+ * );
+ * const { sae } = await trainSae(gpu, store.batches({ epochs: 2 }), { dictSize: 4096, k: 32 });
+ * ```
+ */
+export async function writeActivations(
+  batches: AsyncIterable<Matrix> | ((firstRow: number) => AsyncIterable<Matrix>),
+  folder: string,
+  options: WriteActivationsOptions,
+): Promise<ActivationStore> {
+  const { onProgress } = options;
+  checkOptions(options);
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw new Error(`cannot make the folder ${folder}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  const found = await readStoreFolder(folder);
+  if (found?.complete) {
+    throw new Error(
+      `${folder} already holds a complete store of ${found.rows} activations: choose another ` +
+        `folder, or remove this one`,
+    );
+  }
+  const saveHeader = (header: StoreHeader) =>
+    writeStoreFile(
+      join(folder, HEADER_FILE),
+      new TextEncoder().encode(JSON.stringify(header, null, 2) + "\n"),
+    );
+
+  let header = found;
+  let shard: Shard | undefined;
+  const flush = async () => {
+    if (!header || !shard || shard.rows() === 0) return;
+    const { bytes, crc32 } = shard.take();
+    const file = shardName(header.shards.length);
+    await writeStoreFile(join(folder, file), bytes);
+    header.rows += bytes.length / rowBytes(header);
+    header.shards.push({ file, rows: bytes.length / rowBytes(header), crc32 });
+    await saveHeader(header);
+    shard = undefined;
+  };
+
+  let taken = found?.rows ?? 0;
+  if (found) checkSame(found, newHeader(options, found.dModel), folder);
+  const source = typeof batches === "function" ? batches(taken) : dropRows(batches, taken);
+  for await (const { data, rows, cols } of source) {
+    if (!header) {
+      header = newHeader(options, cols);
+      await saveHeader(header);
+    }
+    if (cols !== header.dModel || data.length !== rows * cols) {
+      throw new Error(
+        `a batch is [${rows}, ${cols}] with ${data.length} elements, expected ` +
+          `${header.dModel} columns`,
+      );
+    }
+    checkNumbers(data, cols, taken, header.dtype);
+    for (let r = 0; r < rows; r++) {
+      shard ??= createShard(header, partSeed(header.seed, header.shards.length));
+      shard.add(data.subarray(r * cols, (r + 1) * cols));
+      taken++;
+      if (shard.rows() === header.rowsPerShard) await flush();
+    }
+    onProgress?.({ rows: taken, savedRows: header.rows });
+  }
+  await flush();
+  if (!header || header.rows === 0) {
+    throw new Error(`there are no activations to write to ${folder}`);
+  }
+  await Deno.remove(join(folder, shardName(header.shards.length))).catch(() => {});
+  await saveHeader({ ...header, complete: true });
+  return await openActivationStore(folder);
+}
+
+interface Shard {
+  rows(): number;
+  add(row: Float32Array): void;
+  take(): { bytes: Uint8Array; crc32: string };
+}
+
+/** The rows of a shard, shuffled as they come: row i changes places with one of rows 0 … i. */
+function createShard(header: StoreHeader, seed: number): Shard {
+  const { dModel: d, rowsPerShard, blockRows } = header;
+  const random = createRandom(seed);
+  const numbers = header.dtype === "float32"
+    ? new Float32Array(rowsPerShard * d)
+    : new Float16Array(rowsPerShard * d);
+  let filled = 0;
+  return {
+    rows: () => filled,
+    add(row) {
+      const place = random.below(filled + 1);
+      if (place < filled) numbers.copyWithin(filled * d, place * d, (place + 1) * d);
+      numbers.set(row, place * d);
+      filled++;
+    },
+    take() {
+      const bytes = new Uint8Array(numbers.buffer, 0, filled * rowBytes(header));
+      const blockBytes = blockRows * rowBytes(header);
+      let digits = "";
+      for (let at = 0; at < bytes.length; at += blockBytes) {
+        digits += blockChecksum(bytes.subarray(at, at + blockBytes));
+      }
+      return { bytes, crc32: digits };
+    },
+  };
+}
+
+function newHeader(options: WriteActivationsOptions, dModel: number): StoreHeader {
+  const { model, hook, contextSize, skipPositions, dataset, modelDtype } = options;
+  const { dtype = "float32", seed = 0 } = options;
+  const bytes = rowBytes({ dtype, dModel });
+  const blockRows = options.blockRows ?? Math.max(1, Math.floor(BLOCK_BYTES / bytes));
+  const blocks = Math.max(1, Math.floor(SHARD_BYTES / (blockRows * bytes)));
+  return {
+    format: "saewing activations",
+    version: 1,
+    createdBy: `saewing ${VERSION}`,
+    ...{ model, hook, contextSize, skipPositions, dataset, modelDtype, dtype, dModel },
+    ...{ rowsPerShard: options.rowsPerShard ?? blocks * blockRows, blockRows, seed },
+    complete: false,
+    rows: 0,
+    shards: [],
+  };
+}
+
+function checkOptions(options: WriteActivationsOptions): void {
+  const { dtype = "float32", seed = 0, rowsPerShard, blockRows } = options;
+  if (dtype !== "float32" && dtype !== "float16") {
+    throw new RangeError(`dtype is ${dtype}, expected "float32" or "float16"`);
+  }
+  for (const [name, count] of Object.entries({ rowsPerShard, blockRows })) {
+    if (count !== undefined && !(Number.isSafeInteger(count) && count > 0)) {
+      throw new RangeError(`${name} is ${count}, expected a whole number above 0`);
+    }
+  }
+  if (rowsPerShard !== undefined && (blockRows === undefined || rowsPerShard % blockRows !== 0)) {
+    throw new RangeError(
+      `rowsPerShard is ${rowsPerShard}, expected a multiple of blockRows, which is ${blockRows}`,
+    );
+  }
+  createRandom(seed);
+}
+
+/** Rows of two harvests in one store would be a mixture that no header describes. */
+function checkSame(found: StoreHeader, wanted: StoreHeader, folder: string): void {
+  const names = ["model", "hook", "contextSize", "skipPositions", "dataset", "modelDtype"] as const;
+  for (const name of [...names, "dtype", "rowsPerShard", "blockRows", "seed"] as const) {
+    const [was, is] = [found[name], wanted[name]].map((value) => JSON.stringify(value));
+    if (was === is) continue;
+    throw new Error(
+      `${folder} holds an unfinished store with ${name} ${was}, this one has ${is}: go on with ` +
+        `the same options, choose another folder, or remove this one`,
+    );
+  }
+}
+
+function checkNumbers(data: Float32Array, cols: number, first: number, dtype: StoreDtype): void {
+  // float16 rounds what is below 65520 to 65504 and the rest to infinity.
+  const limit = dtype === "float16" ? 65520 : Infinity;
+  for (let i = 0; i < data.length; i++) {
+    if (Math.abs(data[i]) < limit) continue;
+    const where = `row ${first + Math.floor(i / cols)}, column ${i % cols}`;
+    throw new Error(
+      Number.isFinite(data[i])
+        ? `${where} is ${data[i]}, float16 holds up to 65504: store them as float32`
+        : `${where} is ${data[i]}, expected a finite number`,
+    );
+  }
+}
