@@ -24,7 +24,15 @@ export interface PeerResult {
 export async function runPeer(
   initial: Sae,
   batchFile: string,
-  options: { n: number; steps: number; lr: number },
+  options: {
+    n: number;
+    steps: number;
+    lr: number;
+    dtype?: "float32" | "float64";
+    "aux-k"?: number;
+    "aux-coefficient"?: number;
+    "dead-after"?: number;
+  },
 ): Promise<PeerResult | undefined> {
   const python = Deno.env.get("PYTHON") ?? "python3";
   try {

@@ -21,14 +21,16 @@ parser.add_argument("--lr", type=float, default=3e-4)
 parser.add_argument("--aux-k", type=int, default=512)
 parser.add_argument("--aux-coefficient", type=float, default=1 / 32)
 parser.add_argument("--dead-after", type=int, default=5)
+parser.add_argument("--dtype", choices=["float32", "float64"], default="float32")
 parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
 options = parser.parse_args()
 n, d, m, k = options.n, options.d, options.m, options.k
 device = torch.device(options.device)
+dtype = getattr(torch, options.dtype)
 
 start = np.fromfile(options.weights, dtype=np.float32)
 w_enc, b_enc, w_dec, b_dec = (
-    torch.tensor(part.reshape(shape), device=device, requires_grad=True)
+    torch.tensor(part.reshape(shape), device=device, dtype=dtype, requires_grad=True)
     for part, shape in zip(
         np.split(start, np.cumsum([m * d, m, m * d])), [(m, d), (m,), (m, d), (d,)]
     )
@@ -36,11 +38,11 @@ w_enc, b_enc, w_dec, b_dec = (
 parameters = [w_enc, b_enc, w_dec, b_dec]
 adam = torch.optim.Adam(parameters, lr=options.lr, betas=(0.9, 0.99), eps=1e-8)
 batches = np.memmap(options.batches, dtype=np.float32, mode="r").reshape(-1, n, d)
-inactive = torch.zeros(m, device=device)
+inactive = torch.zeros(m, device=device, dtype=dtype)
 milliseconds, smallest = [], []
 
 for step in range(options.steps):
-    x = torch.tensor(np.array(batches[step % len(batches)]), device=device)
+    x = torch.tensor(np.array(batches[step % len(batches)]), device=device, dtype=dtype)
     if device.type == "cuda":
         torch.cuda.synchronize()
     began = time.perf_counter()
@@ -72,7 +74,9 @@ for step in range(options.steps):
     milliseconds.append((time.perf_counter() - began) * 1000)
     smallest.append(float(top.values.detach()[top.values > 0].min()))
 
-np.concatenate([p.detach().cpu().numpy().ravel() for p in parameters]).tofile(options.out)
+np.concatenate([p.detach().cpu().numpy().ravel() for p in parameters]).astype(np.float32).tofile(
+    options.out
+)
 print(
     json.dumps(
         {

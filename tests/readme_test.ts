@@ -16,7 +16,7 @@ Deno.test("README's script is examples/train_sae.ts", async () => {
 
 Deno.test("README's commands run", async (t) => {
   const commands = blocks("sh").flatMap((block) => block.trim().split("\n"));
-  assertEquals(commands.length, 9);
+  assert(commands.length >= 10, `${commands.length} commands`);
   for (const command of commands) {
     // CI runs this one, and it runs this test.
     if (command === "npx -y deno@2.9.6 task test") {
