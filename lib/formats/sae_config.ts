@@ -1,4 +1,4 @@
-import { kRange, validK } from "./check_sae.ts";
+import { kRange, validK } from "../sae/check.ts";
 import type { Architecture, InputNormalization, Sae } from "../sae/sae.ts";
 
 /** What a `cfg.json` says about an SAE, in our names. */

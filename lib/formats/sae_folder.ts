@@ -1,7 +1,9 @@
 import { basename, dirname, join } from "@std/path";
+import { checkSae } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
 import { replaceFile } from "./replace_file.ts";
-import { checkSae, checkSavable } from "./check_sae.ts";
+
+import { checkSavable } from "./check_savable.ts";
 import { parseSaeConfig, saeConfig } from "./sae_config.ts";
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors.ts";
 import { transposeBlock } from "./transpose.ts";
@@ -32,7 +34,10 @@ const pieceElements = 2 * 2 ** 20;
  */
 export async function saveSae(sae: Sae, folder: string): Promise<void> {
   const { dModel: d, dictSize: m } = sae;
-  checkSae(sae, "the SAE");
+  checkSae(sae);
+  if (sae.architecture === "topk" || sae.architecture === "batchtopk") {
+    if (sae.k === undefined) throw new Error(`k is missing, which a ${sae.architecture} SAE needs`);
+  }
   checkSavable(sae);
   const config = JSON.stringify(saeConfig(sae), undefined, 2);
   try {
@@ -110,7 +115,11 @@ export async function loadSae(pathOrHubId: string, options: LoadSaeOptions = {})
       throw new Error(`scaling_factor is not all ones, which is not supported, in ${weightsPath}`);
     }
   }
-  checkSae(sae, weightsPath);
+  try {
+    checkSae(sae);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}, in ${weightsPath}`);
+  }
   if (rescaleByDecoderNorm) foldDecoderNorm(sae);
   return sae;
 }

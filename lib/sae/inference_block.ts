@@ -54,7 +54,7 @@ export async function createInferenceBlock(
       }),
     ];
     // Most SAEs keep far fewer than 64 latents a sample; where that is too few, room is made below.
-    let capacity = rows * (selection === "threshold" ? Math.min(m, 64) : sae.k!);
+    let capacity = selection === "threshold" ? rows * Math.min(m, 64) : Math.ceil(rows * sae.k!);
     let entries: { buffers: BufferSet; sparse: SparseRows; operations: Operation[] } | undefined;
 
     const prepare = async () => {
@@ -84,8 +84,11 @@ export async function createInferenceBlock(
         const lastActive = own.zeros("last active", m);
         const shared = { z, out, step, lastActive, stats };
         return selection === "batch"
-          ? await selectBatch(gpu, own, { ...shared, wanted: rows * sae.k! })
-          : await selectTopK(gpu, own, { ...shared, wanted: sae.k! });
+          ? await selectBatch(gpu, own, {
+            ...shared,
+            wanted: Math.max(1, Math.round(rows * sae.k!)),
+          })
+          : await selectTopK(gpu, own, { ...shared, wanted: Math.max(1, Math.round(sae.k!)) });
       }
       const { kept, offsets } = out;
       return [

@@ -289,8 +289,11 @@ Deno.test("loadSae: refused weights", async () => {
     "W_dec is [2, 3], expected [dictSize, dModel] = [3, 2]",
   );
   await refused({ b_enc: [[1, 3], [1, 2, 3]] }, "b_enc is [1, 3], expected [dictSize] = [3]");
-  await refused({ b_dec: [[2], [0, NaN]] }, "bDec holds NaN at element 1");
-  await refused({ W_enc: [[2, 3], [1, 2, Infinity, 4, 5, 6]] }, "wEnc holds Infinity at element 4");
+  await refused({ b_dec: [[2], [0, NaN]] }, "bDec[1] is NaN, expected a number");
+  await refused(
+    { W_enc: [[2, 3], [1, 2, Infinity, 4, 5, 6]] },
+    "wEnc[4] is Infinity, expected a number",
+  );
   await refused({ scaling_factor: [[3], [1, 2, 1]] }, "scaling_factor is not all ones");
   await refused(
     { b_enc: undefined },
@@ -329,8 +332,8 @@ Deno.test("saveSae: what cannot be saved says why, and leaves nothing", async ()
   await refused({ threshold: new Float32Array(5) }, "a relu SAE has none");
   await refused({ k: NaN }, "k is NaN, expected a whole number from 1 to dictSize = 5", "topk");
   await refused({ k: 1.5 }, "k is 1.5", "topk");
-  await refused({ wEnc: new Float32Array(14) }, "wEnc has 14 elements, expected 15");
-  await refused({ bDec: new Float32Array([1, NaN, 1]) }, "bDec holds NaN at element 1");
+  await refused({ wEnc: new Float32Array(14) }, "wEnc has 14 numbers, expected 15");
+  await refused({ bDec: new Float32Array([1, NaN, 1]) }, "bDec[1] is NaN, expected a number");
   assertEquals(await Array.fromAsync(Deno.readDir(folder)), []);
   const file = join(folder, "file");
   await Deno.writeTextFile(file, "");

@@ -21,7 +21,7 @@ Deno.test("an SAE that cannot be run is refused, by name", async () => {
   const cases: [Partial<Sae>, Selection | undefined, string][] = [
     [{ dModel: 0 }, undefined, "sae.dModel is 0, expected a whole number above 0"],
     [{ dictSize: 15 }, undefined, "sae.wEnc has 80 numbers, expected 75"],
-    [{ k: 17 }, undefined, "sae.k is 17, expected at most the dictionary size, 16"],
+    [{ k: 17 }, undefined, "sae.k is 17, expected a number above 0 and at most dictSize = 16"],
     [
       { bDec: good.bDec.with(4, Infinity) },
       undefined,
