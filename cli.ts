@@ -6,10 +6,11 @@
 import { type Command, EXIT, UsageError } from "./cli/command.ts";
 import { doctor } from "./cli/doctor.ts";
 import { evaluate } from "./cli/eval.ts";
+import { harvest } from "./cli/harvest.ts";
 import { train } from "./cli/train.ts";
 import { VERSION } from "./lib/version.ts";
 
-const COMMANDS: Record<string, Command> = { doctor, train, eval: evaluate };
+const COMMANDS: Record<string, Command> = { doctor, harvest, train, eval: evaluate };
 
 const HELP = `saewing ${VERSION}: sparse autoencoders on language-model activations.
 

@@ -1,14 +1,18 @@
 import { type Dtype, type LanguageModel, openLanguageModel } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
 
-/** Opens the language model that `--model`, `--hook` and the like name. */
+/** Opens the language model that `--model`, `--hook` and the like name, or else what is given. */
 export async function openModel(
   options: Arguments,
-  { model = options.required("model"), hook = options.required("hook") } = {},
+  { model, hook, dtype = options.text("dtype") }: {
+    model?: string;
+    hook?: string;
+    dtype?: string;
+  } = {},
 ): Promise<LanguageModel> {
-  return await openLanguageModel(model, {
-    hook,
-    dtype: options.text("dtype") as Dtype | undefined,
+  return await openLanguageModel(model ?? options.required("model"), {
+    hook: hook ?? options.required("hook"),
+    dtype: dtype as Dtype | undefined,
     revision: options.text("revision"),
     cacheDir: options.text("cache-dir"),
   });

@@ -2,23 +2,24 @@ import {
   type Architecture,
   collectTopExamples,
   type Gpu,
-  type LanguageModel,
   loadSae,
-  type Matrix,
   readTexts,
   type Sae,
   saveSae,
   type StepRecord,
-  streamActivations,
   trainingReport,
   trainSae,
 } from "../mod.ts";
 import { join } from "@std/path";
+import {
+  type ActivationSource,
+  checkSourceOptions,
+  openActivationSource,
+} from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { evaluateOnTexts, evaluationTable, summary } from "./evaluate_text.ts";
 import { openCommandGpu } from "./gpu.ts";
-import { openModel } from "./model.ts";
 import { createOutput, formatSeconds, type Output } from "./output.ts";
 import { openRunFolder, type RunFolder } from "./run_folder.ts";
 
@@ -26,8 +27,10 @@ const HELP = `Trains an SAE on a language model's activations.
 
 Usage
   saewing train --model MODEL --hook HOOK --text FILES --dict-size M --k K [options]
+  saewing train --activations FOLDER --dict-size M --k K [options]
 
 What it reads
+  --activations FOLDER   what \`saewing harvest\` wrote, in place of model, hook and text
   --model ID          folder with config.json, tokenizer.json and onnx/, or a Hugging Face id
   --hook NAME         where in the model, such as blocks.8.hook_resid_pre
   --text FILES        .txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated
@@ -41,7 +44,8 @@ What it trains
   --architecture NAME batchtopk (default)
   --dict-size M       number of latents
   --k K               active latents a sample, on average
-  --steps N           default: until the text ends; texts are read again where needed
+  --epochs N          how often everything is read (default 1, or as often as --steps needs)
+  --steps N           default: until the epochs end
   --batch-size N      activations a step (default 2048)
   --buffer N          activations that the shuffle holds back (default: 64 batches)
   --lr X              Adam's learning rate (default 3e-4)
@@ -64,9 +68,11 @@ Examples
     --text 'corpus/*.txt' --dict-size 1024 --k 16 --steps 1000 --lr 1e-3
   saewing train --model Xenova/gpt2 --hook blocks.8.hook_resid_pre --text pile.jsonl.gz \\
     --dict-size 24576 --k 32 --batch-size 4096 --out runs/gpt2-24k --eval-text held-out.jsonl
+  saewing train --activations activations/gpt2-8 --dict-size 24576 --k 32 --epochs 2
 `;
 
 const VALUES = [
+  "activations",
   "model",
   "hook",
   "text",
@@ -78,6 +84,7 @@ const VALUES = [
   "architecture",
   "dict-size",
   "k",
+  "epochs",
   "steps",
   "batch-size",
   "buffer",
@@ -104,8 +111,10 @@ export const train: Command = {
     if (options.positional.length > 0) {
       throw new UsageError(`unexpected argument ${options.positional[0]}`);
     }
-    for (const name of ["model", "hook", "text"]) {
-      if (options.texts(name).length === 0) throw new UsageError(`--${name} is missing`);
+    checkSourceOptions(options);
+    const epochs = options.number("epochs");
+    if (epochs !== undefined && !(Number.isSafeInteger(epochs) && epochs > 0)) {
+      throw new UsageError(`--epochs is ${epochs}, expected a whole number above 0`);
     }
     const initialFolder = options.text("initial");
     if (!initialFolder) { for (const name of ["dict-size", "k"]) options.required(name); }
@@ -114,22 +123,21 @@ export const train: Command = {
     const run = await openRunFolder(options.text("out") ?? join("runs", stamp));
     const initial = initialFolder ? await loadSae(initialFolder) : undefined;
     using gpu = await openCommandGpu(options.text("adapter"));
-    await using model = await openModel(options);
-    output.say(`${model.id} at ${model.hook}, d = ${model.dModel}, on ${gpu.name}`);
-    return await trainAndMeasure(gpu, model, initial, options, run, output);
+    await using source = await openActivationSource(options);
+    output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
+    return await trainAndMeasure(gpu, source, initial, options, run, output);
   },
 };
 
 async function trainAndMeasure(
   gpu: Gpu,
-  model: LanguageModel,
+  source: ActivationSource,
   initial: Sae | undefined,
   options: Arguments,
   run: RunFolder,
   output: Output,
 ): Promise<number> {
-  const contextLength = options.number("context") ?? Math.min(128, model.maxContext);
-  const skipPositions = options.flag("include-bos") ? [] : [0];
+  const { contextLength, skipPositions } = source;
   const steps = options.number("steps");
   const seed = options.number("seed") ?? 0;
   const batchSize = options.number("batch-size") ?? 2048;
@@ -147,34 +155,28 @@ async function trainAndMeasure(
     seed,
   };
   const metadata = {
-    model: model.id,
-    hook: model.hook,
+    model: source.model,
+    hook: source.hook,
     contextSize: contextLength,
     prependBos: true,
-    dataset: options.texts("text").join(" "),
+    dataset: source.dataset,
   };
-  await run.writeJson("config.json", { ...settings, batchSize, ...metadata, skipPositions });
+  // Without a number of steps everything is read once, else as often as the steps need.
+  const epochs = options.number("epochs") ?? (steps === undefined ? 1 : Infinity);
+  await run.writeJson("config.json", {
+    ...settings,
+    batchSize,
+    epochs: options.number("epochs"),
+    activations: options.text("activations"),
+    ...metadata,
+    skipPositions,
+  });
 
   const controller = new AbortController();
   const interrupt = () => controller.abort();
   Deno.addSignalListener("SIGINT", interrupt);
   try {
-    // Without a number of steps the text is read once, else as often as the steps need.
-    const batches = repeatBatches(
-      steps === undefined ? 1 : Infinity,
-      (epoch) =>
-        streamActivations(
-          model,
-          readTexts(options.texts("text"), { field: options.text("field") }),
-          {
-            contextLength,
-            skipPositions,
-            batchSize,
-            bufferRows: options.number("buffer"),
-            seed: seed + epoch,
-          },
-        ),
-    );
+    const batches = source.batches({ batchSize, epochs, seed });
     const dictSize = settings.dictSize ?? initial!.dictSize;
     const started = performance.now();
     const { sae, history } = await trainSae(gpu, batches, {
@@ -208,6 +210,7 @@ async function trainAndMeasure(
       return EXIT.ok;
     }
     const evaluated = performance.now();
+    const model = await source.openModel();
     const { tokenRows, evaluation, crossEntropy } = await evaluateOnTexts(
       gpu,
       model,
@@ -242,14 +245,6 @@ async function trainAndMeasure(
   } finally {
     Deno.removeSignalListener("SIGINT", interrupt);
   }
-}
-
-/** The batches of a text, and where `epochs` is not 1 of the same text in other orders after it. */
-async function* repeatBatches(
-  epochs: number,
-  batches: (epoch: number) => AsyncIterable<Matrix>,
-): AsyncGenerator<Matrix> {
-  for (let epoch = 0; epoch < epochs; epoch++) yield* batches(epoch);
 }
 
 function describeProgress(

@@ -1,0 +1,141 @@
+import { orderedActivations, readTexts, type StoreDtype, writeActivations } from "../mod.ts";
+import { parseArguments } from "./arguments.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { openModel } from "./model.ts";
+import { createOutput, formatSeconds } from "./output.ts";
+
+const HELP = `Writes a language model's activations to a folder, for \`train --activations\`.
+
+Usage
+  saewing harvest --model MODEL --hook HOOK --text FILES --out FOLDER [options]
+
+What it reads
+  --model ID          folder with config.json, tokenizer.json and onnx/, or a Hugging Face id
+  --hook NAME         where in the model, such as blocks.8.hook_resid_pre
+  --text FILES        .txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated
+  --field NAME        field or column that holds the text (default: text)
+  --tokens N          activations after which to stop (default: where the text ends)
+  --context N         tokens a row, BOS included (default: 128 or what the model takes)
+  --include-bos       the BOS position too
+  --model-dtype NAME  weights of the model: fp32 (default), fp16, q8, q4 …
+  --revision NAME, --cache-dir FOLDER   of a model on the hub
+
+What it writes
+  --out FOLDER        store.json and shards of 64 MiB
+  --dtype NAME        float32 (default), or float16: half the bytes, rounded to 11 bits
+  --seed N            of the order within shards (default 0)
+  --json              one JSON object a line instead of text
+
+Ctrl-C, or any other end, keeps finished shards: the same command goes on from there, and the
+folder ends with the same bytes.
+
+Examples
+  saewing harvest --model examples/tiny-gpt2 --hook blocks.2.hook_resid_pre \\
+    --text 'corpus/*.txt' --out activations/tiny --tokens 1e6
+  saewing harvest --model Xenova/gpt2 --hook blocks.8.hook_resid_pre --text pile.jsonl.gz \\
+    --out activations/gpt2-8 --dtype float16
+  saewing train --activations activations/gpt2-8 --dict-size 24576 --k 32 --epochs 2
+`;
+
+const VALUES = [
+  "model",
+  "hook",
+  "text",
+  "field",
+  "tokens",
+  "context",
+  "model-dtype",
+  "revision",
+  "cache-dir",
+  "out",
+  "dtype",
+  "seed",
+];
+
+/** `saewing harvest`. */
+export const harvest: Command = {
+  summary: "write a language model's activations to disk",
+  help: HELP,
+  async run(args) {
+    const options = parseArguments(args, { values: VALUES, flags: ["include-bos", "json"] });
+    if (options.positional.length > 0) {
+      throw new UsageError(`unexpected argument ${options.positional[0]}`);
+    }
+    const folder = options.required("out");
+    const text = options.texts("text");
+    if (text.length === 0) throw new UsageError("--text is missing");
+    const dtype = options.text("dtype") ?? "float32";
+    if (dtype !== "float32" && dtype !== "float16") {
+      throw new UsageError(`--dtype is ${dtype}, expected float32 or float16`);
+    }
+    const tokens = options.number("tokens");
+    if (tokens !== undefined && !(Number.isSafeInteger(tokens) && tokens > 0)) {
+      throw new UsageError(`--tokens is ${tokens}, expected a whole number above 0`);
+    }
+    const modelDtype = options.text("model-dtype") ?? "fp32";
+    const [model, hook] = [options.required("model"), options.required("hook")];
+    const output = createOutput(options.flag("json"));
+    await using opened = await openModel(options, { model, hook, dtype: modelDtype });
+    const contextSize = options.number("context") ?? Math.min(128, opened.maxContext);
+    const skipPositions = options.flag("include-bos") ? [] : [0];
+    output.say(`${opened.id} at ${opened.hook}, d = ${opened.dModel}, ${dtype}, to ${folder}`);
+
+    const controller = new AbortController();
+    const interrupt = () => controller.abort();
+    Deno.addSignalListener("SIGINT", interrupt);
+    const started = performance.now();
+    const seconds = () => (performance.now() - started) / 1000;
+    let [first, saved] = [0, 0];
+    try {
+      const store = await writeActivations(
+        (firstRow) => {
+          [first, saved] = [firstRow, firstRow];
+          if (first > 0) output.say(`going on after the ${first} activations that are there`);
+          return orderedActivations(opened, readTexts(text, { field: options.text("field") }), {
+            contextLength: contextSize,
+            skipPositions,
+            maxTokens: tokens,
+            firstRow,
+            signal: controller.signal,
+          });
+        },
+        folder,
+        {
+          ...{ model: opened.id, hook: opened.hook, contextSize, skipPositions, modelDtype },
+          dataset: text.join(" "),
+          dtype: dtype as StoreDtype,
+          seed: options.number("seed"),
+          onProgress({ rows, savedRows }) {
+            saved = savedRows;
+            const line = describeProgress(rows, (rows - first) / seconds(), tokens);
+            output.progress(line, { rows, savedRows });
+          },
+        },
+      );
+      const rate = Math.round((store.rows - first) / seconds());
+      output.say(
+        `${store.rows} activations in ${folder}, ${formatSeconds(seconds())} (${rate} tokens/s)`,
+      );
+      output.result({ folder, rows: store.rows, dModel: store.dModel, dtype, first });
+      return EXIT.ok;
+    } catch (error) {
+      if (!controller.signal.aborted) throw error;
+      output.say(
+        `interrupted: ${folder} keeps ${saved} activations in finished shards, the same command ` +
+          `goes on from there`,
+      );
+      output.result({ folder, rows: saved, first, interrupted: true });
+      return EXIT.interrupted;
+    } finally {
+      Deno.removeSignalListener("SIGINT", interrupt);
+    }
+  },
+};
+
+function describeProgress(rows: number, rate: number, tokens: number | undefined): string {
+  return [
+    `${rows}${tokens ? ` of ${tokens}` : ""} activations`,
+    `${Math.round(rate)} tokens/s`,
+    ...(tokens ? [`${formatSeconds((tokens - rows) / rate)} left`] : []),
+  ].join("  ");
+}

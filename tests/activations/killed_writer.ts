@@ -1,0 +1,22 @@
+// Writes a store to the folder that is named, slowly enough to be killed on the way.
+import { writeActivations } from "../../lib/activations/write_activations.ts";
+import { description } from "./store_helper.ts";
+
+/** Rows of the store that is written. */
+export const ROWS = 4000;
+
+/** The store's shape: 40 shards of 100 rows of 64 numbers. */
+export const options = { ...description, blockRows: 10, rowsPerShard: 100 };
+
+/** Rows in batches of 50, `pause` milliseconds apart, from one that divides by 50. */
+export async function* slowly(pause: number, firstRow = 0) {
+  for (let first = firstRow; first < ROWS; first += 50) {
+    await new Promise((resolve) => setTimeout(resolve, pause));
+    const data = Float32Array.from({ length: 50 * 64 }, (_, i) => first * 64 + i);
+    yield { data, rows: 50, cols: 64 };
+  }
+}
+
+if (import.meta.main) {
+  await writeActivations((firstRow) => slowly(10, firstRow), Deno.args[0], options);
+}

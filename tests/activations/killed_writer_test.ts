@@ -1,0 +1,40 @@
+import { assert, assertEquals } from "@std/assert";
+import { fromFileUrl, join } from "@std/path";
+import { writeActivations } from "../../lib/activations/write_activations.ts";
+import { options, slowly } from "./killed_writer.ts";
+import { withFolder } from "./store_helper.ts";
+
+Deno.test("a harvest that is killed at any moment goes on to the same bytes", async () => {
+  await withFolder(async (folder) => {
+    const [whole, killed] = [join(folder, "whole"), join(folder, "killed")];
+    const store = await writeActivations(slowly(0), whole, options);
+    const script = fromFileUrl(new URL("killed_writer.ts", import.meta.url));
+    let kills = 0;
+    for (let run = 0;; run++) {
+      assert(run < 100, "it never ends");
+      const child = new Deno.Command(Deno.execPath(), { args: ["run", "-A", script, killed] })
+        .spawn();
+      // Moments spread evenly; ever later, so that it ends on a busy machine too.
+      const moment = 100 + 200 * (run * 0.618 % 1) + 20 * run;
+      const timer = setTimeout(() => child.kill("SIGKILL"), moment);
+      const { code, signal } = await child.status;
+      clearTimeout(timer);
+      if (signal === "SIGKILL") {
+        kills++;
+        continue;
+      }
+      assertEquals(code, 0);
+      break;
+    }
+    assert(kills > 0);
+    for await (const { name } of Deno.readDir(killed)) {
+      assertEquals(
+        await Deno.readFile(join(killed, name)),
+        await Deno.readFile(join(whole, name)),
+        name,
+      );
+    }
+    assertEquals(store.rows, 4000);
+    console.log(`${kills} kills`);
+  });
+});

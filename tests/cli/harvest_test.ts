@@ -1,0 +1,148 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { loadSae, openActivationStore, openGpu, trainSae } from "../../mod.ts";
+import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+
+const last = (stdout: string) => JSON.parse(stdout.trim().split("\n").at(-1)!);
+
+Deno.test("harvest writes a store that train reads, epochs included", async () => {
+  await withFolder(async (folder) => {
+    const corpus = await writeCorpus(folder);
+    const out = join(folder, "store");
+    const command = ["harvest", "--model", MODEL, "--hook", HOOK, "--text", corpus, "--out", out];
+    const harvested = await saewing([...command, "--tokens", "1000", "--json"]);
+    assertEquals(harvested.code, 0, harvested.stderr);
+    assertEquals(last(harvested.stdout), {
+      ...{ type: "result", folder: out, rows: 1000, dModel: 128, dtype: "float32", first: 0 },
+    });
+    const store = await openActivationStore(out);
+    assertEquals(
+      [store.model, store.hook, store.contextSize, store.skipPositions, store.dataset, store.rows],
+      [MODEL, HOOK, 128, [0], corpus, 1000],
+    );
+    const again = await saewing(command);
+    assertEquals(again.code, 1);
+    assertStringIncludes(again.stderr, "already holds a complete store of 1000 activations");
+
+    const run = join(folder, "run");
+    const trained = await saewing([
+      ...["train", "--activations", out, "--dict-size", "64", "--k", "4", "--batch-size", "256"],
+      ...["--epochs", "2", "--seed", "5", "--lr", "1e-3", "--out", run],
+      ...["--eval-text", corpus, "--eval-rows", "2", "--adapter", "auto"],
+    ]);
+    assertEquals(trained.code, 0, trained.stderr);
+    // 2 · 1000 activations are 7 batches of 256.
+    assertStringIncludes(trained.stdout, "7 steps in");
+    assertStringIncludes(trained.stdout, "cross-entropy, spliced");
+    const config = JSON.parse(await Deno.readTextFile(join(run, "config.json")));
+    assertEquals([config.activations, config.epochs, config.hook], [out, 2, HOOK]);
+    const sae = await loadSae(join(run, "sae"));
+    assertEquals([sae.metadata.model, sae.metadata.hook, sae.dModel], [MODEL, HOOK, 128]);
+
+    // The library, given a new buffer each batch, ends with the same bits.
+    using gpu = await openGpu();
+    const batches = store.batches({ batchSize: 256, epochs: 2, seed: 5 });
+    const { sae: same } = await trainSae(gpu, batches, {
+      ...{ architecture: "batchtopk", dictSize: 64, k: 4, seed: 5, learningRate: 1e-3 },
+    });
+    assertEquals(sae.wEnc, same.wEnc);
+    assertEquals(sae.bDec, same.bDec);
+  });
+});
+
+Deno.test("harvest in float16 with BOS, as many epochs as steps need", async () => {
+  await withFolder(async (folder) => {
+    const corpus = await writeCorpus(folder);
+    const out = join(folder, "store");
+    const harvested = await saewing([
+      ...["harvest", "--model", MODEL, "--hook", HOOK, "--text", corpus, "--out", out],
+      ...["--tokens", "500", "--dtype", "float16", "--include-bos", "--context", "32"],
+    ]);
+    assertEquals(harvested.code, 0, harvested.stderr);
+    assertStringIncludes(harvested.stdout, `500 activations in ${out}`);
+    const store = await openActivationStore(out);
+    assertEquals([store.dtype, store.contextSize, store.skipPositions], ["float16", 32, []]);
+    assertEquals((await Deno.stat(join(out, "shard-00000.bin"))).size, 500 * 128 * 2);
+    const trained = await saewing([
+      ...["train", "--activations", out, "--dict-size", "32", "--k", "4", "--batch-size", "200"],
+      ...["--steps", "6", "--out", join(folder, "run"), "--json"],
+    ]);
+    assertEquals(trained.code, 0, trained.stderr);
+    assertEquals(last(trained.stdout).steps, 6);
+  });
+});
+
+Deno.test("Ctrl-C ends harvest, and the same command goes on", async () => {
+  await withFolder(async (folder) => {
+    const corpus = join(folder, "long.txt");
+    await Deno.writeTextFile(corpus, "It was the best of times. ".repeat(200_000));
+    const out = join(folder, "store");
+    const command = ["harvest", "--model", MODEL, "--hook", HOOK, "--text", corpus, "--out", out];
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", join(ROOT, "cli.ts"), ...command],
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    for (let waited = 0; waited < 600; waited++) {
+      if (await Deno.stat(join(out, "store.json")).then(() => true, () => false)) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    child.kill("SIGINT");
+    const { code, stdout } = await child.output();
+    assertEquals(code, 130);
+    assertMatch(new TextDecoder().decode(stdout), /interrupted: .* keeps \d+ activations/);
+    const unfinished = await saewing([
+      ...["train", "--activations", out, "--dict-size", "8", "--k", "2"],
+      ...["--out", join(folder, "run")],
+    ]);
+    assertEquals(unfinished.code, 1);
+    assertStringIncludes(unfinished.stderr, "is unfinished");
+    const other = await saewing([...command, "--seed", "1", "--tokens", "300"]);
+    assertEquals(other.code, 1);
+    assertStringIncludes(other.stderr, "an unfinished store with seed 0, this one has 1");
+    const resumed = await saewing([...command, "--tokens", "300"]);
+    assertEquals(resumed.code, 0, resumed.stderr);
+    assertEquals((await openActivationStore(out)).rows, 300);
+  });
+});
+
+const store = ["train", "--activations", "nothing", "--dict-size", "8", "--k", "2"];
+const harvest = ["harvest", "--model", MODEL, "--hook", HOOK, "--text", "none.txt", "--out", "x"];
+
+const CASES: [name: string, args: string[], code: number, error: RegExp][] = [
+  ["no folder to write to", harvest.slice(0, -2), 2, /--out is missing/],
+  ["no text", harvest.filter((arg) => !/text|none/.test(arg)), 2, /--text is missing/],
+  ["an unknown dtype", [...harvest, "--dtype", "fp16"], 2, /--dtype is fp16, expected float32 or/],
+  [
+    "a fraction of tokens",
+    [...harvest, "--tokens", "1.5"],
+    2,
+    /--tokens is 1\.5, expected a whole/,
+  ],
+  ["text that is not there", harvest, 1, /cannot read none\.txt: there is no such file/],
+  ["a store that is not there", store, 1, /nothing is no activation store: it has no store\.json/],
+  [
+    "a store and a model",
+    [...store, "--model", MODEL],
+    2,
+    /--model does not go with --activations/,
+  ],
+  [
+    "a store and BOS",
+    [...store, "--include-bos"],
+    2,
+    /--include-bos does not go with --activations/,
+  ],
+  ["half an epoch", [...store, "--epochs", "0.5"], 2, /--epochs is 0\.5, expected a whole number/],
+];
+
+for (const [name, args, code, error] of CASES) {
+  Deno.test(`${args[0]} with ${name} says so`, async () => {
+    await withFolder(async (folder) => {
+      const ran = await saewing(args, folder);
+      assertMatch(ran.stderr, error);
+      assertEquals(ran.code, code);
+      assert(!/^\s+at /m.test(ran.stderr), ran.stderr);
+    });
+  });
+}
