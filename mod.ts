@@ -17,7 +17,14 @@
 export * from "./lib/matrix.ts";
 export { VERSION } from "./lib/version.ts";
 export { createRandom, type Random } from "./lib/random.ts";
-export { type Gpu, GpuError, type GpuLimits, type GpuOptions, openGpu } from "./lib/gpu/gpu.ts";
+export {
+  DeviceLostError,
+  type Gpu,
+  GpuError,
+  type GpuLimits,
+  type GpuOptions,
+  openGpu,
+} from "./lib/gpu/gpu.ts";
 export type { Architecture, InputNormalization, Sae } from "./lib/sae/sae.ts";
 export { initializeSae } from "./lib/sae/initialize.ts";
 export { encode, reconstruct } from "./lib/sae/encode.ts";
@@ -29,6 +36,7 @@ export {
   type Selection,
 } from "./lib/sae/inference.ts";
 export type { StepRecord, TrainOptions } from "./lib/training/options.ts";
+export type { Checkpoint } from "./lib/training/checkpoint.ts";
 export { NonFiniteError } from "./lib/training/non_finite_error.ts";
 export { type Batches, trainSae, trainSaes } from "./lib/training/train_sae.ts";
 export {
@@ -79,3 +87,4 @@ export {
 export type { ActivationHistogram } from "./lib/interpretation/activation_histogram.ts";
 export { type TrainingReport, trainingReport } from "./lib/report/training_report.ts";
 export { loadSae, type LoadSaeOptions, saveSae } from "./lib/formats/sae_folder.ts";
+export { loadCheckpoint, saveCheckpoint } from "./lib/formats/checkpoint_folder.ts";

@@ -13,22 +13,26 @@ export interface SafetensorsFile extends SafetensorsHeader, AsyncDisposable {
   /** The file, as it was given. */
   path: string;
   /**
-   * Reads elements of a tensor, converted to float32. F32, F16, BF16 and F64 can be read.
+   * Reads elements of a tensor. F32, F16, BF16 and F64 can be read into a Float32Array, F64 and U32
+   * also into arrays of their own kind.
    *
    * @param name Name of the tensor.
    * @param start First element, in the tensor's row-major order.
    * @param into Receives `into.length` elements.
    * @throws {Error} There is no such tensor, its type is another, or the elements lie outside it.
    */
-  read(name: string, start: number, into: Float32Array): Promise<void>;
+  read(name: string, start: number, into: Elements): Promise<void>;
 }
 
-/** A tensor to be written: float32, row-major, whole or in pieces. */
+/** Elements of a tensor: F32, F64 or U32. */
+export type Elements = Float32Array | Float64Array | Uint32Array;
+
+/** A tensor to be written: row-major, whole, or float32 in pieces. */
 export interface TensorSource {
   /** Sizes of its dimensions. */
   shape: number[];
   /** The elements, or an iterable that yields them in order; a piece may be reused after a step. */
-  data: Float32Array | Iterable<Float32Array>;
+  data: Elements | Iterable<Float32Array>;
 }
 
 // Reads of 4 MiB reach the file cache's speed; a converted piece stays small beside the tensor.
@@ -69,7 +73,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
 }
 
 /**
- * Writes float32 tensors as a safetensors file, beside its place and then renamed into it, so that
+ * Writes tensors as a safetensors file, beside its place and then renamed into it, so that
  * a file of this name is always whole. Pieces are written as they come: memory is one piece.
  *
  * @param path The file; an existing one is replaced.
@@ -85,16 +89,17 @@ export async function writeSafetensors(
 ): Promise<void> {
   const header: Record<string, unknown> = metadata ? { __metadata__: metadata } : {};
   let offset = 0;
-  for (const [name, { shape }] of Object.entries(tensors)) {
-    const end = offset + 4 * elements(shape);
-    header[name] = { dtype: "F32", shape, data_offsets: [offset, end] };
+  for (const [name, { shape, data }] of Object.entries(tensors)) {
+    const dtype = dtypeOf(data);
+    const end = offset + itemSizes[dtype] * elements(shape);
+    header[name] = { dtype, shape, data_offsets: [offset, end] };
     offset = end;
   }
   await replaceFile(path, async (file) => {
     await writeFully(file, encodeHeader(header).buffer);
     for (const [name, { shape, data }] of Object.entries(tensors)) {
       let count = 0;
-      for (const piece of data instanceof Float32Array ? [data] : data) {
+      for (const piece of ArrayBuffer.isView(data) ? [data] : data) {
         count += piece.length;
         await writeFully(file, new Uint8Array(piece.buffer, piece.byteOffset, piece.byteLength));
       }
@@ -114,7 +119,7 @@ async function readTensor(
   header: SafetensorsHeader,
   name: string,
   start: number,
-  into: Float32Array,
+  into: Elements,
 ): Promise<void> {
   const entry = header.tensors.get(name);
   if (!entry) {
@@ -129,10 +134,13 @@ async function readTensor(
         `in ${path}`,
     );
   }
-  if (entry.dtype === "F32") {
+  if (entry.dtype === dtypeOf(into)) {
     const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
-    await readFully(path, handle, bytes, entry.start + 4 * start);
+    await readFully(path, handle, bytes, entry.start + into.BYTES_PER_ELEMENT * start);
     return;
+  }
+  if (!(into instanceof Float32Array)) {
+    throw new Error(`${name} has dtype ${entry.dtype}, expected ${dtypeOf(into)}, in ${path}`);
   }
   const convert = converters[entry.dtype];
   if (!convert) {
@@ -147,6 +155,11 @@ async function readTensor(
     await readFully(path, handle, bytes, entry.start + (start + done) * size);
     convert(bytes, part);
   }
+}
+
+function dtypeOf(data: TensorSource["data"]): "F32" | "F64" | "U32" {
+  if (data instanceof Float64Array) return "F64";
+  return data instanceof Uint32Array ? "U32" : "F32";
 }
 
 const converters: Record<string, (bytes: Uint8Array<ArrayBuffer>, into: Float32Array) => void> = {

@@ -125,6 +125,11 @@ export async function readParts(gpu: Gpu, parts: BufferPart[]): Promise<ArrayBuf
     const mapped = staging.getMappedRange();
     at = 0;
     return parts.map(({ length }) => mapped.slice(at, at += length * 4));
+  } catch (error) {
+    // A lost device fails as a "validation error" here; in the next turn it says what it is.
+    await new Promise((resolve) => setTimeout(resolve));
+    gpu.check();
+    throw error;
   } finally {
     staging.destroy();
   }

@@ -55,6 +55,12 @@ export class GpuError extends Error {
   override name: string = "GpuError";
 }
 
+/** The device is gone: its driver restarted, or it was destroyed. A new one can be opened. */
+export class DeviceLostError extends GpuError {
+  /** The name shown in front of the message. */
+  override name: string = "DeviceLostError";
+}
+
 const NO_ADAPTER = "no WebGPU adapter was found. On Linux install a Vulkan driver: your card's, " +
   "or the software one with `apt-get install mesa-vulkan-drivers`. " +
   "DENO_WEBGPU_BACKEND=vulkan or gl chooses one. `saewing doctor` shows what is there";
@@ -91,7 +97,8 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
     failure ??= new GpuError((event as GPUUncapturedErrorEvent).error.message);
   });
   device.lost.then((info) => {
-    if (!disposed) failure ??= new GpuError(`the GPU device was lost: ${info.message}`);
+    // It comes before what the device reported: that is mostly its end.
+    if (!disposed) failure = new DeviceLostError(`the GPU device was lost: ${info.message}`);
   });
   const memoryLimit = options.memoryLimit ?? Infinity;
   return {

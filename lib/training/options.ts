@@ -1,5 +1,6 @@
 import { checkCount, checkK, checkNumber, checkSae } from "../sae/check.ts";
 import type { Architecture, Sae } from "../sae/sae.ts";
+import { type Checkpoint, checkResume } from "./checkpoint.ts";
 
 /** What a training step did. One record a step. */
 export interface StepRecord {
@@ -63,6 +64,21 @@ export interface TrainOptions {
   metadata?: Record<string, unknown>;
   /** Most steps between two looks at the records (default 50). */
   recordEvery?: number;
+  /** Calls `save` after every `every` steps, and at the end for the rest. */
+  checkpoint?: {
+    /** Steps from one checkpoint to the next. */
+    every: number;
+    /** Keeps a checkpoint; training waits for it, and ends with its error where it fails. */
+    save: (checkpoint: Checkpoint) => Promise<void>;
+  };
+  /**
+   * Goes on from a checkpoint, with the bits of a run that never stopped. Options that are not given
+   * are the checkpoint's; those that are must be the same, but `steps` may be larger. The batches that
+   * the checkpoint's run took are skipped, so give the same stream from its beginning.
+   */
+  resume?: Checkpoint;
+  /** Number of the first batch given, where a stream to `resume` on starts later (default 0). */
+  startBatch?: number;
   /** Ends the training after the current step; what was learned so far is returned. */
   signal?: AbortSignal;
   /** Called with the newest records, every `recordEvery` steps at the latest. */
@@ -71,16 +87,19 @@ export interface TrainOptions {
 
 /** Options with every default filled in. */
 export type Settings =
-  & Required<Omit<TrainOptions, "initial" | "steps" | "signal" | "onProgress">>
-  & Pick<TrainOptions, "initial" | "steps" | "signal" | "onProgress">;
+  & Required<Omit<TrainOptions, Optional>>
+  & Pick<TrainOptions, Optional>;
+
+type Optional = "initial" | "steps" | "checkpoint" | "resume" | "signal" | "onProgress";
 
 /**
  * Fills in defaults and checks each option.
  *
  * @throws {RangeError | TypeError} Naming the option, what was found and what is wanted.
  */
-export function completeOptions(options: TrainOptions): Settings {
-  const { initial } = options;
+export function completeOptions(given: TrainOptions): Settings {
+  const options = given.resume ? withSettings(given.resume, given) : given;
+  const { initial, resume } = options;
   if (initial) checkSae(initial, "initial");
   const settings: Settings = {
     architecture: options.architecture,
@@ -103,6 +122,9 @@ export function completeOptions(options: TrainOptions): Settings {
     initial,
     metadata: options.metadata ?? {},
     recordEvery: options.recordEvery ?? 50,
+    checkpoint: options.checkpoint,
+    resume,
+    startBatch: options.startBatch ?? 0,
     signal: options.signal,
     onProgress: options.onProgress,
   };
@@ -149,7 +171,16 @@ export function completeOptions(options: TrainOptions): Settings {
       `initial.inputNormalization is ${initial.inputNormalization}, this version trains on "none"`,
     );
   }
+  if (settings.checkpoint) checkCount(settings.checkpoint.every, "checkpoint.every");
+  if (settings.startBatch !== 0) checkCount(settings.startBatch, "startBatch");
+  if (resume) checkResume(resume, settings);
   return settings;
+}
+
+/** Options over those of a checkpoint. */
+function withSettings({ settings }: Checkpoint, given: TrainOptions): TrainOptions {
+  const own = Object.entries(given).filter(([, value]) => value !== undefined);
+  return { ...settings, ...Object.fromEntries(own) } as unknown as TrainOptions;
 }
 
 /**

@@ -25,7 +25,20 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
  * @throws {RangeError | TypeError} An option or a batch does not fit: before any work on it starts.
  * @throws {NonFiniteError} A batch, a loss or a trained weight was not finite.
  * @throws The signal's reason, where it was aborted before the first step.
+ * @throws {DeviceLostError} The GPU's device is gone: open another and resume.
  * @throws {GpuError} The GPU has not enough memory, or failed.
+ *
+ * @example Checkpoints, and a script that goes on where it was stopped
+ * ```ts ignore
+ * const folder = "runs/long/checkpoint";
+ * const { sae } = await trainSae(gpu, batches, {
+ *   architecture: "batchtopk",
+ *   dictSize: 24576,
+ *   k: 32,
+ *   checkpoint: { every: 500, save: (checkpoint) => saveCheckpoint(checkpoint, folder) },
+ *   resume: await loadCheckpoint(folder),
+ * });
+ * ```
  */
 export async function trainSae(
   gpu: Gpu,
@@ -51,10 +64,12 @@ export async function trainSaes(
   options: TrainOptions[],
 ): Promise<{ sae: Sae; history: StepRecord[] }[]> {
   const trainers: Trainer[] = options.map((each) => createTrainer(gpu, completeOptions(each)));
+  const done = () => trainers.every((trainer) => trainer.done());
   try {
-    for await (const batch of batches) {
+    // A run that is resumed may have nothing left to do.
+    for await (const batch of done() ? [] : batches) {
       for (const trainer of trainers) if (!trainer.done()) await trainer.step(batch);
-      if (trainers.every((trainer) => trainer.done())) break;
+      if (done()) break;
     }
     const trained = [];
     for (const trainer of trainers) trained.push(await trainer.finish());

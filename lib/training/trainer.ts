@@ -4,9 +4,11 @@ import { downloadWeights } from "../ops/weights.ts";
 import type { Sae } from "../sae/sae.ts";
 import { VERSION } from "../version.ts";
 import { checkMemory } from "./check_memory.ts";
+import { fingerprint, plainSettings, saeOf } from "./checkpoint.ts";
 import { NonFiniteError } from "./non_finite_error.ts";
 import type { Settings, StepRecord } from "./options.ts";
 import { startingSae } from "./starting_sae.ts";
+import { downloadState, uploadState } from "./state_arrays.ts";
 import { createTrainingState, readRecords, type TrainingState } from "./training_state.ts";
 import { createTrainingStep, type TrainingStep } from "./training_step.ts";
 
@@ -24,12 +26,17 @@ export interface Trainer {
 
 /** Starts to train an SAE; buffers are made when the first batch shows how wide it is. */
 export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
-  const history: StepRecord[] = [];
+  const { resume } = settings;
+  const history: StepRecord[] = [...resume?.history ?? []];
   const steps = new Map<number, TrainingStep>();
   let state: TrainingState | undefined;
   let sae: Sae | undefined;
-  let samples = 0;
-  let taken = 0;
+  let samples = resume?.samples ?? 0;
+  let taken = resume?.steps ?? 0;
+  let lastBatch = resume?.lastBatch ?? 0;
+  // Batches of the stream that were taken before the checkpoint.
+  let toSkip = resume ? taken - settings.startBatch : 0;
+  let saved = taken;
   let unread: { step: number; rows: number; samples: number }[] = [];
   let unreadBytes = 0;
 
@@ -48,18 +55,42 @@ export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
     settings.onProgress?.(history.slice(history.length - records.length));
   };
 
+  const begin = (batch: Matrix): TrainingState => {
+    sae = resume ? saeOf(resume) : startingSae(settings, batch);
+    checkMemory(gpu, settings, batch);
+    state = createTrainingState(gpu, sae, settings.recordEvery);
+    if (resume) uploadState(gpu, state, resume.arrays);
+    return state;
+  };
+
+  const save = async ({ save }: NonNullable<Settings["checkpoint"]>) => {
+    await read();
+    if (!state || !sae) return;
+    const arrays = await downloadState(gpu, state);
+    const { wEnc: _1, bEnc: _2, wDec: _3, bDec: _4, threshold: _5, ...plain } = sae;
+    // Weights of no use must not take the place of an earlier checkpoint.
+    if (!isFinite(saeOf({ sae: plain, arrays }))) throw describeWeights(taken);
+    const plainData = { settings: plainSettings(settings), sae: plain, history: [...history] };
+    await save({ steps: taken, samples, lastBatch, ...plainData, arrays });
+    saved = taken;
+  };
+
+  const done = () => settings.signal?.aborted === true || taken === settings.steps;
+
   return {
-    done: () => settings.signal?.aborted === true || taken === settings.steps,
+    done,
     async step(batch) {
-      checkBatch(batch, taken + 1, sae?.dModel ?? settings.initial?.dModel);
-      if (!sae || !state) {
-        sae = startingSae(settings, batch);
-        checkMemory(gpu, settings, batch);
-        state = createTrainingState(gpu, sae, settings.recordEvery);
+      const dModel = sae?.dModel ?? resume?.sae.dModel ?? settings.initial?.dModel;
+      checkBatch(batch, taken + 1 - toSkip, dModel);
+      if (toSkip > 0) {
+        if (--toSkip === 0 && fingerprint(batch) !== lastBatch) throw otherStream(taken);
+        return;
       }
+      const running = state ?? begin(batch);
+      lastBatch = fingerprint(batch);
       let step = steps.get(batch.rows);
       if (!step) {
-        step = await createTrainingStep(gpu, state, settings, batch.rows);
+        step = await createTrainingStep(gpu, running, settings, batch.rows);
         steps.set(batch.rows, step);
       }
       taken++;
@@ -69,21 +100,25 @@ export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
       unreadBytes += batch.data.byteLength;
       // The queue keeps a copy of every batch that was not yet used: 128 MiB of them at most.
       if (unread.length === settings.recordEvery || unreadBytes > 2 ** 27) await read();
+      const { checkpoint } = settings;
+      if (checkpoint && taken % checkpoint.every === 0) await save(checkpoint);
     },
     async finish() {
       await read();
+      if (toSkip > 0 && !done()) {
+        throw new RangeError(
+          `the batches end ${toSkip} before number ${taken}, at which the checkpoint's run goes on`,
+        );
+      }
+      if (resume && !state) begin({ data: new Float32Array(), rows: 1, cols: resume.sae.dModel });
       if (!sae || !state) {
         settings.signal?.throwIfAborted();
         throw new RangeError("there was no batch to train on");
       }
       const trained = await download(gpu, sae, state, history, settings, { step: taken, samples });
       // A step's loss says nothing of its own update, nor of a latent that NaN has silenced.
-      if (!isFinite(trained)) {
-        throw new NonFiniteError(
-          taken,
-          `the weights are not finite after step ${taken}: a smaller learning rate may help`,
-        );
-      }
+      if (!isFinite(trained)) throw describeWeights(taken);
+      if (settings.checkpoint && taken > saved) await save(settings.checkpoint);
       return { sae: trained, history };
     },
     [Symbol.dispose]() {
@@ -125,6 +160,20 @@ async function download(
 
 function isFinite({ wEnc, bEnc, wDec, bDec }: Sae): boolean {
   return [wEnc, bEnc, wDec, bDec].every((weights) => weights.every(Number.isFinite));
+}
+
+function describeWeights(step: number): NonFiniteError {
+  return new NonFiniteError(
+    step,
+    `the weights are not finite after step ${step}: a smaller learning rate may help`,
+  );
+}
+
+function otherStream(taken: number): RangeError {
+  return new RangeError(
+    `batch ${taken} is not the one that the checkpoint's run took: resume with the same texts, model, ` +
+      `batch size and seed`,
+  );
 }
 
 function describeFailure(

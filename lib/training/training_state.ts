@@ -58,6 +58,30 @@ export function createTrainingState(gpu: Gpu, sae: Sae, recordSlots: number): Tr
   }
 }
 
+/**
+ * The buffers from which a run goes on, by name: a checkpoint holds these. Where an array is split
+ * into shards its buffers come in their order. The others (`step`, `stats`, `records`) are written
+ * anew by every step.
+ */
+export function namedBuffers(state: TrainingState): Record<string, GPUBuffer[]> {
+  const { weights: { shards, bEnc, bDec }, shardMoments, bEncMoments, bDecMoments } = state;
+  return {
+    wEnc: shards.map((shard) => shard.wEnc),
+    bEnc: [bEnc],
+    wDec: shards.map((shard) => shard.wDec),
+    bDec: [bDec],
+    "wEnc.first": shardMoments.map(({ encoder }) => encoder.first),
+    "wEnc.second": shardMoments.map(({ encoder }) => encoder.second),
+    "bEnc.first": [bEncMoments.first],
+    "bEnc.second": [bEncMoments.second],
+    "wDec.first": shardMoments.map(({ decoder }) => decoder.first),
+    "wDec.second": shardMoments.map(({ decoder }) => decoder.second),
+    "bDec.first": [bDecMoments.first],
+    "bDec.second": [bDecMoments.second],
+    lastActive: [state.lastActive],
+  };
+}
+
 /** Writes the step's number and Adam's constants, bias corrections included, before a step runs. */
 export function writeStep(gpu: Gpu, state: TrainingState, step: number, settings: Settings): void {
   const { beta1, beta2, epsilon } = settings;

@@ -1,0 +1,153 @@
+import { join } from "@std/path";
+import type { Checkpoint } from "../training/checkpoint.ts";
+import type { StepRecord } from "../training/options.ts";
+import { openSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors.ts";
+
+/** Raised when the meaning of a file changes; others are refused. */
+const FORMAT = "1";
+/** One file, so that one rename replaces all of a checkpoint. */
+const NAME = "checkpoint.safetensors";
+const HISTORY = "history";
+
+/**
+ * Saves a checkpoint in a folder as `checkpoint.safetensors`, in place of the one before. It is
+ * written beside its place, flushed to the disk and then renamed: whenever the process is killed or
+ * the disk is full, the folder holds the last whole checkpoint.
+ *
+ * @param folder Made where missing. Two runs must not share it.
+ * @throws {Error} It cannot be written; the checkpoint before stays.
+ *
+ * @example
+ * ```ts ignore
+ * const save = (checkpoint: Checkpoint) => saveCheckpoint(checkpoint, "runs/long/checkpoint");
+ * await trainSae(gpu, batches, { ...options, checkpoint: { every: 500, save } });
+ * ```
+ */
+export async function saveCheckpoint(checkpoint: Checkpoint, folder: string): Promise<void> {
+  const { arrays, history, ...plain } = checkpoint;
+  const columns = Object.keys(history[0] ?? {}) as (keyof StepRecord)[];
+  const table = new Float64Array(history.length * columns.length);
+  history.forEach((record, row) =>
+    columns.forEach((name, column) => table[row * columns.length + column] = record[name])
+  );
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+    await removeLeftovers(folder);
+    await writeSafetensors(
+      join(folder, NAME),
+      {
+        [HISTORY]: { shape: [history.length, columns.length], data: table },
+        ...Object.fromEntries(
+          Object.entries(arrays).map(([name, data]) => [name, { shape: [data.length], data }]),
+        ),
+      },
+      { format: FORMAT, checkpoint: JSON.stringify({ ...plain, columns }) },
+    );
+  } catch (error) {
+    throw new Error(
+      `the checkpoint of step ${checkpoint.steps} cannot be saved in ${folder}: ` +
+        `${(error as Error).message}. An earlier one is untouched`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Loads the checkpoint of a folder.
+ *
+ * @returns The checkpoint, or undefined where the folder has none: a script can start and resume with
+ * the same lines.
+ * @throws {Error} The file is cut short, is not a checkpoint, or is of another version.
+ */
+export async function loadCheckpoint(folder: string): Promise<Checkpoint | undefined> {
+  const path = join(folder, NAME);
+  if (!await exists(path)) return undefined;
+  await using file = await openSafetensors(path);
+  const { format, checkpoint } = file.metadata;
+  if (checkpoint === undefined) throw new Error(`${path} is not a checkpoint of saewing`);
+  if (format !== FORMAT) {
+    throw new Error(`${path} has checkpoint format ${format}, this version reads ${FORMAT}`);
+  }
+  const { columns, ...plain } = parsePlain(path, checkpoint);
+  const arrays: Checkpoint["arrays"] = {};
+  for (const [name, { shape, dtype }] of file.tensors) {
+    if (name === HISTORY) continue;
+    const [length] = shape;
+    if (shape.length !== 1 || (dtype !== "F32" && dtype !== "U32")) {
+      throw new Error(`${name} is ${dtype} [${shape}], expected F32 or U32 [length], in ${path}`);
+    }
+    arrays[name] = dtype === "U32" ? new Uint32Array(length) : new Float32Array(length);
+    await file.read(name, 0, arrays[name]);
+  }
+  return { ...plain, history: await readHistory(file, columns, plain.steps), arrays };
+}
+
+async function readHistory(
+  file: SafetensorsFile,
+  columns: string[],
+  steps: number,
+): Promise<StepRecord[]> {
+  const shape = file.tensors.get(HISTORY)?.shape.join(", ");
+  if (shape !== `${steps}, ${columns.length}`) {
+    throw new Error(
+      `${HISTORY} is [${shape ?? "missing"}], expected [steps, columns] = [${steps}, ` +
+        `${columns.length}], in ${file.path}`,
+    );
+  }
+  const table = new Float64Array(steps * columns.length);
+  await file.read(HISTORY, 0, table);
+  return Array.from(
+    { length: steps },
+    (_, row) =>
+      Object.fromEntries(
+        columns.map((name, column) => [name, table[row * columns.length + column]]),
+      ) as unknown as StepRecord,
+  );
+}
+
+function parsePlain(
+  path: string,
+  text: string,
+): Omit<Checkpoint, "history" | "arrays"> & { columns: string[] } {
+  let plain;
+  try {
+    plain = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`the checkpoint's notes are not JSON in ${path}`, { cause: error });
+  }
+  const kinds = {
+    steps: Number.isSafeInteger,
+    samples: Number.isSafeInteger,
+    lastBatch: Number.isSafeInteger,
+    settings: isRecord,
+    sae: isRecord,
+    columns: (value: unknown) => Array.isArray(value) && value.every((x) => typeof x === "string"),
+  };
+  for (const [name, fits] of Object.entries(kinds)) {
+    if (!isRecord(plain) || !fits(plain[name])) {
+      throw new Error(`the checkpoint's notes have no sound "${name}" in ${path}`);
+    }
+  }
+  return plain;
+}
+
+/** Files that a killed process was writing: without this each kill would leave one. */
+async function removeLeftovers(folder: string): Promise<void> {
+  for await (const { name } of Deno.readDir(folder)) {
+    if (name.startsWith(`.${NAME}.`)) await Deno.remove(join(folder, name));
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  try {
+    await Deno.stat(path);
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw new Error(`cannot open ${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

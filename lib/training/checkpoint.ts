@@ -1,0 +1,97 @@
+import type { Matrix } from "../matrix.ts";
+import { checkSae } from "../sae/check.ts";
+import type { Sae } from "../sae/sae.ts";
+import type { Settings, StepRecord } from "./options.ts";
+
+/**
+ * Everything that a run needs to go on with the same bits, as plain data: typed arrays, and values
+ * that JSON keeps exactly.
+ */
+export interface Checkpoint {
+  /** Steps taken, each on one batch: the next one is batch number `steps` of the stream, from 0. */
+  steps: number;
+  /** Samples seen. */
+  samples: number;
+  /** A fingerprint of the last batch taken, which tells another stream from the run's own. */
+  lastBatch: number;
+  /** The options of the run, those that are numbers, texts or booleans. */
+  settings: Record<string, number | string | boolean>;
+  /** The SAE without its numbers. */
+  sae: Omit<Sae, "wEnc" | "bEnc" | "wDec" | "bDec" | "threshold">;
+  /** What each step did. */
+  history: StepRecord[];
+  /** Weights, Adam's moments and counters by name. */
+  arrays: Record<string, Float32Array | Uint32Array>;
+}
+
+/** Settings that may differ from one part of a run to the next: they change no bit of it. */
+const FREE = ["steps", "recordEvery"];
+
+/** The settings that a checkpoint holds. */
+export function plainSettings(
+  { startBatch: _, ...settings }: Settings,
+): Checkpoint["settings"] {
+  return Object.fromEntries(
+    Object.entries(settings).filter(([, value]) =>
+      Number.isFinite(value) || typeof value === "string" || typeof value === "boolean"
+    ),
+  ) as Checkpoint["settings"];
+}
+
+/**
+ * Checks that a run with these settings can go on from a checkpoint with the same bits.
+ *
+ * @throws {RangeError | TypeError} Naming the option that differs, or what of the checkpoint does not
+ * fit.
+ */
+export function checkResume(resume: Checkpoint, settings: Settings): void {
+  checkSae(saeOf(resume), "resume");
+  const given = plainSettings(settings);
+  for (const name of new Set([...Object.keys(given), ...Object.keys(resume.settings)])) {
+    if (!FREE.includes(name) && given[name] !== resume.settings[name]) {
+      throw new RangeError(
+        `${name} is ${given[name] ?? "not given"}, but the checkpoint's run has ` +
+          `${resume.settings[name] ?? "none"}: expected the same to resume`,
+      );
+    }
+  }
+  const { steps, startBatch, decaySteps } = settings;
+  if (steps !== undefined && steps < resume.steps) {
+    throw new RangeError(`steps is ${steps}, but the checkpoint has taken ${resume.steps}`);
+  }
+  if (startBatch > resume.steps) {
+    throw new RangeError(
+      `startBatch is ${startBatch}, but the checkpoint's next batch is number ${resume.steps}`,
+    );
+  }
+  // The rate falls towards the last step: once it has begun to, the last step is settled.
+  const before = Number(resume.settings.steps ?? 0);
+  if (decaySteps > 0 && steps !== before && resume.steps > Math.min(before, steps!) - decaySteps) {
+    throw new RangeError(
+      `steps is ${steps}, but the checkpoint's run has ${before}, and its learning rate falls ` +
+        `since step ${before - decaySteps + 1}: expected the same to resume`,
+    );
+  }
+}
+
+/** The SAE of a checkpoint, as it was being trained: without a threshold. */
+export function saeOf({ sae, arrays }: Pick<Checkpoint, "sae" | "arrays">): Sae {
+  const { wEnc, bEnc, wDec, bDec } = arrays as Record<string, Float32Array>;
+  return { ...sae, wEnc, bEnc, wDec, bDec };
+}
+
+/**
+ * 32 bits that tell batches apart: FNV-1a over the shape and 256 numbers spread over the batch, which
+ * costs nothing beside a step. Another text, order or batch size changes nearly all of them.
+ */
+export function fingerprint({ data, rows, cols }: Matrix): number {
+  const words = new Uint32Array(data.buffer, data.byteOffset, data.length);
+  let hash = 0x811c9dc5;
+  const add = (word: number) => hash = Math.imul(hash ^ word, 0x01000193) >>> 0;
+  add(rows);
+  add(cols);
+  // An odd stride does not stay in one column.
+  const stride = Math.floor(words.length / 256) | 1;
+  for (let at = 0; at < words.length; at += stride) add(words[at]);
+  return hash;
+}

@@ -1,0 +1,188 @@
+import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { DeviceLostError, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Checkpoint } from "../../lib/training/checkpoint.ts";
+import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
+import type { TrainOptions } from "../../lib/training/options.ts";
+import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
+import { randomMatrix, SMALL } from "../gpu_helper.ts";
+
+const BATCHES = Array.from({ length: 12 }, (_, step) => randomMatrix(step, 40, 10));
+// Latents die after two batches, so that the auxiliary loss and lastActive take part.
+const OPTIONS: TrainOptions = {
+  architecture: "batchtopk",
+  dictSize: 64,
+  k: 2,
+  seed: 5,
+  deadAfter: 2,
+  learningRate: 1e-2,
+  steps: 12,
+  thresholdBatches: 8,
+  metadata: { hook: "here" },
+};
+
+/** The options with checkpoints, which are kept in the list. */
+function keeping(every: number, kept: Checkpoint[], options = OPTIONS): TrainOptions {
+  const save = (checkpoint: Checkpoint) => Promise.resolve(void kept.push(checkpoint));
+  return { ...options, checkpoint: { every, save } };
+}
+
+Deno.test("a run resumed from any of its checkpoints ends with the same bits", async () => {
+  using gpu = await openGpu();
+  for (const architecture of ["batchtopk", "topk"] as const) {
+    const options = { ...OPTIONS, architecture };
+    const whole = await trainSae(gpu, BATCHES, options);
+    assert(whole.history.some(({ auxiliaryLoss }) => auxiliaryLoss > 0));
+    const kept: Checkpoint[] = [];
+    assertEquals(await trainSae(gpu, BATCHES, keeping(5, kept, options)), whole);
+    assertEquals(kept.map(({ steps }) => steps), [5, 10, 12]);
+    for (const resume of kept) {
+      assertEquals(await trainSae(gpu, BATCHES, { ...options, resume }), whole);
+      // Options that are not given are the checkpoint's; the stream may begin where it goes on.
+      const short = { architecture, resume, startBatch: resume.steps };
+      assertEquals(await trainSae(gpu, BATCHES.slice(resume.steps), short), whole);
+    }
+    assertEquals(gpu.allocated, 0);
+  }
+});
+
+Deno.test("a checkpoint moves to a device that splits the weights otherwise", async () => {
+  using gpu = await openGpu();
+  using small = await openGpu(SMALL);
+  const options = { ...OPTIONS, dictSize: 300, auxK: 8 };
+  const kept: Checkpoint[] = [];
+  const whole = await trainSae(small, BATCHES, keeping(6, kept, options));
+  assertEquals(await trainSae(small, BATCHES, { ...options, resume: kept[0] }), whole);
+  const moved: Checkpoint[] = [];
+  await trainSae(gpu, [], keeping(1, moved, { ...options, steps: 6, resume: kept[0] }));
+  assertEquals(moved, []);
+  const one = keeping(1, moved, { ...options, resume: kept[0], startBatch: 6 });
+  await trainSae(gpu, BATCHES.slice(6, 7), one);
+  assertEquals(moved[0].arrays.wEnc.length, 3000);
+  assertEquals(moved[0].history.slice(0, 6), kept[0].history);
+});
+
+Deno.test("more steps than before, and SAEs at several places of one stream", async () => {
+  using gpu = await openGpu();
+  const kept: Checkpoint[] = [];
+  await trainSae(gpu, BATCHES, keeping(100, kept, { ...OPTIONS, steps: 4 }));
+  await trainSae(gpu, BATCHES, keeping(100, kept, { ...OPTIONS, steps: 9, k: 3 }));
+  const [first, second] = kept;
+  const together = await trainSaes(gpu, BATCHES, [
+    { architecture: "batchtopk", resume: first, steps: 12 },
+    { architecture: "batchtopk", resume: second, steps: 12 },
+    OPTIONS,
+  ]);
+  assertEquals(together[0], await trainSae(gpu, BATCHES, OPTIONS));
+  assertEquals(together[1], await trainSae(gpu, BATCHES, { ...OPTIONS, k: 3 }));
+  assertEquals(together[2], together[0]);
+});
+
+Deno.test("what does not fit a checkpoint is refused by name", async () => {
+  using gpu = await openGpu();
+  const kept: Checkpoint[] = [];
+  await trainSae(gpu, BATCHES, keeping(6, kept));
+  const [resume] = kept;
+  const { wEnc: _, ...fewer } = resume.arrays;
+  const { lastActive: __, ...without } = resume.arrays;
+  const cases: [RegExp, TrainOptions, typeof BATCHES?][] = [
+    [/seed is 6, but the checkpoint's run has 5/, { ...OPTIONS, seed: 6 }],
+    [/k is 3, but the checkpoint's run has 2/, { ...OPTIONS, k: 3 }],
+    [/architecture is topk.*batchtopk/, { ...OPTIONS, architecture: "topk" }],
+    [/dictSize is 65/, { ...OPTIONS, dictSize: 65 }],
+    [/learningRate is 0.1/, { ...OPTIONS, learningRate: 0.1 }],
+    [/steps is 5, but the checkpoint has taken 6/, { ...OPTIONS, steps: 5 }],
+    [/startBatch is 7/, { ...OPTIONS, startBatch: 7 }],
+    [/batch 6 is not the one/, OPTIONS, BATCHES.slice(1)],
+    [/the batches end 2 before number 6/, OPTIONS, BATCHES.slice(0, 4)],
+    [/expected 10 columns/, OPTIONS, [randomMatrix(1, 40, 11)]],
+    [/resume.wEnc/, { ...OPTIONS, resume: { ...resume, arrays: fewer } }],
+    [/no Uint32Array lastActive/, { ...OPTIONS, resume: { ...resume, arrays: without } }],
+    [/bDec.first.*has 3 numbers/, {
+      ...OPTIONS,
+      resume: { ...resume, arrays: { ...resume.arrays, "bDec.first": new Float32Array(3) } },
+    }],
+    [/checkpoint.every is 0/, keeping(0, [])],
+  ];
+  for (const [message, options, batches = BATCHES] of cases) {
+    const error = await assertRejects(
+      () => trainSae(gpu, batches, { resume, ...options }),
+      Error,
+    );
+    assert(message.test(error.message), `${error.message} is not ${message}`);
+  }
+  assertEquals(gpu.allocated, 0);
+});
+
+Deno.test("a falling learning rate settles the last step once it falls", async () => {
+  using gpu = await openGpu();
+  const falling = { ...OPTIONS, decaySteps: 4, steps: 10 };
+  const kept: Checkpoint[] = [];
+  await trainSae(gpu, BATCHES, keeping(3, kept, falling));
+  const [third, , ninth] = kept;
+  const more = { ...falling, steps: 12 };
+  const resumed = await trainSae(gpu, BATCHES, { ...more, resume: third });
+  assertEquals(resumed, await trainSae(gpu, BATCHES, more));
+  await assertRejects(
+    () => trainSae(gpu, BATCHES, { ...more, resume: ninth }),
+    RangeError,
+    "steps is 12, but the checkpoint's run has 10, and its learning rate falls since step 7",
+  );
+});
+
+Deno.test("a save that fails ends the run; weights that are not finite are not saved", async () => {
+  using gpu = await openGpu();
+  const save = () => Promise.reject(new Error("the disk is full"));
+  await assertRejects(
+    () => trainSae(gpu, BATCHES, { ...OPTIONS, checkpoint: { every: 4, save } }),
+    Error,
+    "the disk is full",
+  );
+  const kept: Checkpoint[] = [];
+  const spoilt = BATCHES.with(7, { ...BATCHES[7], data: BATCHES[7].data.with(3, Infinity) });
+  const error = await assertRejects(() => trainSae(gpu, spoilt, keeping(2, kept)));
+  assertInstanceOf(error, NonFiniteError);
+  assertEquals(error.step, 8);
+  assertEquals(kept.map(({ steps }) => steps), [2, 4, 6]);
+  const wild = keeping(1, kept, { ...OPTIONS, learningRate: 1e38 });
+  await assertRejects(() => trainSae(gpu, BATCHES, wild), NonFiniteError);
+  for (const { arrays } of kept) assert(arrays.wEnc.every(Number.isFinite));
+  assertEquals(gpu.allocated, 0);
+});
+
+Deno.test("an interrupted run saves its last step", async () => {
+  using gpu = await openGpu();
+  const kept: Checkpoint[] = [];
+  const controller = new AbortController();
+  const stopping = BATCHES.values().map((batch, at) => {
+    if (at === 6) controller.abort();
+    return batch;
+  });
+  const stopped = await trainSae(gpu, stopping, {
+    ...keeping(5, kept),
+    signal: controller.signal,
+  });
+  assertEquals(stopped.history.length, 6);
+  assertEquals(kept.map(({ steps }) => steps), [5, 6]);
+  const resumed = await trainSae(gpu, BATCHES, { ...OPTIONS, resume: kept[1] });
+  assertEquals(resumed, await trainSae(gpu, BATCHES, OPTIONS));
+});
+
+Deno.test("a lost device is told, and another goes on from the last checkpoint", async () => {
+  using gpu = await openGpu();
+  const kept: Checkpoint[] = [];
+  {
+    using doomed = await openGpu();
+    const breaking = BATCHES.values().map((batch, at) => {
+      if (at === 7) doomed.device.destroy();
+      return batch;
+    });
+    await assertRejects(
+      () => trainSae(doomed, breaking, keeping(3, kept)),
+      DeviceLostError,
+      "lost",
+    );
+  }
+  assertEquals(kept.map(({ steps }) => steps), [3, 6]);
+  const resumed = await trainSae(gpu, BATCHES, { ...OPTIONS, resume: kept[1] });
+  assertEquals(resumed, await trainSae(gpu, BATCHES, OPTIONS));
+});
