@@ -24,6 +24,7 @@ What it writes
   --out FOLDER        store.json and shards of 64 MiB
   --dtype NAME        float32 (default), or float16: half the bytes, rounded to 11 bits
   --seed N            of the order within shards (default 0)
+  --overwrite         removes a store that is in the folder first
   --json              one JSON object a line instead of text
 
 Ctrl-C, or any other end, keeps finished shards: the same command goes on from there, and the
@@ -57,7 +58,10 @@ export const harvest: Command = {
   summary: "write a language model's activations to disk",
   help: HELP,
   async run(args) {
-    const options = parseArguments(args, { values: VALUES, flags: ["include-bos", "json"] });
+    const options = parseArguments(args, {
+      values: VALUES,
+      flags: ["include-bos", "overwrite", "json"],
+    });
     if (options.positional.length > 0) {
       throw new UsageError(`unexpected argument ${options.positional[0]}`);
     }
@@ -105,6 +109,7 @@ export const harvest: Command = {
           dataset: text.join(" "),
           dtype: dtype as StoreDtype,
           seed: options.number("seed"),
+          overwrite: options.flag("overwrite"),
           onProgress({ rows, savedRows }) {
             saved = savedRows;
             const line = describeProgress(rows, (rows - first) / seconds(), tokens);
@@ -120,9 +125,10 @@ export const harvest: Command = {
       return EXIT.ok;
     } catch (error) {
       if (!controller.signal.aborted) throw error;
+      const without = options.flag("overwrite") ? " without --overwrite" : "";
       output.say(
-        `interrupted: ${folder} keeps ${saved} activations in finished shards, the same command ` +
-          `goes on from there`,
+        `interrupted: ${folder} keeps ${saved} activations in finished shards, the same command` +
+          `${without} goes on from there`,
       );
       output.result({ folder, rows: saved, first, interrupted: true });
       return EXIT.interrupted;

@@ -65,6 +65,15 @@ async function checkExtra(folder: string, header: StoreHeader | undefined): Prom
   }
 }
 
+/** Removes a store's files, its header first: what a kill leaves is no store, and is removed too. */
+export async function removeStore(folder: string): Promise<void> {
+  const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
+  const shards = names.filter((name) => /^shard-\d+\.bin(\.part)?$/.test(name));
+  for (const name of [HEADER_FILE, `${HEADER_FILE}.part`, ...shards]) {
+    if (names.includes(name)) await Deno.remove(join(folder, name));
+  }
+}
+
 /**
  * Writes a file of a store beside its place and renames it into it. Unlike a name drawn at random,
  * `.part` is taken again by the next run: kills leave one such file at most, not 64 MiB each.

@@ -6,7 +6,7 @@ import { type ActivationStore, openActivationStore } from "./activation_store.ts
 import { dropRows } from "./drop_rows.ts";
 import { partSeed } from "./permutation.ts";
 import { blockChecksum } from "./read_block.ts";
-import { readStoreFolder, writeStoreFile } from "./store_folder.ts";
+import { readStoreFolder, removeStore, writeStoreFile } from "./store_folder.ts";
 import {
   HEADER_FILE,
   rowBytes,
@@ -34,6 +34,8 @@ export interface WriteActivationsOptions extends StoreSource {
   blockRows?: number;
   /** Rows of a shard, a multiple of `blockRows`; as many as fit 64 MiB if not given. */
   rowsPerShard?: number;
+  /** Whether a store that is in the folder is removed first; false if not given. */
+  overwrite?: boolean;
   /** Called after each batch. */
   onProgress?: (progress: WriteProgress) => void;
 }
@@ -82,11 +84,12 @@ export async function writeActivations(
       cause: error,
     });
   }
+  if (options.overwrite) await removeStore(folder);
   const found = await readStoreFolder(folder);
   if (found?.complete) {
     throw new Error(
       `${folder} already holds a complete store of ${found.rows} activations: choose another ` +
-        `folder, or remove this one`,
+        `folder, or overwrite it`,
     );
   }
   const saveHeader = (header: StoreHeader) =>
@@ -218,7 +221,7 @@ function checkSame(found: StoreHeader, wanted: StoreHeader, folder: string): voi
     if (was === is) continue;
     throw new Error(
       `${folder} holds an unfinished store with ${name} ${was}, this one has ${is}: go on with ` +
-        `the same options, choose another folder, or remove this one`,
+        `the same options, choose another folder, or overwrite it`,
     );
   }
 }

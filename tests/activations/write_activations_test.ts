@@ -113,8 +113,14 @@ Deno.test("an unfinished store goes on with the same options only", async () => 
     await assertRejects(
       () => writeActivations(numbered([29]), folder, options),
       Error,
-      "already holds a complete store of 29 activations",
+      "already holds a complete store of 29 activations: choose another folder, or overwrite it",
     );
+    await Deno.writeTextFile(join(folder, "notes.txt"), "mine");
+    const over = { ...options, seed: 7, overwrite: true };
+    assertEquals((await writeActivations(numbered([8]), folder, over)).rows, 8);
+    assertEquals(Object.keys(await filesOf(folder)).sort(), [
+      ...["notes.txt", "shard-00000.bin", "store.json"],
+    ]);
   });
 });
 

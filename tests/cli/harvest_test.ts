@@ -24,6 +24,9 @@ Deno.test("harvest writes a store that train reads, epochs included", async () =
     assertEquals(again.code, 1);
     assertStringIncludes(again.stderr, "already holds a complete store of 1000 activations");
 
+    const over = await saewing([...command, "--tokens", "1000", "--overwrite"]);
+    assertEquals(over.code, 0, over.stderr);
+
     const run = join(folder, "run");
     const trained = await saewing([
       ...["train", "--activations", out, "--dict-size", "64", "--k", "4", "--batch-size", "256"],
