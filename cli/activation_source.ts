@@ -18,6 +18,8 @@ export interface BatchOptions {
   epochs: number;
   /** Seed of the order. */
   seed: number;
+  /** Number of the first batch; 0 where the source cannot start later. */
+  startBatch: number;
 }
 
 /** Where a training run's activations come from: a model that runs on text, or a store. */
@@ -32,6 +34,8 @@ export interface ActivationSource extends AsyncDisposable {
   contextLength: number;
   /** Positions of each row that are left out. */
   skipPositions: number[];
+  /** Whether it can start at any batch. A model that runs on text has to start with the first. */
+  startsAnywhere: boolean;
   /** What text it is. */
   dataset: string;
   /** The activations, shuffled. */
@@ -75,6 +79,7 @@ function textSource(model: LanguageModel, options: Arguments): ActivationSource 
     dModel: model.dModel,
     contextLength,
     skipPositions,
+    startsAnywhere: false,
     dataset: texts.join(" "),
     async *batches({ batchSize, epochs, seed }) {
       for (let epoch = 0; epoch < epochs; epoch++) {
@@ -100,6 +105,7 @@ function storeSource(store: ActivationStore, options: Arguments): ActivationSour
     dModel: store.dModel,
     contextLength: store.contextSize,
     skipPositions: [...store.skipPositions],
+    startsAnywhere: true,
     dataset: store.dataset ?? store.folder,
     // A training step copies its batch before it returns.
     batches: (how) => store.batches({ ...how, shareBuffer: true }),

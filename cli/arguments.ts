@@ -1,8 +1,13 @@
 import { parseArgs } from "@std/cli";
 import { UsageError } from "./command.ts";
 
+/** Options as they were given: the texts of those with a value, true for flags. */
+export type GivenOptions = Record<string, string[] | true>;
+
 /** Parsed arguments: every option by name, and the rest in order. */
 export interface Arguments {
+  /** The options that are set, as JSON can keep them. */
+  given: GivenOptions;
   /** Arguments that are no options. */
   positional: string[];
   /** Whether a flag is set. */
@@ -20,12 +25,14 @@ export interface Arguments {
 /**
  * Parses a command's arguments.
  *
- * @param options Names of options with a value and of flags; an unknown one is an error.
+ * @param names Names of options with a value and of flags; an unknown one is an error.
+ * @param before Options that hold where the arguments do not give them.
  * @throws {UsageError} An option is unknown, lacks its value, or is no number where one is wanted.
  */
 export function parseArguments(
   args: string[],
   { values, flags }: { values: string[]; flags: string[] },
+  before: GivenOptions = {},
 ): Arguments {
   const unknown: string[] = [];
   const parsed = parseArgs(args, {
@@ -38,8 +45,14 @@ export function parseArguments(
     },
   }) as Record<string, unknown> & { _: (string | number)[] };
   if (unknown.length > 0) throw new UsageError(`unknown option ${unknown[0]}`);
-  const texts = (name: string): string[] => {
+  const given: GivenOptions = { ...before };
+  for (const name of values) {
     const all = (parsed[name] ?? []) as string[];
+    if (all.length > 0) given[name] = all;
+  }
+  for (const name of flags) if (parsed[name] === true) given[name] = true;
+  const texts = (name: string): string[] => {
+    const all = (given[name] ?? []) as string[];
     if (all.includes("")) throw new UsageError(`--${name} needs a value`);
     return all;
   };
@@ -49,8 +62,9 @@ export function parseArguments(
     return all[0];
   };
   return {
+    given,
     positional: parsed._.map(String),
-    flag: (name) => parsed[name] === true,
+    flag: (name) => given[name] === true,
     text,
     texts,
     required(name) {

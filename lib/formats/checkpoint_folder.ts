@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import type { Checkpoint } from "../training/checkpoint.ts";
 import type { StepRecord } from "../training/options.ts";
+import { removeLeftovers } from "./replace_file.ts";
 import { openSafetensors, type SafetensorsFile, writeSafetensors } from "./safetensors.ts";
 
 /** Raised when the meaning of a file changes; others are refused. */
@@ -32,6 +33,7 @@ export async function saveCheckpoint(checkpoint: Checkpoint, folder: string): Pr
   );
   try {
     await Deno.mkdir(folder, { recursive: true });
+    // Each kill while a checkpoint is written leaves a part of one.
     await removeLeftovers(folder);
     await writeSafetensors(
       join(folder, NAME),
@@ -129,13 +131,6 @@ function parsePlain(
     }
   }
   return plain;
-}
-
-/** Files that a killed process was writing: without this each kill would leave one. */
-async function removeLeftovers(folder: string): Promise<void> {
-  for await (const { name } of Deno.readDir(folder)) {
-    if (name.startsWith(`.${NAME}.`)) await Deno.remove(join(folder, name));
-  }
 }
 
 async function exists(path: string): Promise<boolean> {

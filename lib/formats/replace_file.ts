@@ -33,3 +33,20 @@ export async function replaceFile(
     throw error;
   }
 }
+
+/**
+ * Removes what processes that were killed while they replaced files of a folder left there: files
+ * that `replaceFile` names. No other process may be writing in the folder.
+ */
+export async function removeLeftovers(folder: string): Promise<void> {
+  try {
+    for await (const { name, isFile } of Deno.readDir(folder)) {
+      if (isFile && LEFTOVER.test(name)) await Deno.remove(join(folder, name));
+    }
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** A hidden name that ends with a UUID. */
+const LEFTOVER = /^\..+\.[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;

@@ -1,5 +1,5 @@
 import { formatBytes } from "./describe.ts";
-import { type Gpu, GpuError } from "./gpu.ts";
+import { type Gpu, GpuError, throwIfLost } from "./gpu.ts";
 
 /** Numbers that a buffer can hold. */
 export type BufferData = Float32Array | Uint32Array;
@@ -126,9 +126,7 @@ export async function readParts(gpu: Gpu, parts: BufferPart[]): Promise<ArrayBuf
     at = 0;
     return parts.map(({ length }) => mapped.slice(at, at += length * 4));
   } catch (error) {
-    // A lost device fails as a "validation error" here; in the next turn it says what it is.
-    await new Promise((resolve) => setTimeout(resolve));
-    gpu.check();
+    await throwIfLost(gpu);
     throw error;
   } finally {
     staging.destroy();

@@ -131,6 +131,17 @@ export async function openGpu(options: GpuOptions = {}): Promise<Gpu> {
   };
 }
 
+/**
+ * What fails on a lost device fails as invalid; only in the next turn does the device say that it is
+ * lost. To be awaited before an error is thrown whose reason this may be.
+ *
+ * @throws {GpuError} The device is lost, or reported an error before.
+ */
+export async function throwIfLost(gpu: Gpu): Promise<void> {
+  await new Promise((resolve) => setTimeout(resolve));
+  gpu.check();
+}
+
 async function requestAdapter(kind: "auto" | "hardware" | "software"): Promise<GPUAdapter> {
   const gpu = globalThis.navigator?.gpu;
   if (!gpu) throw new GpuError("this runtime has no WebGPU (navigator.gpu is missing)");

@@ -1,4 +1,4 @@
-import { type Gpu, GpuError } from "./gpu.ts";
+import { type Gpu, GpuError, throwIfLost } from "./gpu.ts";
 
 /** Records one step of work into a compute pass. Made once, recorded as often as wanted. */
 export type Operation = (pass: GPUComputePassEncoder) => void;
@@ -26,6 +26,7 @@ async function compile(gpu: Gpu, label: string, code: string): Promise<GPUComput
   const scope = gpu.device.popErrorScope();
   const [{ messages }, invalid] = await Promise.all([module.getCompilationInfo(), scope]);
   const error = messages.find((message) => message.type === "error");
+  if (error || invalid) await throwIfLost(gpu);
   if (error) throw new GpuError(`kernel ${label} does not compile: ${describe(code, error)}`);
   if (invalid) throw new GpuError(`kernel ${label} is not valid: ${invalid.message}`);
   return pipeline;

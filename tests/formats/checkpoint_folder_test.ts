@@ -56,7 +56,7 @@ Deno.test("a checkpoint comes back bit by bit", async () => {
 
 Deno.test("what a killed process left beside a checkpoint is removed by the next save", async () => {
   await withFolder(async (folder) => {
-    await Deno.writeTextFile(join(folder, `.${FILE}.1234`), "half");
+    await Deno.writeTextFile(join(folder, `.${FILE}.${crypto.randomUUID()}`), "half");
     assertEquals(await loadCheckpoint(folder), undefined);
     await saveCheckpoint(CHECKPOINT, folder);
     assertEquals(Array.from(Deno.readDirSync(folder), ({ name }) => name), [FILE]);

@@ -1,0 +1,77 @@
+import { join } from "@std/path";
+import {
+  collectTopExamples,
+  type Gpu,
+  readTexts,
+  type Sae,
+  type StepRecord,
+  trainingReport,
+} from "../mod.ts";
+import type { ActivationSource } from "./activation_source.ts";
+import type { Arguments } from "./arguments.ts";
+import { evaluateOnTexts, evaluationTable, summary } from "./evaluate_text.ts";
+import type { Output } from "./output.ts";
+import type { RunFolder } from "./run_folder.ts";
+
+/** A training run that is done. */
+export interface TrainedRun {
+  /** The command's options. */
+  options: Arguments;
+  /** Where results go. */
+  run: RunFolder;
+  /** Where text goes. */
+  output: Output;
+  /** What was learned. */
+  sae: Sae;
+  /** What each step did. */
+  history: StepRecord[];
+  /** How long it took. */
+  trainSeconds: number;
+  /** Settings that the report shows beside the SAE's own. */
+  settings: Record<string, unknown>;
+}
+
+/**
+ * Measures a run's SAE on its `--eval-text`, where it has one: evaluation.json, report.html and a
+ * table. Gives what machines read of it.
+ */
+export async function measureRun(
+  gpu: Gpu,
+  source: ActivationSource,
+  { options, run, output, sae, history, trainSeconds, settings }: TrainedRun,
+): Promise<Record<string, unknown>> {
+  if (options.texts("eval-text").length === 0) return {};
+  const { contextLength, skipPositions } = source;
+  const started = performance.now();
+  const model = await source.openModel();
+  const { tokenRows, evaluation, crossEntropy } = await evaluateOnTexts(
+    gpu,
+    model,
+    sae,
+    () => readTexts(options.texts("eval-text"), { field: options.text("field") }),
+    { contextLength, skipPositions, maxRows: options.number("eval-rows") ?? 64 },
+    output,
+  );
+  await run.writeJson("evaluation.json", { ...evaluation, crossEntropy });
+  const latents = await collectTopExamples(gpu, model, sae, tokenRows, {
+    skipPositions,
+    density: evaluation.density,
+  });
+  const report = trainingReport({
+    title: `${model.id} · ${model.hook}`,
+    date: new Date().toISOString().slice(0, 10),
+    adapter: gpu.name,
+    model: { id: model.id, hook: model.hook, layers: model.layers },
+    sae: { ...sae, threshold: sae.threshold?.[0] },
+    settings: { ...(sae.metadata.training as Record<string, unknown>), ...settings },
+    history,
+    evaluation,
+    crossEntropy,
+    latents,
+    seconds: { training: trainSeconds, evaluation: (performance.now() - started) / 1000 },
+  });
+  await run.writeText("report.html", report);
+  output.say(evaluationTable(evaluation, crossEntropy, sae.dictSize));
+  output.say(`report: ${join(run.path, "report.html")}`);
+  return { evaluation: summary(evaluation), crossEntropy };
+}

@@ -1,0 +1,187 @@
+import { join } from "@std/path";
+import {
+  type Architecture,
+  type Gpu,
+  loadCheckpoint,
+  loadSae,
+  NonFiniteError,
+  saveCheckpoint,
+  saveSae,
+  type StepRecord,
+  trainSae,
+} from "../mod.ts";
+import type { ActivationSource } from "./activation_source.ts";
+import type { Arguments, GivenOptions } from "./arguments.ts";
+import { EXIT } from "./command.ts";
+import { measureRun } from "./measure_run.ts";
+import { formatSeconds, type Output } from "./output.ts";
+import type { RunFolder } from "./run_folder.ts";
+
+// A checkpoint of 24,576 latents at d = 768 is 450 MB: every 500 steps it costs a few percent.
+const CHECKPOINT_EVERY = 500;
+
+/** What a run of `saewing train` has beside its GPU and its activations. */
+export interface TrainRun {
+  /** The command's options. */
+  options: Arguments;
+  /** Those of them from which the run can be resumed. */
+  kept: GivenOptions;
+  /** Where results go. */
+  run: RunFolder;
+  /** Where text goes. */
+  output: Output;
+}
+
+/**
+ * Trains from the run's last checkpoint, or from the beginning where there is none, and measures what
+ * was learned. Gives the exit code.
+ */
+export async function trainAndMeasure(
+  gpu: Gpu,
+  source: ActivationSource,
+  { options, kept, run, output }: TrainRun,
+): Promise<number> {
+  const { contextLength, skipPositions } = source;
+  const resume = await loadCheckpoint(run.checkpoint);
+  const initialFolder = options.text("initial");
+  const initial = initialFolder && !resume ? await loadSae(initialFolder) : undefined;
+  const steps = options.number("steps");
+  const seed = options.number("seed") ?? 0;
+  const batchSize = options.number("batch-size") ?? 2048;
+  const every = options.number("checkpoint-every") ?? CHECKPOINT_EVERY;
+  const settings = {
+    architecture: (options.text("architecture") ?? "batchtopk") as Architecture,
+    dictSize: options.number("dict-size"),
+    k: options.number("k"),
+    learningRate: options.number("lr"),
+    steps,
+    auxCoefficient: options.number("aux-coefficient"),
+    auxK: options.number("aux-k"),
+    deadAfter: options.number("dead-after"),
+    thresholdBatches: options.number("threshold-batches"),
+    bDec: options.text("init-bdec") as "zero" | "mean" | undefined,
+    seed,
+  };
+  const metadata = {
+    model: source.model,
+    hook: source.hook,
+    contextSize: contextLength,
+    prependBos: true,
+    dataset: source.dataset,
+  };
+  // Without a number of steps everything is read once, else as often as the steps need.
+  const epochs = options.number("epochs") ?? (steps === undefined ? 1 : Infinity);
+  const config = {
+    ...settings,
+    batchSize,
+    epochs: options.number("epochs"),
+    activations: options.text("activations"),
+    ...metadata,
+    skipPositions,
+    options: kept,
+  };
+  // Options that do not fit the checkpoint must not stay: they are kept with the next one.
+  let written = false;
+  const keepOptions = async () => {
+    if (!written) await run.writeJson("config.json", config);
+    written = true;
+  };
+  if (!resume) await keepOptions();
+  await run.startMetrics(resume?.history ?? []);
+  if (resume) output.say(`going on after step ${resume.steps}`);
+
+  const controller = new AbortController();
+  const interrupt = () => controller.abort();
+  Deno.addSignalListener("SIGINT", interrupt);
+  const folder = join(run.path, "sae");
+  try {
+    // A store starts at the last batch that was taken, which must be the checkpoint's.
+    const startBatch = source.startsAnywhere && resume ? resume.steps - 1 : 0;
+    const batches = source.batches({ batchSize, epochs, seed, startBatch });
+    const dictSize = resume?.sae.dictSize ?? initial?.dictSize ?? settings.dictSize!;
+    const started = performance.now();
+    const first = resume?.history.at(-1);
+    const { sae, history } = await trainSae(gpu, batches, {
+      ...settings,
+      initial,
+      metadata,
+      resume,
+      startBatch,
+      checkpoint: every === 0 ? undefined : {
+        every,
+        async save(checkpoint) {
+          await keepOptions();
+          await saveCheckpoint(checkpoint, run.checkpoint);
+        },
+      },
+      signal: controller.signal,
+      onProgress(records) {
+        run.addMetrics(records);
+        const last = records[records.length - 1];
+        output.progress(describeProgress(last, steps, started, dictSize, first), { ...last });
+      },
+    });
+    const trainSeconds = (performance.now() - started) / 1000;
+    await saveSae(sae, folder);
+    await run.writeMetricsTable(history);
+    const taken = history.length;
+    const last = history.at(-1)!;
+    const rate = Math.round((last.samples - (first?.samples ?? 0)) / trainSeconds);
+    output.say(
+      `${taken} steps${resume ? `, ${taken - resume.steps} of them` : ""} ` +
+        `in ${formatSeconds(trainSeconds)} (${rate} tokens/s); SAE saved in ${folder}`,
+    );
+    const result = { folder: run.path, sae: folder, steps: taken, last };
+    if (controller.signal.aborted) {
+      output.say(
+        every === 0
+          ? `interrupted: \`--initial ${folder}\` starts from what was learned so far`
+          : `interrupted: \`saewing train --resume ${run.path}\` goes on`,
+      );
+      output.result({ ...result, interrupted: true });
+      return EXIT.interrupted;
+    }
+    const measures = await measureRun(gpu, source, {
+      ...{ options, run, output, sae, history, trainSeconds },
+      settings: { batchSize, contextLength },
+    });
+    await run.writeJson("config.json", { ...config, finished: true });
+    output.result({ ...result, ...measures });
+    return EXIT.ok;
+  } catch (error) {
+    if (controller.signal.aborted && error === controller.signal.reason) {
+      output.say("interrupted before the first step");
+      return EXIT.interrupted;
+    }
+    if (!(error instanceof NonFiniteError) || !error.sae) throw error;
+    await saveSae(error.sae, folder);
+    throw new Error(
+      `${error.message}. What was learned before is saved: \`--initial ${folder}\` starts from it`,
+      { cause: error },
+    );
+  } finally {
+    Deno.removeSignalListener("SIGINT", interrupt);
+  }
+}
+
+/** @param first The last record of the checkpoint that the run went on from. */
+function describeProgress(
+  last: StepRecord,
+  steps: number | undefined,
+  started: number,
+  dictSize: number,
+  first: StepRecord | undefined,
+): string {
+  const seconds = (performance.now() - started) / 1000;
+  const rate = Math.round((last.samples - (first?.samples ?? 0)) / seconds);
+  const pace = seconds / (last.step - (first?.step ?? 0));
+  const left = steps ? formatSeconds(pace * (steps - last.step)) : undefined;
+  return [
+    `step ${last.step}${steps ? ` of ${steps}` : ""}`,
+    `loss ${last.loss.toPrecision(4)}`,
+    `L0 ${last.l0.toFixed(1)}`,
+    `dead ${(100 * last.deadLatents / dictSize).toFixed(1)} %`,
+    `${rate} tokens/s`,
+    ...(left ? [`${left} left`] : []),
+  ].join("  ");
+}
