@@ -7,10 +7,11 @@ import { type Command, EXIT, UsageError } from "./cli/command.ts";
 import { doctor } from "./cli/doctor.ts";
 import { evaluate } from "./cli/eval.ts";
 import { harvest } from "./cli/harvest.ts";
+import { sweep } from "./cli/sweep.ts";
 import { train } from "./cli/train.ts";
 import { VERSION } from "./lib/version.ts";
 
-const COMMANDS: Record<string, Command> = { doctor, harvest, train, eval: evaluate };
+const COMMANDS: Record<string, Command> = { doctor, harvest, train, eval: evaluate, sweep };
 
 const HELP = `saewing ${VERSION}: sparse autoencoders on language-model activations.
 

@@ -23,18 +23,26 @@ export interface LineSeries {
 export interface LinePlotOptions extends PlotOptions {
   /** Whether the vertical axis is logarithmic (default false); values up to zero are left out then. */
   logY?: boolean;
+  /** Whether the horizontal axis is logarithmic (default false); every x is above zero then. */
+  logX?: boolean;
+  /** Places of the horizontal axis's ticks, in place of round numbers. */
+  xTicks?: readonly number[];
+  /** Whether a linear vertical axis includes zero (default true). */
+  fromZero?: boolean;
+  /** Whether each point is marked by a dot: for few points (default false). */
+  dots?: boolean;
 }
 
 const MOST_POINTS = 240;
 
 /**
  * Draws curves as an SVG. A long curve is drawn as its mean within the band that it moves in; a legend
- * is added where there are several. A linear vertical axis includes zero.
+ * is added where there are several.
  *
  * @throws {RangeError} A curve's x and y differ in length.
  */
 export function linePlot(series: readonly LineSeries[], options: LinePlotOptions): string {
-  const { logY = false } = options;
+  const { logY = false, logX = false, xTicks, fromZero = true, dots = false } = options;
   const curves = series.map(({ label, x, y }) => {
     if (x.length !== y.length) {
       throw new RangeError(`series ${label} has ${x.length} x and ${y.length} y, expected as many`);
@@ -47,14 +55,20 @@ export function linePlot(series: readonly LineSeries[], options: LinePlotOptions
 
   const ends = curves.filter(({ x }) => x.length > 0).flatMap(({ x }) => [x[0], x[x.length - 1]]);
   const extremes = points.flatMap(({ low, high }) => [low, high]);
-  const yAxis = { ...range(logY ? extremes : [0, ...extremes], logY), log: logY, round: true };
+  const spread = logY || !fromZero ? extremes : [0, ...extremes];
+  const yAxis = { ...range(spread, logY), log: logY, round: true };
+  const xAxis = { ...range([...ends, ...xTicks ?? []], logX), log: logX, ticks: xTicks };
   const named = curves.length > 1;
-  const frame = layoutPlot(options, range(ends), yAxis, named ? 20 : 0);
+  const legend = named
+    ? layOutLegend(curves.map(({ label }) => label), options.width)
+    : { rows: 0, draw: () => "" };
+  const frame = layoutPlot(options, xAxis, yAxis, 20 * legend.rows);
+  // Dots show by themselves where one curve runs along another.
+  const broad = named && !dots;
   const drawn = curves.map((curve, i) =>
-    drawBand(curve.points, frame, i) + drawLine(curve.points, frame, i, named)
+    drawBand(curve.points, frame, i) + drawLine(curve.points, frame, i, { broad, dots })
   );
-  const legend = named ? drawLegend(curves.map(({ label }) => label)) : "";
-  return frame.draw([...drawn, legend].filter((part) => part).join("\n"));
+  return frame.draw([...drawn, legend.draw(broad)].filter((part) => part).join("\n"));
 }
 
 // A range without an extent is widened, so that its one value lies inside.
@@ -83,16 +97,22 @@ function stroke(series: number, several: boolean): string {
 
 type Place = Pick<PlotFrame, "x" | "y">;
 
-function drawLine(points: ThinnedPoint[], { x, y }: Place, series: number, named: boolean): string {
+function drawLine(
+  points: ThinnedPoint[],
+  { x, y }: Place,
+  series: number,
+  { broad, dots }: { broad: boolean; dots: boolean },
+): string {
   const runs = unbroken(points).map((run) =>
     run.map((point) => `${px(x(point.x))} ${px(y(point.mean))}`)
   );
   const line = runs.filter((run) => run.length > 1).map((run) => `M${run.join("L")}`).join("");
-  const dots = runs.filter((run) => run.length === 1).map(([place]) => {
+  const marked = runs.filter((run) => dots || run.length === 1).flat().map((place) => {
     const [cx, cy] = place.split(" ");
-    return `<circle cx="${cx}" cy="${cy}" r="2.5" style="fill:${colour(series)}"/>`;
+    return `<circle cx="${cx}" cy="${cy}" r="${dots ? 3 : 2.5}" style="fill:${colour(series)}"/>`;
   });
-  return (line ? `<path class="line" d="${line}" ${stroke(series, named)}/>` : "") + dots.join("");
+  return (line ? `<path class="line" d="${line}" ${stroke(series, broad)}/>` : "") +
+    marked.join("");
 }
 
 function drawBand(points: ThinnedPoint[], { x, y }: Place, series: number): string {
@@ -115,11 +135,24 @@ function unbroken(points: ThinnedPoint[]): ThinnedPoint[][] {
   return runs.filter((run) => run.length > 0);
 }
 
-function drawLegend(labels: string[]): string {
-  let at = 4;
-  return labels.map((label, i) => {
-    const entry = `<path d="M${px(at)} 33h16" ${stroke(i, true)}/>` + text(at + 22, 37, label);
-    at += 22 + label.length * 6.5 + 16;
-    return entry;
-  }).join("");
+/** Places the legend's entries in rows. */
+function layOutLegend(
+  labels: string[],
+  width = 480,
+): { rows: number; draw(broad: boolean): string } {
+  let [at, row] = [4, 0];
+  const places = labels.map((label) => {
+    const wide = 22 + label.length * 6.5;
+    if (at > 4 && at + wide > width) [at, row] = [4, row + 1];
+    const place = { label, at, y: 33 + 20 * row };
+    at += wide + 16;
+    return place;
+  });
+  return {
+    rows: row + 1,
+    draw: (broad) =>
+      places.map(({ label, at, y }, i) =>
+        `<path d="M${px(at)} ${y}h16" ${stroke(i, broad)}/>` + text(at + 22, y + 4, label)
+      ).join(""),
+  };
 }

@@ -27,6 +27,8 @@ export interface Axis {
   log?: boolean;
   /** Whether the axis is widened to round numbers, in place of ending at `low` and `high`. */
   round?: boolean;
+  /** Places of the ticks, in place of round numbers; those that leave no room are not named. */
+  ticks?: readonly number[];
 }
 
 /** A plot without its contents. */
@@ -74,9 +76,15 @@ export function layoutPlot(options: PlotOptions, xAxis: Axis, yAxis: Axis, legen
       `<path d="M${px(left)} ${px(at)}H${px(right)}" stroke="currentColor" stroke-opacity=".14"/>` +
       text(left - 8, at + 4, name, "end")
     );
-  const xNames = tickLabels(xTicks, xAxis.log);
+  const xNames = xAxis.ticks ? xTicks.map(String) : tickLabels(xTicks, xAxis.log);
+  let named = -Infinity;
   const below = xTicks.map((tick, i) => ({ at: x(tick), name: xNames[i] }))
-    .filter(({ at }) => within(at, left, right))
+    .filter(({ at, name }) => {
+      const half = name.length * DIGIT / 2 + 4;
+      if (!within(at, left, right) || xAxis.ticks && at - half < named) return false;
+      named = at + half;
+      return true;
+    })
     .map(({ at, name }) =>
       `<path d="M${px(at)} ${px(bottom)}v5" stroke="currentColor" stroke-opacity=".5"/>` +
       text(
@@ -144,11 +152,12 @@ export function px(place: number): string {
   return String(Math.round(place * 100) / 100);
 }
 
-function ticksOf({ low, high, log }: Axis, count: number): number[] {
+function ticksOf({ low, high, log, ticks }: Axis, count: number): readonly number[] {
+  if (ticks) return ticks;
   return (log ? logTicks : linearTicks)(low, high, Math.max(2, Math.floor(count)));
 }
 
-function rangeOf(axis: Axis, ticks: number[]): Axis {
+function rangeOf(axis: Axis, ticks: readonly number[]): Axis {
   if (!axis.round) return axis;
   const ends = axis.log ? fineLogTicks(axis.low, axis.high) : ticks;
   return { low: ends[0], high: ends.at(-1)!, log: axis.log };

@@ -1,0 +1,235 @@
+import { join } from "@std/path";
+import { type Gpu, loadSae, readTexts } from "../mod.ts";
+import {
+  type ActivationSource,
+  checkSourceOptions,
+  openActivationSource,
+} from "./activation_source.ts";
+import { type Arguments, parseArguments } from "./arguments.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { evaluateOnTexts, summary } from "./evaluate_text.ts";
+import { openCommandGpu } from "./gpu.ts";
+import { createOutput, type Output } from "./output.ts";
+import { type CellState, forgetCell, readCell, writeCell } from "./sweep_cell.ts";
+import { type Cell, readGrid } from "./sweep_grid.ts";
+import { rowOf, writeSweepResults } from "./sweep_results.ts";
+import { trainCells } from "./sweep_training.ts";
+import { TRAINING_OPTIONS } from "./training_options.ts";
+
+const HELP = `Trains a grid of SAEs on one stream of activations, and measures and plots them.
+
+Usage
+  saewing sweep --model MODEL --hook HOOK --text FILES --eval-text FILES \\
+    --dict-size M,M,… --k K,K,… [options]
+  saewing sweep --activations FOLDER --eval-text FILES --grid FILE [options]
+
+The grid: each option takes several values, separated by commas; every combination is an SAE
+  --architecture NAMES   batchtopk (default), topk
+  --dict-size M          number of latents
+  --k K                  active latents a sample
+  --seed N               of the weights (default 0)
+  --lr X, --warmup-steps N, --decay-steps N, --beta1 X, --beta2 X, --epsilon X
+  --aux-coefficient X, --aux-k N, --dead-after N, --threshold-batches N, --init-bdec KIND
+  --steps N              default: until the epochs end
+  --grid FILE            JSON with the same names, { "dict-size": [256, 512], "k": 8, … }, or a
+                         list of such grids
+
+What it reads
+  --activations FOLDER   what \`saewing harvest\` wrote, in place of model, hook and text
+  --model ID, --hook NAME, --text FILES, --field NAME, --context N, --include-bos, --dtype NAME,
+  --revision NAME, --cache-dir FOLDER   as in \`saewing train\`
+  --epochs N             how often everything is read (default 1, or as often as --steps needs)
+  --batch-size N         activations a step (default 2048)
+  --buffer N             activations that the shuffle holds back (default: 64 batches)
+  --shuffle-seed N       of the activations' order, the same for all SAEs (default 0)
+  --eval-text FILES      held-out text to measure on; may be repeated
+  --eval-rows N          most rows of it (default 64)
+
+What it writes
+  --out FOLDER        default runs/sweep-<date>: a folder for each SAE (sae/, metrics.csv,
+                      cell.json), sweep.csv, table2.md, plots/ and sweep.html
+  --at-once N         most SAEs that are trained together (default: as many as memory holds)
+  --overwrite         trains anew what the folder already holds of the grid
+  --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
+  --json              one JSON object a line instead of text
+
+Activations are made once for all SAEs that are trained together, and each SAE has the bits that
+\`saewing train\` gives it where --seed is --shuffle-seed. Started again with the same --out it goes
+on with what is not done. Ctrl-C ends it after the current step; SAEs that are in training then
+start anew.
+
+Examples
+  saewing sweep --model examples/tiny-gpt2 --hook blocks.2.hook_resid_pre --text 'corpus/*.txt' \\
+    --eval-text held-out.jsonl --architecture batchtopk,topk --dict-size 256,512,1024 \\
+    --k 8,16,32 --steps 1000 --lr 1e-3 --out runs/sweep
+  saewing sweep --activations activations/gpt2-8 --eval-text held-out.jsonl --grid grid.json
+`;
+
+const VALUES = [
+  ...TRAINING_OPTIONS,
+  ...["grid", "activations", "model", "hook", "text", "field", "context", "dtype", "revision"],
+  ...["cache-dir", "epochs", "batch-size", "buffer", "shuffle-seed", "eval-text", "eval-rows"],
+  ...["out", "at-once", "adapter"],
+];
+const FLAGS = ["include-bos", "overwrite", "json"];
+
+/** `saewing sweep`. */
+export const sweep: Command = {
+  summary: "train a grid of SAEs on one stream, measure and plot them",
+  help: HELP,
+  async run(args) {
+    const options = parseArguments(args, { values: VALUES, flags: FLAGS });
+    if (options.positional.length > 0) {
+      throw new UsageError(`unexpected argument ${options.positional[0]}`);
+    }
+    checkSourceOptions(options);
+    if (options.texts("eval-text").length === 0) throw new UsageError("--eval-text is missing");
+    for (const name of ["epochs", "batch-size", "eval-rows", "at-once"]) {
+      const value = options.number(name) ?? 1;
+      if (!(Number.isSafeInteger(value) && value > 0)) {
+        throw new UsageError(`--${name} is ${value}, expected a whole number above 0`);
+      }
+    }
+    const cells = await readGrid(options);
+    const output = createOutput(options.flag("json"));
+    const stamp = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
+    const out = options.text("out") ?? join("runs", `sweep-${stamp}`);
+    await Deno.mkdir(out, { recursive: true });
+    await using source = await openActivationSource(options);
+    const states = await readStates(out, cells, source, options);
+    using gpu = await openCommandGpu(options.text("adapter"));
+    output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
+
+    const controller = new AbortController();
+    const interrupt = () => controller.abort();
+    Deno.addSignalListener("SIGINT", interrupt);
+    try {
+      await runSweep(
+        gpu,
+        source,
+        { cells, states, options, out, signal: controller.signal },
+        output,
+      );
+      return EXIT.ok;
+    } catch (error) {
+      if (!controller.signal.aborted) throw error;
+      const done = cells.filter(({ name }) => states.get(name)?.measured).length;
+      const trained = cells.filter(({ name }) => states.has(name)).length;
+      const without = options.flag("overwrite") ? " without --overwrite" : "";
+      output.say(
+        `interrupted: of ${cells.length} SAEs ${trained} are trained and ${done} measured, the same ` +
+          `command with --out ${out}${without} goes on`,
+      );
+      output.result({ folder: out, saes: cells.length, trained, done, interrupted: true });
+      return EXIT.interrupted;
+    } finally {
+      Deno.removeSignalListener("SIGINT", interrupt);
+    }
+  },
+};
+
+/** A sweep under way. */
+interface Sweep {
+  cells: Cell[];
+  /** What is done, by name of the cell. */
+  states: Map<string, CellState>;
+  options: Arguments;
+  out: string;
+  signal: AbortSignal;
+}
+
+async function runSweep(
+  gpu: Gpu,
+  source: ActivationSource,
+  { cells, states, options, out, signal }: Sweep,
+  output: Output,
+): Promise<void> {
+  const missing = cells.filter(({ name }) => !states.has(name));
+  const known = cells.length - missing.length;
+  if (known > 0) output.say(`${known} of ${cells.length} SAEs are already trained in ${out}`);
+  const common = commonSettings(source, options);
+  await trainCells(gpu, source, missing, {
+    out,
+    batchSize: common.batchSize,
+    // Without a number of steps everything is read once, else as often as the steps need.
+    epochs: common.epochs ?? (missing.every(({ options }) => options.steps) ? Infinity : 1),
+    shuffleSeed: common.shuffleSeed,
+    atOnce: options.number("at-once") ?? Infinity,
+    settings: (cell) => ({ ...cell.options, ...common }),
+    onTrained: (name, state) => states.set(name, state),
+    signal,
+  }, output);
+
+  for (const [i, { name }] of cells.entries()) {
+    const state = states.get(name)!;
+    if (state.measured) continue;
+    signal.throwIfAborted();
+    output.progress(`measuring SAE ${i + 1} of ${cells.length}, ${name}`);
+    const { evaluation, crossEntropy } = await evaluateOnTexts(
+      gpu,
+      await source.openModel(),
+      await loadSae(join(out, name, "sae")),
+      () => readTexts(options.texts("eval-text"), { field: options.text("field") }),
+      {
+        contextLength: source.contextLength,
+        skipPositions: source.skipPositions,
+        maxRows: common.evalRows,
+        signal,
+      },
+      { ...output, progress: (text) => output.progress(`${name}: ${text}`) },
+    );
+    const l0Histogram = [...evaluation.l0Histogram];
+    const measured = { evaluation: { ...summary(evaluation), l0Histogram }, crossEntropy };
+    states.set(name, { ...state, measured });
+    await writeCell(join(out, name), { ...state, measured });
+    output.progress(`${name}: measured`, { sae: name, nmse: evaluation.nmse, l0: evaluation.l0 });
+  }
+  const rows = cells.map((cell) => rowOf(cell, states.get(cell.name)!));
+  const files = await writeSweepResults(out, rows, {
+    date: new Date().toISOString().slice(0, 10),
+    adapter: gpu.name,
+    model: { id: source.model, hook: source.hook },
+    settings: { ...common },
+  });
+  output.say(files.table);
+  output.say(`report: ${files.report}`);
+  output.result({ folder: out, report: files.report, saes: rows });
+}
+
+/** What is done of a sweep, by name of the cell. */
+async function readStates(
+  out: string,
+  cells: Cell[],
+  source: ActivationSource,
+  options: Arguments,
+): Promise<Map<string, CellState>> {
+  const states = new Map<string, CellState>();
+  const common = commonSettings(source, options);
+  for (const cell of cells) {
+    if (options.flag("overwrite")) await forgetCell(join(out, cell.name));
+    const state = await readCell(join(out, cell.name), { ...cell.options, ...common });
+    if (state) states.set(cell.name, state);
+  }
+  return states;
+}
+
+/** What all SAEs of a sweep have in common. */
+function commonSettings(source: ActivationSource, options: Arguments) {
+  return {
+    model: source.model,
+    hook: source.hook,
+    text: source.dataset,
+    activations: options.text("activations"),
+    contextLength: source.contextLength,
+    skipPositions: source.skipPositions,
+    dtype: options.text("dtype"),
+    revision: options.text("revision"),
+    field: options.text("field"),
+    batchSize: options.number("batch-size") ?? 2048,
+    buffer: options.number("buffer"),
+    epochs: options.number("epochs"),
+    shuffleSeed: options.number("shuffle-seed") ?? 0,
+    evalText: options.texts("eval-text"),
+    evalRows: options.number("eval-rows") ?? 64,
+  };
+}

@@ -1,0 +1,103 @@
+import { stringify } from "@std/csv";
+import { join } from "@std/path";
+import { replaceFile } from "../lib/formats/replace_file.ts";
+import {
+  type CrossEntropyEvaluation,
+  type Evaluation,
+  type Sae,
+  saveSae,
+  type StepRecord,
+} from "../mod.ts";
+import { UsageError } from "./command.ts";
+
+/** What a cell's folder says of it. */
+export interface CellState {
+  /** What it was trained and measured with, by name. */
+  settings: Record<string, unknown>;
+  /** What training ended with. */
+  trained: { steps: number; samples: number; loss: number };
+  /** What was measured; absent until it is. */
+  measured?: {
+    evaluation: Omit<Evaluation, "density" | "l0Histogram"> & { l0Histogram: number[] };
+    crossEntropy: CrossEntropyEvaluation;
+  };
+}
+
+/** The file that says that a cell is done. It is written after everything that it speaks of. */
+const MARKER = "cell.json";
+
+/**
+ * What was already done for a cell; undefined where nothing was, or not to its end.
+ *
+ * @param settings What the cell should have been trained with.
+ * @throws {UsageError} It was trained with something else.
+ */
+export async function readCell(
+  folder: string,
+  settings: Record<string, unknown>,
+): Promise<CellState | undefined> {
+  const file = join(folder, MARKER);
+  let state: CellState;
+  try {
+    state = JSON.parse(await Deno.readTextFile(file));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new Error(`${file} cannot be read: ${(error as Error).message}`);
+  }
+  const found = state?.settings;
+  if (!found || !state.trained) {
+    throw new UsageError(`${file} is not what \`saewing sweep\` writes`);
+  }
+  for (const name of new Set([...Object.keys(settings), ...Object.keys(found)])) {
+    const [before, now] = [found, settings].map((all) => JSON.stringify(all[name]) ?? "not given");
+    if (before !== now) {
+      throw new UsageError(
+        `${folder} holds an SAE whose ${name} is ${before}, this sweep's is ${now}: ` +
+          `take another --out, or --overwrite`,
+      );
+    }
+  }
+  return state;
+}
+
+/** Gives up what was done for a cell. */
+export async function forgetCell(folder: string): Promise<void> {
+  try {
+    await Deno.remove(join(folder, MARKER));
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  }
+}
+
+/** Writes a trained SAE, the records of its steps, and then the marker. */
+export async function writeTrained(
+  folder: string,
+  settings: Record<string, unknown>,
+  { sae, history }: { sae: Sae; history: StepRecord[] },
+): Promise<CellState> {
+  await Deno.mkdir(folder, { recursive: true });
+  await saveSae(sae, join(folder, "sae"));
+  await replaceText(
+    join(folder, "metrics.csv"),
+    stringify(history as unknown as Record<string, unknown>[], {
+      columns: Object.keys(history[0]),
+    }),
+  );
+  const { step, samples, loss } = history.at(-1)!;
+  const state = { settings, trained: { steps: step, samples, loss } };
+  await writeCell(folder, state);
+  return state;
+}
+
+/** Writes the marker. */
+export async function writeCell(folder: string, state: CellState): Promise<void> {
+  await replaceText(join(folder, MARKER), JSON.stringify(state, null, 2) + "\n");
+}
+
+/** Writes a text file, so that whoever opens it finds the old one or the whole new one. */
+export async function replaceText(path: string, text: string): Promise<void> {
+  await replaceFile(path, async (file) => {
+    const bytes = new TextEncoder().encode(text);
+    for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+  });
+}

@@ -1,0 +1,141 @@
+import { completeOptions } from "../lib/training/options.ts";
+import type { TrainOptions } from "../mod.ts";
+import type { Arguments } from "./arguments.ts";
+import { UsageError } from "./command.ts";
+import { TRAINING_OPTIONS, trainingOptions } from "./training_options.ts";
+
+/** One SAE of a sweep. */
+export interface Cell {
+  /** Name of its folder. */
+  name: string;
+  /** What it is told beside what the name says by itself, such as "lr0.001"; often empty. */
+  variant: string;
+  /** Its options as on the command line. */
+  given: Record<string, string>;
+  /** Its options as `trainSae` takes them. */
+  options: TrainOptions;
+}
+
+/** Values of each option. */
+type Axes = Record<string, string[]>;
+
+/** Options that only some architectures have. */
+const ONLY: Record<string, string[]> = { k: ["batchtopk", "topk"] };
+
+const IN_NAME = ["architecture", "dict-size", "k", "sparsity-coefficient", "seed"];
+
+/**
+ * The SAEs of a grid: every combination of the values on the command line and in `--grid`'s file.
+ *
+ * @throws {UsageError} A value does not fit, or the file does not hold a grid.
+ */
+export async function readGrid(options: Arguments): Promise<Cell[]> {
+  const own: Axes = {};
+  for (const name of TRAINING_OPTIONS) {
+    const values = options.texts(name).flatMap((text) => text.split(","));
+    if (values.length > 0) own[name] = values;
+  }
+  const file = options.text("grid");
+  const grids = file === undefined ? [{}] : await readGridFile(file);
+  const all = grids.map((grid) => {
+    const twice = Object.keys(grid).find((name) => name in own);
+    if (twice) throw new UsageError(`${twice} is given on the command line and in ${file}`);
+    return { architecture: ["batchtopk"], seed: ["0"], ...own, ...grid } as Axes;
+  });
+  const several = variedOptions(all);
+  const cells = new Map<string, Cell>();
+  for (const axes of all) {
+    for (const given of combinations(axes)) {
+      const cell = makeCell(given, several);
+      cells.set(cell.name, cell);
+    }
+  }
+  return [...cells.values()];
+}
+
+/** Options that are not part of every name and have several values somewhere. */
+function variedOptions(grids: Axes[]): string[] {
+  return TRAINING_OPTIONS.filter((name) =>
+    !IN_NAME.includes(name) && new Set(grids.flatMap((axes) => axes[name] ?? [""])).size > 1
+  );
+}
+
+function combinations(axes: Axes): Record<string, string>[] {
+  return TRAINING_OPTIONS.filter((name) => name in axes).reduce<Record<string, string>[]>(
+    (cells, name) =>
+      cells.flatMap((cell) => axes[name].map((value) => ({ ...cell, [name]: value }))),
+    [{}],
+  );
+}
+
+function makeCell(given: Record<string, string>, several: string[]): Cell {
+  const own = Object.fromEntries(
+    Object.entries(given).filter(([name]) => ONLY[name]?.includes(given.architecture) ?? true),
+  );
+  const options = trainingOptions((name) => own[name]);
+  for (const name of ["dict-size", ...(ONLY.k.includes(own.architecture) ? ["k"] : [])]) {
+    if (own[name] === undefined) {
+      throw new UsageError(`--${name} is missing for ${own.architecture}`);
+    }
+  }
+  // Numbers are named as they are read, so that 1e-3 and 0.001 are the same SAE.
+  const value = (name: string) => isNaN(Number(own[name])) ? own[name] : Number(own[name]);
+  const variant = several.filter((name) => name in own).map((name) => `${name}${value(name)}`)
+    .join("_");
+  const name = [
+    own.architecture,
+    `m${value("dict-size")}`,
+    ...("k" in own ? [`k${value("k")}`] : []),
+    ...("sparsity-coefficient" in own ? [`lambda${value("sparsity-coefficient")}`] : []),
+    ...(variant ? [variant] : []),
+    `seed${value("seed")}`,
+  ].join("_");
+  try {
+    completeOptions(options);
+  } catch (error) {
+    throw new UsageError(`${name} cannot be trained: ${(error as Error).message}`);
+  }
+  return { name, variant, given: own, options };
+}
+
+async function readGridFile(file: string): Promise<Axes[]> {
+  let data: unknown;
+  try {
+    data = JSON.parse(await Deno.readTextFile(file));
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound ? "there is no such file" : `${error}`;
+    throw new UsageError(`cannot read the grid ${file}: ${why}`);
+  }
+  const grids = Array.isArray(data) ? data : [data];
+  if (grids.length === 0) throw new UsageError(`${file} holds no grid: the list is empty`);
+  return grids.map((grid) => {
+    if (typeof grid !== "object" || grid === null || Array.isArray(grid)) {
+      throw new UsageError(
+        `${file} holds ${JSON.stringify(grid)}, expected an object such as ` +
+          `{ "dict-size": [256, 512], "k": 8 }, or a list of them`,
+      );
+    }
+    return Object.fromEntries(
+      Object.entries(grid).map(([name, value]) => [name, axisValues(file, name, value)]),
+    );
+  });
+}
+
+function axisValues(file: string, name: string, value: unknown): string[] {
+  if (!TRAINING_OPTIONS.includes(name)) {
+    throw new UsageError(
+      `${file} has ${JSON.stringify(name)}, expected one of ${TRAINING_OPTIONS.join(", ")}`,
+    );
+  }
+  const values = Array.isArray(value) ? value : [value];
+  const fits = values.length > 0 &&
+    values.every((each) => typeof each === "number" || typeof each === "string");
+  if (!fits) {
+    throw new UsageError(
+      `${name} is ${
+        JSON.stringify(value)
+      } in ${file}, expected a number or a name, or a list of them`,
+    );
+  }
+  return values.map(String);
+}

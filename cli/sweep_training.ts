@@ -1,0 +1,111 @@
+import { join } from "@std/path";
+import { trainingBytes } from "../lib/training/check_memory.ts";
+import { completeOptions } from "../lib/training/options.ts";
+import { type Gpu, trainSaes } from "../mod.ts";
+import type { ActivationSource } from "./activation_source.ts";
+import { formatSeconds, type Output } from "./output.ts";
+import { type CellState, writeTrained } from "./sweep_cell.ts";
+import type { Cell } from "./sweep_grid.ts";
+
+/** How a sweep's SAEs are trained. */
+export interface SweepTraining {
+  /** The sweep's folder. */
+  out: string;
+  /** Rows of a batch. */
+  batchSize: number;
+  /** How often everything is read; may be Infinity. */
+  epochs: number;
+  /** Seed of the activations' order. */
+  shuffleSeed: number;
+  /** Most SAEs that are trained together. */
+  atOnce: number;
+  /** What each cell's marker says of the sweep. */
+  settings: (cell: Cell) => Record<string, unknown>;
+  /** Called with what was written of a cell. */
+  onTrained: (name: string, state: CellState) => void;
+  /** Ends training after the current step; nothing of an unfinished SAE is kept. */
+  signal: AbortSignal;
+}
+
+/**
+ * Trains cells on one stream of activations, in groups where not all fit into GPU memory, and writes
+ * each into its folder.
+ */
+export async function trainCells(
+  gpu: Gpu,
+  source: ActivationSource,
+  cells: Cell[],
+  training: SweepTraining,
+  output: Output,
+): Promise<void> {
+  const { batchSize, epochs, shuffleSeed, signal } = training;
+  const groups = groupCells(gpu, cells, source.dModel, training);
+  if (groups.length > 1) {
+    output.say(
+      `${cells.length} SAEs are trained in ${groups.length} groups, the activations are made or read ` +
+        `once for each`,
+    );
+  }
+  const metadata = {
+    model: source.model,
+    hook: source.hook,
+    contextSize: source.contextLength,
+    prependBos: true,
+    dataset: source.dataset,
+  };
+  for (const [g, group] of groups.entries()) {
+    const started = performance.now();
+    const which = groups.length > 1 ? `group ${g + 1} of ${groups.length}, ` : "";
+    const order = { batchSize, epochs, seed: shuffleSeed, startBatch: 0 };
+    const batches = source.batches(order);
+    const trained = await trainSaes(
+      gpu,
+      batches,
+      group.map(({ name, options }) => ({
+        ...options,
+        metadata,
+        signal,
+        onProgress(records) {
+          const last = records.at(-1)!;
+          const steps = options.steps ? ` of ${options.steps}` : "";
+          const rate = Math.round(last.samples / (performance.now() - started) * 1000);
+          output.progress(
+            `${which}${group.length} SAEs, step ${last.step}${steps}  ${rate} tokens/s  ` +
+              `${name}: loss ${last.loss.toPrecision(4)}, L0 ${last.l0.toFixed(1)}`,
+            { sae: name, ...last },
+          );
+        },
+      })),
+    );
+    signal.throwIfAborted();
+    for (const [i, { name }] of group.entries()) {
+      const settings = training.settings(group[i]);
+      const state = await writeTrained(join(training.out, name), settings, trained[i]);
+      training.onTrained(name, state);
+    }
+    const seconds = formatSeconds((performance.now() - started) / 1000);
+    output.say(`${which}${group.length} SAEs trained in ${seconds}`);
+  }
+}
+
+/** Splits cells into groups that are trained together: as many as fit, in the order of the grid. */
+function groupCells(
+  gpu: Gpu,
+  cells: Cell[],
+  dModel: number,
+  { batchSize, atOnce }: SweepTraining,
+): Cell[][] {
+  const free = gpu.memoryLimit - gpu.allocated;
+  const groups: Cell[][] = [];
+  let bytes = Infinity;
+  for (const cell of cells) {
+    const own = trainingBytes(completeOptions(cell.options), { rows: batchSize, cols: dModel });
+    if (bytes + own > free || groups.at(-1)!.length === atOnce) {
+      groups.push([]);
+      bytes = 0;
+    }
+    groups.at(-1)!.push(cell);
+    bytes += own;
+  }
+  return groups;
+}

@@ -1,0 +1,102 @@
+import { VERSION } from "../version.ts";
+import { escapeHtml } from "./escape_html.ts";
+import { formatNumber } from "./format_number.ts";
+import { REPORT_STYLE } from "./report_style.ts";
+import { settingsTable } from "./settings_table.ts";
+import { paretoPlot, plotsByK, plotsBySize, type SweepPlot } from "./sweep_plots.ts";
+import type { SweepRow } from "./sweep_row.ts";
+import { table } from "./table.ts";
+
+/** What a report on a sweep tells. */
+export interface SweepReport {
+  /** When it ran, as the reader should see it. */
+  date: string;
+  /** Name of the GPU that it ran on. */
+  adapter: string;
+  /** The language model and the hook. */
+  model: { id: string; hook: string };
+  /** The SAEs. */
+  rows: SweepRow[];
+  /** What all SAEs have in common, shown as it is. */
+  settings: Record<string, unknown>;
+}
+
+const HEAD = [
+  ...["Name", "Model", "Dict. size", "L0", "MSE", "CELR Zero", "CELR Mean"],
+  ...["NMSE", "CE degradation"],
+];
+
+/** The properties of a sweep's SAEs in the columns of Table 2, and NMSE and CE degradation. */
+export function propertiesTable(rows: readonly SweepRow[], model: string): string[][] {
+  const digits = (value: number, count: number) =>
+    Number.isFinite(value) ? value.toFixed(count) : "–";
+  return rows.map((row) => [
+    row.name,
+    model,
+    String(row.dictSize),
+    digits(row.l0, 1),
+    formatNumber(Number(row.mse.toPrecision(3))),
+    digits(row.ceRecoveredFromZero, 3),
+    digits(row.ceRecoveredFromMean, 3),
+    digits(row.nmse, 4),
+    digits(row.ceDegradation, 4),
+  ]);
+}
+
+/** {@linkcode propertiesTable} as Markdown. */
+export function propertiesMarkdown(rows: readonly SweepRow[], model: string): string {
+  const line = (cells: string[]) =>
+    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  const rule = HEAD.map((_, i) => i < 2 ? "---" : "---:");
+  const about = "CELR: share of the cross-entropy lost by zero or mean ablation that the SAE " +
+    "recovers. MSE: mean over samples of the sum over dimensions. CE degradation: nats a token.";
+  const lines = [HEAD, rule, ...propertiesTable(rows, model)].map(line);
+  return `${lines.join("\n")}\n\n${about}\n`;
+}
+
+/** All plots of a sweep. */
+export function sweepPlots(rows: readonly SweepRow[]): SweepPlot[] {
+  return [...plotsBySize(rows), ...plotsByK(rows), paretoPlot(rows)];
+}
+
+/** Writes a report on a sweep: one HTML page that needs nothing else. */
+export function sweepReport({ date, adapter, model, rows, settings }: SweepReport): string {
+  const title = `${rows.length} SAEs on ${model.id} at ${model.hook}`;
+  const [bySize, byK] = [plotsBySize(rows), plotsByK(rows)];
+  const facts = [adapter, date].map((fact) => `<span>${escapeHtml(fact)}</span>`).join("");
+  const sections = [
+    bySize.length > 0 ? section("By dictionary size", figures(bySize)) : "",
+    byK.length > 0 ? section("By active latents", figures(byK)) : "",
+    section("Sparsity against reconstruction", `<figure>\n${paretoPlot(rows).svg}\n</figure>`),
+    section("The SAEs", table("Measured on held-out text", HEAD, propertiesTable(rows, model.id))),
+    section("What all have in common", settingsTable(settings)),
+  ];
+  return `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
+<title>${escapeHtml(title)}</title>
+<style>${REPORT_STYLE}</style>
+</head>
+<body>
+<main>
+<h1>${escapeHtml(title)}</h1>
+<p class="about">${facts}</p>
+${sections.filter((part) => part).join("\n")}
+</main>
+<footer>Made by saewing ${escapeHtml(VERSION)}.</footer>
+</body>
+</html>
+`;
+}
+
+function section(name: string, contents: string): string {
+  return `<section>\n<h2>${escapeHtml(name)}</h2>\n${contents}\n</section>`;
+}
+
+function figures(plots: SweepPlot[]): string {
+  const framed = plots.map(({ svg }) => `<figure>\n${svg}\n</figure>`);
+  return `<div class="plots">\n${framed.join("\n")}\n</div>`;
+}

@@ -1,0 +1,43 @@
+/** One SAE of a sweep: what it is, and what was measured. A row of sweep.csv. */
+export interface SweepRow {
+  /** Name of the SAE. */
+  name: string;
+  /** How it selects latents. */
+  architecture: string;
+  /** Number of latents m. */
+  dictSize: number;
+  /** Active latents a sample, where the architecture is told how many. */
+  k?: number;
+  /** Sparsity coefficient λ, where the architecture is told one. */
+  sparsityCoefficient?: number;
+  /** What else tells it from others of its kind, such as "lr0.001"; often empty. */
+  variant: string;
+  /** Seed of its weights. */
+  seed: number;
+  /** Training steps. */
+  steps: number;
+  /** Σ‖x − x̂‖² / Σ‖x − x̄‖². */
+  nmse: number;
+  /** 1 − NMSE. */
+  explainedVariance: number;
+  /** Mean number of active latents a sample. */
+  l0: number;
+  /** Mean over samples of Σ_d (x − x̂)². */
+  mse: number;
+  /** Cross-entropy of the model as it is, nats a token. */
+  ceClean: number;
+  /** Cross-entropy with the SAE spliced in. */
+  ceSpliced: number;
+  /** Cross-entropy with the activations replaced by zero. */
+  ceZeroAblated: number;
+  /** Cross-entropy with the activations replaced by their mean. */
+  ceMeanAblated: number;
+  /** ceSpliced − ceClean. */
+  ceDegradation: number;
+  /** Share of the loss by zero ablation that the SAE recovers. */
+  ceRecoveredFromZero: number;
+  /** Share of the loss by mean ablation that the SAE recovers. */
+  ceRecoveredFromMean: number;
+  /** Latents that were active in no sample. */
+  deadLatents: number;
+}

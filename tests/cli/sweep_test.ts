@@ -1,0 +1,144 @@
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { parse } from "@std/csv";
+import { join } from "@std/path";
+import { loadSae } from "../../mod.ts";
+import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+
+const json = (stdout: string) =>
+  stdout.trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
+
+const shared = (corpus: string) => [
+  ...["--model", MODEL, "--hook", HOOK, "--text", corpus, "--eval-text", corpus],
+  ...["--eval-rows", "2", "--k", "4", "--steps", "4", "--batch-size", "128", "--buffer", "256"],
+  ...["--lr", "1e-3", "--seed", "3"],
+];
+
+Deno.test("sweep trains, measures and plots a grid; started again it does what is missing", async () => {
+  await withFolder(async (folder) => {
+    const corpus = await writeCorpus(folder);
+    const out = join(folder, "sweep");
+    const command = [
+      ...["sweep", ...shared(corpus), "--architecture", "batchtopk,topk", "--dict-size", "32,64"],
+      ...["--shuffle-seed", "3", "--out", out, "--json"],
+    ];
+    const swept = await saewing([...command, "--at-once", "3"]);
+    assertEquals(swept.code, 0, swept.stderr);
+    const names = ["batchtopk_m32", "batchtopk_m64", "topk_m32", "topk_m64"]
+      .map((name) => `${name}_k4_seed3`);
+    const csv = await Deno.readTextFile(join(out, "sweep.csv"));
+    const rows = parse(csv, { skipFirstRow: true });
+    assertEquals(rows.map(({ name }) => name), names);
+    assertEquals(rows.map(({ dictSize }) => dictSize), ["32", "64", "32", "64"]);
+    for (const row of rows) {
+      assertEquals([row.k, row.steps, row.seed], ["4", "4", "3"]);
+      assert(Number(row.nmse) > 0 && Number(row.ceDegradation) > 0, JSON.stringify(row));
+      assert(Math.abs(Number(row.nmse) + Number(row.explainedVariance) - 1) < 1e-9);
+    }
+    assertEquals(rows[3].l0, "4");
+    const plots = await Array.fromAsync(Deno.readDir(join(out, "plots")), ({ name }) => name);
+    assertEquals(plots.sort(), [
+      ...["ce_by_dict_size_k4.svg", "nmse_by_dict_size_k4.svg", "pareto.svg"],
+    ]);
+    const table = await Deno.readTextFile(join(out, "table2.md"));
+    assertStringIncludes(table, "| Name | Model | Dict. size | L0 | MSE | CELR Zero | CELR Mean |");
+    assertEquals(names.filter((name) => table.includes(`| ${name} |`)), names);
+    const html = await Deno.readTextFile(join(out, "sweep.html"));
+    assertStringIncludes(html, "<svg");
+    assert(!/https?:\/\/(?!www\.w3\.org)/.test(html), "the page reaches for the network");
+
+    // The same SAE by itself, with the same measures.
+    const run = join(folder, "run");
+    const alone = await saewing([
+      ...["train", ...shared(corpus), "--architecture", "topk", "--dict-size", "64", "--out", run],
+    ]);
+    assertEquals(alone.code, 0, alone.stderr);
+    const [one, other] = [join(run, "sae"), join(out, names[3], "sae")];
+    const [a, b] = [await loadSae(one), await loadSae(other)];
+    for (const name of ["wEnc", "bEnc", "wDec", "bDec"] as const) assertEquals(a[name], b[name]);
+    assertEquals([a.metadata.hook, a.metadata.steps], [b.metadata.hook, b.metadata.steps]);
+    const evaluated = await saewing(["eval", one, "--text", corpus, "--rows", "2", "--json"]);
+    const { evaluation, crossEntropy } = JSON.parse(evaluated.stdout.trim().split("\n").at(-1)!);
+    assertEquals(String(evaluation.nmse), rows[3].nmse);
+    assertEquals(String(evaluation.mse), rows[3].mse);
+    assertEquals(String(crossEntropy.degradation), rows[3].ceDegradation);
+
+    // All is done: nothing is trained or measured, and the table is the same.
+    const again = await saewing(command);
+    assertEquals(json(again.stdout).map(({ type }) => type), ["result"]);
+    assertEquals(await Deno.readTextFile(join(out, "sweep.csv")), csv);
+
+    // One was not trained to its end, another not measured.
+    const marker = join(out, names[1], "cell.json");
+    const { measured: _, ...trained } = JSON.parse(await Deno.readTextFile(marker));
+    await Deno.writeTextFile(marker, JSON.stringify(trained));
+    await Deno.remove(join(out, names[2], "cell.json"));
+    const rest = await saewing(command);
+    assertEquals(rest.code, 0, rest.stderr);
+    const progress = json(rest.stdout).filter(({ type }) => type === "progress");
+    const done = (what: string) => progress.filter((line) => what in line).map(({ sae }) => sae);
+    assertEquals(done("step"), [names[2]]);
+    assertEquals(done("nmse"), [names[1], names[2]]);
+    assertEquals(await Deno.readTextFile(join(out, "sweep.csv")), csv);
+
+    const changes: [string[], RegExp][] = [
+      [["--steps", "5"], /_m32_k4_seed3 holds an SAE whose steps is 4, this sweep's is 5/],
+      [["--eval-rows", "3"], /whose evalRows is 2, this sweep's is 3/],
+      [["--text", join(ROOT, "LICENSE")], /whose text is ".*corpus\.jsonl", this sweep's is/],
+    ];
+    for (const [[name, value], error] of changes) {
+      const changed = command.map((arg, i) => command[i - 1] === name ? value : arg);
+      const refused = await saewing(changed);
+      assertMatch(refused.stderr, error);
+      assertEquals(refused.code, 2);
+    }
+  });
+});
+
+Deno.test("Ctrl-C ends a sweep without half an SAE, and the same command goes on", async () => {
+  await withFolder(async (folder) => {
+    const corpus = await writeCorpus(folder);
+    const out = join(folder, "sweep");
+    const command = (dictSizes: string) => [
+      ...["sweep", ...shared(corpus), "--dict-size", dictSizes, "--at-once", "1", "--out", out],
+    ];
+    // The first is done after 4 steps, the other would take long.
+    const grid = join(folder, "grid.json");
+    await Deno.writeTextFile(
+      grid,
+      JSON.stringify([{ "dict-size": 16, steps: 4 }, { "dict-size": 32, steps: 1e6 }]),
+    );
+    const long = command("16").filter((arg, i, all) =>
+      !["--dict-size", "--steps"].some((name) => arg === name || all[i - 1] === name)
+    );
+    const child = new Deno.Command(Deno.execPath(), {
+      args: ["run", "-A", join(ROOT, "cli.ts"), ...long, "--grid", grid],
+      stdout: "piped",
+      stderr: "null",
+    }).spawn();
+    const first = join(out, "batchtopk_m16_k4_steps4_seed3");
+    for (let waited = 0; waited < 600; waited++) {
+      if (await Deno.stat(join(first, "cell.json")).then(() => true, () => false)) break;
+      await new Promise((resolve) => setTimeout(resolve, 100));
+    }
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    child.kill("SIGINT");
+    const { code, stdout } = await child.output();
+    assertEquals(code, 130);
+    assertMatch(
+      new TextDecoder().decode(stdout),
+      /interrupted: of 2 SAEs 1 are trained and 0 measured/,
+    );
+    assertEquals(await Array.fromAsync(Deno.readDir(out), ({ name }) => name), [
+      "batchtopk_m16_k4_steps4_seed3",
+    ]);
+    await Deno.writeTextFile(
+      grid,
+      JSON.stringify([{ "dict-size": 16, steps: 4 }, { "dict-size": 32, steps: 2 }]),
+    );
+    const resumed = await saewing([...long, "--grid", grid]);
+    assertEquals(resumed.code, 0, resumed.stderr);
+    assertStringIncludes(resumed.stdout, "1 of 2 SAEs are already trained");
+    const rows = parse(await Deno.readTextFile(join(out, "sweep.csv")), { skipFirstRow: true });
+    assertEquals(rows.map(({ variant }) => variant), ["steps4", "steps2"]);
+  });
+});
