@@ -10,6 +10,7 @@ import { type Command, EXIT, UsageError } from "./command.ts";
 import { evaluateOnTexts, summary } from "./evaluate_text.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { createOutput, type Output } from "./output.ts";
+import { describePreset, presetTexts, withPreset } from "./preset_options.ts";
 import { type CellState, forgetCell, readCell, writeCell } from "./sweep_cell.ts";
 import { type Cell, readGrid } from "./sweep_grid.ts";
 import { rowOf, writeSweepResults } from "./sweep_results.ts";
@@ -31,6 +32,8 @@ The grid: each option takes several values, separated by commas; every combinati
   --lr X, --warmup-steps N, --decay-steps N, --beta1 X, --beta2 X, --epsilon X
   --aux-coefficient X, --aux-k N, --dead-after N, --threshold-batches N, --init-bdec KIND
   --steps N              default: until the epochs end
+  --preset NAME          sets the options of one of those that \`saewing train --help\` lists;
+                         others override it
   --grid FILE            JSON with the same names, { "dict-size": [256, 512], "k": 8, … }, or a
                          list of such grids
 
@@ -62,12 +65,25 @@ Examples
   saewing sweep --model examples/tiny-gpt2 --hook blocks.2.hook_resid_pre --text 'corpus/*.txt' \\
     --eval-text held-out.jsonl --architecture batchtopk,topk --dict-size 256,512,1024 \\
     --k 8,16,32 --steps 1000 --lr 1e-3 --out runs/sweep
+  saewing sweep --preset paper/gpt2-small --text openwebtext.jsonl.gz --eval-text held-out.jsonl \\
+    --architecture batchtopk,topk --dict-size 3072,6144,12288,24576 --k 16,32,64
   saewing sweep --activations activations/gpt2-8 --eval-text held-out.jsonl --grid grid.json
 `;
 
 const VALUES = [
   ...TRAINING_OPTIONS,
-  ...["grid", "activations", "model", "hook", "text", "field", "context", "dtype", "revision"],
+  ...[
+    "preset",
+    "grid",
+    "activations",
+    "model",
+    "hook",
+    "text",
+    "field",
+    "context",
+    "dtype",
+    "revision",
+  ],
   ...["cache-dir", "epochs", "batch-size", "buffer", "shuffle-seed", "eval-text", "eval-rows"],
   ...["out", "at-once", "adapter"],
 ];
@@ -78,7 +94,9 @@ export const sweep: Command = {
   summary: "train a grid of SAEs on one stream, measure and plot them",
   help: HELP,
   async run(args) {
-    const options = parseArguments(args, { values: VALUES, flags: FLAGS });
+    const names = { values: VALUES, flags: FLAGS };
+    const given = parseArguments(args, names);
+    const options = withPreset(given, names);
     if (options.positional.length > 0) {
       throw new UsageError(`unexpected argument ${options.positional[0]}`);
     }
@@ -90,8 +108,10 @@ export const sweep: Command = {
         throw new UsageError(`--${name} is ${value}, expected a whole number above 0`);
       }
     }
-    const cells = await readGrid(options);
+    const cells = await readGrid(given, presetTexts(given));
     const output = createOutput(options.flag("json"));
+    const preset = describePreset(given);
+    if (preset) output.say(preset);
     const stamp = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
     const out = options.text("out") ?? join("runs", `sweep-${stamp}`);
     await Deno.mkdir(out, { recursive: true });

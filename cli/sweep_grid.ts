@@ -27,9 +27,17 @@ const IN_NAME = ["architecture", "dict-size", "k", "sparsity-coefficient", "seed
 /**
  * The SAEs of a grid: every combination of the values on the command line and in `--grid`'s file.
  *
+ * @param preset Options that hold where neither gives them.
  * @throws {UsageError} A value does not fit, or the file does not hold a grid.
  */
-export async function readGrid(options: Arguments): Promise<Cell[]> {
+export async function readGrid(
+  options: Arguments,
+  preset: Record<string, string> = {},
+): Promise<Cell[]> {
+  const base: Axes = { architecture: ["batchtopk"], seed: ["0"] };
+  for (const [name, text] of Object.entries(preset)) {
+    if (TRAINING_OPTIONS.includes(name)) base[name] = [text];
+  }
   const own: Axes = {};
   for (const name of TRAINING_OPTIONS) {
     const values = options.texts(name).flatMap((text) => text.split(","));
@@ -40,7 +48,7 @@ export async function readGrid(options: Arguments): Promise<Cell[]> {
   const all = grids.map((grid) => {
     const twice = Object.keys(grid).find((name) => name in own);
     if (twice) throw new UsageError(`${twice} is given on the command line and in ${file}`);
-    return { architecture: ["batchtopk"], seed: ["0"], ...own, ...grid } as Axes;
+    return { ...base, ...own, ...grid } as Axes;
   });
   const several = variedOptions(all);
   const cells = new Map<string, Cell>();

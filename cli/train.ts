@@ -6,8 +6,10 @@ import { type Command, UsageError } from "./command.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { onLastingGpu } from "./lasting_gpu.ts";
 import { createOutput } from "./output.ts";
+import { describePreset, PRESET_HELP, withPreset } from "./preset_options.ts";
 import { openRunFolder, readRunOptions } from "./run_folder.ts";
 import { trainAndMeasure } from "./train_and_measure.ts";
+import { TRAINING_OPTIONS } from "./training_options.ts";
 
 const HELP = `Trains an SAE on a language model's activations.
 
@@ -28,6 +30,7 @@ What it reads
   --revision NAME, --cache-dir FOLDER   of a model on the hub
 
 What it trains
+  --preset NAME       sets the options of one of those below; others override it
   --architecture NAME batchtopk (default)
   --dict-size M       number of latents
   --k K               active latents a sample, on average
@@ -36,6 +39,8 @@ What it trains
   --batch-size N      activations a step (default 2048)
   --buffer N          activations that the shuffle holds back (default: 64 batches)
   --lr X              Adam's learning rate (default 3e-4)
+  --warmup-steps N, --decay-steps N   over which it rises from and falls to 0 (0, 0)
+  --beta1 X, --beta2 X, --epsilon X   Adam's other settings (0.9, 0.99, 1e-8)
   --aux-coefficient X, --aux-k N, --dead-after N   the auxiliary loss (1/32, 512, 5)
   --threshold-batches N   batches averaged into the inference threshold (default 100)
   --init-bdec KIND    decoder bias starts at zero (default) or mean (of the first batch)
@@ -55,7 +60,11 @@ What it writes
   --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
   --json              one JSON object a line instead of text
 
+Presets
+${PRESET_HELP}
+
 Examples
+  saewing train --preset demo --text 'corpus/*.txt' --k 8
   saewing train --model examples/tiny-gpt2 --hook blocks.2.hook_resid_pre \\
     --text 'corpus/*.txt' --dict-size 1024 --k 16 --steps 1000 --lr 1e-3
   saewing train --model Xenova/gpt2 --hook blocks.8.hook_resid_pre --text pile.jsonl.gz \\
@@ -65,36 +74,10 @@ Examples
 `;
 
 const VALUES = [
-  "activations",
-  "model",
-  "hook",
-  "text",
-  "field",
-  "context",
-  "dtype",
-  "revision",
-  "cache-dir",
-  "architecture",
-  "dict-size",
-  "k",
-  "epochs",
-  "steps",
-  "batch-size",
-  "buffer",
-  "lr",
-  "aux-coefficient",
-  "aux-k",
-  "dead-after",
-  "threshold-batches",
-  "init-bdec",
-  "initial",
-  "seed",
-  "out",
-  "checkpoint-every",
-  "resume",
-  "eval-text",
-  "eval-rows",
-  "adapter",
+  ...TRAINING_OPTIONS,
+  ...["preset", "activations", "model", "hook", "text", "field", "context", "dtype", "revision"],
+  ...["cache-dir", "epochs", "batch-size", "buffer", "initial", "out", "checkpoint-every"],
+  ...["resume", "eval-text", "eval-rows", "adapter"],
 ];
 const FLAGS = ["include-bos", "overwrite", "json"];
 
@@ -106,9 +89,10 @@ export const train: Command = {
   summary: "train an SAE on a language model's activations",
   help: HELP,
   async run(args) {
-    const { options, resumed } = await readOptions(args);
+    const { options, resumed, preset } = await readOptions(args);
     if (!options.text("initial")) { for (const name of ["dict-size", "k"]) options.required(name); }
     const output = createOutput(options.flag("json"));
+    if (preset) output.say(preset);
     const stamp = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
     using run = await openRunFolder(resumed ?? options.text("out") ?? join("runs", stamp), {
       anew: resumed === undefined,
@@ -128,14 +112,16 @@ export const train: Command = {
 };
 
 /** The options, those of the run that is resumed included. */
-async function readOptions(args: string[]): Promise<{ options: Arguments; resumed?: string }> {
+async function readOptions(
+  args: string[],
+): Promise<{ options: Arguments; resumed?: string; preset?: string }> {
   const names = { values: VALUES, flags: FLAGS };
   const given = parseArguments(args, names);
   const resumed = given.text("resume");
-  const out = ["out", "overwrite"].find((name) => given.given[name]);
-  if (resumed !== undefined && out) throw new UsageError(`--${out} does not go with --resume`);
+  const other = ["out", "overwrite", "preset"].find((name) => given.given[name]);
+  if (resumed !== undefined && other) throw new UsageError(`--${other} does not go with --resume`);
   const options = resumed === undefined
-    ? given
+    ? withPreset(given, names)
     : parseArguments(args, names, await readRunOptions(resumed, names));
   if (options.positional.length > 0) {
     throw new UsageError(`unexpected argument ${options.positional[0]}`);
@@ -147,5 +133,5 @@ async function readOptions(args: string[]): Promise<{ options: Arguments; resume
       throw new UsageError(`--${name} is ${value}, expected a whole number from ${least} on`);
     }
   }
-  return { options, resumed };
+  return { options, resumed, preset: describePreset(given) };
 }

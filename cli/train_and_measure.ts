@@ -1,6 +1,5 @@
 import { join } from "@std/path";
 import {
-  type Architecture,
   type Gpu,
   loadCheckpoint,
   loadSae,
@@ -16,6 +15,7 @@ import { EXIT } from "./command.ts";
 import { measureRun } from "./measure_run.ts";
 import { formatSeconds, type Output } from "./output.ts";
 import type { RunFolder } from "./run_folder.ts";
+import { trainingOptions } from "./training_options.ts";
 
 // A checkpoint of 24,576 latents at d = 768 is 450 MB: every 500 steps it costs a few percent.
 const CHECKPOINT_EVERY = 500;
@@ -49,19 +49,7 @@ export async function trainAndMeasure(
   const seed = options.number("seed") ?? 0;
   const batchSize = options.number("batch-size") ?? 2048;
   const every = options.number("checkpoint-every") ?? CHECKPOINT_EVERY;
-  const settings = {
-    architecture: (options.text("architecture") ?? "batchtopk") as Architecture,
-    dictSize: options.number("dict-size"),
-    k: options.number("k"),
-    learningRate: options.number("lr"),
-    steps,
-    auxCoefficient: options.number("aux-coefficient"),
-    auxK: options.number("aux-k"),
-    deadAfter: options.number("dead-after"),
-    thresholdBatches: options.number("threshold-batches"),
-    bDec: options.text("init-bdec") as "zero" | "mean" | undefined,
-    seed,
-  };
+  const settings = { ...trainingOptions(options.text), seed };
   const metadata = {
     model: source.model,
     hook: source.hook,

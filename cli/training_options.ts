@@ -43,6 +43,15 @@ export function trainingOptions(text: (name: string) => string | undefined): Tra
   return options as unknown as TrainOptions;
 }
 
+/** {@linkcode trainingOptions} the other way round: options as the command line names them. */
+export function trainingTexts(options: Partial<TrainOptions>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(KEYS)
+      .filter(([, key]) => options[key] !== undefined)
+      .map(([name, key]) => [name, String(options[key])]),
+  );
+}
+
 function number(name: string, value: string): number {
   const number = Number(value);
   if (value.trim() === "" || !Number.isFinite(number)) {

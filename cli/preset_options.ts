@@ -1,0 +1,57 @@
+import { preset, PRESET_NAMES } from "../mod.ts";
+import { type Arguments, type GivenOptions, parseArguments } from "./arguments.ts";
+import { UsageError } from "./command.ts";
+import { trainingTexts } from "./training_options.ts";
+
+/** Options of a preset that say what an activation store already knows. */
+const OF_TEXT = ["model", "hook", "context", "buffer"];
+
+/** The presets, a line each, for the help. */
+export const PRESET_HELP: string = PRESET_NAMES
+  .map((name) => `  ${name.padEnd(22)} ${preset(name).summary}`).join("\n");
+
+/** What `--preset` sets, as options of the command line; nothing where it is not given. */
+export function presetTexts(options: Arguments): Record<string, string> {
+  const name = options.text("preset");
+  if (name === undefined) return {};
+  if (!PRESET_NAMES.includes(name)) {
+    throw new UsageError(`there is no preset ${name}, expected ${PRESET_NAMES.join(", ")}`);
+  }
+  const { model, hook, contextLength, batchSize, bufferRows, epochs, options: own } = preset(name);
+  const reading = { model, hook, context: contextLength, "batch-size": batchSize };
+  const all = { ...reading, buffer: bufferRows, epochs, ...trainingTexts(own) };
+  const stored = options.text("activations") !== undefined;
+  return Object.fromEntries(
+    Object.entries(all)
+      .filter(([name, value]) => value !== undefined && !(stored && OF_TEXT.includes(name)))
+      .map(([name, value]) => [name, String(value)]),
+  );
+}
+
+/**
+ * The options, those that `--preset` sets included where they are not given themselves.
+ *
+ * @param names Names of options with a value and of flags.
+ */
+export function withPreset(
+  options: Arguments,
+  names: { values: string[]; flags: string[] },
+): Arguments {
+  const preset: GivenOptions = Object.fromEntries(
+    Object.entries(presetTexts(options)).map(([name, text]) => [name, [text]]),
+  );
+  return parseArguments(options.positional, names, { ...preset, ...options.given });
+}
+
+/** What `--preset` sets, and what of it is overridden, in words; undefined where it is not given. */
+export function describePreset(options: Arguments): string | undefined {
+  const name = options.text("preset");
+  if (name === undefined) return undefined;
+  const all = Object.entries(presetTexts(options));
+  const overridden = all.filter(([name]) => options.given[name]);
+  const set = all.filter(([name]) => !options.given[name]);
+  const words = (list: [string, string][]) =>
+    list.map(([name, text]) => `--${name} ${text}`).join(" ");
+  return `preset ${name} sets ${words(set) || "nothing"}` +
+    (overridden.length > 0 ? `; overridden: ${words(overridden)}` : "");
+}

@@ -1,0 +1,92 @@
+import type { TrainOptions } from "./options.ts";
+
+/** Settings of a training run that go together. */
+export interface Preset {
+  /** What it is, in a line. */
+  summary: string;
+  /** The language model, where an ONNX export of it is known. */
+  model?: string;
+  /** Where in the model. */
+  hook?: string;
+  /** Tokens of a row of text. */
+  contextLength?: number;
+  /** Rows of a batch. */
+  batchSize: number;
+  /** Activations that the shuffle holds back. */
+  bufferRows?: number;
+  /** How often all samples are read, where `steps` does not say when to stop. */
+  epochs?: number;
+  /** What `trainSae` is told. */
+  options: TrainOptions;
+}
+
+/** A.3: the recipe of the paper's BatchTopK experiments; 10⁹ tokens are 244,141 batches. */
+const RECIPE = {
+  architecture: "batchtopk",
+  k: 32,
+  learningRate: 3e-4,
+  beta1: 0.9,
+  beta2: 0.99,
+  auxCoefficient: 1 / 32,
+  auxK: 512,
+  deadAfter: 5,
+  steps: 244_141,
+} as const;
+
+/** Text as the paper's authors read it. */
+const READING = { contextLength: 128, batchSize: 4096, bufferRows: 655_360 };
+
+const PRESETS: Record<string, Preset> = {
+  "paper/gpt2-small": {
+    summary: "BatchTopK on GPT-2 small, layer 8 (A.3, Fig. 7)",
+    model: "Xenova/gpt2",
+    hook: "blocks.8.hook_resid_pre",
+    ...READING,
+    options: { ...RECIPE, dictSize: 12_288 },
+  },
+  "paper/gemma-2-2b": {
+    summary: "BatchTopK on Gemma 2 2B, layer 12 (A.3, Fig. 8); give --model",
+    hook: "blocks.12.hook_resid_post",
+    ...READING,
+    options: { ...RECIPE, dictSize: 16_384 },
+  },
+  "paper/meta-sae": {
+    summary: "meta-SAE on the decoder rows of an SAE (section 5)",
+    batchSize: 4096,
+    epochs: 2000,
+    options: {
+      ...{ architecture: "batchtopk", dictSize: 2304, k: 4, learningRate: 1e-4 },
+      ...{ beta1: 0.9, beta2: 0.99, auxCoefficient: 1 / 16, auxK: 512, deadAfter: 100 },
+    },
+  },
+  "demo": {
+    summary: "a first SAE on the model that comes with the repository, in minutes",
+    model: "examples/tiny-gpt2",
+    hook: "blocks.2.hook_resid_pre",
+    batchSize: 2048,
+    options: { architecture: "batchtopk", dictSize: 1024, k: 16, learningRate: 1e-3, steps: 500 },
+  },
+};
+
+/** Names of the presets. */
+export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
+
+/**
+ * A preset by its name: `paper/gpt2-small`, `paper/gemma-2-2b`, `paper/meta-sae` or `demo`. The
+ * paper's figures, and the published code's where the paper names none; one of its sizes and one of
+ * its k stand for all of them. It is the caller's own, to be changed at will.
+ *
+ * @throws {RangeError} There is no such preset.
+ *
+ * @example
+ * ```ts ignore
+ * const { batchSize, options } = preset("paper/gpt2-small");
+ * const { sae } = await trainSae(gpu, batches, { ...options, k: 64 });
+ * ```
+ */
+export function preset(name: string): Preset {
+  if (!Object.hasOwn(PRESETS, name)) {
+    throw new RangeError(`there is no preset ${name}, expected ${PRESET_NAMES.join(", ")}`);
+  }
+  return structuredClone(PRESETS[name]);
+}

@@ -1,0 +1,75 @@
+import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { parseArguments } from "../../cli/arguments.ts";
+import { describePreset, withPreset } from "../../cli/preset_options.ts";
+import { readGrid } from "../../cli/sweep_grid.ts";
+import { TRAINING_OPTIONS } from "../../cli/training_options.ts";
+import { PRESET_NAMES } from "../../mod.ts";
+import { MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+
+const NAMES = {
+  values: [
+    ...TRAINING_OPTIONS,
+    ...["preset", "activations", "model", "hook", "context", "buffer", "batch-size", "epochs"],
+  ],
+  flags: [],
+};
+
+Deno.test("a preset sets what is not given, and says so", () => {
+  const given = parseArguments(["--preset", "paper/gpt2-small", "--k", "64"], NAMES);
+  const options = withPreset(given, NAMES);
+  assertEquals([options.text("k"), options.number("lr")], ["64", 3e-4]);
+  assertEquals([options.text("model"), options.number("context")], ["Xenova/gpt2", 128]);
+  const told = describePreset(given)!;
+  assertMatch(told, /^preset paper\/gpt2-small sets --model Xenova\/gpt2 .* --lr 0\.0003 .*; over/);
+  assertMatch(told, /; overridden: --k 32$/);
+  // All that is told is all that is set.
+  const set = [...told.split(";")[0].matchAll(/--(\S+) (\S+)/g)].map(([, name, text]) => [
+    name,
+    [text],
+  ]);
+  assertEquals(Object.fromEntries(set), {
+    ...Object.fromEntries(
+      Object.entries(options.given).filter(([name]) => !["preset", "k"].includes(name)),
+    ),
+  });
+  assertEquals(describePreset(parseArguments([], NAMES)), undefined);
+});
+
+Deno.test("a store says itself what model and hook are", () => {
+  const given = parseArguments(["--preset", "demo", "--activations", "a"], NAMES);
+  const { text } = withPreset(given, NAMES);
+  assertEquals([text("model"), text("hook"), text("dict-size")], [undefined, undefined, "1024"]);
+});
+
+Deno.test("a grid over a preset", async () => {
+  const options = parseArguments(["--k", "4,8"], { values: [...NAMES.values, "grid"], flags: [] });
+  const cells = await readGrid(options, { "dict-size": "64", k: "2", lr: "0.001", model: "m" });
+  assertEquals(cells.map(({ name }) => name), ["batchtopk_m64_k4_seed0", "batchtopk_m64_k8_seed0"]);
+  assertEquals(cells[0].options.learningRate, 0.001);
+});
+
+Deno.test("train --preset; the help lists them, an unknown one is refused", async () => {
+  await withFolder(async (folder) => {
+    const corpus = await writeCorpus(folder);
+    const out = join(folder, "run");
+    const ran = await saewing([
+      ...["train", "--preset", "demo", "--model", MODEL, "--text", corpus, "--steps", "2"],
+      ...["--dict-size", "32", "--k", "4", "--batch-size", "128", "--out", out],
+    ]);
+    assertEquals(ran.code, 0, ran.stderr);
+    assertStringIncludes(ran.stdout, "sets --hook blocks.2.hook_resid_pre --architecture batch");
+    assertStringIncludes(ran.stdout, "--lr 0.001; overridden: --model examples/tiny-gpt2");
+    const config = JSON.parse(await Deno.readTextFile(join(out, "config.json")));
+    assertEquals([config.learningRate, config.dictSize, config.k], [0.001, 32, 4]);
+    const resumed = await saewing(["train", "--resume", out, "--steps", "3"]);
+    assertEquals(resumed.code, 0, resumed.stderr);
+    const other = await saewing(["train", "--resume", out, "--preset", "demo"]);
+    assertStringIncludes(other.stderr, "--preset does not go with --resume");
+  });
+  const help = await saewing(["train", "--help"]);
+  for (const name of PRESET_NAMES) assertStringIncludes(help.stdout, `\n  ${name} `);
+  const unknown = await saewing(["train", "--preset", "demos"]);
+  assertStringIncludes(unknown.stderr, "there is no preset demos, expected paper/gpt2-small, ");
+  assertEquals(unknown.code, 2);
+});

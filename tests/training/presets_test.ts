@@ -1,0 +1,35 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import { preset, PRESET_NAMES } from "../../mod.ts";
+import { completeOptions } from "../../lib/training/options.ts";
+
+Deno.test("presets are settings that training accepts", () => {
+  for (const name of PRESET_NAMES) {
+    const { options, batchSize, summary } = preset(name);
+    const settings = completeOptions(options);
+    for (const [key, value] of Object.entries(options)) {
+      assertEquals(settings[key as keyof typeof settings], value, `${name}: ${key}`);
+    }
+    assert(batchSize >= 2048 && summary.length < 80, name);
+  }
+});
+
+Deno.test("the paper's presets have the paper's figures", () => {
+  const { options, batchSize, contextLength, hook } = preset("paper/gpt2-small");
+  assertEquals([batchSize, contextLength, hook], [4096, 128, "blocks.8.hook_resid_pre"]);
+  const { learningRate, beta1, beta2, auxK, auxCoefficient, steps } = options;
+  assertEquals([learningRate, beta1, beta2, auxK, auxCoefficient], [3e-4, 0.9, 0.99, 512, 1 / 32]);
+  // 10⁹ tokens.
+  assertEquals(Math.ceil(1e9 / batchSize), steps);
+  const meta = preset("paper/meta-sae");
+  assertEquals([meta.options.dictSize, meta.options.k, meta.epochs], [2304, 4, 2000]);
+});
+
+Deno.test("a preset is the caller's own; an unknown one is named", () => {
+  preset("demo").options.k = 3;
+  assertEquals(preset("demo").options.k, 16);
+  assertThrows(
+    () => preset("toString"),
+    RangeError,
+    "there is no preset toString, expected paper/",
+  );
+});
