@@ -52,14 +52,15 @@ What it writes
   --out FOLDER        default runs/sweep-<date>: a folder for each SAE (sae/, metrics.csv,
                       cell.json), sweep.csv, table2.md, plots/ and sweep.html
   --at-once N         most SAEs that are trained together (default: as many as memory holds)
+  --checkpoint-every N   steps between two checkpoints of an SAE in training (default 500, 0: none)
   --overwrite         trains anew what the folder already holds of the grid
   --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
   --json              one JSON object a line instead of text
 
 Activations are made once for all SAEs that are trained together, and each SAE has the bits that
 \`saewing train\` gives it where --seed is --shuffle-seed. Started again with the same --out it goes
-on with what is not done. Ctrl-C ends it after the current step; SAEs that are in training then
-start anew.
+on with what is not done, and ends with the same bits: after Ctrl-C at the step where it ended, after
+any other end at the last checkpoint.
 
 Examples
   saewing sweep --model examples/tiny-gpt2 --hook blocks.2.hook_resid_pre --text 'corpus/*.txt' \\
@@ -85,9 +86,11 @@ const VALUES = [
     "revision",
   ],
   ...["cache-dir", "epochs", "batch-size", "buffer", "shuffle-seed", "eval-text", "eval-rows"],
-  ...["out", "at-once", "adapter"],
+  ...["out", "checkpoint-every", "at-once", "adapter"],
 ];
 const FLAGS = ["include-bos", "overwrite", "json"];
+
+const CHECKPOINT_EVERY = 500;
 
 /** `saewing sweep`. */
 export const sweep: Command = {
@@ -102,10 +105,11 @@ export const sweep: Command = {
     }
     checkSourceOptions(options);
     if (options.texts("eval-text").length === 0) throw new UsageError("--eval-text is missing");
-    for (const name of ["epochs", "batch-size", "eval-rows", "at-once"]) {
-      const value = options.number(name) ?? 1;
-      if (!(Number.isSafeInteger(value) && value > 0)) {
-        throw new UsageError(`--${name} is ${value}, expected a whole number above 0`);
+    for (const name of ["epochs", "batch-size", "eval-rows", "at-once", "checkpoint-every"]) {
+      const least = name === "checkpoint-every" ? 0 : 1;
+      const value = options.number(name) ?? least;
+      if (!(Number.isSafeInteger(value) && value >= least)) {
+        throw new UsageError(`--${name} is ${value}, expected a whole number from ${least} on`);
       }
     }
     const cells = await readGrid(given, presetTexts(given));
@@ -115,6 +119,8 @@ export const sweep: Command = {
     const stamp = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
     const out = options.text("out") ?? join("runs", `sweep-${stamp}`);
     await Deno.mkdir(out, { recursive: true });
+    using lock = await Deno.open(join(out, ".lock"), { create: true, write: true });
+    if (!await lock.tryLock(true)) throw new Error(`another process works in ${out}`);
     await using source = await openActivationSource(options);
     const states = await readStates(out, cells, source, options);
     using gpu = await openCommandGpu(options.text("adapter"));
@@ -174,6 +180,7 @@ async function runSweep(
     // Without a number of steps everything is read once, else as often as the steps need.
     epochs: common.epochs ?? (missing.every(({ options }) => options.steps) ? Infinity : 1),
     shuffleSeed: common.shuffleSeed,
+    checkpointEvery: options.number("checkpoint-every") ?? CHECKPOINT_EVERY,
     atOnce: options.number("at-once") ?? Infinity,
     settings: (cell) => ({ ...cell.options, ...common }),
     onTrained: (name, state) => states.set(name, state),

@@ -26,6 +26,9 @@ export interface CellState {
 /** The file that says that a cell is done. It is written after everything that it speaks of. */
 const MARKER = "cell.json";
 
+/** The folder, in a cell's, of the checkpoint that it has while it is trained. */
+export const CHECKPOINT = "checkpoint";
+
 /**
  * What was already done for a cell; undefined where nothing was, or not to its end.
  *
@@ -62,14 +65,18 @@ export async function readCell(
 
 /** Gives up what was done for a cell. */
 export async function forgetCell(folder: string): Promise<void> {
+  for (const name of [MARKER, CHECKPOINT]) await removeIfThere(join(folder, name));
+}
+
+async function removeIfThere(path: string): Promise<void> {
   try {
-    await Deno.remove(join(folder, MARKER));
+    await Deno.remove(path, { recursive: true });
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) throw error;
   }
 }
 
-/** Writes a trained SAE, the records of its steps, and then the marker. */
+/** Writes a trained SAE, the records of its steps, then the marker, which ends its checkpoint. */
 export async function writeTrained(
   folder: string,
   settings: Record<string, unknown>,
@@ -86,6 +93,7 @@ export async function writeTrained(
   const { step, samples, loss } = history.at(-1)!;
   const state = { settings, trained: { steps: step, samples, loss } };
   await writeCell(folder, state);
+  await removeIfThere(join(folder, CHECKPOINT));
   return state;
 }
 

@@ -1,10 +1,18 @@
 import { join } from "@std/path";
 import { trainingBytes } from "../lib/training/check_memory.ts";
 import { completeOptions } from "../lib/training/options.ts";
-import { type Gpu, trainSaes } from "../mod.ts";
+import {
+  type Checkpoint,
+  type Gpu,
+  loadCheckpoint,
+  saveCheckpoint,
+  type TrainOptions,
+  trainSaes,
+} from "../mod.ts";
 import type { ActivationSource } from "./activation_source.ts";
+import { UsageError } from "./command.ts";
 import { formatSeconds, type Output } from "./output.ts";
-import { type CellState, writeTrained } from "./sweep_cell.ts";
+import { type CellState, CHECKPOINT, writeTrained } from "./sweep_cell.ts";
 import type { Cell } from "./sweep_grid.ts";
 
 /** How a sweep's SAEs are trained. */
@@ -19,11 +27,13 @@ export interface SweepTraining {
   shuffleSeed: number;
   /** Most SAEs that are trained together. */
   atOnce: number;
+  /** Steps from one checkpoint to the next; 0 where none are kept. */
+  checkpointEvery: number;
   /** What each cell's marker says of the sweep. */
   settings: (cell: Cell) => Record<string, unknown>;
   /** Called with what was written of a cell. */
   onTrained: (name: string, state: CellState) => void;
-  /** Ends training after the current step; nothing of an unfinished SAE is kept. */
+  /** Ends training after the current step; of an unfinished SAE the checkpoint is kept. */
   signal: AbortSignal;
 }
 
@@ -58,17 +68,30 @@ export async function trainCells(
     const which = groups.length > 1 ? `group ${g + 1} of ${groups.length}, ` : "";
     const order = { batchSize, epochs, seed: shuffleSeed, startBatch: 0 };
     const batches = source.batches(order);
+    const resumes: (Checkpoint | undefined)[] = [];
+    for (const cell of group) resumes.push(await loadCellCheckpoint(training.out, cell));
+    const kept = resumes.filter((checkpoint) => checkpoint);
+    if (kept.length > 0) {
+      const steps = [...new Set(kept.map((checkpoint) => checkpoint!.steps))].join(", ");
+      output.say(`${which}${kept.length} SAEs go on after step ${steps}`);
+    }
     const trained = await trainSaes(
       gpu,
       batches,
-      group.map(({ name, options }) => ({
+      group.map(({ name, options }, i): TrainOptions => ({
         ...options,
         metadata,
         signal,
+        resume: resumes[i],
+        checkpoint: training.checkpointEvery === 0 ? undefined : {
+          every: training.checkpointEvery,
+          save: (checkpoint) => saveCheckpoint(checkpoint, join(training.out, name, CHECKPOINT)),
+        },
         onProgress(records) {
           const last = records.at(-1)!;
           const steps = options.steps ? ` of ${options.steps}` : "";
-          const rate = Math.round(last.samples / (performance.now() - started) * 1000);
+          const own = last.samples - (resumes[i]?.samples ?? 0);
+          const rate = Math.round(own / (performance.now() - started) * 1000);
           output.progress(
             `${which}${group.length} SAEs, step ${last.step}${steps}  ${rate} tokens/s  ` +
               `${name}: loss ${last.loss.toPrecision(4)}, L0 ${last.l0.toFixed(1)}`,
@@ -86,6 +109,21 @@ export async function trainCells(
     const seconds = formatSeconds((performance.now() - started) / 1000);
     output.say(`${which}${group.length} SAEs trained in ${seconds}`);
   }
+}
+
+/** The checkpoint of a cell that was not trained to its end, if it has one. */
+async function loadCellCheckpoint(out: string, cell: Cell): Promise<Checkpoint | undefined> {
+  const folder = join(out, cell.name, CHECKPOINT);
+  const resume = await loadCheckpoint(folder);
+  if (!resume) return undefined;
+  try {
+    completeOptions({ ...cell.options, resume });
+  } catch (error) {
+    throw new UsageError(
+      `${folder} does not fit: ${(error as Error).message}. Take another --out, or --overwrite`,
+    );
+  }
+  return resume;
 }
 
 /** Splits cells into groups that are trained together: as many as fit, in the order of the grid. */

@@ -1,7 +1,13 @@
-import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { parse } from "@std/csv";
 import { join } from "@std/path";
-import { loadSae } from "../../mod.ts";
+import { loadCheckpoint, loadSae } from "../../mod.ts";
 import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
 const json = (stdout: string) =>
@@ -94,51 +100,53 @@ Deno.test("sweep trains, measures and plots a grid; started again it does what i
   });
 });
 
-Deno.test("Ctrl-C ends a sweep without half an SAE, and the same command goes on", async () => {
+Deno.test("Ctrl-C ends a sweep after a step, and the same command ends with the same bits", async () => {
   await withFolder(async (folder) => {
     const corpus = await writeCorpus(folder);
-    const out = join(folder, "sweep");
-    const command = (dictSizes: string) => [
-      ...["sweep", ...shared(corpus), "--dict-size", dictSizes, "--at-once", "1", "--out", out],
+    const command = (out: string, steps: string, ...more: string[]) => [
+      ...["sweep", ...shared(corpus).map((arg, i, all) => all[i - 1] === "--steps" ? steps : arg)],
+      ...["--dict-size", "16,32", "--checkpoint-every", "20", "--out", join(folder, out), ...more],
     ];
-    // The first is done after 4 steps, the other would take long.
-    const grid = join(folder, "grid.json");
-    await Deno.writeTextFile(
-      grid,
-      JSON.stringify([{ "dict-size": 16, steps: 4 }, { "dict-size": 32, steps: 1e6 }]),
-    );
-    const long = command("16").filter((arg, i, all) =>
-      !["--dict-size", "--steps"].some((name) => arg === name || all[i - 1] === name)
-    );
+    const names = ["batchtopk_m16_k4_seed3", "batchtopk_m32_k4_seed3"];
+    const checkpoint = (out: string) => join(folder, out, names[1], "checkpoint");
     const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", join(ROOT, "cli.ts"), ...long, "--grid", grid],
+      args: ["run", "-A", join(ROOT, "cli.ts"), ...command("stopped", "1000000")],
       stdout: "piped",
       stderr: "null",
     }).spawn();
-    const first = join(out, "batchtopk_m16_k4_steps4_seed3");
     for (let waited = 0; waited < 600; waited++) {
-      if (await Deno.stat(join(first, "cell.json")).then(() => true, () => false)) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
+      if (await Deno.stat(checkpoint("stopped")).then(() => true, () => false)) break;
+      await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    await new Promise((resolve) => setTimeout(resolve, 500));
     child.kill("SIGINT");
     const { code, stdout } = await child.output();
     assertEquals(code, 130);
     assertMatch(
       new TextDecoder().decode(stdout),
-      /interrupted: of 2 SAEs 1 are trained and 0 measured/,
+      /interrupted: of 2 SAEs 0 are trained and 0 measured/,
     );
-    assertEquals(await Array.fromAsync(Deno.readDir(out), ({ name }) => name), [
-      "batchtopk_m16_k4_steps4_seed3",
-    ]);
-    await Deno.writeTextFile(
-      grid,
-      JSON.stringify([{ "dict-size": 16, steps: 4 }, { "dict-size": 32, steps: 2 }]),
+    const { steps } = (await loadCheckpoint(checkpoint("stopped")))!;
+    const more = String(steps + 10);
+    const other = await saewing(
+      command("stopped", more, "--lr", "1e-4").toSpliced(
+        ...[command("stopped", more).indexOf("--lr"), 2] as const,
+      ),
     );
-    const resumed = await saewing([...long, "--grid", grid]);
+    assertEquals(other.code, 2, other.stderr);
+    assertMatch(other.stderr, /checkpoint does not fit: learningRate is 0\.0001, but/);
+    const resumed = await saewing(command("stopped", more));
     assertEquals(resumed.code, 0, resumed.stderr);
-    assertStringIncludes(resumed.stdout, "1 of 2 SAEs are already trained");
-    const rows = parse(await Deno.readTextFile(join(out, "sweep.csv")), { skipFirstRow: true });
-    assertEquals(rows.map(({ variant }) => variant), ["steps4", "steps2"]);
+    assertStringIncludes(resumed.stdout, `2 SAEs go on after step ${steps}`);
+    await assertRejects(() => Deno.stat(checkpoint("stopped")), Deno.errors.NotFound);
+    const never = await saewing(command("never", more));
+    assertEquals(never.code, 0, never.stderr);
+    for (const file of ["sae/sae_weights.safetensors", "metrics.csv"]) {
+      for (const name of names) {
+        const [a, b] = await Promise.all(
+          ["stopped", "never"].map((out) => Deno.readFile(join(folder, out, name, file))),
+        );
+        assertEquals(a, b, `${name}/${file}`);
+      }
+    }
   });
 });
