@@ -25,9 +25,11 @@ Usage
   saewing sweep --activations FOLDER --eval-text FILES --grid FILE [options]
 
 The grid: each option takes several values, separated by commas; every combination is an SAE
-  --architecture NAMES   batchtopk (default), topk
+  --architecture NAMES   batchtopk (default), topk, relu, jumprelu
   --dict-size M          number of latents
-  --k K                  active latents a sample
+  --k K                  active latents a sample (topk, batchtopk)
+  --sparsity X           weight of the sparsity loss (relu, jumprelu)
+  --bandwidth X, --initial-threshold X   (jumprelu), --loss-normalization KIND
   --seed N               of the weights (default 0)
   --lr X, --warmup-steps N, --decay-steps N, --beta1 X, --beta2 X, --epsilon X
   --aux-coefficient X, --aux-k N, --dead-after N, --threshold-batches N, --init-bdec KIND

@@ -20,9 +20,15 @@ export interface Cell {
 type Axes = Record<string, string[]>;
 
 /** Options that only some architectures have. */
-const ONLY: Record<string, string[]> = { k: ["batchtopk", "topk"] };
+const ONLY: Record<string, string[]> = {
+  k: ["batchtopk", "topk"],
+  "aux-coefficient": ["batchtopk", "topk"],
+  sparsity: ["relu", "jumprelu"],
+  bandwidth: ["jumprelu"],
+  "initial-threshold": ["jumprelu"],
+};
 
-const IN_NAME = ["architecture", "dict-size", "k", "sparsity-coefficient", "seed"];
+const IN_NAME = ["architecture", "dict-size", "k", "sparsity", "seed"];
 
 /**
  * The SAEs of a grid: every combination of the values on the command line and in `--grid`'s file.
@@ -94,7 +100,7 @@ function makeCell(given: Record<string, string>, several: string[]): Cell {
     own.architecture,
     `m${value("dict-size")}`,
     ...("k" in own ? [`k${value("k")}`] : []),
-    ...("sparsity-coefficient" in own ? [`lambda${value("sparsity-coefficient")}`] : []),
+    ...("sparsity" in own ? [`lambda${value("sparsity")}`] : []),
     ...(variant ? [variant] : []),
     `seed${value("seed")}`,
   ].join("_");

@@ -31,9 +31,12 @@ What it reads
 
 What it trains
   --preset NAME       sets the options of one of those below; others override it
-  --architecture NAME batchtopk (default)
+  --architecture NAME batchtopk (default), topk, relu or jumprelu
   --dict-size M       number of latents
-  --k K               active latents a sample, on average
+  --k K               topk, batchtopk: active latents a sample (batchtopk: on average)
+  --sparsity X        relu, jumprelu: weight of the sparsity loss (λ), needed there
+  --bandwidth X, --initial-threshold X   of jumprelu's thresholds (0.001, 0.01)
+  --loss-normalization KIND   none (default) or input_deviation
   --epochs N          how often everything is read (default 1, or as often as --steps needs)
   --steps N           default: until the epochs end
   --batch-size N      activations a step (default 2048)
@@ -90,7 +93,11 @@ export const train: Command = {
   help: HELP,
   async run(args) {
     const { options, resumed, preset } = await readOptions(args);
-    if (!options.text("initial")) { for (const name of ["dict-size", "k"]) options.required(name); }
+    const ragged = ["relu", "jumprelu"].includes(options.text("architecture") ?? "");
+    if (ragged) options.required("sparsity");
+    if (!options.text("initial")) {
+      for (const name of ragged ? ["dict-size"] : ["dict-size", "k"]) options.required(name);
+    }
     const output = createOutput(options.flag("json"));
     if (preset) output.say(preset);
     const stamp = new Date().toISOString().slice(0, 19).replaceAll(":", "-");

@@ -6,6 +6,10 @@ const KEYS = {
   architecture: "architecture",
   "dict-size": "dictSize",
   k: "k",
+  sparsity: "sparsityCoefficient",
+  bandwidth: "bandwidth",
+  "initial-threshold": "initialThreshold",
+  "loss-normalization": "lossNormalization",
   lr: "learningRate",
   "warmup-steps": "warmupSteps",
   "decay-steps": "decaySteps",
@@ -22,7 +26,7 @@ const KEYS = {
 } satisfies Record<string, keyof TrainOptions>;
 
 /** Options whose value is a word. */
-const WORDS = ["architecture", "init-bdec"];
+const WORDS = ["architecture", "loss-normalization", "init-bdec"];
 
 /** Names of the options that say how an SAE is trained. */
 export const TRAINING_OPTIONS: string[] = Object.keys(KEYS);

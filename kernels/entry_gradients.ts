@@ -1,13 +1,14 @@
 /**
- * Gradient of the loss with respect to each kept activation: deltas[j] = c · e[r] · wDec[latents[j]],
- * where r is the entry's row, e the residual and c = `main` for the first `half` rows (the
- * reconstruction) and `auxiliary` for the rest (the auxiliary loss).
+ * Gradient of the loss with respect to each kept activation: deltas[j] = c · e[r] · wDec[latents[j]] +
+ * `sparsity`, where r is the entry's row, e the residual and c = `main` for the first `half` rows (the
+ * reconstruction) and `auxiliary` for the rest (the auxiliary loss). `sparsity` is L1's own gradient;
+ * architectures with an auxiliary loss have 0.
  *
  * A workgroup takes a row; `lanes` of its 64 lanes share an entry: 8 read a decoder row in whole
  * lines of memory on hardware, 1 needs no exchange between lanes, which is what costs on the CPU.
  *
- * Bindings: sizes {rows, half, firstLatent, latents, main, auxiliary}, offsets, latents, residual
- * [rows, d], wDec [latents, d] (one shard), deltas.
+ * Bindings: sizes {rows, half, firstLatent, latents, main, auxiliary, sparsity}, offsets, latents,
+ * residual [rows, d], wDec [latents, d] (one shard), deltas.
  */
 export function entryGradients({ d, lanes }: { d: number; lanes: 1 | 8 }): string {
   const vector = d % 4 === 0;
@@ -15,7 +16,9 @@ export function entryGradients({ d, lanes }: { d: number; lanes: 1 | 8 }): strin
   const steps = vector ? d / 4 : d;
   const product = vector ? "dot(e[er + c], w[wr + c])" : "e[er + c] * w[wr + c]";
   return `
-struct Sizes { rows: u32, half: u32, firstLatent: u32, latents: u32, main: f32, auxiliary: f32 }
+struct Sizes {
+  rows: u32, half: u32, firstLatent: u32, latents: u32, main: f32, auxiliary: f32, sparsity: f32,
+}
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> offsets: array<u32>;
 @group(0) @binding(2) var<storage, read> latents: array<u32>;
@@ -43,7 +46,7 @@ ${
     let wr = latent * ${steps}u;
     var own = 0.0;
     for (var c = 0u; c < ${steps}u; c++) { own += ${product}; }
-    deltas[entry] = scale * own;
+    deltas[entry] = scale * own + sizes.sparsity;
   }`
       : `  for (var base = offsets[row]; base < end; base += 8u) {
     let entry = base + lane / 8u;
@@ -59,7 +62,7 @@ ${
     workgroupBarrier();
     if (mine && lane % 8u == 0u) {
       for (var i = 1u; i < 8u; i++) { own += sums[lane + i]; }
-      deltas[entry] = scale * own;
+      deltas[entry] = scale * own + sizes.sparsity;
     }
     workgroupBarrier();
   }`

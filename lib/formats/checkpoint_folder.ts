@@ -29,7 +29,7 @@ export async function saveCheckpoint(checkpoint: Checkpoint, folder: string): Pr
   const columns = Object.keys(history[0] ?? {}) as (keyof StepRecord)[];
   const table = new Float64Array(history.length * columns.length);
   history.forEach((record, row) =>
-    columns.forEach((name, column) => table[row * columns.length + column] = record[name])
+    columns.forEach((name, column) => table[row * columns.length + column] = record[name]!)
   );
   try {
     await Deno.mkdir(folder, { recursive: true });

@@ -21,6 +21,8 @@ export interface LossScales {
   main: number;
   /** Factor of the other rows. */
   auxiliary: number;
+  /** λ/n where the loss has λ · mean Σ f (L1), which has no auxiliary rows; default 0. */
+  sparsity?: number;
 }
 
 /** Entries latent by latent: for latent i the entries latentOffsets[i] … latentOffsets[i + 1] − 1. */
@@ -56,7 +58,7 @@ export function createSparseColumns(
   };
 }
 
-/** deltas[j] = factor · e[r] · wDec[latents[j]]: the loss's gradient by each activation. */
+/** deltas[j] = factor · e[r] · wDec[latents[j]] + sparsity: the loss's gradient by each activation. */
 export async function differentiateEntries(
   gpu: Gpu,
   buffers: BufferSet,
@@ -76,7 +78,7 @@ export async function differentiateEntries(
       "entry gradients sizes",
       words(
         [sparse.rows, scales.half, shard.first, shard.latents],
-        [scales.main, scales.auxiliary],
+        [scales.main, scales.auxiliary, scales.sparsity ?? 0],
       ),
     );
     const bound = [sizes, sparse.offsets, sparse.latents, residual, shard.wDec, deltas];

@@ -4,13 +4,16 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { createOperation, type Operation } from "../gpu/kernel.ts";
 import { words } from "./words.ts";
 
+/** Words of one record; see the kernel. */
+export const RECORD_WORDS = 10;
+
 /** What a step writes for people to read later. */
 export interface RecordBuffers {
   /** Uniform {step, …}. */
   step: GPUBuffer;
   /** [3] {first bad input, smallest kept, dead latents}. */
   stats: GPUBuffer;
-  /** [recordSlots, 8] the records. */
+  /** [recordSlots, RECORD_WORDS] the records. */
   records: GPUBuffer;
   /** Number of records that fit. */
   recordSlots: number;
@@ -21,24 +24,32 @@ export interface RecordBuffers {
 /**
  * Sums the rows' squared errors into the step's record, with what else the step found out, and
  * freezes the run where the loss is not finite. Squares and offsets have rows for the samples, then
- * as many for the auxiliary loss where its coefficient is not 0.
+ * as many for the auxiliary loss where its coefficient is not 0. The sparsity loss, where there is one, is
+ * coefficient · Σ penalties / n; with `theta` (JumpReLU) the penalties are numbers of active latents.
  */
 export async function recordLosses(
   gpu: Gpu,
   buffers: BufferSet,
-  { rows, numbers, auxCoefficient, squares, offsets, step, stats, records, recordSlots, frozen }: {
+  { rows, numbers, auxCoefficient, squares, offsets, sparsity, ...state }: {
     rows: number;
     /** n · d: losses are means over so many numbers. */
     numbers: number;
     auxCoefficient: number;
     squares: GPUBuffer;
     offsets: GPUBuffer;
+    sparsity?: { coefficient: number; penalties: GPUBuffer; latents: number; theta?: GPUBuffer };
   } & RecordBuffers,
 ): Promise<Operation> {
   const sizes = buffers.uniform(
     "record sizes",
-    words([rows, auxCoefficient > 0 ? 1 : 0, recordSlots], [1 / numbers, auxCoefficient / numbers]),
+    words(
+      [rows, auxCoefficient > 0 ? 1 : 0, state.recordSlots, sparsity?.latents ?? 1],
+      [1 / numbers, auxCoefficient / numbers, (sparsity?.coefficient ?? 0) / rows],
+    ),
   );
-  const bound = [sizes, step, squares, offsets, stats, records, frozen];
-  return await createOperation(gpu, "record", recordStep(), bound, 1);
+  const { step, stats, records, frozen } = state;
+  const bound = [sizes, step, squares, sparsity?.theta ?? offsets, stats, records, frozen];
+  if (sparsity) bound.push(sparsity.penalties);
+  const code = recordStep({ sparsity: !sparsity ? "none" : sparsity.theta ? "l0" : "l1" });
+  return await createOperation(gpu, "record", code, bound, 1);
 }

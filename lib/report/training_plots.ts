@@ -11,15 +11,15 @@ export function trainingPlots(history: readonly StepRecord[]): string[] {
   const curve = (label: string, name: keyof StepRecord): LineSeries => ({
     label,
     x: steps,
-    y: history.map((record) => record[name]),
+    y: history.map((record) => record[name] ?? 0),
   });
   const losses = [curve("total", "loss"), curve("reconstruction", "reconstructionLoss")];
-  // Where the auxiliary loss is zero throughout, the total is the reconstruction's.
-  if (history.some(({ auxiliaryLoss }) => auxiliaryLoss > 0)) {
-    losses.push(curve("auxiliary", "auxiliaryLoss"));
-  } else {
-    losses.shift();
-  }
+  const added = (["auxiliary", "sparsity"] as const).filter((name) =>
+    history.some((record) => record[`${name}Loss`] > 0)
+  );
+  for (const name of added) losses.push(curve(name, `${name}Loss`));
+  // Where nothing is added throughout, the total is the reconstruction's.
+  if (added.length === 0) losses.shift();
   const plot = (series: LineSeries[], title: string, yLabel: string, logY = false): string =>
     linePlot(series, {
       title,
@@ -34,6 +34,9 @@ export function trainingPlots(history: readonly StepRecord[]): string[] {
     plot([curve("L0", "l0")], "Active latents a sample (L0)", "latents"),
     plot([curve("dead latents", "deadLatents")], "Dead latents", "latents"),
     plot([curve("smallest kept", "smallestKept")], "Smallest activation kept", "activation"),
+    ...(history[0]?.meanThreshold === undefined
+      ? []
+      : [plot([curve("θ", "meanThreshold")], "Mean threshold", "activation")]),
   ];
 }
 

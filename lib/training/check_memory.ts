@@ -1,7 +1,7 @@
 import { formatBytes } from "../gpu/describe.ts";
 import { type Gpu, GpuError } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
-import type { Settings } from "./options.ts";
+import { isRagged, type Settings } from "./options.ts";
 
 /** Bytes of GPU memory that training on batches of this size takes. */
 export function trainingBytes(
@@ -9,8 +9,9 @@ export function trainingBytes(
   { rows: n, cols: d }: Pick<Matrix, "rows" | "cols">,
 ): number {
   // The buffers of training_state.ts and training_step.ts that grow with the sizes.
-  const { dictSize: m, k, auxCoefficient, auxK } = settings;
+  const { dictSize: m, auxCoefficient, auxK } = settings;
   const auxiliary = auxCoefficient > 0;
+  const k = isRagged(settings.architecture) ? m : settings.k;
   const entries = n * (k + (auxiliary ? Math.min(auxK, m) : 0));
   return 4 * (6 * m * d + n * m + (auxiliary ? 4 : 3) * n * d + 6 * entries);
 }
@@ -18,9 +19,21 @@ export function trainingBytes(
 /**
  * Computes what training on batches of this size takes of GPU memory, before anything is allocated.
  *
- * @throws {GpuError} It is more than is free of `gpu.memoryLimit`.
+ * @throws {GpuError} It is more than is free of `gpu.memoryLimit`, or more than the device binds: ReLU
+ * and JumpReLU need room for every latent of every sample, 8 bytes each in the largest buffer.
  */
 export function checkMemory(gpu: Gpu, settings: Settings, batch: Matrix): void {
+  const { architecture, dictSize: m } = settings;
+  const most = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
+  const largest = 8 * batch.rows * m;
+  if (isRagged(architecture) && largest > most) {
+    const rows = Math.floor(most / (8 * m));
+    throw new GpuError(
+      `${architecture} can have all ${m} latents active in each of ${batch.rows} samples, which ` +
+        `needs ${formatBytes(largest)} in one buffer; this device allows ${formatBytes(most)}: ` +
+        `take ${rows > 0 ? `batches of at most ${rows} samples, or ` : ""}fewer latents`,
+    );
+  }
   const needed = trainingBytes(settings, batch);
   if (gpu.allocated + needed > gpu.memoryLimit) {
     throw new GpuError(

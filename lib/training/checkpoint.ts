@@ -74,10 +74,11 @@ export function checkResume(resume: Checkpoint, settings: Settings): void {
   }
 }
 
-/** The SAE of a checkpoint, as it was being trained: without a threshold. */
+/** The SAE of a checkpoint, as it was being trained: of all architectures jumprelu has a threshold. */
 export function saeOf({ sae, arrays }: Pick<Checkpoint, "sae" | "arrays">): Sae {
-  const { wEnc, bEnc, wDec, bDec } = arrays as Record<string, Float32Array>;
-  return { ...sae, wEnc, bEnc, wDec, bDec };
+  const { wEnc, bEnc, wDec, bDec, logTheta } = arrays as Record<string, Float32Array>;
+  const threshold = logTheta && { threshold: logTheta.map(Math.exp) };
+  return { ...sae, wEnc, bEnc, wDec, bDec, ...threshold };
 }
 
 /**

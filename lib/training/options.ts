@@ -8,28 +8,47 @@ export interface StepRecord {
   step: number;
   /** Samples seen so far, this step's included. */
   samples: number;
-  /** What the step minimised: reconstruction loss + auxiliary loss. */
+  /** What the step minimised: reconstruction loss + auxiliary loss + sparsity loss. */
   loss: number;
-  /** Mean over samples and dimensions of (x − x̂)². */
+  /** Mean over samples and dimensions of (x − x̂)², after `lossNormalization`. */
   reconstructionLoss: number;
   /** α · mean over samples and dimensions of (ê − e)²; 0 while no latent is dead. */
   auxiliaryLoss: number;
+  /** relu: λ · mean over samples of Σ f; jumprelu: λ · mean over samples of L0; others 0. */
+  sparsityLoss: number;
   /** Active latents a sample. */
   l0: number;
   /** Latents inactive in each of the last `deadAfter` batches. */
   deadLatents: number;
   /** Smallest activation kept in this batch (Eq. 8 averages these); 0 where none was. */
   smallestKept: number;
+  /** Mean over latents of the threshold θ that the step started with; jumprelu only. */
+  meanThreshold?: number;
 }
 
 /** Options of {@linkcode trainSae}. */
 export interface TrainOptions {
-  /** How latents are selected. This version trains "batchtopk" and "topk". */
+  /** How latents are selected. */
   architecture: Architecture;
   /** Number of latents m (default: that of `initial`). */
   dictSize?: number;
-  /** Active latents a sample, for batchtopk on average over a batch (default: that of `initial`). */
+  /** topk, batchtopk: active latents a sample, for batchtopk on average (default: that of `initial`). */
   k?: number;
+  /** relu, jumprelu: λ, weight of the sparsity loss; needed there. */
+  sparsityCoefficient?: number;
+  /**
+   * jumprelu: ε, width of the window around θ in which a pre-activation z counts for θ's gradient,
+   * |z − θ| < ε/2, in units of the activations (default 0.001).
+   */
+  bandwidth?: number;
+  /** jumprelu: start of every threshold θ (default: those of `initial`, else 0.01). */
+  initialThreshold?: number;
+  /**
+   * What the squared errors of a sample are divided by: nothing ("none", the default), or its distance
+   * from the mean of the batch, ‖x − x̄‖₂ ("input_deviation": the loss is then the mean over n·d of
+   * e² / ‖x − x̄‖₂, as in the ReLU SAEs of the paper; a sample equal to the mean counts nothing).
+   */
+  lossNormalization?: "none" | "input_deviation";
   /** Adam's learning rate (default 3e-4, A.3). */
   learningRate?: number;
   /** Steps over which the learning rate rises linearly from 0 (default 0: none). */
@@ -44,7 +63,7 @@ export interface TrainOptions {
   epsilon?: number;
   /** Steps to take (default: until the batches end). */
   steps?: number;
-  /** α, weight of the auxiliary loss (default 1/32; 0 turns it off). */
+  /** topk, batchtopk: α, weight of the auxiliary loss (default 1/32; 0 turns it off). */
   auxCoefficient?: number;
   /** Most dead latents a sample that reconstruct its residual (default 512). */
   auxK?: number;
@@ -52,7 +71,7 @@ export interface TrainOptions {
   deadAfter?: number;
   /** Batches whose smallest kept activation is averaged into the threshold (Eq. 8; default 100). */
   thresholdBatches?: number;
-  /** Whether the encoder reads x − bDec (default true). */
+  /** Whether the encoder reads x − bDec (default: as `initial`, else true, false for jumprelu). */
   subtractDecoderBias?: boolean;
   /** Start of the decoder bias: zero (default) or the mean of the first batch. */
   bDec?: "zero" | "mean";
@@ -90,7 +109,19 @@ export type Settings =
   & Required<Omit<TrainOptions, Optional>>
   & Pick<TrainOptions, Optional>;
 
-type Optional = "initial" | "steps" | "checkpoint" | "resume" | "signal" | "onProgress";
+type Optional =
+  | "initial"
+  | "initialThreshold"
+  | "steps"
+  | "checkpoint"
+  | "resume"
+  | "signal"
+  | "onProgress";
+
+/** Whether every latent above its threshold is active, so that there is no k: relu and jumprelu. */
+export function isRagged(architecture: Architecture): boolean {
+  return architecture === "relu" || architecture === "jumprelu";
+}
 
 /**
  * Fills in defaults and checks each option.
@@ -99,12 +130,17 @@ type Optional = "initial" | "steps" | "checkpoint" | "resume" | "signal" | "onPr
  */
 export function completeOptions(given: TrainOptions): Settings {
   const options = given.resume ? withSettings(given.resume, given) : given;
-  const { initial, resume } = options;
+  const { initial, resume, architecture } = options;
+  const ragged = isRagged(architecture);
   if (initial) checkSae(initial, "initial");
   const settings: Settings = {
-    architecture: options.architecture,
+    architecture,
     dictSize: options.dictSize ?? initial?.dictSize ?? NaN,
-    k: options.k ?? initial?.k ?? NaN,
+    k: options.k ?? (ragged ? undefined : initial?.k) ?? NaN,
+    sparsityCoefficient: options.sparsityCoefficient ?? (ragged ? NaN : 0),
+    bandwidth: options.bandwidth ?? (architecture === "jumprelu" ? 0.001 : 0),
+    initialThreshold: options.initialThreshold,
+    lossNormalization: options.lossNormalization ?? "none",
     learningRate: options.learningRate ?? 3e-4,
     warmupSteps: options.warmupSteps ?? 0,
     decaySteps: options.decaySteps ?? 0,
@@ -112,11 +148,12 @@ export function completeOptions(given: TrainOptions): Settings {
     beta2: options.beta2 ?? 0.99,
     epsilon: options.epsilon ?? 1e-8,
     steps: options.steps,
-    auxCoefficient: options.auxCoefficient ?? 1 / 32,
+    auxCoefficient: options.auxCoefficient ?? (ragged ? 0 : 1 / 32),
     auxK: options.auxK ?? 512,
     deadAfter: options.deadAfter ?? 5,
     thresholdBatches: options.thresholdBatches ?? 100,
-    subtractDecoderBias: options.subtractDecoderBias ?? initial?.subtractDecoderBias ?? true,
+    subtractDecoderBias: options.subtractDecoderBias ?? initial?.subtractDecoderBias ??
+      architecture !== "jumprelu",
     bDec: options.bDec ?? "zero",
     seed: options.seed ?? 0,
     initial,
@@ -128,17 +165,13 @@ export function completeOptions(given: TrainOptions): Settings {
     signal: options.signal,
     onProgress: options.onProgress,
   };
-  if (settings.architecture !== "batchtopk" && settings.architecture !== "topk") {
-    throw new RangeError(
-      `architecture is ${settings.architecture}, this version trains batchtopk and topk`,
-    );
-  }
+  checkArchitecture(options, settings);
   for (
     const name of ["dictSize", "auxK", "deadAfter", "thresholdBatches", "recordEvery"] as const
   ) {
     checkCount(settings[name], name);
   }
-  checkK(settings.k, settings.dictSize);
+  if (!ragged) checkK(settings.k, settings.dictSize);
   if (settings.steps !== undefined) checkCount(settings.steps, "steps");
   for (const name of ["warmupSteps", "decaySteps"] as const) {
     if (settings[name] !== 0) checkCount(settings[name], name);
@@ -149,7 +182,9 @@ export function completeOptions(given: TrainOptions): Settings {
         `expected at most steps`,
     );
   }
-  for (const name of ["learningRate", "epsilon", "auxCoefficient"] as const) {
+  for (
+    const name of ["learningRate", "epsilon", "auxCoefficient", "sparsityCoefficient"] as const
+  ) {
     checkNumber(settings[name], 0, name);
   }
   for (const name of ["beta1", "beta2"] as const) {
@@ -157,6 +192,11 @@ export function completeOptions(given: TrainOptions): Settings {
     if (!(beta >= 0 && beta < 1)) {
       throw new RangeError(`${name} is ${beta}, expected a number from 0 to below 1`);
     }
+  }
+  if (!["none", "input_deviation"].includes(settings.lossNormalization)) {
+    throw new RangeError(
+      `lossNormalization is ${settings.lossNormalization}, expected "none" or "input_deviation"`,
+    );
   }
   if (!["zero", "mean"].includes(settings.bDec)) {
     throw new RangeError(`bDec is ${settings.bDec}, expected "zero" or "mean"`);
@@ -181,6 +221,40 @@ export function completeOptions(given: TrainOptions): Settings {
 function withSettings({ settings }: Checkpoint, given: TrainOptions): TrainOptions {
   const own = Object.entries(given).filter(([, value]) => value !== undefined);
   return { ...settings, ...Object.fromEntries(own) } as unknown as TrainOptions;
+}
+
+/** Options that belong to an architecture: a wrong one is an error, as its silence would mislead. */
+function checkArchitecture(options: TrainOptions, settings: Settings): void {
+  const { architecture, initial } = settings;
+  if (!["relu", "topk", "batchtopk", "jumprelu"].includes(architecture)) {
+    throw new RangeError(
+      `architecture is ${architecture}, expected "relu", "topk", "batchtopk" or "jumprelu"`,
+    );
+  }
+  const foreign = isRagged(architecture)
+    ? ["k", "auxCoefficient"] as const
+    : ["sparsityCoefficient"] as const;
+  for (const name of [...foreign, ...architecture === "jumprelu" ? [] : JUMP_OPTIONS]) {
+    if (options[name]) {
+      throw new RangeError(`${name} is ${options[name]}, ${architecture} has none`);
+    }
+  }
+  if (architecture !== "jumprelu") return;
+  checkPositive(settings.bandwidth, "bandwidth");
+  if (settings.initialThreshold !== undefined) {
+    checkPositive(settings.initialThreshold, "initialThreshold");
+  } else {
+    // Its logarithm is what is trained.
+    initial?.threshold?.forEach((value, i) => checkPositive(value, `initial.threshold[${i}]`));
+  }
+}
+
+const JUMP_OPTIONS = ["bandwidth", "initialThreshold"] as const;
+
+function checkPositive(value: number, name: string): void {
+  if (!(Number.isFinite(value) && value > 0)) {
+    throw new RangeError(`${name} is ${value}, expected a number above 0`);
+  }
 }
 
 /**

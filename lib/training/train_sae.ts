@@ -10,11 +10,21 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
 /**
  * Trains an SAE on a stream of activations.
  *
- * The loss of a batch x of [n, d] is mean((x − x̂)²) + α · mean((ê − e)²) over n·d numbers, with
- * x̂ = f · W_dec + b_dec, f the n·k largest numbers of ReLU((x − b_dec) · W_encᵀ + b_enc) (batchtopk, Eq. 7)
- * or the k largest of each sample (topk, Eq. 9), and ê the decoding of the `auxK` largest dead latents of each sample (A.2), e being a constant there. Adam
- * updates everything; decoder rows keep norm 1 and lose their gradient's parallel part. A
- * batchtopk SAE carries the inference threshold of Eq. 8.
+ * With z = ReLU((x − b_dec) · W_encᵀ + b_enc), x̂ = f · W_dec + b_dec and e = x − x̂, the loss of a batch
+ * x of [n, d] is mean(e²) over n·d numbers plus
+ * - batchtopk, f the n·k largest numbers of z (Eq. 7), and topk, f the k largest of each sample (Eq. 9):
+ *   α · mean((ê − e)²), ê the decoding of the `auxK` largest dead latents of each sample (A.2), e being a
+ *   constant there;
+ * - relu, f = z: λ · mean over samples of Σ f;
+ * - jumprelu, f = z where z > θ: λ · mean over samples of the number of active latents. θ = exp(log θ) is
+ *   trained a latent: with r = 1 where |z − θ| < ε/2 its gradient is −(1/ε) · Σ r · (θ · ∂mean(e²)/∂f + λ/n)
+ *   over the samples, and θ times that for log θ. Here the encoder reads x by default, not x − b_dec.
+ *
+ * Adam updates everything; decoder rows keep norm 1 and lose their gradient's parallel part. A
+ * batchtopk SAE carries the inference threshold of Eq. 8, a jumprelu SAE its θ.
+ *
+ * relu and jumprelu need GPU memory for n·m activations, 28 bytes each; the largest buffer, 8 bytes
+ * each, must fit into one binding of the device.
  *
  * The same seed and batches on the same adapter give the same bits.
  *

@@ -1,3 +1,4 @@
+import { readFloats } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
 import { downloadWeights } from "../ops/weights.ts";
@@ -6,7 +7,7 @@ import { VERSION } from "../version.ts";
 import { checkMemory } from "./check_memory.ts";
 import { fingerprint, plainSettings, saeOf } from "./checkpoint.ts";
 import { NonFiniteError } from "./non_finite_error.ts";
-import type { Settings, StepRecord } from "./options.ts";
+import { isRagged, type Settings, type StepRecord } from "./options.ts";
 import { startingSae } from "./starting_sae.ts";
 import { downloadState, uploadState } from "./state_arrays.ts";
 import { createTrainingState, readRecords, type TrainingState } from "./training_state.ts";
@@ -154,12 +155,15 @@ async function download(
     ...(settings.architecture === "batchtopk"
       ? { threshold: inferenceThreshold(history, settings) }
       : {}),
+    ...(state.logTheta
+      ? { threshold: (await readFloats(gpu, state.logTheta.value, sae.dictSize)).map(Math.exp) }
+      : {}),
     metadata: { ...sae.metadata, ...describeTraining(settings, step, samples) },
   };
 }
 
-function isFinite({ wEnc, bEnc, wDec, bDec }: Sae): boolean {
-  return [wEnc, bEnc, wDec, bDec].every((weights) => weights.every(Number.isFinite));
+function isFinite({ wEnc, bEnc, wDec, bDec, threshold = new Float32Array(0) }: Sae): boolean {
+  return [wEnc, bEnc, wDec, bDec, threshold].every((weights) => weights.every(Number.isFinite));
 }
 
 function describeWeights(step: number): NonFiniteError {
@@ -207,5 +211,11 @@ function describeTraining(
   const options = { learningRate, beta1, beta2, epsilon, auxCoefficient, auxK, deadAfter };
   const { warmupSteps, decaySteps, thresholdBatches, seed } = settings;
   const more = { warmupSteps, decaySteps, thresholdBatches, seed };
-  return { saewing: VERSION, steps, samples, training: { ...options, ...more } };
+  const { sparsityCoefficient, bandwidth, lossNormalization } = settings;
+  const loss = {
+    ...(isRagged(settings.architecture) ? { sparsityCoefficient } : {}),
+    ...(settings.architecture === "jumprelu" ? { bandwidth } : {}),
+    lossNormalization,
+  };
+  return { saewing: VERSION, steps, samples, training: { ...options, ...more, ...loss } };
 }

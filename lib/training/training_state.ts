@@ -1,6 +1,7 @@
 import { type BufferSet, createBuffers, readIntegers, writeBuffer } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { createMoments, type Moments } from "../ops/adam.ts";
+import { RECORD_WORDS } from "../ops/record.ts";
 import { uploadWeights, type Weights } from "../ops/weights.ts";
 import type { Sae } from "../sae/sae.ts";
 import { learningRateAt, type Settings, type StepRecord } from "./options.ts";
@@ -15,13 +16,15 @@ export interface TrainingState {
   bEncMoments: Moments;
   /** Adam's moments of the decoder bias. */
   bDecMoments: Moments;
+  /** [m] log θ of JumpReLU, which is trained, with Adam's moments; others have none. */
+  logTheta?: { value: GPUBuffer; moments: Moments };
   /** [m] last step in which each latent was active. */
   lastActive: GPUBuffer;
   /** Uniform {step, rate, correction, beta1, beta2, epsilon}. */
   step: GPUBuffer;
   /** [3] {first bad input, smallest kept, dead latents} of the current step. */
   stats: GPUBuffer;
-  /** [recordSlots, 8] what the last steps did. */
+  /** [recordSlots, RECORD_WORDS] what the last steps did. */
   records: GPUBuffer;
   /** Number of records that `records` holds. */
   recordSlots: number;
@@ -44,10 +47,18 @@ export function createTrainingState(gpu: Gpu, sae: Sae, recordSlots: number): Tr
       })),
       bEncMoments: createMoments(buffers, sae.dictSize),
       bDecMoments: createMoments(buffers, sae.dModel),
+      ...(sae.architecture === "jumprelu"
+        ? {
+          logTheta: {
+            value: buffers.from("log thresholds", sae.threshold!.map(Math.log)),
+            moments: createMoments(buffers, sae.dictSize),
+          },
+        }
+        : {}),
       lastActive: buffers.zeros("last active", sae.dictSize),
       step: buffers.uniform("step", new Uint32Array(8)),
       stats: buffers.zeros("stats", 3),
-      records: buffers.zeros("records", recordSlots * 8),
+      records: buffers.zeros("records", recordSlots * RECORD_WORDS),
       recordSlots,
       frozen: buffers.zeros("frozen", 1),
       buffers,
@@ -65,6 +76,7 @@ export function createTrainingState(gpu: Gpu, sae: Sae, recordSlots: number): Tr
  */
 export function namedBuffers(state: TrainingState): Record<string, GPUBuffer[]> {
   const { weights: { shards, bEnc, bDec }, shardMoments, bEncMoments, bDecMoments } = state;
+  const { logTheta } = state;
   return {
     wEnc: shards.map((shard) => shard.wEnc),
     bEnc: [bEnc],
@@ -78,6 +90,13 @@ export function namedBuffers(state: TrainingState): Record<string, GPUBuffer[]> 
     "wDec.second": shardMoments.map(({ decoder }) => decoder.second),
     "bDec.first": [bDecMoments.first],
     "bDec.second": [bDecMoments.second],
+    ...(logTheta
+      ? {
+        logTheta: [logTheta.value],
+        "logTheta.first": [logTheta.moments.first],
+        "logTheta.second": [logTheta.moments.second],
+      }
+      : {}),
     lastActive: [state.lastActive],
   };
 }
@@ -112,22 +131,24 @@ export async function readRecords(
   state: TrainingState,
   steps: { step: number; rows: number; samples: number }[],
 ): Promise<RawRecord[]> {
-  const words = await readIntegers(gpu, state.records, state.recordSlots * 8);
+  const words = await readIntegers(gpu, state.records, state.recordSlots * RECORD_WORDS);
   const floats = new Float32Array(words.buffer);
   return steps.map(({ step, rows, samples }) => {
-    const at = ((step - 1) % state.recordSlots) * 8;
+    const at = ((step - 1) % state.recordSlots) * RECORD_WORDS;
     if (words[at + 7] !== step) {
       throw new Error(`the record of step ${step} was overwritten by step ${words[at + 7]}`);
     }
     return {
       step,
       samples,
-      loss: floats[at] + floats[at + 1],
+      loss: floats[at] + floats[at + 1] + floats[at + 8],
       reconstructionLoss: floats[at],
       auxiliaryLoss: floats[at + 1],
+      sparsityLoss: floats[at + 8],
       l0: words[at + 2] / rows,
       deadLatents: words[at + 4],
       smallestKept: floats[at + 3],
+      ...(state.logTheta ? { meanThreshold: floats[at + 9] } : {}),
       badInput: words[at + 5] - 1,
       frozen: words[at + 6] !== 0,
     };

@@ -13,9 +13,11 @@ import {
 } from "../ops/gradients.ts";
 import { selectBatch } from "../ops/select.ts";
 import { countDeadLatents, selectDead, selectTopK } from "../ops/select_rows.ts";
+import { divideByDeviation } from "../ops/normalize_loss.ts";
+import { differentiateThresholds, type JumpThresholds, selectRagged } from "../ops/ragged.ts";
 import { recordLosses } from "../ops/record.ts";
 import { createSparseRows } from "../ops/sparse_rows.ts";
-import type { Settings } from "./options.ts";
+import { isRagged, type Settings } from "./options.ts";
 import { type TrainingState, writeStep } from "./training_state.ts";
 
 /** A training step for batches of one size. Owns the buffers that such a batch needs. */
@@ -27,10 +29,13 @@ export interface TrainingStep {
 }
 
 /**
- * Prepares the training step of BatchTopK or TopK for batches of `rows` samples: one dense product, the rest
- * sparse. The samples' own rows of the sparse matrices and of the residual come first (n of them);
- * where there is an auxiliary loss, row n + r holds sample r's dead latents and what their
- * reconstruction leaves of its residual, so that one set of kernels serves both losses.
+ * Prepares the training step for batches of `rows` samples: one dense product, the rest sparse. The
+ * samples' own rows of the sparse matrices and of the residual come first (n of them); where there is
+ * an auxiliary loss, row n + r holds sample r's dead latents and what their reconstruction leaves of
+ * its residual, so that one set of kernels serves both losses.
+ *
+ * ReLU and JumpReLU have no bound on active latents below n·m, so there is room for all of them (28
+ * bytes each, pre-activations included); the work is that of those which are active.
  */
 export async function createTrainingStep(
   gpu: Gpu,
@@ -45,16 +50,35 @@ export async function createTrainingStep(
   const half = rows;
   const sparseRows = auxiliary ? 2 * rows : rows;
   const main = -2 / (rows * dModel);
-  const scales = { half, main, auxiliary: main * settings.auxCoefficient };
+  const ragged = isRagged(settings.architecture);
+  const jump = state.logTheta;
+  // λ/n: what L1 adds to each activation's gradient, and L0's share of its thresholds'.
+  const penalty = settings.sparsityCoefficient / rows;
+  const scales = {
+    half,
+    main,
+    auxiliary: main * settings.auxCoefficient,
+    sparsity: settings.architecture === "relu" ? penalty : 0,
+  };
 
   const buffers = createBuffers(gpu);
   try {
     const x = buffers.zeros("batch", rows * dModel);
     const centered = buffers.zeros("centered batch", rows * dModel);
     const z = createPreActivations(gpu, buffers, rows, dictSize);
-    const sparse = createSparseRows(buffers, sparseRows, rows * (settings.k + auxK));
+    const sparse = createSparseRows(
+      buffers,
+      sparseRows,
+      rows * (ragged ? dictSize : settings.k + auxK),
+    );
     const residual = buffers.zeros("residual", sparseRows * dModel);
     const squares = buffers.zeros("squared errors", sparseRows);
+    const penalties = buffers.zeros("penalties", ragged ? rows : 1);
+    const thresholds = jump && {
+      logTheta: jump.value,
+      theta: buffers.zeros("thresholds", dictSize),
+      bandwidth: settings.bandwidth,
+    };
     const dispatch = buffers.dispatch("workgroups for dead latents");
     const deltas = buffers.zeros("entry gradients", sparse.capacity);
     const columns = createSparseColumns(gpu, buffers, sparse, dictSize);
@@ -62,13 +86,36 @@ export async function createTrainingStep(
     const bDecGradient = buffers.zeros("decoder bias gradient", dModel);
     const input = settings.subtractDecoderBias ? centered : x;
     const operations: Operation[] = [];
+    /** Gradient by log θ, and Adam's step on it. */
+    const trainThresholds = async (
+      { value, moments }: NonNullable<TrainingState["logTheta"]>,
+      jump: JumpThresholds,
+    ): Promise<Operation[]> => {
+      const gradient = buffers.zeros("threshold gradient", dictSize);
+      const output = { rows, residual, scale: main, weights, gradient: bDecGradient };
+      const shared = { columns, weights, outputGradient: bDecGradient, main, penalty, gradient };
+      return [
+        // So far the part of the output alone.
+        ...await differentiateDecoderBias(gpu, buffers, output),
+        ...await differentiateThresholds(gpu, buffers, { rows, jump, ...shared }),
+        await updateVector(gpu, buffers, { length: dictSize, value, gradient, moments, ...state }),
+      ];
+    };
 
-    // z = ReLU((x − b_dec) · W_encᵀ + b_enc), and its n·k largest numbers (Eq. 7) or the k
-    // largest of each row (Eq. 9).
+    // z = ReLU((x − b_dec) · W_encᵀ + b_enc), and its n·k largest numbers (Eq. 7), the k largest of
+    // each row (Eq. 9), or all that are above 0 or their threshold.
     operations.push(
       await centerBatch(gpu, buffers, { rows, dModel, x, bDec: weights.bDec, centered, stats }),
       ...await encodeBatch(gpu, buffers, { input, weights, z }),
-      ...settings.architecture === "topk"
+      ...ragged
+        ? await selectRagged(gpu, buffers, {
+          z,
+          out: sparse,
+          penalties,
+          jump: thresholds,
+          ...state,
+        })
+        : settings.architecture === "topk"
         ? await selectTopK(gpu, buffers, { z, wanted: settings.k, out: sparse, ...state })
         : await selectBatch(gpu, buffers, { z, wanted: rows * settings.k, out: sparse, ...state }),
     );
@@ -113,12 +160,23 @@ export async function createTrainingStep(
     }
     operations.push(
       await squareRows(gpu, buffers, { rows: sparseRows, cols: dModel, x: residual, squares }),
+      ...settings.lossNormalization === "input_deviation"
+        ? await divideByDeviation(gpu, buffers, { rows, dModel, x, residual, squares })
+        : [],
       await recordLosses(gpu, buffers, {
         rows,
         numbers: rows * dModel,
         auxCoefficient: settings.auxCoefficient,
         squares,
         offsets: sparse.offsets,
+        sparsity: ragged
+          ? {
+            coefficient: settings.sparsityCoefficient,
+            penalties,
+            latents: dictSize,
+            theta: thresholds?.theta,
+          }
+          : undefined,
         ...state,
       }),
     );
@@ -126,6 +184,7 @@ export async function createTrainingStep(
     operations.push(
       ...await differentiateEntries(gpu, buffers, { sparse, weights, residual, deltas, scales }),
       ...await sortByLatent(gpu, buffers, { sparse, deltas, columns, dictSize, scales }),
+      ...jump && thresholds ? await trainThresholds(jump, thresholds) : [],
       await sumLatents(gpu, buffers, { columns, dictSize, gradient: bEncGradient }),
       ...await differentiateDecoderBias(gpu, buffers, {
         rows,

@@ -49,6 +49,40 @@ Deno.test("train writes a run folder that eval can measure", async () => {
   });
 });
 
+Deno.test("train and eval of a JumpReLU SAE", async () => {
+  await withFolder(async (folder) => {
+    const corpus = await writeCorpus(folder);
+    const run = join(folder, "run");
+    const shared = ["train", "--model", MODEL, "--hook", HOOK, "--text", corpus];
+    const options = ["--dict-size", "64", "--architecture", "jumprelu", "--steps", "4"];
+    const missing = await saewing([...shared, ...options]);
+    assertEquals(missing.code, 2);
+    assertStringIncludes(missing.stderr, "--sparsity is missing");
+    const trained = await saewing([
+      ...[...shared, ...options, "--sparsity", "1e-3", "--bandwidth", "0.1", "--out", run],
+      ...["--initial-threshold", "0.2", "--loss-normalization", "input_deviation"],
+      ...["--batch-size", "256", "--buffer", "512", "--eval-text", corpus, "--eval-rows", "4"],
+    ]);
+    assertEquals(trained.code, 0, trained.stderr);
+    const { architecture, threshold, subtractDecoderBias, metadata } = await loadSae(
+      join(run, "sae"),
+    );
+    assertEquals([architecture, subtractDecoderBias], ["jumprelu", false]);
+    assert(threshold!.some((value) => Math.abs(value - 0.2) > 1e-5));
+    const { sparsityCoefficient, bandwidth, lossNormalization } = metadata.training as Record<
+      string,
+      unknown
+    >;
+    assertEquals([sparsityCoefficient, bandwidth, lossNormalization], [
+      1e-3,
+      0.1,
+      "input_deviation",
+    ]);
+    const html = await Deno.readTextFile(join(run, "report.html"));
+    assertStringIncludes(html, "Mean threshold");
+  });
+});
+
 Deno.test("Ctrl-C keeps what was learned", async () => {
   await withFolder(async (folder) => {
     const corpus = await writeCorpus(folder);

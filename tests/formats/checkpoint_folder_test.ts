@@ -26,6 +26,7 @@ const CHECKPOINT: Checkpoint = {
     loss: 1 / 3 + step,
     reconstructionLoss: Math.fround(0.1),
     auxiliaryLoss: 0,
+    sparsityLoss: 0,
     l0: 41 / 40,
     deadLatents: step,
     smallestKept: 1e-40,
@@ -103,9 +104,9 @@ Deno.test("files that are no checkpoint are refused, with the reason", async () 
       [/no sound "steps"/, () => write({ history: table }, { ...good, steps: -0.5 })],
       [/no sound "sae"/, () => write({ history: table }, { ...good, sae: [] })],
       [/no sound "steps"/, () => write({ history: table }, null)],
-      [/history is \[missing\], expected .* = \[2, 8\]/, () => write({ x }, good)],
+      [/history is \[missing\], expected .* = \[2, 9\]/, () => write({ x }, good)],
       [
-        /history is \[2, 8\], expected .* = \[9, 8\]/,
+        /history is \[2, 8\], expected .* = \[9, 9\]/,
         () => write({ history: table }, { ...good, steps: 9 }),
       ],
       [

@@ -7,7 +7,13 @@ import {
   normalizeRows,
   removeParallel,
 } from "./adam.ts";
-import { keepLargest, keepLargestOfRows, meanSquare } from "./dense.ts";
+import {
+  keepLargest,
+  keepLargestOfRows,
+  meanSquare,
+  sampleScales,
+  scaledMeanSquare,
+} from "./dense.ts";
 import { forward, gradientsAt, type LossOptions, type OracleWeights } from "./gradients.ts";
 
 /** Everything a run of the oracle carries from step to step, in float64. */
@@ -96,7 +102,7 @@ export function oracleStep(
   normalizeRows(wDec, d);
   const values = f.filter((value) => value > 0);
   return {
-    loss: meanSquare(residual),
+    loss: scaledMeanSquare(residual, sampleScales(x, d, options.lossNormalization), d),
     auxiliaryLoss: hasAuxiliary ? options.auxCoefficient * meanSquare(left) : 0,
     kept: values.length,
     smallestKept: values.reduce((least, value) => Math.min(least, value), Infinity),

@@ -10,7 +10,8 @@ const [n, d, m] = [7, 5, 12];
 
 Deno.test("the oracle's gradients are finite differences of its loss, the selection being fixed", () => {
   for (const subtractDecoderBias of [true, false]) {
-    const options = { auxCoefficient: 0.7, subtractDecoderBias };
+    const lossNormalization = subtractDecoderBias ? "none" : "input_deviation";
+    const options = { auxCoefficient: 0.7, subtractDecoderBias, lossNormalization } as const;
     const weights = createOracle(randomSae(1, d, m));
     const x = randomMatrix(2, n, d).data;
     const nothing = new Uint8Array(n * m);

@@ -77,3 +77,26 @@ export function meanSquare(x: ArrayLike<number>): number {
   for (let at = 0; at < x.length; at++) sum += x[at] ** 2;
   return sum / x.length;
 }
+
+/** What a sample's squared errors are divided by. */
+export type LossNormalization = "none" | "input_deviation";
+
+/** 1 / ‖x[r] − mean‖ of each sample, or 1. */
+export function sampleScales(
+  x: ArrayLike<number>,
+  d: number,
+  lossNormalization: LossNormalization = "none",
+): Float64Array {
+  const n = x.length / d;
+  if (lossNormalization === "none") return new Float64Array(n).fill(1);
+  const mean = new Float64Array(d);
+  for (let at = 0; at < x.length; at++) mean[at % d] += x[at] / n;
+  const squares = new Float64Array(n);
+  for (let at = 0; at < x.length; at++) squares[Math.floor(at / d)] += (x[at] - mean[at % d]) ** 2;
+  return squares.map((sum) => sum > 0 ? 1 / Math.sqrt(sum) : 0);
+}
+
+/** mean over n·d of s[r] · e². */
+export function scaledMeanSquare(e: Float64Array, scales: Float64Array, d: number): number {
+  return e.reduce((sum, value, at) => sum + scales[Math.floor(at / d)] * value ** 2, 0) / e.length;
+}

@@ -1,5 +1,13 @@
 // The loss of BatchTopK for a given selection, and its gradients by the chain rule on full matrices.
-import { center, meanSquare, minusDecoded, preActivations } from "./dense.ts";
+import {
+  center,
+  type LossNormalization,
+  meanSquare,
+  minusDecoded,
+  preActivations,
+  sampleScales,
+  scaledMeanSquare,
+} from "./dense.ts";
 
 /** Weights in float64; row i of wEnc and wDec belongs to latent i. */
 export interface OracleWeights {
@@ -23,6 +31,7 @@ export interface OracleSelection {
 export interface LossOptions {
   auxCoefficient: number;
   subtractDecoderBias: boolean;
+  lossNormalization?: LossNormalization;
 }
 
 /** Reconstruction, what it leaves (e), and what dead latents leave of that (e − ê). */
@@ -57,7 +66,8 @@ export function lossesAt(
   const { n, a, residual: own } = forward(weights, x, selection, options);
   const left = minusDecoded(residual ?? own, a, weights.wDec, n, weights.d, weights.m);
   const auxiliary = options.auxCoefficient * meanSquare(left);
-  return { reconstruction: meanSquare(own), auxiliary };
+  const scales = sampleScales(x, weights.d, options.lossNormalization);
+  return { reconstruction: scaledMeanSquare(own, scales, weights.d), auxiliary };
 }
 
 /** Gradients of the sum of the losses by every weight. */
@@ -70,8 +80,9 @@ export function gradientsAt(
   const { d, m, wEnc, wDec } = weights;
   const { n, input, f, a, residual, left } = forward(weights, x, selection, options);
   const scale = -2 / (n * d);
+  const scales = sampleScales(x, d, options.lossNormalization);
   const outputs = [
-    [f, residual.map((value) => scale * value)],
+    [f, residual.map((value, at) => scale * scales[Math.floor(at / d)] * value)],
     [a, left.map((value) => scale * options.auxCoefficient * value)],
   ] as const;
   const gradients = {

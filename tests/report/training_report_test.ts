@@ -9,6 +9,7 @@ function record(step: number, loss: number): TrainingReport["history"][number] {
     loss,
     reconstructionLoss: loss,
     auxiliaryLoss: loss / 100,
+    sparsityLoss: 0,
     l0: 4,
     deadLatents: step % 3,
     smallestKept: 0.5,

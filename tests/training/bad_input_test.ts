@@ -10,6 +10,8 @@ import { randomMatrix, randomSae, withFree } from "../gpu_helper.ts";
 
 const [N, D, M] = [6, 5, 16];
 const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: M, k: 2, deadAfter: 2 };
+const RELU = { architecture: "relu", k: undefined, sparsityCoefficient: 1 } as const;
+const JUMP = { ...RELU, architecture: "jumprelu" } as const;
 const batches = (count: number): Matrix[] =>
   Array.from({ length: count }, (_, step) => randomMatrix(step, N, D));
 
@@ -29,10 +31,33 @@ async function assertFails(
 Deno.test("trainSae names the option that does not fit, what was found and what is wanted", async () => {
   using gpu = await openGpu();
   const count = "expected a whole number above 0";
+  const number = "expected a number of at least 0";
   const initial = randomSae(1, D, M, { k: 2 });
   const broken = (more: Partial<Sae>) => ({ initial: { ...initial, ...more } });
   const cases: [Partial<TrainOptions>, string][] = [
-    [{ architecture: "relu" }, "architecture is relu, this version trains batchtopk and topk"],
+    [
+      { architecture: "gated" as "relu" },
+      `architecture is gated, expected "relu", "topk", "batchtopk" or "jumprelu"`,
+    ],
+    [{ architecture: "relu" }, "k is 2, relu has none"],
+    [{ ...RELU, auxCoefficient: 0.5 }, "auxCoefficient is 0.5, relu has none"],
+    [{ ...RELU, bandwidth: 0.5 }, "bandwidth is 0.5, relu has none"],
+    [{ ...RELU, initialThreshold: 0.5 }, "initialThreshold is 0.5, relu has none"],
+    [{ ...RELU, sparsityCoefficient: undefined }, `sparsityCoefficient is NaN, ${number}`],
+    [{ ...RELU, sparsityCoefficient: -1 }, `sparsityCoefficient is -1, ${number}`],
+    [{ sparsityCoefficient: 0.5 }, "sparsityCoefficient is 0.5, batchtopk has none"],
+    [{ bandwidth: 0.5 }, "bandwidth is 0.5, batchtopk has none"],
+    [{ ...JUMP, bandwidth: 0 }, "bandwidth is 0, expected a number above 0"],
+    [{ ...JUMP, bandwidth: NaN }, "bandwidth is NaN, expected a number above 0"],
+    [{ ...JUMP, initialThreshold: 0 }, "initialThreshold is 0, expected a number above 0"],
+    [
+      { ...JUMP, initial: { ...initial, threshold: new Float32Array(M).fill(1).with(3, 0) } },
+      "initial.threshold[3] is 0, expected a number above 0",
+    ],
+    [
+      { lossNormalization: "mean" as "none" },
+      `lossNormalization is mean, expected "none" or "input_deviation"`,
+    ],
     [{ dictSize: undefined }, `dictSize is NaN, ${count}`],
     [{ dictSize: 0 }, `dictSize is 0, ${count}`],
     [{ dictSize: 1.5 }, `dictSize is 1.5, ${count}`],
@@ -139,6 +164,20 @@ Deno.test("a loss that explodes stops the run and says so", async () => {
   }
 });
 
+Deno.test("a sparsity loss or a threshold that is not finite stops the run at its step", async () => {
+  using gpu = await openGpu();
+  const cases: [Partial<TrainOptions>, number][] = [
+    [{ ...RELU, sparsityCoefficient: 3e38 }, 1],
+    [{ ...JUMP, sparsityCoefficient: 3e38 }, 1],
+    // log θ rises by the learning rate: exp(1000) is infinite.
+    [{ ...JUMP, bandwidth: 10, learningRate: 1000 }, 2],
+  ];
+  for (const [options, step] of cases) {
+    const text = `the loss is not finite at step ${step}: `;
+    assertInstanceOf(await assertFails(gpu, text, options, batches(4)), NonFiniteError);
+  }
+});
+
 Deno.test("weights that the last step made infinite are not returned", async () => {
   using gpu = await openGpu();
   const text = "the weights are not finite after step 1: a smaller learning rate may help";
@@ -164,6 +203,21 @@ Deno.test("too little memory is said before anything is allocated", async () => 
   assertInstanceOf(error, GpuError);
   assertStringIncludes(error.message, "of GPU memory, 3.9 KiB are free: take fewer latents");
   assertEquals(created, 0);
+});
+
+Deno.test("ReLU and JumpReLU say how many samples have room for all latents", async () => {
+  using gpu = await openGpu({ limits: { maxStorageBufferBindingSize: 8192 } });
+  for (const { architecture, ...options } of [RELU, JUMP]) {
+    const error = await assertFails(
+      gpu,
+      `${architecture} can have all 300 latents active in each of 6 samples, which needs 14 KiB in ` +
+        `one buffer; this device allows 8.0 KiB: take batches of at most 3 samples, or fewer latents`,
+      { ...options, architecture, dictSize: 300 },
+    );
+    assertInstanceOf(error, GpuError);
+    const few = Array.from({ length: 2 }, (_, step) => randomMatrix(step, 3, D));
+    await trainSae(gpu, few, { ...OPTIONS, ...options, architecture, dictSize: 300 });
+  }
 });
 
 Deno.test("whatever the memory limit, all of it is free again after an error", async () => {

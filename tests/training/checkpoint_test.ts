@@ -45,6 +45,27 @@ Deno.test("a run resumed from any of its checkpoints ends with the same bits", a
   }
 });
 
+Deno.test("ReLU and JumpReLU resume with the same bits, thresholds included", async () => {
+  using gpu = await openGpu();
+  const { k: _, thresholdBatches: __, ...options } = OPTIONS;
+  for (const architecture of ["relu", "jumprelu"] as const) {
+    const jump = { bandwidth: 0.2, initialThreshold: 0.05 };
+    const own: TrainOptions = {
+      ...options,
+      architecture,
+      sparsityCoefficient: 0.01,
+      ...(architecture === "jumprelu" ? jump : {}),
+    };
+    const whole = await trainSae(gpu, BATCHES, own);
+    const kept: Checkpoint[] = [];
+    await trainSae(gpu, BATCHES, keeping(5, kept, own));
+    for (const resume of kept) {
+      assertEquals(await trainSae(gpu, BATCHES, { architecture, resume }), whole);
+      assertEquals(await trainSae(gpu, BATCHES, { ...own, resume }), whole);
+    }
+  }
+});
+
 Deno.test("a checkpoint moves to a device that splits the weights otherwise", async () => {
   using gpu = await openGpu();
   using small = await openGpu(SMALL);

@@ -5,29 +5,11 @@ import { createRandom } from "../../lib/random.ts";
 import { initializeSae } from "../../lib/sae/initialize.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { presentAs, randomMatrix, randomSae, relativeDistance, SMALL } from "../gpu_helper.ts";
+import { presentAs, randomSae, relativeDistance, SMALL } from "../gpu_helper.ts";
 import { createOracle, ORACLE_DEFAULTS, oracleStep } from "../oracles/batchtopk.ts";
+import { makeBatches } from "./made_batches.ts";
 
 const WEIGHTS = ["wEnc", "bEnc", "wDec", "bDec"] as const;
-
-/** Twenty batches of `rows` samples that have structure and a mean. */
-function makeBatches(rows: number, d: number, lastRows = rows): Matrix[] {
-  const directions = randomMatrix(99, 12, d).data;
-  return Array.from({ length: 20 }, (_, step) => {
-    const count = step === 19 ? lastRows : rows;
-    const batch = randomMatrix(step, count, d, 0.1);
-    const random = createRandom(1000 + step);
-    for (let r = 0; r < count; r++) {
-      for (const feature of [random.below(12), random.below(12)]) {
-        const strength = 1 + random.uniform();
-        for (let c = 0; c < d; c++) {
-          batch.data[r * d + c] += 0.2 + strength * directions[feature * d + c];
-        }
-      }
-    }
-    return batch;
-  });
-}
 
 /** Trains on the GPU and with the oracle, compares weights and records, returns the distances. */
 async function compareRun(
@@ -253,6 +235,19 @@ Deno.test("20 steps agree with the oracle: topk, with dead latents", async () =>
   assert(history.every(({ l0 }) => l0 <= 2));
   assert(history.some(({ deadLatents }) => deadLatents > 7));
   report("topk", distances);
+});
+
+Deno.test("20 steps agree with the oracle: errors over the distance from the mean, dead latents", async () => {
+  const { distances, history } = await compareRun(makeBatches(24, 20), {
+    k: 3,
+    dictSize: 130,
+    auxK: 4,
+    auxCoefficient: 0.5,
+    deadAfter: 2,
+    lossNormalization: "input_deviation",
+  });
+  assert(history.some(({ auxiliaryLoss }) => auxiliaryLoss > 0));
+  report("input deviation", distances);
 });
 
 Deno.test("20 steps agree with the oracle: learning rate that rises and falls", async () => {

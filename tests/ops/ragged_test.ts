@@ -1,0 +1,192 @@
+import { assert, assertEquals } from "@std/assert";
+import { type BufferSet, createBuffers, readFloats, readIntegers } from "../../lib/gpu/buffer.ts";
+import { openGpu } from "../../lib/gpu/gpu.ts";
+import { submit } from "../../lib/gpu/kernel.ts";
+import {
+  createSparseColumns,
+  differentiateDecoderBias,
+  differentiateEntries,
+  sortByLatent,
+  sumLatents,
+} from "../../lib/ops/gradients.ts";
+import { differentiateThresholds, selectRagged } from "../../lib/ops/ragged.ts";
+import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
+import { uploadWeights } from "../../lib/ops/weights.ts";
+import {
+  assertClose,
+  putPreActivations,
+  randomMatrix,
+  randomNumbers,
+  randomSae,
+  readSparse,
+  TIGHT,
+} from "../gpu_helper.ts";
+import { toSparse } from "../oracles/sparse.ts";
+
+const SHAPES = [[1, 1, 1], [2, 3, 7], [8, 48, 64], [6, 65, 130], [20, 1, 4], [65, 48, 1]];
+const [MAIN, PENALTY] = [-0.25, 0.125];
+
+/** Pre-activations after ReLU: zeros, numbers of size 1 and some equal ones. */
+const makeZ = (seed: number, length: number, share: number) =>
+  randomNumbers(seed, length).map((value) =>
+    value < 1 - 2 * share ? 0 : value > 0.9 ? 0.5 : Math.abs(value)
+  );
+
+/** What selectRagged reads and writes, for z of [rows, cols]. */
+function prepare(buffers: BufferSet, z: Float32Array, cols: number, bandwidth?: number) {
+  const rows = z.length / cols;
+  // From far below half the bandwidth to above most of z.
+  const log = randomNumbers(7, cols, 2.5).map((value) => value - 1.5);
+  const theta = buffers.zeros("theta", cols);
+  return {
+    z: putPreActivations(buffers, z, cols, Math.ceil(rows / 2)),
+    out: createSparseRows(buffers, rows, rows * cols),
+    penalties: buffers.zeros("penalties", rows),
+    step: buffers.uniform("step", Uint32Array.of(9)),
+    lastActive: buffers.from("last active", new Uint32Array(cols).fill(4)),
+    stats: buffers.zeros("stats", 3),
+    ...(bandwidth === undefined
+      ? {}
+      : { jump: { logTheta: buffers.from("log theta", log), theta, bandwidth } }),
+    log,
+  };
+}
+
+Deno.test("selectRagged keeps what is above 0 or θ, and what lies in the window below θ", async () => {
+  for (const options of [{}, TIGHT]) {
+    using gpu = await openGpu(options);
+    for (const [rows, , cols] of options === TIGHT ? SHAPES.slice(2, 4) : SHAPES) {
+      for (const share of [0, 0.1, 1]) {
+        for (const bandwidth of share === 0 ? [10] : [undefined, 0.001, 0.4]) {
+          using buffers = createBuffers(gpu);
+          const name = `${rows}×${cols}, ${share}, ε ${bandwidth}`;
+          const z = makeZ(rows, rows * cols, share);
+          if (share === 1) z.forEach((value, at) => z[at] = value || 0.25);
+          const put = prepare(buffers, z, cols, bandwidth);
+          submit(gpu, await selectRagged(gpu, buffers, put));
+
+          const theta = put.jump && await readFloats(gpu, put.jump.theta, cols);
+          if (theta) assertClose(theta, Float64Array.from(put.log, Math.exp), name, 1e-6);
+          const limit = (at: number) => theta ? theta[at % cols] : 0;
+          const mask = z.map((value, at) =>
+            value > 0 && value > limit(at) - (theta ? bandwidth! / 2 : 0) ? 1 : 0
+          );
+          const f = z.map((value, at) => value > limit(at) ? value : 0);
+          assertEquals(await readSparse(gpu, put.out), { ...toSparse(f, mask, cols) }, name);
+          const found = [...f.keys()].filter((at) => f[at] > 0);
+          const active = [...Array(cols).keys()].map((i) =>
+            found.some((at) => at % cols === i) ? 9 : 4
+          );
+          assertEquals([...await readIntegers(gpu, put.lastActive, cols)], active, name);
+          const penalties = new Float64Array(rows);
+          for (const at of found) penalties[Math.floor(at / cols)] += theta ? 1 : f[at];
+          assertClose(await readFloats(gpu, put.penalties, rows), penalties, name, 1e-6);
+          const least = found.reduce((low, at) => Math.min(low, f[at]), Infinity);
+          const bits = new Uint32Array(Float32Array.of(least).buffer)[0];
+          const smallest = (await readIntegers(gpu, put.stats, 2))[1];
+          assertEquals(smallest, found.length === 0 ? 0 : ~bits >>> 0, name);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("differentiateThresholds: θ's straight-through gradient, zeros in the window included", async () => {
+  let zeros = 0;
+  let below = 0;
+  for (const options of [{}, TIGHT]) {
+    using gpu = await openGpu(options);
+    for (const [rows, d, m] of SHAPES) {
+      // One buffer holds eight bytes an entry, another the residual.
+      if (options === TIGHT && (rows * m > 512 || rows * d > 1024)) continue;
+      for (const [share, bandwidth] of [[0, 0.4], [0.3, 0.01], [0.3, 0.4], [1, 0.4], [0.5, 9]]) {
+        using buffers = createBuffers(gpu);
+        const z = makeZ(m, rows * m, share);
+        const put = prepare(buffers, z, m, bandwidth);
+        const sae = randomSae(d, d, m);
+        const e = randomMatrix(3, rows, d).data;
+        const weights = uploadWeights(gpu, buffers, sae);
+        if (options === TIGHT && d * m > 1024) assert(weights.shards.length > 1);
+        const residual = buffers.from("residual", e);
+        const deltas = buffers.zeros("deltas", rows * m);
+        const columns = createSparseColumns(gpu, buffers, put.out, m);
+        const outputGradient = buffers.zeros("output gradient", d);
+        const gradient = buffers.zeros("gradient", m);
+        const sums = buffers.zeros("encoder bias gradient", m);
+        const scales = { half: rows, main: MAIN, auxiliary: 0 };
+        const sparse = put.out;
+        const jump = put.jump!;
+        submit(gpu, [
+          ...await selectRagged(gpu, buffers, put),
+          ...await differentiateEntries(gpu, buffers, {
+            sparse,
+            weights,
+            residual,
+            deltas,
+            scales,
+          }),
+          ...await sortByLatent(gpu, buffers, { sparse, deltas, columns, dictSize: m, scales }),
+          ...await differentiateDecoderBias(gpu, buffers, {
+            rows,
+            residual,
+            scale: MAIN,
+            weights,
+            gradient: outputGradient,
+          }),
+          ...await differentiateThresholds(gpu, buffers, {
+            rows,
+            jump,
+            columns,
+            weights,
+            outputGradient,
+            main: MAIN,
+            penalty: PENALTY,
+            gradient,
+          }),
+          await sumLatents(gpu, buffers, { columns, dictSize: m, gradient: sums }),
+        ], [columns.counts]);
+        const expected = new Float64Array(m);
+        const gated = new Float64Array(m);
+        const theta = Float64Array.from(put.log, Math.exp);
+        z.forEach((value, at) => {
+          const [r, i] = [Math.floor(at / m), at % m];
+          let g = 0;
+          for (let c = 0; c < d; c++) g += MAIN * e[r * d + c] * sae.wDec[i * d + c];
+          if (value > theta[i]) gated[i] += g;
+          if (Math.abs((value - theta[i]) / bandwidth) >= 0.5) return;
+          if (value === 0) zeros++;
+          else if (value < theta[i]) below++;
+          expected[i] -= theta[i] * (theta[i] * g + PENALTY) / bandwidth;
+        });
+        const name = `${rows}×${d}×${m}, ${share}, ε ${bandwidth}`;
+        assertClose(await readFloats(gpu, gradient, m), expected, name, 1e-5);
+        assertClose(await readFloats(gpu, sums, m), gated, `${name}: what is left`, 1e-5);
+      }
+    }
+  }
+  assert(zeros > 500 && below > 100, `${zeros} zeros, ${below} below θ`);
+});
+
+Deno.test("differentiateEntries adds L1's gradient", async () => {
+  using gpu = await openGpu();
+  for (const lanes of [1, 8] as const) {
+    using buffers = createBuffers(gpu);
+    const [rows, d, m] = [3, 5, 20];
+    const put = prepare(buffers, makeZ(1, rows * m, 0.4), m);
+    const sae = randomSae(1, d, m);
+    const deltas = buffers.zeros("deltas", rows * m);
+    const shared = { sparse: put.out, weights: uploadWeights(gpu, buffers, sae), deltas, lanes };
+    const residual = buffers.zeros("residual", rows * d);
+    const scales = { half: rows, main: MAIN, auxiliary: 0, sparsity: PENALTY };
+    submit(gpu, [
+      ...await selectRagged(gpu, buffers, put),
+      ...await differentiateEntries(gpu, buffers, { ...shared, residual, scales }),
+    ]);
+    const { values } = await readSparse(gpu, put.out);
+    assert(values.length > 10);
+    assertEquals(
+      [...await readFloats(gpu, deltas, values.length)],
+      values.map(() => PENALTY),
+    );
+  }
+});

@@ -1,0 +1,226 @@
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Matrix } from "../../lib/matrix.ts";
+import { createRandom } from "../../lib/random.ts";
+import { initializeSae } from "../../lib/sae/initialize.ts";
+import type { Sae } from "../../lib/sae/sae.ts";
+import { encode } from "../../lib/sae/encode.ts";
+import type { TrainOptions } from "../../lib/training/options.ts";
+import { trainSae } from "../../lib/training/train_sae.ts";
+import { presentAs, randomMatrix, randomSae, relativeDistance, SMALL } from "../gpu_helper.ts";
+import { createOracle } from "../oracles/batchtopk.ts";
+import { infer } from "../oracles/inference.ts";
+import { raggedStep } from "../oracles/ragged.ts";
+import { makeBatches } from "./made_batches.ts";
+
+const WEIGHTS = ["wEnc", "bEnc", "wDec", "bDec"] as const;
+const JUMP = {
+  architecture: "jumprelu",
+  sparsityCoefficient: 1e-3,
+  bandwidth: 0.05,
+  initialThreshold: 0.05,
+  subtractDecoderBias: true,
+} as const;
+const RELU = { architecture: "relu", sparsityCoefficient: 2e-3 } as const;
+
+/** Trains on the GPU and with the oracle, compares weights, thresholds and records. */
+async function compareRun(
+  name: string,
+  batches: Matrix[],
+  options: TrainOptions & { dictSize: number; sparsityCoefficient: number },
+  { gpuOptions = {}, kind }: { gpuOptions?: GpuOptions; kind?: "hardware" | "software" } = {},
+) {
+  const { architecture, dictSize } = options;
+  const jump = architecture === "jumprelu";
+  const all = { learningRate: 3e-3, deadAfter: 2, seed: 5, recordEvery: 7, ...options };
+  const initial = options.initial ??
+    initializeSae({ architecture, dModel: batches[0].cols, dictSize, random: createRandom(5) });
+  const theta = initial.threshold ??
+    new Float32Array(dictSize).fill(options.initialThreshold ?? 0.01);
+  const oracle = {
+    ...createOracle(initial),
+    ...(jump ? { logTheta: Float64Array.from(theta, Math.log) } : {}),
+  };
+  const expected = batches.map(({ data }) =>
+    raggedStep(oracle, data, {
+      beta1: 0.9,
+      beta2: 0.99,
+      epsilon: 1e-8,
+      lossNormalization: "none",
+      subtractDecoderBias: !jump,
+      bandwidth: 0.001,
+      ...all,
+    })
+  );
+  using gpu = await openGpu(gpuOptions);
+  const { sae, history } = await trainSae(kind ? presentAs(gpu, kind) : gpu, batches, all);
+  assertEquals(gpu.allocated, 0);
+  assertEquals(history.length, batches.length);
+  for (const [at, record] of history.entries()) {
+    const { active, dead, ...wanted } = expected[at];
+    const where = `${name}, step ${at + 1}`;
+    assertEquals(record.l0, active / batches[at].rows, where);
+    assertEquals(record.deadLatents, dead, where);
+    assertEquals(record.auxiliaryLoss, 0);
+    assertEquals("meanThreshold" in record, jump);
+    for (const key of ["reconstructionLoss", "sparsityLoss", "meanThreshold"] as const) {
+      if (wanted[key] === undefined) continue;
+      assertAlmostEquals(record[key]!, wanted[key], 1e-4 * wanted[key], `${where}: ${key}`);
+    }
+    const total = wanted.reconstructionLoss + wanted.sparsityLoss;
+    assertAlmostEquals(record.loss, total, 1e-4 * total, where);
+    const least = active > 0 ? wanted.smallestKept : 0;
+    assertAlmostEquals(record.smallestKept, least, 1e-5 * Math.max(1, least), where);
+  }
+  const trained: [string, Float32Array, Float64Array, Float32Array][] = WEIGHTS.map((
+    key,
+  ) => [key, sae[key], oracle[key], initial[key]]);
+  if (jump) trained.push(["threshold", sae.threshold!, oracle.logTheta!.map(Math.exp), theta]);
+  else assertEquals(sae.threshold, undefined);
+  assertEquals(sae.k, undefined);
+  const distances = trained.map(([key, actual, wanted, before]) => {
+    const distance = relativeDistance(actual, wanted);
+    assert(distance < 1e-4, `${name}: ${key} is ${distance} from the oracle's`);
+    assert(!(relativeDistance(before, actual) < 0.002), `${name}: ${key} hardly moved`);
+    return `${key} ${distance.toExponential(1)}`;
+  });
+  if (Deno.env.get("SAEWING_TEST_REPORT")) console.log(`${name}: ${distances.join(", ")}`);
+  return { sae, history, expected };
+}
+
+/** Weights with which every latent is active in every sample. */
+const allActive = (d: number, m: number): Sae =>
+  randomSae(3, d, m, {
+    bEnc: new Float32Array(m).fill(30),
+    wDec: initializeSae({
+      architecture: "relu",
+      dModel: d,
+      dictSize: m,
+      random: createRandom(1),
+    }).wDec.map((value) => value / 30),
+  });
+
+Deno.test("20 steps agree with the oracle: relu", async () => {
+  await compareRun("relu", makeBatches(24, 20), { ...RELU, dictSize: 65 });
+  const odd = { ...RELU, dictSize: 130, subtractDecoderBias: false, sparsityCoefficient: 0.05 };
+  await compareRun("relu, strong", makeBatches(9, 21, 4), odd);
+  const deviation = { ...RELU, dictSize: 65, lossNormalization: "input_deviation" } as const;
+  await compareRun("relu, input deviation", makeBatches(70, 20), deviation);
+});
+
+Deno.test("20 steps agree with the oracle: jumprelu", async () => {
+  const { history } = await compareRun("jumprelu", makeBatches(24, 20), { ...JUMP, dictSize: 65 });
+  assert(history[19].loss < history[0].loss);
+  const { bandwidth: _, initialThreshold: __, subtractDecoderBias: ___, ...plain } = JUMP;
+  // Defaults: a narrow window that hardly a number falls into, so the thresholds are started elsewhere.
+  await compareRun("jumprelu, wide", makeBatches(24, 21, 7), {
+    ...plain,
+    dictSize: 65,
+    bandwidth: 1,
+    initialThreshold: 0.9,
+  });
+  const deviation = { ...JUMP, dictSize: 65, lossNormalization: "input_deviation" } as const;
+  await compareRun("jumprelu, input deviation", makeBatches(70, 20), deviation);
+});
+
+Deno.test("20 steps agree with the oracle: thresholds below half the bandwidth", async () => {
+  // Samples with z = 0 lie in the window of every latent at first; later of some.
+  const options = { ...JUMP, dictSize: 65, bandwidth: 0.5, sparsityCoefficient: 0.02 };
+  const { sae } = await compareRun("zeros in the window", makeBatches(24, 20), {
+    ...options,
+    initialThreshold: 0.24,
+  });
+  const above = sae.threshold!.filter((value) => value > 0.25).length;
+  assert(above > 5 && above < 60, `${above} of 65 thresholds left the zeros behind`);
+  await compareRun("θ small", makeBatches(24, 21), { ...options, initialThreshold: 0.01 });
+  await compareRun("θ small, input deviation", makeBatches(24, 3), {
+    ...options,
+    lossNormalization: "input_deviation",
+  });
+});
+
+Deno.test("20 steps agree with the oracle: every latent is active in every sample", async () => {
+  for (const options of [RELU, { ...JUMP, bandwidth: 30, initialThreshold: 6 }]) {
+    const { history } = await compareRun(`dense ${options.architecture}`, makeBatches(24, 20), {
+      ...options,
+      dictSize: 65,
+      initial: allActive(20, 65),
+      learningRate: 0.01,
+      sparsityCoefficient: 0.05,
+    });
+    assertEquals([history[0].l0, history[19].l0], [65, 65]);
+  }
+});
+
+Deno.test("20 steps agree with the oracle: small limits, the kernels of either kind of adapter", async () => {
+  for (const options of [RELU, { ...JUMP, initialThreshold: 0.02 }]) {
+    const { architecture } = options;
+    const run = { ...options, dictSize: 128 };
+    // Two shards, and more rows than workgroups in one dimension.
+    await compareRun(`small ${architecture}`, makeBatches(8, 20), run, { gpuOptions: SMALL });
+    for (const kind of ["hardware", "software"] as const) {
+      await compareRun(`${kind} ${architecture}`, makeBatches(24, 20), run, { kind });
+    }
+  }
+});
+
+Deno.test("where nothing is active thresholds learn from the zeros in their window alone", async () => {
+  const bEnc = new Float32Array(65).fill(-1000);
+  const initial = randomSae(3, 20, 65, { bEnc });
+  using gpu = await openGpu();
+  const run = { ...JUMP, initial, deadAfter: 2, learningRate: 0.01 };
+  const batches = makeBatches(24, 20);
+  const near = await trainSae(gpu, batches, { ...run, bandwidth: 0.2 });
+  assert(near.sae.threshold!.every((value) => Math.abs(value - 0.05) > 1e-5));
+  const far = await trainSae(gpu, batches, run);
+  assert(far.sae.threshold!.every((value) => Math.abs(value - 0.05) < 1e-8));
+  for (const { sae, history } of [near, far]) {
+    assertEquals(sae.wEnc, initial.wEnc);
+    assertEquals(sae.bEnc, initial.bEnc);
+    assertEquals(history.map(({ l0 }) => l0), Array(20).fill(0));
+    assertEquals(history.at(-1)!.deadLatents, 65);
+    assert(history[19].reconstructionLoss < history[0].reconstructionLoss);
+  }
+});
+
+Deno.test("one latent, one sample, one dimension", async () => {
+  using gpu = await openGpu();
+  const batches = Array.from({ length: 3 }, () => randomMatrix(1, 1, 1));
+  for (const lossNormalization of ["none", "input_deviation"] as const) {
+    for (const options of [RELU, JUMP]) {
+      const { sae, history } = await trainSae(gpu, batches, {
+        ...options,
+        dictSize: 1,
+        lossNormalization,
+      });
+      assertEquals([history.length, Math.abs(sae.wDec[0])], [3, 1]);
+      // A batch of one is its own mean.
+      assertEquals(history[0].reconstructionLoss > 0, lossNormalization === "none");
+    }
+  }
+});
+
+Deno.test("the same seed gives the same bits, one after the other and beside others", async () => {
+  const batches = makeBatches(70, 20);
+  for (const options of [RELU, { ...JUMP, bandwidth: 0.5 }]) {
+    const train = async () => {
+      using gpu = await openGpu();
+      return await trainSae(gpu, batches, { ...options, dictSize: 130 });
+    };
+    assertEquals(await train(), await train());
+  }
+});
+
+Deno.test("a trained SAE goes on from its own thresholds, and is run as it was trained", async () => {
+  using gpu = await openGpu();
+  const batches = makeBatches(24, 20);
+  const first = await trainSae(gpu, batches, { ...JUMP, dictSize: 65, learningRate: 0.01 });
+  const { initialThreshold: _, ...rest } = JUMP;
+  const second = await trainSae(gpu, batches, { ...rest, initial: first.sae, learningRate: 0 });
+  assert(relativeDistance(second.sae.threshold!, first.sae.threshold!) < 1e-6);
+  const codes = await encode(gpu, second.sae, batches[0]);
+  assertEquals([...codes.latents], infer(second.sae, batches[0]).codes.latents);
+  assertEquals(codes.latents.length / 24, second.history[0].l0);
+  const again = await trainSae(gpu, batches, { ...JUMP, initial: first.sae, learningRate: 0 });
+  assert(again.sae.threshold!.every((value) => Math.abs(value - 0.05) < 1e-8));
+});
