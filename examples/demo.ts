@@ -1,6 +1,6 @@
 // Trains a BatchTopK SAE in the middle of the embedded model on English text from npm, measures it on
 // held-out documents and writes runs/demo/report.html. All the work is one `saewing train`. An argument
-// is the number of steps, 500 if there is none.
+// is the number of steps, 400 if there is none.
 import { fromFileUrl, relative } from "@std/path";
 import { main } from "../cli.ts";
 import { demoCorpus } from "./demo_corpus.ts";
@@ -18,7 +18,7 @@ const model = relative(Deno.cwd(), fromFileUrl(import.meta.resolve("./tiny-gpt2"
 const args = [
   ...["train", "--model", model],
   ...["--hook", "blocks.2.hook_resid_pre", "--text", `${folder}/train.jsonl`],
-  ...["--dict-size", "1024", "--k", "16", "--steps", Deno.args[0] ?? "500", "--lr", "1e-3"],
+  ...["--dict-size", "1024", "--k", "16", "--steps", Deno.args[0] ?? "400", "--lr", "1e-3"],
   ...["--out", folder, "--overwrite", "--eval-text", `${folder}/held-out.jsonl`],
   ...["--eval-rows", "192"],
 ];
