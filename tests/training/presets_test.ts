@@ -20,6 +20,9 @@ Deno.test("the paper's presets have the paper's figures", () => {
   assertEquals([learningRate, beta1, beta2, auxK, auxCoefficient], [3e-4, 0.9, 0.99, 512, 1 / 32]);
   // 10⁹ tokens.
   assertEquals(Math.ceil(1e9 / batchSize), steps);
+  const relu = preset("paper/relu-feature-splitting");
+  assertEquals(Math.ceil(300e6 / relu.batchSize), relu.options.steps);
+  assertEquals([relu.options.sparsityCoefficient, relu.options.learningRate], [8e-5, 4e-4]);
   const meta = preset("paper/meta-sae");
   assertEquals([meta.options.dictSize, meta.options.k, meta.epochs], [2304, 4, 2000]);
 });
