@@ -1,7 +1,6 @@
-import { VERSION } from "../version.ts";
 import { escapeHtml } from "./escape_html.ts";
 import { formatNumber } from "./format_number.ts";
-import { REPORT_STYLE } from "./report_style.ts";
+import { reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
 import { paretoPlot, plotsByK, plotsBySize, type SweepPlot } from "./sweep_plots.ts";
 import type { SweepRow } from "./sweep_row.ts";
@@ -65,35 +64,14 @@ export function sweepReport({ date, adapter, model, rows, settings }: SweepRepor
   const [bySize, byK] = [plotsBySize(rows), plotsByK(rows)];
   const facts = [adapter, date].map((fact) => `<span>${escapeHtml(fact)}</span>`).join("");
   const sections = [
+    `<h1>${escapeHtml(title)}</h1>\n<p class="about">${facts}</p>`,
     bySize.length > 0 ? section("By dictionary size", figures(bySize)) : "",
     byK.length > 0 ? section("By active latents", figures(byK)) : "",
     section("Sparsity against reconstruction", `<figure>\n${paretoPlot(rows).svg}\n</figure>`),
     section("The SAEs", table("Measured on held-out text", HEAD, propertiesTable(rows, model.id))),
     section("What all have in common", settingsTable(settings)),
   ];
-  return `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${escapeHtml(title)}</title>
-<style>${REPORT_STYLE}</style>
-</head>
-<body>
-<main>
-<h1>${escapeHtml(title)}</h1>
-<p class="about">${facts}</p>
-${sections.filter((part) => part).join("\n")}
-</main>
-<footer>Made by saewing ${escapeHtml(VERSION)}.</footer>
-</body>
-</html>
-`;
-}
-
-function section(name: string, contents: string): string {
-  return `<section>\n<h2>${escapeHtml(name)}</h2>\n${contents}\n</section>`;
+  return reportPage(title, sections);
 }
 
 function figures(plots: SweepPlot[]): string {

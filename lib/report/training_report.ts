@@ -2,11 +2,10 @@ import type { CrossEntropyEvaluation } from "../evaluation/evaluate_cross_entrop
 import type { Evaluation } from "../evaluation/evaluate_sae.ts";
 import type { LatentExamples } from "../interpretation/top_examples.ts";
 import type { StepRecord } from "../training/options.ts";
-import { VERSION } from "../version.ts";
 import { escapeHtml } from "./escape_html.ts";
 import { formatNumber, formatSeconds, formatShare } from "./format_number.ts";
 import { latentCard } from "./latent_card.ts";
-import { REPORT_STYLE } from "./report_style.ts";
+import { reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
 import { table } from "./table.ts";
 import { densityPlot, sampleSparsityPlot, trainingPlots } from "./training_plots.ts";
@@ -56,23 +55,7 @@ export function trainingReport(data: TrainingReport): string {
     latents.length > 0 ? section("Latents", legend() + latents.map(latentCard).join("\n")) : "",
     tables ? section("Run", `<div class="tables">\n${tables}\n</div>`) : "",
   ];
-  return `<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'">
-<title>${escapeHtml(title)}</title>
-<style>${REPORT_STYLE}</style>
-</head>
-<body>
-<main>
-${sections.filter((part) => part).join("\n")}
-</main>
-<footer>Made by saewing ${escapeHtml(VERSION)}.</footer>
-</body>
-</html>
-`;
+  return reportPage(title, sections);
 }
 
 function heading({ title, date, adapter, model, sae }: TrainingReport): string {
@@ -116,10 +99,6 @@ function headline({ evaluation, crossEntropy, sae }: TrainingReport): string {
     `<small>${escapeHtml(note)}</small></dd></div>`
   );
   return `<dl class="numbers">\n${tiles.join("\n")}\n</dl>`;
-}
-
-function section(name: string, contents: string): string {
-  return `<section>\n<h2>${escapeHtml(name)}</h2>\n${contents}\n</section>`;
 }
 
 function plots(figures: string[]): string {
