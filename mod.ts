@@ -27,6 +27,7 @@ export {
 } from "./lib/gpu/gpu.ts";
 export type { Architecture, InputNormalization, Sae } from "./lib/sae/sae.ts";
 export { initializeSae } from "./lib/sae/initialize.ts";
+export { type NormalizedInput, normalizeInput } from "./lib/sae/normalize_input.ts";
 export { encode, reconstruct } from "./lib/sae/encode.ts";
 export {
   type Encoded,

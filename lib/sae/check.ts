@@ -1,3 +1,4 @@
+import { checkInputScale } from "./normalize_input.ts";
 import type { Architecture, Sae } from "./sae.ts";
 
 /**
@@ -23,6 +24,8 @@ export function checkSae(sae: Sae, name = "sae"): void {
     const at = firstBad(found, key === "threshold");
     if (at >= 0) throw new RangeError(`${name}.${key}[${at}] is ${found[at]}, expected a number`);
   }
+  // One may be missing in an SAE of others, which is an error only where it runs.
+  if (sae.inputScale !== undefined) checkInputScale(sae, name);
   if (sae.k !== undefined && !validK(sae.architecture, sae.k, m)) {
     throw new RangeError(
       `${name}.k is ${sae.k}, expected ${kRange(sae.architecture)} dictSize = ${m}`,

@@ -36,8 +36,10 @@ export interface Sae {
   threshold?: Float32Array;
   /** Whether the encoder reads x − bDec (true for the paper's SAEs) or x. */
   subtractDecoderBias: boolean;
-  /** Normalisation of the input. */
+  /** Normalisation of the input, undone on the reconstruction; see `normalizeInput`. */
   inputNormalization: InputNormalization;
+  /** expected_average_only_in: what it multiplies samples by, √d over the training data's mean norm. */
+  inputScale?: number;
   /** Where the SAE comes from: model, hook, context size, tokens seen, versions. Plain JSON. */
   metadata: Record<string, unknown>;
 }

@@ -1,0 +1,109 @@
+import type { Matrix } from "../matrix.ts";
+import type { Sae } from "./sae.ts";
+
+/** Added to a sample's standard deviation before "layer_norm" divides by it. */
+export const LAYER_NORM_EPSILON = 1e-5;
+
+/** Samples as an SAE reads them, and how its errors go back to their space. */
+export interface NormalizedInput {
+  /** The normalised samples x_n, [n, d]. */
+  x: Matrix;
+  /** [n] raw units a normalised one, sample by sample: x − x̂ = scale · (x_n − x̂_n). */
+  scale: Float32Array;
+}
+
+/**
+ * Normalises samples as an SAE's `inputNormalization` says. With s = `scale[r]`, row r becomes
+ * - "none": x, s = 1;
+ * - "layer_norm": (x − mean(x)) / s, s = the standard deviation over d − 1 (0 where d is 1) + 1e-5;
+ * - "constant_norm_rescale": x / s, s = ‖x‖ / √d, so that its norm is √d;
+ * - "expected_average_only_in": x / s, s = 1 / `inputScale`, so that the norms of the training data are
+ *   √d on average.
+ *
+ * The normalisation is undone on output: x̂ = x − s · (x_n − x̂_n), which for "layer_norm" is
+ * s · x̂_n + mean(x). A squared error of the raw space is s² times the normalised one.
+ *
+ * A sample of zeros stays zeros. With "constant_norm_rescale" its s is 0, the limit of small samples:
+ * whatever the SAE makes of it, x̂ is 0 and so is the error.
+ *
+ * @param sae The SAE, or what of it names the normalisation.
+ * @param x Activations, [n, d].
+ * @returns The normalised samples (for "none" x itself) and the scale of each.
+ * @throws {RangeError} The normalisation is unknown, or "expected_average_only_in" lacks `inputScale`.
+ */
+export function normalizeInput(
+  sae: Pick<Sae, "inputNormalization" | "inputScale">,
+  x: Matrix,
+): NormalizedInput {
+  checkInputScale(sae);
+  const { rows, cols } = x;
+  const scale = new Float32Array(rows).fill(1);
+  if (sae.inputNormalization === "none") return { x, scale };
+  const data = new Float32Array(x.data.length);
+  for (let row = 0; row < rows; row++) {
+    const own = x.data.subarray(row * cols, (row + 1) * cols);
+    const { mean, unit } = measure(sae, own);
+    scale[row] = unit;
+    if (unit === 0) continue;
+    for (let c = 0; c < cols; c++) data[row * cols + c] = (own[c] - mean) / unit;
+  }
+  return { x: { data, rows, cols }, scale };
+}
+
+function measure(
+  { inputNormalization, inputScale }: Pick<Sae, "inputNormalization" | "inputScale">,
+  row: Float32Array,
+): { mean: number; unit: number } {
+  if (inputNormalization === "expected_average_only_in") return { mean: 0, unit: 1 / inputScale! };
+  const layer = inputNormalization === "layer_norm";
+  const mean = layer ? row.reduce((sum, value) => sum + value, 0) / row.length : 0;
+  const squares = row.reduce((sum, value) => sum + (value - mean) ** 2, 0);
+  if (!layer) return { mean, unit: Math.sqrt(squares / row.length) };
+  return { mean, unit: Math.sqrt(squares / Math.max(1, row.length - 1)) + LAYER_NORM_EPSILON };
+}
+
+/**
+ * The `inputScale` that "expected_average_only_in" wants for training data: √d / E‖x‖.
+ *
+ * @param x Some of the data, [n, d].
+ * @returns The factor; not finite where the samples are not, or are all zero.
+ */
+export function estimateInputScale({ data, rows, cols }: Matrix): number {
+  let norms = 0;
+  for (let row = 0; row < rows; row++) {
+    const own = data.subarray(row * cols, (row + 1) * cols);
+    norms += Math.sqrt(own.reduce((sum, value) => sum + value * value, 0));
+  }
+  return Math.sqrt(cols) * rows / norms;
+}
+
+const KINDS: readonly string[] = [
+  "none",
+  "layer_norm",
+  "expected_average_only_in",
+  "constant_norm_rescale",
+];
+
+/** @throws {RangeError} The normalisation is unknown, or has an `inputScale` where it wants none. */
+export function checkInputScale(
+  { inputNormalization, inputScale }: Pick<Sae, "inputNormalization" | "inputScale">,
+  name = "sae",
+): void {
+  if (!KINDS.includes(inputNormalization)) {
+    throw new RangeError(
+      `${name}.inputNormalization is ${inputNormalization}, expected one of ${KINDS.join(", ")}`,
+    );
+  }
+  const wanted = inputNormalization === "expected_average_only_in";
+  if (wanted && inputScale === undefined) {
+    throw new RangeError(
+      `${name}.inputScale is missing, expected √d / E‖x‖ for ${inputNormalization}`,
+    );
+  }
+  if (!wanted && inputScale !== undefined) {
+    throw new RangeError(`${name}.inputScale is ${inputScale}, ${inputNormalization} has none`);
+  }
+  if (wanted && !(Number.isFinite(inputScale) && inputScale! > 0)) {
+    throw new RangeError(`${name}.inputScale is ${inputScale}, expected a number above 0`);
+  }
+}
