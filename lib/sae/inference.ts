@@ -4,6 +4,7 @@ import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { uploadWeights } from "../ops/weights.ts";
 import { checkSae } from "./check.ts";
 import { createInferenceBlock, type InferenceBlock } from "./inference_block.ts";
+import { checkInputScale } from "./normalize_input.ts";
 import type { Sae } from "./sae.ts";
 
 /**
@@ -20,7 +21,10 @@ export interface InferenceOptions {
   selection?: Selection;
 }
 
-/** What an SAE makes of a block of samples. */
+/**
+ * What an SAE makes of a block of samples. Activations are those of the normalised samples, errors are
+ * of the samples as they were given: the normalisation is undone.
+ */
 export interface Encoded {
   /** Active latents of each sample. */
   codes: SparseMatrix;
@@ -88,11 +92,7 @@ export function openInference(gpu: Gpu, sae: Sae, options: InferenceOptions = {}
 
 function checkSelection(sae: Sae, asked: Selection | undefined): Selection {
   const selection = asked ?? (sae.architecture === "topk" ? "topk" : "threshold");
-  if (sae.inputNormalization !== "none") {
-    throw new RangeError(
-      `the SAE normalises its input (${sae.inputNormalization}), this version runs "none" only`,
-    );
-  }
+  checkInputScale(sae);
   if (selection === "batch" || selection === "topk") {
     if (sae.k === undefined) throw new RangeError(`selection "${selection}" needs the SAE's k`);
     return selection;

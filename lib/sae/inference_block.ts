@@ -3,6 +3,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import { type Operation, submit } from "../gpu/kernel.ts";
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
 import { centerBatch, createPreActivations, encodeBatch } from "../ops/encode.ts";
+import { normalizeBatch, scaleBatch } from "../ops/normalize_input.ts";
 import { countAbove, selectBatch, writeAbove } from "../ops/select.ts";
 import { selectTopK } from "../ops/select_rows.ts";
 import { createSparseRows, type SparseRows } from "../ops/sparse_rows.ts";
@@ -20,7 +21,10 @@ export interface InferenceBlock {
   [Symbol.dispose](): void;
 }
 
-/** Prepares an SAE whose weights are on the GPU for blocks of `rows` samples. */
+/**
+ * Prepares an SAE whose weights are on the GPU for blocks of `rows` samples. They are normalised in
+ * place before they are encoded; the residual is taken back to their space before it is squared.
+ */
 export async function createInferenceBlock(
   gpu: Gpu,
   sae: Sae,
@@ -37,8 +41,18 @@ export async function createInferenceBlock(
     const residual = buffers.zeros("residual", rows * d);
     const squares = buffers.zeros("squared errors", rows);
     const stats = buffers.zeros("stats", 3);
+    const normalized = sae.inputNormalization !== "none";
+    const scale = buffers.zeros("input scales", normalized ? rows : 1);
     const z = createPreActivations(gpu, buffers, rows, m);
     const encoding = [
+      ...await normalizeBatch(gpu, buffers, {
+        normalization: sae,
+        rows,
+        dModel: d,
+        x,
+        scale,
+        stats,
+      }),
       await centerBatch(gpu, buffers, {
         rows,
         dModel: d,
@@ -75,6 +89,7 @@ export async function createInferenceBlock(
       return [
         ...await select(own, sparse),
         ...await subtractDecoded(gpu, own, decoding),
+        ...normalized ? [await scaleBatch(gpu, own, { rows, cols: d, x: residual, scale })] : [],
         await squareRows(gpu, own, { rows, cols: d, x: residual, squares }),
       ];
     };

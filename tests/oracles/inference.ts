@@ -3,6 +3,7 @@ import type { Matrix } from "../../lib/matrix.ts";
 import type { Selection } from "../../lib/sae/inference.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { center, keepLargest, keepLargestOfRows, minusDecoded, preActivations } from "./dense.ts";
+import { normalizeRows } from "./normalize_input.ts";
 import { type PlainSparse, toSparse } from "./sparse.ts";
 
 /** What an SAE makes of x: sparse codes, x̂, and Σ_d (x − x̂)² of each row. */
@@ -12,8 +13,9 @@ export function infer(sae: Sae, x: Matrix, selection?: Selection): {
   squaredErrors: number[];
 } {
   const { dModel: d, dictSize: m, bDec } = sae;
-  const centered = center(x.data, bDec);
-  const input = sae.subtractDecoderBias ? centered : x.data;
+  const { x: normalized, scale } = normalizeRows(sae, x);
+  const centered = center(normalized, bDec);
+  const input = sae.subtractDecoderBias ? centered : normalized;
   const z = preActivations(input, sae.wEnc, sae.bEnc, x.rows, d, m);
   const limit = sae.threshold ?? new Float32Array(m);
   const mask = selection === "batch"
@@ -22,7 +24,8 @@ export function infer(sae: Sae, x: Matrix, selection?: Selection): {
     ? keepLargestOfRows(z, m, Array.from({ length: m }, (_, i) => i), sae.k!)
     : z.map((value, at) => value > 0 && value > limit[at % m] ? 1 : 0);
   const f = z.map((value, at) => value * mask[at]);
-  const residual = minusDecoded(centered, f, sae.wDec, x.rows, d, m);
+  const residual = minusDecoded(centered, f, sae.wDec, x.rows, d, m)
+    .map((e, at) => e * scale[Math.floor(at / d)]);
   const squaredErrors = Array.from(
     { length: x.rows },
     (_, r) => residual.subarray(r * d, (r + 1) * d).reduce((sum, e) => sum + e * e, 0),

@@ -43,9 +43,20 @@ Deno.test("an SAE that cannot be run is refused, by name", async () => {
       `the topk SAE has no threshold: give it one, or ask for selection "topk"`,
     ],
     [
-      { inputNormalization: "layer_norm" },
+      { inputNormalization: "expected_average_only_in" },
       undefined,
-      `the SAE normalises its input (layer_norm), this version runs "none" only`,
+      "sae.inputScale is missing, expected √d / E‖x‖ for expected_average_only_in",
+    ],
+    [
+      { inputNormalization: "layernorm" as "layer_norm" },
+      undefined,
+      "sae.inputNormalization is layernorm, expected one of none, layer_norm",
+    ],
+    [{ inputScale: 2 }, undefined, "sae.inputScale is 2, none has none"],
+    [
+      { inputNormalization: "expected_average_only_in", inputScale: -1 },
+      undefined,
+      "sae.inputScale is -1, expected a number above 0",
     ],
   ];
   for (const [more, selection, text] of cases) {
@@ -70,14 +81,21 @@ Deno.test("a matrix that does not fit is refused, and one with NaN named by row 
     [{ ...x, rows: 3 }, "the activations are 3 × 5 with 100 numbers"],
     [at(0, 0, NaN), "the activations are not finite in row 0, column 0"],
     [at(19, 4, -Infinity), "the activations are not finite in row 19, column 4"],
+    [at(7, 2, NaN), "the activations are not finite in row 7, column 2"],
   ];
+  const normalizations = ["none", "layer_norm", "constant_norm_rescale"] as const;
   for (const options of [{}, { limits: { maxStorageBufferBindingSize: 512 } }]) {
     using gpu = await openGpu(options);
     for (const [bad, text] of cases) {
       for (const run of [encode, reconstruct]) {
-        const error = await assertRejects(() => run(gpu, good, bad), RangeError);
-        assertEquals(error.message.slice(0, text.length), text);
-        assertEquals(gpu.allocated, 0);
+        for (const inputNormalization of normalizations) {
+          const error = await assertRejects(
+            () => run(gpu, { ...good, inputNormalization }, bad),
+            RangeError,
+          );
+          assertEquals(error.message.slice(0, text.length), text);
+          assertEquals(gpu.allocated, 0);
+        }
       }
     }
   }

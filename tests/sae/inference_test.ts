@@ -150,3 +150,29 @@ Deno.test("a topk SAE keeps the k largest of each sample", async () => {
     assertEquals(active, 27);
   }
 });
+
+Deno.test("encode and reconstruct agree with the oracle, input normalised", async () => {
+  const kinds = [
+    { inputNormalization: "layer_norm" },
+    { inputNormalization: "constant_norm_rescale" },
+    { inputNormalization: "expected_average_only_in", inputScale: 0.4 },
+  ] as const;
+  for (const kind of kinds) {
+    for (const [n, d, m] of [[1, 1, 1], [3, 3, 2], [9, 48, 65], [20, 20, 130], [2, 130, 7]]) {
+      const threshold = thresholds(m, m);
+      const sae = randomSae(m, d, m, { threshold, subtractDecoderBias: m > 65, ...kind });
+      // A mean, samples of unlike sizes, and one of zeros.
+      const x = randomMatrix(n, n, d);
+      x.data.forEach((value, at) => {
+        const row = Math.floor(at / d);
+        x.data[at] = row === 2 ? 0 : (value + 0.7) * 10 ** (row % 3);
+      });
+      assert(infer(sae, x).squaredErrors.every(Number.isFinite));
+      const name = `${kind.inputNormalization} ${n}×${d}×${m}`;
+      await check(sae, x, {}, n > 5 ? TIGHT : {}, name);
+    }
+    await check(randomSae(7, 20, 65, { k: 3, ...kind }), randomMatrix(2, 24, 20), {
+      selection: "batch",
+    });
+  }
+});
