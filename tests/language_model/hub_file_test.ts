@@ -1,0 +1,344 @@
+import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { downloadHubFile, type DownloadProgress } from "../../lib/language_model/hub_file.ts";
+import type { HubFileOptions } from "../../lib/language_model/hub_file.ts";
+import { HubFileMissing } from "../../lib/language_model/hub_location.ts";
+import { broken, type FakeHub, type FakeHubOptions, sha256, startFakeHub } from "./fake_hub.ts";
+
+const size = 300_000;
+const bytes = Uint8Array.from({ length: size }, (_, i) => (i * i) >> 5);
+const other = bytes.map((byte) => byte ^ 1);
+const large = { files: { "a/big.bin": bytes }, largeFrom: 1000 };
+const small = { files: { "a/big.bin": bytes } };
+
+type Get = (more?: Partial<HubFileOptions>) => Promise<string>;
+
+async function withHub(
+  options: FakeHubOptions,
+  run: (get: Get, hub: FakeHub, cacheDir: string) => Promise<void>,
+): Promise<void> {
+  await using hub = startFakeHub(options);
+  const cacheDir = await Deno.makeTempDir();
+  const get: Get = (more) =>
+    downloadHubFile({
+      repo: "someone/thing",
+      file: "a/big.bin",
+      cacheDir,
+      endpoint: hub.endpoint,
+      token: "",
+      offline: false,
+      patience: { delay: 1, stall: 5000 },
+      ...more,
+    });
+  try {
+    await run(get, hub, cacheDir);
+  } finally {
+    await Deno.remove(cacheDir, { recursive: true });
+  }
+}
+
+const contents = ({ asked }: FakeHub) =>
+  asked.filter(({ method }) => method === "GET").map(({ host, range }) => [host, range]);
+
+async function files(folder: string): Promise<string[]> {
+  const names: string[] = [];
+  for await (const { name, isDirectory } of Deno.readDir(folder)) {
+    names.push(...isDirectory ? await files(join(folder, name)) : [name]);
+  }
+  return names.sort();
+}
+
+for (const [kind, options] of [["large", large], ["small", small]] as const) {
+  Deno.test(`a ${kind} file is downloaded once, with progress`, async () => {
+    await withHub(options, async (get, hub, cacheDir) => {
+      const told: DownloadProgress[] = [];
+      const path = await get({ onProgress: (progress) => told.push(progress) });
+      assertEquals(path, join(cacheDir, "someone--thing", "main", "a", "big.bin"));
+      assertEquals(await Deno.readFile(path), bytes);
+      assertEquals(told.at(-1), { file: "a/big.bin", loaded: size, total: size });
+      assert(told.every(({ loaded }, i) => i === 0 || loaded > told[i - 1].loaded));
+      hub.asked.length = 0;
+      assertEquals(await get(), path);
+      assertEquals(await get({ offline: true }), path);
+      assertEquals(hub.asked, []);
+      assertEquals(await files(cacheDir), ["big.bin"]);
+    });
+  });
+
+  Deno.test(`a ${kind} file whose transfer breaks goes on where it ended`, async () => {
+    let breaks = 0;
+    await withHub({
+      ...options,
+      answer: ({ method, host, range }) => {
+        const wanted = options === large ? host === "content" : host === "hub";
+        if (method !== "GET" || !wanted || breaks === 2) return;
+        breaks++;
+        const start = range ? 100_000 : 0;
+        return new Response(broken(bytes.slice(start), 100_000), {
+          status: range ? 206 : 200,
+          headers: {
+            "content-length": `${size - start}`,
+            ...range && { "content-range": `bytes ${start}-${size - 1}/${size}` },
+          },
+        });
+      },
+    }, async (get, hub) => {
+      const path = await get({ patience: { attempts: 2, delay: 1 } });
+      assertEquals(await Deno.readFile(path), bytes);
+      const host = options === large ? "content" : "hub";
+      const ranges = contents(hub).filter((one) => one[0] === host).map((one) => one[1]);
+      assertEquals(ranges, [null, "bytes=100000-", "bytes=200000-"]);
+      // Only a tag of the host with the content can be compared by it.
+      const tags = hub.asked.filter(({ range }) => range).map(({ ifRange }) => ifRange);
+      const own = options === small ? `"${sha256(bytes).slice(0, 40)}"` : null;
+      assert(tags.every((tag) => tag === own));
+    });
+  });
+}
+
+Deno.test("a stopped download goes on in the next call; content that changed starts afresh", async () => {
+  for (const next of [bytes, other]) {
+    for (const largeFrom of [1000, undefined]) {
+      const options: FakeHubOptions = { files: { "a/big.bin": bytes }, largeFrom };
+      let slow = true;
+      options.answer = ({ method, host }) => {
+        if (!slow || method !== "GET" || (largeFrom && host === "hub")) return;
+        const stream = new ReadableStream({ start: (one) => one.enqueue(bytes.slice(0, 7000)) });
+        return new Response(stream, { headers: { "content-length": `${size}` } });
+      };
+      await withHub(options, async (get, hub) => {
+        const stop = new AbortController();
+        await assertRejects(
+          () => get({ signal: stop.signal, onProgress: () => stop.abort(new Error("stopped")) }),
+          Error,
+          "stopped",
+        );
+        slow = false;
+        options.files["a/big.bin"] = next;
+        hub.asked.length = 0;
+        assertEquals(await Deno.readFile(await get()), next);
+        const range = next === bytes ? "bytes=7000-" : null;
+        assertEquals(contents(hub).at(-1)?.[1], range);
+      });
+    }
+  }
+});
+
+Deno.test("without a length, without HEAD and without a tag a file still arrives", async () => {
+  await withHub({
+    ...small,
+    answer: ({ method }) => {
+      if (method === "HEAD") return new Response(null, { status: 405 });
+      return new Response(new Blob([bytes]).stream());
+    },
+  }, async (get) => {
+    const totals = new Set<number>();
+    const path = await get({ onProgress: ({ total }) => totals.add(total) });
+    assertEquals(await Deno.readFile(path), bytes);
+    assertEquals([...totals], [0]);
+  });
+});
+
+const never: [string, Partial<FakeHubOptions>, string][] = [
+  [
+    "a content that is not the announced one",
+    { answer: ({ host }) => host === "content" ? new Response(other) : undefined },
+    `its SHA-256 is ${sha256(other)}, the hub announced ${sha256(bytes)}`,
+  ],
+  [
+    "too little",
+    { answer: ({ host }) => host === "content" ? new Response(bytes.slice(1)) : undefined },
+    `of ${size} bytes arrived`,
+  ],
+  [
+    "too much",
+    {
+      answer: ({ host }) =>
+        host === "content" ? new Response(new Blob([bytes, bytes]).stream()) : undefined,
+    },
+    `more than the ${size} bytes that were announced arrived`,
+  ],
+  [
+    "a refusal of the content host",
+    { answer: ({ host }) => host === "content" ? new Response("", { status: 403 }) : undefined },
+    "answers 403",
+  ],
+  ["a server in trouble", { answer: () => new Response("", { status: 503 }) }, "answers 503"],
+  [
+    "silence",
+    {
+      answer: ({ host }) =>
+        host === "content" ? new Response(new ReadableStream({ start() {} })) : undefined,
+    },
+    "nothing arrived for 0.05 s",
+  ],
+];
+
+for (const [title, options, text] of never) {
+  Deno.test(`${title}: given up after some attempts, and no file is left`, async () => {
+    await withHub({ ...large, ...options }, async (get, hub, cacheDir) => {
+      const patience = { attempts: 3, delay: 1, stall: title === "silence" ? 50 : 5000 };
+      const error = await assertRejects(() => get({ patience }), Error);
+      assertStringIncludes(
+        error.message,
+        `a/big.bin of someone/thing could not be downloaded from ${hub.endpoint}: `,
+      );
+      assertStringIncludes(error.message, text);
+      assert(/\(\d+ attempts\)$/.test(error.message));
+      assert(!(await files(cacheDir)).includes("big.bin"));
+    });
+  });
+}
+
+Deno.test("a wrong range, or 416, throws the part away and starts again", async () => {
+  for (const status of [206, 416]) {
+    let wrong = 0;
+    await withHub({
+      ...large,
+      answer: ({ host, range }) => {
+        if (host === "hub") return;
+        if (range === null && wrong === 0) {
+          return new Response(broken(bytes, 5000), { headers: { "content-length": `${size}` } });
+        }
+        if (range === null) return;
+        wrong++;
+        const headers = status === 206 ? { "content-range": `bytes 0-4999/${size}` } : undefined;
+        return new Response(bytes.slice(0, 5000), { status, headers });
+      },
+    }, async (get) => {
+      assertEquals(await Deno.readFile(await get()), bytes);
+      assertEquals(wrong, 1);
+    });
+  }
+});
+
+Deno.test("a busy server is asked again when it says, not if that is far off", async () => {
+  let busy = 2;
+  const later = (seconds: string) => (): Response | undefined =>
+    busy-- > 0 ? new Response("", { status: 429, headers: { "retry-after": seconds } }) : undefined;
+  await withHub({ ...small, answer: later("0") }, async (get) => {
+    // The pause of a minute is the server's to shorten.
+    assertEquals(await Deno.readFile(await get({ patience: { delay: 60_000 } })), bytes);
+  });
+  busy = 1;
+  await withHub({ ...small, answer: later("3600") }, async (get) => {
+    await assertRejects(() => get(), Error, "answers 429 and asks to wait 3600 s: try again then");
+  });
+});
+
+Deno.test("the token goes to the hub alone", async () => {
+  await withHub(large, async (get, { asked }) => {
+    await get({ token: "hf_secret\n" });
+    for (const { host, token } of asked) {
+      assertEquals(token, host === "hub" ? "Bearer hf_secret" : null);
+    }
+    assertEquals(new Set(asked.map(({ host }) => host)).size, 2);
+  });
+});
+
+Deno.test("what the hub refuses is said with what to do", async () => {
+  const gated = { status: 403, headers: { "x-error-code": "GatedRepo" } };
+  const cases: [Partial<HubFileOptions>, string, Partial<FakeHubOptions>?][] = [
+    [{ repo: "someone/else" }, "there is no someone/else at http"],
+    [{ repo: "someone/else" }, "(401), or it is private: then set HF_TOKEN"],
+    [{ repo: "someone/else", token: "t" }, "private: HF_TOKEN has no access to it"],
+    [{ revision: "v9" }, "someone/thing has no revision v9"],
+    [{}, "is not open to everyone (403): accept its conditions at http", {
+      answer: () => new Response("", gated),
+    }],
+    [{ token: "t" }, "use a token of the account that did", {
+      answer: () => new Response("", gated),
+    }],
+    [{ repo: "../../etc" }, '"../../etc" is no id of the hub'],
+    [{ revision: ".." }, 'revision is "..", expected'],
+    [{ endpoint: "file:///etc" }, "the hub's address (HF_ENDPOINT) is file:///etc"],
+    [{}, "redirects to file:///etc/passwd: not followed", {
+      answer: () =>
+        new Response(null, { status: 302, headers: { location: "file:///etc/passwd" } }),
+    }],
+    [{}, "redirects more than 10 times", {
+      answer: () => new Response(null, { status: 302, headers: { location: "/again" } }),
+    }],
+    [{ endpoint: "http://127.0.0.1:9", patience: { attempts: 1 } }, "no connection to 127.0.0.1:9"],
+  ];
+  for (const [more, text, options] of cases) {
+    await withHub({ ...small, ...options }, async (get) => {
+      assertStringIncludes((await assertRejects(() => get(more), Error)).message, text);
+    });
+  }
+});
+
+Deno.test("a file that is not there is told apart from other errors", async () => {
+  await withHub(small, async (get, hub, cacheDir) => {
+    await assertRejects(
+      () => get({ file: "b.bin" }),
+      HubFileMissing,
+      "someone/thing has no file b.bin at revision main",
+    );
+    hub.asked.length = 0;
+    const path = join(cacheDir, "someone--thing", "v1", "a", "big.bin");
+    await assertRejects(
+      () => get({ offline: true, revision: "v1" }),
+      HubFileMissing,
+      `${path} does not exist, and nothing is downloaded in offline mode (HF_HUB_OFFLINE)`,
+    );
+    assertEquals(hub.asked, []);
+  });
+});
+
+Deno.test("no name leads out of the cache", async () => {
+  await withHub(small, async (get, hub) => {
+    for (
+      const file of [
+        "../x",
+        "a/../../x",
+        "/etc/passwd",
+        "a//b",
+        "a/.",
+        "",
+        "a\\..\\x",
+        "C:x",
+        "a\0b",
+      ]
+    ) {
+      await assertRejects(() => get({ file }), Error, "is no path inside a repository of the hub");
+    }
+    assertEquals(hub.asked, []);
+  });
+});
+
+Deno.test("several calls and a second process at once download a file once", async () => {
+  await withHub({
+    ...large,
+    answer: ({ host }) => {
+      if (host === "hub") return;
+      const slowly = new ReadableStream({
+        async start(controller) {
+          for (let at = 0; at < size; at += 30_000) {
+            controller.enqueue(bytes.slice(at, at + 30_000));
+            await new Promise((resolve) => setTimeout(resolve, 100));
+          }
+          controller.close();
+        },
+      });
+      return new Response(slowly);
+    },
+  }, async (get, hub, cacheDir) => {
+    const module = import.meta.resolve("../../lib/language_model/hub_file.ts");
+    const options = {
+      repo: "someone/thing",
+      file: "a/big.bin",
+      cacheDir,
+      endpoint: hub.endpoint,
+      offline: false,
+    };
+    const script = `import { downloadHubFile } from "${module}";
+      await downloadHubFile(${JSON.stringify(options)});`;
+    const child = new Deno.Command(Deno.execPath(), { args: ["eval", "--no-check", script] });
+    const [first, second, { success }] = await Promise.all([get(), get(), child.output()]);
+    assert(success);
+    assertEquals(first, second);
+    assertEquals(await Deno.readFile(first), bytes);
+    assertEquals(contents(hub).filter(([host]) => host === "content").length, 1);
+  });
+});

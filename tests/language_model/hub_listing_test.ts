@@ -1,0 +1,70 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { downloadHubFile } from "../../lib/language_model/hub_file.ts";
+import { listHubFiles } from "../../lib/language_model/hub_listing.ts";
+import { type FakeHubOptions, startFakeHub } from "./fake_hub.ts";
+
+const repo = "someone/thing";
+
+function tree(answers: Record<string, unknown>): FakeHubOptions["answer"] {
+  return ({ path }) => {
+    const page = /^\/api\/models\/someone\/thing\/tree\/(.*)$/.exec(path)?.[1];
+    if (page === undefined) return;
+    const body = answers[page];
+    if (body === undefined) {
+      return new Response("", { status: 404, headers: { "x-error-code": "RevisionNotFound" } });
+    }
+    const link = page.endsWith("recursive=true")
+      ? { link: `</api/models/${repo}/tree/main?page=2>; rel="next"` }
+      : undefined;
+    return new Response(JSON.stringify(body), { headers: link });
+  };
+}
+
+Deno.test("files are listed page by page; in offline mode those of the cache", async () => {
+  const answers = {
+    "main?recursive=true": [
+      { type: "directory", path: "layer" },
+      { type: "file", path: "layer/b.npz", size: 3 },
+    ],
+    "main?page=2": [{ type: "file", path: "a.json" }],
+    "v1/layer?page=2": [],
+  };
+  const files = { "layer/b.npz": Uint8Array.of(1, 2, 3) };
+  await using hub = startFakeHub({ files, answer: tree(answers) });
+  const cacheDir = await Deno.makeTempDir();
+  const options = { repo, cacheDir, endpoint: hub.endpoint, patience: { delay: 1 } };
+  try {
+    assertEquals(await listHubFiles(options), ["a.json", "layer/b.npz"]);
+    assertEquals(await listHubFiles({ ...options, offline: true }), []);
+    await downloadHubFile({ ...options, file: "layer/b.npz" });
+    assertEquals(await listHubFiles({ ...options, offline: true }), ["layer/b.npz"]);
+    assertEquals(await listHubFiles({ ...options, offline: true, under: "x" }), []);
+    await assertRejects(
+      () => listHubFiles({ ...options, revision: "v2" }),
+      Error,
+      "someone/thing has no revision v2",
+    );
+    await assertRejects(
+      () => listHubFiles({ ...options, under: "../x" }),
+      Error,
+      '"../x" is no path inside a repository of the hub',
+    );
+  } finally {
+    await Deno.remove(cacheDir, { recursive: true });
+  }
+});
+
+Deno.test("an answer that is no list, or has names that lead out, is refused", async () => {
+  for (
+    const [body, text] of [
+      [{ error: "x" }, 'could not be listed: the answer is {"error":"x"}'],
+      [[{ type: "file", path: "../x" }], "is no path inside a repository"],
+    ] as const
+  ) {
+    await using hub = startFakeHub({
+      files: {},
+      answer: tree({ "main?recursive=true": body }),
+    });
+    await assertRejects(() => listHubFiles({ repo, endpoint: hub.endpoint }), Error, text);
+  }
+});
