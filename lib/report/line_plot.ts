@@ -1,3 +1,4 @@
+import { colour, layOutLegend } from "./legend.ts";
 import {
   type Axis,
   emptyPlot,
@@ -5,7 +6,6 @@ import {
   type PlotFrame,
   type PlotOptions,
   px,
-  text,
 } from "./plot_frame.ts";
 import { type ThinnedPoint, thinSeries } from "./thin_series.ts";
 
@@ -61,14 +61,15 @@ export function linePlot(series: readonly LineSeries[], options: LinePlotOptions
   const named = curves.length > 1;
   const legend = named
     ? layOutLegend(curves.map(({ label }) => label), options.width)
-    : { rows: 0, draw: () => "" };
-  const frame = layoutPlot(options, xAxis, yAxis, 20 * legend.rows);
+    : { height: 0, draw: () => "" };
+  const frame = layoutPlot(options, xAxis, yAxis, legend.height);
   // Dots show by themselves where one curve runs along another.
   const broad = named && !dots;
   const drawn = curves.map((curve, i) =>
     drawBand(curve.points, frame, i) + drawLine(curve.points, frame, i, { broad, dots })
   );
-  return frame.draw([...drawn, legend.draw(broad)].filter((part) => part).join("\n"));
+  const key = legend.draw((at, y, i) => `<path d="M${at} ${y}h16" ${stroke(i, broad)}/>`);
+  return frame.draw([...drawn, key].filter((part) => part).join("\n"));
 }
 
 // A range without an extent is widened, so that its one value lies inside.
@@ -78,12 +79,6 @@ function range(values: number[], log = false): Axis {
   if (low < high) return { low, high };
   if (log) return { low: low / 2, high: high * 2 };
   return low === 0 ? { low, high: 1 } : { low: low - 1, high: high + 1 };
-}
-
-function colour(series: number): string {
-  const own = ["#2563c9", "#c2570c", "#2f855a", "#7c3aed", "#b83280", "#4a5568"];
-  const at = series % own.length;
-  return `var(--plot-${at + 1}, ${own[at]})`;
 }
 
 // The first of several curves is broad, so that it shows where another runs along it, as the
@@ -133,26 +128,4 @@ function unbroken(points: ThinnedPoint[]): ThinnedPoint[][] {
     else runs.at(-1)!.push(point);
   }
   return runs.filter((run) => run.length > 0);
-}
-
-/** Places the legend's entries in rows. */
-function layOutLegend(
-  labels: string[],
-  width = 480,
-): { rows: number; draw(broad: boolean): string } {
-  let [at, row] = [4, 0];
-  const places = labels.map((label) => {
-    const wide = 22 + label.length * 6.5;
-    if (at > 4 && at + wide > width) [at, row] = [4, row + 1];
-    const place = { label, at, y: 33 + 20 * row };
-    at += wide + 16;
-    return place;
-  });
-  return {
-    rows: row + 1,
-    draw: (broad) =>
-      places.map(({ label, at, y }, i) =>
-        `<path d="M${px(at)} ${y}h16" ${stroke(i, broad)}/>` + text(at + 22, y + 4, label)
-      ).join(""),
-  };
 }

@@ -1,0 +1,35 @@
+import { px, text } from "./plot_frame.ts";
+
+/** Colour of a series of a plot, as CSS; a page may set its own. */
+export function colour(series: number): string {
+  const own = ["#2563c9", "#c2570c", "#2f855a", "#7c3aed", "#b83280", "#4a5568"];
+  const at = series % own.length;
+  return `var(--plot-${at + 1}, ${own[at]})`;
+}
+
+/** A legend above a plot's area. */
+export interface Legend {
+  /** Height that it takes, in pixels. */
+  height: number;
+  /** Draws it; `mark` draws an entry's mark, 16 pixels wide from a place on. */
+  draw(mark: (x: string, y: number, series: number) => string): string;
+}
+
+/** Places a legend's entries in rows. */
+export function layOutLegend(labels: readonly string[], width = 480): Legend {
+  let [at, row] = [4, 0];
+  const places = labels.map((label) => {
+    const wide = 22 + label.length * 6.5;
+    if (at > 4 && at + wide > width) [at, row] = [4, row + 1];
+    const place = { label, at, y: 33 + 20 * row };
+    at += wide + 16;
+    return place;
+  });
+  return {
+    height: 20 * (row + 1),
+    draw: (mark) =>
+      places.map(({ label, at, y }, i) => mark(px(at), y, i) + text(at + 22, y + 4, label)).join(
+        "",
+      ),
+  };
+}
