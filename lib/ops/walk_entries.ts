@@ -1,0 +1,199 @@
+import { walkEntries } from "../../kernels/walk_entries.ts";
+import { type BufferSet, createBuffers, readFloats, writeBuffer } from "../gpu/buffer.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { createOperation, submit } from "../gpu/kernel.ts";
+import { splitRows } from "./weights.ts";
+import { words } from "./words.ts";
+
+/** Entries that each row is to be led through, in the order in which they are to come. */
+export interface Walk {
+  /** Number of rows. */
+  rows: number;
+  /** [rows, d] the residual that each row's walk begins with. */
+  base: Float32Array;
+  /** [rows + 1] offsets into the entries. */
+  rowOffsets: Uint32Array;
+  /** Decoder row of each entry, counted through all decoders of the walker. */
+  latents: Uint32Array;
+  /** How much of its decoder row each entry takes away from the residual. */
+  values: Float32Array;
+  /** 1 where an entry meets the row's base again, not what the entries before it left. */
+  restart?: Uint8Array;
+}
+
+/** What a walk has met. */
+export interface Walked {
+  /** r · w of each entry: of the residual r that it met and its decoder row w. */
+  dots: Float32Array;
+  /** [rows, d] what the walk left of the base; only where it was asked for. */
+  residual?: Float32Array;
+}
+
+/** Leads rows through sparse entries on the GPU. Owns its buffers. */
+export interface Walker {
+  /**
+   * Takes entry after entry away from each row's residual r: r ← r − values[j] · w. ‖r‖² changes by
+   * −2 · values[j] · dots[j] + values[j]² ‖w‖².
+   */
+  run(walk: Walk, options?: { residual?: boolean }): Promise<Walked>;
+  /** Frees the walker's buffers. */
+  [Symbol.dispose](): void;
+}
+
+/**
+ * Prepares walks over the rows of one or more decoders, [m, d] each. Where all rows together fit into
+ * one binding they stay on the GPU; otherwise each part of a walk brings the rows that it needs.
+ *
+ * @throws {RangeError} One row is larger than a binding of the device.
+ */
+export function createWalker(
+  gpu: Gpu,
+  { dModel: d, decoders }: { dModel: number; decoders: Float32Array[] },
+): Walker {
+  const owned = createBuffers(gpu);
+  try {
+    const rows = decoders.reduce((sum, decoder) => sum + decoder.length / d, 0);
+    const table = splitRows(gpu, rows, d).length === 1
+      ? keepRows(gpu, owned, decoders)
+      : gatherRows(gpu, owned, decoders, d);
+    return {
+      run: (walk, { residual = false } = {}) => runWalk(gpu, d, table, walk, residual),
+      [Symbol.dispose]: () => owned[Symbol.dispose](),
+    };
+  } catch (error) {
+    owned[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Decoder rows on the GPU. */
+interface RowTable {
+  buffer: GPUBuffer;
+  /**
+   * Writes where the rows of entries `first` … `last` − 1 lie, and returns the end of those that
+   * have a place: fewer than asked for where the table is full.
+   */
+  place(latents: Uint32Array, first: number, last: number, places: Uint32Array): number;
+}
+
+function keepRows(gpu: Gpu, owned: BufferSet, decoders: Float32Array[]): RowTable {
+  const length = decoders.reduce((sum, decoder) => sum + decoder.length, 0);
+  const buffer = owned.zeros("decoder rows", length);
+  let start = 0;
+  for (const decoder of decoders) {
+    writeBuffer(gpu, buffer, decoder, start);
+    start += decoder.length;
+  }
+  return {
+    buffer,
+    place(latents, first, last, places) {
+      places.set(latents.subarray(first, last));
+      return last;
+    },
+  };
+}
+
+function gatherRows(gpu: Gpu, owned: BufferSet, decoders: Float32Array[], d: number): RowTable {
+  const rows = decoders.reduce((sum, decoder) => sum + decoder.length / d, 0);
+  const capacity = splitRows(gpu, rows, d)[0].rows;
+  const buffer = owned.zeros("decoder rows", capacity * d);
+  const gathered = new Float32Array(capacity * d);
+  const placeOf = new Uint32Array(rows);
+  // The part of a walk that placed a row last: a row of another part has no place now.
+  const placedIn = new Float64Array(rows);
+  let part = 0;
+  const rowOf = (latent: number): Float32Array => {
+    for (const decoder of decoders) {
+      const count = decoder.length / d;
+      if (latent < count) return decoder.subarray(latent * d, (latent + 1) * d);
+      latent -= count;
+    }
+    throw new RangeError(`there is no decoder row ${latent}`);
+  };
+  return {
+    buffer,
+    place(latents, first, last, places) {
+      part++;
+      let taken = 0;
+      let at = first;
+      for (; at < last; at++) {
+        const latent = latents[at];
+        if (placedIn[latent] !== part) {
+          if (taken === capacity) break;
+          gathered.set(rowOf(latent), taken * d);
+          placeOf[latent] = taken++;
+          placedIn[latent] = part;
+        }
+        places[at - first] = placeOf[latent];
+      }
+      writeBuffer(gpu, buffer, gathered.subarray(0, taken * d));
+      return at;
+    },
+  };
+}
+
+async function runWalk(
+  gpu: Gpu,
+  d: number,
+  table: RowTable,
+  walk: Walk,
+  wantsResidual: boolean,
+): Promise<Walked> {
+  const { rowOffsets, base } = walk;
+  const dots = new Float32Array(walk.latents.length);
+  const residual = wantsResidual ? new Float32Array(walk.rows * d) : undefined;
+  // 2: the offsets, one more than rows, must fit into a binding too.
+  for (const { first, rows } of splitRows(gpu, walk.rows, Math.max(2, d))) {
+    using buffers = createBuffers(gpu);
+    const own = base.subarray(first * d, (first + rows) * d);
+    const left = buffers.from("residual", own);
+    const range = { first, rows, begin: rowOffsets[first], end: rowOffsets[first + rows] };
+    if (range.begin < range.end) {
+      const start = walk.restart && buffers.from("base", own);
+      await walkRows(gpu, buffers, { d, table, walk, range, left, start, dots });
+    }
+    residual?.set(await readFloats(gpu, left, rows * d), first * d);
+  }
+  return { dots, ...(residual ? { residual } : {}) };
+}
+
+async function walkRows(
+  gpu: Gpu,
+  buffers: BufferSet,
+  { d, table, walk, range: { first, rows, begin, end }, left, start, dots }: {
+    d: number;
+    table: RowTable;
+    walk: Walk;
+    range: { first: number; rows: number; begin: number; end: number };
+    left: GPUBuffer;
+    start: GPUBuffer | undefined;
+    dots: Float32Array;
+  },
+): Promise<void> {
+  const { latents, values, rowOffsets, restart } = walk;
+  const most = splitRows(gpu, end - begin, 1)[0].rows;
+  const sizes = buffers.uniform("walk entries sizes", words([rows]));
+  const offsets = buffers.zeros("entry offsets", rows + 1);
+  const place = buffers.zeros("entry places", most);
+  const value = buffers.zeros("entry values", most);
+  const dot = buffers.zeros("entry dots", most);
+  const bound = [sizes, offsets, place, value, table.buffer, left, dot];
+  if (start) bound.push(start);
+  const code = walkEntries({ d, restart: start !== undefined });
+  const operation = await createOperation(gpu, "walk entries", code, bound, rows);
+  const places = new Uint32Array(most);
+  // A part may end within a row: what it left of the residual is where the next part goes on.
+  for (let from = begin; from < end;) {
+    const to = table.place(latents, from, Math.min(end, from + most), places);
+    if (restart) {
+      for (let at = from; at < to; at++) if (restart[at]) places[at - from] |= 0x80000000;
+    }
+    const within = (offset: number) => Math.min(Math.max(offset, from), to) - from;
+    writeBuffer(gpu, offsets, rowOffsets.slice(first, first + rows + 1).map(within));
+    writeBuffer(gpu, place, places.subarray(0, to - from));
+    writeBuffer(gpu, value, values.subarray(from, to));
+    submit(gpu, [operation]);
+    dots.set(await readFloats(gpu, dot, to - from), from);
+    from = to;
+  }
+}
