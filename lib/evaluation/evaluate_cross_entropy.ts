@@ -3,6 +3,7 @@ import type { Matrix } from "../matrix.ts";
 import { checkCount } from "../sae/check.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import type { Sae } from "../sae/sae.ts";
+import type { StitchedSae } from "../sae/stitched_sae.ts";
 
 /** What {@linkcode evaluateCrossEntropy} needs of a language model; `openLanguageModel` gives it. */
 export interface SplicedModel {
@@ -63,7 +64,7 @@ export interface CrossEntropyOptions extends InferenceOptions {
 export async function evaluateCrossEntropy(
   gpu: Gpu,
   model: SplicedModel,
-  sae: Sae,
+  sae: Sae | StitchedSae,
   tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
   options: CrossEntropyOptions = {},
 ): Promise<CrossEntropyEvaluation> {

@@ -2,6 +2,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import type { Sae } from "../sae/sae.ts";
+import type { StitchedSae } from "../sae/stitched_sae.ts";
 
 /** How well an SAE reconstructs activations, and how sparsely. */
 export interface Evaluation {
@@ -31,7 +32,7 @@ export interface Evaluation {
  */
 export async function evaluateSae(
   gpu: Gpu,
-  sae: Sae,
+  sae: Sae | StitchedSae,
   batches: AsyncIterable<Matrix> | Iterable<Matrix>,
   options: InferenceOptions = {},
 ): Promise<Evaluation> {

@@ -2,6 +2,7 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { type InferenceOptions, openInference } from "./inference.ts";
 import type { Sae } from "./sae.ts";
+import type { StitchedSae } from "./stitched_sae.ts";
 
 /**
  * Latent activations of samples, f(x) of Eq. 1. Latent i is active where its pre-activation is above
@@ -14,7 +15,7 @@ import type { Sae } from "./sae.ts";
  */
 export async function encode(
   gpu: Gpu,
-  sae: Sae,
+  sae: Sae | StitchedSae,
   x: Matrix,
   options: InferenceOptions = {},
 ): Promise<SparseMatrix> {
@@ -31,7 +32,7 @@ export async function encode(
  */
 export async function reconstruct(
   gpu: Gpu,
-  sae: Sae,
+  sae: Sae | StitchedSae,
   x: Matrix,
   options: InferenceOptions = {},
 ): Promise<Matrix> {

@@ -6,6 +6,8 @@ import { checkSae } from "./check.ts";
 import { createInferenceBlock, type InferenceBlock } from "./inference_block.ts";
 import { checkInputScale } from "./normalize_input.ts";
 import type { Sae } from "./sae.ts";
+import { openStitchedInference } from "./stitched_inference.ts";
+import type { StitchedSae } from "./stitched_sae.ts";
 
 /**
  * How active latents are found: "threshold" compares each pre-activation with its latent's threshold
@@ -17,7 +19,10 @@ export type Selection = "threshold" | "topk" | "batch";
 
 /** Options of everything that runs a trained SAE. */
 export interface InferenceOptions {
-  /** How active latents are found (default: "topk" for topk SAEs, "threshold" for all others). */
+  /**
+   * How active latents are found (default: "topk" for topk SAEs, "threshold" for all others); of a
+   * stitched SAE, in both of its SAEs.
+   */
   selection?: Selection;
 }
 
@@ -43,11 +48,21 @@ export interface Inference {
 }
 
 /**
- * Puts an SAE on the GPU to run it on many matrices.
+ * Puts an SAE, plain or stitched, on the GPU to run it on many matrices.
  *
  * @throws {RangeError | TypeError} The SAE is not consistent, or cannot be run by this version.
  */
-export function openInference(gpu: Gpu, sae: Sae, options: InferenceOptions = {}): Inference {
+export function openInference(
+  gpu: Gpu,
+  sae: Sae | StitchedSae,
+  options: InferenceOptions = {},
+): Inference {
+  return sae.architecture === "stitched"
+    ? openStitchedInference(gpu, sae, options, openPlain)
+    : openPlain(gpu, sae, options);
+}
+
+function openPlain(gpu: Gpu, sae: Sae, options: InferenceOptions): Inference {
   checkSae(sae);
   const selection = checkSelection(sae, options.selection);
   const owned = createBuffers(gpu);

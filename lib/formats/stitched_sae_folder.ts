@@ -1,0 +1,104 @@
+import { join } from "@std/path";
+import { checkStitchedSae, type StitchedSae } from "../sae/stitched_sae.ts";
+import { stitch } from "../stitching/stitch.ts";
+import { checkSavable } from "./check_savable.ts";
+import { replaceFile } from "./replace_file.ts";
+import { loadSae, type LoadSaeOptions, saveSae } from "./sae_folder.ts";
+
+const NAME = "stitched.json";
+/** Raised when the meaning of the file changes; others are refused. */
+const FORMAT = 1;
+
+/**
+ * Saves a stitched SAE as a folder: both SAEs whole, in `small/` and `large/` as `saveSae` writes them, and
+ * `stitched.json`, which lists the chosen latents. An earlier `stitched.json` is removed first and the new one
+ * comes last: a process that is killed in between leaves no mixture that could be loaded.
+ *
+ * @param folder Made where missing; a stitched SAE in it is replaced.
+ * @throws {Error} An SAE is inconsistent or cannot be stored (see `saveSae`), or the folder cannot be
+ * written.
+ */
+export async function saveStitchedSae(stitched: StitchedSae, folder: string): Promise<void> {
+  checkStitchedSae(stitched);
+  const { small, large, smallLatents, largeLatents } = stitched;
+  for (const [name, sae] of Object.entries({ small, large })) {
+    try {
+      checkSavable(sae);
+    } catch (error) {
+      throw new Error(`${name}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+  const path = join(folder, NAME);
+  try {
+    await Deno.remove(path);
+  } catch (error) {
+    if (!(error instanceof Deno.errors.NotFound)) {
+      throw new Error(`cannot replace ${path}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+  await saveSae(small, join(folder, "small"));
+  await saveSae(large, join(folder, "large"));
+  const text = JSON.stringify({
+    format: FORMAT,
+    smallLatents: Array.from(smallLatents),
+    largeLatents: Array.from(largeLatents),
+  });
+  await replaceFile(path, async (file) => {
+    const bytes = new TextEncoder().encode(text + "\n");
+    for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+  });
+}
+
+/**
+ * Loads a stitched SAE from a folder that {@linkcode saveStitchedSae} wrote.
+ *
+ * @throws {Error} A file is missing or malformed, a latent is not in its SAE, or the SAEs cannot be
+ * stitched.
+ */
+export async function loadStitchedSae(
+  folder: string,
+  options: LoadSaeOptions = {},
+): Promise<StitchedSae> {
+  const path = join(folder, NAME);
+  const { smallLatents, largeLatents } = parseLatents(path, await readText(path));
+  const small = await loadSae(join(folder, "small"), options);
+  const large = await loadSae(join(folder, "large"), options);
+  try {
+    return stitch(small, smallLatents, large, largeLatents);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}, in ${path}`, { cause: error });
+  }
+}
+
+async function readText(path: string): Promise<string> {
+  try {
+    return await Deno.readTextFile(path);
+  } catch (error) {
+    const missing = error instanceof Deno.errors.NotFound;
+    const why = missing
+      ? "there is no such file (was saving it interrupted?)"
+      : (error as Error).message;
+    throw new Error(`cannot load a stitched SAE from ${path}: ${why}`, { cause: error });
+  }
+}
+
+function parseLatents(
+  path: string,
+  text: string,
+): { smallLatents: number[]; largeLatents: number[] } {
+  let found;
+  try {
+    found = JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
+  }
+  if (found?.format !== FORMAT) {
+    throw new Error(`${path} has format ${found?.format}, this version reads ${FORMAT}`);
+  }
+  for (const name of ["smallLatents", "largeLatents"]) {
+    if (!Array.isArray(found[name])) {
+      throw new Error(`${name} is not a list of latents in ${path}`);
+    }
+  }
+  return found;
+}

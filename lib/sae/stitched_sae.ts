@@ -1,0 +1,103 @@
+import { checkSae } from "./check.ts";
+import type { Sae } from "./sae.ts";
+
+/**
+ * Latents of two SAEs that reconstruct together (Eq. 5): x̂ = α·b₀ + (1 − α)·b₁ + Σ f₀ w₀ + Σ f₁ w₁ over
+ * the chosen latents. Each latent keeps the encoder, pre-bias, threshold and rivals that it has in its
+ * own SAE: a latent of a topk SAE is active where it is among the k largest of all of that SAE's latents.
+ *
+ * Latents are numbered from 0: first the chosen ones of the small SAE, then those of the large one.
+ */
+export interface StitchedSae {
+  /** Tells it from a plain SAE. */
+  architecture: "stitched";
+  /** Activation width d. */
+  dModel: number;
+  /** Number of chosen latents, |L₀| + |L₁|. */
+  dictSize: number;
+  /** SAE 0 of the paper, whole. */
+  small: Sae;
+  /** L₀: its chosen latents. */
+  smallLatents: Uint32Array;
+  /** SAE 1 of the paper, whole. */
+  large: Sae;
+  /** L₁: its chosen latents. */
+  largeLatents: Uint32Array;
+  /** Decoder bias α·b₀ + (1 − α)·b₁, [d], with α = |L₀| / (|L₀| + |L₁|). */
+  bDec: Float32Array;
+}
+
+/**
+ * Checks that both SAEs of a stitched one are sound and speak of the same numbers, and that its latents
+ * exist, once each.
+ *
+ * @throws {TypeError | RangeError} Naming the field, what was found and what is wanted.
+ */
+export function checkStitchedSae(stitched: StitchedSae): void {
+  const { small, large, smallLatents, largeLatents, dModel, dictSize, bDec } = stitched;
+  checkSae(small, "small");
+  checkSae(large, "large");
+  checkSameSpace(small, large);
+  checkLatents(smallLatents, small.dictSize, "smallLatents");
+  checkLatents(largeLatents, large.dictSize, "largeLatents");
+  const wanted = smallLatents.length + largeLatents.length;
+  if (wanted === 0) throw new RangeError("no latent of either SAE was chosen, expected some");
+  for (
+    const [name, found, expected] of [
+      ["dModel", dModel, small.dModel],
+      ["dictSize", dictSize, wanted],
+      ["bDec.length", bDec.length, small.dModel],
+    ] as const
+  ) {
+    if (found !== expected) {
+      throw new RangeError(`the stitched SAE's ${name} is ${found}, expected ${expected}`);
+    }
+  }
+}
+
+/**
+ * Checks that reconstructions of two SAEs can be added.
+ *
+ * @throws {RangeError} They have another width, or normalise their input in another way.
+ */
+export function checkSameSpace(small: Sae, large: Sae): void {
+  if (small.dModel !== large.dModel) {
+    throw new RangeError(
+      `large.dModel is ${large.dModel}, expected ${small.dModel} as the small SAE has: ` +
+        `they reconstruct activations of different widths`,
+    );
+  }
+  if (small.inputNormalization !== large.inputNormalization) {
+    // A factor that is the same for all samples can be made part of the weights.
+    const folds = [small, large].every(({ inputNormalization }) =>
+      inputNormalization === "none" || inputNormalization === "expected_average_only_in"
+    );
+    throw new RangeError(
+      `large.inputNormalization is ${large.inputNormalization}, expected ` +
+        `${small.inputNormalization} as the small SAE has: their decoders have different units` +
+        (folds ? ". Fold the input's scale into the weights (foldInputScale)" : ""),
+    );
+  }
+  if (small.inputScale !== large.inputScale) {
+    throw new RangeError(
+      `large.inputScale is ${large.inputScale}, expected ${small.inputScale} as the small SAE has: ` +
+        `their decoders have different units. Fold both scales into the weights (foldInputScale)`,
+    );
+  }
+}
+
+/** @throws {RangeError} A latent is not in a dictionary of this size, or is there twice. */
+export function checkLatents(latents: ArrayLike<number>, dictSize: number, name: string): void {
+  const seen = new Uint8Array(dictSize);
+  for (let at = 0; at < latents.length; at++) {
+    const latent = latents[at];
+    if (!(Number.isInteger(latent) && latent >= 0 && latent < dictSize)) {
+      throw new RangeError(
+        `${name}[${at}] is ${latent}, expected a latent from 0 to ${dictSize - 1}`,
+      );
+    }
+    if (seen[latent]++) {
+      throw new RangeError(`${name}[${at}] is ${latent}, which was chosen before`);
+    }
+  }
+}

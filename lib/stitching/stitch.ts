@@ -1,0 +1,68 @@
+import type { Sae } from "../sae/sae.ts";
+import { checkLatents, checkStitchedSae, type StitchedSae } from "../sae/stitched_sae.ts";
+import { checkStitchable } from "./check_stitchable.ts";
+
+/**
+ * Stitches latents of two SAEs into one (Eq. 5). Nothing is computed but the decoder bias,
+ * α·b₀ + (1 − α)·b₁ with α = |L₀| / (|L₀| + |L₁|); both SAEs are kept, not copied. What comes out can be
+ * given to `encode`, `reconstruct`, `openInference`, `evaluateSae`, `evaluateCrossEntropy` and
+ * `saveStitchedSae`.
+ *
+ * @param small SAE 0 of the paper, the one that is changed.
+ * @param smallLatents Those of its latents that stay, in any order. None: the large SAE's alone.
+ * @param large SAE 1 of the paper.
+ * @param largeLatents Those of its latents that are added, in any order. None: the small SAE's alone.
+ * @returns An SAE whose latents are the small SAE's in the order given, then the large one's.
+ * @throws {RangeError | TypeError} A latent is not in its SAE or is given twice, no latent is given at
+ * all, or the SAEs cannot be stitched (see `checkStitchable`).
+ *
+ * @example Latent 7 of the large SAE added to the small one
+ * ```ts ignore
+ * const all = Array.from({ length: small.dictSize }, (_, latent) => latent);
+ * const { mse } = await evaluateSae(gpu, stitch(small, all, large, [7]), batches);
+ * ```
+ */
+export function stitch(
+  small: Sae,
+  smallLatents: ArrayLike<number>,
+  large: Sae,
+  largeLatents: ArrayLike<number>,
+): StitchedSae {
+  checkStitchable(small, large);
+  checkLatents(smallLatents, small.dictSize, "smallLatents");
+  checkLatents(largeLatents, large.dictSize, "largeLatents");
+  const dictSize = smallLatents.length + largeLatents.length;
+  const alpha = smallLatents.length / dictSize;
+  const stitched: StitchedSae = {
+    architecture: "stitched",
+    dModel: small.dModel,
+    dictSize,
+    small,
+    smallLatents: Uint32Array.from(smallLatents),
+    large,
+    largeLatents: Uint32Array.from(largeLatents),
+    bDec: small.bDec.map((value, c) => alpha * value + (1 - alpha) * large.bDec[c]),
+  };
+  checkStitchedSae(stitched);
+  return stitched;
+}
+
+/**
+ * Where a latent of a stitched SAE comes from.
+ *
+ * @param latent A latent of the stitched SAE, as in its codes and in its evaluation's density.
+ * @returns The SAE, and the latent's number there.
+ * @throws {RangeError} The stitched SAE has no such latent.
+ */
+export function stitchedOrigin(
+  { smallLatents, largeLatents, dictSize }: StitchedSae,
+  latent: number,
+): { sae: "small" | "large"; latent: number } {
+  if (!(Number.isInteger(latent) && latent >= 0 && latent < dictSize)) {
+    throw new RangeError(`latent is ${latent}, expected one from 0 to ${dictSize - 1}`);
+  }
+  const i = latent - smallLatents.length;
+  return i < 0
+    ? { sae: "small", latent: smallLatents[latent] }
+    : { sae: "large", latent: largeLatents[i] };
+}
