@@ -88,5 +88,8 @@ export {
 } from "./lib/interpretation/top_examples.ts";
 export type { ActivationHistogram } from "./lib/interpretation/activation_histogram.ts";
 export { type TrainingReport, trainingReport } from "./lib/report/training_report.ts";
-export { loadSae, type LoadSaeOptions, saveSae } from "./lib/formats/sae_folder.ts";
+export { loadSae, type LoadSaeOptions } from "./lib/formats/load_sae.ts";
+export type { HubSaeOptions } from "./lib/formats/hub_sae.ts";
+export type { HubOptions, Patience } from "./lib/language_model/hub_request.ts";
+export { saveSae } from "./lib/formats/sae_folder.ts";
 export { loadCheckpoint, saveCheckpoint } from "./lib/formats/checkpoint_folder.ts";

@@ -1,5 +1,7 @@
 import { kRange, validK } from "../sae/check.ts";
 import type { Architecture, InputNormalization, Sae } from "../sae/sae.ts";
+import { publishedTransform } from "./published_transform.ts";
+import { refuseForeign, refuseHiddenTopK } from "./refuse_config.ts";
 
 /** What a `cfg.json` says about an SAE, in our names. */
 export interface SaeConfig extends
@@ -11,6 +13,10 @@ export interface SaeConfig extends
   inputNormalization: InputNormalization;
   /** Whether activations are selected by their value times the norm of their decoder row. */
   rescaleByDecoderNorm: boolean;
+  /** Whether activations are scaled by a vector of the weights before they are decoded. */
+  scalesActivations: boolean;
+  /** Whether `saveSae` wrote it. */
+  own: boolean;
 }
 
 type Json = Record<string, unknown>;
@@ -33,6 +39,8 @@ const ourArchitecture: Readonly<Record<string, Architecture>> = {
   standard: "relu",
   topk: "topk",
   batchtopk: "batchtopk",
+  // What its prefixes were trained for, a single encoding does not show.
+  matryoshka_batchtopk: "batchtopk",
   jumprelu: "jumprelu",
 };
 
@@ -86,6 +94,9 @@ export function saeConfig(sae: Sae): Record<string, unknown> {
     ...(sae.k === undefined ? {} : { k: sae.k }),
     metadata: sae.metadata,
   };
+  if (sae.metadata.activationTransform === "center") {
+    metadata.model_from_pretrained_kwargs = { center_writing_weights: true };
+  }
   return {
     architecture: theirArchitecture[sae.architecture],
     d_in: sae.dModel,
@@ -105,10 +116,15 @@ export function saeConfig(sae: Sae): Record<string, unknown> {
  *
  * @param path The file, used in errors.
  * @param text Its content.
+ * @param overrides Keys that replace those of the file.
  * @throws {Error} It is not JSON, a key is missing or wrong, or it describes what is no plain SAE
  * (gated, transcoder, …).
  */
-export function parseSaeConfig(path: string, text: string): SaeConfig {
+export function parseSaeConfig(
+  path: string,
+  text: string,
+  overrides: Readonly<Json> = {},
+): SaeConfig {
   let cfg: Json;
   try {
     cfg = JSON.parse(text);
@@ -116,6 +132,8 @@ export function parseSaeConfig(path: string, text: string): SaeConfig {
     throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
   }
   if (!isRecord(cfg)) throw new Error(`${path} is not a JSON object, expected an SAE's config`);
+  cfg = { ...cfg, ...overrides };
+  refuseForeign(path, cfg);
 
   const fail = (key: string, found: unknown, wanted: string): never => {
     const text = JSON.stringify(found) ?? "missing";
@@ -138,6 +156,9 @@ export function parseSaeConfig(path: string, text: string): SaeConfig {
   const dModel = size("d_in");
   const dictSize = size("d_sae");
   const { architecture, k: statedK } = selection(cfg, marker, fail);
+  if (architecture === "relu" && !marker && overrides.architecture === undefined) {
+    refuseHiddenTopK(path, cfg);
+  }
   const needsK = architecture === "topk" || architecture === "batchtopk";
   if (needsK && !validK(architecture, statedK, dictSize)) {
     fail("k", statedK, `${kRange(architecture)} d_sae = ${dictSize}`);
@@ -156,6 +177,8 @@ export function parseSaeConfig(path: string, text: string): SaeConfig {
     subtractDecoderBias: flag("apply_b_dec_to_input", true),
     inputNormalization: normalization as InputNormalization,
     rescaleByDecoderNorm: needsK && !marker && flag("rescale_acts_by_decoder_norm", false),
+    scalesActivations: flag("finetuning_scaling_factor", false),
+    own: marker !== undefined,
     metadata: readMetadata(cfg, inner, marker),
   };
 }
@@ -186,7 +209,7 @@ function selection(
   const kwargs = isRecord(cfg.activation_fn_kwargs) ? cfg.activation_fn_kwargs : {};
   const k = cfg.k ?? kwargs.k ?? undefined;
   if (architecture === "relu" && k !== undefined) {
-    fail("k", k, 'none for architecture "standard": is this a topk SAE?');
+    fail("k", k, 'none for architecture "standard": is this a topk SAE? (config says it for it)');
   }
   return { architecture, k: architecture === "jumprelu" ? undefined : k };
 }
@@ -206,6 +229,10 @@ function readMetadata(cfg: Json, inner: Json, marker: Json | undefined): Json {
   for (const [ours, theirs, older] of metadataKeys) {
     const value = inner[theirs] ?? inner[older] ?? cfg[theirs] ?? cfg[older];
     if (value !== undefined && value !== null) metadata[ours] = value;
+  }
+  if (!marker) {
+    const transform = publishedTransform({ ...cfg, ...inner }, metadata.hook);
+    if (transform) metadata.activationTransform = transform;
   }
   return metadata;
 }

@@ -1,0 +1,9 @@
+/** What the loader of a format gets beside the files. */
+export interface LoadRequest {
+  /** What was asked for: a path, or a hub id with its revision. Kept as `metadata.source`. */
+  source: string;
+  /** Keys that replace those of the file's config. */
+  overrides?: Readonly<Record<string, unknown>>;
+  /** Stops the reading. */
+  signal?: AbortSignal;
+}

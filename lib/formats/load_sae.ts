@@ -1,0 +1,78 @@
+import type { Sae } from "../sae/sae.ts";
+import { fetchSaeFiles, type HubSaeOptions, parseHubId } from "./hub_sae.ts";
+import { loadGemmaScope } from "./load_gemma_scope.ts";
+import { loadSaeLens } from "./load_sae_lens.ts";
+import { loadSparsify } from "./load_sparsify.ts";
+import { findSaeFiles } from "./sae_files.ts";
+
+/** Options of {@linkcode loadSae}. Those of the hub matter for hub ids only. */
+export interface LoadSaeOptions extends HubSaeOptions {
+  /** Stops the reading, and the download. */
+  signal?: AbortSignal;
+  /**
+   * Keys that replace those of the SAE's own `cfg.json`, for published SAEs whose config is wrong or
+   * does not say enough: `{ architecture: "topk", k: 32 }`.
+   */
+  config?: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * Loads an SAE from a folder, a file or the Hugging Face hub, in one of these formats:
+ * - a folder that `saveSae` wrote;
+ * - SAELens, of any version: `cfg.json` and `sae_weights.safetensors`, architectures standard, topk,
+ *   batchtopk, matryoshka_batchtopk (as batchtopk) and jumprelu;
+ * - Gemma Scope: `params.npz`;
+ * - sparsify: `cfg.json` and `sae.safetensors`, activation topk.
+ *
+ * Weights of 2, 4 and 8 bytes become float32. What SAELens does beside its weights is folded into them,
+ * so that the function stays the same: a selection by activation times decoder norm
+ * (`rescale_acts_by_decoder_norm`) into the encoder, decoder rows getting norm 1; scaled activations
+ * (`scaling_factor`) into the decoder, f staying what the encoder gives.
+ *
+ * Gated SAEs, transcoders and PyTorch pickles are refused, and so is a config that says ReLU where
+ * something speaks of TopK. Files are trusted in nothing: lengths, offsets and types are checked before
+ * memory is taken, and memory is that of the result.
+ *
+ * @param pathOrHubId A folder, a file in it, or a hub id with a path in the repository:
+ * `jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8/blocks.8.hook_resid_pre_768`. What exists on
+ * disk is taken from there. Downloads go to the cache and are not repeated.
+ * @returns The SAE in float32. `metadata` holds `model`, `hook`, `contextSize`, `prependBos` and `dataset`
+ * where the files tell them, the config's other notes under their own names, and for SAEs of others
+ * `source` (what was asked for), `format`, `folded` (what was folded into the weights), and
+ * `activationTransform`: "center" where each activation's mean over d has to be subtracted first.
+ * @throws {Error} A file is missing or malformed, a tensor has another shape than the config says,
+ * a weight is not finite, or it is no SAE that can be read; the message says which and what to do.
+ */
+export async function loadSae(pathOrHubId: string, options: LoadSaeOptions = {}): Promise<Sae> {
+  const { signal, config: overrides, ...hubOptions } = options;
+  signal?.throwIfAborted();
+  const hub = await isOnDisk(pathOrHubId) ? undefined : parseHubId(pathOrHubId);
+  const files = hub
+    ? await fetchSaeFiles(hub, { ...hubOptions, signal })
+    : await findSaeFiles(pathOrHubId);
+  const { revision = "main" } = options;
+  const source = hub && revision !== "main" ? `${pathOrHubId}@${revision}` : pathOrHubId;
+  const request = { source, overrides, signal };
+  switch (files.format) {
+    case "saelens":
+      return await loadSaeLens(files.config, files.weights, request);
+    case "sparsify":
+      return await loadSparsify(files.config, files.weights, request);
+    case "gemma-scope":
+      return await loadGemmaScope(files.weights, request);
+  }
+}
+
+/** Whether a path, or the folder that it begins in, is there: `runs/frist/sae` is no hub id. */
+async function isOnDisk(path: string): Promise<boolean> {
+  for (const place of [path, path.split("/")[0]]) {
+    try {
+      if (place !== "") await Deno.lstat(place);
+      return true;
+    } catch (error) {
+      // What is there but cannot be opened is told by the loader.
+      if (!(error instanceof Deno.errors.NotFound)) return true;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,87 @@
+import { checkSae } from "../sae/check.ts";
+import type { Sae } from "../sae/sae.ts";
+import { foldActivationScale, foldDecoderNorm } from "./fold_weights.ts";
+import type { LoadRequest } from "./load_request.ts";
+import { refuseForeignTensors } from "./refuse_config.ts";
+import { parseSaeConfig } from "./sae_config.ts";
+import { openSafetensors } from "./safetensors.ts";
+import { checkShape, readMatrix, readTensor } from "./tensor_file.ts";
+
+/**
+ * Loads the SAE of a SAELens folder: its `cfg.json`, of any version, and its weights.
+ *
+ * @param config The path of `cfg.json`.
+ * @param weights The path of the safetensors file.
+ * @throws {Error} The config or the weights are malformed, do not fit each other, or are no plain SAE's.
+ */
+export async function loadSaeLens(
+  config: string,
+  weights: string,
+  { source, overrides, signal }: LoadRequest,
+): Promise<Sae> {
+  const text = await Deno.readTextFile(config);
+  const { rescaleByDecoderNorm, scalesActivations, own, ...fields } = parseSaeConfig(
+    config,
+    text,
+    overrides,
+  );
+  const { dModel: d, dictSize: m, architecture } = fields;
+
+  await using file = await openSafetensors(weights);
+  const { tensors } = file;
+  refuseForeignTensors(weights, tensors.keys());
+  checkShape(file, "W_enc", [d, m], "[dModel, dictSize]");
+  checkShape(file, "W_dec", [m, d], "[dictSize, dModel]");
+  checkShape(file, "b_enc", [m], "[dictSize]");
+  checkShape(file, "b_dec", [d], "[dModel]");
+  const hasThreshold = architecture === "jumprelu" || tensors.has("threshold");
+  if (hasThreshold) checkShape(file, "threshold", [m], "[dictSize]");
+  if (hasThreshold && (architecture === "relu" || architecture === "topk")) {
+    throw new Error(
+      `threshold is there, which a ${architecture} SAE has not: is this a jumprelu SAE? in ${weights}`,
+    );
+  }
+
+  const sae: Sae = {
+    ...fields,
+    wEnc: await readMatrix(file, "W_enc", true, signal),
+    wDec: await readMatrix(file, "W_dec", false, signal),
+    bEnc: await readTensor(file, "b_enc", signal),
+    bDec: await readTensor(file, "b_dec", signal),
+  };
+  if (hasThreshold) sae.threshold = await readTensor(file, "threshold", signal);
+  else if (architecture === "batchtopk" && tensors.has("topk_threshold")) {
+    checkShape(file, "topk_threshold", [], "one number");
+    sae.threshold = new Float32Array(m).fill((await readTensor(file, "topk_threshold"))[0]);
+  }
+  const folded: string[] = [];
+  for (const name of ["scaling_factor", "finetuning_scaling_factor"]) {
+    if (!tensors.has(name)) continue;
+    checkShape(file, name, [m], "[dictSize]");
+    const scale = await readTensor(file, name, signal);
+    // SAELens wrote factors of one into every SAE for a while.
+    if (scale.every((factor) => factor === 1)) continue;
+    if (!scalesActivations) {
+      throw new Error(
+        `${name} is not all ones, but finetuning_scaling_factor is not true in ${config}: ` +
+          `it is unclear whether activations are scaled, in ${weights}`,
+      );
+    }
+    const bad = scale.findIndex((factor) => !Number.isFinite(factor));
+    if (bad >= 0) throw new Error(`${name}[${bad}] is ${scale[bad]}, in ${weights}`);
+    foldActivationScale(sae, scale);
+    folded.push(`${name} into the decoder`);
+  }
+  try {
+    checkSae(sae);
+  } catch (error) {
+    throw new Error(`${(error as Error).message}, in ${weights}`);
+  }
+  if (rescaleByDecoderNorm) {
+    foldDecoderNorm(sae);
+    folded.push("rescale_acts_by_decoder_norm into the encoder, decoder rows have norm 1");
+  }
+  if (!own) Object.assign(sae.metadata, { source, format: "saelens" });
+  if (folded.length > 0) sae.metadata.folded = folded;
+  return sae;
+}

@@ -1,0 +1,169 @@
+import { configure, type FileEntry, Reader, ZipReader } from "@zip.js/zip.js";
+import type { FileHandle } from "node:fs/promises";
+
+/** A file inside a zip archive. */
+export interface ZipEntry {
+  /** Its name. */
+  name: string;
+  /** Bytes of its content, as the archive says; reading checks it. */
+  size: number;
+  /** Its content from the begin on. */
+  open(): ByteStream;
+}
+
+/** Bytes that come one after another. */
+export interface ByteStream {
+  /** Fills `into`; gives how many bytes there were, fewer only at the end. */
+  read(into: Uint8Array): Promise<number>;
+  /** Ends it, wherever it is. */
+  close(): Promise<void>;
+}
+
+// Chunks of 64 KiB, the package's default, take four times as long as those of 1 MiB.
+configure({ chunkSize: 2 ** 20, useWebWorkers: false });
+
+const maxEntries = 100;
+
+// Deflate reaches 1032 : 1. Weights do not come near 2 : 1, constant thresholds of a large
+// dictionary do; above 16 MiB a content that shrinks to a fiftieth is a bomb or of no use.
+const bombBytes = 16 * 2 ** 20;
+const bombRatio = 50;
+
+/**
+ * Lists a zip archive's files. The archive must be readable in one way only: nothing before, between
+ * or after its parts, local headers that agree with the directory, no name twice, none that
+ * leads out of the archive, nothing encrypted, stored or deflated only. Sizes must fit the file.
+ *
+ * @param path Used in errors.
+ * @param handle The open file.
+ * @throws {Error} It is not such an archive.
+ */
+export async function listZip(path: string, handle: FileHandle, size: number): Promise<ZipEntry[]> {
+  const reader = new ZipReader(new HandleReader(path, handle, size), {
+    strictness: "strict",
+    checkCrc32: true,
+  });
+  const found: FileEntry[] = [];
+  try {
+    for await (const entry of reader.getEntriesGenerator()) {
+      if (found.length === maxEntries) throw new Error(`it has more than ${maxEntries} entries`);
+      const { filename } = entry;
+      if (entry.directory || /[\\/]|^\.|[^\x20-\x7e]/.test(filename)) {
+        throw new Error(`it has an entry ${show(filename)}, expected plain file names`);
+      }
+      if (found.some((other) => other.filename === filename)) {
+        throw new Error(`it has two entries ${show(filename)}`);
+      }
+      checkEntry(entry, size);
+      found.push(entry);
+    }
+    checkOverlap(found);
+  } catch (error) {
+    throw new Error(`${path} is not a sound zip archive: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+  return found.map((entry) => ({
+    name: entry.filename,
+    size: entry.uncompressedSize,
+    open: () => openEntry(path, entry),
+  }));
+}
+
+function checkEntry(entry: FileEntry, fileSize: number): void {
+  const { filename, compressedSize, uncompressedSize, compressionMethod: method } = entry;
+  const fail = (what: string): never => {
+    throw new Error(`${show(filename)} ${what}`);
+  };
+  if (entry.encrypted) fail("is encrypted");
+  if (method !== 0 && method !== 8) {
+    fail(`has compression method ${method}, expected 0 (stored) or 8 (deflate)`);
+  }
+  if (compressedSize > fileSize) {
+    fail(`takes ${compressedSize} bytes of a file of ${fileSize}`);
+  }
+  if (method === 0 && compressedSize !== uncompressedSize) {
+    fail(`is stored in ${compressedSize} bytes, but has ${uncompressedSize}`);
+  }
+  if (uncompressedSize > bombBytes && uncompressedSize > bombRatio * compressedSize) {
+    fail(
+      `would grow from ${compressedSize} to ${uncompressedSize} bytes, expected at most ` +
+        `${bombRatio} times as many`,
+    );
+  }
+}
+
+/** Of two entries in the same bytes only one can be what it says: the trick of the flat bombs. */
+function checkOverlap(entries: FileEntry[]): void {
+  let end = 0;
+  for (const entry of [...entries].sort((a, b) => a.offset - b.offset)) {
+    if (entry.offset < end) throw new Error(`${show(entry.filename)} overlaps another entry`);
+    end = entry.offset + 30 + entry.filename.length + entry.compressedSize;
+  }
+}
+
+function openEntry(path: string, entry: FileEntry): ByteStream {
+  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
+  const written = entry.getData(writable);
+  // Its failure is told by the next read.
+  written.catch(() => {});
+  const reader = readable.getReader();
+  let chunk: Uint8Array = new Uint8Array();
+  const next = async (): Promise<boolean> => {
+    try {
+      const { value, done } = await reader.read();
+      if (done) await written;
+      else chunk = value;
+      return !done;
+    } catch (error) {
+      throw new Error(
+        `${show(entry.filename)} cannot be read in ${path}: ${(error as Error).message}`,
+        { cause: error },
+      );
+    }
+  };
+  return {
+    async read(into) {
+      let done = 0;
+      while (done < into.length && (chunk.length > 0 || await next())) {
+        const part = chunk.subarray(0, into.length - done);
+        into.set(part, done);
+        done += part.length;
+        chunk = chunk.subarray(part.length);
+      }
+      return done;
+    },
+    async close() {
+      await reader.cancel().catch(() => {});
+      await written.catch(() => {});
+    },
+  };
+}
+
+/** Ranges of an open file, for zip.js. */
+class HandleReader extends Reader<FileHandle> {
+  readonly #path: string;
+  readonly #handle: FileHandle;
+
+  constructor(path: string, handle: FileHandle, size: number) {
+    super(handle);
+    this.#path = path;
+    this.#handle = handle;
+    this.size = size;
+  }
+
+  override async readUint8Array(index: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+    // A length comes from the archive: never more than the file holds.
+    const bytes = new Uint8Array(Math.max(0, Math.min(length, this.size - index)));
+    for (let done = 0; done < bytes.length;) {
+      const { bytesRead } = await this.#handle.read(bytes, done, bytes.length - done, index + done);
+      if (bytesRead === 0) throw new Error(`${this.#path} became shorter while it was read`);
+      done += bytesRead;
+    }
+    return bytes;
+  }
+}
+
+function show(name: string): string {
+  return JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
+}
