@@ -9,9 +9,10 @@ const NORM_TOLERANCE = 0.01;
  * Checks that two SAEs can be stitched: that they reconstruct the same activations. Everything that
  * compares or stitches SAEs calls it.
  *
- * Where an SAE comes from is read in its metadata (`model`, `hook`, `contextSize`, `prependBos`), as `saveSae`
- * and `saewing train` write it, and `activationTransform`, as `loadSae` writes it. `blocks.3.hook_resid_post` and `blocks.4.hook_resid_pre` are one hook, and a
- * model is known by the last part of its name: "models/gpt2" and "Xenova/gpt2" are taken for the same.
+ * Where an SAE comes from is read in its metadata: `model`, `hook`, `contextSize` and `prependBos` as `saveSae`
+ * and `saewing train` write them, `activationTransform` as `loadSae` does. `blocks.3.hook_resid_post` and
+ * `blocks.4.hook_resid_pre` are one hook, and a model is known by the last part of its name: "models/gpt2"
+ * and "Xenova/gpt2" are taken for the same.
  *
  * @param small SAE 0 of the paper.
  * @param large SAE 1 of the paper.

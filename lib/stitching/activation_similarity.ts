@@ -1,0 +1,214 @@
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Matrix, SparseMatrix } from "../matrix.ts";
+import { openInference } from "../sae/inference.ts";
+import type { Sae } from "../sae/sae.ts";
+import { checkStitchable } from "./check_stitchable.ts";
+import { fitLine, type LineFit } from "./fit_line.ts";
+import { decoderCosine, type LatentPair } from "./latent_pairs.ts";
+
+/** How alike a latent of the small SAE and one of the large are: a point of Fig. 11. */
+export interface PairSimilarity extends LatentPair {
+  /** Cosine of their decoder rows. */
+  decoderCosine: number;
+  /** Cosine of their activations as vectors over the samples: Σ ab / √(Σ a² · Σ b²). */
+  activationCosine: number;
+  /** Pearson correlation of their activations over the samples. */
+  correlation: number;
+}
+
+/** Lines through the points of Fig. 11; undefined where the points have no spread. */
+export interface SimilarityFits {
+  /** Activation cosine over decoder cosine, the paper's measure. */
+  activationCosine: LineFit | undefined;
+  /** Correlation over decoder cosine. */
+  correlation: LineFit | undefined;
+}
+
+/** What {@linkcode activationSimilarity} finds. */
+export interface ActivationSimilarity {
+  /** Number of samples. */
+  samples: number;
+  /** The pairs in the order given, each once, without those left out. */
+  pairs: PairSimilarity[];
+  /** Pairs left out because one of their latents is active in no sample. */
+  neverActive: number;
+  /** Pairs left out because one of their latents has the same activation in all samples. */
+  constant: number;
+  /** Lines through all pairs. */
+  fit: SimilarityFits;
+  /** Lines through the pairs with a decoder cosine above `above`: the paper finds R² = 0.87. */
+  fitAbove: SimilarityFits;
+}
+
+/** Options of {@linkcode activationSimilarity}. */
+export interface ActivationSimilarityOptions {
+  /** Decoder cosine above which `fitAbove` is made (default 0.5, as in Fig. 11). */
+  above?: number;
+  /** Called after each batch with the number of samples so far. */
+  onProgress?: (samples: number) => void;
+  /** Stops between two batches; the promise is rejected with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Are latents with similar decoder rows active on the same samples? Cosine and correlation of the
+ * activations of pairs of latents beside the cosine of their decoder rows, in one pass (Fig. 11). Sums
+ * go over entries only: the cost is that of the samples in which both latents of a pair are active, and
+ * the memory 8 bytes a pair and 16 a latent.
+ *
+ * R² depends on which pairs are given: `nearestPairs` are those that stitching is about,
+ * `samplePairs` spread over all cosines.
+ *
+ * @param pairs Pairs of latents; one given twice counts once.
+ * @param batches Activations, [rows, d] each, in any number.
+ * @throws {RangeError | TypeError} There are no activations, or they do not fit; a pair's latent is
+ * not in its SAE; the SAEs cannot be stitched.
+ *
+ * @example Fig. 11 of two SAEs
+ * ```ts ignore
+ * const { nearest } = await maxDecoderCosine(gpu, large, small);
+ * const pairs = [...nearestPairs(nearest), ...samplePairs(small, large)];
+ * const { fitAbove } = await activationSimilarity(gpu, small, large, pairs, batches);
+ * console.log(fitAbove.activationCosine?.rSquared);
+ * ```
+ */
+export async function activationSimilarity(
+  gpu: Gpu,
+  small: Sae,
+  large: Sae,
+  pairs: Iterable<LatentPair>,
+  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
+  { above = 0.5, onProgress, signal }: ActivationSimilarityOptions = {},
+): Promise<ActivationSimilarity> {
+  checkStitchable(small, large);
+  const all = distinctPairs(pairs, small, large);
+  const partners = groupByLarge(all, large.dictSize);
+  using smaller = openInference(gpu, small);
+  using larger = openInference(gpu, large);
+  const own = createMoments(small.dictSize);
+  const other = createMoments(large.dictSize);
+  const products = new Float64Array(all.length);
+  const row = new Float64Array(small.dictSize);
+  let samples = 0;
+  for await (const batch of batches) {
+    signal?.throwIfAborted();
+    const { codes: a } = await smaller.run(batch);
+    const { codes: b } = await larger.run(batch);
+    addMoments(own, a);
+    addMoments(other, b);
+    for (let r = 0; r < batch.rows; r++) {
+      for (let e = a.rowOffsets[r]; e < a.rowOffsets[r + 1]; e++) row[a.latents[e]] = a.values[e];
+      for (let e = b.rowOffsets[r]; e < b.rowOffsets[r + 1]; e++) {
+        const latent = b.latents[e];
+        for (let at = partners.offsets[latent]; at < partners.offsets[latent + 1]; at++) {
+          const pair = partners.pairs[at];
+          products[pair] += row[all[pair].small] * b.values[e];
+        }
+      }
+      for (let e = a.rowOffsets[r]; e < a.rowOffsets[r + 1]; e++) row[a.latents[e]] = 0;
+    }
+    samples += batch.rows;
+    onProgress?.(samples);
+  }
+  if (samples === 0) throw new RangeError("there were no activations to measure on");
+
+  const similar: PairSimilarity[] = [];
+  let [neverActive, constant] = [0, 0];
+  for (const [at, pair] of all.entries()) {
+    const [sumA, squaresA] = [own.sums[pair.small], own.squares[pair.small]];
+    const [sumB, squaresB] = [other.sums[pair.large], other.squares[pair.large]];
+    if (squaresA === 0 || squaresB === 0) {
+      neverActive++;
+      continue;
+    }
+    const [spreadA, spreadB] = [
+      spread(sumA, squaresA, samples),
+      spread(sumB, squaresB, samples),
+    ];
+    if (spreadA === 0 || spreadB === 0) {
+      constant++;
+      continue;
+    }
+    const together = products[at] - sumA / samples * sumB;
+    similar.push({
+      ...pair,
+      decoderCosine: decoderCosine(small, large, pair),
+      activationCosine: bounded(products[at] / Math.sqrt(squaresA) / Math.sqrt(squaresB)),
+      correlation: bounded(together / Math.sqrt(spreadA) / Math.sqrt(spreadB)),
+    });
+  }
+  const near = similar.filter((pair) => pair.decoderCosine > above);
+  return {
+    samples,
+    pairs: similar,
+    neverActive,
+    constant,
+    fit: fits(similar),
+    fitAbove: fits(near),
+  };
+}
+
+function distinctPairs(pairs: Iterable<LatentPair>, small: Sae, large: Sae): LatentPair[] {
+  const distinct = new Map<number, LatentPair>();
+  for (const { small: own, large: other } of pairs) {
+    for (
+      const [name, latent, size] of [
+        ["small", own, small.dictSize],
+        ["large", other, large.dictSize],
+      ] as const
+    ) {
+      if (!(Number.isInteger(latent) && latent >= 0 && latent < size)) {
+        throw new RangeError(
+          `a pair's ${name} latent is ${latent}, expected one from 0 to ${size - 1}`,
+        );
+      }
+    }
+    distinct.set(own * large.dictSize + other, { small: own, large: other });
+  }
+  return [...distinct.values()];
+}
+
+/** The pairs of latent i of the large SAE are `pairs[offsets[i] … offsets[i + 1] - 1]`. */
+function groupByLarge(all: LatentPair[], dictSize: number) {
+  const offsets = new Uint32Array(dictSize + 1);
+  for (const { large } of all) offsets[large + 1]++;
+  for (let latent = 0; latent < dictSize; latent++) offsets[latent + 1] += offsets[latent];
+  const next = offsets.slice();
+  const pairs = new Uint32Array(all.length);
+  all.forEach(({ large }, at) => pairs[next[large]++] = at);
+  return { offsets, pairs };
+}
+
+interface Moments {
+  sums: Float64Array;
+  squares: Float64Array;
+}
+
+function createMoments(latents: number): Moments {
+  return { sums: new Float64Array(latents), squares: new Float64Array(latents) };
+}
+
+function addMoments({ sums, squares }: Moments, { latents, values }: SparseMatrix): void {
+  for (let e = 0; e < latents.length; e++) {
+    sums[latents[e]] += values[e];
+    squares[latents[e]] += values[e] * values[e];
+  }
+}
+
+/** Σ (a − ā)², 0 where rounding is all there is: equal activations leave 1e-16 of their squares a sum. */
+function spread(sum: number, squares: number, samples: number): number {
+  const left = squares - sum * sum / samples;
+  return left > 1e-10 * squares ? left : 0;
+}
+
+function bounded(value: number): number {
+  return Math.max(-1, Math.min(1, value));
+}
+
+function fits(pairs: PairSimilarity[]): SimilarityFits {
+  const x = pairs.map((pair) => pair.decoderCosine);
+  return {
+    activationCosine: fitLine(x, pairs.map((pair) => pair.activationCosine)),
+    correlation: fitLine(x, pairs.map((pair) => pair.correlation)),
+  };
+}

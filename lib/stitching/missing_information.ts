@@ -1,0 +1,135 @@
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Matrix } from "../matrix.ts";
+import { openInference } from "../sae/inference.ts";
+import type { Sae } from "../sae/sae.ts";
+import { checkLatents } from "../sae/stitched_sae.ts";
+import { checkStitchable } from "./check_stitchable.ts";
+
+/** MSE of an SAE where a latent is active and where it is not: a row of the table in A.4. */
+export interface ErrorContrast {
+  /** Mean of Σ_d (x − x̂)² over the samples in which the latent is not active. */
+  inactive: number;
+  /** The same over those in which it is. */
+  active: number;
+  /** active − inactive. */
+  difference: number;
+}
+
+/** Both SAEs' errors beside the activity of one novel latent. */
+export interface LatentErrors {
+  /** The latent, in the large SAE. */
+  latent: number;
+  /** Number of samples in which it is active. */
+  activeSamples: number;
+  /** The SAE that lacks it. */
+  small: ErrorContrast;
+  /** The SAE that has it. */
+  large: ErrorContrast;
+}
+
+/** What {@linkcode missingInformation} finds. */
+export interface MissingInformation {
+  /** Number of samples. */
+  samples: number;
+  /** One entry a novel latent, in the order given, without those left out. */
+  latents: LatentErrors[];
+  /**
+   * Means over `latents`, each counting once however often it is active (Fig. 14); undefined where
+   * there are none.
+   */
+  mean: { small: ErrorContrast; large: ErrorContrast } | undefined;
+  /** Novel latents left out because they are active in no sample. */
+  neverActive: number;
+  /** Novel latents left out because they are active in every sample. */
+  alwaysActive: number;
+}
+
+/** Options of {@linkcode missingInformation}. */
+export interface MissingInformationOptions {
+  /** Called after each batch with the number of samples so far. */
+  onProgress?: (samples: number) => void;
+  /** Stops between two batches; the promise is rejected with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Is the small SAE worse just where a novel latent of the large SAE is active? The MSE of both, with the
+ * latent active and inactive, for each novel latent, in one pass (table in A.4, Fig. 14).
+ *
+ * @param novel Latents of the large SAE; `classifyLatents` finds them.
+ * @param batches Activations, [rows, d] each, in any number.
+ * @throws {RangeError | TypeError} There are no activations, or they do not fit; a latent is not in the
+ * large SAE or is given twice; the SAEs cannot be stitched.
+ */
+export async function missingInformation(
+  gpu: Gpu,
+  small: Sae,
+  large: Sae,
+  novel: ArrayLike<number>,
+  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
+  { onProgress, signal }: MissingInformationOptions = {},
+): Promise<MissingInformation> {
+  checkStitchable(small, large);
+  checkLatents(novel, large.dictSize, "novel");
+  using smaller = openInference(gpu, small);
+  using larger = openInference(gpu, large);
+  const total = { small: 0, large: 0 };
+  // Sums over the samples in which a latent is active, for every latent: 24 bytes each.
+  const active = {
+    count: new Float64Array(large.dictSize),
+    small: new Float64Array(large.dictSize),
+    large: new Float64Array(large.dictSize),
+  };
+  let samples = 0;
+  for await (const batch of batches) {
+    signal?.throwIfAborted();
+    const { squaredErrors: ofSmall } = await smaller.run(batch);
+    const { squaredErrors: ofLarge, codes } = await larger.run(batch);
+    for (let row = 0; row < batch.rows; row++) {
+      total.small += ofSmall[row];
+      total.large += ofLarge[row];
+      for (let e = codes.rowOffsets[row]; e < codes.rowOffsets[row + 1]; e++) {
+        const latent = codes.latents[e];
+        active.count[latent]++;
+        active.small[latent] += ofSmall[row];
+        active.large[latent] += ofLarge[row];
+      }
+    }
+    samples += batch.rows;
+    onProgress?.(samples);
+  }
+  if (samples === 0) throw new RangeError("there were no activations to measure on");
+  const contrastOf = (sae: "small" | "large", latent: number): ErrorContrast => {
+    const count = active.count[latent];
+    return contrast(
+      (total[sae] - active[sae][latent]) / (samples - count),
+      active[sae][latent] / count,
+    );
+  };
+  const all = Array.from(novel);
+  const neverActive = all.filter((latent) => active.count[latent] === 0).length;
+  const alwaysActive = all.filter((latent) => active.count[latent] === samples).length;
+  const latents = all
+    .filter((latent) => active.count[latent] > 0 && active.count[latent] < samples)
+    .map((latent) => ({
+      latent,
+      activeSamples: active.count[latent],
+      small: contrastOf("small", latent),
+      large: contrastOf("large", latent),
+    }));
+  const mean = latents.length === 0 ? undefined : {
+    small: meanContrast(latents.map((errors) => errors.small)),
+    large: meanContrast(latents.map((errors) => errors.large)),
+  };
+  return { samples, latents, mean, neverActive, alwaysActive };
+}
+
+function contrast(inactive: number, active: number): ErrorContrast {
+  return { inactive, active, difference: active - inactive };
+}
+
+function meanContrast(all: ErrorContrast[]): ErrorContrast {
+  const mean = (name: "inactive" | "active") =>
+    all.reduce((sum, one) => sum + one[name], 0) / all.length;
+  return contrast(mean("inactive"), mean("active"));
+}
