@@ -29,6 +29,8 @@ export type { Architecture, InputNormalization, Sae } from "./lib/sae/sae.ts";
 export { initializeSae } from "./lib/sae/initialize.ts";
 export { type NormalizedInput, normalizeInput } from "./lib/sae/normalize_input.ts";
 export { encode, reconstruct } from "./lib/sae/encode.ts";
+export { foldInputScale } from "./lib/sae/fold_input_scale.ts";
+export type { StitchedSae } from "./lib/sae/stitched_sae.ts";
 export {
   type Encoded,
   type Inference,
@@ -79,6 +81,35 @@ export {
   evaluateCrossEntropy,
   type SplicedModel,
 } from "./lib/evaluation/evaluate_cross_entropy.ts";
+export { checkStitchable } from "./lib/stitching/check_stitchable.ts";
+export { stitch, stitchedOrigin } from "./lib/stitching/stitch.ts";
+export {
+  type NoveltyPrediction,
+  type NoveltyRoc,
+  noveltyRoc,
+  type NoveltyRocOptions,
+} from "./lib/stitching/novelty_roc.ts";
+export {
+  type LatentPair,
+  nearestPairs,
+  samplePairs,
+  type SamplePairsOptions,
+} from "./lib/stitching/latent_pairs.ts";
+export type { LineFit } from "./lib/stitching/fit_line.ts";
+export {
+  type ActivationSimilarity,
+  activationSimilarity,
+  type ActivationSimilarityOptions,
+  type PairSimilarity,
+  type SimilarityFits,
+} from "./lib/stitching/activation_similarity.ts";
+export {
+  type ErrorContrast,
+  type LatentErrors,
+  type MissingInformation,
+  missingInformation,
+  type MissingInformationOptions,
+} from "./lib/stitching/missing_information.ts";
 export {
   collectTopExamples,
   type LatentExample,
@@ -92,4 +123,5 @@ export { loadSae, type LoadSaeOptions } from "./lib/formats/load_sae.ts";
 export type { HubSaeOptions } from "./lib/formats/hub_sae.ts";
 export type { HubOptions, Patience } from "./lib/language_model/hub_request.ts";
 export { saveSae } from "./lib/formats/sae_folder.ts";
+export { loadStitchedSae, saveStitchedSae } from "./lib/formats/stitched_sae_folder.ts";
 export { loadCheckpoint, saveCheckpoint } from "./lib/formats/checkpoint_folder.ts";
