@@ -1,4 +1,4 @@
-import { completeOptions } from "../lib/training/options.ts";
+import { completeOptions } from "../lib/training/complete_options.ts";
 import type { TrainOptions } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
 import { UsageError } from "./command.ts";

@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { trainingBytes } from "../lib/training/check_memory.ts";
-import { completeOptions } from "../lib/training/options.ts";
+import { completeOptions } from "../lib/training/complete_options.ts";
 import {
   type Checkpoint,
   type Gpu,

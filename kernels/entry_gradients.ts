@@ -1,19 +1,22 @@
 /**
  * Gradient of the loss with respect to each kept activation: deltas[j] = c · e[r] · wDec[latents[j]] +
- * `sparsity`, where r is the entry's row, e the residual and c = `main` for the first `half` rows (the
- * reconstruction) and `auxiliary` for the rest (the auxiliary loss). `sparsity` is L1's own gradient;
- * architectures with an auxiliary loss have 0.
+ * s, where r is the entry's row, e the residual and c = `main` for the first `half` rows (the
+ * reconstruction) and `auxiliary` for the rest (the auxiliary loss). With `penalized` s is L1's own
+ * gradient, `sparsity` of the sizes times that of the step; else, as with an auxiliary loss, 0.
  *
  * A workgroup takes a row; `lanes` of its 64 lanes share an entry: 8 read a decoder row in whole
  * lines of memory on hardware, 1 needs no exchange between lanes, which is what costs on the CPU.
  *
  * Bindings: sizes {rows, half, firstLatent, latents, main, auxiliary, sparsity}, offsets, latents,
- * residual [rows, d], wDec [latents, d] (one shard), deltas.
+ * residual [rows, d], wDec [latents, d] (one shard), deltas, and with `penalized` step {…, sparsity}.
  */
-export function entryGradients({ d, lanes }: { d: number; lanes: 1 | 8 }): string {
+export function entryGradients(
+  { d, lanes, penalized }: { d: number; lanes: 1 | 8; penalized: boolean },
+): string {
   const vector = d % 4 === 0;
   const element = vector ? "vec4f" : "f32";
   const steps = vector ? d / 4 : d;
+  const penalty = penalized ? " + sizes.sparsity * step.sparsity" : "";
   const product = vector ? "dot(e[er + c], w[wr + c])" : "e[er + c] * w[wr + c]";
   return `
 struct Sizes {
@@ -25,6 +28,14 @@ struct Sizes {
 @group(0) @binding(3) var<storage, read> e: array<${element}>;
 @group(0) @binding(4) var<storage, read> w: array<${element}>;
 @group(0) @binding(5) var<storage, read_write> deltas: array<f32>;
+${
+    penalized
+      ? `struct Step {
+  step: u32, rate: f32, correction: f32, beta1: f32, beta2: f32, epsilon: f32, sparsity: f32,
+}
+@group(0) @binding(6) var<uniform> step: Step;`
+      : ""
+  }
 ${lanes === 1 ? "" : "var<workgroup> sums: array<f32, 64>;"}
 
 @compute @workgroup_size(64)
@@ -46,7 +57,7 @@ ${
     let wr = latent * ${steps}u;
     var own = 0.0;
     for (var c = 0u; c < ${steps}u; c++) { own += ${product}; }
-    deltas[entry] = scale * own + sizes.sparsity;
+    deltas[entry] = scale * own${penalty};
   }`
       : `  for (var base = offsets[row]; base < end; base += 8u) {
     let entry = base + lane / 8u;
@@ -62,7 +73,7 @@ ${
     workgroupBarrier();
     if (mine && lane % 8u == 0u) {
       for (var i = 1u; i < 8u; i++) { own += sums[lane + i]; }
-      deltas[entry] = scale * own + sizes.sparsity;
+      deltas[entry] = scale * own${penalty};
     }
     workgroupBarrier();
   }`

@@ -1,16 +1,17 @@
 /**
- * Writes what a step did into its slot of the records, ten words: {loss, auxiliary loss, active
+ * Writes what a step did into its slot of the records, eleven words: {loss, auxiliary loss, active
  * entries, bits of the smallest one (0: none), dead latents, index of the first number of the batch
- * that is not finite plus 1 (0: none), frozen, step, sparsity loss, mean threshold}. A loss, threshold or
+ * that is not finite plus 1 (0: none), frozen, step, sparsity loss, mean threshold, gradient norm}; the
+ * last is written by who finds it out. A loss, threshold or
  * batch that is not finite freezes the run: the weights stay as they were.
  *
  * `sparsity`: "l1" sums penalties, the activations of each row; "l0" too, there they are numbers of
  * active entries, which `offsets` does not tell.
  *
  * Bindings: sizes {rows, hasAuxiliary, slots, latents, lossScale, auxiliaryScale, sparsityScale}, step
- * {step}, squares [rows, or 2 rows with the auxiliary loss], offsets (for "l0" theta [latents] in their
+ * {step, …, sparsity}, squares [rows, or 2 rows with the auxiliary loss], offsets (for "l0" theta [latents] in their
  * place), stats {complement of the first bad index, complement of the smallest bits, dead latents},
- * records [slots, 10], frozen [1], and but for "none" penalties [rows]. One workgroup.
+ * records [slots, 11], frozen [1], and but for "none" penalties [rows]. One workgroup.
  */
 export function recordStep({ sparsity }: { sparsity: "none" | "l1" | "l0" }): string {
   const jump = sparsity === "l0";
@@ -19,7 +20,9 @@ struct Sizes {
   rows: u32, hasAuxiliary: u32, slots: u32, latents: u32,
   lossScale: f32, auxiliaryScale: f32, sparsityScale: f32,
 }
-struct Step { step: u32 }
+struct Step {
+  step: u32, rate: f32, correction: f32, beta1: f32, beta2: f32, epsilon: f32, sparsity: f32,
+}
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step;
 @group(0) @binding(2) var<storage, read> squares: array<f32>;
@@ -59,7 +62,7 @@ ${
   if (lane != 0u) { return; }
   let loss = sums[0].x * sizes.lossScale;
   let auxiliary = sums[0].y * sizes.auxiliaryScale;
-  let sparsity = sums[0].z * sizes.sparsityScale;
+  let sparsity = sums[0].z * sizes.sparsityScale * step.sparsity;
   let meanThreshold = sums[0].w / f32(sizes.latents);
   let bad = stats[0] != 0u ||
     (bitcast<u32>(loss) & 0x7f800000u) == 0x7f800000u ||
@@ -67,7 +70,7 @@ ${
     (bitcast<u32>(sparsity) & 0x7f800000u) == 0x7f800000u ||
     (bitcast<u32>(meanThreshold) & 0x7f800000u) == 0x7f800000u;
   if (bad) { frozen[0] = 1u; }
-  let at = (step.step - 1u) % sizes.slots * 10u;
+  let at = (step.step - 1u) % sizes.slots * 11u;
   records[at] = bitcast<u32>(loss);
   records[at + 1u] = bitcast<u32>(auxiliary);
   records[at + 2u] = ${jump ? "counts[0]" : "offsets[sizes.rows]"};

@@ -1,6 +1,7 @@
 /**
  * Gradient of JumpReLU's loss by log θ, latent by latent, with the rectangle r(u) = 1 for |u| < ½,
- * u = (z − θ)/ε: −(θ/ε) · (θ · Σ r·g + penalty · Σ r), sums over the samples, g = ∂(reconstruction)/∂f.
+ * u = (z − θ)/ε: −(θ/ε) · (θ · Σ r·g + p · Σ r), sums over the samples, g = ∂(reconstruction)/∂f, p =
+ * `penalty` of the sizes times `sparsity` of the step.
  *
  * An entry with the activation 0 lies in the window below θ: it counts here and then loses its g,
  * which must not reach the encoder. Where θ < ε/2 samples with z = 0 lie in the window too. They have
@@ -8,12 +9,15 @@
  *
  * Bindings: sizes {rows, firstLatent, latents, main, bandwidth, penalty}, theta, latentOffsets, factors
  * (pairs {main · activation, g}), wDec [latents, d] (one shard), outputGradient [d] = main · Σ_r e[r],
- * gradient [m]. One lane a latent.
+ * gradient [m], step {…, sparsity}. One lane a latent.
  */
 export function thresholdGradients({ d }: { d: number }): string {
   return `
 struct Sizes {
   rows: u32, firstLatent: u32, latents: u32, main: f32, bandwidth: f32, penalty: f32,
+}
+struct Step {
+  step: u32, rate: f32, correction: f32, beta1: f32, beta2: f32, epsilon: f32, sparsity: f32,
 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> theta: array<f32>;
@@ -22,6 +26,7 @@ struct Sizes {
 @group(0) @binding(4) var<storage, read> w: array<f32>;
 @group(0) @binding(5) var<storage, read> outputGradient: array<f32>;
 @group(0) @binding(6) var<storage, read_write> gradient: array<f32>;
+@group(0) @binding(7) var<uniform> step: Step;
 
 @compute @workgroup_size(64)
 fn main(
@@ -56,6 +61,6 @@ fn main(
     samples += sizes.rows - (end - begin);
   }
   gradient[latent] = -limit / sizes.bandwidth *
-    (limit * inside + sizes.penalty * f32(samples));
+    (limit * inside + sizes.penalty * step.sparsity * f32(samples));
 }`;
 }

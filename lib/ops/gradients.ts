@@ -58,16 +58,21 @@ export function createSparseColumns(
   };
 }
 
-/** deltas[j] = factor · e[r] · wDec[latents[j]] + sparsity: the loss's gradient by each activation. */
+/**
+ * deltas[j] = factor · e[r] · wDec[latents[j]] + sparsity: the loss's gradient by each activation. `step`
+ * goes with `scales.sparsity`.
+ */
 export async function differentiateEntries(
   gpu: Gpu,
   buffers: BufferSet,
-  { sparse, weights, residual, deltas, scales, lanes = gpu.software ? 1 : 8 }: {
+  { sparse, weights, residual, deltas, scales, step, lanes = gpu.software ? 1 : 8 }: {
     sparse: SparseRows;
     weights: Weights;
     residual: GPUBuffer;
     deltas: GPUBuffer;
     scales: LossScales;
+    /** Uniform {…, sparsity}: the share of `scales.sparsity` that holds. */
+    step?: GPUBuffer;
     /** Lanes that share an entry; see the kernel. */
     lanes?: 1 | 8;
   },
@@ -82,7 +87,8 @@ export async function differentiateEntries(
       ),
     );
     const bound = [sizes, sparse.offsets, sparse.latents, residual, shard.wDec, deltas];
-    const code = entryGradients({ d: weights.dModel, lanes });
+    if (step) bound.push(step);
+    const code = entryGradients({ d: weights.dModel, lanes, penalized: step !== undefined });
     operations.push(await createOperation(gpu, "entry gradients", code, bound, sparse.rows));
   }
   return operations;

@@ -72,7 +72,7 @@ async function exponentiate(
 export async function differentiateThresholds(
   gpu: Gpu,
   buffers: BufferSet,
-  { rows, jump, columns, weights, outputGradient, main, penalty, gradient }: {
+  { rows, jump, columns, weights, outputGradient, main, penalty, step, gradient }: {
     rows: number;
     jump: JumpThresholds;
     columns: SparseColumns;
@@ -83,6 +83,8 @@ export async function differentiateThresholds(
     main: number;
     /** λ / n. */
     penalty: number;
+    /** Uniform {…, sparsity}: the share of λ that holds. */
+    step: GPUBuffer;
     gradient: GPUBuffer;
   },
 ): Promise<Operation[]> {
@@ -93,7 +95,7 @@ export async function differentiateThresholds(
       words([rows, first, latents], [main, jump.bandwidth, penalty]),
     );
     const { latentOffsets, factors } = columns;
-    const bound = [sizes, jump.theta, latentOffsets, factors, wDec, outputGradient, gradient];
+    const bound = [sizes, jump.theta, latentOffsets, factors, wDec, outputGradient, gradient, step];
     const code = thresholdGradients({ d: weights.dModel });
     const workgroups = Math.ceil(latents / 64);
     operations.push(await createOperation(gpu, "threshold gradients", code, bound, workgroups));

@@ -5,11 +5,11 @@ import { createOperation, type Operation } from "../gpu/kernel.ts";
 import { words } from "./words.ts";
 
 /** Words of one record; see the kernel. */
-export const RECORD_WORDS = 10;
+export const RECORD_WORDS = 11;
 
 /** What a step writes for people to read later. */
 export interface RecordBuffers {
-  /** Uniform {step, …}. */
+  /** Uniform {step, …, sparsity}: the last is the share of the sparsity loss that holds. */
   step: GPUBuffer;
   /** [3] {first bad input, smallest kept, dead latents}. */
   stats: GPUBuffer;

@@ -25,7 +25,7 @@ export function checkSae(sae: Sae, name = "sae"): void {
     if (at >= 0) throw new RangeError(`${name}.${key}[${at}] is ${found[at]}, expected a number`);
   }
   // One may be missing in an SAE of others, which is an error only where it runs.
-  if (sae.inputScale !== undefined) checkInputScale(sae, name);
+  if (sae.inputScale !== undefined) checkInputScale(sae, `${name}.`);
   if (sae.k !== undefined && !validK(sae.architecture, sae.k, m)) {
     throw new RangeError(
       `${name}.k is ${sae.k}, expected ${kRange(sae.architecture)} dictSize = ${m}`,

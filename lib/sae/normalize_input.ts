@@ -84,26 +84,31 @@ const KINDS: readonly string[] = [
   "constant_norm_rescale",
 ];
 
-/** @throws {RangeError} The normalisation is unknown, or has an `inputScale` where it wants none. */
+/**
+ * Checks that a normalisation is known and has an `inputScale` where it wants one, and only there.
+ *
+ * @param prefix What stands before the names in errors.
+ * @throws {RangeError} Naming what was found and what is wanted.
+ */
 export function checkInputScale(
   { inputNormalization, inputScale }: Pick<Sae, "inputNormalization" | "inputScale">,
-  name = "sae",
+  prefix = "sae.",
 ): void {
   if (!KINDS.includes(inputNormalization)) {
     throw new RangeError(
-      `${name}.inputNormalization is ${inputNormalization}, expected one of ${KINDS.join(", ")}`,
+      `${prefix}inputNormalization is ${inputNormalization}, expected one of ${KINDS.join(", ")}`,
     );
   }
   const wanted = inputNormalization === "expected_average_only_in";
   if (wanted && inputScale === undefined) {
     throw new RangeError(
-      `${name}.inputScale is missing, expected √d / E‖x‖ for ${inputNormalization}`,
+      `${prefix}inputScale is missing, expected √d / E‖x‖ for ${inputNormalization}`,
     );
   }
   if (!wanted && inputScale !== undefined) {
-    throw new RangeError(`${name}.inputScale is ${inputScale}, ${inputNormalization} has none`);
+    throw new RangeError(`${prefix}inputScale is ${inputScale}, ${inputNormalization} has none`);
   }
   if (wanted && !(Number.isFinite(inputScale) && inputScale! > 0)) {
-    throw new RangeError(`${name}.inputScale is ${inputScale}, expected a number above 0`);
+    throw new RangeError(`${prefix}inputScale is ${inputScale}, expected a number above 0`);
   }
 }

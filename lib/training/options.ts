@@ -1,6 +1,5 @@
-import { checkCount, checkK, checkNumber, checkSae } from "../sae/check.ts";
-import type { Architecture, Sae } from "../sae/sae.ts";
-import { type Checkpoint, checkResume } from "./checkpoint.ts";
+import type { Architecture, InputNormalization, Sae } from "../sae/sae.ts";
+import type { Checkpoint } from "./checkpoint.ts";
 
 /** What a training step did. One record a step. */
 export interface StepRecord {
@@ -14,7 +13,7 @@ export interface StepRecord {
   reconstructionLoss: number;
   /** α · mean over samples and dimensions of (ê − e)²; 0 while no latent is dead. */
   auxiliaryLoss: number;
-  /** relu: λ · mean over samples of Σ f; jumprelu: λ · mean over samples of L0; others 0. */
+  /** relu: λ · mean over samples of Σ f; jumprelu: λ · mean of L0; λ of this step; others 0. */
   sparsityLoss: number;
   /** Active latents a sample. */
   l0: number;
@@ -24,6 +23,8 @@ export interface StepRecord {
   smallestKept: number;
   /** Mean over latents of the threshold θ that the step started with; jumprelu only. */
   meanThreshold?: number;
+  /** Norm of all gradients before they were clipped; only with `gradientClip`. */
+  gradientNorm?: number;
 }
 
 /** Options of {@linkcode trainSae}. */
@@ -37,6 +38,11 @@ export interface TrainOptions {
   /** relu, jumprelu: λ, weight of the sparsity loss; needed there. */
   sparsityCoefficient?: number;
   /**
+   * relu, jumprelu: steps over which λ rises linearly: step t has λ · t / sparsityWarmupSteps, from
+   * that step on λ (default 0: λ from the first step on).
+   */
+  sparsityWarmupSteps?: number;
+  /**
    * jumprelu: ε, width of the window around θ in which a pre-activation z counts for θ's gradient,
    * |z − θ| < ε/2, in units of the activations (default 0.001).
    */
@@ -49,6 +55,16 @@ export interface TrainOptions {
    * e² / ‖x − x̄‖₂, as in the ReLU SAEs of the paper; a sample equal to the mean counts nothing).
    */
   lossNormalization?: "none" | "input_deviation";
+  /**
+   * Normalisation of the input, undone on output; losses are those of the normalised samples (default:
+   * that of `initial`, else "none").
+   */
+  inputNormalization?: InputNormalization;
+  /**
+   * expected_average_only_in: what it multiplies samples by (default: that of `initial` where it has the
+   * same normalisation, else √d over the mean norm of the first batch).
+   */
+  inputScale?: number;
   /** Adam's learning rate (default 3e-4, A.3). */
   learningRate?: number;
   /** Steps over which the learning rate rises linearly from 0 (default 0: none). */
@@ -61,6 +77,12 @@ export interface TrainOptions {
   beta2?: number;
   /** Added to Adam's denominator (default 1e-8). */
   epsilon?: number;
+  /**
+   * Largest norm of all gradients together, those of all weights and thresholds (default 0: no limit).
+   * A larger norm g scales them by gradientClip / (g + 1e-6), as PyTorch's `clip_grad_norm_` does; the
+   * decoder's have lost the part along its rows before.
+   */
+  gradientClip?: number;
   /** Steps to take (default: until the batches end). */
   steps?: number;
   /** topk, batchtopk: α, weight of the auxiliary loss (default 1/32; 0 turns it off). */
@@ -112,6 +134,7 @@ export type Settings =
 type Optional =
   | "initial"
   | "initialThreshold"
+  | "inputScale"
   | "steps"
   | "checkpoint"
   | "resume"
@@ -121,149 +144,4 @@ type Optional =
 /** Whether every latent above its threshold is active, so that there is no k: relu and jumprelu. */
 export function isRagged(architecture: Architecture): boolean {
   return architecture === "relu" || architecture === "jumprelu";
-}
-
-/**
- * Fills in defaults and checks each option.
- *
- * @throws {RangeError | TypeError} Naming the option, what was found and what is wanted.
- */
-export function completeOptions(given: TrainOptions): Settings {
-  const options = given.resume ? withSettings(given.resume, given) : given;
-  const { initial, resume, architecture } = options;
-  const ragged = isRagged(architecture);
-  if (initial) checkSae(initial, "initial");
-  const settings: Settings = {
-    architecture,
-    dictSize: options.dictSize ?? initial?.dictSize ?? NaN,
-    k: options.k ?? (ragged ? undefined : initial?.k) ?? NaN,
-    sparsityCoefficient: options.sparsityCoefficient ?? (ragged ? NaN : 0),
-    bandwidth: options.bandwidth ?? (architecture === "jumprelu" ? 0.001 : 0),
-    initialThreshold: options.initialThreshold,
-    lossNormalization: options.lossNormalization ?? "none",
-    learningRate: options.learningRate ?? 3e-4,
-    warmupSteps: options.warmupSteps ?? 0,
-    decaySteps: options.decaySteps ?? 0,
-    beta1: options.beta1 ?? 0.9,
-    beta2: options.beta2 ?? 0.99,
-    epsilon: options.epsilon ?? 1e-8,
-    steps: options.steps,
-    auxCoefficient: options.auxCoefficient ?? (ragged ? 0 : 1 / 32),
-    auxK: options.auxK ?? 512,
-    deadAfter: options.deadAfter ?? 5,
-    thresholdBatches: options.thresholdBatches ?? 100,
-    subtractDecoderBias: options.subtractDecoderBias ?? initial?.subtractDecoderBias ??
-      architecture !== "jumprelu",
-    bDec: options.bDec ?? "zero",
-    seed: options.seed ?? 0,
-    initial,
-    metadata: options.metadata ?? {},
-    recordEvery: options.recordEvery ?? 50,
-    checkpoint: options.checkpoint,
-    resume,
-    startBatch: options.startBatch ?? 0,
-    signal: options.signal,
-    onProgress: options.onProgress,
-  };
-  checkArchitecture(options, settings);
-  for (
-    const name of ["dictSize", "auxK", "deadAfter", "thresholdBatches", "recordEvery"] as const
-  ) {
-    checkCount(settings[name], name);
-  }
-  if (!ragged) checkK(settings.k, settings.dictSize);
-  if (settings.steps !== undefined) checkCount(settings.steps, "steps");
-  for (const name of ["warmupSteps", "decaySteps"] as const) {
-    if (settings[name] !== 0) checkCount(settings[name], name);
-  }
-  if (settings.decaySteps > (settings.steps ?? 0)) {
-    throw new RangeError(
-      `decaySteps is ${settings.decaySteps}, steps ${settings.steps ?? "is not given"}: ` +
-        `expected at most steps`,
-    );
-  }
-  for (
-    const name of ["learningRate", "epsilon", "auxCoefficient", "sparsityCoefficient"] as const
-  ) {
-    checkNumber(settings[name], 0, name);
-  }
-  for (const name of ["beta1", "beta2"] as const) {
-    const beta = settings[name];
-    if (!(beta >= 0 && beta < 1)) {
-      throw new RangeError(`${name} is ${beta}, expected a number from 0 to below 1`);
-    }
-  }
-  if (!["none", "input_deviation"].includes(settings.lossNormalization)) {
-    throw new RangeError(
-      `lossNormalization is ${settings.lossNormalization}, expected "none" or "input_deviation"`,
-    );
-  }
-  if (!["zero", "mean"].includes(settings.bDec)) {
-    throw new RangeError(`bDec is ${settings.bDec}, expected "zero" or "mean"`);
-  }
-  if (initial && initial.dictSize !== settings.dictSize) {
-    throw new RangeError(
-      `dictSize is ${settings.dictSize}, but initial has ${initial.dictSize} latents`,
-    );
-  }
-  if (initial && (initial.inputNormalization ?? "none") !== "none") {
-    throw new RangeError(
-      `initial.inputNormalization is ${initial.inputNormalization}, this version trains on "none"`,
-    );
-  }
-  if (settings.checkpoint) checkCount(settings.checkpoint.every, "checkpoint.every");
-  if (settings.startBatch !== 0) checkCount(settings.startBatch, "startBatch");
-  if (resume) checkResume(resume, settings);
-  return settings;
-}
-
-/** Options over those of a checkpoint. */
-function withSettings({ settings }: Checkpoint, given: TrainOptions): TrainOptions {
-  const own = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...settings, ...Object.fromEntries(own) } as unknown as TrainOptions;
-}
-
-/** Options that belong to an architecture: a wrong one is an error, as its silence would mislead. */
-function checkArchitecture(options: TrainOptions, settings: Settings): void {
-  const { architecture, initial } = settings;
-  if (!["relu", "topk", "batchtopk", "jumprelu"].includes(architecture)) {
-    throw new RangeError(
-      `architecture is ${architecture}, expected "relu", "topk", "batchtopk" or "jumprelu"`,
-    );
-  }
-  const foreign = isRagged(architecture)
-    ? ["k", "auxCoefficient"] as const
-    : ["sparsityCoefficient"] as const;
-  for (const name of [...foreign, ...architecture === "jumprelu" ? [] : JUMP_OPTIONS]) {
-    if (options[name]) {
-      throw new RangeError(`${name} is ${options[name]}, ${architecture} has none`);
-    }
-  }
-  if (architecture !== "jumprelu") return;
-  checkPositive(settings.bandwidth, "bandwidth");
-  if (settings.initialThreshold !== undefined) {
-    checkPositive(settings.initialThreshold, "initialThreshold");
-  } else {
-    // Its logarithm is what is trained.
-    initial?.threshold?.forEach((value, i) => checkPositive(value, `initial.threshold[${i}]`));
-  }
-}
-
-const JUMP_OPTIONS = ["bandwidth", "initialThreshold"] as const;
-
-function checkPositive(value: number, name: string): void {
-  if (!(Number.isFinite(value) && value > 0)) {
-    throw new RangeError(`${name} is ${value}, expected a number above 0`);
-  }
-}
-
-/**
- * The learning rate of a step, from 1: rising over the first `warmupSteps`, falling to 0 over the
- * last `decaySteps` (the step after the last would have rate 0).
- */
-export function learningRateAt(step: number, settings: Settings): number {
-  const { learningRate, warmupSteps, decaySteps, steps } = settings;
-  const rise = warmupSteps > 0 ? Math.min(1, step / warmupSteps) : 1;
-  const fall = decaySteps > 0 ? Math.min(1, (steps! + 1 - step) / decaySteps) : 1;
-  return learningRate * rise * fall;
 }

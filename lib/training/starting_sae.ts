@@ -2,6 +2,7 @@ import type { Matrix } from "../matrix.ts";
 import { createRandom } from "../random.ts";
 import { checkSae } from "../sae/check.ts";
 import { initializeSae } from "../sae/initialize.ts";
+import { estimateInputScale, normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 import { isRagged, type Settings } from "./options.ts";
 
@@ -12,10 +13,12 @@ export function startingSae(settings: Settings, batch: Matrix): Sae {
   const threshold = architecture === "jumprelu"
     ? { threshold: startingThreshold(settings) }
     : undefined;
+  const normalization = startingNormalization(settings, batch);
   if (initial) {
-    const { threshold: _, k: __, ...rest } = initial;
+    const { threshold: _, k: __, inputScale: ___, ...rest } = initial;
     return {
       ...rest,
+      ...normalization,
       architecture,
       ...(k === undefined ? {} : { k }),
       ...threshold,
@@ -25,9 +28,14 @@ export function startingSae(settings: Settings, batch: Matrix): Sae {
   }
   const random = createRandom(settings.seed);
   const shape = { architecture, dModel: batch.cols, dictSize, k, subtractDecoderBias };
-  const sae = { ...initializeSae({ ...shape, random }), ...threshold, metadata };
+  const sae: Sae = {
+    ...initializeSae({ ...shape, random }),
+    ...normalization,
+    ...threshold,
+    metadata,
+  };
   checkSae(sae);
-  if (settings.bDec === "mean") sae.bDec = meanOfRows(batch);
+  if (settings.bDec === "mean") sae.bDec = meanOfRows(normalizeInput(sae, batch).x);
   return sae;
 }
 
@@ -35,6 +43,26 @@ export function startingSae(settings: Settings, batch: Matrix): Sae {
 function startingThreshold({ dictSize, initial, initialThreshold }: Settings): Float32Array {
   if (initialThreshold === undefined && initial?.threshold) return initial.threshold.slice();
   return new Float32Array(dictSize).fill(initialThreshold ?? 0.01);
+}
+
+/** How the SAE normalises its input: the expected norm is that of the first batch. */
+function startingNormalization(
+  { inputNormalization, inputScale, initial }: Settings,
+  batch: Matrix,
+): Pick<Sae, "inputNormalization" | "inputScale"> {
+  if (inputNormalization !== "expected_average_only_in") return { inputNormalization };
+  const same = initial?.inputNormalization === inputNormalization;
+  const known = inputScale ?? (same ? initial.inputScale : undefined);
+  if (known !== undefined) return { inputNormalization, inputScale: known };
+  const estimate = estimateInputScale(batch);
+  if (estimate === Infinity) {
+    throw new RangeError(
+      `all samples of the first batch are zero: give inputScale, √d over the mean norm of the ` +
+        `activations, for ${inputNormalization}`,
+    );
+  }
+  // A batch that is not finite ends the first step, which names the number.
+  return { inputNormalization, inputScale: estimate > 0 ? estimate : 1 };
 }
 
 function meanOfRows({ data, rows, cols }: Matrix): Float32Array {

@@ -1,7 +1,8 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Sae } from "../sae/sae.ts";
-import { completeOptions, type StepRecord, type TrainOptions } from "./options.ts";
+import { completeOptions } from "./complete_options.ts";
+import type { StepRecord, TrainOptions } from "./options.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
 
 /** Batches of activations, [rows, d] each: the rows are the batch size n. */

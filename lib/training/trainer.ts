@@ -43,7 +43,7 @@ export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
 
   const read = async () => {
     if (!state || !sae || unread.length === 0) return;
-    const records = await readRecords(gpu, state, unread);
+    const records = await readRecords(gpu, state, settings, unread);
     unread = [];
     unreadBytes = 0;
     const failed = records.find((record) => record.frozen);
@@ -56,12 +56,12 @@ export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
     settings.onProgress?.(history.slice(history.length - records.length));
   };
 
-  const begin = (batch: Matrix): TrainingState => {
+  const begin = (batch: Matrix): { sae: Sae; state: TrainingState } => {
     sae = resume ? saeOf(resume) : startingSae(settings, batch);
     checkMemory(gpu, settings, batch);
     state = createTrainingState(gpu, sae, settings.recordEvery);
     if (resume) uploadState(gpu, state, resume.arrays);
-    return state;
+    return { sae, state };
   };
 
   const save = async ({ save }: NonNullable<Settings["checkpoint"]>) => {
@@ -87,11 +87,17 @@ export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
         if (--toSkip === 0 && fingerprint(batch) !== lastBatch) throw otherStream(taken);
         return;
       }
-      const running = state ?? begin(batch);
+      const running = state && sae ? { sae, state } : begin(batch);
       lastBatch = fingerprint(batch);
       let step = steps.get(batch.rows);
       if (!step) {
-        step = await createTrainingStep(gpu, running, settings, batch.rows);
+        step = await createTrainingStep(
+          gpu,
+          running.state,
+          settings,
+          running.sae,
+          batch.rows,
+        );
         steps.set(batch.rows, step);
       }
       taken++;
@@ -181,7 +187,7 @@ function otherStream(taken: number): RangeError {
 }
 
 function describeFailure(
-  { step, badInput }: { step: number; badInput: number },
+  { step, badInput, gradientNorm = 0 }: { step: number; badInput: number; gradientNorm?: number },
   dModel: number,
   sae: Sae | undefined,
 ): NonFiniteError {
@@ -189,6 +195,8 @@ function describeFailure(
     ? `batch ${step} has a number that is not finite, in row ${
       Math.floor(badInput / dModel)
     }, column ${badInput % dModel}`
+    : !Number.isFinite(gradientNorm)
+    ? `the gradients' norm is not finite at step ${step}: a smaller learning rate may help`
     : `the loss is not finite at step ${step}: a smaller learning rate may help`;
   return new NonFiniteError(step, what, sae);
 }
@@ -212,10 +220,12 @@ function describeTraining(
   const { warmupSteps, decaySteps, thresholdBatches, seed } = settings;
   const more = { warmupSteps, decaySteps, thresholdBatches, seed };
   const { sparsityCoefficient, bandwidth, lossNormalization } = settings;
+  const { sparsityWarmupSteps, gradientClip } = settings;
   const loss = {
-    ...(isRagged(settings.architecture) ? { sparsityCoefficient } : {}),
+    ...(isRagged(settings.architecture) ? { sparsityCoefficient, sparsityWarmupSteps } : {}),
     ...(settings.architecture === "jumprelu" ? { bandwidth } : {}),
     lossNormalization,
+    gradientClip,
   };
   return { saewing: VERSION, steps, samples, training: { ...options, ...more, ...loss } };
 }

@@ -4,7 +4,8 @@ import { createMoments, type Moments } from "../ops/adam.ts";
 import { RECORD_WORDS } from "../ops/record.ts";
 import { uploadWeights, type Weights } from "../ops/weights.ts";
 import type { Sae } from "../sae/sae.ts";
-import { learningRateAt, type Settings, type StepRecord } from "./options.ts";
+import type { Settings, StepRecord } from "./options.ts";
+import { learningRateAt, sparsityShareAt } from "./schedule.ts";
 
 /** What lives on the GPU from step to step. Owns its buffers. */
 export interface TrainingState {
@@ -20,7 +21,7 @@ export interface TrainingState {
   logTheta?: { value: GPUBuffer; moments: Moments };
   /** [m] last step in which each latent was active. */
   lastActive: GPUBuffer;
-  /** Uniform {step, rate, correction, beta1, beta2, epsilon}. */
+  /** Uniform {step, rate, correction, beta1, beta2, epsilon, sparsity}. */
   step: GPUBuffer;
   /** [3] {first bad input, smallest kept, dead latents} of the current step. */
   stats: GPUBuffer;
@@ -101,7 +102,10 @@ export function namedBuffers(state: TrainingState): Record<string, GPUBuffer[]> 
   };
 }
 
-/** Writes the step's number and Adam's constants, bias corrections included, before a step runs. */
+/**
+ * Writes the step's number, Adam's constants, bias corrections included, and the share of λ that holds,
+ * before a step runs.
+ */
 export function writeStep(gpu: Gpu, state: TrainingState, step: number, settings: Settings): void {
   const { beta1, beta2, epsilon } = settings;
   const constants = new Float32Array([
@@ -111,6 +115,7 @@ export function writeStep(gpu: Gpu, state: TrainingState, step: number, settings
     beta1,
     beta2,
     epsilon,
+    sparsityShareAt(step, settings),
   ]);
   const words = new Uint32Array(constants.buffer);
   words[0] = step;
@@ -129,6 +134,7 @@ export interface RawRecord extends StepRecord {
 export async function readRecords(
   gpu: Gpu,
   state: TrainingState,
+  settings: Settings,
   steps: { step: number; rows: number; samples: number }[],
 ): Promise<RawRecord[]> {
   const words = await readIntegers(gpu, state.records, state.recordSlots * RECORD_WORDS);
@@ -149,6 +155,7 @@ export async function readRecords(
       deadLatents: words[at + 4],
       smallestKept: floats[at + 3],
       ...(state.logTheta ? { meanThreshold: floats[at + 9] } : {}),
+      ...(settings.gradientClip > 0 ? { gradientNorm: floats[at + 10] } : {}),
       badInput: words[at + 5] - 1,
       frozen: words[at + 6] !== 0,
     };

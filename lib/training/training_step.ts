@@ -2,6 +2,7 @@ import { createBuffers, writeBuffer } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Operation, submit } from "../gpu/kernel.ts";
 import { updateLatents, updateVector } from "../ops/adam.ts";
+import { clipGradients } from "../ops/clip_gradients.ts";
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
 import { centerBatch, createPreActivations, encodeBatch } from "../ops/encode.ts";
 import {
@@ -13,6 +14,7 @@ import {
 } from "../ops/gradients.ts";
 import { selectBatch } from "../ops/select.ts";
 import { countDeadLatents, selectDead, selectTopK } from "../ops/select_rows.ts";
+import { normalizeBatch, type RowNormalization } from "../ops/normalize_input.ts";
 import { divideByDeviation } from "../ops/normalize_loss.ts";
 import { differentiateThresholds, type JumpThresholds, selectRagged } from "../ops/ragged.ts";
 import { recordLosses } from "../ops/record.ts";
@@ -41,6 +43,7 @@ export async function createTrainingStep(
   gpu: Gpu,
   state: TrainingState,
   settings: Settings,
+  normalization: RowNormalization,
   rows: number,
 ): Promise<TrainingStep> {
   const { weights, stats } = state;
@@ -64,6 +67,7 @@ export async function createTrainingStep(
   const buffers = createBuffers(gpu);
   try {
     const x = buffers.zeros("batch", rows * dModel);
+    const scale = buffers.zeros("input scales", rows);
     const centered = buffers.zeros("centered batch", rows * dModel);
     const z = createPreActivations(gpu, buffers, rows, dictSize);
     const sparse = createSparseRows(
@@ -86,25 +90,29 @@ export async function createTrainingStep(
     const bDecGradient = buffers.zeros("decoder bias gradient", dModel);
     const input = settings.subtractDecoderBias ? centered : x;
     const operations: Operation[] = [];
-    /** Gradient by log θ, and Adam's step on it. */
-    const trainThresholds = async (
-      { value, moments }: NonNullable<TrainingState["logTheta"]>,
+    const thresholdGradient = jump && buffers.zeros("threshold gradient", dictSize);
+    const differentiateJump = async (
       jump: JumpThresholds,
+      gradient: GPUBuffer,
     ): Promise<Operation[]> => {
-      const gradient = buffers.zeros("threshold gradient", dictSize);
       const output = { rows, residual, scale: main, weights, gradient: bDecGradient };
       const shared = { columns, weights, outputGradient: bDecGradient, main, penalty, gradient };
       return [
         // So far the part of the output alone.
         ...await differentiateDecoderBias(gpu, buffers, output),
-        ...await differentiateThresholds(gpu, buffers, { rows, jump, ...shared }),
-        await updateVector(gpu, buffers, { length: dictSize, value, gradient, moments, ...state }),
+        ...await differentiateThresholds(gpu, buffers, {
+          rows,
+          jump,
+          step: state.step,
+          ...shared,
+        }),
       ];
     };
 
-    // z = ReLU((x − b_dec) · W_encᵀ + b_enc), and its n·k largest numbers (Eq. 7), the k largest of
+    // From here on x is what the SAE reads; z = ReLU((x − b_dec) · W_encᵀ + b_enc), and its n·k largest numbers (Eq. 7), the k largest of
     // each row (Eq. 9), or all that are above 0 or their threshold.
     operations.push(
+      ...await normalizeBatch(gpu, buffers, { normalization, rows, dModel, x, scale, stats }),
       await centerBatch(gpu, buffers, { rows, dModel, x, bDec: weights.bDec, centered, stats }),
       ...await encodeBatch(gpu, buffers, { input, weights, z }),
       ...ragged
@@ -182,9 +190,18 @@ export async function createTrainingStep(
     );
     // Gradients by each entry, ordered by latent, and by the two biases.
     operations.push(
-      ...await differentiateEntries(gpu, buffers, { sparse, weights, residual, deltas, scales }),
+      ...await differentiateEntries(gpu, buffers, {
+        sparse,
+        weights,
+        residual,
+        deltas,
+        scales,
+        step: settings.architecture === "relu" ? state.step : undefined,
+      }),
       ...await sortByLatent(gpu, buffers, { sparse, deltas, columns, dictSize, scales }),
-      ...jump && thresholds ? await trainThresholds(jump, thresholds) : [],
+      ...thresholds && thresholdGradient
+        ? await differentiateJump(thresholds, thresholdGradient)
+        : [],
       await sumLatents(gpu, buffers, { columns, dictSize, gradient: bEncGradient }),
       ...await differentiateDecoderBias(gpu, buffers, {
         rows,
@@ -195,6 +212,19 @@ export async function createTrainingStep(
         gradient: bDecGradient,
       }),
     );
+    if (settings.gradientClip > 0) {
+      operations.push(
+        ...await clipGradients(gpu, buffers, {
+          limit: settings.gradientClip,
+          half,
+          columns,
+          residual,
+          input,
+          gradients: { bEnc: bEncGradient, bDec: bDecGradient, logTheta: thresholdGradient },
+          ...state,
+        }),
+      );
+    }
     // Adam, latent by latent, gradients gathered on the way; decoder rows end with norm 1.
     for (const [index, { first, latents, wEnc, wDec }] of shards.entries()) {
       const moments = state.shardMoments[index];
@@ -216,22 +246,17 @@ export async function createTrainingStep(
         }),
       );
     }
-    operations.push(
-      await updateVector(gpu, buffers, {
-        length: dictSize,
-        value: weights.bEnc,
-        gradient: bEncGradient,
-        moments: state.bEncMoments,
-        ...state,
-      }),
-      await updateVector(gpu, buffers, {
-        length: dModel,
-        value: weights.bDec,
-        gradient: bDecGradient,
-        moments: state.bDecMoments,
-        ...state,
-      }),
-    );
+    const vectors = [
+      [weights.bEnc, bEncGradient, state.bEncMoments, dictSize],
+      [weights.bDec, bDecGradient, state.bDecMoments, dModel],
+      ...jump && thresholdGradient
+        ? [[jump.value, thresholdGradient, jump.moments, dictSize] as const]
+        : [],
+    ] as const;
+    for (const [value, gradient, moments, length] of vectors) {
+      const vector = { length, value, gradient, moments };
+      operations.push(await updateVector(gpu, buffers, { ...vector, ...state }));
+    }
     return {
       run(batch, step) {
         writeBuffer(gpu, x, batch);

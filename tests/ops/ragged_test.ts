@@ -91,6 +91,10 @@ Deno.test("selectRagged keeps what is above 0 or θ, and what lies in the window
   }
 });
 
+/** A step's uniform in which `share` of the sparsity loss holds. */
+const stepWith = (buffers: BufferSet, share: number) =>
+  buffers.uniform("step", Float32Array.of(0, 0, 0, 0, 0, 0, share, 0));
+
 Deno.test("differentiateThresholds: θ's straight-through gradient, zeros in the window included", async () => {
   let zeros = 0;
   let below = 0;
@@ -140,7 +144,8 @@ Deno.test("differentiateThresholds: θ's straight-through gradient, zeros in the
             weights,
             outputGradient,
             main: MAIN,
-            penalty: PENALTY,
+            penalty: PENALTY / 0.75,
+            step: stepWith(buffers, 0.75),
             gradient,
           }),
           await sumLatents(gpu, buffers, { columns, dictSize: m, gradient: sums }),
@@ -177,16 +182,17 @@ Deno.test("differentiateEntries adds L1's gradient", async () => {
     const deltas = buffers.zeros("deltas", rows * m);
     const shared = { sparse: put.out, weights: uploadWeights(gpu, buffers, sae), deltas, lanes };
     const residual = buffers.zeros("residual", rows * d);
+    const step = stepWith(buffers, 0.25);
     const scales = { half: rows, main: MAIN, auxiliary: 0, sparsity: PENALTY };
     submit(gpu, [
       ...await selectRagged(gpu, buffers, put),
-      ...await differentiateEntries(gpu, buffers, { ...shared, residual, scales }),
+      ...await differentiateEntries(gpu, buffers, { ...shared, residual, scales, step }),
     ]);
     const { values } = await readSparse(gpu, put.out);
     assert(values.length > 10);
     assertEquals(
       [...await readFloats(gpu, deltas, values.length)],
-      values.map(() => PENALTY),
+      values.map(() => PENALTY / 4),
     );
   }
 });

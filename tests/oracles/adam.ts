@@ -6,6 +6,8 @@ export interface AdamOptions {
   beta1: number;
   beta2: number;
   epsilon: number;
+  /** Largest norm of all gradients; 0 or none: any. */
+  gradientClip?: number;
 }
 
 /** Adam's two running means. */
@@ -50,4 +52,15 @@ export function normalizeRows(w: Float64Array, d: number): void {
     const norm = Math.hypot(...w.subarray(from, from + d));
     for (let c = from; c < from + d; c++) w[c] /= norm;
   }
+}
+
+/** Scales gradients so that their norm together is at most `limit` (0: any); gives the norm before. */
+export function clipByNorm(gradients: Float64Array[], limit = 0): number {
+  let squares = 0;
+  for (const gradient of gradients) for (const g of gradient) squares += g * g;
+  const norm = Math.sqrt(squares);
+  if (limit === 0) return norm;
+  const factor = Math.min(1, limit / (norm + 1e-6));
+  for (const gradient of gradients) gradient.forEach((g, at) => gradient[at] = g * factor);
+  return norm;
 }

@@ -4,6 +4,7 @@ import {
   type AdamMoments,
   type AdamOptions,
   adamStep,
+  clipByNorm,
   normalizeRows,
   removeParallel,
 } from "./adam.ts";
@@ -71,7 +72,14 @@ export function oracleStep(
   state: OracleState,
   x: ArrayLike<number>,
   options: OracleOptions,
-): { loss: number; auxiliaryLoss: number; kept: number; smallestKept: number; dead: number } {
+): {
+  loss: number;
+  auxiliaryLoss: number;
+  kept: number;
+  smallestKept: number;
+  dead: number;
+  gradientNorm: number;
+} {
   const { d, m, wDec } = state;
   const n = x.length / d;
   const nothing = new Uint8Array(n * m);
@@ -93,6 +101,7 @@ export function oracleStep(
   const { f, residual, left } = forward(state, x, selection, options);
   const gradients = gradientsAt(state, x, selection, options);
   removeParallel(gradients.wDec, wDec, d);
+  const gradientNorm = clipByNorm(Object.values(gradients), options.gradientClip);
   for (const name of ["wEnc", "bEnc", "wDec", "bDec"] as const) {
     const zeros = () => new Float64Array(state[name].length);
     const moments = state.moments.get(name) ?? { first: zeros(), second: zeros() };
@@ -107,5 +116,6 @@ export function oracleStep(
     kept: values.length,
     smallestKept: values.reduce((least, value) => Math.min(least, value), Infinity),
     dead: dead.length,
+    gradientNorm,
   };
 }

@@ -35,3 +35,14 @@ export function normalizeRows(sae: Normalization, { data, rows, cols }: Matrix):
   );
   return { x: Float64Array.from(all.flatMap(({ x }) => x)), scale: all.map(({ scale }) => scale) };
 }
+
+/** What `trainSae` normalises with: the expected norm is that of the first batch. */
+export function normalizationOf(
+  { inputNormalization = "none", inputScale }: Partial<Normalization>,
+  { data, rows, cols }: Matrix,
+): Normalization {
+  if (inputNormalization !== "expected_average_only_in") return { inputNormalization };
+  let norms = 0;
+  for (let r = 0; r < rows; r++) norms += Math.hypot(...data.subarray(r * cols, (r + 1) * cols));
+  return { inputNormalization, inputScale: inputScale ?? Math.sqrt(cols) / (norms / rows) };
+}

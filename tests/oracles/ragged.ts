@@ -3,6 +3,7 @@ import {
   type AdamMoments,
   type AdamOptions,
   adamStep,
+  clipByNorm,
   normalizeRows,
   removeParallel,
 } from "./adam.ts";
@@ -122,6 +123,8 @@ export function raggedStep(
   const thetas = logTheta?.map(Math.exp);
   const gradients = raggedGradients(state, x, options);
   removeParallel(gradients.wDec, state.wDec, d);
+  // A ReLU has no thresholds: their gradients are zero.
+  const gradientNorm = clipByNorm(Object.values(gradients), options.gradientClip);
   state.step++;
   for (const name of ["wEnc", "bEnc", "wDec", "bDec", "logTheta"] as const) {
     const value = state[name];
@@ -144,6 +147,7 @@ export function raggedStep(
     active: active.length,
     smallestKept: active.reduce((least, value) => Math.min(least, value), Infinity),
     dead: state.inactive.filter((batches) => batches >= options.deadAfter).length,
+    gradientNorm,
     meanThreshold: thetas && thetas.reduce((sum, theta) => sum + theta, 0) / m,
   };
 }

@@ -49,16 +49,23 @@ Deno.test("ReLU and JumpReLU resume with the same bits, thresholds included", as
   using gpu = await openGpu();
   const { k: _, thresholdBatches: __, ...options } = OPTIONS;
   for (const architecture of ["relu", "jumprelu"] as const) {
-    const jump = { bandwidth: 0.2, initialThreshold: 0.05 };
+    const jump = {
+      ...{ bandwidth: 0.2, initialThreshold: 0.05, gradientClip: 0.05 },
+      inputNormalization: "expected_average_only_in" as const,
+    };
     const own: TrainOptions = {
       ...options,
       architecture,
       sparsityCoefficient: 0.01,
+      sparsityWarmupSteps: 8,
       ...(architecture === "jumprelu" ? jump : {}),
     };
     const whole = await trainSae(gpu, BATCHES, own);
     const kept: Checkpoint[] = [];
     await trainSae(gpu, BATCHES, keeping(5, kept, own));
+    // The scale is the first batch's, wherever the run goes on.
+    assertEquals(kept[1].sae.inputScale, whole.sae.inputScale);
+    assertEquals(whole.sae.inputScale !== undefined, architecture === "jumprelu");
     for (const resume of kept) {
       assertEquals(await trainSae(gpu, BATCHES, { architecture, resume }), whole);
       assertEquals(await trainSae(gpu, BATCHES, { ...own, resume }), whole);

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { preset, PRESET_NAMES } from "../../mod.ts";
-import { completeOptions } from "../../lib/training/options.ts";
+import { completeOptions } from "../../lib/training/complete_options.ts";
 
 Deno.test("presets are settings that training accepts", () => {
   for (const name of PRESET_NAMES) {

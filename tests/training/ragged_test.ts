@@ -10,6 +10,7 @@ import { trainSae } from "../../lib/training/train_sae.ts";
 import { presentAs, randomMatrix, randomSae, relativeDistance, SMALL } from "../gpu_helper.ts";
 import { createOracle } from "../oracles/batchtopk.ts";
 import { infer } from "../oracles/inference.ts";
+import { normalizationOf, normalizeRows } from "../oracles/normalize_input.ts";
 import { raggedStep } from "../oracles/ragged.ts";
 import { makeBatches } from "./made_batches.ts";
 
@@ -41,8 +42,10 @@ async function compareRun(
     ...createOracle(initial),
     ...(jump ? { logTheta: Float64Array.from(theta, Math.log) } : {}),
   };
-  const expected = batches.map(({ data }) =>
-    raggedStep(oracle, data, {
+  const normalization = normalizationOf(options, batches[0]);
+  const warmup = options.sparsityWarmupSteps ?? 0;
+  const expected = batches.map((batch, at) =>
+    raggedStep(oracle, normalizeRows(normalization, batch).x, {
       beta1: 0.9,
       beta2: 0.99,
       epsilon: 1e-8,
@@ -50,6 +53,8 @@ async function compareRun(
       subtractDecoderBias: !jump,
       bandwidth: 0.001,
       ...all,
+      sparsityCoefficient: options.sparsityCoefficient *
+        Math.min(1, warmup && (at + 1) / warmup || 1),
     })
   );
   using gpu = await openGpu(gpuOptions);
@@ -57,7 +62,7 @@ async function compareRun(
   assertEquals(gpu.allocated, 0);
   assertEquals(history.length, batches.length);
   for (const [at, record] of history.entries()) {
-    const { active, dead, ...wanted } = expected[at];
+    const { active, dead, gradientNorm, ...wanted } = expected[at];
     const where = `${name}, step ${at + 1}`;
     assertEquals(record.l0, active / batches[at].rows, where);
     assertEquals(record.deadLatents, dead, where);
@@ -66,6 +71,10 @@ async function compareRun(
     for (const key of ["reconstructionLoss", "sparsityLoss", "meanThreshold"] as const) {
       if (wanted[key] === undefined) continue;
       assertAlmostEquals(record[key]!, wanted[key], 1e-4 * wanted[key], `${where}: ${key}`);
+    }
+    assertEquals("gradientNorm" in record, !!options.gradientClip);
+    if (options.gradientClip) {
+      assertAlmostEquals(record.gradientNorm!, gradientNorm, 1e-4 * gradientNorm, where);
     }
     const total = wanted.reconstructionLoss + wanted.sparsityLoss;
     assertAlmostEquals(record.loss, total, 1e-4 * total, where);
@@ -223,4 +232,21 @@ Deno.test("a trained SAE goes on from its own thresholds, and is run as it was t
   assertEquals(codes.latents.length / 24, second.history[0].l0);
   const again = await trainSae(gpu, batches, { ...JUMP, initial: first.sae, learningRate: 0 });
   assert(again.sae.threshold!.every((value) => Math.abs(value - 0.05) < 1e-8));
+});
+
+Deno.test("20 steps agree with the oracle: λ that rises, input normalised, gradients clipped", async () => {
+  const batches = makeBatches(24, 20, 7);
+  const warmup = { dictSize: 65, sparsityWarmupSteps: 12 };
+  const strong = { ...warmup, sparsityCoefficient: 0.05 };
+  await compareRun("relu, λ rises", batches, { ...RELU, ...strong });
+  const jump = { ...JUMP, ...strong, bandwidth: 0.5, initialThreshold: 0.24 };
+  await compareRun("jumprelu, λ rises", batches, jump);
+  for (const inputNormalization of ["layer_norm", "expected_average_only_in"] as const) {
+    for (const options of [RELU, JUMP]) {
+      const { architecture } = options;
+      const all = { ...options, ...warmup, inputNormalization, gradientClip: 0.1 };
+      const { history } = await compareRun(`${architecture}, ${inputNormalization}`, batches, all);
+      assert(history.some((record) => record.gradientNorm! > 0.1));
+    }
+  }
 });

@@ -13,9 +13,17 @@ Deno.test("SAEs trained on one stream have the bits of SAEs trained alone", asyn
     { architecture: "batchtopk", dictSize: 32, k: 3, seed: 1 },
     { architecture: "batchtopk", dictSize: 70, k: 2, seed: 2, deadAfter: 2, recordEvery: 4 },
     { architecture: "topk", dictSize: 32, k: 3, seed: 1, steps: 5 },
+    {
+      ...{ architecture: "jumprelu", dictSize: 40, sparsityCoefficient: 1e-3, bandwidth: 0.5 },
+      ...{ sparsityWarmupSteps: 6, inputNormalization: "layer_norm", gradientClip: 0.1 },
+    },
+    {
+      ...{ architecture: "relu", dictSize: 40, sparsityCoefficient: 1e-3 },
+      inputNormalization: "expected_average_only_in",
+    },
   ];
   const together = await trainSaes(gpu, BATCHES, options);
-  assertEquals(together.map(({ history }) => history.length), [9, 9, 5]);
+  assertEquals(together.map(({ history }) => history.length), [9, 9, 5, 9, 9]);
   for (const [at, each] of options.entries()) {
     assertEquals(together[at], await trainSae(gpu, BATCHES, each));
   }

@@ -1,83 +1,9 @@
-import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
-import type { Matrix } from "../../lib/matrix.ts";
-import { createRandom } from "../../lib/random.ts";
-import { initializeSae } from "../../lib/sae/initialize.ts";
-import type { TrainOptions } from "../../lib/training/options.ts";
+import { assert, assertEquals } from "@std/assert";
+import { openGpu } from "../../lib/gpu/gpu.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { presentAs, randomSae, relativeDistance, SMALL } from "../gpu_helper.ts";
-import { createOracle, ORACLE_DEFAULTS, oracleStep } from "../oracles/batchtopk.ts";
+import { randomSae, relativeDistance, SMALL } from "../gpu_helper.ts";
+import { compareRun, WEIGHTS } from "./compare_run.ts";
 import { makeBatches } from "./made_batches.ts";
-
-const WEIGHTS = ["wEnc", "bEnc", "wDec", "bDec"] as const;
-
-/** Trains on the GPU and with the oracle, compares weights and records, returns the distances. */
-async function compareRun(
-  batches: Matrix[],
-  options: Partial<TrainOptions> & { k: number; dictSize: number },
-  gpuOptions: GpuOptions = {},
-  kind?: "hardware" | "software",
-  rates?: number[],
-) {
-  const d = batches[0].cols;
-  const { auxK, ...rest } = { ...ORACLE_DEFAULTS, learningRate: 3e-3, seed: 5, ...options };
-  const initial = options.initial ?? initializeSae({
-    architecture: "batchtopk",
-    dModel: d,
-    dictSize: options.dictSize,
-    random: createRandom(5),
-  });
-  const oracle = createOracle(initial);
-  const perSample = options.architecture === "topk";
-  const expected = batches.map(({ data }, at) =>
-    oracleStep(oracle, data, { auxK, perSample, ...rest, learningRate: rates?.[at] ?? 3e-3 })
-  );
-
-  using gpu = await openGpu(gpuOptions);
-  const { sae, history } = await trainSae(kind ? presentAs(gpu, kind) : gpu, batches, {
-    architecture: "batchtopk",
-    auxK,
-    recordEvery: 7,
-    ...rest,
-  });
-  assertEquals(gpu.allocated, 0);
-  assertEquals(history.length, batches.length);
-  let samples = 0;
-  for (const [at, record] of history.entries()) {
-    const oracleRecord = expected[at];
-    const { rows } = batches[at];
-    const name = `step ${at + 1}`;
-    assertEquals(record.step, at + 1);
-    assertEquals(record.samples, samples += rows);
-    assertEquals(record.l0, oracleRecord.kept / rows, name);
-    assertEquals(record.deadLatents, oracleRecord.dead, name);
-    const close = (actual: number, wanted: number, what: string) =>
-      assertAlmostEquals(actual, wanted, 1e-4 * Math.abs(wanted), `${name}: ${what}`);
-    close(record.reconstructionLoss, oracleRecord.loss, "reconstruction loss");
-    close(record.auxiliaryLoss, oracleRecord.auxiliaryLoss, "auxiliary loss");
-    close(record.loss, oracleRecord.loss + oracleRecord.auxiliaryLoss, "loss");
-    // What is left of sums of size 1.
-    const least = oracleRecord.smallestKept;
-    assertAlmostEquals(record.smallestKept, least, 1e-5 * Math.max(1, least), name);
-  }
-  const distances = WEIGHTS.map((name) => {
-    const distance = relativeDistance(sae[name], oracle[name]);
-    // They reach 6e-7 on llvmpipe, Vulkan and OpenGL.
-    assert(distance < 1e-4, `${name} is ${distance} from the oracle's`);
-    // The weights moved far more than that.
-    assert(!(relativeDistance(initial[name], sae[name]) < 0.005), `${name} hardly moved`);
-    return `${name} ${distance.toExponential(1)}`;
-  });
-  if (sae.architecture === "topk") {
-    assertEquals(sae.threshold, undefined);
-    return { sae, history, distances, initial };
-  }
-  // Eq. 8, over all batches: there are fewer than thresholdBatches.
-  const mean = expected.reduce((sum, { smallestKept }) => sum + smallestKept, 0) / 20;
-  assertAlmostEquals(sae.threshold![0], mean, 1e-4 * mean);
-  assert(sae.threshold!.every((value) => value === sae.threshold![0]));
-  return { sae, history, distances, initial };
-}
 
 const report = (name: string, distances: string[]) => {
   if (Deno.env.get("SAEWING_TEST_REPORT")) console.log(`${name}: ${distances.join(", ")}`);
@@ -261,4 +187,46 @@ Deno.test("20 steps agree with the oracle: learning rate that rises and falls", 
     "schedule",
     (await compareRun(makeBatches(24, 20), options, {}, undefined, rates)).distances,
   );
+});
+
+Deno.test("20 steps agree with the oracle: input normalised, with dead latents", async () => {
+  const run = { k: 2, dictSize: 130, auxK: 7, auxCoefficient: 0.25, deadAfter: 2 };
+  for (const inputNormalization of ["layer_norm", "constant_norm_rescale"] as const) {
+    const normalized = { ...run, inputNormalization, bDec: "zero" } as const;
+    report(inputNormalization, (await compareRun(makeBatches(24, 20, 5), normalized)).distances);
+  }
+  const inputNormalization = "expected_average_only_in";
+  const average = { ...run, architecture: "topk", inputNormalization } as const;
+  report("estimated norm", (await compareRun(makeBatches(24, 20), average, SMALL)).distances);
+  const given = await compareRun(makeBatches(9, 20), { ...average, inputScale: 0.3 });
+  assertEquals(given.sae.inputScale, 0.3);
+});
+
+Deno.test("20 steps agree with the oracle: gradients clipped, always, at times and never", async () => {
+  // Adam forgets how long gradients are, unless its ε is as large as they are.
+  const adam = { epsilon: 0.03, learningRate: 0.1 };
+  const run = { k: 3, dictSize: 130, auxK: 4, auxCoefficient: 0.5, deadAfter: 2, ...adam };
+  const batches = makeBatches(24, 20);
+  const rates = Array(20).fill(0.1);
+  for (const [gradientClip, least, most] of [[0.1, 20, 20], [0.5, 4, 16], [1e3, 0, 0]]) {
+    const gpuOptions = gradientClip === 0.5 ? SMALL : {};
+    const options = { ...run, gradientClip };
+    const { history, ...trained } = await compareRun(
+      batches,
+      options,
+      gpuOptions,
+      undefined,
+      rates,
+    );
+    const clipped = history.filter((record) => record.gradientNorm! > gradientClip).length;
+    report(`clip ${gradientClip}, ${clipped} of 20 steps`, trained.distances);
+    assert(clipped >= least && clipped <= most, `${clipped} clipped at ${gradientClip}`);
+    using gpu = await openGpu(gpuOptions);
+    const plain = await trainSae(gpu, batches, { architecture: "batchtopk", seed: 5, ...run });
+    for (const name of WEIGHTS) {
+      const distance = relativeDistance(trained.sae[name], plain.sae[name]);
+      // A factor of 1 changes no bit.
+      assert(clipped > 0 ? distance > 1e-3 : distance === 0, `${name}: ${distance}`);
+    }
+  }
 });

@@ -1,0 +1,93 @@
+// Runs of BatchTopK and TopK training, compared with the oracle.
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Matrix } from "../../lib/matrix.ts";
+import { createRandom } from "../../lib/random.ts";
+import { initializeSae } from "../../lib/sae/initialize.ts";
+import type { TrainOptions } from "../../lib/training/options.ts";
+import { trainSae } from "../../lib/training/train_sae.ts";
+import { presentAs, relativeDistance } from "../gpu_helper.ts";
+import { createOracle, ORACLE_DEFAULTS, oracleStep } from "../oracles/batchtopk.ts";
+import { normalizationOf, normalizeRows } from "../oracles/normalize_input.ts";
+
+/** The weights of an SAE. */
+export const WEIGHTS = ["wEnc", "bEnc", "wDec", "bDec"] as const;
+
+/** Trains on the GPU and with the oracle, compares weights and records, returns the distances. */
+export async function compareRun(
+  batches: Matrix[],
+  options: Partial<TrainOptions> & { k: number; dictSize: number },
+  gpuOptions: GpuOptions = {},
+  kind?: "hardware" | "software",
+  rates?: number[],
+) {
+  const d = batches[0].cols;
+  const { auxK, ...rest } = { ...ORACLE_DEFAULTS, learningRate: 3e-3, seed: 5, ...options };
+  const initial = options.initial ?? initializeSae({
+    architecture: "batchtopk",
+    dModel: d,
+    dictSize: options.dictSize,
+    random: createRandom(5),
+  });
+  const oracle = createOracle(initial);
+  const perSample = options.architecture === "topk";
+  const normalization = normalizationOf(options, batches[0]);
+  const expected = batches.map((batch, at) =>
+    oracleStep(oracle, normalizeRows(normalization, batch).x, {
+      auxK,
+      perSample,
+      ...rest,
+      learningRate: rates?.[at] ?? 3e-3,
+    })
+  );
+
+  using gpu = await openGpu(gpuOptions);
+  const { sae, history } = await trainSae(kind ? presentAs(gpu, kind) : gpu, batches, {
+    architecture: "batchtopk",
+    auxK,
+    recordEvery: 7,
+    ...rest,
+  });
+  assertEquals(gpu.allocated, 0);
+  assertEquals(history.length, batches.length);
+  let samples = 0;
+  for (const [at, record] of history.entries()) {
+    const oracleRecord = expected[at];
+    const { rows } = batches[at];
+    const name = `step ${at + 1}`;
+    assertEquals(record.step, at + 1);
+    assertEquals(record.samples, samples += rows);
+    assertEquals(record.l0, oracleRecord.kept / rows, name);
+    assertEquals(record.deadLatents, oracleRecord.dead, name);
+    const close = (actual: number, wanted: number, what: string) =>
+      assertAlmostEquals(actual, wanted, 1e-4 * Math.abs(wanted), `${name}: ${what}`);
+    close(record.reconstructionLoss, oracleRecord.loss, "reconstruction loss");
+    close(record.auxiliaryLoss, oracleRecord.auxiliaryLoss, "auxiliary loss");
+    assertEquals("gradientNorm" in record, !!options.gradientClip);
+    if (options.gradientClip) close(record.gradientNorm!, oracleRecord.gradientNorm, "norm");
+    close(record.loss, oracleRecord.loss + oracleRecord.auxiliaryLoss, "loss");
+    // What is left of sums of size 1.
+    const least = oracleRecord.smallestKept;
+    assertAlmostEquals(record.smallestKept, least, 1e-5 * Math.max(1, least), name);
+  }
+  const { inputNormalization, inputScale } = normalization;
+  assertEquals(sae.inputNormalization, inputNormalization);
+  assertAlmostEquals(sae.inputScale ?? 0, inputScale ?? 0, 1e-12);
+  const distances = WEIGHTS.map((name) => {
+    const distance = relativeDistance(sae[name], oracle[name]);
+    // They reach 6e-7 on llvmpipe, Vulkan and OpenGL.
+    assert(distance < 1e-4, `${name} is ${distance} from the oracle's`);
+    // The weights moved far more than that.
+    assert(!(relativeDistance(initial[name], sae[name]) < 0.005), `${name} hardly moved`);
+    return `${name} ${distance.toExponential(1)}`;
+  });
+  if (sae.architecture === "topk") {
+    assertEquals(sae.threshold, undefined);
+    return { sae, history, distances, initial };
+  }
+  // Eq. 8, over all batches: there are fewer than thresholdBatches.
+  const mean = expected.reduce((sum, { smallestKept }) => sum + smallestKept, 0) / 20;
+  assertAlmostEquals(sae.threshold![0], mean, 1e-4 * mean);
+  assert(sae.threshold!.every((value) => value === sae.threshold![0]));
+  return { sae, history, distances, initial };
+}
