@@ -1,6 +1,10 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, posix, resolve } from "node:path";
+import { downloadHubFile, type DownloadProgress } from "./hub_file.ts";
+import { HubFileMissing, hubFolder, isHubId } from "./hub_location.ts";
+import { listHubFiles } from "./hub_listing.ts";
+import type { HubOptions } from "./hub_request.ts";
+import { externalFiles } from "./onnx_graph.ts";
 
 /** Numeric type of a model's weights, by transformers.js's names. */
 export type Dtype =
@@ -13,21 +17,15 @@ export type Dtype =
   | "q4f16"
   | "bnb4";
 
-/** How far the download of a file is. */
-export interface DownloadProgress {
-  /** File name in the model's repository. */
-  file: string;
-  /** Bytes so far. */
-  loaded: number;
-  /** Bytes in all, 0 where the server does not say. */
-  total: number;
-}
-
 /** Where a model is looked for. */
-export interface ModelFileOptions {
+export interface ModelFileOptions extends HubOptions {
   /** Which of the model's files, default "fp32". */
   dtype: Dtype;
-  /** Name of the ONNX file without suffix and extension, default "model". */
+  /**
+   * Name of the ONNX file without the dtype's suffix and the extension, default "model"; it is looked
+   * for in onnx/ and then in the model's folder. A name with a slash is a path from the model's
+   * folder, and one that ends with `.onnx` is complete.
+   */
   modelFile: string;
   /** Folder that downloads go to. */
   cacheDir?: string;
@@ -57,11 +55,11 @@ const suffixes: Record<Dtype, string> = {
 };
 
 /**
- * Finds a model's files: in the folder `idOrFolder` where there is one, else as a Hugging Face hub
- * id in the cache, else by downloading them into the cache.
+ * Finds a model's files: in the folder `idOrFolder` where there is one, or beside the file if it is
+ * an .onnx file, else as a Hugging Face hub id in the cache, else by downloading them into the cache.
  *
- * @throws Error naming the folder or file that is missing and what is there instead, or saying that
- * the hub cannot be reached.
+ * @throws Error naming the folder or file that is missing and what is there instead, or saying what
+ * the hub refuses.
  */
 export async function findModelFiles(
   idOrFolder: string,
@@ -72,74 +70,101 @@ export async function findModelFiles(
     const names = Object.keys(suffixes).join(", ");
     throw new Error(`dtype is ${JSON.stringify(options.dtype)}, expected one of ${names}`);
   }
-  const onnxName = `${options.modelFile}${suffix}.onnx`;
+  const { modelFile } = options;
+  const name = modelFile.endsWith(".onnx") ? modelFile : `${modelFile}${suffix}.onnx`;
+  const names = name.includes("/") ? [name] : [`onnx/${name}`, name];
   const local = resolve(idOrFolder);
-  if (existsSync(local)) return localFiles(local, onnxName);
+  if (existsSync(local)) {
+    return statSync(local).isFile() ? fileAlone(local) : localFiles(local, names);
+  }
   // One slash at most, and no leading dot or slash: what cannot be an id was meant as a folder.
-  if (!/^\w[\w.-]*(\/\w[\w.-]*)?$/.test(idOrFolder)) {
+  if (!isHubId(idOrFolder)) {
     throw new Error(`${local} does not exist, expected a folder with config.json and onnx/`);
   }
-  return await hubFiles(idOrFolder, onnxName, options);
+  return await hubFiles(idOrFolder, names, options);
 }
 
-function localFiles(folder: string, onnxName: string): ModelFiles {
-  if (!statSync(folder).isDirectory()) {
-    throw new Error(`${folder} is a file, expected the model's folder (config.json, onnx/)`);
+function fileAlone(path: string): ModelFiles {
+  if (!path.endsWith(".onnx")) {
+    throw new Error(`${path} is a file, expected the model's folder (config.json, onnx/)`);
   }
+  const parents = [dirname(path), dirname(dirname(path))];
+  const folder = parents.find((parent) => existsSync(join(parent, "config.json")));
+  if (!folder) throw new Error(`${path} has no config.json beside it or in the folder above`);
+  return { folder, onnx: path };
+}
+
+function localFiles(folder: string, names: string[]): ModelFiles {
   if (!existsSync(join(folder, "config.json"))) throw new Error(`${folder} has no config.json`);
-  const onnx = join(folder, "onnx", onnxName);
-  if (!existsSync(onnx)) {
-    const parent = join(folder, "onnx");
+  const paths = names.map((name) => join(folder, name));
+  const onnx = paths.find((path) => existsSync(path));
+  if (onnx) return { folder, onnx };
+  const there = [...new Set(paths.map(dirname))].map((parent) => {
     const found = existsSync(parent)
       ? readdirSync(parent).filter((name) => name.endsWith(".onnx")).sort()
       : [];
-    throw new Error(
-      `${onnx} does not exist; ${parent} has ${found.join(", ") || "no .onnx files"}`,
-    );
-  }
-  return { folder, onnx };
+    return `${parent} has ${found.join(", ") || "no .onnx files"}`;
+  });
+  throw new Error(`${paths[0]} does not exist; ${there.join("; ")}`);
 }
 
 async function hubFiles(
-  id: string,
-  onnxName: string,
-  { dtype, modelFile, cacheDir, revision, onProgress }: ModelFileOptions,
+  repo: string,
+  names: string[],
+  options: ModelFileOptions,
 ): Promise<ModelFiles> {
-  const cache = resolve(cacheDir ?? join(homedir(), ".cache", "saewing", "models"));
-  // transformers.js's layout: the revision is a folder of its own unless it is main.
-  const folder = revision === "main" ? join(cache, id) : join(cache, id, revision);
-  const wanted = ["config.json", "tokenizer.json", join("onnx", onnxName)];
-  if (!wanted.every((name) => existsSync(join(folder, name)))) {
-    const { AutoModelForCausalLM, AutoTokenizer, env } = await import("@huggingface/transformers");
-    // The browser cache, which transformers.js takes Deno to have, would keep models in memory.
-    env.useBrowserCache = false;
-    env.cacheDir = cache;
-    const options = {
-      revision,
-      cache_dir: cache,
-      progress_callback: (info: { status: string } & Partial<DownloadProgress>) => {
-        if (info.status !== "progress") return;
-        onProgress?.({ file: info.file!, loaded: info.loaded!, total: info.total ?? 0 });
-      },
-    };
-    try {
-      await AutoTokenizer.from_pretrained(id, options);
-      // Opening the whole model once is its only public way to fetch every file of the model.
-      const model = await AutoModelForCausalLM.from_pretrained(id, {
-        ...options,
-        dtype,
-        device: "cpu",
-        model_file_name: modelFile,
-      });
-      await model.dispose();
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new Error(
-        `${id} is no folder here and could not be downloaded from ${env.remoteHost}: ${reason}. ` +
-          "Without a connection, put the model's files into a folder and name that",
-        { cause: error },
-      );
+  const get = (file: string) => downloadHubFile({ ...options, repo, file });
+  try {
+    await get("config.json");
+    for (const file of ["tokenizer.json", "tokenizer_config.json"]) await optional(get(file));
+    const paths: string[] = [];
+    for (const name of names) {
+      const path = await optional(get(name));
+      if (!path) continue;
+      paths.push(path);
+      // Names of weight files are the graph's own: any number of them, under any name.
+      for (const data of externalFiles(path)) await get(posix.join(posix.dirname(name), data));
+      break;
     }
+    if (paths.length > 0) return { folder: hubFolder({ ...options, repo }), onnx: paths[0] };
+    throw new HubFileMissing(await noOnnxFile(repo, names, options));
+  } catch (error) {
+    options.signal?.throwIfAborted();
+    throw new Error(`${repo} is no folder here, and as a model of the hub: ${messageOf(error)}`, {
+      cause: error,
+    });
   }
-  return localFiles(folder, onnxName);
+}
+
+async function optional(path: Promise<string>): Promise<string | undefined> {
+  try {
+    return await path;
+  } catch (error) {
+    if (error instanceof HubFileMissing) return undefined;
+    throw error;
+  }
+}
+
+async function noOnnxFile(
+  repo: string,
+  names: string[],
+  options: ModelFileOptions,
+): Promise<string> {
+  const missing = `${repo} has no ${names.join(" and no ")}`;
+  try {
+    const files = await listHubFiles({ ...options, repo });
+    const found = files.filter((file) => file.endsWith(".onnx"));
+    if (found.length === 0) {
+      return `${missing}; it has no ONNX file at all (exports are often in the repository of the ` +
+        `same name at onnx-community)`;
+    }
+    return `${missing}; it has ${found.join(", ")}`;
+  } catch {
+    // The list is only a help: without it the message is still true.
+    return missing;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

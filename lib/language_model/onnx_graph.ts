@@ -42,19 +42,37 @@ const structureLimit = 256 * 2 ** 20;
  * is missing or too short, or needs more than 256 MiB without its weights.
  */
 export function readOnnxGraph(path: string): OnnxGraph {
+  const model = readStructure(path);
+  const graph = model.graph = withPlainOperators(withoutCacheBranch(model.graph!));
+  for (const tensor of graph.initializer) checkExternalData(tensor, dirname(path), path);
+  return { path, model, graph };
+}
+
+/**
+ * The names of the files that an .onnx file keeps weights in, relative to its folder; none for a
+ * file that holds them itself.
+ *
+ * @throws Error naming the file when it is missing, truncated or not ONNX, or when a name leads out
+ * of its folder.
+ */
+export function externalFiles(path: string): string[] {
+  const graph = withoutCacheBranch(readStructure(path).graph!);
+  const names = graph.initializer
+    .filter((tensor) => tensor.dataLocation === TensorProto_DataLocation.EXTERNAL)
+    .map((tensor) => locationOf(tensor, path));
+  return [...new Set(names)].filter((name) => name !== basename(path)).sort();
+}
+
+function readStructure(path: string): ModelProto {
   if (!existsSync(path)) throw new Error(`${path} does not exist, expected an ONNX model`);
   if (!statSync(path).isFile()) throw new Error(`${path} is not a file, expected an ONNX model`);
   using file = openByteWindow(path);
-  let model: ModelProto;
   try {
-    model = readModel(file, basename(path));
+    return readModel(file, basename(path));
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`${path} (${file.size} bytes) is truncated or not an ONNX model: ${reason}`);
   }
-  const graph = model.graph = withPlainOperators(withoutCacheBranch(model.graph!));
-  for (const tensor of graph.initializer) checkExternalData(tensor, dirname(path), path);
-  return { path, model, graph };
 }
 
 function readModel(file: ByteWindow, location: string): ModelProto {
@@ -162,14 +180,20 @@ function checkByteSize(tensor: TensorProto, size: number): void {
   }
 }
 
+function locationOf({ name, externalData }: TensorProto, path: string): string {
+  // Of several entries ONNX Runtime takes the last.
+  const location = externalData.findLast(({ key }) => key === "location")?.value ?? "";
+  // Names with a folder in them are legal in ONNX; leaving the model's folder is not.
+  if (location === "" || location.startsWith("/") || /(^|[\\/])\.\.([\\/]|$)|^\w:/.test(location)) {
+    throw new Error(`${path}: ${name} has its data in "${location}", not in its folder`);
+  }
+  return location;
+}
+
 function checkExternalData(tensor: TensorProto, folder: string, path: string): void {
   if (tensor.dataLocation !== TensorProto_DataLocation.EXTERNAL) return;
   const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value]));
-  const location = entries.get("location") ?? "";
-  // Names with a folder in them are legal in ONNX; leaving the model's folder is not.
-  if (location === "" || location.startsWith("/") || /(^|[\\/])\.\.([\\/]|$)|^\w:/.test(location)) {
-    throw new Error(`${path}: ${tensor.name} has its data in "${location}", not in its folder`);
-  }
+  const location = locationOf(tensor, path);
   const file = join(folder, location);
   if (!existsSync(file)) throw new Error(`${file} is missing: it holds ${tensor.name} of ${path}`);
   const offset = Number(entries.get("offset") ?? 0);

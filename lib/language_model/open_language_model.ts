@@ -2,7 +2,8 @@ import { dirname, join } from "node:path";
 import { readFileSync } from "node:fs";
 import type { Matrix } from "../matrix.ts";
 import { readModelConfig } from "./model_config.ts";
-import { type DownloadProgress, type Dtype, findModelFiles } from "./model_files.ts";
+import type { DownloadProgress } from "./hub_file.ts";
+import { type Dtype, findModelFiles } from "./model_files.ts";
 import { checkReplacement, checkTokens } from "./check_tokens.ts";
 import { chooseHook } from "./choose_hook.ts";
 import { startModelWorker } from "./model_worker.ts";
@@ -25,12 +26,23 @@ export interface LanguageModelOptions {
   device?: string;
   /** Threads of ONNX Runtime, default one less than there are cores: one is the trainer's. */
   threads?: number;
-  /** Name of the file in onnx/ without the dtype's suffix and the extension, default "model". */
+  /**
+   * Name of the file in onnx/ without the dtype's suffix and the extension, default "model". A name
+   * with a slash is a path from the model's folder, and one that ends with `.onnx` is complete.
+   */
   modelFile?: string;
-  /** Folder that downloads go to, default `.cache/saewing/models` in the home folder. */
+  /** Folder that downloads go to, default `.cache/saewing/hub` in the home folder. */
   cacheDir?: string;
   /** Branch, tag or commit on the hub, default "main". */
   revision?: string;
+  /** Access token of the hub, default the environment's `HF_TOKEN`. */
+  token?: string;
+  /** Whether nothing is downloaded, default: whether the environment's `HF_HUB_OFFLINE` is 1. */
+  offline?: boolean;
+  /** Address of the hub, default the environment's `HF_ENDPOINT`, else https://huggingface.co. */
+  endpoint?: string;
+  /** Stops a download; the next one goes on from what has arrived. */
+  signal?: AbortSignal;
   /** Called while files are downloaded. */
   onProgress?: (progress: DownloadProgress) => void;
 }

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { env } from "@huggingface/transformers";
 import { join } from "@std/path";
 import { findModelFiles } from "../../lib/language_model/model_files.ts";
 import {
   type LanguageModelOptions,
   openLanguageModel,
 } from "../../lib/language_model/open_language_model.ts";
+import { startFakeHub } from "./fake_hub.ts";
 import { loadFixture, tinyGpt2 } from "./fixtures.ts";
 
 const hook = "blocks.1.hook_resid_pre";
@@ -87,69 +87,108 @@ Deno.test("a config.json that is no decoder's is refused with the field", async 
   });
 });
 
+function tinyFiles(): Record<string, Uint8Array<ArrayBuffer>> {
+  const names = ["config.json", "tokenizer.json", "tokenizer_config.json", "onnx/model.onnx"];
+  return Object.fromEntries(names.map((name) => [name, Deno.readFileSync(join(tinyGpt2, name))]));
+}
+
 Deno.test("a hub id is downloaded once and then read from the cache", async () => {
   await withFolder(async (cacheDir) => {
-    const asked: string[] = [];
-    const server = Deno.serve(
-      { port: 0, hostname: "127.0.0.1", onListen() {} },
-      async (request) => {
-        const path = new URL(request.url).pathname;
-        const name = path.replace(/^\/someone\/tiny\/resolve\/\w+\//, "");
-        asked.push(name);
-        try {
-          return new Response(await Deno.readFile(join(tinyGpt2, name)));
-        } catch {
-          return new Response("no such file", { status: 404 });
-        }
+    await using hub = startFakeHub({ files: tinyFiles(), largeFrom: 1_000_000 });
+    const options = { ...defaults, cacheDir, revision: "v1", endpoint: hub.endpoint, token: "" };
+    const progress = new Set<string>();
+    const files = await findModelFiles("someone/thing", {
+      ...options,
+      onProgress: ({ file, loaded, total }) => {
+        progress.add(file);
+        assert(loaded <= total, `${loaded} of ${total}`);
       },
+    });
+    assertEquals(files.folder, join(cacheDir, "someone--thing/v1"));
+    assertEquals(await Deno.readFile(files.onnx), hubFile("onnx/model.onnx"));
+    assertEquals([...progress].sort(), Object.keys(tinyFiles()).sort());
+    hub.asked.length = 0;
+    assertEquals(await findModelFiles("someone/thing", options), files);
+    assertEquals(hub.asked, []);
+    await using model = await openLanguageModel("someone/thing", {
+      ...options,
+      hook,
+      offline: true,
+    });
+    assertEquals(model.tokenize("Hello").length > 0, true);
+    await assertRejects(
+      () => findModelFiles("someone/other", options),
+      Error,
+      "someone/other is no folder here, and as a model of the hub: there is no someone/other",
     );
-    const host = env.remoteHost;
-    env.remoteHost = `http://127.0.0.1:${server.addr.port}/`;
-    try {
-      const progress = new Set<string>();
-      const options = { ...defaults, cacheDir, revision: "v1" };
-      const files = await findModelFiles("someone/tiny", {
-        ...options,
-        onProgress: ({ file, loaded, total }) => {
-          progress.add(file);
-          assert(loaded <= total, `${loaded} of ${total}`);
-        },
-      });
-      assertEquals(files.folder, join(cacheDir, "someone/tiny/v1"));
-      assertEquals(
-        await Deno.readFile(files.onnx),
-        await Deno.readFile(join(tinyGpt2, "onnx/model.onnx")),
-      );
-      assert(asked.includes("onnx/model.onnx") && progress.has("onnx/model.onnx"));
-      asked.length = 0;
-      assertEquals(await findModelFiles("someone/tiny", options), files);
-      assertEquals(asked, []);
-      await assertRejects(
-        () => findModelFiles("someone/other", options),
-        Error,
-        "someone/other is no folder here and could not be downloaded",
-      );
-    } finally {
-      env.remoteHost = host;
-      await server.shutdown();
-    }
+    await assertRejects(
+      () => findModelFiles("someone/thing", { ...options, dtype: "q4", offline: true }),
+      Error,
+      "someone/thing has no onnx/model_q4.onnx and no model_q4.onnx; it has onnx/model.onnx",
+    );
+  });
+});
+
+function hubFile(name: string): Uint8Array<ArrayBuffer> {
+  return Deno.readFileSync(join(tinyGpt2, name));
+}
+
+Deno.test("the files that a graph keeps its weights in are downloaded with it", async () => {
+  const { folder } = loadFixture("llama");
+  const names = ["config.json", "onnx/model.onnx", "onnx/dy.onnx.data"];
+  const read = (name: string) => [name, Deno.readFileSync(join(folder, name))];
+  const files = Object.fromEntries(names.map(read));
+  const plain = { "config.json": files["config.json"], "model.onnx": files["onnx/model.onnx"] };
+  for (
+    const [there, missing] of [
+      [files, ""],
+      [{ ...plain, "dy.onnx.data": files[names[2]] }, ""],
+      [
+        plain,
+        "someone/thing has no file dy.onnx.data at revision main",
+      ],
+    ] as const
+  ) {
+    await withFolder(async (cacheDir) => {
+      await using hub = startFakeHub({ files: there });
+      const options = { ...defaults, cacheDir, endpoint: hub.endpoint, token: "" };
+      const find = () => findModelFiles("someone/thing", options);
+      if (missing) return void await assertRejects(find, Error, missing);
+      const { onnx } = await find();
+      assertEquals(await Deno.readFile(join(onnx, "../dy.onnx.data")), files[names[2]]);
+    });
+  }
+});
+
+Deno.test("a model's file can be named by its path, and stand alone", async () => {
+  const { folder } = loadFixture("gpt2");
+  const onnx = join(folder, "onnx/decoder_model_merged.onnx");
+  const find = (modelFile: string) => findModelFiles(folder, { ...defaults, modelFile });
+  assertEquals((await find("onnx/decoder_model_merged")).onnx, onnx);
+  assertEquals((await find("decoder_model_merged.onnx")).onnx, onnx);
+  assertEquals(await findModelFiles(onnx, defaults), { folder, onnx });
+  await withFolder(async (empty) => {
+    const alone = join(empty, "model.onnx");
+    await Deno.copyFile(onnx, alone);
+    await assertRejects(
+      () => findModelFiles(alone, defaults),
+      Error,
+      "has no config.json beside it or in the folder above",
+    );
+    await Deno.copyFile(join(folder, "config.json"), join(empty, "config.json"));
+    assertEquals(await findModelFiles(empty, defaults), { folder: empty, onnx: alone });
   });
 });
 
 Deno.test("a hub that cannot be reached is said to be so", async () => {
-  const host = env.remoteHost;
-  // Port 9 discards what it gets, where it is open at all.
-  env.remoteHost = "http://127.0.0.1:9/";
-  try {
-    await withFolder(async (cacheDir) => {
-      const message = await messageOf("someone/tiny", { cacheDir });
-      assertStringIncludes(
-        message,
-        "someone/tiny is no folder here and could not be downloaded from http://127.0.0.1:9/: ",
-      );
-      assertStringIncludes(message, "put the model's files into a folder and name that");
-    });
-  } finally {
-    env.remoteHost = host;
-  }
+  await withFolder(async (cacheDir) => {
+    // Port 9 discards what it gets, where it is open at all.
+    const options = { ...defaults, cacheDir, endpoint: "http://127.0.0.1:9", token: "" };
+    await assertRejects(
+      () => findModelFiles("someone/tiny", { ...options, patience: { attempts: 1 } }),
+      Error,
+      "someone/tiny is no folder here, and as a model of the hub: config.json of someone/tiny " +
+        "could not be downloaded from http://127.0.0.1:9: no connection to 127.0.0.1:9",
+    );
+  });
 });
