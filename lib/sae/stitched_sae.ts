@@ -34,14 +34,11 @@ export interface StitchedSae {
  * @throws {TypeError | RangeError} Naming the field, what was found and what is wanted.
  */
 export function checkStitchedSae(stitched: StitchedSae): void {
-  const { small, large, smallLatents, largeLatents, dModel, dictSize, bDec } = stitched;
+  const { small, large, dModel, dictSize, bDec } = stitched;
   checkSae(small, "small");
   checkSae(large, "large");
   checkSameSpace(small, large);
-  checkLatents(smallLatents, small.dictSize, "smallLatents");
-  checkLatents(largeLatents, large.dictSize, "largeLatents");
-  const wanted = smallLatents.length + largeLatents.length;
-  if (wanted === 0) throw new RangeError("no latent of either SAE was chosen, expected some");
+  const wanted = checkChoice(stitched);
   for (
     const [name, found, expected] of [
       ["dModel", dModel, small.dModel],
@@ -84,6 +81,25 @@ export function checkSameSpace(small: Sae, large: Sae): void {
         `their decoders have different units. Fold both scales into the weights (foldInputScale)`,
     );
   }
+}
+
+/**
+ * Checks the latents that are chosen of two SAEs.
+ *
+ * @returns How many they are.
+ * @throws {RangeError} A latent is not in its SAE or is there twice, or there are none at all.
+ */
+export function checkChoice({ small, smallLatents, large, largeLatents }: {
+  small: Sae;
+  smallLatents: ArrayLike<number>;
+  large: Sae;
+  largeLatents: ArrayLike<number>;
+}): number {
+  checkLatents(smallLatents, small.dictSize, "smallLatents");
+  checkLatents(largeLatents, large.dictSize, "largeLatents");
+  const count = smallLatents.length + largeLatents.length;
+  if (count === 0) throw new RangeError("no latent of either SAE was chosen, expected some");
+  return count;
 }
 
 /** @throws {RangeError} A latent is not in a dictionary of this size, or is there twice. */

@@ -1,5 +1,5 @@
 import type { Sae } from "../sae/sae.ts";
-import { checkLatents, checkStitchedSae, type StitchedSae } from "../sae/stitched_sae.ts";
+import { checkChoice, type StitchedSae } from "../sae/stitched_sae.ts";
 import { checkStitchable } from "./check_stitchable.ts";
 
 /**
@@ -29,11 +29,9 @@ export function stitch(
   largeLatents: ArrayLike<number>,
 ): StitchedSae {
   checkStitchable(small, large);
-  checkLatents(smallLatents, small.dictSize, "smallLatents");
-  checkLatents(largeLatents, large.dictSize, "largeLatents");
-  const dictSize = smallLatents.length + largeLatents.length;
+  const dictSize = checkChoice({ small, smallLatents, large, largeLatents });
   const alpha = smallLatents.length / dictSize;
-  const stitched: StitchedSae = {
+  return {
     architecture: "stitched",
     dModel: small.dModel,
     dictSize,
@@ -43,8 +41,6 @@ export function stitch(
     largeLatents: Uint32Array.from(largeLatents),
     bDec: small.bDec.map((value, c) => alpha * value + (1 - alpha) * large.bDec[c]),
   };
-  checkStitchedSae(stitched);
-  return stitched;
 }
 
 /**
