@@ -16,6 +16,15 @@ export function foldDecoderNorm({ dModel: d, wEnc, bEnc, wDec }: Sae): void {
   }
 }
 
+/** Takes an `inputScale` s out of weights that it was folded into: encoder w / s, decoder s·w and s·b. */
+export function unfoldInputScale({ wEnc, wDec, bDec }: Sae, scale: number): void {
+  for (let at = 0; at < wEnc.length; at++) {
+    wEnc[at] /= scale;
+    wDec[at] *= scale;
+  }
+  for (let c = 0; c < bDec.length; c++) bDec[c] *= scale;
+}
+
 /**
  * Folds a decoding of s·f into the decoder: row i becomes sᵢ·wᵢ. Activations f, and with them L0 and
  * thresholds, stay what the encoder gives.

@@ -1,6 +1,6 @@
 import { checkSae } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
-import { foldActivationScale, foldDecoderNorm } from "./fold_weights.ts";
+import { foldActivationScale, foldDecoderNorm, unfoldInputScale } from "./fold_weights.ts";
 import type { LoadRequest } from "./load_request.ts";
 import { refuseForeignTensors } from "./refuse_config.ts";
 import { parseSaeConfig } from "./sae_config.ts";
@@ -54,6 +54,7 @@ export async function loadSaeLens(
     checkShape(file, "topk_threshold", [], "one number");
     sae.threshold = new Float32Array(m).fill((await readTensor(file, "topk_threshold"))[0]);
   }
+  if (fields.inputScale !== undefined) unfoldInputScale(sae, fields.inputScale);
   const folded: string[] = [];
   for (const name of ["scaling_factor", "finetuning_scaling_factor"]) {
     if (!tensors.has(name)) continue;

@@ -11,6 +11,8 @@ export interface SaeConfig extends
   > {
   /** Normalisation of the input. */
   inputNormalization: InputNormalization;
+  /** expected_average_only_in: the factor, which the stored weights have in them. */
+  inputScale?: number;
   /** Whether activations are selected by their value times the norm of their decoder row. */
   rescaleByDecoderNorm: boolean;
   /** Whether activations are scaled by a vector of the weights before they are decoded. */
@@ -79,7 +81,10 @@ const structuralKeys: ReadonlySet<string> = new Set([
 
 /**
  * The `cfg.json` (SAELens 6) of an SAE. What it has no key for is kept in `metadata.saewing`, so
- * that {@linkcode parseSaeConfig} gives back the same architecture, k and metadata.
+ * that {@linkcode parseSaeConfig} gives back the same architecture, k, input scale and metadata.
+ *
+ * SAELens has no place for the factor of "expected_average_only_in" and does not apply it when an SAE runs:
+ * it is folded into the weights that go with this config, which says "none".
  */
 export function saeConfig(sae: Sae): Record<string, unknown> {
   const metadata: Json = { sae_lens_version: saeLensVersion };
@@ -92,6 +97,7 @@ export function saeConfig(sae: Sae): Record<string, unknown> {
     version: markerVersion,
     architecture: sae.architecture,
     ...(sae.k === undefined ? {} : { k: sae.k }),
+    ...(sae.inputScale === undefined ? {} : { inputScale: sae.inputScale }),
     metadata: sae.metadata,
   };
   if (sae.metadata.activationTransform === "center") {
@@ -105,7 +111,7 @@ export function saeConfig(sae: Sae): Record<string, unknown> {
     device: "cpu",
     ...(sae.architecture === "topk" ? { k: sae.k, rescale_acts_by_decoder_norm: false } : {}),
     apply_b_dec_to_input: sae.subtractDecoderBias,
-    normalize_activations: sae.inputNormalization,
+    normalize_activations: sae.inputScale === undefined ? sae.inputNormalization : "none",
     reshape_activations: sae.metadata.reshape_activations ?? "none",
     metadata,
   };
@@ -169,13 +175,25 @@ export function parseSaeConfig(
   if (!normalizations.includes(normalization as string)) {
     fail("normalize_activations", normalization, `one of ${normalizations.join(", ")}`);
   }
+  const inputScale = marker?.inputScale;
+  if (inputScale !== undefined) {
+    if (!(Number.isFinite(inputScale) && Number(inputScale) > 0)) {
+      fail("metadata.saewing.inputScale", inputScale, "a number above 0");
+    }
+    if (normalization !== "none") {
+      fail("normalize_activations", normalization, "none beside metadata.saewing.inputScale");
+    }
+  }
+  const normalizing = inputScale === undefined
+    ? { inputNormalization: normalization as InputNormalization }
+    : { inputNormalization: "expected_average_only_in" as const, inputScale: Number(inputScale) };
   return {
     architecture,
     dModel,
     dictSize,
     ...(typeof statedK === "number" ? { k: statedK } : {}),
     subtractDecoderBias: flag("apply_b_dec_to_input", true),
-    inputNormalization: normalization as InputNormalization,
+    ...normalizing,
     rescaleByDecoderNorm: needsK && !marker && flag("rescale_acts_by_decoder_norm", false),
     scalesActivations: flag("finetuning_scaling_factor", false),
     own: marker !== undefined,

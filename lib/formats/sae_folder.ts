@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import { checkSae } from "../sae/check.ts";
+import { foldInputScale } from "../sae/fold_input_scale.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkSavable } from "./check_savable.ts";
 import { replaceFile } from "./replace_file.ts";
@@ -13,7 +14,9 @@ const weightsName = "sae_weights.safetensors";
 /**
  * Saves an SAE as a folder that SAELens reads too: `cfg.json` and `sae_weights.safetensors` (float32).
  * A batchtopk SAE is stored as the jumprelu with a constant threshold that it is at inference, with
- * a note from which `loadSae` makes a batchtopk SAE again. Each file is written beside its
+ * a note from which `loadSae` makes a batchtopk SAE again. The `inputScale` of an SAE that normalises by
+ * "expected_average_only_in" is folded into its weights, since SAELens applies none when an SAE runs;
+ * `loadSae` takes it out again, to one rounding of each weight. Other SAEs keep every bit. Each file is written beside its
  * place and renamed into it, `cfg.json` last.
  *
  * @param sae The SAE; weights must be finite.
@@ -28,6 +31,7 @@ export async function saveSae(sae: Sae, folder: string): Promise<void> {
     if (sae.k === undefined) throw new Error(`k is missing, which a ${sae.architecture} SAE needs`);
   }
   checkSavable(sae);
+  const { wEnc, wDec, bEnc, bDec, threshold } = sae.inputScale ? foldInputScale(sae) : sae;
   const config = JSON.stringify(saeConfig(sae), undefined, 2);
   try {
     await Deno.mkdir(folder, { recursive: true });
@@ -38,11 +42,11 @@ export async function saveSae(sae: Sae, folder: string): Promise<void> {
     throw new Error(`cannot save an SAE to ${folder}: ${why}`, { cause: error });
   }
   await writeSafetensors(join(folder, weightsName), {
-    W_enc: { shape: [d, m], data: transposedPieces(sae.wEnc, m, d) },
-    W_dec: { shape: [m, d], data: sae.wDec },
-    b_enc: { shape: [m], data: sae.bEnc },
-    b_dec: { shape: [d], data: sae.bDec },
-    ...(sae.threshold ? { threshold: { shape: [m], data: sae.threshold } } : {}),
+    W_enc: { shape: [d, m], data: transposedPieces(wEnc, m, d) },
+    W_dec: { shape: [m, d], data: wDec },
+    b_enc: { shape: [m], data: bEnc },
+    b_dec: { shape: [d], data: bDec },
+    ...(threshold ? { threshold: { shape: [m], data: threshold } } : {}),
   });
   await replaceFile(join(folder, configName), async (file) => {
     const bytes = new TextEncoder().encode(config + "\n");

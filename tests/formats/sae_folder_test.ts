@@ -4,6 +4,8 @@ import fc from "fast-check";
 import { loadSae } from "../../lib/formats/load_sae.ts";
 import { saveSae } from "../../lib/formats/sae_folder.ts";
 import type { Architecture, InputNormalization, Sae } from "../../lib/sae/sae.ts";
+import { assertClose } from "../gpu_helper.ts";
+import { infer } from "../oracles/inference.ts";
 import { makeSae } from "./sae_helper.ts";
 
 Deno.test("saveSae and loadSae: every SAE comes back bit by bit", async () => {
@@ -48,6 +50,52 @@ Deno.test("saveSae and loadSae: every SAE comes back bit by bit", async () => {
   );
   const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
   assertEquals(names, ["cfg.json", "sae_weights.safetensors"]);
+});
+
+Deno.test("saveSae: the factor of expected_average_only_in is in the weights that others read", async () => {
+  const folder = await Deno.makeTempDir();
+  const kind = { inputNormalization: "expected_average_only_in", inputScale: 0.3 } as const;
+  for (const architecture of ["relu", "topk", "batchtopk", "jumprelu"] as const) {
+    const sae: Sae = { ...makeSae(architecture, 7, 9), ...kind };
+    await saveSae(sae, folder);
+    const loaded = await loadSae(folder);
+    // Twice a rounding: one where it is folded, one where it is taken out.
+    const names = ["wEnc", "wDec", "bDec"] as const;
+    for (const name of names) {
+      sae[name].forEach((value, at) =>
+        assert(Math.abs(loaded[name][at] / value - 1) <= 2 ** -22, `${name}[${at}]`)
+      );
+    }
+    const { wEnc, wDec, bDec } = sae;
+    assertEquals({ ...loaded, wEnc, wDec, bDec }, sae);
+    // SAELens sees the same function, without a normalisation.
+    const cfgPath = join(folder, "cfg.json");
+    const cfg = JSON.parse(await Deno.readTextFile(cfgPath));
+    assertEquals(cfg.normalize_activations, "none");
+    const { saewing } = cfg.metadata;
+    assertEquals(saewing.inputScale, 0.3);
+    delete cfg.metadata.saewing;
+    await Deno.writeTextFile(cfgPath, JSON.stringify({ ...cfg, metadata: {} }));
+    const theirs = await loadSae(folder);
+    assertEquals(theirs.inputNormalization, "none");
+    const x = { data: new Float32Array(21).map((_, at) => Math.sin(at)), rows: 3, cols: 7 };
+    if (architecture === "relu" || architecture === "jumprelu") {
+      const [own, other] = [infer(sae, x), infer(theirs, x)];
+      assertEquals(other.codes.latents, own.codes.latents);
+      assertClose(other.reconstruction, own.reconstruction, architecture, 1e-5);
+    }
+    const bad: [unknown, unknown, string][] = [
+      [-1, "none", "metadata.saewing.inputScale is -1, expected a number above 0"],
+      ["1", "none", 'metadata.saewing.inputScale is "1", expected a number above 0'],
+      [2, "layer_norm", 'normalize_activations is "layer_norm", expected none beside'],
+    ];
+    for (const [inputScale, normalize_activations, text] of bad) {
+      const metadata = { ...cfg.metadata, saewing: { ...saewing, inputScale } };
+      const changed = { ...cfg, normalize_activations, metadata };
+      await Deno.writeTextFile(cfgPath, JSON.stringify(changed));
+      await assertRejects(() => loadSae(folder), Error, text);
+    }
+  }
 });
 
 Deno.test("saveSae: a matrix longer than one piece is transposed whole", async () => {
