@@ -81,6 +81,30 @@ export {
   evaluateCrossEntropy,
   type SplicedModel,
 } from "./lib/evaluation/evaluate_cross_entropy.ts";
+export {
+  maxDecoderCosine,
+  type MaxDecoderCosineOptions,
+} from "./lib/stitching/max_decoder_cosine.ts";
+export type { CosineKernel } from "./lib/ops/cosine.ts";
+export type { CosineProgress, CosineSearchOptions } from "./lib/ops/cosine_search.ts";
+export { classifyLatents } from "./lib/stitching/classify_latents.ts";
+export {
+  type LatentGroup,
+  type LatentGroups,
+  latentGroups,
+} from "./lib/stitching/latent_groups.ts";
+export {
+  describeGroup,
+  type GroupKind,
+  groupsByKind,
+  type GroupsOfKind,
+} from "./lib/stitching/describe_groups.ts";
+export { type CosineHistogram, cosineHistogram } from "./lib/stitching/cosine_histogram.ts";
+export { type DecoderOverlap, decoderOverlap } from "./lib/stitching/decoder_overlap.ts";
+export {
+  type DecoderBiasAgreement,
+  decoderBiasAgreement,
+} from "./lib/stitching/decoder_bias_agreement.ts";
 export { checkStitchable } from "./lib/stitching/check_stitchable.ts";
 export { stitch, stitchedOrigin } from "./lib/stitching/stitch.ts";
 export {

@@ -1,0 +1,181 @@
+import { type BufferSet, createBuffers, readParts } from "../gpu/buffer.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { submit } from "../gpu/kernel.ts";
+import {
+  chooseCosineKernel,
+  columnPanel,
+  columnsAtOnce,
+  compareRows,
+  type CosineColumns,
+  type CosineKernel,
+  createCosineColumns,
+  edgeWords,
+  maximaSlots,
+  readEdges,
+  rowTile,
+} from "./cosine.ts";
+import type { UnitRows } from "./unit_rows.ts";
+
+/** How far a search is: cosines computed, of how many. */
+export interface CosineProgress {
+  /** Cosines computed so far. */
+  done: number;
+  /** Cosines to compute: rows of the one times rows of the other. */
+  total: number;
+}
+
+/** Options of every search through cosines. */
+export interface CosineSearchOptions {
+  /** Ends the search between two pieces of work, with the signal's reason. */
+  signal?: AbortSignal;
+  /** Called after each piece of work. */
+  onProgress?: (progress: CosineProgress) => void;
+  /** The kernel, instead of the one that suits the adapter. */
+  kernel?: CosineKernel;
+}
+
+/** A piece of work: `count` rows from row `first` on, beside columns that are on the GPU. */
+interface Piece {
+  first: number;
+  count: number;
+  columns: CosineColumns;
+  buffers: BufferSet;
+}
+
+// Columns that are on the GPU at a time: one binding of WebGPU's defaults.
+const MOST_COLUMN_BYTES = 2 ** 27;
+// A piece's rows and what it finds: what is allocated beside the columns.
+const MOST_PIECE_BYTES = 2 ** 24;
+// A piece of 4 GFLOP takes half a second on a slow software adapter.
+const FIRST_FLOPS = 2 ** 32;
+
+/**
+ * For each row of `from` the largest cosine with any row of `to`, and the row that has it: the lowest
+ * of equals. With `skipSame` row i is not compared with row i.
+ *
+ * GPU memory: at most 128 MiB of `to` and some 32 MiB more, whatever the sizes.
+ */
+export async function searchMaxima(
+  gpu: Gpu,
+  from: UnitRows,
+  to: UnitRows,
+  { skipSame = false, ...options }: CosineSearchOptions & { skipSame?: boolean } = {},
+): Promise<{ cosine: Float32Array; nearest: Uint32Array }> {
+  const cosine = new Float32Array(from.matrix.rows).fill(-2);
+  const nearest = new Uint32Array(from.matrix.rows);
+  await searchPieces(gpu, from, to, options, async ({ first, count, columns, buffers }) => {
+    const tile = columns.kernel === "lanes" ? rowTile(columns.kernel) : count;
+    const slots = maximaSlots(columns.kernel, columns.count);
+    const maxima = buffers.zeros("maxima", count);
+    const which = buffers.zeros("nearest", count);
+    const output = {
+      mode: "maxima" as const,
+      values: buffers.zeros("partial maxima", tile * slots),
+      indices: buffers.zeros("partial nearest", tile * slots),
+      ...{ maxima, which, skipSame },
+    };
+    submit(gpu, await compareRows(gpu, buffers, { rows: from, first, count, columns, output }));
+    const parts = await readParts(
+      gpu,
+      [maxima, which].map((buffer) => ({ buffer, length: count })),
+    );
+    const values = new Float32Array(parts[0]);
+    const indices = new Uint32Array(parts[1]);
+    // Columns come in ascending order: an equal one further on does not count.
+    for (let r = 0; r < count; r++) {
+      if (values[r] <= cosine[first + r]) continue;
+      cosine[first + r] = values[r];
+      nearest[first + r] = indices[r];
+    }
+  });
+  return { cosine, nearest };
+}
+
+/**
+ * Calls `edge` for each pair of rows whose cosine is at least `threshold`. The GPU answers with a bit a
+ * pair, a few MiB at a time, so that any number of edges fits. The order is always the same on one
+ * adapter, and not sorted.
+ */
+export async function searchEdges(
+  gpu: Gpu,
+  from: UnitRows,
+  to: UnitRows,
+  threshold: number,
+  edge: (fromRow: number, toRow: number) => void,
+  options: CosineSearchOptions = {},
+): Promise<void> {
+  const least = ceilFloat32(threshold);
+  await searchPieces(gpu, from, to, options, async ({ first, count, columns, buffers }) => {
+    const length = edgeWords(columns.kernel, count, columns.count);
+    const words = buffers.zeros("edges", length);
+    const output = { mode: "edges" as const, words, threshold: least };
+    submit(gpu, await compareRows(gpu, buffers, { rows: from, first, count, columns, output }));
+    const [bits] = await readParts(gpu, [{ buffer: words, length }]);
+    readEdges(columns.kernel, columns.count, new Uint32Array(bits), (row, column) => {
+      edge(first + row, columns.first + column);
+    });
+  });
+}
+
+/** The smallest float32 that is not below `value`: float32 numbers reach both or neither. */
+export function ceilFloat32(value: number): number {
+  const near = Math.fround(value);
+  if (near >= value) return near;
+  const bits = new Int32Array(new Float32Array([near]).buffer);
+  // Towards +∞: away from zero for positive numbers, towards it for negative ones.
+  bits[0] += near >= 0 ? 1 : -1;
+  return new Float32Array(bits.buffer)[0];
+}
+
+/**
+ * Cuts a search into pieces, each one submission, all rows beside one block of columns after the other.
+ * Pieces grow while they take less than 0.1 s and shrink above 0.4 s: graphics drivers end a submission
+ * that takes seconds. The cut has no influence on what is found.
+ */
+async function searchPieces(
+  gpu: Gpu,
+  from: UnitRows,
+  to: UnitRows,
+  options: CosineSearchOptions,
+  run: (piece: Piece) => Promise<void>,
+): Promise<void> {
+  const { signal, onProgress } = options;
+  const { steps } = from;
+  const kernel = options.kernel ?? chooseCosineKernel(gpu, steps);
+  const [rows, total] = [from.matrix.rows, to.matrix.rows];
+  const atOnce = columnsAtOnce(gpu, kernel, steps, MOST_COLUMN_BYTES);
+  const tile = rowTile(kernel);
+  let wanted = 0;
+  for (let column = 0; column < total; column += atOnce) {
+    const count = Math.min(atOnce, total - column);
+    using columns = createCosineColumns(gpu, kernel, to, column, count);
+    const most = mostRows(gpu, kernel, steps, count);
+    wanted ||= FIRST_FLOPS / (2 * count * steps * 4);
+    for (let row = 0; row < rows;) {
+      signal?.throwIfAborted();
+      const asked = Math.min(most, Math.max(tile, Math.floor(wanted / tile) * tile));
+      const piece = Math.min(asked, rows - row);
+      const started = performance.now();
+      {
+        using buffers = createBuffers(gpu);
+        await run({ first: row, count: piece, columns, buffers });
+      }
+      const elapsed = performance.now() - started;
+      row += piece;
+      if (elapsed < 100 && piece === asked) wanted = Math.min(2 * asked, most);
+      else if (elapsed > 400) wanted = asked / 2;
+      onProgress?.({ done: column * rows + count * row, total: rows * total });
+    }
+  }
+}
+
+// Rows whose numbers, partial maxima and edges fit into a piece and into the device's bindings.
+function mostRows(gpu: Gpu, kernel: CosineKernel, steps: number, columns: number): number {
+  const bytes = Math.min(MOST_PIECE_BYTES, gpu.limits.maxStorageBufferBindingSize);
+  const tile = rowTile(kernel);
+  const panels = Math.ceil(columns / columnPanel(kernel));
+  const partial = kernel === "lanes" ? 4 : 4 * maximaSlots(kernel, columns);
+  const edges = panels * columnPanel(kernel) / 8;
+  const rows = Math.floor(bytes / Math.max(steps * 16, partial, edges));
+  return Math.max(tile, Math.floor(rows / tile) * tile);
+}
