@@ -25,7 +25,10 @@ export async function loadGemmaScope(
   }
   refuseForeignTensors(path, file.tensors.keys());
   // Some of the archives say w_enc.
-  const name = (upper: string) => file.tensors.has(upper) ? upper : upper.replace("W_", "w_");
+  const name = (upper: string) => {
+    const lower = upper.toLowerCase();
+    return file.tensors.has(lower) ? lower : upper;
+  };
   const wEnc = file.tensors.get(name("W_enc"));
   if (!wEnc) {
     const found = [...file.tensors.keys()].slice(0, 12).join(", ") || "no array";

@@ -1,4 +1,13 @@
-import { configure, type FileEntry, Reader, ZipReader } from "@zip.js/zip.js";
+import {
+  configure,
+  ERR_AMBIGUOUS_ARCHIVE,
+  ERR_BAD_FORMAT,
+  ERR_EOCDR_NOT_FOUND,
+  ERR_UNSAFE_FILENAME,
+  type FileEntry,
+  Reader,
+  ZipReader,
+} from "@zip.js/zip.js";
 import type { FileHandle } from "node:fs/promises";
 
 /** A file inside a zip archive. */
@@ -21,6 +30,14 @@ export interface ByteStream {
 
 // Fewer, larger chunks than the package makes of its own accord (64 KiB).
 configure({ chunkSize: 2 ** 20, useWebWorkers: false });
+
+// What the package means, for those who do not know the format.
+const meanings: Readonly<Record<string, string>> = {
+  [ERR_BAD_FORMAT]: "it is too short for one",
+  [ERR_EOCDR_NOT_FOUND]: "it has no end record (is it cut short, or no archive at all?)",
+  [ERR_AMBIGUOUS_ARCHIVE]: "its directory, its headers and its bytes do not agree",
+  [ERR_UNSAFE_FILENAME]: "the name of an entry leads out of it, or is none",
+};
 
 const maxEntries = 100;
 
@@ -48,7 +65,8 @@ export async function listZip(path: string, handle: FileHandle, size: number): P
     for await (const entry of reader.getEntriesGenerator()) {
       if (found.length === maxEntries) throw new Error(`it has more than ${maxEntries} entries`);
       const { filename } = entry;
-      if (entry.directory || /[\\/]|^\.|[^\x20-\x7e]/.test(filename)) {
+      if (filename.endsWith("/data.pkl")) throw new Error("it is a PyTorch pickle, never read");
+      if (entry.directory || !/^\w[\w.-]{0,99}$/.test(filename)) {
         throw new Error(`it has an entry ${show(filename)}, expected plain file names`);
       }
       if (found.some((other) => other.filename === filename)) {
@@ -58,10 +76,10 @@ export async function listZip(path: string, handle: FileHandle, size: number): P
       found.push(entry);
     }
     checkOverlap(found);
+    // Another end record can be hidden there, which other tools take for the real one.
+    if (reader.comment.length > 0) throw new Error("it has a comment, expected none");
   } catch (error) {
-    throw new Error(`${path} is not a sound zip archive: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw new Error(`${path} is not a sound zip archive: ${meaning(error)}`, { cause: error });
   }
   return found.map((entry) => ({
     name: entry.filename,
@@ -118,7 +136,7 @@ function openEntry(path: string, entry: FileEntry): ByteStream {
       return !done;
     } catch (error) {
       throw new Error(
-        `${show(entry.filename)} cannot be read in ${path}: ${(error as Error).message}`,
+        `${show(entry.filename)} cannot be read in ${path}: ${meaning(error)}`,
         { cause: error },
       );
     }
@@ -163,6 +181,11 @@ class HandleReader extends Reader<FileHandle> {
     }
     return bytes;
   }
+}
+
+function meaning(error: unknown): string {
+  const { message } = error as Error;
+  return meanings[message] ?? message;
 }
 
 function show(name: string): string {
