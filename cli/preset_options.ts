@@ -1,7 +1,7 @@
 import { preset, PRESET_NAMES } from "../mod.ts";
 import { type Arguments, type GivenOptions, parseArguments } from "./arguments.ts";
 import { UsageError } from "./command.ts";
-import { trainingTexts } from "./training_options.ts";
+import { hasOption, trainingTexts } from "./training_options.ts";
 
 /** Options of a preset that say what an activation store already knows. */
 const OF_TEXT = ["model", "hook", "context", "buffer"];
@@ -10,8 +10,19 @@ const OF_TEXT = ["model", "hook", "context", "buffer"];
 export const PRESET_HELP: string = PRESET_NAMES
   .map((name) => `  ${name.padEnd(22)} ${preset(name).summary}`).join("\n");
 
-/** What `--preset` sets, as options of the command line; nothing where it is not given. */
+/**
+ * What `--preset` sets, as options of the command line; nothing where it is not given. What the
+ * architectures that are asked for do not have, such as a k, is left out.
+ */
 export function presetTexts(options: Arguments): Record<string, string> {
+  const all = allTexts(options);
+  const asked = options.texts("architecture").flatMap((text) => text.split(","));
+  const suits = (name: string) =>
+    asked.length === 0 || asked.some((architecture) => hasOption(architecture, name));
+  return Object.fromEntries(Object.entries(all).filter(([name]) => suits(name)));
+}
+
+function allTexts(options: Arguments): Record<string, string> {
   const name = options.text("preset");
   if (name === undefined) return {};
   if (!PRESET_NAMES.includes(name)) {
@@ -49,9 +60,14 @@ export function describePreset(options: Arguments): string | undefined {
   if (name === undefined) return undefined;
   const all = Object.entries(presetTexts(options));
   const overridden = all.filter(([name]) => options.given[name]);
+  const used = Object.keys(presetTexts(options));
+  const foreign = Object.entries(allTexts(options)).filter(([name]) => !used.includes(name));
   const set = all.filter(([name]) => !options.given[name]);
   const words = (list: [string, string][]) =>
     list.map(([name, text]) => `--${name} ${text}`).join(" ");
   return `preset ${name} sets ${words(set) || "nothing"}` +
-    (overridden.length > 0 ? `; overridden: ${words(overridden)}` : "");
+    (overridden.length > 0 ? `; overridden: ${words(overridden)}` : "") +
+    (foreign.length > 0
+      ? `; not for ${options.texts("architecture").join(",")}: ${words(foreign)}`
+      : "");
 }

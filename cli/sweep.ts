@@ -29,9 +29,11 @@ The grid: each option takes several values, separated by commas; every combinati
   --dict-size M          number of latents
   --k K                  active latents a sample (topk, batchtopk)
   --sparsity X           weight of the sparsity loss (relu, jumprelu)
-  --bandwidth X, --initial-threshold X   (jumprelu), --loss-normalization KIND
+  --sparsity-warmup-steps N   (relu, jumprelu), --bandwidth X, --initial-threshold X   (jumprelu)
+  --loss-normalization KIND, --input-normalization KIND, --input-scale X
   --seed N               of the weights (default 0)
-  --lr X, --warmup-steps N, --decay-steps N, --beta1 X, --beta2 X, --epsilon X
+  --lr X, --warmup-steps N, --decay-steps N, --beta1 X, --beta2 X, --epsilon X,
+  --gradient-clip X
   --aux-coefficient X, --aux-k N, --dead-after N, --threshold-batches N, --init-bdec KIND
   --steps N              default: until the epochs end
   --preset NAME          sets the options of one of those that \`saewing train --help\` lists;

@@ -2,7 +2,7 @@ import { completeOptions } from "../lib/training/complete_options.ts";
 import type { TrainOptions } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
 import { UsageError } from "./command.ts";
-import { TRAINING_OPTIONS, trainingOptions } from "./training_options.ts";
+import { hasOption, neededOptions, TRAINING_OPTIONS, trainingOptions } from "./training_options.ts";
 
 /** One SAE of a sweep. */
 export interface Cell {
@@ -18,15 +18,6 @@ export interface Cell {
 
 /** Values of each option. */
 type Axes = Record<string, string[]>;
-
-/** Options that only some architectures have. */
-const ONLY: Record<string, string[]> = {
-  k: ["batchtopk", "topk"],
-  "aux-coefficient": ["batchtopk", "topk"],
-  sparsity: ["relu", "jumprelu"],
-  bandwidth: ["jumprelu"],
-  "initial-threshold": ["jumprelu"],
-};
 
 const IN_NAME = ["architecture", "dict-size", "k", "sparsity", "seed"];
 
@@ -84,10 +75,10 @@ function combinations(axes: Axes): Record<string, string>[] {
 
 function makeCell(given: Record<string, string>, several: string[]): Cell {
   const own = Object.fromEntries(
-    Object.entries(given).filter(([name]) => ONLY[name]?.includes(given.architecture) ?? true),
+    Object.entries(given).filter(([name]) => hasOption(given.architecture, name)),
   );
   const options = trainingOptions((name) => own[name]);
-  for (const name of ["dict-size", ...(ONLY.k.includes(own.architecture) ? ["k"] : [])]) {
+  for (const name of neededOptions(own.architecture)) {
     if (own[name] === undefined) {
       throw new UsageError(`--${name} is missing for ${own.architecture}`);
     }

@@ -9,7 +9,7 @@ import { createOutput } from "./output.ts";
 import { describePreset, PRESET_HELP, withPreset } from "./preset_options.ts";
 import { openRunFolder, readRunOptions } from "./run_folder.ts";
 import { trainAndMeasure } from "./train_and_measure.ts";
-import { TRAINING_OPTIONS } from "./training_options.ts";
+import { neededOptions, TRAINING_OPTIONS } from "./training_options.ts";
 
 const HELP = `Trains an SAE on a language model's activations.
 
@@ -35,8 +35,12 @@ What it trains
   --dict-size M       number of latents
   --k K               topk, batchtopk: active latents a sample (batchtopk: on average)
   --sparsity X        relu, jumprelu: weight of the sparsity loss (λ), needed there
+  --sparsity-warmup-steps N   over which λ rises from 0 (default 0: it does not)
   --bandwidth X, --initial-threshold X   of jumprelu's thresholds (0.001, 0.01)
   --loss-normalization KIND   none (default) or input_deviation
+  --input-normalization KIND   none (default), layer_norm, constant_norm_rescale or
+                      expected_average_only_in; undone on output
+  --input-scale X     expected_average_only_in: its factor (default: from the first batch)
   --epochs N          how often everything is read (default 1, or as often as --steps needs)
   --steps N           default: until the epochs end
   --batch-size N      activations a step (default 2048)
@@ -44,6 +48,7 @@ What it trains
   --lr X              Adam's learning rate (default 3e-4)
   --warmup-steps N, --decay-steps N   over which it rises from and falls to 0 (0, 0)
   --beta1 X, --beta2 X, --epsilon X   Adam's other settings (0.9, 0.99, 1e-8)
+  --gradient-clip X   largest norm of all gradients together (default 0: any)
   --aux-coefficient X, --aux-k N, --dead-after N   the auxiliary loss (1/32, 512, 5)
   --threshold-batches N   batches averaged into the inference threshold (default 100)
   --init-bdec KIND    decoder bias starts at zero (default) or mean (of the first batch)
@@ -93,10 +98,9 @@ export const train: Command = {
   help: HELP,
   async run(args) {
     const { options, resumed, preset } = await readOptions(args);
-    const ragged = ["relu", "jumprelu"].includes(options.text("architecture") ?? "");
-    if (ragged) options.required("sparsity");
-    if (!options.text("initial")) {
-      for (const name of ragged ? ["dict-size"] : ["dict-size", "k"]) options.required(name);
+    for (const name of neededOptions(options.text("architecture") ?? "batchtopk")) {
+      // An SAE to start from has the others.
+      if (name === "sparsity" || !options.text("initial")) options.required(name);
     }
     const output = createOutput(options.flag("json"));
     if (preset) output.say(preset);

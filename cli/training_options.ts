@@ -7,15 +7,19 @@ const KEYS = {
   "dict-size": "dictSize",
   k: "k",
   sparsity: "sparsityCoefficient",
+  "sparsity-warmup-steps": "sparsityWarmupSteps",
   bandwidth: "bandwidth",
   "initial-threshold": "initialThreshold",
   "loss-normalization": "lossNormalization",
+  "input-normalization": "inputNormalization",
+  "input-scale": "inputScale",
   lr: "learningRate",
   "warmup-steps": "warmupSteps",
   "decay-steps": "decaySteps",
   beta1: "beta1",
   beta2: "beta2",
   epsilon: "epsilon",
+  "gradient-clip": "gradientClip",
   "aux-coefficient": "auxCoefficient",
   "aux-k": "auxK",
   "dead-after": "deadAfter",
@@ -26,10 +30,41 @@ const KEYS = {
 } satisfies Record<string, keyof TrainOptions>;
 
 /** Options whose value is a word. */
-const WORDS = ["architecture", "loss-normalization", "init-bdec"];
+const WORDS = ["architecture", "loss-normalization", "input-normalization", "init-bdec"];
+
+const ARCHITECTURES = ["batchtopk", "topk", "relu", "jumprelu"];
+
+/** Options that only some architectures have. */
+const ONLY: Record<string, string[]> = {
+  k: ["batchtopk", "topk"],
+  "aux-coefficient": ["batchtopk", "topk"],
+  sparsity: ["relu", "jumprelu"],
+  "sparsity-warmup-steps": ["relu", "jumprelu"],
+  bandwidth: ["jumprelu"],
+  "initial-threshold": ["jumprelu"],
+};
 
 /** Names of the options that say how an SAE is trained. */
 export const TRAINING_OPTIONS: string[] = Object.keys(KEYS);
+
+/** Whether an architecture has an option of the command line. */
+export function hasOption(architecture: string, name: string): boolean {
+  return ONLY[name]?.includes(architecture) ?? true;
+}
+
+/**
+ * The options that an SAE to be trained from scratch needs.
+ *
+ * @throws {UsageError} There is no such architecture.
+ */
+export function neededOptions(architecture: string): string[] {
+  if (!ARCHITECTURES.includes(architecture)) {
+    throw new UsageError(
+      `--architecture is ${architecture}, expected ${ARCHITECTURES.join(", ")}`,
+    );
+  }
+  return ["dict-size", hasOption(architecture, "k") ? "k" : "sparsity"];
+}
 
 /**
  * The options of `trainSae` that the command line names.

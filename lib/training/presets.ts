@@ -20,10 +20,14 @@ export interface Preset {
   options: TrainOptions;
 }
 
-/** A.3: the recipe of the paper's BatchTopK experiments; 10⁹ tokens are 244,141 batches. */
+/**
+ * A.3: the recipe of the paper's BatchTopK experiments; 10⁹ tokens are 244,141 batches. The published code
+ * takes each sample's mean away and divides by its standard deviation.
+ */
 const RECIPE = {
   architecture: "batchtopk",
   k: 32,
+  inputNormalization: "layer_norm",
   learningRate: 3e-4,
   beta1: 0.9,
   beta2: 0.99,

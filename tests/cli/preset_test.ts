@@ -36,6 +36,28 @@ Deno.test("a preset sets what is not given, and says so", () => {
   assertEquals(describePreset(parseArguments([], NAMES)), undefined);
 });
 
+Deno.test("a preset leaves out what the asked-for architecture has not", () => {
+  const told = (...args: string[]) => {
+    const given = parseArguments(["--preset", ...args], NAMES);
+    return { options: withPreset(given, NAMES), words: describePreset(given)! };
+  };
+  const relu = told("demo", "--architecture", "relu", "--sparsity", "0.1");
+  assertEquals([relu.options.text("k"), relu.options.text("lr")], [undefined, "0.001"]);
+  assertMatch(
+    relu.words,
+    /sets --model .* --dict-size 1024 .*; overridden: --architecture batchtopk; not for relu: --k 16$/,
+  );
+  const paper = told("paper/gpt2-small", "--architecture", "jumprelu");
+  assertEquals(paper.options.text("aux-coefficient"), undefined);
+  assertMatch(paper.words, /--input-normalization layer_norm/);
+  // One of two has a k: it stays, for that one.
+  const both = told("demo", "--architecture", "topk,relu");
+  assertEquals([both.options.text("k"), both.words.includes("not for")], ["16", false]);
+  const back = told("paper/relu-feature-splitting", "--architecture", "topk", "--k", "8");
+  assertEquals([back.options.text("k"), back.options.text("sparsity")], ["8", undefined]);
+  assertMatch(back.words, /not for topk: --sparsity 0\.00008$/);
+});
+
 Deno.test("a store says itself what model and hook are", () => {
   const given = parseArguments(["--preset", "demo", "--activations", "a"], NAMES);
   const { text } = withPreset(given, NAMES);

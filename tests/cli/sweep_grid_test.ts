@@ -32,6 +32,23 @@ Deno.test("a grid is every combination of its values", async () => {
   });
 });
 
+Deno.test("an architecture takes only its own options of a grid", async () => {
+  const grid = await cells(
+    ...["--architecture", "topk,relu,jumprelu", "--dict-size", "64", "--k", "4", "--seed", "0"],
+    ...["--sparsity", "0.1", "--bandwidth", "0.2", "--aux-coefficient", "0.5"],
+    ...["--sparsity-warmup-steps", "7", "--input-normalization", "layer_norm"],
+  );
+  const shared = { dictSize: 64, seed: 0, inputNormalization: "layer_norm" };
+  const sparse = { sparsityCoefficient: 0.1, sparsityWarmupSteps: 7 };
+  assertEquals(grid.map(({ name, options }): unknown => [name, options]), [
+    ["topk_m64_k4_seed0", { architecture: "topk", k: 4, auxCoefficient: 0.5, ...shared }],
+    ["relu_m64_lambda0.1_seed0", { architecture: "relu", ...sparse, ...shared }],
+    ["jumprelu_m64_lambda0.1_seed0", {
+      ...{ architecture: "jumprelu", bandwidth: 0.2, ...sparse, ...shared },
+    }],
+  ]);
+});
+
 Deno.test("other options are in names where they vary; the same number is the same SAE", async () => {
   assertEquals(await names("--dict-size", "64", "--k", "4", "--lr", "1e-3,0.001,3e-4"), [
     ...["batchtopk_m64_k4_lr0.001_seed0", "batchtopk_m64_k4_lr0.0003_seed0"],
@@ -53,10 +70,39 @@ Deno.test("a grid in a file, or several, beside the command line", async () => {
 
 const BAD: [name: string, args: string[], error: RegExp][] = [
   ["no size", ["--k", "4"], /--dict-size is missing/],
+  [
+    "no sparsity",
+    ["--dict-size", "64", "--k", "4", "--architecture", "topk,relu"],
+    /--sparsity is missing for relu/,
+  ],
+  [
+    "no sparsity for jumprelu",
+    ["--dict-size", "64", "--architecture", "jumprelu"],
+    /--sparsity is missing for jump/,
+  ],
+  [
+    "an unknown normalisation",
+    ["--dict-size", "64", "--k", "4", "--input-normalization", "rms"],
+    /cannot be trained: inputNormalization is rms, expected/,
+  ],
+  [
+    "a factor without its normalisation",
+    ["--dict-size", "64", "--k", "4", "--input-scale", "2"],
+    /inputScale is 2, none has none/,
+  ],
+  [
+    "a limit that is none",
+    ["--dict-size", "64", "--k", "4", "--gradient-clip=-1"],
+    /gradientClip is -1, expected/,
+  ],
   ["no k", ["--dict-size", "64"], /--k is missing/],
   ["an empty value", ["--dict-size", "64,", "--k", "4"], /--dict-size is empty, expected a number/],
   ["a word for a number", ["--dict-size", "big", "--k", "4"], /--dict-size is big, expected/],
-  ["an unknown architecture", ["--dict-size", "64", "--k", "4", "--architecture", "gru"], /gru/],
+  [
+    "an unknown architecture",
+    ["--dict-size", "64", "--k", "4", "--architecture", "gru"],
+    /--architecture is gru, expected batchtopk, /,
+  ],
   ["a k above the size", ["--dict-size", "64,8", "--k", "16"], /batchtopk_m8_k16_seed0 cannot be/],
   [
     "a file that is not there",

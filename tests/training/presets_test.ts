@@ -18,6 +18,12 @@ Deno.test("the paper's presets have the paper's figures", () => {
   assertEquals([batchSize, contextLength, hook], [4096, 128, "blocks.8.hook_resid_pre"]);
   const { learningRate, beta1, beta2, auxK, auxCoefficient, steps } = options;
   assertEquals([learningRate, beta1, beta2, auxK, auxCoefficient], [3e-4, 0.9, 0.99, 512, 1 / 32]);
+  for (const name of ["paper/gpt2-small", "paper/gemma-2-2b"]) {
+    assertEquals(preset(name).options.inputNormalization, "layer_norm");
+  }
+  for (const name of ["paper/relu-feature-splitting", "paper/meta-sae"]) {
+    assertEquals(preset(name).options.inputNormalization, undefined);
+  }
   // 10⁹ tokens.
   assertEquals(Math.ceil(1e9 / batchSize), steps);
   const relu = preset("paper/relu-feature-splitting");
