@@ -107,6 +107,23 @@ export {
 } from "./lib/stitching/decoder_bias_agreement.ts";
 export { checkStitchable } from "./lib/stitching/check_stitchable.ts";
 export { stitch, stitchedOrigin } from "./lib/stitching/stitch.ts";
+export type { StitchingOptions } from "./lib/stitching/sum_steps.ts";
+export type { StitchingEffects } from "./lib/stitching/measure_apart.ts";
+export { latentEffects } from "./lib/stitching/latent_effects.ts";
+export { swapEffects, type SwapEffectsOptions } from "./lib/stitching/swap_effects.ts";
+export type { PathPhase } from "./lib/stitching/plan_path.ts";
+export type { InterpolationOrder } from "./lib/stitching/order_path.ts";
+export type { RepeatableBatches } from "./lib/stitching/repeatable_batches.ts";
+export {
+  interpolate,
+  type InterpolationOptions,
+  type InterpolationPoint,
+} from "./lib/stitching/interpolate.ts";
+export {
+  type ChainOptions,
+  type ChainPoint,
+  interpolateChain,
+} from "./lib/stitching/interpolate_chain.ts";
 export {
   type NoveltyPrediction,
   type NoveltyRoc,
@@ -149,3 +166,27 @@ export type { HubOptions, Patience } from "./lib/language_model/hub_request.ts";
 export { saveSae } from "./lib/formats/sae_folder.ts";
 export { loadStitchedSae, saveStitchedSae } from "./lib/formats/stitched_sae_folder.ts";
 export { loadCheckpoint, saveCheckpoint } from "./lib/formats/checkpoint_folder.ts";
+export {
+  type Explains,
+  type MetaSaeOptions,
+  type TrainedMetaSae,
+  trainMetaSae,
+} from "./lib/meta/train_meta_sae.ts";
+export type { MetaMeasures } from "./lib/meta/measure_meta_sae.ts";
+export { decompose, type Decomposition } from "./lib/meta/decompose.ts";
+export {
+  latentsOf,
+  metaLatentsOf,
+  type RelatedLatent,
+  relatedLatents,
+  type Weighted,
+} from "./lib/meta/read_decomposition.ts";
+export {
+  type ComparedSae,
+  compareMetaLatents,
+  type MetaComparison,
+} from "./lib/meta/compare_meta_latents.ts";
+export { type ReplacedMetaSae, replaceMetaDecoder } from "./lib/meta/replace_meta_decoder.ts";
+export { randomUnitRows } from "./lib/meta/random_unit_rows.ts";
+export { type ToyData, toyData, type ToyDataOptions } from "./lib/meta/toy_data.ts";
+export { heatMap, type HeatMapOptions } from "./lib/report/heat_map.ts";

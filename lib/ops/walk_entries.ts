@@ -2,6 +2,7 @@ import { walkEntries } from "../../kernels/walk_entries.ts";
 import { type BufferSet, createBuffers, readFloats, writeBuffer } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { createOperation, submit } from "../gpu/kernel.ts";
+import { createCpuWalker } from "./walk_on_cpu.ts";
 import { splitRows } from "./weights.ts";
 import { words } from "./words.ts";
 
@@ -29,7 +30,7 @@ export interface Walked {
   residual?: Float32Array;
 }
 
-/** Leads rows through sparse entries on the GPU. Owns its buffers. */
+/** Leads rows through sparse entries. Owns its buffers. */
 export interface Walker {
   /**
    * Takes entry after entry away from each row's residual r: r ← r − values[j] · w. ‖r‖² changes by
@@ -42,7 +43,8 @@ export interface Walker {
 
 /**
  * Prepares walks over the rows of one or more decoders, [m, d] each. Where all rows together fit into
- * one binding they stay on the GPU; otherwise each part of a walk brings the rows that it needs.
+ * one binding they stay on the GPU; otherwise each part of a walk brings the rows that it needs. Software
+ * adapters are left out: there a plain loop is faster.
  *
  * @throws {RangeError} One row is larger than a binding of the device.
  */
@@ -50,6 +52,7 @@ export function createWalker(
   gpu: Gpu,
   { dModel: d, decoders }: { dModel: number; decoders: Float32Array[] },
 ): Walker {
+  if (gpu.software) return createCpuWalker(d, decoders);
   const owned = createBuffers(gpu);
   try {
     const rows = decoders.reduce((sum, decoder) => sum + decoder.length / d, 0);

@@ -1,0 +1,62 @@
+import type { LatentGroup } from "./latent_groups.ts";
+
+/** What a step of a path does: "insert" a novel latent, "swap" a group, "remove" what is left over. */
+export type PathPhase = "insert" | "swap" | "remove";
+
+/** A step of a path from the small SAE to the large one. */
+export interface PathStep {
+  /** What the step does. */
+  phase: PathPhase;
+  /** Latents of the small SAE that it takes out. */
+  removed: Uint32Array;
+  /** Latents of the large SAE that it puts in. */
+  inserted: Uint32Array;
+}
+
+/** What a path has to do, in no order yet. */
+export interface PathParts {
+  /** Large latents that are in no group with a small one: novel (Eq. 6). */
+  novel: LatentGroup[];
+  /** Groups with latents of both SAEs. */
+  swaps: LatentGroup[];
+  /** Small latents that are in no group with a large one. */
+  leftovers: number[];
+}
+
+/** Sorts latents by what a path does with them. Groups of one SAE's latents only are as if not given. */
+export function splitPath(
+  groups: readonly LatentGroup[],
+  small: { dictSize: number },
+  large: { dictSize: number },
+): PathParts {
+  const swaps = groups.filter((group) => group.small.length > 0 && group.large.length > 0);
+  const outside = (side: "small" | "large", dictSize: number): number[] => {
+    const grouped = new Set(swaps.flatMap((group) => [...group[side]]));
+    return Array.from({ length: dictSize }, (_, latent) => latent)
+      .filter((latent) => !grouped.has(latent));
+  };
+  const novel = outside("large", large.dictSize)
+    .map((latent) => ({ small: new Uint32Array(), large: Uint32Array.of(latent) }));
+  return { novel, swaps, leftovers: outside("small", small.dictSize) };
+}
+
+/** The steps of a path whose parts are in order. */
+export function layPath(
+  { novel, swaps, leftovers }: PathParts,
+  { swap, removal }: { swap: boolean; removal: "together" | "each" | "none" },
+): PathStep[] {
+  const steps: PathStep[] = [];
+  const step = (phase: PathPhase, { small, large }: LatentGroup) =>
+    steps.push({ phase, removed: small, inserted: large });
+  for (const group of novel) step("insert", group);
+  if (!swap) return steps;
+  for (const group of swaps) step("swap", group);
+  const none = new Uint32Array();
+  if (removal === "each") {
+    for (const latent of leftovers) step("remove", { small: Uint32Array.of(latent), large: none });
+  }
+  if (removal === "together" && leftovers.length > 0) {
+    step("remove", { small: Uint32Array.from(leftovers), large: none });
+  }
+  return steps;
+}
