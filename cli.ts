@@ -4,6 +4,7 @@
  * @module
  */
 import { type Command, EXIT, UsageError } from "./cli/command.ts";
+import { convert } from "./cli/convert.ts";
 import { doctor } from "./cli/doctor.ts";
 import { evaluate } from "./cli/eval.ts";
 import { harvest } from "./cli/harvest.ts";
@@ -11,7 +12,14 @@ import { sweep } from "./cli/sweep.ts";
 import { train } from "./cli/train.ts";
 import { VERSION } from "./lib/version.ts";
 
-const COMMANDS: Record<string, Command> = { doctor, harvest, train, eval: evaluate, sweep };
+const COMMANDS: Record<string, Command> = {
+  doctor,
+  harvest,
+  train,
+  eval: evaluate,
+  sweep,
+  convert,
+};
 
 const HELP = `saewing ${VERSION}: sparse autoencoders on language-model activations.
 

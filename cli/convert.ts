@@ -1,0 +1,110 @@
+import { join } from "@std/path";
+import { loadSae, type Sae, saveSae } from "../mod.ts";
+import { parseArguments } from "./arguments.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { createOutput, formatTable } from "./output.ts";
+
+const HELP = `Converts an SAE to a folder that saewing and SAELens read (float32, safetensors).
+
+Usage
+  saewing convert SAE OUT [options]
+
+SAE is a folder, a file or a hub id: SAELens of any version, Gemma Scope (params.npz), sparsify.
+
+Options
+  --overwrite         replace an SAE that is in OUT
+  --set KEY=VALUE     a key in place of the config's own, for configs that are wrong or say too little
+                      (--set architecture=topk --set k=32); may be repeated
+  --revision NAME     branch, tag or commit on the hub (default main)
+  --cache-dir FOLDER  where downloads go
+  --offline           use what is in the cache, download nothing
+  --json              JSON instead of a table
+
+Examples
+  saewing convert google/gemma-scope-2b-pt-res/layer_12/width_16k/average_l0_82 saes/gemma-16k
+  saewing convert downloads/params.npz saes/gemma-16k --overwrite
+`;
+
+const VALUES = ["set", "revision", "cache-dir"];
+const FLAGS = ["overwrite", "offline", "json"];
+
+/** `saewing convert`. */
+export const convert: Command = {
+  summary: "convert an SAE of another format",
+  help: HELP,
+  async run(args) {
+    const options = parseArguments(args, { values: VALUES, flags: FLAGS });
+    const [from, out, ...more] = options.positional;
+    if (!from) throw new UsageError("the SAE is missing");
+    if (!out) throw new UsageError("the folder to write is missing");
+    if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}`);
+    if (!options.flag("overwrite")) await refuseExisting(out);
+    const output = createOutput(options.flag("json"));
+    const sae = await loadSae(from, {
+      config: parseSettings(options.texts("set")),
+      revision: options.text("revision"),
+      cacheDir: options.text("cache-dir"),
+      ...(options.flag("offline") ? { offline: true } : {}),
+      onProgress: ({ file, loaded, total }) => {
+        const share = total > 0 ? ` ${Math.floor(100 * loaded / total)} %` : "";
+        output.progress(`${file}${share}`, { file, loaded, total });
+      },
+    });
+    await saveSae(sae, out);
+    const found = describe(sae);
+    output.say(formatTable(Object.entries(found).map(([name, value]) => [name, String(value)])));
+    output.say(`written to ${out}`);
+    output.result({ out, ...found });
+    return EXIT.ok;
+  },
+};
+
+async function refuseExisting(out: string): Promise<void> {
+  for (const name of ["cfg.json", "sae_weights.safetensors"]) {
+    try {
+      await Deno.lstat(join(out, name));
+    } catch (error) {
+      // What else keeps it from being written is told when it is written.
+      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+        continue;
+      }
+      throw error;
+    }
+    throw new UsageError(`${join(out, name)} exists: --overwrite replaces it`);
+  }
+}
+
+/** KEY=VALUE, the value as JSON where it is JSON and as text where not. */
+function parseSettings(settings: string[]): Record<string, unknown> {
+  return Object.fromEntries(settings.map((setting) => {
+    const at = setting.indexOf("=");
+    if (at < 1) throw new UsageError(`--set is ${setting}, expected KEY=VALUE`);
+    const text = setting.slice(at + 1);
+    try {
+      return [setting.slice(0, at), JSON.parse(text)];
+    } catch {
+      return [setting.slice(0, at), text];
+    }
+  }));
+}
+
+/** What was found, by the names that the table shows. */
+function describe(sae: Sae): Record<string, unknown> {
+  const { metadata } = sae;
+  const all: Record<string, unknown> = {
+    format: metadata.format ?? "saewing",
+    architecture: sae.architecture,
+    dModel: sae.dModel,
+    dictSize: sae.dictSize,
+    k: sae.k,
+    inputNormalization: sae.inputNormalization,
+    subtractDecoderBias: sae.subtractDecoderBias,
+    model: metadata.model,
+    hook: metadata.hook,
+    contextSize: metadata.contextSize,
+    prependBos: metadata.prependBos,
+    activationTransform: metadata.activationTransform,
+    folded: (metadata.folded as string[] | undefined)?.join("; "),
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));
+}

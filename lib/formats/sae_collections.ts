@@ -1,0 +1,72 @@
+/** A family of SAEs on the hub that differ in size. */
+export interface SaeCollection {
+  /** What `saewing stitch` and {@linkcode collectionIds} call it. */
+  name: string;
+  /** One line on what they are. */
+  summary: string;
+  /** Hub id of the model whose activations they read, as an ONNX export; absent where none is known. */
+  model?: string;
+  /** Where in the model they read. */
+  hook: string;
+  /** Dictionary sizes, in order. */
+  sizes: readonly number[];
+  /** Hub id of the SAE of each size, as `loadSae` takes it. */
+  ids: readonly string[];
+}
+
+const featureSplitting = "jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8";
+const gpt2Sizes = [768, 1536, 3072, 6144, 12288, 24576, 49152, 98304];
+const gemmaScope = "google/gemma-scope-2b-pt-res";
+
+const collections: readonly SaeCollection[] = [
+  {
+    name: "gpt2-feature-splitting",
+    summary: "the paper's ReLU SAEs of GPT-2 small, 768 to 98304 latents (section 4)",
+    model: "Xenova/gpt2",
+    hook: "blocks.8.hook_resid_pre",
+    sizes: gpt2Sizes,
+    ids: gpt2Sizes.map((size) => `${featureSplitting}/blocks.8.hook_resid_pre_${size}`),
+  },
+  {
+    name: "gemma-scope-2b-layer-12",
+    summary: "Gemma Scope's JumpReLU SAEs of Gemma 2 2B, 16k and 32k latents (A.7)",
+    hook: "blocks.12.hook_resid_post",
+    sizes: [16384, 32768],
+    // Of each width the one whose L0 is nearest to 100, which Gemma Scope calls canonical.
+    ids: ["width_16k/average_l0_82", "width_32k/average_l0_76"]
+      .map((folder) => `${gemmaScope}/layer_12/${folder}`),
+  },
+];
+
+/** The collections that have a name, for users to choose from. */
+export function listCollections(): readonly SaeCollection[] {
+  return collections;
+}
+
+/**
+ * Hub ids of the SAEs of a collection, in the order of `sizes`.
+ *
+ * @param name The collection's name.
+ * @param sizes Dictionary sizes; all of them if not given.
+ * @throws {RangeError} There is no such collection, or it has none of a size.
+ *
+ * @example
+ * ```ts ignore
+ * const [small, large] = collectionIds("gpt2-feature-splitting", [768, 1536]);
+ * const saes = [await loadSae(small), await loadSae(large)];
+ * ```
+ */
+export function collectionIds(name: string, sizes?: readonly number[]): string[] {
+  const found = collections.find((collection) => collection.name === name);
+  if (!found) {
+    const names = collections.map(({ name }) => name).join(", ");
+    throw new RangeError(
+      `there is no collection ${JSON.stringify(name)}, expected one of ${names}`,
+    );
+  }
+  return (sizes ?? found.sizes).map((size) => {
+    const at = found.sizes.indexOf(size);
+    if (at >= 0) return found.ids[at];
+    throw new RangeError(`${name} has no SAE of ${size} latents, only ${found.sizes.join(", ")}`);
+  });
+}
