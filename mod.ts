@@ -161,9 +161,37 @@ export {
 export type { ActivationHistogram } from "./lib/interpretation/activation_histogram.ts";
 export { type TrainingReport, trainingReport } from "./lib/report/training_report.ts";
 export { loadSae, type LoadSaeOptions } from "./lib/formats/load_sae.ts";
+export {
+  collectionIds,
+  listCollections,
+  type SaeCollection,
+} from "./lib/formats/sae_collections.ts";
 export type { HubSaeOptions } from "./lib/formats/hub_sae.ts";
 export type { HubOptions, Patience } from "./lib/language_model/hub_request.ts";
 export { saveSae } from "./lib/formats/sae_folder.ts";
 export { loadStitchedSae, saveStitchedSae } from "./lib/formats/stitched_sae_folder.ts";
 export { loadCheckpoint, saveCheckpoint } from "./lib/formats/checkpoint_folder.ts";
+export {
+  type Explains,
+  type MetaSaeOptions,
+  type TrainedMetaSae,
+  trainMetaSae,
+} from "./lib/meta/train_meta_sae.ts";
+export type { MetaMeasures } from "./lib/meta/measure_meta_sae.ts";
+export { decompose, type Decomposition } from "./lib/meta/decompose.ts";
+export {
+  latentsOf,
+  metaLatentsOf,
+  type RelatedLatent,
+  relatedLatents,
+  type Weighted,
+} from "./lib/meta/read_decomposition.ts";
+export {
+  type ComparedSae,
+  compareMetaLatents,
+  type MetaComparison,
+} from "./lib/meta/compare_meta_latents.ts";
+export { type ReplacedMetaSae, replaceMetaDecoder } from "./lib/meta/replace_meta_decoder.ts";
+export { randomUnitRows } from "./lib/meta/random_unit_rows.ts";
+export { type ToyData, toyData, type ToyDataOptions } from "./lib/meta/toy_data.ts";
 export { heatMap, type HeatMapOptions } from "./lib/report/heat_map.ts";
