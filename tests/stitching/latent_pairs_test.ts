@@ -35,6 +35,11 @@ Deno.test("samplePairs: all pairs of a band where they are few, no more than wan
     const order = pairs.map((pair) => bandOf(pair, bands) * 1e6 + pair.large * 1e3 + pair.small);
     assertEquals(order, [...new Set(order)].sort((a, b) => a - b), "in order, none twice");
   }
+  // Cosines of exactly -1 and 1 are in the first and in the last band.
+  const one = { ...small, dModel: 1, dictSize: 2, wDec: Float32Array.of(1, -1) };
+  const line = { ...one, wEnc: one.wDec, bEnc: one.wDec, bDec: Float32Array.of(0) };
+  const ends = samplePairs(line, line, { bands: 2 }).map(({ small, large }) => [small, large]);
+  assertEquals(ends, [[1, 0], [0, 1], [0, 0], [1, 1]]);
   const few = samplePairs(small, large, { latents: 3, perBand: 1000 });
   assertEquals([few.length, new Set(few.map(({ large }) => large)).size], [90, 3]);
 });
