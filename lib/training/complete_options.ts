@@ -41,6 +41,7 @@ export function completeOptions(given: TrainOptions): Settings {
     bDec: options.bDec ?? "zero",
     seed: options.seed ?? 0,
     initial,
+    freezeDecoder: options.freezeDecoder ?? false,
     metadata: options.metadata ?? {},
     recordEvery: options.recordEvery ?? 50,
     checkpoint: options.checkpoint,

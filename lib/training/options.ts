@@ -101,6 +101,11 @@ export interface TrainOptions {
   seed?: number;
   /** An SAE to start from, in place of `seed` and `bDec`. */
   initial?: Sae;
+  /**
+   * Leaves the decoder, rows and bias, as it starts, and trains the rest (default false). Its gradients
+   * still count in `gradientClip`.
+   */
+  freezeDecoder?: boolean;
   /** Goes into the SAE's metadata: model, hook, context size and the like. */
   metadata?: Record<string, unknown>;
   /** Most steps between two looks at the records (default 50). */

@@ -229,14 +229,18 @@ export async function createTrainingStep(
     for (const [index, { first, latents, wEnc, wDec }] of shards.entries()) {
       const moments = state.shardMoments[index];
       const shared = { dModel, first, latents, half, columns, ...state };
+      if (!settings.freezeDecoder) {
+        operations.push(
+          await updateLatents(gpu, buffers, {
+            ...shared,
+            decoder: true,
+            w: wDec,
+            moments: moments.decoder,
+            source: residual,
+          }),
+        );
+      }
       operations.push(
-        await updateLatents(gpu, buffers, {
-          ...shared,
-          decoder: true,
-          w: wDec,
-          moments: moments.decoder,
-          source: residual,
-        }),
         await updateLatents(gpu, buffers, {
           ...shared,
           decoder: false,
@@ -248,7 +252,9 @@ export async function createTrainingStep(
     }
     const vectors = [
       [weights.bEnc, bEncGradient, state.bEncMoments, dictSize],
-      [weights.bDec, bDecGradient, state.bDecMoments, dModel],
+      ...settings.freezeDecoder
+        ? []
+        : [[weights.bDec, bDecGradient, state.bDecMoments, dModel] as const],
       ...jump && thresholdGradient
         ? [[jump.value, thresholdGradient, jump.moments, dictSize] as const]
         : [],

@@ -1,0 +1,162 @@
+// The toy model of composition (Fig. 2): samples are a colour plus a shape. An SAE with a latent for each
+// colour and shape finds them; one with a latent for each pair composes them, since one active latent
+// costs less than two; a meta-SAE takes the pairs' decoder rows apart again.
+// Writes runs/toy/toy_model.svg and toy_model.html. Options: --colours 3 --shapes 3 --noise 0.02
+// --seed 0 --seeds 1 --out runs/toy; shares in place of a number: --colours 0.4,0.3,0.3.
+import { parseArgs } from "@std/cli";
+import {
+  createRandom,
+  type Gpu,
+  initializeSae,
+  type Matrix,
+  openGpu,
+  type Sae,
+  type StepRecord,
+  toyData,
+  type ToyDataOptions,
+  trainMetaSae,
+  trainSaes,
+} from "@saewing/saewing";
+import { toyFigure } from "./toy_figure.ts";
+
+/** Same for all: only the number of latents differs. */
+const TRAINING = {
+  architecture: "relu",
+  sparsityCoefficient: 0.01,
+  learningRate: 0.01,
+  steps: 1000,
+  decaySteps: 200,
+} as const;
+
+/** What was found, and how well: the largest cosine of each thing to be found with a decoder row. */
+export interface ToyResult {
+  colours: number;
+  shapes: number;
+  small: { sae: Sae; targets: Matrix; found: number[] };
+  large: { sae: Sae; targets: Matrix; found: number[] };
+  meta: { sae: Sae; targets: Matrix; found: number[]; explainedVariance: number };
+}
+
+/**
+ * Runs the three stages. An SAE that has just as many latents as there are things to find often ends in
+ * a local minimum, with a value that no latent stands for. So several are trained from different
+ * starts, and the one with the lowest loss is taken, which needs no knowledge of the answer.
+ */
+export async function toyModel(
+  gpu: Gpu,
+  { starts = { small: 8, large: 3, meta: 8 }, seed = 0, ...options }: ToyDataOptions & {
+    starts?: { small: number; large: number; meta: number };
+  } = {},
+): Promise<ToyResult> {
+  const data = toyData({ ...options, seed });
+  const { factors, pairs } = data;
+  const batchSize = 2 * pairs.rows;
+  const first: Matrix = data.batches(batchSize).next().value!;
+  const begin = (dictSize: number, count: number, like: Matrix) =>
+    Array.from({ length: count }, (_, start) => startingSae(dictSize, like, 1000 * seed + start));
+
+  const initial = [
+    ...begin(factors.rows, starts.small, first),
+    ...begin(pairs.rows, starts.large, first),
+  ];
+  const trained = await trainSaes(
+    gpu,
+    data.batches(batchSize),
+    initial.map((initial) => ({ ...TRAINING, initial })),
+  );
+  const small = best(trained.slice(0, starts.small)).sae;
+  const large = best(trained.slice(starts.small)).sae;
+
+  const rows = { data: large.wDec, rows: large.dictSize, cols: large.dModel };
+  const metas = [];
+  for (const initial of begin(factors.rows, starts.meta, rows)) {
+    const { meta: sae, ...rest } = await trainMetaSae(gpu, large, {
+      ...TRAINING,
+      sparsityCoefficient: 0.005,
+      initial,
+    });
+    metas.push({ sae, ...rest });
+  }
+  const { sae: meta, explainedVariance } = best(metas);
+  return {
+    colours: data.colours,
+    shapes: data.shapes,
+    small: { sae: small, targets: factors, found: largestCosines(factors, small) },
+    large: { sae: large, targets: pairs, found: largestCosines(pairs, large) },
+    meta: { sae: meta, targets: factors, found: largestCosines(factors, meta), explainedVariance },
+  };
+}
+
+/** Whether everything was found: a cosine above 0.95 each. */
+export const isComplete = (found: number[]): boolean => found.every((cosine) => cosine > 0.95);
+
+/** A short encoder lets latents find their place before L1 switches them off. */
+function startingSae(dictSize: number, samples: Matrix, seed: number): Sae {
+  const random = createRandom(seed);
+  const sae = initializeSae({ architecture: "relu", dModel: samples.cols, dictSize, random });
+  return { ...sae, wEnc: sae.wEnc.map((weight) => 0.1 * weight), bDec: meanRow(samples) };
+}
+
+function best<T extends { history: StepRecord[] }>(runs: T[]): T {
+  const loss = ({ history }: T) => history.slice(-50).reduce((sum, { loss }) => sum + loss, 0);
+  return runs.reduce((least, run) => loss(run) < loss(least) ? run : least);
+}
+
+function meanRow({ data, rows, cols }: Matrix): Float32Array {
+  const mean = new Float32Array(cols);
+  data.forEach((value, at) => mean[at % cols] += value / rows);
+  return mean;
+}
+
+function largestCosines(targets: Matrix, sae: Sae): number[] {
+  return cosines(targets, sae).map((row) => Math.max(...row));
+}
+
+/** cosines[t][i] of target t and the decoder row of latent i. */
+export function cosines({ data, rows, cols }: Matrix, { wDec, dictSize }: Sae): number[][] {
+  return Array.from({ length: rows }, (_, t) =>
+    Array.from({ length: dictSize }, (_, i) => {
+      let [product, own, other] = [0, 0, 0];
+      for (let c = 0; c < cols; c++) {
+        product += data[t * cols + c] * wDec[i * cols + c];
+        own += data[t * cols + c] ** 2;
+        other += wDec[i * cols + c] ** 2;
+      }
+      return own * other > 0 ? product / Math.sqrt(own * other) : 0;
+    }));
+}
+
+if (import.meta.main) {
+  const args = parseArgs(Deno.args, {
+    string: ["colours", "shapes", "noise", "seed", "seeds", "out"],
+    default: { colours: "3", shapes: "3", noise: "0.02", seed: "0", seeds: "1", out: "runs/toy" },
+  });
+  const values = (given = "") => given.includes(",") ? given.split(",").map(Number) : +given;
+  const { out = "" } = args;
+  const options = {
+    colours: values(args.colours),
+    shapes: values(args.shapes),
+    noise: Number(args.noise),
+  };
+  using gpu = await openGpu();
+  const begun = performance.now();
+  const complete = { small: 0, large: 0, meta: 0 };
+  console.log("least cosine of   small SAE   large SAE    meta-SAE  (all found where above 0.95)");
+  for (let i = 0; i < Number(args.seeds); i++) {
+    const seed = Number(args.seed) + i;
+    const result = await toyModel(gpu, { ...options, seed });
+    const stages = ["small", "large", "meta"] as const;
+    for (const stage of stages) if (isComplete(result[stage].found)) complete[stage]++;
+    const least = stages.map((stage) => Math.min(...result[stage].found).toFixed(3).padStart(11));
+    console.log(`seed ${String(seed).padEnd(10)} ${least.join(" ")}`);
+    if (i > 0) continue;
+    const { svg, page } = toyFigure(result);
+    await Deno.mkdir(out, { recursive: true });
+    await Deno.writeTextFile(`${out}/toy_model.svg`, svg);
+    await Deno.writeTextFile(`${out}/toy_model.html`, page);
+  }
+  const { small, large, meta } = complete;
+  console.log(`of ${args.seeds}           ${[small, large, meta].join("           ")}`);
+  const seconds = (performance.now() - begun) / 1000;
+  console.log(`${out}/toy_model.svg and .html, ${seconds.toFixed(0)} s`);
+}

@@ -1,0 +1,51 @@
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Matrix } from "../matrix.ts";
+import type { Sae } from "../sae/sae.ts";
+import { maxDecoderCosine } from "../stitching/max_decoder_cosine.ts";
+
+/** An SAE to compare meta-latents with. */
+export interface ComparedSae {
+  /** Its name, in tables and plots. */
+  name: string;
+  /** The SAE, or its decoder rows. */
+  sae: Sae | Matrix;
+}
+
+/** How like the latents of an SAE meta-latents are. */
+export interface MetaComparison {
+  /** Name of the SAE. */
+  name: string;
+  /** Its number of latents. */
+  dictSize: number;
+  /** [meta-latents] the largest cosine with one of its decoder rows. */
+  cosine: Float32Array;
+  /** [meta-latents] the latent that has it. */
+  nearest: Uint32Array;
+  /** Mean of `cosine`. */
+  meanCosine: number;
+}
+
+/**
+ * Compares the directions of meta-latents with the latents of SAEs of several sizes (Fig. 6). The paper
+ * finds the meta-latents closest to SAEs of about their own number.
+ *
+ * A larger SAE has larger cosines by chance alone: `randomUnitRows` of its shape, as one more
+ * `ComparedSae`, says how large.
+ *
+ * @param meta The meta-SAE, or its decoder rows.
+ * @throws {RangeError} An SAE has another width.
+ */
+export async function compareMetaLatents(
+  gpu: Gpu,
+  meta: Sae | Matrix,
+  saes: readonly ComparedSae[],
+): Promise<MetaComparison[]> {
+  const found: MetaComparison[] = [];
+  for (const { name, sae } of saes) {
+    const { cosine, nearest } = await maxDecoderCosine(gpu, meta, sae);
+    const meanCosine = cosine.reduce((sum, value) => sum + value, 0) / cosine.length;
+    const dictSize = "wDec" in sae ? sae.dictSize : sae.rows;
+    found.push({ name, dictSize, cosine, nearest, meanCosine });
+  }
+  return found;
+}

@@ -1,0 +1,45 @@
+import type { Gpu } from "../gpu/gpu.ts";
+import type { Matrix, SparseMatrix } from "../matrix.ts";
+import { openInference } from "../sae/inference.ts";
+import type { Sae } from "../sae/sae.ts";
+
+/** How well a meta-SAE explains rows. */
+export interface MetaMeasures {
+  /** 1 − Σ‖w − ŵ‖² / Σ‖w − w̄‖² over the rows w, w̄ their mean; NaN where all rows are equal. */
+  explainedVariance: number;
+  /** Active meta-latents a row. */
+  l0: number;
+  /** Meta-latents that no row activates. */
+  deadMetaLatents: number;
+}
+
+/** Measures a meta-SAE on the rows that it explains, with its inference threshold (Eq. 8). */
+export async function measureMetaSae(gpu: Gpu, meta: Sae, rows: Matrix): Promise<MetaMeasures> {
+  using inference = openInference(gpu, meta);
+  const { codes, squaredErrors } = await inference.run(rows);
+  return measureCodes(rows, codes, squaredErrors);
+}
+
+/** The measures, from the codes of the rows and their squared errors. */
+export function measureCodes(
+  rows: Matrix,
+  codes: SparseMatrix,
+  squaredErrors: Float32Array,
+): MetaMeasures {
+  let left = 0;
+  for (const error of squaredErrors) left += error;
+  return {
+    explainedVariance: 1 - left / variance(rows),
+    l0: codes.latents.length / rows.rows,
+    deadMetaLatents: codes.cols - new Set(codes.latents).size,
+  };
+}
+
+/** Σ‖w − w̄‖² over rows. */
+function variance({ data, rows, cols }: Matrix): number {
+  const mean = new Float64Array(cols);
+  for (let at = 0; at < data.length; at++) mean[at % cols] += data[at] / rows;
+  let sum = 0;
+  for (let at = 0; at < data.length; at++) sum += (data[at] - mean[at % cols]) ** 2;
+  return sum;
+}

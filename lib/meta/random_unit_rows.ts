@@ -1,0 +1,32 @@
+import type { Matrix } from "../matrix.ts";
+import { createRandom } from "../random.ts";
+import { checkCount } from "../sae/check.ts";
+
+/**
+ * Random directions, each as likely as any other, of norm 1: the control of a meta-SAE. What a
+ * meta-SAE of the same shape explains of them is what it would explain of decoder rows without
+ * structure.
+ *
+ * @param rows How many.
+ * @param cols Their width d.
+ * @param seed A whole number (default 0).
+ * @throws {RangeError} A number is not a whole number above 0, or the seed not whole.
+ */
+export function randomUnitRows(rows: number, cols: number, seed = 0): Matrix {
+  checkCount(rows, "rows");
+  checkCount(cols, "cols");
+  const random = createRandom(seed);
+  const data = new Float32Array(rows * cols);
+  for (let at = 0; at < data.length; at += cols) {
+    let squares = 0;
+    for (let c = 0; c < cols; c++) {
+      // Normal numbers have no preferred direction (Box and Muller's way).
+      const radius = Math.sqrt(-2 * Math.log(1 - random.uniform()));
+      const value = radius * Math.cos(2 * Math.PI * random.uniform());
+      data[at + c] = value;
+      squares += value * value;
+    }
+    for (let c = 0; c < cols; c++) data[at + c] /= Math.sqrt(squares);
+  }
+  return { data, rows, cols };
+}

@@ -1,0 +1,81 @@
+import type { SparseMatrix } from "../matrix.ts";
+import type { Decomposition } from "./decompose.ts";
+
+/** A latent or a meta-latent, and the weight that joins it to another. */
+export interface Weighted {
+  /** Its number. */
+  latent: number;
+  /** The weight, above zero. */
+  weight: number;
+}
+
+/** A latent that has meta-latents in common with another. */
+export interface RelatedLatent {
+  /** Its number. */
+  latent: number;
+  /** Σ over shared meta-latents of the product of both latents' weights. */
+  strength: number;
+  /** The shared meta-latents, with the related latent's weights; those that add most come first. */
+  shared: Weighted[];
+}
+
+/**
+ * The meta-latents of a latent, largest weight first (Table 1).
+ *
+ * @throws {RangeError} There is no such latent.
+ */
+export function metaLatentsOf(decomposition: Decomposition, latent: number): Weighted[] {
+  return sortedRow(decomposition.latents, latent, "latent");
+}
+
+/**
+ * The latents that use a meta-latent, largest weight first.
+ *
+ * @throws {RangeError} There is no such meta-latent.
+ */
+export function latentsOf(decomposition: Decomposition, metaLatent: number): Weighted[] {
+  return sortedRow(decomposition.metaLatents, metaLatent, "metaLatent");
+}
+
+/**
+ * The latents that share meta-latents with a latent, strongest first: the edges of Fig. 1. The strength
+ * of two latents is Σ over shared meta-latents of the product of their weights, which is the dot
+ * product of their codes: a meta-latent that is strong in both counts most.
+ *
+ * @param most How many at most (default: all).
+ * @throws {RangeError} There is no such latent.
+ */
+export function relatedLatents(
+  decomposition: Decomposition,
+  latent: number,
+  most = Infinity,
+): RelatedLatent[] {
+  const found = new Map<number, (Weighted & { product: number })[]>();
+  for (const own of metaLatentsOf(decomposition, latent)) {
+    for (const { latent: other, weight } of entries(decomposition.metaLatents, own.latent)) {
+      if (other === latent) continue;
+      const shared = found.get(other) ?? [];
+      shared.push({ latent: own.latent, weight, product: own.weight * weight });
+      found.set(other, shared);
+    }
+  }
+  return [...found].map(([other, shared]) => ({
+    latent: other,
+    strength: shared.reduce((sum, { product }) => sum + product, 0),
+    shared: shared.sort((a, b) => b.product - a.product || a.latent - b.latent)
+      .map(({ latent, weight }) => ({ latent, weight })),
+  })).sort((a, b) => b.strength - a.strength || a.latent - b.latent).slice(0, most);
+}
+
+function sortedRow(matrix: SparseMatrix, row: number, name: string): Weighted[] {
+  if (!(Number.isSafeInteger(row) && row >= 0 && row < matrix.rows)) {
+    throw new RangeError(`${name} is ${row}, expected a whole number below ${matrix.rows}`);
+  }
+  return [...entries(matrix, row)].sort((a, b) => b.weight - a.weight || a.latent - b.latent);
+}
+
+function* entries({ rowOffsets, latents, values }: SparseMatrix, row: number): Generator<Weighted> {
+  for (let at = rowOffsets[row]; at < rowOffsets[row + 1]; at++) {
+    yield { latent: latents[at], weight: values[at] };
+  }
+}
