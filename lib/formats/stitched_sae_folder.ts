@@ -12,7 +12,9 @@ const FORMAT = 1;
 /**
  * Saves a stitched SAE as a folder: both SAEs whole, in `small/` and `large/` as `saveSae` writes them, and
  * `stitched.json`, which lists the chosen latents. An earlier `stitched.json` is removed first and the new one
- * comes last: a process that is killed in between leaves no mixture that could be loaded.
+ * comes last: a process that is killed in between leaves no mixture that could be loaded. All numbers come
+ * back bit by bit; those of SAEs with an `inputScale`, which SAELens wants folded into the weights, to a
+ * rounding.
  *
  * @param folder Made where missing; a stitched SAE in it is replaced.
  * @throws {Error} An SAE is inconsistent or cannot be stored (see `saveSae`), or the folder cannot be

@@ -4,8 +4,11 @@ import { loadStitchedSae, saveStitchedSae } from "../../lib/formats/stitched_sae
 import { openGpu } from "../../lib/gpu/gpu.ts";
 import { encode, reconstruct } from "../../lib/sae/encode.ts";
 import { stitch } from "../../lib/stitching/stitch.ts";
-import { randomMatrix } from "../gpu_helper.ts";
+import { assertClose, randomMatrix } from "../gpu_helper.ts";
 import { ARCHITECTURES, choose, makeSae } from "../stitching/made_saes.ts";
+
+/** Normalisations that are not folded into the weights. */
+const KINDS = ["none", "layer_norm", "constant_norm_rescale"] as const;
 
 const example = () =>
   stitch(
@@ -20,7 +23,7 @@ Deno.test("a stitched SAE comes back bit by bit, and so does what it makes of sa
   const folder = join(await Deno.makeTempDir(), "new", "folder");
   const x = randomMatrix(5, 8, 4);
   for (const [at, architecture] of ARCHITECTURES.entries()) {
-    const normalization = at % 2 ? "none" : "layer_norm";
+    const normalization = KINDS[at % 3];
     const small = makeSae({ architecture, seed: at, d: 4, m: 7, normalization });
     const large = makeSae({ architecture: "jumprelu", seed: 9, d: 4, m: 11, normalization });
     const stitched = stitch(small, choose(1, 7, at), large, choose(2, 11, 4));
@@ -32,6 +35,24 @@ Deno.test("a stitched SAE comes back bit by bit, and so does what it makes of sa
   }
   const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name).sort();
   assertEquals(names, ["large", "small", "stitched.json"]);
+});
+
+Deno.test("SAEs with an input scale, which is stored folded into their weights, come back to a rounding", async () => {
+  using gpu = await openGpu();
+  const folder = await Deno.makeTempDir();
+  const shared = { d: 4, m: 7, normalization: "expected_average_only_in" } as const;
+  const small = makeSae({ ...shared, architecture: "topk", seed: 1 });
+  const large = makeSae({ ...shared, architecture: "relu", seed: 2 });
+  const stitched = stitch(small, [1, 5, 6], large, [0, 2]);
+  await saveStitchedSae(stitched, folder);
+  const loaded = await loadStitchedSae(folder);
+  assertEquals([loaded.small.inputScale, loaded.large.inputScale], [1.7, 1.7]);
+  const x = randomMatrix(5, 8, 4);
+  const [own, expected] = [await encode(gpu, loaded, x), await encode(gpu, stitched, x)];
+  assertEquals([own.rowOffsets, own.latents], [expected.rowOffsets, expected.latents]);
+  assertClose(own.values, expected.values, "codes", 1e-5);
+  const [a, b] = [await reconstruct(gpu, loaded, x), await reconstruct(gpu, stitched, x)];
+  assertClose(a.data, b.data, "reconstruction", 1e-5);
 });
 
 Deno.test("saving that is interrupted leaves nothing that loads as another SAE", async () => {
