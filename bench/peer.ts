@@ -18,21 +18,14 @@ export interface PeerResult {
 }
 
 /**
- * Trains the peer from `initial`; undefined where no Python with PyTorch is found. The environment
+ * Trains the peer from `initial`, with the options of its script; undefined where no Python with PyTorch is found. The environment
  * variable PYTHON names the interpreter (default python3).
  */
 export async function runPeer(
   initial: Sae,
   batchFile: string,
-  options: {
-    n: number;
-    steps: number;
-    lr: number;
-    dtype?: "float32" | "float64";
-    "aux-k"?: number;
-    "aux-coefficient"?: number;
-    "dead-after"?: number;
-  },
+  options: { n: number; steps: number; lr: number } & Record<string, string | number | undefined>,
+  script = "peer_batchtopk.py",
 ): Promise<PeerResult | undefined> {
   const python = Deno.env.get("PYTHON") ?? "python3";
   try {
@@ -50,9 +43,10 @@ export async function runPeer(
     const sizes = { ...options, d, m, k };
     const { success, stdout } = await new Deno.Command(python, {
       args: [
-        new URL("./peer_batchtopk.py", import.meta.url).pathname,
+        new URL(script, import.meta.url).pathname,
         ...["--batches", batchFile, "--weights", `${folder}/weights`, "--out", `${folder}/out`],
-        ...Object.entries(sizes).flatMap(([name, value]) => [`--${name}`, String(value)]),
+        ...Object.entries(sizes).filter(([, value]) => value !== undefined)
+          .flatMap(([name, value]) => [`--${name}`, String(value)]),
       ],
       stderr: "inherit",
     }).output();
@@ -64,8 +58,10 @@ export async function runPeer(
       wEnc: trained.slice(0, m * d),
       bEnc: trained.slice(m * d, m * d + m),
       wDec: trained.slice(m * d + m, 2 * m * d + m),
-      bDec: trained.slice(2 * m * d + m),
-      threshold: new Float32Array(m).fill(result.threshold),
+      bDec: trained.slice(2 * m * d + m, 2 * m * d + m + d),
+      threshold: trained.length > 2 * m * d + m + d
+        ? trained.slice(2 * m * d + m + d)
+        : new Float32Array(m).fill(result.threshold),
     };
     return { ...result, sae };
   } finally {
