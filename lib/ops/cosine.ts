@@ -1,4 +1,11 @@
-import { cosineLanes, LANE_PANEL, LANE_ROWS, LANES } from "../../kernels/cosine_lanes.ts";
+import {
+  cosineLanes,
+  LANE_PANEL,
+  LANE_ROWS,
+  LANE_VECTORS,
+  LANE_WORDS,
+  LANES,
+} from "../../kernels/cosine_lanes.ts";
 import { cosineTiled, TILE } from "../../kernels/cosine_tiled.ts";
 import { mergeMaxima } from "../../kernels/merge_maxima.ts";
 import { type BufferSet, createBuffers } from "../gpu/buffer.ts";
@@ -76,19 +83,22 @@ export function readEdges(
   edge: (row: number, column: number) => void,
 ): void {
   const panels = Math.ceil(columns / columnPanel(kernel));
-  const threads = kernel === "lanes" ? LANES : 256;
+  const lanes = kernel === "lanes";
+  const [threads, wordsEach] = lanes ? [LANES, LANE_WORDS] : [256, 2];
   for (let at = 0; at < bits.length; at++) {
     let word = bits[at];
     if (word === 0) continue;
-    const thread = (at >> 1) % threads;
-    const tile = Math.floor((at >> 1) / threads);
+    const owner = Math.floor(at / wordsEach);
+    const thread = owner % threads;
+    const tile = Math.floor(owner / threads);
     const [down, panel] = [Math.floor(tile / panels), tile % panels];
     while (word !== 0) {
       const lowest = 31 - Math.clz32(word & -word);
-      const bit = (at & 1) * 32 + lowest;
+      const bit = (at % wordsEach) * 32 + lowest;
       word = (word & (word - 1)) >>> 0;
-      if (kernel === "lanes") {
-        edge(down * LANE_ROWS + (bit >> 2), panel * LANE_PANEL + (bit & 3) * LANES + thread);
+      if (lanes) {
+        const column = panel * LANE_PANEL + bit % LANE_VECTORS * LANES + thread;
+        edge(down * LANE_ROWS + Math.floor(bit / LANE_VECTORS), column);
       } else {
         const row = down * TILE + (thread >> 4) * 8 + (bit >> 3);
         edge(row, panel * TILE + (thread & 15) * 8 + (bit & 7));
@@ -239,7 +249,7 @@ async function multiplyLanes(
   packed.set(packRows(rows, first, count, 1));
   const length = packed.length / bindings;
   const panels = Math.ceil(columns.count / LANE_PANEL);
-  const out = output.mode === "edges" ? done / LANE_ROWS * panels * LANES * 2 : 0;
+  const out = output.mode === "edges" ? done / LANE_ROWS * panels * LANES * LANE_WORDS : 0;
   const sizes = buffers.uniform(
     "cosine sizes",
     words([count, columns.count, first, columns.first, out, skipSame(output)], [limit(output)]),
