@@ -1,16 +1,16 @@
 // Interpolation between two SAEs, in one pass over the activations, beside the naive way: the stitched
 // SAE evaluated from scratch at every step.
 //   deno task bench:interpolate [--samples 50000] [--d 128] [--small 1024] [--large 2048] [--l0 32]
-//     [--batch 4096] [--naive 20] [--order random] [--threshold 0.7] [--saes SMALL,LARGE]
+//     [--batch 4096] [--naive 20] [--part 4096] [--order random] [--threshold 0.7] [--saes SMALL,LARGE]
+// The naive way is timed at 20 steps and on a part of the samples, which its time is proportional to.
 // Without --saes (two folders) it makes the SAEs: the large one's first latents are near the small one's,
-// some of the others too. Activations are made from the large SAE's directions, or with --saes at random.
+// some of the others too. Activations are sums of the large SAE's directions, and noise.
 import { parseArgs } from "@std/cli";
 import {
   createRandom,
   evaluateSae,
   interpolate,
   type InterpolationOrder,
-  type InterpolationPoint,
   latentGroups,
   loadSae,
   type Matrix,
@@ -114,6 +114,16 @@ async function makePair(): Promise<[Sae, Sae]> {
   return pair;
 }
 
+function takeRows(batches: Matrix[], wanted: number): Matrix[] {
+  const taken: Matrix[] = [];
+  for (const { data, cols, rows } of batches) {
+    const count = Math.min(rows, wanted);
+    if (count > 0) taken.push({ data: data.subarray(0, count * cols), rows: count, cols });
+    wanted -= count;
+  }
+  return taken;
+}
+
 const timed = async <T>(work: () => Promise<T>): Promise<[result: T, seconds: number]> => {
   const started = performance.now();
   return [await work(), (performance.now() - started) / 1000];
@@ -124,53 +134,55 @@ const [small, large] = args.saes
   ? await Promise.all(String(args.saes).split(",").map((folder) => loadSae(folder)))
   : await makePair();
 const batches = [...makeBatches(large)];
+const part = takeRows(batches, Math.min(samples, number("part", 4096)));
 const order = (args.order ?? "random") as InterpolationOrder;
-const threshold = number("threshold", 0.7);
-const groups = (await latentGroups(gpu, small, large, threshold)).groups;
+const { groups } = await latentGroups(gpu, small, large, number("threshold", 0.7));
 // Kernels are compiled before anything is timed.
-await interpolate(gpu, small, large, batches.slice(0, 1), { groups, order });
+const points = await interpolate(gpu, small, large, part, { groups, order });
+const steps = points.length - 1;
+const swaps = points.filter(({ phase }) => phase === "swap").length;
+const seconds = (value: number) => `${value.toFixed(value < 10 ? 2 : 0)} s`;
+console.log(
+  `${gpu.name}: ${small.dictSize} → ${large.dictSize} latents, d ${small.dModel}, ${samples} samples; ` +
+    `${steps} steps in the order "${order}", ${swaps} of them swaps`,
+);
+
 const [plain, encoding] = await timed(async () => [
   await evaluateSae(gpu, small, batches),
   await evaluateSae(gpu, large, batches),
 ]);
-const [points, fast] = await timed(() =>
-  interpolate(gpu, small, large, batches, { groups, order })
-);
+const active = plain.map((each) => each.l0.toFixed(1)).join(" and ");
+console.log(`evaluating the two SAEs     ${seconds(encoding)} (L0 ${active})`);
+const [path, fast] = await timed(() => interpolate(gpu, small, large, batches, { groups, order }));
+console.log(`interpolation, all steps    ${seconds(fast)}`);
+const ends = [path[0], path.at(-1)!]
+  .map(({ mse }, at) => Math.abs(mse / plain[at].mse - 1).toExponential(1));
+console.log(`its ends beside evaluating  MSE ${ends.join(" and ")} apart (relative)`);
 
-const wanted = Math.min(number("naive", 20), points.length - 1);
-const chosen = Array.from(
-  { length: wanted },
-  (_, at) => points[Math.round((at + 1) * (points.length - 1) / wanted)].step,
-);
+const wanted = Math.min(number("naive", 20), steps);
+const chosen = Array.from({ length: wanted }, (_, at) => Math.round((at + 1) * steps / wanted));
 const [left, right] = [new Set(Array(small.dictSize).keys()), new Set<number>()];
-let naive = 0;
+const times: number[] = [];
 let furthest = 0;
-for (const { step, removed, inserted, mse } of points as InterpolationPoint[]) {
+for (const { step, removed, inserted, mse } of points) {
   for (const latent of removed) left.delete(latent);
   for (const latent of inserted) right.add(latent);
   if (!chosen.includes(step)) continue;
   const stitched = stitch(small, [...left], large, [...right]);
-  const [evaluation, seconds] = await timed(() => evaluateSae(gpu, stitched, batches));
-  naive += seconds / wanted;
+  const [evaluation, time] = await timed(() => evaluateSae(gpu, stitched, part));
+  times.push(time);
   furthest = Math.max(furthest, Math.abs(mse / evaluation.mse - 1));
 }
-const ends = [points[0], points.at(-1)!]
-  .map(({ mse }, at) => Math.abs(mse / plain[at].mse - 1).toExponential(1));
-const swaps = points.filter(({ phase }) => phase === "swap").length;
-const seconds = (value: number) => `${value.toFixed(value < 10 ? 2 : 0)} s`;
+const rows = part.reduce((sum, batch) => sum + batch.rows, 0);
+const naive = times.reduce((sum, time) => sum + time, 0) / wanted * samples / rows;
 console.log(
-  `${gpu.name}: ${small.dictSize} → ${large.dictSize} latents, d ${small.dModel}, ${samples} samples, ` +
-    `L0 ${plain.map((each) => each.l0.toFixed(1)).join(" and ")}, order ${order}`,
-);
-console.log(`${points.length - 1} steps, ${swaps} of them swaps`);
-console.log(`evaluating both SAEs        ${seconds(encoding)}`);
-console.log(`interpolation, all steps    ${seconds(fast)}`);
-console.log(`naive, one step             ${seconds(naive)}, the mean of ${wanted}`);
-const all = naive * (points.length - 1);
-console.log(
-  `naive, all steps            ${seconds(all)} extrapolated, ratio ${(all / fast).toFixed(0)}`,
+  `naive, one step             ${seconds(naive)}, from the mean of ${wanted} on ${rows} samples`,
 );
 console.log(
-  `MSE beside the naive way    ${furthest.toExponential(1)} apart at most (relative); ` +
-    `beside plain evaluations of the ends ${ends.join(" and ")}`,
+  `naive, all steps            ${seconds(naive * steps)} extrapolated, ratio ${
+    (naive * steps / fast).toFixed(0)
+  }`,
+);
+console.log(
+  `steps beside the naive way  MSE ${furthest.toExponential(1)} apart at most (relative)`,
 );
