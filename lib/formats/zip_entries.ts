@@ -1,14 +1,7 @@
-import {
-  configure,
-  ERR_AMBIGUOUS_ARCHIVE,
-  ERR_BAD_FORMAT,
-  ERR_EOCDR_NOT_FOUND,
-  ERR_UNSAFE_FILENAME,
-  type FileEntry,
-  Reader,
-  ZipReader,
-} from "@zip.js/zip.js";
+import { configure, type FileEntry, Reader, ZipReader } from "@zip.js/zip.js";
 import type { FileHandle } from "node:fs/promises";
+import { type ByteStream, openStored, readRange } from "./stored_entry.ts";
+import { meaning, show, unreadable } from "./zip_errors.ts";
 
 /** A file inside a zip archive. */
 export interface ZipEntry {
@@ -20,26 +13,13 @@ export interface ZipEntry {
   open(): ByteStream;
 }
 
-/** Bytes that come one after another. */
-export interface ByteStream {
-  /** Fills `into`; gives how many bytes there were, fewer only at the end. */
-  read(into: Uint8Array): Promise<number>;
-  /** Ends it, wherever it is. */
-  close(): Promise<void>;
-}
-
 // Fewer, larger chunks than the package makes of its own accord (64 KiB).
 configure({ chunkSize: 2 ** 20, useWebWorkers: false });
 
-// What the package means, for those who do not know the format.
-const meanings: Readonly<Record<string, string>> = {
-  [ERR_BAD_FORMAT]: "it is too short for one",
-  [ERR_EOCDR_NOT_FOUND]: "it has no end record (is it cut short, or no archive at all?)",
-  [ERR_AMBIGUOUS_ARCHIVE]: "its directory, its headers and its bytes do not agree",
-  [ERR_UNSAFE_FILENAME]: "the name of an entry leads out of it, or is none",
-};
-
 const maxEntries = 100;
+
+// Below it one chunk of zip.js's holds the whole content.
+const directBytes = 2 ** 20;
 
 // Deflate reaches 1032 : 1. Weights do not come near 2 : 1, constant thresholds of a large
 // dictionary do; above 16 MiB a content that shrinks to a fiftieth is a bomb or of no use.
@@ -84,7 +64,10 @@ export async function listZip(path: string, handle: FileHandle, size: number): P
   return found.map((entry) => ({
     name: entry.filename,
     size: entry.uncompressedSize,
-    open: () => openEntry(path, entry),
+    open: () =>
+      entry.compressionMethod === 0 && entry.uncompressedSize > directBytes
+        ? openStored(path, handle, entry)
+        : openEntry(path, entry),
   }));
 }
 
@@ -135,10 +118,7 @@ function openEntry(path: string, entry: FileEntry): ByteStream {
       else chunk = value;
       return !done;
     } catch (error) {
-      throw new Error(
-        `${show(entry.filename)} cannot be read in ${path}: ${meaning(error)}`,
-        { cause: error },
-      );
+      throw unreadable(path, entry, error);
     }
   };
   return {
@@ -174,20 +154,7 @@ class HandleReader extends Reader<FileHandle> {
   override async readUint8Array(index: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
     // A length comes from the archive: never more than the file holds.
     const bytes = new Uint8Array(Math.max(0, Math.min(length, this.size - index)));
-    for (let done = 0; done < bytes.length;) {
-      const { bytesRead } = await this.#handle.read(bytes, done, bytes.length - done, index + done);
-      if (bytesRead === 0) throw new Error(`${this.#path} became shorter while it was read`);
-      done += bytesRead;
-    }
+    await readRange(this.#path, this.#handle, bytes, index);
     return bytes;
   }
-}
-
-function meaning(error: unknown): string {
-  const { message } = error as Error;
-  return meanings[message] ?? message;
-}
-
-function show(name: string): string {
-  return JSON.stringify(name.length > 60 ? `${name.slice(0, 60)}…` : name);
 }

@@ -84,6 +84,31 @@ Deno.test("npz: any float array comes back, in pieces of any length", async () =
   );
 });
 
+Deno.test("npz: a large array is read in ranges, its header and its checksum are checked", async () => {
+  const count = 500_000;
+  const values = Float32Array.from({ length: count }, (_, i) => i);
+  const entry = { name: "x.npy", data: makeNpy([count], values) };
+  const read = async (lies: Partial<Parameters<typeof makeZip>[0][0]>) => {
+    const small = { name: "y.npy", data: makeNpy([1], [7]) };
+    const path = await write(
+      await makeZip([small, { ...entry, ...lies }, { ...small, name: "z.npy" }]),
+    );
+    await using file = await openNpz(path);
+    const into = new Float32Array(count);
+    for (let at = 0; at < count; at += 300_001) {
+      await file.read("x", at, into.subarray(at, at + 300_001));
+    }
+    assertEquals(into, values);
+    const end = new Float32Array(2);
+    await file.read("x", count - 2, end);
+    assertEquals([...end], [count - 2, count - 1]);
+  };
+  await read({});
+  await assertRejects(() => read({ crc: 1 }), Error, "checksum is wrong");
+  await assertRejects(() => read({ localName: "y.npy" }), Error, "do not agree");
+  await assertRejects(() => read({ localSize: 9 }), Error, "do not agree");
+});
+
 Deno.test("npz: an archive cut anywhere, or with any byte changed, is refused or read right", async () => {
   const entries = [
     { name: "a.npy", data: makeNpy([2], [1, 2]) },
