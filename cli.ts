@@ -8,6 +8,7 @@ import { convert } from "./cli/convert.ts";
 import { doctor } from "./cli/doctor.ts";
 import { evaluate } from "./cli/eval.ts";
 import { harvest } from "./cli/harvest.ts";
+import { stitch } from "./cli/stitch.ts";
 import { sweep } from "./cli/sweep.ts";
 import { train } from "./cli/train.ts";
 import { VERSION } from "./lib/version.ts";
@@ -18,6 +19,7 @@ const COMMANDS: Record<string, Command> = {
   train,
   eval: evaluate,
   sweep,
+  stitch,
   convert,
 };
 

@@ -136,6 +136,7 @@ export {
   samplePairs,
   type SamplePairsOptions,
 } from "./lib/stitching/latent_pairs.ts";
+export { type PairStudy, type PairStudyOptions, studyPair } from "./lib/stitching/study_pair.ts";
 export type { LineFit } from "./lib/stitching/fit_line.ts";
 export {
   type ActivationSimilarity,
@@ -160,6 +161,14 @@ export {
 } from "./lib/interpretation/top_examples.ts";
 export type { ActivationHistogram } from "./lib/interpretation/activation_histogram.ts";
 export { type TrainingReport, trainingReport } from "./lib/report/training_report.ts";
+export {
+  type NamedGroups,
+  type StitchedSaeRow,
+  type StitchingReport,
+  stitchingReport,
+} from "./lib/report/stitching_report.ts";
+export type { StudiedPair } from "./lib/report/stitching_plots.ts";
+export { type Claim, stitchingClaims } from "./lib/report/stitching_claims.ts";
 export { loadSae, type LoadSaeOptions } from "./lib/formats/load_sae.ts";
 export {
   collectionIds,

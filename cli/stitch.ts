@@ -1,0 +1,209 @@
+import { basename, dirname, join, resolve } from "@std/path";
+import {
+  decoderBiasAgreement,
+  decoderOverlap,
+  evaluateSae,
+  type Gpu,
+  loadSae,
+  type Matrix,
+  type Sae,
+  studyPair,
+} from "../mod.ts";
+import type { InterpolationOrder } from "../mod.ts";
+import type { StudiedPair } from "../lib/report/stitching_plots.ts";
+import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
+import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
+import { type Arguments, type GivenOptions, parseArguments } from "./arguments.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { openCommandGpu } from "./gpu.ts";
+import { nameGroups } from "./name_groups.ts";
+import { createOutput, formatSeconds, type Output } from "./output.ts";
+import { writeStitchResults } from "./stitch_results.ts";
+
+const HELP =
+  `Stitches SAEs of growing size, and measures all that section 4 of the paper tells of them.
+
+Usage
+  saewing stitch SAE SAE [SAE …] --text FILES [options]
+  saewing stitch SAE SAE [SAE …] --activations FOLDER [options]
+
+Each SAE is a folder, or what else \`saewing eval\` reads; small ones first. They belong to one hook of
+one model. Each is compared with the next: which latents are novel (Fig. 10), what each does when it
+is added alone (Fig. 4, 16, 21), what swapping groups does (Fig. 17), how far similar latents are
+active together (Fig. 11), what the smaller SAE misses (Fig. 14), and the way from the one to the
+other (Fig. 5, 18, 22); and all with all: shared latents (Fig. 19) and decoder biases (Fig. 20).
+
+What is measured on
+  --text FILES         .txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated
+  --activations FOLDER what \`saewing harvest\` wrote, in place of text
+  --samples N          most activations (default 50000); they are held in memory
+  --model ID, --hook NAME, --context N   default: what the first SAE's config names
+  --field NAME, --include-bos, --dtype NAME, --revision NAME, --cache-dir FOLDER   as in train
+  --examples N         rows of text for the names of latents in examples of groups (default 16,
+                       0: none; with --text only)
+
+How
+  --threshold X        θ of Eq. 6: 0.7 (default) for GPT-2, 0.4 for Gemma Scope
+  --order NAME         of the interpolation's steps: benefit (default), cosine or random
+  --seed N             of random orders (default 0)
+
+What it writes
+  --out FOLDER         default runs/stitch-<date>: report.html, CSV files, plots/
+  --adapter KIND       auto (default), hardware or software; also SAEWING_ADAPTER
+  --json               one JSON object a line instead of text
+
+Examples
+  saewing stitch runs/m768/sae runs/m1536/sae --text held-out.jsonl
+  saewing stitch runs/m768/sae runs/m1536/sae runs/m3072/sae --activations runs/activations \\
+    --samples 100000 --threshold 0.7 --out runs/stitch
+`;
+
+const VALUES = [
+  ...["text", "activations", "samples", "model", "hook", "context", "field", "dtype", "revision"],
+  ...["cache-dir", "threshold", "order", "seed", "out", "adapter", "examples", "buffer"],
+];
+const FLAGS = ["include-bos", "json"];
+
+/** `saewing stitch`. */
+export const stitch: Command = {
+  summary: "stitch SAEs of growing size and measure section 4 of the paper",
+  help: HELP,
+  async run(args) {
+    const given = parseArguments(args, { values: VALUES, flags: FLAGS });
+    const folders = given.positional;
+    if (folders.length < 2) {
+      throw new UsageError(`${folders.length} SAEs were given, expected at least 2`);
+    }
+    const how = studyOptions(given);
+    const output = createOutput(given.flag("json"));
+    const saes = await Promise.all(folders.map((folder) => loadSae(folder)));
+    const options = parseArguments(
+      args,
+      { values: VALUES, flags: FLAGS },
+      sourceOf(given, saes[0]),
+    );
+    checkSourceOptions(options);
+    const named = nameSaes(folders).map((name, i) => ({ name, sae: saes[i] }));
+    const started = performance.now();
+    using gpu = await openCommandGpu(options.text("adapter"));
+    await using source = await openActivationSource(options);
+    const batches = await takeBatches(source, how, output);
+    const samples = batches.reduce((sum, { rows }) => sum + rows, 0);
+    output.say(`${samples} activations of ${source.model} at ${source.hook}, on ${gpu.name}`);
+
+    const rows: StitchedSaeRow[] = [];
+    for (const { name, sae } of named) {
+      output.progress(`measuring ${name}`);
+      rows.push(await measure(gpu, name, sae, batches));
+    }
+    const pairs: StudiedPair[] = [];
+    for (let i = 1; i < named.length; i++) {
+      const [small, large] = [named[i - 1], named[i]];
+      const study = await studyPair(gpu, small.sae, large.sae, () => batches, {
+        ...how,
+        onProgress: (measurement, done) =>
+          output.progress(`${small.name} → ${large.name}: ${measurement}, ${done} of ${samples}`),
+      });
+      pairs.push({ small: small.name, large: large.name, study });
+    }
+    output.progress("all with all");
+    const overlap = await decoderOverlap(gpu, named, how.threshold);
+    const biases = decoderBiasAgreement(named);
+    const examples = await nameGroups(gpu, source, options, pairs, saes, output);
+    const out = options.text("out") ??
+      join("runs", `stitch-${new Date().toISOString().slice(0, 10)}`);
+    const results = await writeStitchResults(out, {
+      date: new Date().toISOString().slice(0, 10),
+      adapter: gpu.name,
+      source: { model: source.model, hook: source.hook, samples },
+      saes: rows,
+      pairs,
+      overlap,
+      biases,
+      examples,
+      settings: {
+        ...how,
+        activations: source.dataset,
+        SAEs: folders.join(" "),
+        time: formatSeconds((performance.now() - started) / 1000),
+      },
+    });
+    output.say(results.text);
+    output.say(`report: ${results.report}`);
+    output.result({ report: results.report, saes: rows, pairs: results.claims });
+    return EXIT.ok;
+  },
+};
+
+interface StudyOptions {
+  threshold: number;
+  order: InterpolationOrder;
+  seed: number;
+  samples: number;
+}
+
+function studyOptions(options: Arguments): StudyOptions {
+  const threshold = options.number("threshold") ?? 0.7;
+  if (!(threshold >= -1 && threshold <= 1)) {
+    throw new UsageError(`--threshold is ${threshold}, expected a cosine from -1 to 1`);
+  }
+  const order = options.text("order") ?? "benefit";
+  if (order !== "benefit" && order !== "cosine" && order !== "random") {
+    throw new UsageError(`--order is ${order}, expected benefit, cosine or random`);
+  }
+  const samples = options.number("samples") ?? 50_000;
+  if (!(Number.isSafeInteger(samples) && samples > 0)) {
+    throw new UsageError(`--samples is ${samples}, expected a whole number above 0`);
+  }
+  return { threshold, order, seed: options.number("seed") ?? 0, samples };
+}
+
+/** Model, hook and context as the SAE's config names them. */
+function sourceOf(given: Arguments, { metadata }: Sae): GivenOptions {
+  if (given.text("activations") !== undefined) return {};
+  const { model, hook, contextSize } = metadata;
+  return {
+    ...(typeof model === "string" ? { model: [model] } : {}),
+    ...(typeof hook === "string" ? { hook: [hook] } : {}),
+    ...(typeof contextSize === "number" ? { context: [String(contextSize)] } : {}),
+  };
+}
+
+/** "runs/m768/sae" → "m768": the last part of each path that tells it from the others. */
+function nameSaes(folders: string[]): string[] {
+  const names = folders.map((folder) => {
+    const name = basename(folder);
+    return name === "sae" ? basename(dirname(resolve(folder))) : name;
+  });
+  return names.map((name, i) => names.indexOf(name) === i ? name : `${name} (${i + 1})`);
+}
+
+async function takeBatches(
+  source: Awaited<ReturnType<typeof openActivationSource>>,
+  { samples, seed }: StudyOptions,
+  output: Output,
+): Promise<Matrix[]> {
+  const batches: Matrix[] = [];
+  let rows = 0;
+  // Batches of a store share a buffer, so each is copied.
+  for await (const batch of source.batches({ batchSize: 2048, epochs: 1, seed, startBatch: 0 })) {
+    const taken = Math.min(batch.rows, samples - rows);
+    batches.push({ ...batch, rows: taken, data: batch.data.slice(0, taken * batch.cols) });
+    rows += taken;
+    output.progress(`${rows} activations`);
+    if (rows >= samples) break;
+  }
+  if (rows === 0) throw new Error(`${source.dataset} gives no activations`);
+  return batches;
+}
+
+async function measure(
+  gpu: Gpu,
+  name: string,
+  sae: Sae,
+  batches: Matrix[],
+): Promise<StitchedSaeRow> {
+  const { l0, mse, nmse, deadLatents } = await evaluateSae(gpu, sae, batches);
+  const { architecture, dictSize } = sae;
+  return { name, architecture, dictSize, l0, mse, nmse, deadLatents };
+}

@@ -1,0 +1,109 @@
+import { stringify } from "@std/csv";
+import { join } from "@std/path";
+import { stitchingClaims } from "../lib/report/stitching_claims.ts";
+import { pairFile, pairTitle, type StudiedPair } from "../lib/report/stitching_plots.ts";
+import {
+  stitchingPlots,
+  type StitchingReport,
+  stitchingReport,
+} from "../lib/report/stitching_report.ts";
+import { replaceText } from "./sweep_cell.ts";
+
+/** Pairs and what this run says to the paper's claims about them, for machines. */
+export type PairClaims = { pair: string; claims: ReturnType<typeof stitchingClaims> };
+
+/** Writes report, tables and plots of a stitching run; gives a summary for people and machines. */
+export async function writeStitchResults(
+  out: string,
+  about: StitchingReport,
+): Promise<{ report: string; text: string; claims: PairClaims[] }> {
+  const plots = join(out, "plots");
+  const report = join(out, "report.html");
+  await Deno.mkdir(plots, { recursive: true });
+  for (const { name, svg } of stitchingPlots(about.pairs)) {
+    await replaceText(join(plots, `${name}.svg`), svg);
+  }
+  for (const [name, rows] of Object.entries(stitchTables(about))) {
+    const columns = Object.keys(rows[0] ?? {});
+    const text = columns.length > 0 ? stringify(rows, { columns }) : "";
+    await replaceText(join(out, `${name}.csv`), text);
+  }
+  await replaceText(report, stitchingReport(about));
+  const claims = about.pairs.map((pair) => ({
+    pair: pairTitle(pair),
+    claims: stitchingClaims(pair.study),
+  }));
+  const text = claims.map(({ pair, claims }) =>
+    [
+      pair,
+      ...claims.map(({ claim, found, holds }) => {
+        const verdict = holds === undefined ? "?" : holds ? "yes" : "no";
+        return `  ${verdict.padEnd(4)}${claim}\n      ${found}`;
+      }),
+    ].join("\n")
+  ).join("\n");
+  return { report, text, claims };
+}
+
+type Row = Record<string, string | number>;
+
+/** The tables of a run by the names of their files. */
+function stitchTables({ saes, pairs, overlap, biases }: StitchingReport): Record<string, Row[]> {
+  const square = (values: number[][]): Row[] =>
+    values.map((row, i) => ({
+      sae: overlap.names[i],
+      ...Object.fromEntries(row.map((value, j) => [overlap.names[j], value])),
+    }));
+  return {
+    saes: saes.map((sae) => ({ ...sae })),
+    overlap: square(overlap.share),
+    decoder_biases: square(biases.cosine),
+    ...Object.assign({}, ...pairs.map(pairTables)),
+  };
+}
+
+function pairTables(pair: StudiedPair): Record<string, Row[]> {
+  const { nearest, effects, groups, swaps, path, randomInsertions, roc, similarity, missing } =
+    pair.study;
+  const file = pairFile(pair);
+  const latents = Array.from(nearest.cosine, (cosine, latent) => ({
+    latent,
+    nearest: nearest.nearest[latent],
+    cosine,
+    novel: Number(cosine < pair.study.threshold),
+    deltaMse: effects.deltaMse[latent],
+    deltaL0: effects.deltaL0[latent],
+  }));
+  const points = (all: typeof path) =>
+    all.map(({ removed, inserted, ...point }) => ({
+      ...point,
+      removed: removed.join(" "),
+      inserted: inserted.join(" "),
+    }));
+  return {
+    [`latents_${file}`]: latents,
+    [`swaps_${file}`]: groups.groups.map((group, i) => ({
+      small: group.small.join(" "),
+      large: group.large.join(" "),
+      deltaMse: swaps.deltaMse[i],
+      deltaL0: swaps.deltaL0[i],
+    })),
+    [`path_${file}`]: points(path),
+    [`random_insertion_${file}`]: points(randomInsertions),
+    [`roc_${file}`]: roc.points.map((point) => ({
+      threshold: point.threshold,
+      truePositiveRate: point.truePositiveRate ?? "",
+      falsePositiveRate: point.falsePositiveRate ?? "",
+      accuracy: point.accuracy ?? "",
+    })),
+    [`similarity_${file}`]: similarity.pairs.map((pair) => ({ ...pair })),
+    [`missing_information_${file}`]: missing.latents.map((row) => ({
+      latent: row.latent,
+      activeSamples: row.activeSamples,
+      smallInactive: row.small.inactive,
+      smallActive: row.small.active,
+      largeInactive: row.large.inactive,
+      largeActive: row.large.active,
+    })),
+  };
+}

@@ -1,0 +1,185 @@
+import { cosineHistogram } from "../stitching/cosine_histogram.ts";
+import type { InterpolationPoint } from "../stitching/interpolate.ts";
+import type { PairStudy } from "../stitching/study_pair.ts";
+import { barPlot } from "./bar_plot.ts";
+import { linePlot } from "./line_plot.ts";
+import { scatterPlot } from "./scatter_plot.ts";
+
+/** Two SAEs that were studied, by name. */
+export interface StudiedPair {
+  /** Name of the small SAE. */
+  small: string;
+  /** Name of the large SAE. */
+  large: string;
+  /** What was measured. */
+  study: PairStudy;
+}
+
+/** A plot of a stitching report. */
+export interface StitchingPlot {
+  /** Name for its file, without an ending. */
+  name: string;
+  /** The SVG. */
+  svg: string;
+}
+
+/** "A → B". */
+export function pairTitle({ small, large }: StudiedPair): string {
+  return `${small} → ${large}`;
+}
+
+/** A name for a pair's files. */
+export function pairFile({ small, large }: StudiedPair): string {
+  return `${small}_to_${large}`.replaceAll(/[^\w.-]+/g, "_");
+}
+
+/** How the large latents' largest decoder cosines are spread (Fig. 10). */
+export function cosinePlot(pair: StudiedPair): StitchingPlot {
+  const { nearest, threshold } = pair.study;
+  return {
+    name: `cosine_${pairFile(pair)}`,
+    svg: barPlot(cosineHistogram(nearest.cosine), {
+      title: `Nearest latents, ${pairTitle(pair)} (Fig. 10)`,
+      description: "How many latents of the large SAE have which largest decoder cosine.",
+      xLabel: `largest decoder cosine of a latent of ${pair.large} with ${pair.small}`,
+      yLabel: "latents",
+      mark: { x: threshold, label: `θ = ${threshold}` },
+    }),
+  };
+}
+
+/** Change of the MSE by each large latent beside its largest cosine (Fig. 4, 21). */
+export function effectsPlot(pair: StudiedPair): StitchingPlot {
+  const { nearest: { cosine }, effects, threshold } = pair.study;
+  const active = [...cosine.keys()].filter((latent) => effects.deltaL0[latent] > 0);
+  const series = (label: string, latents: number[]) => ({
+    label,
+    x: latents.map((latent) => cosine[latent]),
+    y: latents.map((latent) => effects.deltaMse[latent]),
+  });
+  return {
+    name: `effects_${pairFile(pair)}`,
+    svg: scatterPlot([
+      series("novel", active.filter((latent) => cosine[latent] < threshold)),
+      series("reconstruction", active.filter((latent) => cosine[latent] >= threshold)),
+    ], {
+      title: `Adding one latent, ${pairTitle(pair)} (Fig. 4)`,
+      description: "Change of the MSE when a latent is added alone, against its largest cosine.",
+      xLabel: `largest decoder cosine with ${pair.small}`,
+      yLabel: "change of MSE",
+      mark: { x: threshold, label: `θ = ${threshold}` },
+      clip: 0.01,
+    }),
+  };
+}
+
+/** Do cosines predict the sign of effects (Fig. 16): a curve a pair. */
+export function rocPlot(pairs: readonly StudiedPair[]): StitchingPlot {
+  const curves = pairs.flatMap((pair) => {
+    const { auc, points } = pair.study.roc;
+    if (auc === undefined) return [];
+    return [{
+      label: `${pairTitle(pair)}, AUC ${auc.toFixed(3)}`,
+      x: points.map(({ falsePositiveRate }) => falsePositiveRate!),
+      y: points.map(({ truePositiveRate }) => truePositiveRate!),
+    }];
+  });
+  return {
+    name: "roc",
+    svg: linePlot([...curves, { label: "chance", x: [0, 1], y: [0, 1] }], {
+      title: "The cosine as a predictor of the effect's sign (Fig. 16)",
+      description: "ROC curve: a latent is called novel where its cosine is below a threshold.",
+      xLabel: "worsening latents called novel",
+      yLabel: "improving latents called novel",
+    }),
+  };
+}
+
+/** Activation similarity beside decoder cosine (Fig. 11). */
+export function similarityPlot(pair: StudiedPair): StitchingPlot {
+  const { pairs } = pair.study.similarity;
+  return {
+    name: `similarity_${pairFile(pair)}`,
+    svg: scatterPlot([{
+      label: "pairs of latents",
+      x: pairs.map(({ decoderCosine }) => decoderCosine),
+      y: pairs.map(({ activationCosine }) => activationCosine),
+    }], {
+      title: `Activations and decoder rows, ${pairTitle(pair)} (Fig. 11)`,
+      description: "Cosine of two latents' activations against the cosine of their decoder rows.",
+      xLabel: "decoder cosine",
+      yLabel: "activation cosine",
+    }),
+  };
+}
+
+/** What each swap does to MSE and L0 (Fig. 17), in percent of the small SAE's. */
+export function swapsPlot(pair: StudiedPair): StitchingPlot {
+  const { mse, l0, deltaMse, deltaL0 } = pair.study.swaps;
+  return {
+    name: `swaps_${pairFile(pair)}`,
+    svg: scatterPlot([{
+      label: "swaps",
+      x: deltaL0.map((change) => 100 * change / l0),
+      y: deltaMse.map((change) => 100 * change / mse),
+    }], {
+      title: `Swapping one group, ${pairTitle(pair)} (Fig. 17)`,
+      description: "Change of MSE against change of L0 when a group of latents is swapped alone.",
+      xLabel: "change of L0, %",
+      yLabel: "change of MSE, %",
+      clip: 0.02,
+    }),
+  };
+}
+
+/** The MSE while novel latents are inserted in random order (Fig. 18): a curve a pair. */
+export function randomPlot(pairs: readonly StudiedPair[]): StitchingPlot {
+  return {
+    name: "random_insertion",
+    svg: linePlot(
+      pairs.map((pair) => ({
+        label: pairTitle(pair),
+        x: pair.study.randomInsertions.map(({ step }) => step),
+        y: percentOfFirst(pair.study.randomInsertions),
+      })),
+      {
+        title: "Novel latents in random order (Fig. 18)",
+        description: "Change of the MSE in percent while novel latents are inserted one by one.",
+        xLabel: "novel latents inserted",
+        yLabel: "change of MSE, %",
+      },
+    ),
+  };
+}
+
+function percentOfFirst(points: readonly InterpolationPoint[]): number[] {
+  return points.map(({ mse }) => 100 * (mse / points[0].mse - 1));
+}
+
+/** MSE and L0 on the way through all SAEs (Fig. 5, 22): a curve a pair, one after the other. */
+export function pathPlots(pairs: readonly StudiedPair[]): StitchingPlot[] {
+  const starts = pairs.map((_, i) =>
+    pairs.slice(0, i).reduce((steps, { study }) => steps + study.path.length - 1, 0)
+  );
+  const plot = (key: "mse" | "l0", title: string, yLabel: string) => ({
+    name: `path_${key}`,
+    svg: linePlot(
+      pairs.map((pair, i) => ({
+        label: pairTitle(pair),
+        x: pair.study.path.map(({ step }) => starts[i] + step),
+        y: pair.study.path.map((point) => point[key]),
+      })),
+      {
+        title: `${title} from SAE to SAE (Fig. 5)`,
+        description: `${title} while novel latents are inserted and groups swapped.`,
+        xLabel: "steps: a novel latent inserted, then a group swapped",
+        yLabel,
+        fromZero: false,
+      },
+    ),
+  });
+  return [
+    plot("mse", "MSE", "mean over samples of Σ(x − x̂)²"),
+    plot("l0", "L0", "active latents a sample"),
+  ];
+}

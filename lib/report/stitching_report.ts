@@ -1,0 +1,189 @@
+import type { DecoderBiasAgreement } from "../stitching/decoder_bias_agreement.ts";
+import type { DecoderOverlap } from "../stitching/decoder_overlap.ts";
+import { escapeHtml } from "./escape_html.ts";
+import { formatNumber } from "./format_number.ts";
+import { reportPage, section } from "./report_page.ts";
+import { settingsTable } from "./settings_table.ts";
+import { type Claim, stitchingClaims } from "./stitching_claims.ts";
+import {
+  cosinePlot,
+  effectsPlot,
+  pairTitle,
+  pathPlots,
+  randomPlot,
+  rocPlot,
+  similarityPlot,
+  type StitchingPlot,
+  type StudiedPair,
+  swapsPlot,
+} from "./stitching_plots.ts";
+import { table } from "./table.ts";
+
+/** One of the SAEs that were stitched. */
+export interface StitchedSaeRow {
+  /** Its name. */
+  name: string;
+  /** How it selects latents. */
+  architecture: string;
+  /** Number of latents m. */
+  dictSize: number;
+  /** Mean number of active latents a sample. */
+  l0: number;
+  /** Mean over samples of Σ_d (x − x̂)². */
+  mse: number;
+  /** Σ‖x − x̂‖² / Σ‖x − x̄‖². */
+  nmse: number;
+  /** Latents that are active in no sample. */
+  deadLatents: number;
+}
+
+/** Examples of groups (A.5) with names of their latents. */
+export interface NamedGroups {
+  /** Which pair of SAEs, as its title. */
+  pair: string;
+  /** Groups, a line each. */
+  lines: { kind: string; group: string }[];
+}
+
+/** What a report on stitching tells. */
+export interface StitchingReport {
+  /** When it ran, as the reader should see it. */
+  date: string;
+  /** Name of the GPU that it ran on. */
+  adapter: string;
+  /** Where the activations come from. */
+  source: { model: string; hook: string; samples: number };
+  /** The SAEs, in the order of the chain. */
+  saes: StitchedSaeRow[];
+  /** Each SAE and the next. */
+  pairs: StudiedPair[];
+  /** What all SAEs have in common (Fig. 19). */
+  overlap: DecoderOverlap;
+  /** How far their decoder biases agree (Fig. 20). */
+  biases: DecoderBiasAgreement;
+  /** Examples of groups (A.5). */
+  examples?: NamedGroups[];
+  /** What else was set, shown as it is. */
+  settings: Record<string, unknown>;
+}
+
+/** All plots of a stitching report, for files of their own. */
+export function stitchingPlots(pairs: readonly StudiedPair[]): StitchingPlot[] {
+  return [
+    ...pathPlots(pairs),
+    rocPlot(pairs),
+    randomPlot(pairs),
+    ...pairs.flatMap(pairPlots),
+  ];
+}
+
+function pairPlots(pair: StudiedPair): StitchingPlot[] {
+  return [cosinePlot, effectsPlot, similarityPlot, swapsPlot].map((plot) => plot(pair));
+}
+
+/** Writes a report on stitching: one HTML page that needs nothing else. */
+export function stitchingReport(report: StitchingReport): string {
+  const { date, adapter, source, saes, pairs, overlap, biases, examples = [], settings } = report;
+  const title = `${saes.map(({ name }) => name).join(" → ")}, stitched`;
+  const facts = [
+    `${source.model} at ${source.hook}`,
+    `${formatNumber(source.samples)} samples`,
+    adapter,
+    date,
+  ];
+  return reportPage(title, [
+    `<h1>${escapeHtml(title)}</h1>\n<p class="about">${
+      facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join("")
+    }</p>`,
+    section("The SAEs", saeTable(saes)),
+    section(
+      "From SAE to SAE",
+      paragraph(
+        "Novel latents of the larger SAE are inserted one by one, then groups of similar latents are " +
+          "swapped, until the larger SAE is reached. Eq. 5 mixes the decoder biases at every step.",
+      ) + figures([...pathPlots(pairs), rocPlot(pairs), randomPlot(pairs)]),
+    ),
+    ...pairs.map((pair) => section(pairTitle(pair), pairSection(pair))),
+    examples.length > 0
+      ? section("Groups that are swapped", examples.map(groupTable).join("\n"))
+      : "",
+    section("What the SAEs have in common", commonTables(overlap, biases, pairs)),
+    section("Settings", settingsTable(settings)),
+  ]);
+}
+
+function pairSection(pair: StudiedPair): string {
+  const { warnings } = pair.study;
+  return warnings.map((warning) => paragraph(`Mind: ${warning}.`)).join("") +
+    claimTable(stitchingClaims(pair.study)) + figures(pairPlots(pair));
+}
+
+const VERDICT = { true: "holds", false: "does not hold", undefined: "cannot be told" };
+
+function claimTable(claims: readonly Claim[]): string {
+  return table(
+    "What the paper claims, and what this run says",
+    ["Claim", "Here", "Numbers"],
+    claims.map(({ claim, found, holds }) => [
+      claim,
+      VERDICT[String(holds) as keyof typeof VERDICT],
+      found,
+    ]),
+    false,
+  );
+}
+
+function saeTable(saes: readonly StitchedSaeRow[]): string {
+  return table(
+    "Each alone, on the same activations",
+    ["Name", "Architecture", "Latents", "L0", "MSE", "NMSE", "Never active"],
+    saes.map((sae) => [
+      sae.name,
+      sae.architecture,
+      String(sae.dictSize),
+      sae.l0.toFixed(2),
+      sae.mse.toPrecision(4),
+      sae.nmse.toFixed(4),
+      String(sae.deadLatents),
+    ]),
+  );
+}
+
+function commonTables(
+  { names, share }: DecoderOverlap,
+  { cosine, leastCosine, mostDifference }: DecoderBiasAgreement,
+  pairs: readonly StudiedPair[],
+): string {
+  const threshold = pairs[0]?.study.threshold;
+  const rows = (values: number[][], digits: number) =>
+    values.map((row, i) => [names[i], ...row.map((value) => value.toFixed(digits))]);
+  return table(
+    `Share of the latents of a row's SAE that have a latent of cosine ≥ ${threshold} in a column's ` +
+      `(Fig. 19)`,
+    ["", ...names],
+    rows(share, 3),
+  ) + table(
+    `Cosine of the decoder biases (Fig. 20): at least ${
+      leastCosine.toFixed(4)
+    }; norms differ by up ` +
+      `to ${(100 * mostDifference).toFixed(2)} %`,
+    ["", ...names],
+    rows(cosine, 4),
+  );
+}
+
+function groupTable({ pair, lines }: NamedGroups): string {
+  return table(pair, ["Kind", "Latents of the small SAE ↔ of the large one"], [
+    ...lines.map(({ kind, group }) => [kind, group]),
+  ], false);
+}
+
+function figures(plots: readonly StitchingPlot[]): string {
+  return `<div class="plots">\n${
+    plots.map(({ svg }) => `<figure>\n${svg}\n</figure>`).join("\n")
+  }\n</div>`;
+}
+
+function paragraph(words: string): string {
+  return `<p>${escapeHtml(words)}</p>\n`;
+}
