@@ -1,6 +1,7 @@
 import type { LanguageModel } from "../language_model/open_language_model.ts";
 import { packTokenRows } from "../language_model/token_rows.ts";
 import type { Matrix } from "../matrix.ts";
+import { type ActivationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { dropRows } from "./drop_rows.ts";
 import { harvestActivations } from "./harvest_activations.ts";
 
@@ -27,6 +28,11 @@ export interface OrderedActivationsOptions {
    * the model does not see them; those that follow have the same bits as if nothing were left out.
    */
   firstRow?: number;
+  /**
+   * What is done to each activation, nothing if not given. An SAE that was trained on centred ones
+   * (`activationTransform(sae)`) is encoded, trained on and stitched with them.
+   */
+  transform?: ActivationTransform;
   /** Stops the stream: taking the next matrix throws its reason. */
   signal?: AbortSignal;
 }
@@ -74,7 +80,15 @@ export function orderedActivations(
     skipTokenRows,
     signal,
   });
-  return firstRow > skipped ? dropRows(rows, firstRow - skipped) : rows;
+  const wanted = firstRow > skipped ? dropRows(rows, firstRow - skipped) : rows;
+  return options.transform === undefined ? wanted : transformed(wanted, options.transform);
+}
+
+async function* transformed(
+  batches: AsyncIterable<Matrix>,
+  transform: ActivationTransform,
+): AsyncGenerator<Matrix> {
+  for await (const batch of batches) yield transformActivations(batch, transform);
 }
 
 function keptPositions(contextLength: number, skipPositions: readonly number[]): number[] {

@@ -1,6 +1,7 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
 import { checkCount } from "../sae/check.ts";
+import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { StitchedSae } from "../sae/stitched_sae.ts";
@@ -57,6 +58,9 @@ export interface CrossEntropyOptions extends InferenceOptions {
  * Measures what splicing an SAE into a language model costs (P10, P11): its cross-entropy with the
  * hook's activations clean, reconstructed, zero-ablated and mean-ablated.
  *
+ * Where `sae.metadata.activationTransform` is "center", the SAE reads centred activations, and their
+ * means are added to its reconstructions.
+ *
  * @param tokenRows Rows of tokens, all of one length L ≥ 2.
  * @throws {RangeError} There are no rows, they differ in length, or the SAE's width is not the hook's;
  * `rowsPerRun` is no whole number above 0.
@@ -75,6 +79,7 @@ export async function evaluateCrossEntropy(
   checkCount(rowsPerRun, "rowsPerRun");
   const { runs, length } = await groupRows(tokenRows, rowsPerRun);
   const replaced = replacedPositions(length, options.skipPositions ?? [0]);
+  const transform = activationTransform(sae);
   using inference = openInference(gpu, sae, options);
   const losses = { clean: 0, spliced: 0, zeroAblated: 0, meanAblated: 0 };
   const sums = new Float64Array(sae.dModel);
@@ -97,7 +102,9 @@ export async function evaluateCrossEntropy(
   for (const { rows, data } of runs) {
     const x = await model.activations(data, rows);
     const own = gather(x, replaced);
-    const { residual } = await inference.run(own, { residual: true });
+    // The error of a centred activation is that of the activation: the mean comes back with x − e.
+    const read = transformActivations(own, transform);
+    const { residual } = await inference.run(read, { residual: true });
     for (let at = 0; at < own.data.length; at++) sums[at % own.cols] += own.data[at];
     samples += own.rows;
     tokens += add("clean", await model.crossEntropy(data, rows, x));

@@ -1,5 +1,6 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
+import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { StitchedSae } from "../sae/stitched_sae.ts";
@@ -27,7 +28,8 @@ export interface Evaluation {
 /**
  * Measures an SAE on activations (P9): reconstruction error, sparsity, use of its latents.
  *
- * @param batches Activations, [rows, d] each, in any number.
+ * @param batches Activations, [rows, d] each, in any number. Where `sae.metadata.activationTransform` is
+ * "center", each is centred first, and all measures are those of the centred space.
  * @throws {RangeError} There are no activations, their width is not the SAE's, or one is not finite.
  */
 export async function evaluateSae(
@@ -36,6 +38,7 @@ export async function evaluateSae(
   batches: AsyncIterable<Matrix> | Iterable<Matrix>,
   options: InferenceOptions = {},
 ): Promise<Evaluation> {
+  const transform = activationTransform(sae);
   using inference = openInference(gpu, sae, options);
   const active = new Float64Array(sae.dictSize);
   const sums = new Float64Array(sae.dModel);
@@ -44,7 +47,8 @@ export async function evaluateSae(
   let squaredErrors = 0;
   let squares = 0;
   let entries = 0;
-  for await (const batch of batches) {
+  for await (const raw of batches) {
+    const batch = transformActivations(raw, transform);
     const { codes, squaredErrors: errors } = await inference.run(batch);
     for (const latent of codes.latents) active[latent]++;
     for (let row = 0; row < codes.rows; row++) {
