@@ -204,3 +204,9 @@ export { type ReplacedMetaSae, replaceMetaDecoder } from "./lib/meta/replace_met
 export { randomUnitRows } from "./lib/meta/random_unit_rows.ts";
 export { type ToyData, toyData, type ToyDataOptions } from "./lib/meta/toy_data.ts";
 export { heatMap, type HeatMapOptions } from "./lib/report/heat_map.ts";
+export {
+  decompositionGraph,
+  type DecompositionGraphOptions,
+  type GraphLatent,
+  type GraphMetaLatent,
+} from "./lib/report/decomposition_graph.ts";
