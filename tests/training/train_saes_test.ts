@@ -3,7 +3,8 @@ import { openGpu } from "../../lib/gpu/gpu.ts";
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
-import { randomMatrix } from "../gpu_helper.ts";
+import { assertClose, randomMatrix } from "../gpu_helper.ts";
+import { normalizeRows } from "../oracles/normalize_input.ts";
 
 const BATCHES = Array.from({ length: 9 }, (_, step) => randomMatrix(step, 40, 10));
 
@@ -54,4 +55,40 @@ Deno.test("what was learned before a batch that is not finite comes with the err
   for (const name of ["wEnc", "bEnc", "wDec", "bDec", "threshold"] as const) {
     assertEquals(error.sae![name], sae[name], name);
   }
+});
+
+Deno.test("an SAE goes on with its own normalisation, unless told another", async () => {
+  using gpu = await openGpu();
+  const average = { inputNormalization: "expected_average_only_in" } as const;
+  const options: TrainOptions = { architecture: "topk", dictSize: 32, k: 3, learningRate: 0 };
+  const { sae: initial } = await trainSae(gpu, BATCHES, { ...options, ...average });
+  // Other samples have another mean norm.
+  const others = BATCHES.map((batch) => ({ ...batch, data: batch.data.map((x) => 5 * x) }));
+  const on = { ...options, initial };
+  const { inputNormalization, inputScale } = (await trainSae(gpu, others, on)).sae;
+  assertEquals([inputNormalization, inputScale], [
+    initial.inputNormalization,
+    initial.inputScale,
+  ]);
+  const given = await trainSae(gpu, others, { ...on, inputScale: 0.5 });
+  assertEquals(given.sae.inputScale, 0.5);
+  const other = await trainSae(gpu, others, { ...on, inputNormalization: "layer_norm" });
+  assertEquals([other.sae.inputNormalization, "inputScale" in other.sae], ["layer_norm", false]);
+  const layered = { ...on, initial: other.sae, ...average };
+  const again = await trainSae(gpu, others, layered);
+  assert(Math.abs(again.sae.inputScale! * 5 / initial.inputScale! - 1) < 1e-6);
+});
+
+Deno.test("a decoder bias that starts at the mean is that of the normalised samples", async () => {
+  using gpu = await openGpu();
+  const options: TrainOptions = { architecture: "topk", dictSize: 32, k: 3, learningRate: 0 };
+  const run = { ...options, bDec: "mean", inputNormalization: "constant_norm_rescale" } as const;
+  const { sae } = await trainSae(gpu, BATCHES.slice(0, 1), run);
+  const { x } = normalizeRows({ inputNormalization: "constant_norm_rescale" }, BATCHES[0]);
+  const mean = sae.bDec.map((_, c) => {
+    let sum = 0;
+    for (let at = c; at < x.length; at += 10) sum += x[at];
+    return sum / 40;
+  });
+  assertClose(sae.bDec, mean, "bDec", 1e-5);
 });
