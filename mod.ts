@@ -26,6 +26,11 @@ export {
   openGpu,
 } from "./lib/gpu/gpu.ts";
 export type { Architecture, InputNormalization, Sae } from "./lib/sae/sae.ts";
+export {
+  type ActivationTransform,
+  activationTransform,
+  transformActivations,
+} from "./lib/sae/activation_transform.ts";
 export { initializeSae } from "./lib/sae/initialize.ts";
 export { type NormalizedInput, normalizeInput } from "./lib/sae/normalize_input.ts";
 export { encode, reconstruct } from "./lib/sae/encode.ts";
