@@ -9,7 +9,8 @@ import { createTrainer, type Trainer } from "./trainer.ts";
 export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
 
 /**
- * Trains an SAE on a stream of activations.
+ * Trains an SAE on a stream of activations. x are the samples after `inputNormalization`: losses are those
+ * of the normalised samples; what runs the trained SAE undoes it.
  *
  * With z = ReLU((x − b_dec) · W_encᵀ + b_enc), x̂ = f · W_dec + b_dec and e = x − x̂, the loss of a batch
  * x of [n, d] is mean(e²) over n·d numbers plus
@@ -21,6 +22,7 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
  *   trained a latent: with r = 1 where |z − θ| < ε/2 its gradient is −(1/ε) · Σ r · (θ · ∂mean(e²)/∂f + λ/n)
  *   over the samples, and θ times that for log θ. Here the encoder reads x by default, not x − b_dec.
  *
+ * λ is `sparsityCoefficient`, which `sparsityWarmupSteps` lets rise; `gradientClip` bounds the gradients.
  * Adam updates everything; decoder rows keep norm 1 and lose their gradient's parallel part. A
  * batchtopk SAE carries the inference threshold of Eq. 8, a jumprelu SAE its θ.
  *
