@@ -1,40 +1,49 @@
+import { findHooks, type HookPoint, type Hooks } from "./find_hooks.ts";
 import type { ModelConfig } from "./model_config.ts";
 import type { OnnxGraph } from "./onnx_graph.ts";
-import { findResidualStream, type ResidualTensor } from "./residual_stream.ts";
+
+/** The hooks of a model's file. Throws Error naming the file when it has none. */
+export function hooksOf(
+  { path, graph, model }: OnnxGraph,
+  { layers }: Pick<ModelConfig, "layers">,
+): Hooks {
+  try {
+    return findHooks(graph, layers);
+  } catch (error) {
+    const functions = model.functions.length > 0
+      ? "; the graph is made of functions: export it with them inlined"
+      : "";
+    throw new Error(`${path}: ${(error as Error).message}${functions}`);
+  }
+}
 
 /**
  * Finds a hook by its TransformerLens name or its tensor's name.
  *
- * @throws Error when the graph has no such hook, listing those it has, or no residual stream.
+ * @throws Error when the graph has no such hook, listing those it has.
  */
 export function chooseHook(
   hook: string,
+  { points, additions }: Hooks,
   { path, graph }: OnnxGraph,
-  { layers, dModel }: ModelConfig,
-): ResidualTensor {
-  let stream: ResidualTensor[];
-  try {
-    stream = findResidualStream(graph, layers);
-  } catch (error) {
-    throw new Error(`${path}: ${(error as Error).message}`);
-  }
-  const found = stream.find(({ hooks, tensor }) => hooks.includes(hook) || tensor === hook);
+  { layers, dModel }: Pick<ModelConfig, "layers" | "dModel">,
+): HookPoint {
+  const found = points.find(({ hooks, tensor }) => hooks.includes(hook) || tensor === hook);
   if (found) return found;
   const exists = graph.node.some((node) => node.output.includes(hook));
-  const list = stream.map(({ hooks, tensor }) =>
+  const list = points.map(({ hooks, tensor }) =>
     `  ${[...hooks, tensor].join(" = ")} [rows, positions, ${dModel}]`
   );
-  if (stream[0].hooks.length === 0) {
-    list.unshift(
-      `  (without names: ${
-        stream.length - 1
-      } residual additions are neither one nor two for each ` +
-        `of the ${layers} layers in config.json)`,
-    );
-  }
+  if (points[0].hooks.length === 0) list.unshift(`  (${withoutNames(additions, layers)})`);
   throw new Error(
     `${path}: ${JSON.stringify(hook)} is ` +
       (exists ? "a tensor of the graph but not of the residual stream" : "not a hook") +
       `; the hooks are\n${list.join("\n")}`,
   );
+}
+
+/** Why the points of a residual stream have no names. */
+export function withoutNames(additions: number, layers: number): string {
+  return `without names: ${additions} residual additions are neither one nor two for each of the ` +
+    `${layers} layers in config.json`;
 }

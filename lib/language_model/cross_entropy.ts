@@ -21,7 +21,7 @@ export const lossOutput = "saewing_loss";
  *
  * @throws Error below operator set 11, which has no GatherElements.
  */
-export function withCrossEntropy(model: ModelProto, logits = "logits"): ModelProto {
+export function withCrossEntropy(model: ModelProto, logits: string): ModelProto {
   const graph = model.graph!;
   const opset = Number(
     model.opsetImport.find(({ domain }) => /^(ai\.onnx)?$/.test(domain))?.version,

@@ -1,5 +1,7 @@
 /** What config.json says of a decoder. */
 export interface ModelConfig {
+  /** Family of the model (`model_type`), such as `gpt2` or `gemma2`; "unknown" where it is not said. */
+  family: string;
   /** Width of the residual stream. */
   dModel: number;
   /** Number of layers. */
@@ -8,7 +10,7 @@ export interface ModelConfig {
   vocabSize: number;
   /** Token that rows begin with: the begin-of-text token, or the end-of-text token without one. */
   bosToken: number;
-  /** Longest context in tokens. */
+  /** Longest context in tokens; 2048 where config.json does not say. */
   maxContext: number;
 }
 
@@ -33,7 +35,7 @@ export function readModelConfig(text: string, path: string): ModelConfig {
   const nested = config.text_config;
   const fields = typeof nested === "object" && nested !== null ? { ...config, ...nested } : config;
 
-  function whole(least: number, ...names: string[]): number {
+  function whole(least: number, names: string[], fallback?: number): number {
     for (const name of names) {
       const found = (fields as Record<string, unknown>)[name];
       const value = Array.isArray(found) ? found[0] : found;
@@ -43,14 +45,27 @@ export function readModelConfig(text: string, path: string): ModelConfig {
         `${path}: ${name} is ${JSON.stringify(found)}, expected a whole number from ${least}`,
       );
     }
+    if (fallback !== undefined) return fallback;
     throw new Error(`${path} has no ${names.join(" or ")}`);
   }
 
+  if ((fields as Record<string, unknown>).is_encoder_decoder === true) {
+    throw new Error(
+      `${path}: a ${String(config.model_type ?? "model")} has an encoder and a decoder ` +
+        `(is_encoder_decoder), a decoder alone is wanted`,
+    );
+  }
   return {
-    dModel: whole(1, "hidden_size", "n_embd", "d_model"),
-    layers: whole(1, "num_hidden_layers", "n_layer", "num_layers"),
-    vocabSize: whole(1, "vocab_size"),
-    bosToken: whole(0, "bos_token_id", "eos_token_id"),
-    maxContext: whole(1, "n_positions", "max_position_embeddings", "n_ctx", "max_seq_len"),
+    family: typeof config.model_type === "string" ? config.model_type : "unknown",
+    dModel: whole(1, ["hidden_size", "n_embd", "n_embed", "d_model"]),
+    layers: whole(1, ["num_hidden_layers", "n_layer", "num_layers", "n_layers"]),
+    vocabSize: whole(1, ["vocab_size"]),
+    bosToken: whole(0, ["bos_token_id", "eos_token_id"]),
+    // BLOOM's attention has no longest context, and its configuration no field for one.
+    maxContext: whole(
+      1,
+      ["n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "seq_length"],
+      2048,
+    ),
   };
 }

@@ -1,6 +1,6 @@
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import { targetsInput } from "./cross_entropy.ts";
-import { hookInput } from "./split_graph.ts";
+import { hookInput, streamInput } from "./split_graph.ts";
 
 /** What a session may be fed with; which of it is used depends on the graph's inputs. */
 export interface SessionInput {
@@ -8,8 +8,10 @@ export interface SessionInput {
   tokens: Int32Array;
   /** Number of rows. */
   rows: number;
-  /** The residual stream at the hook, [rows, L, d]. */
+  /** Values of the hook, [rows, L, d]. */
   hook?: Float32Array;
+  /** Values of the stream that the hook is added to, [rows, L, d]. */
+  stream?: Float32Array;
   /** The token after each position, [rows, L]. */
   targets?: Int32Array;
 }
@@ -38,33 +40,34 @@ export function createSession(
 }
 
 /**
- * Runs a session of one output and returns that. Rows are full: masks are all ones, positions count
- * from 0, caches are empty.
+ * Runs a session; gives its outputs by name. Rows are full: masks are all ones, positions count from
+ * 0, caches are empty.
  *
  * @throws Error naming an input of the graph that is not known here.
  */
-export async function runSession(session: InferenceSession, input: SessionInput): Promise<Tensor> {
+export async function runSession(
+  session: InferenceSession,
+  input: SessionInput,
+): Promise<Record<string, Tensor>> {
   const feeds: Record<string, Tensor> = {};
   for (const metadata of session.inputMetadata) {
     if (!metadata.isTensor) throw new Error(`graph input ${metadata.name} is not a tensor`);
     feeds[metadata.name] = feed(metadata, input);
   }
-  const outputs = await session.run(feeds);
-  return outputs[session.outputNames[0]] as Tensor;
+  return await session.run(feeds) as Record<string, Tensor>;
 }
 
 function feed(
   { name, type, shape }: InferenceSession.TensorValueMetadata,
-  { tokens, rows, hook, targets }: SessionInput,
+  { tokens, rows, hook, stream, targets }: SessionInput,
 ): Tensor {
   const length = tokens.length / rows;
   const dims = [rows, length];
   if (name === "input_ids") return integers(type, tokens, dims);
   if (name === "attention_mask") return integers(type, new Int32Array(tokens.length).fill(1), dims);
   if (name === "position_ids") return integers(type, tokens.map((_, i) => i % length), dims);
-  if (name === hookInput && hook) {
-    return new Tensor("float32", hook, [...dims, hook.length / tokens.length]);
-  }
+  const values = name === hookInput ? hook : name === streamInput ? stream : undefined;
+  if (values) return new Tensor("float32", values, [...dims, values.length / tokens.length]);
   if (name === targetsInput && targets) return integers(type, targets, [...dims, 1]);
   // 0 asks for the logits of all positions.
   if (/^(num_logits_to_keep|logits_to_keep)$/.test(name)) {

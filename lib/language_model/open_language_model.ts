@@ -5,7 +5,7 @@ import { readModelConfig } from "./model_config.ts";
 import type { DownloadProgress } from "./hub_file.ts";
 import { type Dtype, findModelFiles } from "./model_files.ts";
 import { checkReplacement, checkTokens } from "./check_tokens.ts";
-import { chooseHook } from "./choose_hook.ts";
+import { chooseHook, hooksOf } from "./choose_hook.ts";
 import { startModelWorker } from "./model_worker.ts";
 import { readOnnxGraph } from "./onnx_graph.ts";
 import { modelBytes } from "./split_graph.ts";
@@ -16,8 +16,9 @@ export type { DownloadProgress, Dtype, Tokenizer };
 /** How a language model is opened. */
 export interface LanguageModelOptions {
   /**
-   * The point of the residual stream that is read and replaced: a TransformerLens name
-   * (`blocks.2.hook_resid_pre`, `…_mid`, `…_post`) or the name of a tensor of the ONNX graph.
+   * The point that is read and replaced: of the residual stream (`blocks.2.hook_resid_pre`, `…_mid`,
+   * `…_post`) or of what is added to it (`blocks.2.hook_attn_out`, `…mlp_out`), by its
+   * TransformerLens name or the name of its tensor in the ONNX graph.
    */
   hook: string;
   /** Weights to load, default "fp32". Quantised weights move activations by about 1e-3. */
@@ -116,14 +117,17 @@ export async function openLanguageModel(
     revision: options.revision ?? "main",
   });
   const configPath = join(files.folder, "config.json");
-  const config = readModelConfig(readFileSync(configPath, "utf8"), configPath);
+  const { family: _, ...config } = readModelConfig(readFileSync(configPath, "utf8"), configPath);
   const onnx = readOnnxGraph(files.onnx);
-  const point = chooseHook(hook, onnx, config);
+  const hooks = hooksOf(onnx, config);
+  const point = chooseHook(hook, hooks, onnx, config);
   const tokenizer = await openTokenizer(files.folder) ?? noTokenizer(files.folder);
   const worker = startModelWorker({
     structure: modelBytes(onnx.model),
     folder: dirname(files.onnx),
     tensor: point.tensor,
+    stream: point.stream,
+    logits: hooks.logits,
     dModel: config.dModel,
     vocabSize: config.vocabSize,
     device,

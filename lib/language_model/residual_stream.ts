@@ -1,99 +1,113 @@
 import type { GraphProto } from "onnx-buf";
 import { ancestors, type GraphLinks, linkGraph, readsShapeOnly } from "./graph_ancestors.ts";
 
-/** A point of the residual stream. */
-export interface ResidualTensor {
-  /** Name of the tensor in the ONNX graph. */
-  tensor: string;
+/** An addition to the residual stream. */
+export interface ResidualAddition {
+  /** Tensor of the stream before the addition. */
+  before: string;
+  /** Tensor of the stream after it. */
+  after: string;
   /**
-   * TransformerLens names of the point, first the preferred one: `blocks.2.hook_resid_pre` is also
-   * `blocks.1.hook_resid_post`. Empty where the stream's length does not fit the layer count.
+   * The tensors that are added, one for each branch; a branch that is itself a sum is one tensor.
+   * Empty where a constant (a bias) is added after the branches: no tensor has the branch then.
    */
-  hooks: string[];
+  branches: string[];
+  /** The branches with their own sums taken apart: for x + (attention + MLP), both. */
+  summands: string[];
+}
+
+/** The residual stream of a decoder. */
+export interface ResidualStream {
+  /** The embedding. */
+  start: string;
+  /** The additions, from the first layer to the last. */
+  additions: ResidualAddition[];
+  /** Whether positions are mixed between the stream `before` and `tensor`: attention does, MLPs not. */
+  mixesPositions(tensor: string, before: string): boolean;
 }
 
 /**
- * Finds the residual stream r_0 … r_K of a decoder by the graph's structure, from the embedding to
- * the last block. A residual addition is one of whose operands the other depends on; the chain of
- * those is walked back from the last one before the logits. With N layers, K = 2N gives
- * resid_pre, resid_mid and resid_post, K = N (parallel attention and MLP) has no resid_mid.
+ * Finds the residual stream of a decoder by the graph's structure. A residual addition is one of
+ * whose operands the other depends on; the stream is the longest chain of those that leads to the
+ * logits. (There are others: GELU's x + 0.044715 x³ is one, a chain of length 1.)
  *
  * @param graph The main graph.
- * @param layers Number of layers N.
  * @param logits Name of the output tensor that the stream leads to.
  * @throws Error when the graph has no residual stream, or is malformed.
  */
-export function findResidualStream(
-  graph: GraphProto,
-  layers: number,
-  logits = "logits",
-): ResidualTensor[] {
+export function findResidualStream(graph: GraphProto, logits: string): ResidualStream {
   const links = linkGraph(graph);
-  const chain = residualChain(graph, links, logits);
-  return chain.map((tensor, index) => ({ tensor, hooks: hookNames(index, chain.length, layers) }));
-}
-
-function hookNames(index: number, length: number, layers: number): string[] {
-  const additions = length - 1;
-  const perLayer = additions / layers;
-  if (perLayer !== 1 && perLayer !== 2) return [];
-  const layer = Math.floor(index / perLayer);
-  if (index % perLayer === 1) return [`blocks.${layer}.hook_resid_mid`];
-  const names = index < additions ? [`blocks.${layer}.hook_resid_pre`] : [];
-  if (layer > 0) names.push(`blocks.${layer - 1}.hook_resid_post`);
-  return names;
-}
-
-function residualChain(graph: GraphProto, links: GraphLinks, logits: string): string[] {
-  const residual = residualOperands(graph, links);
   const beforeLogits = ancestors(links, [logits], { valuesOnly: true });
-  let last = links.nodes.length - 1;
-  while (last >= 0 && !(beforeLogits[last] && residual(last))) last--;
-  if (last < 0) {
+  const fromInput = inputDependent(graph, links);
+  const { addition, source } = residualAdditions(graph, links, fromInput);
+  // Of each node, the addition that it is and the length of the chain that ends with it.
+  const found: ({ step: ResidualAddition; length: number } | undefined)[] = [];
+  let last: number | undefined;
+  links.nodes.forEach((_, index) => {
+    const step = beforeLogits[index] ? addition(index) : undefined;
+    if (!step) return;
+    const length = 1 + (found[source(step.before)?.index ?? -1]?.length ?? 0);
+    found[index] = { step, length };
+    if (last === undefined || length >= found[last]!.length) last = index;
+  });
+  if (last === undefined) {
     const branches = graph.node.some((node) => node.opType === "If");
     throw new Error(
       `no residual additions lead to ${logits}` +
         (branches ? "; the graph has branches (If), a file without them may have" : ""),
     );
   }
-  const chain = [links.nodes[last].output[0]];
-  for (let at = last;;) {
-    const operand = residual(at);
-    if (operand === undefined) return chain.reverse();
-    chain.push(operand);
-    const producer = links.producer.get(operand);
-    if (producer === undefined) return chain.reverse();
-    at = producer;
+  const additions: ResidualAddition[] = [];
+  let after = foldedBias(links, last, fromInput);
+  for (let at: number | undefined = last; at !== undefined;) {
+    const { step } = found[at]!;
+    const from = source(step.before);
+    const previous = found[from?.index ?? -1]?.step;
+    // The same name for a point as what comes after one addition and as what comes before the next.
+    const before = previous && !from!.folded ? previous.after : step.before;
+    const folded = after !== step.after;
+    additions.unshift({ ...step, before, after, ...folded && { branches: [], summands: [] } });
+    after = before;
+    at = previous && from!.index;
   }
+  return {
+    start: after,
+    additions,
+    mixesPositions: (tensor, before) => mixesPositions(links, fromInput, tensor, before),
+  };
 }
 
-// Gives, for the index of a node, the operand that carries the stream through it, or undefined
-// where the node is not a residual addition.
-function residualOperands(
-  graph: GraphProto,
-  links: GraphLinks,
-): (index: number) => string | undefined {
-  const { nodes, producer, reads } = links;
+/** Nodes that hand their first input on: exports in half precision cast around normalisations. */
+function passesOn({ opType }: { opType: string }): boolean {
+  return opType === "Cast" || opType === "Identity" || opType === "Dropout";
+}
+
+function inputDependent(graph: GraphProto, { nodes, reads }: GraphLinks): Set<string> {
   const constants = new Set(graph.initializer.map((tensor) => tensor.name));
-  const fromInput = new Set(
+  const found = new Set(
     graph.input.map((input) => input.name).filter((name) => !constants.has(name)),
   );
+  nodes.forEach((node, index) => {
+    if (readsShapeOnly(node) || !reads[index].some((name) => found.has(name))) return;
+    for (const name of node.output) found.add(name);
+  });
+  return found;
+}
+
+function residualAdditions(graph: GraphProto, links: GraphLinks, fromInput: Set<string>) {
+  const { nodes, producer, reads } = links;
   const uses = new Map<string, number>();
   for (const output of graph.output) uses.set(output.name, 1);
   nodes.forEach((node, index) => {
     if (readsShapeOnly(node)) return;
     for (const name of reads[index]) uses.set(name, (uses.get(name) ?? 0) + 1);
-    if (reads[index].some((name) => fromInput.has(name))) {
-      for (const name of node.output) fromInput.add(name);
-    }
   });
 
-  // Exports in half precision cast the stream up and down around the normalisation.
   function uncast(name: string): { name: string; readOnce: boolean } {
     for (let readOnce = true;;) {
       readOnce &&= uses.get(name) === 1;
       const node = nodes[producer.get(name) ?? -1];
-      if (node?.opType !== "Cast" && node?.opType !== "Identity") return { name, readOnce };
+      if (!node || !passesOn(node)) return { name, readOnce };
       name = node.input[0];
     }
   }
@@ -104,26 +118,99 @@ function residualOperands(
   }
 
   // x + attention + mlp is two additions of which the inner one is read nowhere else.
-  function summands(index: number): string[] {
-    return nodes[index].input.map(uncast).flatMap(({ name, readOnce }) => {
-      const inner = producer.get(name);
-      return readOnce && isAddition(inner) ? summands(inner) : [name];
-    });
+  function summands(name: string): string[] {
+    const inner = uncast(name);
+    const index = producer.get(inner.name);
+    return inner.readOnce && isAddition(index)
+      ? nodes[index].input.flatMap(summands)
+      : [inner.name];
   }
 
   // The operand that all others depend on. Graph inputs are token ids and masks: never a stream.
   function stream(operands: string[]): string | undefined {
     return operands.find((candidate) => {
-      const source = producer.get(candidate);
-      return source !== undefined &&
-        operands.every((other) =>
-          other === candidate || ancestors(links, [other], { valuesOnly: true })[source] === 1
-        );
+      const index = producer.get(candidate);
+      return index !== undefined &&
+        operands.every((other) => other === candidate || dependsOn(links, other, index));
     });
   }
 
-  return (index) => {
+  function addition(index: number): ResidualAddition | undefined {
     if (!isAddition(index)) return undefined;
-    return stream(nodes[index].input.map((name) => uncast(name).name)) ?? stream(summands(index));
-  };
+    const after = nodes[index].output[0];
+    for (
+      const operands of [
+        nodes[index].input.map((name) => uncast(name).name),
+        nodes[index].input.flatMap(summands),
+      ]
+    ) {
+      const before = stream(operands);
+      if (before === undefined) continue;
+      const branches = operands.filter((name) => name !== before);
+      return { before, after, branches, summands: branches.flatMap(summands) };
+    }
+  }
+
+  // The addition that makes a tensor of the stream. OPT flattens rows and positions into one
+  // dimension for its MLP; some optimisers add a branch's bias last: (x + branch) + bias.
+  function source(name: string): { index: number; folded: boolean } | undefined {
+    for (let folded = false;;) {
+      const index = producer.get(name);
+      const node = nodes[index ?? -1];
+      if (!node) return undefined;
+      if (isAddition(index)) return { index, folded };
+      if (passesOn(node) || node.opType === "Reshape") name = node.input[0];
+      else if (node.opType === "Add") {
+        folded = true;
+        name = node.input.find((one) => fromInput.has(one)) ?? "";
+      } else return undefined;
+    }
+  }
+
+  return { addition, source };
+}
+
+function foldedBias(
+  { nodes, reads }: GraphLinks,
+  index: number,
+  fromInput: Set<string>,
+): string {
+  const sum = nodes[index].output[0];
+  const readers = nodes.filter((_, i) => reads[i].includes(sum));
+  const [reader] = readers;
+  const folded = readers.length === 1 && reader.opType === "Add" &&
+    reader.input.some((name) => !fromInput.has(name));
+  return folded ? reader.output[0] : sum;
+}
+
+// Whether a value depends on what a node makes. Nodes before it, in topological order, cannot.
+function dependsOn({ nodes, producer, reads }: GraphLinks, tensor: string, on: number): boolean {
+  const seen = new Set<number>();
+  const open = [tensor];
+  for (let name = open.pop(); name !== undefined; name = open.pop()) {
+    const index = producer.get(name);
+    if (index === on) return true;
+    if (index === undefined || index < on || seen.has(index)) continue;
+    if (readsShapeOnly(nodes[index])) continue;
+    seen.add(index);
+    for (const read of reads[index]) open.push(read);
+  }
+  return false;
+}
+
+function mixesPositions(
+  links: GraphLinks,
+  fromInput: Set<string>,
+  tensor: string,
+  before: string,
+): boolean {
+  const inside = ancestors(links, [tensor], { valuesOnly: true, given: new Set([before]) });
+  const outside = ancestors(links, [before], { valuesOnly: true });
+  return links.nodes.some(({ opType, input }, index) => {
+    if (!inside[index] || outside[index]) return false;
+    if (/Attention/.test(opType)) return true;
+    // Weights are constants, unless they are: queries times keys, attention times values.
+    return /^(MatMul|Einsum|Gemm)$/.test(opType) &&
+      input.slice(0, 2).every((name) => fromInput.has(name));
+  });
 }

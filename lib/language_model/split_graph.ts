@@ -7,7 +7,9 @@ import {
   ModelProtoSchema,
   type NodeProto,
   NodeProtoSchema,
+  type TensorProto,
   TensorProto_DataType,
+  TensorProtoSchema,
   type ValueInfoProto,
   ValueInfoProtoSchema,
 } from "onnx-buf";
@@ -15,54 +17,71 @@ import { ancestors, linkGraph } from "./graph_ancestors.ts";
 
 /** Name of the suffix graph's input that takes the place of the hook: float32 [rows, L, dModel]. */
 export const hookInput = "saewing_hook";
+/** Name of its input that takes the place of the stream that a branch is added to. */
+export const streamInput = "saewing_stream";
 
 /** Element type of the residual stream in the graph. */
 export type StreamType = "float32" | "float16" | "float64" | "bfloat16";
 
 /**
- * The part of a model that leads from the token ids to the tensor `hook`, its only output, as a
- * model of its own. Nothing that the hook does not depend on is in it.
+ * The part of a model that leads from the token ids to `tensors`, its only outputs, as a model of
+ * its own. Nothing that they do not depend on is in it.
  */
-export function prefixModel(model: ModelProto, hook: string): ModelProto {
+export function prefixModel(model: ModelProto, tensors: string[]): ModelProto {
   const graph = model.graph!;
   // ONNX Runtime infers the type of an output; a wrong one would be an error.
-  const output = [create(ValueInfoProtoSchema, { name: hook })];
+  const output = tensors.map((name) => create(ValueInfoProtoSchema, { name }));
   return { ...model, graph: prune({ ...graph, output }) };
 }
 
+/** A tensor that a suffix is fed with. */
+export interface Cut {
+  /** Name of the tensor in the graph. */
+  tensor: string;
+  /** Name of the input that takes its place. */
+  input: string;
+  /** The tensor's element type, which the input is cast to. */
+  type: StreamType;
+  /** Whether the tensor is [rows · L, dModel] in the graph: OPT's MLPs flatten it. Default false. */
+  flat?: boolean;
+}
+
 /**
- * The part of a model that leads from the tensor `hook` to `logits`, its only output. The hook is
- * an input named {@link hookInput}, cast to `streamType`; token ids, masks and positions stay
- * inputs where the later layers read them.
+ * The part of a model that leads from the tensors `cuts` to `logits`, its only output. The cuts are
+ * inputs; token ids, masks and positions stay inputs where the later layers read them.
  *
- * @throws Error when no node makes `hook`.
+ * @throws Error when no node makes one of the tensors.
  */
 export function suffixModel(
   model: ModelProto,
-  hook: string,
-  { dModel, streamType, logits = "logits" }: {
-    dModel: number;
-    streamType: StreamType;
-    logits?: string;
-  },
+  cuts: Cut[],
+  { dModel, logits }: { dModel: number; logits: string },
 ): ModelProto {
   const graph = model.graph!;
-  const producer = graph.node.findIndex((node) => node.output.includes(hook));
-  if (producer < 0) throw new Error(`no node of the graph makes ${hook}`);
-  // Dimension names of the hook's own: sharing the graph's would assert equalities it may not hold.
-  const input = tensorInfo(hookInput, TensorProto_DataType.FLOAT, [
-    "saewing_rows",
-    "saewing_positions",
-    dModel,
-  ]);
   const node = graph.node.slice();
-  node[producer] = castNode(hookInput, hook, streamType);
+  for (const { tensor, input, type, flat } of cuts) {
+    const index = graph.node.findIndex(({ output }) => output.includes(tensor));
+    if (index < 0) throw new Error(`no node of the graph makes ${tensor}`);
+    const { output } = node[index];
+    // A split or a dropout makes other tensors too.
+    const rest = output.length > 1
+      ? [{ ...node[index], output: output.map((name) => name === tensor ? "" : name) }]
+      : [];
+    const made = flat
+      ? [castNode(input, `${input}_cast`, type), flatNode(`${input}_cast`, tensor)]
+      : [castNode(input, tensor, type)];
+    node.splice(index, 1, ...rest, ...made);
+  }
+  // Dimension names of the cuts' own: sharing the graph's would assert equalities it may not hold.
+  const dims = ["saewing_rows", "saewing_positions", dModel];
+  const input = cuts.map((cut) => tensorInfo(cut.input, TensorProto_DataType.FLOAT, dims));
   const suffix = prune({
     ...graph,
     node,
-    input: [...graph.input, input],
+    initializer: [...graph.initializer, flatShapeTensor(dModel)],
+    input: [...graph.input, ...input],
     output: graph.output.filter((value) => value.name === logits),
-    valueInfo: graph.valueInfo.filter((value) => value.name !== hook),
+    valueInfo: graph.valueInfo.filter(({ name }) => !cuts.some(({ tensor }) => tensor === name)),
   });
   return { ...model, graph: suffix };
 }
@@ -86,6 +105,22 @@ function prune(graph: GraphProto): GraphProto {
     input: graph.input.filter((value) => read.has(value.name)),
     valueInfo: graph.valueInfo.filter((value) => made.has(value.name)),
   };
+}
+
+const flatShape = "saewing_flat_shape";
+
+function flatShapeTensor(dModel: number): TensorProto {
+  const int64Data = [-1n, BigInt(dModel)];
+  return create(TensorProtoSchema, {
+    name: flatShape,
+    dims: [2n],
+    dataType: TensorProto_DataType.INT64,
+    int64Data,
+  });
+}
+
+function flatNode(from: string, to: string): NodeProto {
+  return create(NodeProtoSchema, { opType: "Reshape", input: [from, flatShape], output: [to] });
 }
 
 function castNode(from: string, to: string, type: StreamType): NodeProto {

@@ -4,9 +4,10 @@
 import { fromBinary } from "@bufbuild/protobuf";
 import { type ModelProto, ModelProtoSchema } from "onnx-buf";
 import type { InferenceSession, Tensor } from "onnxruntime-node";
-import { withCrossEntropy } from "./cross_entropy.ts";
+import { lossOutput, withCrossEntropy } from "./cross_entropy.ts";
 import { createSession, runSession } from "./onnx_session.ts";
-import { modelBytes, prefixModel, type StreamType, suffixModel } from "./split_graph.ts";
+import { type Cut, hookInput, modelBytes, prefixModel } from "./split_graph.ts";
+import { streamInput, type StreamType, suffixModel } from "./split_graph.ts";
 import type { WorkerModel, WorkerReply, WorkerRequest } from "./worker_messages.ts";
 
 // 2^24 logits are 64 MiB: more rows than that go through the suffix in several runs. tiny-gpt2's loss
@@ -41,37 +42,60 @@ async function answer(request: WorkerRequest): Promise<void> {
 }
 
 function createRunner(options: WorkerModel) {
-  const { structure, tensor, dModel, vocabSize } = options;
+  const { structure, tensor, stream, dModel, vocabSize, logits } = options;
+  const outputs = stream === undefined ? [tensor] : [tensor, stream];
   const model: ModelProto = fromBinary(ModelProtoSchema, structure);
   let prefix: InferenceSession | undefined;
   let suffix: InferenceSession | undefined;
 
   async function openPrefix(): Promise<InferenceSession> {
-    return prefix ??= await createSession(modelBytes(prefixModel(model, tensor)), options);
+    return prefix ??= await createSession(modelBytes(prefixModel(model, outputs)), options);
   }
 
   async function openSuffix(): Promise<InferenceSession> {
     if (suffix) return suffix;
     // Only the runtime's own inference knows the element type of the stream for sure.
-    const metadata = (await openPrefix()).outputMetadata[0];
-    const streamType = (metadata.isTensor ? metadata.type : "float32") as StreamType;
-    const part = suffixModel(model, tensor, { dModel, streamType });
-    return suffix = await createSession(modelBytes(withCrossEntropy(part)), options);
+    const { outputMetadata } = await openPrefix();
+    const cuts = outputs.map((name, i): Cut => {
+      const metadata = outputMetadata.find((one) => one.name === name);
+      const known = metadata?.isTensor ? metadata : undefined;
+      return {
+        tensor: name,
+        input: i === 0 ? hookInput : streamInput,
+        type: (known?.type ?? "float32") as StreamType,
+        flat: known?.shape.length === 2,
+      };
+    });
+    const part = suffixModel(model, cuts, { dModel, logits });
+    return suffix = await createSession(modelBytes(withCrossEntropy(part, logits)), options);
+  }
+
+  // The values of the hook, and of the stream that it is added to if it is a branch.
+  async function runPrefix(
+    tokens: Int32Array,
+    rows: number,
+  ): Promise<Float32Array<ArrayBuffer>[]> {
+    const result = await runSession(await openPrefix(), { tokens, rows });
+    const expected = [rows, tokens.length / rows, dModel];
+    return outputs.map((name) => {
+      const output = result[name];
+      const { dims } = output;
+      const flat = dims.length === 2 && dims[0] === tokens.length && dims[1] === dModel;
+      if (!flat && dims.join() !== expected.join()) {
+        throw new Error(
+          `hook ${name} has the shape [${dims.join(", ")}], expected ` +
+            `[rows, positions, hidden size] = [${expected.join(", ")}]`,
+        );
+      }
+      return floats(output, name);
+    });
   }
 
   async function activations(
     tokens: Int32Array,
     rows: number,
   ): Promise<Float32Array<ArrayBuffer>> {
-    const output = await runSession(await openPrefix(), { tokens, rows });
-    const expected = [rows, tokens.length / rows, dModel];
-    if (output.dims.join() !== expected.join()) {
-      throw new Error(
-        `hook ${tensor} has the shape [${output.dims.join(", ")}], expected ` +
-          `[rows, positions, hidden size] = [${expected.join(", ")}]`,
-      );
-    }
-    return floats(output, tensor);
+    return (await runPrefix(tokens, rows))[0];
   }
 
   async function crossEntropy(
@@ -80,7 +104,10 @@ function createRunner(options: WorkerModel) {
     replacement?: Float32Array,
   ): Promise<Float32Array<ArrayBuffer>> {
     const length = tokens.length / rows;
-    const stream = replacement ?? await activations(tokens, rows);
+    // A replaced branch is added to the stream as it is.
+    const [hook, before] = replacement && stream === undefined
+      ? [replacement]
+      : await runPrefix(tokens, rows);
     const session = await openSuffix();
     // The last position has no next token: it gets target 0, and its loss is left out below.
     const targets = new Int32Array(tokens.length);
@@ -90,13 +117,16 @@ function createRunner(options: WorkerModel) {
     const step = Math.max(1, Math.floor(logitsLimit / (length * vocabSize)));
     for (let from = 0; from < rows; from += step) {
       const to = Math.min(rows, from + step);
+      const part = (values?: Float32Array) =>
+        values?.subarray(from * length * dModel, to * length * dModel);
       const output = await runSession(session, {
         tokens: tokens.subarray(from * length, to * length),
         rows: to - from,
-        hook: stream.subarray(from * length * dModel, to * length * dModel),
+        hook: part(replacement ?? hook),
+        stream: part(before),
         targets: targets.subarray(from * length, to * length),
       });
-      const values = floats(output, "cross-entropy");
+      const values = floats(output[lossOutput], "cross-entropy");
       for (let row = from; row < to; row++) {
         const at = (row - from) * length;
         loss.set(values.subarray(at, at + length - 1), row * (length - 1));

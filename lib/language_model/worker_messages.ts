@@ -6,6 +6,10 @@ export interface WorkerModel {
   folder: string;
   /** Name of the hook's tensor. */
   tensor: string;
+  /** Of a branch: name of the tensor that it is added to. */
+  stream?: string;
+  /** Name of the output with the logits. */
+  logits: string;
   /** Width of the residual stream. */
   dModel: number;
   /** Size of the vocabulary. */

@@ -52,9 +52,13 @@ Deno.test("additions that are not the stream's are not taken for it", async () =
       message,
       [
         "  blocks.0.hook_resid_pre = x0 [rows, positions, 4]",
+        "  blocks.0.hook_attn_out = a0 [rows, positions, 4]",
         "  blocks.0.hook_resid_mid = m0 [rows, positions, 4]",
+        "  blocks.0.hook_mlp_out = b0 [rows, positions, 4]",
         "  blocks.1.hook_resid_pre = blocks.0.hook_resid_post = x1 [rows, positions, 4]",
+        "  blocks.1.hook_attn_out = a1 [rows, positions, 4]",
         "  blocks.1.hook_resid_mid = m1 [rows, positions, 4]",
+        "  blocks.1.hook_mlp_out = b1 [rows, positions, 4]",
         "  blocks.1.hook_resid_post = x2 [rows, positions, 4]",
       ].join("\n"),
     );
@@ -84,6 +88,7 @@ Deno.test("a worker that cannot start rejects what it was asked", async () => {
     structure: Uint8Array.of(255),
     folder: "",
     tensor: "",
+    logits: "",
     dModel: 1,
     vocabSize: 1,
     device: "cpu",

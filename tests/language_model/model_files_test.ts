@@ -36,7 +36,7 @@ Deno.test("folders and files that are missing are named, with what is there", as
   assertStringIncludes(
     await messageOf(folder, { dtype: "q4f16" }),
     `${join(folder, "onnx", "model_q4f16.onnx")} does not exist; ` +
-      `${join(folder, "onnx")} has decoder_model_merged.onnx, model.onnx`,
+      `${join(folder, "onnx")} has decoder_model_merged.onnx, model.onnx, model_quantized.onnx`,
   );
   assertStringIncludes(
     await messageOf(folder, { dtype: "fp64" as "fp32" }),
@@ -54,10 +54,14 @@ Deno.test("a config.json that is no decoder's is refused with the field", async 
     );
     const good = { n_embd: 64, n_layer: 3, vocab_size: 96, eos_token_id: [7, 8], n_positions: 64 };
     const cases: [unknown, string][] = [
-      [{ ...good, n_embd: undefined }, "has no hidden_size or n_embd or d_model"],
+      [{ ...good, n_embd: undefined }, "has no hidden_size or n_embd or n_embed or d_model"],
       [{ ...good, n_layer: -1 }, "n_layer is -1, expected a whole number from 1"],
       [{ ...good, vocab_size: "96" }, 'vocab_size is "96", expected'],
       [null, "holds null, expected an object"],
+      [
+        { ...good, model_type: "t5", is_encoder_decoder: true },
+        "a t5 has an encoder and a decoder (is_encoder_decoder), a decoder alone is wanted",
+      ],
     ];
     for (const [config, text] of cases) {
       await Deno.writeTextFile(join(folder, "config.json"), JSON.stringify(config));

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { fromBinary } from "@bufbuild/protobuf";
 import { type ModelProto, ModelProtoSchema } from "onnx-buf";
 import { readOnnxGraph } from "../../lib/language_model/onnx_graph.ts";
-import { findResidualStream } from "../../lib/language_model/residual_stream.ts";
+import { findHooks } from "../../lib/language_model/find_hooks.ts";
 import {
   hookInput,
   modelBytes,
@@ -39,11 +39,14 @@ Deno.test("the structure of a file is read without its weights", () => {
 
 Deno.test("a prefix has no later layer, a suffix no earlier one", () => {
   const { model } = readOnnxGraph(`${tinyGpt2}/onnx/model.onnx`);
-  const prefix = prefixModel(model, hook);
+  const prefix = prefixModel(model, [hook]);
   assertEquals(prefix.graph!.output.map((output) => output.name), [hook]);
   assertEquals(names(prefix).filter((name) => /\bh\.[23]\b|ln_f/.test(name)), []);
   assert(names(prefix).some((name) => /\bh\.1\b/.test(name)));
-  const suffix = suffixModel(model, hook, { dModel: 128, streamType: "float32" });
+  const suffix = suffixModel(model, [{ tensor: hook, input: hookInput, type: "float32" }], {
+    dModel: 128,
+    logits: "logits",
+  });
   assertEquals(suffix.graph!.output.map((output) => output.name), ["logits"]);
   assert(suffix.graph!.input.some((input) => input.name === hookInput));
   // The hook's own name is left, as the cast of the input.
@@ -60,24 +63,26 @@ Deno.test("the residual stream is found in every export", () => {
   };
   for (const [name, middle] of Object.entries(streams)) {
     const { graph } = readOnnxGraph(`${loadFixture(name).folder}/onnx/model.onnx`);
-    const stream = findResidualStream(graph, 3);
-    assertEquals(stream.length, 7, name);
-    assertEquals(stream[1], { tensor: middle, hooks: ["blocks.0.hook_resid_mid"] });
-    assertEquals(stream[6].hooks, ["blocks.2.hook_resid_post"]);
+    const { points } = findHooks(graph, 3);
+    assertEquals(points.length, 13, name);
+    assertEquals(points[2], { tensor: middle, hooks: ["blocks.0.hook_resid_mid"] });
+    assertEquals(points[12].hooks, ["blocks.2.hook_resid_post"]);
   }
   const { graph } = readOnnxGraph(`${loadFixture("neox").folder}/onnx/model.onnx`);
-  const stream = findResidualStream(graph, 3);
-  assertEquals(stream.map(({ hooks }) => hooks[0]), [
-    "blocks.0.hook_resid_pre",
-    "blocks.1.hook_resid_pre",
-    "blocks.2.hook_resid_pre",
+  const { points } = findHooks(graph, 3);
+  assertEquals(points.map(({ hooks }) => hooks[0]), [
+    ...[0, 1, 2].flatMap((layer) =>
+      ["resid_pre", "attn_out", "mlp_out"].map((place) => `blocks.${layer}.hook_${place}`)
+    ),
     "blocks.2.hook_resid_post",
   ]);
-  // A layer count that does not fit leaves the tensors without names.
-  assertEquals(findResidualStream(graph, 4).flatMap(({ hooks }) => hooks), []);
+  // A layer count that does not fit leaves the tensors without names, and no branches.
+  const unnamed = findHooks(graph, 4).points;
+  assertEquals([unnamed.length, unnamed.flatMap(({ hooks }) => hooks)], [4, []]);
+  graph.output[0].name = "last_hidden_state";
   assertThrows(
-    () => findResidualStream(graph, 3, "no_such_output"),
+    () => findHooks(graph, 3),
     Error,
-    "no residual additions lead to no_such_output",
+    "the graph has no output of logits (its outputs are last_hidden_state",
   );
 });

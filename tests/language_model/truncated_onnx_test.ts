@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { ModelProtoSchema, StringStringEntryProtoSchema } from "onnx-buf";
 import { readOnnxGraph } from "../../lib/language_model/onnx_graph.ts";
-import { findResidualStream } from "../../lib/language_model/residual_stream.ts";
+import { findHooks } from "../../lib/language_model/find_hooks.ts";
 import { loadFixture } from "./fixtures.ts";
 
 const source = Deno.readFileSync(`${loadFixture("gpt2").folder}/onnx/model.onnx`);
@@ -47,7 +47,7 @@ Deno.test("spoilt bytes give an error or a graph, never a crash", () => {
         for (const { at, byte } of spots) bytes[at] = byte;
         write(bytes);
         try {
-          findResidualStream(readOnnxGraph(path).graph, 3);
+          findHooks(readOnnxGraph(path).graph, 3);
         } catch (error) {
           assert(error instanceof Error && error.message.length > 0);
         }
