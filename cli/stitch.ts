@@ -1,5 +1,6 @@
 import { basename, dirname, join, resolve } from "@std/path";
 import {
+  checkStitchable,
   decoderBiasAgreement,
   decoderOverlap,
   evaluateSae,
@@ -44,6 +45,8 @@ What is measured on
 
 How
   --threshold X        θ of Eq. 6: 0.7 (default) for GPT-2, 0.4 for Gemma Scope
+  --also SAE           another SAE, of another seed for example, that the comparison of all with
+                       all (Fig. 19, 20) takes in; may be repeated
   --order NAME         of the interpolation's steps: benefit (default), cosine or random
   --seed N             of random orders (default 0)
 
@@ -60,7 +63,7 @@ Examples
 
 const VALUES = [
   ...["text", "activations", "samples", "model", "hook", "context", "field", "dtype", "revision"],
-  ...["cache-dir", "threshold", "order", "seed", "out", "adapter", "examples", "buffer"],
+  ...["cache-dir", "also", "threshold", "order", "seed", "out", "adapter", "examples", "buffer"],
 ];
 const FLAGS = ["include-bos", "json"];
 
@@ -76,14 +79,19 @@ export const stitch: Command = {
     }
     const how = studyOptions(given);
     const output = createOutput(given.flag("json"));
-    const saes = await Promise.all(folders.map((folder) => loadSae(folder)));
+    const also = given.texts("also");
+    const names = nameSaes([...folders, ...also]);
+    const loaded = await Promise.all([...folders, ...also].map((folder) => loadSae(folder)));
+    const everything = names.map((name, i) => ({ name, sae: loaded[i] }));
+    const named = everything.slice(0, folders.length);
+    const saes = loaded.slice(0, folders.length);
     const options = parseArguments(
       args,
       { values: VALUES, flags: FLAGS },
       sourceOf(given, saes[0]),
     );
     checkSourceOptions(options);
-    const named = nameSaes(folders).map((name, i) => ({ name, sae: saes[i] }));
+    for (const { sae } of everything) checkStitchable(saes[0], sae);
     const started = performance.now();
     using gpu = await openCommandGpu(options.text("adapter"));
     await using source = await openActivationSource(options);
@@ -107,8 +115,8 @@ export const stitch: Command = {
       pairs.push({ small: small.name, large: large.name, study });
     }
     output.progress("all with all");
-    const overlap = await decoderOverlap(gpu, named, how.threshold);
-    const biases = decoderBiasAgreement(named);
+    const overlap = await decoderOverlap(gpu, everything, how.threshold);
+    const biases = decoderBiasAgreement(everything);
     const examples = await nameGroups(gpu, source, options, pairs, saes, output);
     const out = options.text("out") ??
       join("runs", `stitch-${new Date().toISOString().slice(0, 10)}`);
@@ -125,6 +133,7 @@ export const stitch: Command = {
         ...how,
         activations: source.dataset,
         SAEs: folders.join(" "),
+        ...(also.length > 0 ? { also: also.join(" ") } : {}),
         time: formatSeconds((performance.now() - started) / 1000),
       },
     });

