@@ -1,0 +1,66 @@
+// Four SAEs on one stream of activations beside four runs of their own, harvesting included, and whether
+// their bits are equal:
+//   deno task bench:train-saes [--steps 50] [--n 2048]
+import { parseArgs } from "@std/cli";
+import { fromFileUrl } from "@std/path";
+import {
+  openGpu,
+  openLanguageModel,
+  type Sae,
+  streamActivations,
+  type TrainOptions,
+  trainSae,
+  trainSaes,
+} from "../mod.ts";
+import { demoCorpus } from "../examples/demo_corpus.ts";
+
+const args = parseArgs(Deno.args, { string: ["steps", "n"] });
+const [steps, n] = [Number(args.steps ?? 50), Number(args.n ?? 2048)];
+const shared = { steps, learningRate: 1e-3 };
+const options: TrainOptions[] = [
+  { architecture: "batchtopk", dictSize: 512, k: 16, ...shared },
+  { architecture: "batchtopk", dictSize: 1024, k: 16, ...shared },
+  { architecture: "batchtopk", dictSize: 1024, k: 8, seed: 1, ...shared },
+  { architecture: "topk", dictSize: 1024, k: 16, ...shared },
+];
+
+const { train } = await demoCorpus();
+const hook = "blocks.2.hook_resid_pre";
+const folder = fromFileUrl(import.meta.resolve("../examples/tiny-gpt2"));
+using gpu = await openGpu();
+await using model = await openLanguageModel(folder, { hook });
+/** The same batches from the beginning, made anew. */
+const stream = () => streamActivations(model, train, { batchSize: n, bufferRows: 8 * n });
+
+async function timed<T>(work: () => Promise<T>): Promise<[result: T, seconds: number]> {
+  const started = performance.now();
+  return [await work(), (performance.now() - started) / 1000];
+}
+
+// Kernels are compiled and files are read before the clock runs.
+await trainSaes(gpu, stream(), options.map((each) => ({ ...each, steps: 1 })));
+const [, harvest] = await timed(async () => {
+  let batches = 0;
+  for await (const _ of stream()) if (++batches === steps) break;
+});
+const [together, one] = await timed(() => trainSaes(gpu, stream(), options));
+const alone: { sae: Sae }[] = [];
+let four = 0;
+for (const each of options) {
+  const [trained, seconds] = await timed(() => trainSae(gpu, stream(), each));
+  alone.push(trained);
+  four += seconds;
+}
+const equal = together.every(({ sae }, i) =>
+  (["wEnc", "bEnc", "wDec", "bDec", "threshold"] as const).every((name) =>
+    sae[name]?.length === alone[i].sae[name]?.length &&
+    (sae[name]?.every((value, at) => Object.is(value, alone[i].sae[name]![at])) ?? true)
+  )
+);
+console.log(`${gpu.name}; ${steps} steps of ${n} activations, d = ${model.dModel}`);
+console.log(`harvesting alone ${harvest.toFixed(1)} s`);
+console.log(
+  `four SAEs on one stream ${one.toFixed(1)} s, four runs ${four.toFixed(1)} s: ` +
+    `${(four / one).toFixed(2)} times as long; bits ${equal ? "equal" : "DIFFER"}`,
+);
+if (!equal) Deno.exit(1);
