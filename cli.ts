@@ -9,12 +9,14 @@ import { doctor } from "./cli/doctor.ts";
 import { evaluate } from "./cli/eval.ts";
 import { harvest } from "./cli/harvest.ts";
 import { stitch } from "./cli/stitch.ts";
+import { inspect } from "./cli/inspect.ts";
 import { sweep } from "./cli/sweep.ts";
 import { train } from "./cli/train.ts";
 import { VERSION } from "./lib/version.ts";
 
 const COMMANDS: Record<string, Command> = {
   doctor,
+  inspect,
   harvest,
   train,
   eval: evaluate,

@@ -1,0 +1,76 @@
+import { type Dtype, inspectModel } from "../mod.ts";
+import { parseArguments } from "./arguments.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { createOutput, formatTable } from "./output.ts";
+
+const HELP = `Shows what a language model's ONNX file is and which hooks it has.
+
+Usage
+  saewing inspect MODEL [options]
+
+MODEL is a folder (config.json, onnx/model.onnx), an .onnx file in one, or a Hugging Face hub id,
+which is downloaded once.
+
+Options
+  --dtype NAME        which of the model's files: fp32 (default), fp16, q8, q4, q4f16, …
+  --file NAME         the file in onnx/ without the dtype's suffix and .onnx (default model)
+  --revision NAME     branch, tag or commit on the hub (default main)
+  --cache-dir FOLDER  where downloads go
+  --json              JSON instead of text
+
+HF_TOKEN opens repositories that are not open to everyone; HF_HUB_OFFLINE=1 downloads nothing.
+
+Examples
+  saewing inspect examples/tiny-gpt2
+  saewing inspect onnx-community/gpt2-ONNX --json
+`;
+
+/** `saewing inspect`. */
+export const inspect: Command = {
+  summary: "show a language model's hooks and their shapes",
+  help: HELP,
+  async run(args) {
+    const options = parseArguments(args, {
+      values: ["dtype", "file", "revision", "cache-dir"],
+      flags: ["json"],
+    });
+    const [id, ...more] = options.positional;
+    if (id === undefined) throw new UsageError("which model? A folder or hub id is missing");
+    if (more.length > 0) throw new UsageError(`one model is inspected at a time, not ${more[0]}`);
+    const output = createOutput(options.flag("json"));
+    const model = await inspectModel(id, {
+      dtype: options.text("dtype") as Dtype | undefined,
+      modelFile: options.text("file"),
+      revision: options.text("revision"),
+      cacheDir: options.text("cache-dir"),
+      onProgress: ({ file, loaded, total }) =>
+        output.progress(
+          `${file}: ${mebibytes(loaded)}${total > 0 ? ` of ${mebibytes(total)}` : ""}`,
+        ),
+    });
+    output.say(formatTable([
+      ["file", model.file],
+      ["family", model.family],
+      ["made by", model.exporter],
+      ["operator set", `${model.opset}`],
+      ["weights", model.weightTypes.join(", ")],
+      ["layers", `${model.layers}`],
+      ["width", `${model.dModel}`],
+      ["vocabulary", `${model.vocabSize}`],
+      ["longest context", `${model.maxContext}`],
+    ]));
+    output.say(`\nHooks, each [rows, positions, ${model.dModel}]`);
+    const width = Math.max(...model.hooks.map(({ hook }) => hook.length));
+    for (const { hook, alias, tensor } of model.hooks) {
+      const also = alias === undefined ? "" : `  (= ${alias})`;
+      output.say(`  ${hook.padEnd(width)}  ${tensor}${also}`);
+    }
+    if (model.note !== undefined) output.say(`\n${model.note}`);
+    output.result({ ...model });
+    return EXIT.ok;
+  },
+};
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
+}
