@@ -53,5 +53,3 @@ export async function saveSae(sae: Sae, folder: string): Promise<void> {
     for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
   });
 }
-
-export { loadSae, type LoadSaeOptions } from "./load_sae.ts";

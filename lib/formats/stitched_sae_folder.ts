@@ -2,8 +2,9 @@ import { join } from "@std/path";
 import { checkStitchedSae, type StitchedSae } from "../sae/stitched_sae.ts";
 import { stitch } from "../stitching/stitch.ts";
 import { checkSavable } from "./check_savable.ts";
+import { loadSae, type LoadSaeOptions } from "./load_sae.ts";
 import { replaceFile } from "./replace_file.ts";
-import { loadSae, type LoadSaeOptions, saveSae } from "./sae_folder.ts";
+import { saveSae } from "./sae_folder.ts";
 
 const NAME = "stitched.json";
 /** Raised when the meaning of the file changes; others are refused. */

@@ -219,6 +219,9 @@ Deno.test("loadSae: from the hub, once", async () => {
     for (const [id, error, more] of refused) {
       await assertRejects(() => load(id, more), Error, error);
     }
+    // A failure is no missing file: nothing else is tried.
+    const gone = await assertRejects(() => load("someone/other/sae"), Error);
+    assert(!gone.message.includes("none of"), gone.message);
     const signal = AbortSignal.abort(new Error("enough"));
     await assertRejects(() => load("someone/thing/deep/one", { signal }), Error, "enough");
   }, { answer });
