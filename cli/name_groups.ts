@@ -1,11 +1,16 @@
 import {
+  activationTransform,
   collectTopExamples,
   describeGroup,
+  type Gpu,
   groupsByKind,
+  type LatentGroup,
   packTokenRows,
+  type ReadableModel,
   readTexts,
+  type Sae,
+  transformActivations,
 } from "../mod.ts";
-import type { Gpu, LanguageModel, LatentGroup, Sae } from "../mod.ts";
 import { pairTitle, type StudiedPair } from "../lib/report/stitching_plots.ts";
 import type { NamedGroups } from "../lib/report/stitching_report.ts";
 import type { ActivationSource } from "./activation_source.ts";
@@ -31,6 +36,12 @@ export async function nameGroups(
   const files = options.texts("text");
   if (rows === 0 || files.length === 0) return [];
   const model = await source.openModel();
+  const reader: ReadableModel = {
+    dModel: model.dModel,
+    tokenText: (token) => model.tokenText(token),
+    activations: async (tokens, rows) =>
+      transformActivations(await model.activations(tokens, rows), activationTransform(saes[0])),
+  };
   const { contextLength, skipPositions } = source;
   const texts = readTexts(files, { field: options.text("field") });
   const tokenRows = await Array.fromAsync(
@@ -44,7 +55,7 @@ export async function nameGroups(
     const shown = kinds.flatMap(({ groups }) => groups);
     const names = (side: keyof LatentGroup, sae: Sae) => {
       const latents = shown.flatMap((group) => [...group[side].subarray(0, LATENTS_A_SIDE)]);
-      return nameLatents(gpu, model, sae, latents, tokenRows, skipPositions);
+      return nameLatents(gpu, reader, sae, latents, tokenRows, skipPositions);
     };
     const small = await names("small", saes[i]);
     const large = await names("large", saes[i + 1]);
@@ -66,7 +77,7 @@ export async function nameGroups(
 /** "12 “walk” “run”": a latent's number and its strongest tokens. */
 async function nameLatents(
   gpu: Gpu,
-  model: LanguageModel,
+  model: ReadableModel,
   sae: Sae,
   latents: number[],
   tokenRows: Int32Array[],

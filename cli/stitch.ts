@@ -1,14 +1,20 @@
 import { basename, dirname, join, resolve } from "@std/path";
 import {
+  type ActivationTransform,
+  activationTransform,
   checkStitchable,
+  collectionIds,
   decoderBiasAgreement,
   decoderOverlap,
   evaluateSae,
   type Gpu,
+  listCollections,
   loadSae,
   type Matrix,
   type Sae,
+  type SaeCollection,
   studyPair,
+  transformActivations,
 } from "../mod.ts";
 import type { InterpolationOrder } from "../mod.ts";
 import type { StudiedPair } from "../lib/report/stitching_plots.ts";
@@ -27,9 +33,12 @@ const HELP =
 Usage
   saewing stitch SAE SAE [SAE …] --text FILES [options]
   saewing stitch SAE SAE [SAE …] --activations FOLDER [options]
+  saewing stitch COLLECTION [--sizes M,M,…] --text FILES [options]
 
-Each SAE is a folder, or what else \`saewing eval\` reads; small ones first. They belong to one hook of
-one model. Each is compared with the next: which latents are novel (Fig. 10), what each does when it
+Each SAE is a folder, a file or a hub id, small ones first, all of one hook of one model. A collection is
+a published family: ${
+    listCollections().map(({ name }) => name).join(", ")
+  }. Each SAE is compared with the next: which latents are novel (Fig. 10), what each does when it
 is added alone (Fig. 4, 16, 21), what swapping groups does (Fig. 17), how far similar latents are
 active together (Fig. 11), what the smaller SAE misses (Fig. 14), and the way from the one to the
 other (Fig. 5, 18, 22); and all with all: shared latents (Fig. 19) and decoder biases (Fig. 20).
@@ -45,6 +54,7 @@ What is measured on
 
 How
   --threshold X        θ of Eq. 6: 0.7 (default) for GPT-2, 0.4 for Gemma Scope
+  --sizes M,M,…        which of a collection's SAEs (default: all)
   --also SAE           another SAE, of another seed for example, that the comparison of all with
                        all (Fig. 19, 20) takes in; may be repeated
   --order NAME         of the interpolation's steps: benefit (default), cosine or random
@@ -63,7 +73,18 @@ Examples
 
 const VALUES = [
   ...["text", "activations", "samples", "model", "hook", "context", "field", "dtype", "revision"],
-  ...["cache-dir", "also", "threshold", "order", "seed", "out", "adapter", "examples", "buffer"],
+  ...[
+    "cache-dir",
+    "also",
+    "sizes",
+    "threshold",
+    "order",
+    "seed",
+    "out",
+    "adapter",
+    "examples",
+    "buffer",
+  ],
 ];
 const FLAGS = ["include-bos", "json"];
 
@@ -73,7 +94,8 @@ export const stitch: Command = {
   help: HELP,
   async run(args) {
     const given = parseArguments(args, { values: VALUES, flags: FLAGS });
-    const folders = given.positional;
+    const collection = listCollections().find(({ name }) => name === given.positional[0]);
+    const folders = chooseSaes(given, collection);
     if (folders.length < 2) {
       throw new UsageError(`${folders.length} SAEs were given, expected at least 2`);
     }
@@ -81,21 +103,23 @@ export const stitch: Command = {
     const output = createOutput(given.flag("json"));
     const also = given.texts("also");
     const names = nameSaes([...folders, ...also]);
-    const loaded = await Promise.all([...folders, ...also].map((folder) => loadSae(folder)));
+    const loaded = await Promise.all(
+      [...folders, ...also].map((folder) => loadSae(folder, { cacheDir: given.text("cache-dir") })),
+    );
     const everything = names.map((name, i) => ({ name, sae: loaded[i] }));
     const named = everything.slice(0, folders.length);
     const saes = loaded.slice(0, folders.length);
     const options = parseArguments(
       args,
       { values: VALUES, flags: FLAGS },
-      sourceOf(given, saes[0]),
+      sourceOf(given, saes[0], collection),
     );
     checkSourceOptions(options);
     for (const { sae } of everything) checkStitchable(saes[0], sae);
     const started = performance.now();
     using gpu = await openCommandGpu(options.text("adapter"));
     await using source = await openActivationSource(options);
-    const batches = await takeBatches(source, how, output);
+    const batches = await takeBatches(source, how, activationTransform(saes[0]), output);
     const samples = batches.reduce((sum, { rows }) => sum + rows, 0);
     output.say(`${samples} activations of ${source.model} at ${source.hook}, on ${gpu.name}`);
 
@@ -167,10 +191,32 @@ function studyOptions(options: Arguments): StudyOptions {
   return { threshold, order, seed: options.number("seed") ?? 0, samples };
 }
 
+/** The SAEs that the arguments name, or those of a collection. */
+function chooseSaes(given: Arguments, collection: SaeCollection | undefined): string[] {
+  const sizes = given.text("sizes");
+  if (!collection) {
+    if (sizes !== undefined) throw new UsageError("--sizes goes with a collection's name only");
+    return given.positional;
+  }
+  if (given.positional.length > 1) {
+    throw new UsageError(`unexpected argument ${given.positional[1]} beside a collection`);
+  }
+  try {
+    return collectionIds(collection.name, sizes?.split(",").map(Number));
+  } catch (error) {
+    throw new UsageError((error as Error).message);
+  }
+}
+
 /** Model, hook and context as the SAE's config names them. */
-function sourceOf(given: Arguments, { metadata }: Sae): GivenOptions {
+function sourceOf(
+  given: Arguments,
+  { metadata }: Sae,
+  collection: SaeCollection | undefined,
+): GivenOptions {
   if (given.text("activations") !== undefined) return {};
-  const { model, hook, contextSize } = metadata;
+  const { contextSize } = metadata;
+  const { model = metadata.model, hook = metadata.hook } = collection ?? {};
   return {
     ...(typeof model === "string" ? { model: [model] } : {}),
     ...(typeof hook === "string" ? { hook: [hook] } : {}),
@@ -190,6 +236,7 @@ function nameSaes(folders: string[]): string[] {
 async function takeBatches(
   source: Awaited<ReturnType<typeof openActivationSource>>,
   { samples, seed }: StudyOptions,
+  transform: ActivationTransform | undefined,
   output: Output,
 ): Promise<Matrix[]> {
   const batches: Matrix[] = [];
@@ -197,7 +244,8 @@ async function takeBatches(
   // Batches of a store share a buffer, so each is copied.
   for await (const batch of source.batches({ batchSize: 2048, epochs: 1, seed, startBatch: 0 })) {
     const taken = Math.min(batch.rows, samples - rows);
-    batches.push({ ...batch, rows: taken, data: batch.data.slice(0, taken * batch.cols) });
+    const own = { ...batch, rows: taken, data: batch.data.slice(0, taken * batch.cols) };
+    batches.push(transformActivations(own, transform));
     rows += taken;
     output.progress(`${rows} activations`);
     if (rows >= samples) break;

@@ -32,8 +32,8 @@ const collections: readonly SaeCollection[] = [
     summary: "Gemma Scope's JumpReLU SAEs of Gemma 2 2B, 16k and 32k latents (A.7)",
     hook: "blocks.12.hook_resid_post",
     sizes: [16384, 32768],
-    // Of each width the one whose L0 is nearest to 100, which Gemma Scope calls canonical.
-    ids: ["width_16k/average_l0_82", "width_32k/average_l0_76"]
+    // Those of Table 2, by their L0 there: 43.4 and 41.5.
+    ids: ["width_16k/average_l0_41", "width_32k/average_l0_40"]
       .map((folder) => `${gemmaScope}/layer_12/${folder}`),
   },
 ];

@@ -89,6 +89,9 @@ Deno.test("stitch says what does not fit before it works", async () => {
       [[...saes, "--text", "x", "--threshold", "7"], 2, "--threshold is 7, expected a cosine"],
       [[...saes, "--text", "x", "--order", "size"], 2, "--order is size, expected benefit"],
       [[...saes, "--text", "x", "--samples", "0"], 2, "--samples is 0, expected a whole number"],
+      [[saes[0], saes[1], "--sizes", "3"], 2, "--sizes goes with a collection's name only"],
+      [["gpt2-feature-splitting", "--sizes", "768,7"], 2, "has no SAE of 7 latents"],
+      [["gpt2-feature-splitting", saes[0]], 2, "beside a collection"],
       [[saes[0], join(folder, "none"), "--text", "x"], 1, "none"],
     ];
     const ran = await Promise.all(cases.map(([args]) => saewing(["stitch", ...args])));

@@ -20,8 +20,8 @@ Deno.test("collections: the SAEs that were asked for, in that order", () => {
     "jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8/blocks.8.hook_resid_pre_768",
   ]);
   assertEquals(collectionIds("gemma-scope-2b-layer-12"), [
-    "google/gemma-scope-2b-pt-res/layer_12/width_16k/average_l0_82",
-    "google/gemma-scope-2b-pt-res/layer_12/width_32k/average_l0_76",
+    "google/gemma-scope-2b-pt-res/layer_12/width_16k/average_l0_41",
+    "google/gemma-scope-2b-pt-res/layer_12/width_32k/average_l0_40",
   ]);
   assertThrows(
     () => collectionIds("gpt3"),
