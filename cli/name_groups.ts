@@ -1,5 +1,4 @@
 import {
-  activationTransform,
   collectTopExamples,
   describeGroup,
   type Gpu,
@@ -9,13 +8,13 @@ import {
   type ReadableModel,
   readTexts,
   type Sae,
-  transformActivations,
 } from "../mod.ts";
 import { pairTitle, type StudiedPair } from "../lib/report/stitching_plots.ts";
 import type { NamedGroups } from "../lib/report/stitching_report.ts";
 import type { ActivationSource } from "./activation_source.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Output } from "./output.ts";
+import { transformedModel } from "./transformed_model.ts";
 
 const GROUPS_A_KIND = 6;
 const LATENTS_A_SIDE = 4;
@@ -36,12 +35,7 @@ export async function nameGroups(
   const files = options.texts("text");
   if (rows === 0 || files.length === 0) return [];
   const model = await source.openModel();
-  const reader: ReadableModel = {
-    dModel: model.dModel,
-    tokenText: (token) => model.tokenText(token),
-    activations: async (tokens, rows) =>
-      transformActivations(await model.activations(tokens, rows), activationTransform(saes[0])),
-  };
+  const reader = transformedModel(model, saes[0]);
   const { contextLength, skipPositions } = source;
   const texts = readTexts(files, { field: options.text("field") });
   const tokenRows = await Array.fromAsync(

@@ -1,4 +1,4 @@
-import { basename, dirname, join, resolve } from "@std/path";
+import { join } from "@std/path";
 import {
   type ActivationTransform,
   activationTransform,
@@ -20,11 +20,13 @@ import type { InterpolationOrder } from "../mod.ts";
 import type { StudiedPair } from "../lib/report/stitching_plots.ts";
 import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
 import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
-import { type Arguments, type GivenOptions, parseArguments } from "./arguments.ts";
+import { type Arguments, parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { nameGroups } from "./name_groups.ts";
+import { nameSaes } from "./name_saes.ts";
 import { createOutput, formatSeconds, type Output } from "./output.ts";
+import { saeSource } from "./sae_source.ts";
 import { writeStitchResults } from "./stitch_results.ts";
 
 const HELP =
@@ -112,7 +114,7 @@ export const stitch: Command = {
     const options = parseArguments(
       args,
       { values: VALUES, flags: FLAGS },
-      sourceOf(given, saes[0], collection),
+      saeSource(given, saes[0], collection),
     );
     checkSourceOptions(options);
     for (const { sae } of everything) checkStitchable(saes[0], sae);
@@ -206,31 +208,6 @@ function chooseSaes(given: Arguments, collection: SaeCollection | undefined): st
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
-}
-
-/** Model, hook and context as the SAE's config names them. */
-function sourceOf(
-  given: Arguments,
-  { metadata }: Sae,
-  collection: SaeCollection | undefined,
-): GivenOptions {
-  if (given.text("activations") !== undefined) return {};
-  const { contextSize } = metadata;
-  const { model = metadata.model, hook = metadata.hook } = collection ?? {};
-  return {
-    ...(typeof model === "string" ? { model: [model] } : {}),
-    ...(typeof hook === "string" ? { hook: [hook] } : {}),
-    ...(typeof contextSize === "number" ? { context: [String(contextSize)] } : {}),
-  };
-}
-
-/** "runs/m768/sae" → "m768": the last part of each path that tells it from the others. */
-function nameSaes(folders: string[]): string[] {
-  const names = folders.map((folder) => {
-    const name = basename(folder);
-    return name === "sae" ? basename(dirname(resolve(folder))) : name;
-  });
-  return names.map((name, i) => names.indexOf(name) === i ? name : `${name} (${i + 1})`);
 }
 
 async function takeBatches(
