@@ -136,7 +136,7 @@ export const stitch: Command = {
       const study = await studyPair(gpu, small.sae, large.sae, () => batches, {
         ...how,
         onProgress: (measurement, done) =>
-          output.progress(`${small.name} → ${large.name}: ${measurement}, ${done} of ${samples}`),
+          output.progress(`${small.name} → ${large.name}: ${measurement}, ${done} samples`),
       });
       pairs.push({ small: small.name, large: large.name, study });
     }
