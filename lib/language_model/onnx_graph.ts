@@ -1,5 +1,5 @@
 import { existsSync, statSync } from "node:fs";
-import { basename, dirname, join } from "node:path";
+import { basename } from "node:path";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import {
   type GraphProto,
@@ -9,23 +9,26 @@ import {
   StringStringEntryProtoSchema,
   type TensorProto,
   TensorProto_DataLocation,
-  TensorProto_DataType,
   TensorProtoSchema,
 } from "onnx-buf";
 import { type ByteWindow, openByteWindow } from "./byte_window.ts";
+import { checkByteSize, isExternal, locationOf, placeExternalData } from "./external_data.ts";
 import { withoutCacheBranch } from "./inline_branch.ts";
 import { withPlainOperators } from "./plain_operators.ts";
 import { type ProtobufField, protobufFields } from "./protobuf_fields.ts";
+import { withTokenInput } from "./token_input.ts";
 
 /** The structure of an .onnx file: its weights are references into files, not bytes in memory. */
 export interface OnnxGraph {
   /** Path of the .onnx file. */
   path: string;
-  /** The file's model; every initialiser above 1 KiB is external data beside the file. */
+  /** Folder that locations of external data are relative to. */
+  folder: string;
+  /** The file's model; every initialiser above 1 KiB is external data in `folder`. */
   model: ModelProto;
   /**
    * The model's main graph, with the cacheless branch of a merged decoder in place and without
-   * fused residual additions.
+   * fused residual additions; its token ids are the input `input_ids`.
    */
   graph: GraphProto;
 }
@@ -39,13 +42,19 @@ const structureLimit = 256 * 2 ** 20;
  * Reads the structure of an .onnx file, seeking over the weights: 0.6 MB of a 652 MB file.
  *
  * @throws Error naming the file when it is missing, truncated, not ONNX, has weights in a file that
- * is missing or too short, or needs more than 256 MiB without its weights.
+ * is missing, too short or elsewhere, takes no token ids, or needs more than 256 MiB without its
+ * weights.
  */
 export function readOnnxGraph(path: string): OnnxGraph {
   const model = readStructure(path);
-  const graph = model.graph = withPlainOperators(withoutCacheBranch(model.graph!));
-  for (const tensor of graph.initializer) checkExternalData(tensor, dirname(path), path);
-  return { path, model, graph };
+  const plain = withPlainOperators(withoutCacheBranch(model.graph!));
+  const folder = placeExternalData(plain.initializer, path);
+  try {
+    const graph = model.graph = withTokenInput(plain);
+    return { path, folder, model, graph };
+  } catch (error) {
+    throw new Error(`${path}: ${(error as Error).message}`);
+  }
 }
 
 /**
@@ -58,7 +67,7 @@ export function readOnnxGraph(path: string): OnnxGraph {
 export function externalFiles(path: string): string[] {
   const graph = withoutCacheBranch(readStructure(path).graph!);
   const names = graph.initializer
-    .filter((tensor) => tensor.dataLocation === TensorProto_DataLocation.EXTERNAL)
+    .filter(isExternal)
     .map((tensor) => locationOf(tensor, path));
   return [...new Set(names)].filter((name) => name !== basename(path)).sort();
 }
@@ -146,70 +155,4 @@ function refer(tensor: TensorProto, location: string, offset: number, length: nu
   tensor.externalData = Object.entries(entries).map(([key, value]) =>
     create(StringStringEntryProtoSchema, { key, value })
   );
-}
-
-const bitsOf: Partial<Record<TensorProto_DataType, number>> = {
-  [TensorProto_DataType.FLOAT]: 32,
-  [TensorProto_DataType.UINT8]: 8,
-  [TensorProto_DataType.INT8]: 8,
-  [TensorProto_DataType.UINT16]: 16,
-  [TensorProto_DataType.INT16]: 16,
-  [TensorProto_DataType.INT32]: 32,
-  [TensorProto_DataType.INT64]: 64,
-  [TensorProto_DataType.BOOL]: 8,
-  [TensorProto_DataType.FLOAT16]: 16,
-  [TensorProto_DataType.DOUBLE]: 64,
-  [TensorProto_DataType.UINT32]: 32,
-  [TensorProto_DataType.UINT64]: 64,
-  [TensorProto_DataType.BFLOAT16]: 16,
-  [TensorProto_DataType.UINT4]: 4,
-  [TensorProto_DataType.INT4]: 4,
-};
-
-function checkByteSize(tensor: TensorProto, size: number): void {
-  const bits = bitsOf[tensor.dataType as TensorProto_DataType];
-  if (bits === undefined) return;
-  const count = tensor.dims.reduce((product, dim) => product * Number(dim), 1);
-  const expected = Math.ceil(count * bits / 8);
-  if (size !== expected || tensor.dims.some((dim) => dim < 0n)) {
-    const type = TensorProto_DataType[tensor.dataType];
-    throw new RangeError(
-      `initializer ${tensor.name} has ${size} bytes of data, ` +
-        `${type} [${tensor.dims.join(", ")}] needs ${expected}`,
-    );
-  }
-}
-
-function locationOf({ name, externalData }: TensorProto, path: string): string {
-  // Of several entries ONNX Runtime takes the last.
-  const location = externalData.findLast(({ key }) => key === "location")?.value ?? "";
-  // Names with a folder in them are legal in ONNX; leaving the model's folder is not.
-  if (location === "" || location.startsWith("/") || /(^|[\\/])\.\.([\\/]|$)|^\w:/.test(location)) {
-    throw new Error(`${path}: ${name} has its data in "${location}", not in its folder`);
-  }
-  return location;
-}
-
-function checkExternalData(tensor: TensorProto, folder: string, path: string): void {
-  if (tensor.dataLocation !== TensorProto_DataLocation.EXTERNAL) return;
-  const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value]));
-  const location = locationOf(tensor, path);
-  const file = join(folder, location);
-  if (!existsSync(file)) throw new Error(`${file} is missing: it holds ${tensor.name} of ${path}`);
-  const offset = Number(entries.get("offset") ?? 0);
-  const length = Number(entries.get("length") ?? 0);
-  const size = statSync(file).size;
-  if (!(offset >= 0 && length >= 0 && offset + length <= size)) {
-    throw new Error(
-      `${file} is too short for ${tensor.name}: it has ${size} bytes, ` +
-        `bytes ${offset} to ${offset + length} are needed`,
-    );
-  }
-  if (entries.has("length")) {
-    try {
-      checkByteSize(tensor, length);
-    } catch (error) {
-      throw new Error(`${path}: ${(error as Error).message}`);
-    }
-  }
 }

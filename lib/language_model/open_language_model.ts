@@ -1,4 +1,4 @@
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { readFileSync } from "node:fs";
 import type { Matrix } from "../matrix.ts";
 import { readModelConfig } from "./model_config.ts";
@@ -124,7 +124,7 @@ export async function openLanguageModel(
   const tokenizer = await openTokenizer(files.folder) ?? noTokenizer(files.folder);
   const worker = startModelWorker({
     structure: modelBytes(onnx.model),
-    folder: dirname(files.onnx),
+    folder: onnx.folder,
     tensor: point.tensor,
     stream: point.stream,
     logits: hooks.logits,

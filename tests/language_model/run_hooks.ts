@@ -32,9 +32,9 @@ export function openHooks(
     dModel: number;
   },
 ): HookRunner {
-  const { model, graph } = readOnnxGraph(path);
+  const { model, graph, folder } = readOnnxGraph(path);
   const { points, logits } = findHooks(graph, layers);
-  const options = { folder: path.replace(/[^/]*$/, ""), device: "cpu", threads: 1 };
+  const options = { folder, device: "cpu", threads: 1 };
   const cache = new Map<string, Float32Array>();
   const known = new Map<string, { type: StreamType; flat: boolean }>();
 
