@@ -41,7 +41,8 @@ export function scatterPlot(
       .filter((point) => Number.isFinite(point.x) && Number.isFinite(point.y));
   });
   if (points.length === 0) return emptyPlot(options);
-  const [left, right] = bounds(points.map(({ x }) => x), 0);
+  // A place to point out is drawn wherever it is.
+  const [left, right] = bounds([...points.map(({ x }) => x), ...(mark ? [mark.x] : [])], 0);
   const [low, high] = bounds([...points.map(({ y }) => y)], clip);
   const inside = points.filter(({ y }) => y >= low && y <= high);
   const outside = points.length - inside.length;
@@ -55,6 +56,8 @@ export function scatterPlot(
     legend.height + (mark || outside ? 14 : 0),
   );
   const { area } = frame;
+  // A label to the left of its mark has no room at the left edge.
+  const early = mark !== undefined && frame.x(mark.x) < (area.left + area.right) / 2;
   const parts = [
     `<path d="M${px(area.left)} ${px(frame.y(0))}H${px(area.right)}" stroke="currentColor" ` +
     `stroke-opacity=".5"/>`,
@@ -68,10 +71,16 @@ export function scatterPlot(
     mark
       ? `<path d="M${px(frame.x(mark.x))} ${px(area.top - 12)}V${px(area.bottom)}" ` +
         `stroke="currentColor" stroke-opacity=".6" stroke-dasharray="4 3"/>` +
-        text(frame.x(mark.x) - 6, area.top - 4, mark.label, "end")
+        text(frame.x(mark.x) + (early ? 6 : -6), area.top - 4, mark.label, early ? "start" : "end")
       : "",
     outside > 0
-      ? text(area.left, area.top - 4, `${outside} of ${points.length} outside`, "start", 0.75)
+      ? text(
+        early ? area.right : area.left,
+        area.top - 4,
+        `${outside} of ${points.length} outside`,
+        early ? "end" : "start",
+        0.75,
+      )
       : "",
   ];
   return frame.draw(parts.filter((part) => part).join("\n"));

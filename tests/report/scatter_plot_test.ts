@@ -1,4 +1,4 @@
-import { assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes, assertThrows } from "@std/assert";
 import { scatterPlot } from "../../lib/report/scatter_plot.ts";
 
 const dots = (svg: string) =>
@@ -17,6 +17,17 @@ Deno.test("scatterPlot leaves points out that are not finite, and names series",
   ], { title: "t", mark: { x: 0.7, label: "θ" } });
   assertEquals(dots(svg).map(({ count }) => count), [1, 1]);
   for (const name of ["one", "two", "θ"]) assertStringIncludes(svg, `>${name}</text>`);
+});
+
+Deno.test("scatterPlot draws the place to point out within its area, wherever the points are", () => {
+  for (const x of [[0.1, 0.2], [0.9, 0.99], [1, 1 - 1e-7]]) {
+    const mark = { x: 0.7, label: "θ" };
+    const svg = scatterPlot([{ label: "a", x, y: [1, 2] }], { title: "t", mark, width: 480 });
+    const at = Number(svg.match(/d="M([-\d.]+) [-\d.]+V[^"]*"[^>]*stroke-dasharray/)![1]);
+    assert(at > 20 && at < 480, `${at}`);
+    // Its name stands on the side that has room.
+    assertEquals(svg.includes(`text-anchor="end">θ</text>`), x[0] < 0.7);
+  }
 });
 
 Deno.test("scatterPlot cuts outliers off and says how many", () => {
