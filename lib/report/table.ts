@@ -19,7 +19,9 @@ export function table(
       i === 0 ? `<th scope="row">${escapeHtml(cell)}</th>` : `<td>${escapeHtml(cell)}</td>`
     ).join("");
   const headings = head.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join("");
-  return `<div class="wide"><table${numeric ? ' class="numeric"' : ""}>` +
+  // Sentences beside short words: without widths the words would be broken to make room.
+  const kind = numeric ? ' class="numeric"' : head.length > 2 ? ' class="prose"' : "";
+  return `<div class="wide"><table${kind}>` +
     `<caption>${escapeHtml(caption)}</caption>\n` +
     (head.length > 0 ? `<thead><tr>${headings}</tr></thead>\n` : "") +
     `<tbody>\n${rows.map((row) => `<tr>${cells(row)}</tr>`).join("\n")}\n</tbody></table></div>`;
