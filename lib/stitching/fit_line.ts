@@ -10,7 +10,13 @@ export interface LineFit {
   rSquared: number;
 }
 
-/** Fits y ≈ intercept + slope · x; undefined where either has no spread. */
+// Cosines of equal rows differ by 1e-16, those of rows that float32 training should have kept equal by 1e-7.
+const ROUNDING = 1e-6;
+
+/**
+ * Fits y ≈ intercept + slope · x; undefined where either has no spread but rounding's, a millionth of
+ * its size.
+ */
 export function fitLine(x: ArrayLike<number>, y: ArrayLike<number>): LineFit | undefined {
   const points = x.length;
   if (points === 0) return undefined;
@@ -20,12 +26,15 @@ export function fitLine(x: ArrayLike<number>, y: ArrayLike<number>): LineFit | u
     meanY += y[at] / points;
   }
   let [xx, xy, yy] = [0, 0, 0];
+  let [sizeX, sizeY] = [0, 0];
   for (let at = 0; at < points; at++) {
     xx += (x[at] - meanX) ** 2;
     xy += (x[at] - meanX) * (y[at] - meanY);
     yy += (y[at] - meanY) ** 2;
+    sizeX += x[at] ** 2;
+    sizeY += y[at] ** 2;
   }
-  if (xx === 0 || yy === 0) return undefined;
+  if (xx <= ROUNDING ** 2 * sizeX || yy <= ROUNDING ** 2 * sizeY) return undefined;
   const slope = xy / xx;
   return { points, slope, intercept: meanY - slope * meanX, rSquared: xy * xy / (xx * yy) };
 }

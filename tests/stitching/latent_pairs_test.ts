@@ -96,7 +96,14 @@ Deno.test("decoderCosine: of any lengths, and 0 beside a row of zeros", () => {
 Deno.test("fitLine: a line is found, noise lowers R², no spread gives none", () => {
   assertEquals(fitLine([0, 1, 2], [1, 3, 5]), { points: 3, slope: 2, intercept: 1, rSquared: 1 });
   assertEquals(fitLine([0, 1, 0, 1], [0, 0, 1, 3])!.rSquared, 1 / 6);
-  for (const [x, y] of [[[], []], [[1], [2]], [[1, 1], [2, 3]], [[1, 2], [3, 3]]]) {
+  const rounded = [1 - 3e-8, 1, 1 - 6e-8];
+  for (
+    const [x, y] of [
+      ...[[[], []], [[1], [2]], [[1, 1], [2, 3]], [[1, 2], [3, 3]]],
+      ...[[rounded, [0, 1, 2]], [[0, 1, 2], rounded]],
+    ]
+  ) {
     assertEquals(fitLine(x, y), undefined);
   }
+  assertEquals(fitLine([1 - 1e-4, 1], [1, 2])?.points, 2);
 });
