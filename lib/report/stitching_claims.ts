@@ -1,6 +1,7 @@
 import type { InterpolationPoint } from "../stitching/interpolate.ts";
 import { groupsByKind } from "../stitching/describe_groups.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";
+import { minusSign } from "./format_number.ts";
 
 /** What the paper claims, and what a run says to it. */
 export interface Claim {
@@ -38,10 +39,11 @@ function incompleteness(
   return {
     claim: "The smaller SAE is incomplete: the larger one has latents that improve it.",
     found: `${share(novel.length, nearest.cosine.length)} of the large SAE's latents are novel ` +
-      `(cosine below ${threshold}). Added alone, ${
-        share(better, active.length)
-      } of those that are ` +
-      `active lower the MSE; all together change it by ${signed(change)}.`,
+      `(cosine below ${threshold}). ` +
+      (active.length === 0
+        ? "None of them is active."
+        : `Added alone, ${share(better, active.length)} of those that are active lower the MSE; ` +
+          `all together change it by ${signed(change)}.`),
     holds: active.length === 0 ? undefined : change < 0 && better > active.length / 2,
   };
 }
@@ -70,9 +72,10 @@ function reconstruction({ nearest, effects, threshold }: PairStudy): Claim {
   return {
     claim:
       "Reconstruction latents say again what the smaller SAE says: added to it, they worsen it.",
-    found:
-      `${share(worse, latents.length)} of the active latents with a cosine of ${threshold} or ` +
-      `more raise the MSE when added alone.`,
+    found: latents.length === 0
+      ? `No latent with a cosine of ${threshold} or more is active.`
+      : `${share(worse, latents.length)} of the active latents with a cosine of ${threshold} or ` +
+        `more raise the MSE when added alone.`,
     holds: latents.length === 0 ? undefined : worse > latents.length / 2,
   };
 }
@@ -80,6 +83,10 @@ function reconstruction({ nearest, effects, threshold }: PairStudy): Claim {
 // Where a claim has no sign to be judged by, this run's bound is said with it.
 const GOOD_AUC = 0.7;
 const GOOD_FIT = 0.5;
+const ALMOST_ALWAYS = 0.9;
+const SMALL_STEP = 0.05;
+// Two points always lie on a line.
+const FEWEST_PAIRS = 10;
 
 function prediction({ roc, threshold }: PairStudy): Claim {
   const claim = `The decoder cosine predicts whether a latent improves the smaller SAE ` +
@@ -96,8 +103,11 @@ function prediction({ roc, threshold }: PairStudy): Claim {
     claim,
     found:
       `AUC ${auc.toFixed(3)} over ${improving} improving and ${worsening} worsening latents. ` +
-      `θ = ${threshold} is right for ${percent(at.accuracy!)}; the best threshold by this curve ` +
-      `is ${best.threshold.toFixed(2)}, right for ${percent(best.accuracy!)}.`,
+      `θ = ${threshold} is right for ${percent(at.accuracy!)}; ` +
+      (best.truePositiveRate! > best.falsePositiveRate!
+        ? `the best threshold by this curve is ${best.threshold.toFixed(2)}, right for ` +
+          `${percent(best.accuracy!)}.`
+        : "no threshold tells them apart better than chance."),
     holds: auc >= GOOD_AUC,
   };
 }
@@ -106,15 +116,17 @@ function similarityClaim({ similarity: { fitAbove, fit } }: PairStudy): Claim {
   const claim = `Latents with similar decoder rows are active on the same inputs ` +
     `(R² of at least ${GOOD_FIT}; the paper has 0.87).`;
   const above = fitAbove.activationCosine;
-  if (!above) return { claim, found: "Too few pairs have a cosine above 0.5.", holds: undefined };
+  if (!above) {
+    return { claim, found: "Cosines above 0.5 are too few or too much alike.", holds: undefined };
+  }
   return {
     claim,
-    found: `R² of activation cosine over decoder cosine is ${above.rSquared.toFixed(2)} above a ` +
-      `cosine of 0.5` +
+    found: `R² of activation cosine over decoder cosine is ${above.rSquared.toFixed(2)} for the ` +
+      `${above.points} pairs above a cosine of 0.5` +
       (fit.activationCosine
         ? `, ${fit.activationCosine.rSquared.toFixed(2)} over all pairs.`
         : "."),
-    holds: above.slope > 0 && above.rSquared >= GOOD_FIT,
+    holds: above.points < FEWEST_PAIRS ? undefined : above.slope > 0 && above.rSquared >= GOOD_FIT,
   };
 }
 
@@ -122,12 +134,13 @@ function splitting({ groups: { groups, smallOnly } }: PairStudy): Claim {
   const [same, split, merged, tangled] = groupsByKind(groups);
   return {
     claim:
-      "Latents of the smaller SAE split into several of the larger one, and some are composed.",
+      "Some latents of the smaller SAE split into several of the larger one, and some of the " +
+      "larger one are like several of the smaller.",
     found:
       `${groups.length} groups: ${same.count} one to one, ${split.count} split (one latent of ` +
       `the small SAE in several), ${merged.count} merged (several in one), ${tangled.count} several ` +
       `to several. ${smallOnly.length} latents of the small SAE have no counterpart.`,
-    holds: groups.length === 0 ? undefined : split.count > merged.count,
+    holds: groups.length === 0 ? undefined : split.count > 0 && merged.count + tangled.count > 0,
   };
 }
 
@@ -155,12 +168,18 @@ function swapsAlone({ swaps: { deltaMse, deltaL0 } }: PairStudy): Claim {
   const raised = count(deltaMse, (value) => value > 0);
   const lowered = count(deltaL0, (value) => value < 0);
   return {
-    claim: "A swap made alone generally raises the MSE and almost always lowers L0 (Fig. 17).",
-    found: `Of ${deltaMse.length} swaps ${share(raised, deltaMse.length)} raise the MSE, ` +
-      `${share(lowered, deltaMse.length)} lower L0.`,
+    claim:
+      `A swap made alone generally raises the MSE and almost always (${
+        percent(ALMOST_ALWAYS)
+      } or ` +
+      `more) lowers L0 (Fig. 17).`,
+    found: deltaMse.length === 0
+      ? "There were no swaps."
+      : `Of the swaps ${share(raised, deltaMse.length)} raise the MSE, ` +
+        `${share(lowered, deltaMse.length)} lower L0.`,
     holds: deltaMse.length === 0
       ? undefined
-      : raised > deltaMse.length / 2 && lowered > deltaMse.length / 2,
+      : raised > deltaMse.length / 2 && lowered >= ALMOST_ALWAYS * deltaMse.length,
   };
 }
 
@@ -170,14 +189,19 @@ function smoothness({ path }: PairStudy): Claim {
   const largest = steps.reduce((most, { mse }) => Math.max(most, Math.abs(mse)), 0) / first.mse;
   const better = steps.filter(({ mse }) => mse < 0).length;
   return {
-    claim: "One SAE goes over into the other in small steps that mostly improve it.",
-    found:
-      `${steps.length} steps lead from MSE ${number(first.mse)}, L0 ${first.l0.toFixed(2)} to ` +
-      `MSE ${number(last.mse)}, L0 ${last.l0.toFixed(2)}; ${
-        share(better, steps.length)
-      } lower the ` +
-      `MSE, the largest changes it by ${percent(largest)} of the small SAE's.`,
-    holds: steps.length === 0 ? undefined : better > steps.length / 2,
+    claim:
+      `One SAE goes over into the other in small steps (${percent(SMALL_STEP)} of its MSE at ` +
+      `most) that mostly improve it.`,
+    found: steps.length === 0
+      ? "There were no steps."
+      : `${steps.length} steps lead from MSE ${number(first.mse)}, L0 ${first.l0.toFixed(2)} to ` +
+        `MSE ${number(last.mse)}, L0 ${last.l0.toFixed(2)}; ${
+          share(better, steps.length)
+        } lower the ` +
+        `MSE, the largest changes it by ${percent(largest)} of the small SAE's.`,
+    holds: steps.length === 0
+      ? undefined
+      : better > steps.length / 2 && last.mse < first.mse && largest <= SMALL_STEP,
   };
 }
 
@@ -224,7 +248,7 @@ function signed(value: number): string {
 }
 
 function number(value: number): string {
-  return value.toPrecision(4);
+  return minusSign(value.toPrecision(4));
 }
 
 function signedNumber(value: number): string {

@@ -28,9 +28,9 @@ export function pairTitle({ small, large }: StudiedPair): string {
   return `${small} → ${large}`;
 }
 
-/** A name for a pair's files. */
+/** A name for a pair's files: letters and digits of any script, others become "_". */
 export function pairFile({ small, large }: StudiedPair): string {
-  return `${small}_to_${large}`.replaceAll(/[^\w.-]+/g, "_");
+  return `${small}_to_${large}`.replaceAll(/[^\p{L}\p{M}\p{N}_.-]+/gu, "_");
 }
 
 /** How the large latents' largest decoder cosines are spread (Fig. 10). */

@@ -47,7 +47,7 @@ function study(): PairStudy {
       ...{ samples: 10, pairs: [], neverActive: 0, constant: 0 },
       fit: { activationCosine: undefined, correlation: undefined },
       fitAbove: {
-        activationCosine: { slope: 1, intercept: 0, rSquared: 0.75, points: 3 },
+        activationCosine: { slope: 1, intercept: 0, rSquared: 0.75, points: 10 },
         correlation: undefined,
       },
     },
@@ -77,10 +77,59 @@ Deno.test("stitchingClaims puts the run's own numbers to each claim", () => {
   assertStringIncludes(found[5], "1 groups: 0 one to one, 1 split");
   assertStringIncludes(found[6], "2 insertions change the MSE by −0.400 and L0 by +0.500");
   assertStringIncludes(found[7], "1 swaps change the MSE by −0.600 and L0 by −0.500");
+  assertStringIncludes(found[4], "10 pairs above a cosine of 0.5");
   assertStringIncludes(found[8], "1 of 1 (100.0 %) raise the MSE");
   assertStringIncludes(found[9], "2 of 3 (66.7 %) lower the MSE, the largest changes it by 15.0 %");
   const verdicts = claims.map(({ holds }) => holds);
-  assertEquals(verdicts, [true, true, false, false, true, true, true, true, true, true]);
+  assertEquals(verdicts, [true, true, false, false, true, false, true, true, true, false]);
+});
+
+/** The verdict on the claim that begins with these words. */
+function verdict(changes: Partial<PairStudy>, words: string): boolean | undefined {
+  return stitchingClaims({ ...study(), ...changes })
+    .find(({ claim }) => claim.startsWith(words))!.holds;
+}
+
+Deno.test("stitchingClaims: small steps are small, improve, and end below the start", () => {
+  const path = (...mse: number[]) => mse.map((mse, i) => point(i, i ? "insert" : "start", mse, 2));
+  const holds = (...mse: number[]) => verdict({ path: path(...mse) }, "One SAE goes over");
+  assertEquals(holds(100, 96, 92, 93), true);
+  assertEquals(holds(100, 94, 92, 93), false);
+  assertEquals(holds(100, 99, 98, 102), false);
+  assertEquals(holds(100, 96, 97, 98), false);
+});
+
+Deno.test("stitchingClaims: latents both split and are composed", () => {
+  const group = (small: number[], large: number[]) => ({
+    small: Uint32Array.from(small),
+    large: Uint32Array.from(large),
+  });
+  const holds = (...groups: ReturnType<typeof group>[]) =>
+    verdict({ groups: { ...study().groups, groups } }, "Some latents of the smaller");
+  assertEquals(holds(group([0], [0, 1]), group([1, 2], [2])), true);
+  assertEquals(holds(group([0], [0, 1]), group([1, 2], [2, 3])), true);
+  assertEquals(holds(group([0], [0, 1]), group([1], [2])), false);
+  assertEquals(holds(group([0, 1], [0]), group([2], [2])), false);
+});
+
+Deno.test("stitchingClaims: almost always is nine in ten", () => {
+  const swaps = (lowered: number) => ({
+    ...study().swaps,
+    deltaMse: new Float64Array(10).fill(1),
+    deltaL0: Float64Array.from({ length: 10 }, (_, i) => i < lowered ? -1 : 0),
+  });
+  assertEquals(verdict({ swaps: swaps(9) }, "A swap made alone"), true);
+  assertEquals(verdict({ swaps: swaps(8) }, "A swap made alone"), false);
+});
+
+Deno.test("stitchingClaims: few pairs make no line, one reversed curve no threshold", () => {
+  const { similarity, effects } = study();
+  const line = { ...similarity.fitAbove.activationCosine!, points: 9 };
+  const few = { ...similarity, fitAbove: { ...similarity.fitAbove, activationCosine: line } };
+  assertEquals(verdict({ similarity: few }, "Latents with similar"), undefined);
+  const roc = noveltyRoc([0.1, 0.9], [1, -1]);
+  const { found } = stitchingClaims({ ...study(), roc, effects })[3];
+  assertStringIncludes(found, "no threshold tells them apart");
 });
 
 Deno.test("stitchingClaims turn with the numbers", () => {
@@ -123,13 +172,14 @@ Deno.test("stitchingClaims says where a run cannot tell", () => {
   });
   for (const { holds, found } of claims) {
     assertEquals(holds, undefined);
-    assert(!/NaN|undefined|Infinity/.test(found), found);
+    assert(!/NaN|undefined|Infinity|none (raise|lower)/.test(found), found);
   }
 });
 
 Deno.test("stitchingReport shows every part, escaped", () => {
   const pair = { small: "a<b", large: "c d", study: study() };
   assertEquals(pairFile(pair), "a_b_to_c_d");
+  assertEquals(pairFile({ ...pair, small: "größe 1", large: "模型" }), "größe_1_to_模型");
   const row = { name: "a<b", architecture: "relu", dictSize: 2, l0: 2, mse: 4, nmse: 0.4 };
   const page = stitchingReport({
     date: "2026-01-02",
