@@ -44,7 +44,13 @@ export function parseArguments(
       return true;
     },
   }) as Record<string, unknown> & { _: (string | number)[] };
-  if (unknown.length > 0) throw new UsageError(`unknown option ${unknown[0]}`);
+  if (unknown.length > 0) {
+    throw new UsageError(
+      /^-[\d.]/.test(unknown[0])
+        ? `${unknown[0]} looks like an option: write a number below 0 as --name=${unknown[0]}`
+        : `unknown option ${unknown[0]}`,
+    );
+  }
   const given: GivenOptions = { ...before };
   for (const name of values) {
     const all = (parsed[name] ?? []) as string[];

@@ -22,6 +22,7 @@ import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
 import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { foldScales } from "./fold_scales.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { nameGroups } from "./name_groups.ts";
 import { nameSaes } from "./name_saes.ts";
@@ -108,9 +109,10 @@ export const stitch: Command = {
     const loaded = await Promise.all(
       [...folders, ...also].map((folder) => loadSae(folder, { cacheDir: given.text("cache-dir") })),
     );
-    const everything = names.map((name, i) => ({ name, sae: loaded[i] }));
+    const folded = foldScales(loaded);
+    const everything = names.map((name, i) => ({ name, sae: folded[i] }));
     const named = everything.slice(0, folders.length);
-    const saes = loaded.slice(0, folders.length);
+    const saes = folded.slice(0, folders.length);
     const options = parseArguments(
       args,
       { values: VALUES, flags: FLAGS },
@@ -118,6 +120,10 @@ export const stitch: Command = {
     );
     checkSourceOptions(options);
     for (const { sae } of everything) checkStitchable(saes[0], sae);
+    const out = options.text("out") ??
+      join("runs", `stitch-${new Date().toISOString().slice(0, 10)}`);
+    // A folder that cannot be written is found out before the measurements, not after them.
+    await Deno.mkdir(out, { recursive: true });
     const started = performance.now();
     using gpu = await openCommandGpu(options.text("adapter"));
     await using source = await openActivationSource(options);
@@ -144,8 +150,6 @@ export const stitch: Command = {
     const overlap = await decoderOverlap(gpu, everything, how.threshold);
     const biases = decoderBiasAgreement(everything);
     const examples = await nameGroups(gpu, source, options, pairs, saes, output);
-    const out = options.text("out") ??
-      join("runs", `stitch-${new Date().toISOString().slice(0, 10)}`);
     const results = await writeStitchResults(out, {
       date: new Date().toISOString().slice(0, 10),
       adapter: gpu.name,
@@ -190,7 +194,15 @@ function studyOptions(options: Arguments): StudyOptions {
   if (!(Number.isSafeInteger(samples) && samples > 0)) {
     throw new UsageError(`--samples is ${samples}, expected a whole number above 0`);
   }
-  return { threshold, order, seed: options.number("seed") ?? 0, samples };
+  const seed = options.number("seed") ?? 0;
+  if (!Number.isSafeInteger(seed)) {
+    throw new UsageError(`--seed is ${seed}, expected a whole number`);
+  }
+  const examples = options.number("examples") ?? 0;
+  if (!(Number.isSafeInteger(examples) && examples >= 0)) {
+    throw new UsageError(`--examples is ${examples}, expected a whole number from 0`);
+  }
+  return { threshold, order, seed, samples };
 }
 
 /** The SAEs that the arguments name, or those of a collection. */

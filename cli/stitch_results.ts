@@ -10,7 +10,11 @@ import {
 import { replaceText } from "./sweep_cell.ts";
 
 /** Pairs and what this run says to the paper's claims about them, for machines. */
-export type PairClaims = { pair: string; claims: ReturnType<typeof stitchingClaims> };
+export type PairClaims = {
+  pair: string;
+  warnings: string[];
+  claims: ReturnType<typeof stitchingClaims>;
+};
 
 /** Writes report, tables and plots of a stitching run; gives a summary for people and machines. */
 export async function writeStitchResults(
@@ -25,17 +29,19 @@ export async function writeStitchResults(
   }
   for (const [name, rows] of Object.entries(stitchTables(about))) {
     const columns = Object.keys(rows[0] ?? {});
-    const text = columns.length > 0 ? stringify(rows, { columns }) : "";
+    const text = columns.length > 0 ? stringify(rows.map(finiteOnly), { columns }) : "";
     await replaceText(join(out, `${name}.csv`), text);
   }
   await replaceText(report, stitchingReport(about));
   const claims = about.pairs.map((pair) => ({
     pair: pairTitle(pair),
+    warnings: pair.study.warnings,
     claims: stitchingClaims(pair.study),
   }));
-  const text = claims.map(({ pair, claims }) =>
+  const text = claims.map(({ pair, warnings, claims }) =>
     [
       pair,
+      ...warnings.map((warning) => `  Mind: ${warning}.`),
       ...claims.map(({ claim, found, holds }) => {
         const verdict = holds === undefined ? "?" : holds ? "yes" : "no";
         return `  ${verdict.padEnd(4)}${claim}\n      ${found}`;
@@ -46,6 +52,15 @@ export async function writeStitchResults(
 }
 
 type Row = Record<string, string | number>;
+
+/** A cell stays empty where there is no number: the NMSE of one sample, the threshold above all cosines. */
+function finiteOnly(row: Row): Row {
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) =>
+      typeof value === "number" && !Number.isFinite(value) ? [name, ""] : [name, value]
+    ),
+  );
+}
 
 /** The tables of a run by the names of their files. */
 function stitchTables({ saes, pairs, overlap, biases }: StitchingReport): Record<string, Row[]> {

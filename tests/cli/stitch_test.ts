@@ -80,15 +80,40 @@ Deno.test("stitch measures a chain of SAEs and writes tables, plots and a report
   });
 });
 
+Deno.test("stitch of one sample: no cell that is no number, warnings where people read", async () => {
+  await withFolder(async (folder) => {
+    const [small, large] = await writeChain(folder);
+    const out = join(folder, "out");
+    const { code, stdout, stderr } = await saewing([
+      ...["stitch", small, large, "--text", await writeCorpus(folder), "--samples", "1"],
+      ...["--examples", "0", "--out", out],
+    ]);
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stdout, "  Mind: the small SAE is batchtopk, the large one relu");
+    for (const { name, isFile } of Deno.readDirSync(out)) {
+      if (!isFile) continue;
+      const text = await Deno.readTextFile(join(out, name));
+      assert(!/NaN|Infinity/.test(text), name);
+    }
+    const saes = parse(await Deno.readTextFile(join(out, "saes.csv")), { skipFirstRow: true });
+    assertEquals(saes.map(({ nmse }) => nmse), ["", ""]);
+  });
+});
+
 Deno.test("stitch says what does not fit before it works", async () => {
   await withFolder(async (folder) => {
     const saes = await writeChain(folder);
+    const file = join(saes[0], "cfg.json");
     const cases: [string[], number, string][] = [
       [[saes[0], "--text", "x"], 2, "1 SAEs were given, expected at least 2"],
       [[saes[0], saes[1]], 2, "--text is missing"],
       [[...saes, "--text", "x", "--threshold", "7"], 2, "--threshold is 7, expected a cosine"],
       [[...saes, "--text", "x", "--order", "size"], 2, "--order is size, expected benefit"],
       [[...saes, "--text", "x", "--samples", "0"], 2, "--samples is 0, expected a whole number"],
+      [[...saes, "--text", "x", "--seed", "1.5"], 2, "--seed is 1.5, expected a whole number"],
+      [[...saes, "--text", "x", "--examples", "1.5"], 2, "--examples is 1.5, expected a whole"],
+      [[...saes, "--text", "x", "--threshold", "-1"], 2, "write a number below 0 as --name=-1"],
+      [[...saes, "--text", "x", "--out", file], 1, file],
       [[saes[0], saes[1], "--sizes", "3"], 2, "--sizes goes with a collection's name only"],
       [["gpt2-feature-splitting", "--sizes", "768,7"], 2, "has no SAE of 7 latents"],
       [["gpt2-feature-splitting", saes[0]], 2, "beside a collection"],
