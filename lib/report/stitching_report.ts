@@ -143,7 +143,7 @@ function saeTable(saes: readonly StitchedSaeRow[]): string {
       String(sae.dictSize),
       sae.l0.toFixed(2),
       sae.mse.toPrecision(4),
-      sae.nmse.toFixed(4),
+      Number.isFinite(sae.nmse) ? sae.nmse.toFixed(4) : "–",
       String(sae.deadLatents),
     ]),
   );

@@ -185,7 +185,7 @@ Deno.test("stitchingReport shows every part, escaped", () => {
     date: "2026-01-02",
     adapter: "a GPU",
     source: { model: "m", hook: "h", samples: 10 },
-    saes: [{ ...row, deadLatents: 0 }, { ...row, name: "c d", deadLatents: 1 }],
+    saes: [{ ...row, deadLatents: 0 }, { ...row, name: "c d", nmse: NaN, deadLatents: 1 }],
     pairs: [pair],
     overlap: {
       names: ["a<b", "c d"],
@@ -205,6 +205,7 @@ Deno.test("stitchingReport shows every part, escaped", () => {
     const part of ["a&lt;b → c d", "Mind: one of them is odd.", "0.375", "0.9876", "2.00 %", "“x”"]
   ) assertStringIncludes(page, part);
   assert(!/NaN|undefined/.test(page));
+  assertStringIncludes(page, '<table class="prose"><caption>What the paper claims');
   for (const figure of [4, 5, 10, 11, 16, 17, 18, 19, 20]) {
     assertStringIncludes(page, `Fig. ${figure}`);
   }
