@@ -5,6 +5,7 @@ import { hooksOf, withoutNames } from "./choose_hook.ts";
 import { readModelConfig } from "./model_config.ts";
 import { findModelFiles } from "./model_files.ts";
 import { readOnnxGraph } from "./onnx_graph.ts";
+import { refusedOnCpu } from "./refused_operator.ts";
 import type { LanguageModelOptions } from "./open_language_model.ts";
 
 /** What a model's file is, and the points at which it can be opened. */
@@ -38,7 +39,7 @@ export interface ModelDescription {
     /** Rows and positions are any number. */
     shape: ["rows", "positions", number];
   }[];
-  /** Why hooks have no names or are missing, if so. */
+  /** Why hooks have no names, and why the file does not run on the CPU, if so. */
   note?: string;
 }
 
@@ -64,6 +65,10 @@ export async function inspectModel(
   const onnx = readOnnxGraph(files.onnx);
   const { points, additions } = hooksOf(onnx, config);
   const { family, layers, dModel, vocabSize, maxContext } = config;
+  const notes = [
+    points[0].hooks.length === 0 ? withoutNames(additions, layers) : undefined,
+    refusedOnCpu(onnx.graph),
+  ].filter((note) => note !== undefined);
   return {
     file: files.onnx,
     family,
@@ -82,7 +87,7 @@ export async function inspectModel(
       tensor,
       shape: ["rows", "positions", dModel],
     })),
-    ...points[0].hooks.length === 0 && { note: withoutNames(additions, layers) },
+    ...notes.length > 0 && { note: notes.join("\n") },
   };
 }
 

@@ -8,8 +8,11 @@ export interface ModelConfig {
   layers: number;
   /** Size of the vocabulary. */
   vocabSize: number;
-  /** Token that rows begin with: the begin-of-text token, or the end-of-text token without one. */
-  bosToken: number;
+  /**
+   * Token that rows begin with: the begin-of-text token, or the end-of-text token without one.
+   * Undefined where config.json names neither.
+   */
+  bosToken: number | undefined;
   /** Longest context in tokens; 2048 where config.json does not say. */
   maxContext: number;
 }
@@ -35,7 +38,7 @@ export function readModelConfig(text: string, path: string): ModelConfig {
   const nested = config.text_config;
   const fields = typeof nested === "object" && nested !== null ? { ...config, ...nested } : config;
 
-  function whole(least: number, names: string[], fallback?: number): number {
+  function wholeOrNone(least: number, names: string[]): number | undefined {
     for (const name of names) {
       const found = (fields as Record<string, unknown>)[name];
       const value = Array.isArray(found) ? found[0] : found;
@@ -45,8 +48,12 @@ export function readModelConfig(text: string, path: string): ModelConfig {
         `${path}: ${name} is ${JSON.stringify(found)}, expected a whole number from ${least}`,
       );
     }
-    if (fallback !== undefined) return fallback;
-    throw new Error(`${path} has no ${names.join(" or ")}`);
+  }
+
+  function whole(least: number, names: string[]): number {
+    const value = wholeOrNone(least, names);
+    if (value === undefined) throw new Error(`${path} has no ${names.join(" or ")}`);
+    return value;
   }
 
   if ((fields as Record<string, unknown>).is_encoder_decoder === true) {
@@ -60,12 +67,11 @@ export function readModelConfig(text: string, path: string): ModelConfig {
     dModel: whole(1, ["hidden_size", "n_embd", "n_embed", "d_model"]),
     layers: whole(1, ["num_hidden_layers", "n_layer", "num_layers", "n_layers"]),
     vocabSize: whole(1, ["vocab_size"]),
-    bosToken: whole(0, ["bos_token_id", "eos_token_id"]),
+    bosToken: wholeOrNone(0, ["bos_token_id", "eos_token_id"]),
     // BLOOM's attention has no longest context, and its configuration no field for one.
-    maxContext: whole(
+    maxContext: wholeOrNone(
       1,
       ["n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "seq_length"],
-      2048,
-    ),
+    ) ?? 2048,
   };
 }

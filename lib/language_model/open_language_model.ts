@@ -8,8 +8,10 @@ import { checkReplacement, checkTokens } from "./check_tokens.ts";
 import { chooseHook, hooksOf } from "./choose_hook.ts";
 import { startModelWorker } from "./model_worker.ts";
 import { readOnnxGraph } from "./onnx_graph.ts";
+import { refusedOnCpu } from "./refused_operator.ts";
 import { modelBytes } from "./split_graph.ts";
 import { openTokenizer, type Tokenizer } from "./tokenizer.ts";
+import { tokenizerBosToken } from "./tokenizer_bos.ts";
 
 export type { DownloadProgress, Dtype, Tokenizer };
 
@@ -21,7 +23,11 @@ export interface LanguageModelOptions {
    * TransformerLens name or the name of its tensor in the ONNX graph.
    */
   hook: string;
-  /** Weights to load, default "fp32". Quantised weights move activations by about 1e-3. */
+  /**
+   * Weights to load, default "fp32". Quantised weights move activations by about 1e-3. Of models with
+   * RMS norms in half precision ONNX Runtime 1.30 takes an epsilon of 1e-5 on the CPU, whatever the
+   * file has: Gemma's 1e-6 is another where what is normalised is near 0.
+   */
   dtype?: Dtype;
   /** ONNX Runtime's execution provider, default "cpu". */
   device?: string;
@@ -66,7 +72,10 @@ export interface LanguageModel extends Tokenizer, AsyncDisposable {
   layers: number;
   /** Size of the vocabulary. */
   vocabSize: number;
-  /** Token that rows begin with and that separates documents. */
+  /**
+   * Token that rows begin with and that separates documents: config.json's, or else the tokenizer's.
+   * Reading it throws Error where neither names one.
+   */
   bosToken: number;
   /** Longest context in tokens. */
   maxContext: number;
@@ -99,7 +108,7 @@ export interface LanguageModel extends Tokenizer, AsyncDisposable {
  * id, which is downloaded once.
  * @param options The hook, and where the model runs.
  * @throws Error when files are missing or unreadable, or the model has no such hook; the message
- * lists the hooks it has.
+ * lists the hooks it has. A graph that the CPU is known not to run is refused with the reason.
  */
 export async function openLanguageModel(
   idOrFolder: string,
@@ -117,11 +126,17 @@ export async function openLanguageModel(
     revision: options.revision ?? "main",
   });
   const configPath = join(files.folder, "config.json");
-  const { family: _, ...config } = readModelConfig(readFileSync(configPath, "utf8"), configPath);
+  const { family: _, bosToken: configBos, ...config } = readModelConfig(
+    readFileSync(configPath, "utf8"),
+    configPath,
+  );
   const onnx = readOnnxGraph(files.onnx);
   const hooks = hooksOf(onnx, config);
   const point = chooseHook(hook, hooks, onnx, config);
+  const refusal = device === "cpu" ? refusedOnCpu(onnx.graph) : undefined;
+  if (refusal !== undefined) throw new Error(`${files.onnx}: ${refusal}`);
   const tokenizer = await openTokenizer(files.folder) ?? noTokenizer(files.folder);
+  const bosToken = configBos ?? tokenizerBosToken(files.folder);
   const worker = startModelWorker({
     structure: modelBytes(onnx.model),
     folder: onnx.folder,
@@ -142,6 +157,13 @@ export async function openLanguageModel(
     id: idOrFolder,
     hook: point.hooks.includes(hook) ? hook : point.hooks[0] ?? point.tensor,
     tensor: point.tensor,
+    get bosToken() {
+      if (bosToken !== undefined) return bosToken;
+      throw new Error(
+        `${configPath} has no bos_token_id or eos_token_id and the tokenizer names no such token: ` +
+          `rows of text begin with one; write bos_token_id into config.json`,
+      );
+    },
     async activations(tokens, rows) {
       checkTokens(tokens, rows, limits);
       const data = await worker.ask({ kind: "activations", tokens: tokens.slice(), rows });

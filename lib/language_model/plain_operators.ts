@@ -41,8 +41,11 @@ function add(a: string, b: string, sum: string): NodeProto {
   return create(NodeProtoSchema, { opType: "Add", input: [a, b], output: [sum] });
 }
 
-// Inputs 3 and 4 are past keys and values, outputs 1 and 2 the new ones.
+// Inputs 3 and 4 are past keys and values, outputs 1 and 2 the new ones. `sliding_window_cache` says
+// that a cache holds the window only, which the runtime asks of the cache that is not there; the
+// window itself is `local_window_size`.
 function withoutCache(node: NodeProto): NodeProto {
   const input = node.input.map((name, i) => i === 3 || i === 4 ? "" : name);
-  return { ...node, input };
+  const attribute = node.attribute.filter(({ name }) => name !== "sliding_window_cache");
+  return { ...node, input, attribute };
 }

@@ -1,4 +1,10 @@
-import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+  assertThrows,
+} from "@std/assert";
 import { join } from "@std/path";
 import { findModelFiles } from "../../lib/language_model/model_files.ts";
 import {
@@ -88,6 +94,33 @@ Deno.test("a config.json that is no decoder's is refused with the field", async 
     assertStringIncludes(await messageOf(folder), "no tokenizer_config.json");
     await Deno.writeTextFile(join(folder, "tokenizer_config.json"), "{}");
     assertStringIncludes(await messageOf(folder), "tokenizer.json cannot be opened");
+  });
+});
+
+Deno.test("where config.json names no first token the tokenizer does, or nothing", async () => {
+  await withFolder(async (folder) => {
+    const { folder: gpt2, tokens, rows } = loadFixture("gpt2");
+    await Deno.copyFile(join(gpt2, "onnx/model.onnx"), join(folder, "model.onnx"));
+    const config = JSON.parse(Deno.readTextFileSync(join(gpt2, "config.json")));
+    const none = { ...config, bos_token_id: null, eos_token_id: null };
+    await Deno.writeTextFile(join(folder, "config.json"), JSON.stringify(none));
+    await using bare = await openLanguageModel(folder, { hook, threads: 1 });
+    assertEquals((await bare.activations(tokens, rows)).rows, tokens.length);
+    assertStringIncludes(
+      assertThrows(() => bare.bosToken, Error).message,
+      "config.json has no bos_token_id or eos_token_id and the tokenizer names no such token",
+    );
+    for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
+      await Deno.copyFile(join(tinyGpt2, name), join(folder, name));
+    }
+    await using model = await openLanguageModel(folder, { hook, threads: 1 });
+    assertEquals(model.bosToken, 4095);
+    await Deno.writeTextFile(
+      join(folder, "config.json"),
+      JSON.stringify({ ...none, eos_token_id: 3 }),
+    );
+    await using named = await openLanguageModel(folder, { hook, threads: 1 });
+    assertEquals(named.bosToken, 3);
   });
 });
 
