@@ -90,8 +90,9 @@ export async function interpolate(
   checkStitchable(small, large);
   checkOptions(options, large);
   const read = readRepeatedly(batches, passesOf(options), `order "${order}"`);
+  const { signal } = options;
   const groups = options.groups ??
-    (await latentGroups(gpu, small, large, options.threshold!)).groups;
+    (await latentGroups(gpu, small, large, options.threshold!, { signal })).groups;
   checkGroups(groups, small, large);
   const unordered = splitPath(groups, small, large);
   const parts = swap ? unordered : { ...unordered, swaps: [] };
@@ -102,7 +103,7 @@ export async function interpolate(
   const path = layPath({ ...parts, ...ordered }, { swap, removal });
   const { onProgress } = options;
   const sums = await sumSteps(gpu, small, large, planOf(path, small, large), read(), {
-    signal: options.signal,
+    signal,
     ...(onProgress ? { onProgress: (samples) => onProgress(before + samples) } : {}),
   });
   return tracePath(path, sums, small.dictSize);

@@ -52,7 +52,8 @@ export async function orderPath(
   let samples = 0;
   const all = [...novel, ...swaps];
   if (order === "cosine") {
-    const largest = cosine ?? (await maxDecoderCosine(gpu, large, small)).cosine;
+    const largest = cosine ??
+      (await maxDecoderCosine(gpu, large, small, { signal: running.signal })).cosine;
     keys = all.map((group) => mean(group.large, largest));
   } else {
     const { signal, onProgress } = running;

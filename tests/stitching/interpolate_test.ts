@@ -263,6 +263,23 @@ Deno.test("interpolateChain leads through all SAEs and counts samples over all p
   assertEquals(gpu.allocated, 0);
 });
 
+Deno.test("interpolate stops in the search for cosines too, before it reads", async () => {
+  using gpu = await openGpu();
+  const { small, large } = makePair(PAIRS[0]);
+  const signal = AbortSignal.abort(new Error("enough"));
+  const read = () => {
+    throw new Error("the activations were read");
+  };
+  for (const options of [{ threshold: 0.7 }, { groups: [], order: "cosine" as const }]) {
+    await assertRejects(
+      () => interpolate(gpu, small, large, read, { ...options, signal }),
+      Error,
+      "enough",
+    );
+    assertEquals(gpu.allocated, 0);
+  }
+});
+
 Deno.test("interpolate refuses options that do not fit and streams that are read once", async () => {
   using gpu = await openGpu();
   const { small, large } = makePair(PAIRS[0]);
