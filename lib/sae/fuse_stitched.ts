@@ -6,9 +6,9 @@ import type { StitchedSae } from "./stitched_sae.ts";
  * running it costs only the chosen latents.
  *
  * Both encoders read x − b, b being the mixed decoder bias; what a pre-bias of their own differs by goes
- * into the encoder bias: w·(x − b₀) + c = w·(x − b) + (c + w·(b − b₀)). Decoder biases of SAEs that can
- * be stitched are nearly equal, so the correction is small and loses nothing to rounding, and none
- * where one SAE gives all latents: then every bit is that of the plain SAE.
+ * into the encoder bias: w·(x − b₀) + c = w·(x − b) + (c + w·(b − b₀)). The correction is small where both
+ * SAEs subtract their decoder bias, as those are nearly equal (Fig. 20); where one does not it is w·b, kept
+ * to a float32. There is none where one SAE gives all latents: then every bit is that of the plain SAE.
  */
 export function fuseStitched(stitched: StitchedSae): Sae {
   const { small, smallLatents, large, largeLatents, dModel: d, dictSize: m, bDec } = stitched;
