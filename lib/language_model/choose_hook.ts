@@ -44,6 +44,10 @@ export function chooseHook(
 
 /** Why the points of a residual stream have no names. */
 export function withoutNames(additions: number, layers: number): string {
-  return `without names: ${additions} residual additions are neither one nor two for each of the ` +
-    `${layers} layers in config.json`;
+  const text =
+    `without names: ${additions} residual additions are neither one nor two for each of ` +
+    `the ${layers} layers in config.json`;
+  return additions >= layers ? text : `${text}. A model that normalises the stream itself after ` +
+    `every addition (OPT-350m, GPT-1) has no stream that runs through its layers, and cannot be ` +
+    `hooked by layer; take one that normalises before attention and MLP`;
 }

@@ -3,11 +3,13 @@ import { type GraphProto, type NodeProto, NodeProtoSchema } from "onnx-buf";
 
 /**
  * Undoes what onnxruntime-genai fuses, so that the residual stream is a chain of `Add` nodes in
- * every graph: a skip-and-normalise operator becomes an addition and a normalisation, and attention
- * does without its cache of keys and values. Other nodes are returned as they are.
+ * every graph: a skip-and-normalise operator becomes an addition and a normalisation, a sum of
+ * several tensors additions of two, and attention does without its cache of keys and values. Other
+ * nodes are returned as they are.
  */
 export function withPlainOperators(graph: GraphProto): GraphProto {
   const node = graph.node.flatMap((one) => {
+    if (one.opType === "Sum" && /^(ai\.onnx)?$/.test(one.domain)) return additions(one);
     if (one.domain !== "com.microsoft") return [one];
     if (/^Skip(Simplified)?LayerNormalization$/.test(one.opType)) return unfuseSkip(one);
     return one.opType === "GroupQueryAttention" ? [withoutCache(one)] : [one];
@@ -35,6 +37,16 @@ function unfuseSkip(node: NodeProto): NodeProto[] {
     output: [normalised],
   });
   return nodes;
+}
+
+// Sums of one tensor are legal: the tensor itself.
+function additions({ input, output: [sum] }: NodeProto): NodeProto[] {
+  if (input.length === 1) {
+    return [create(NodeProtoSchema, { opType: "Identity", input, output: [sum] })];
+  }
+  const last = input.length - 1;
+  const part = (i: number) => i === 0 ? input[0] : i === last ? sum : `${sum}_saewing_part${i}`;
+  return input.slice(1).map((name, i) => add(part(i), name, part(i + 1)));
 }
 
 function add(a: string, b: string, sum: string): NodeProto {
