@@ -10,6 +10,7 @@ import { evaluate } from "./cli/eval.ts";
 import { harvest } from "./cli/harvest.ts";
 import { stitch } from "./cli/stitch.ts";
 import { inspect } from "./cli/inspect.ts";
+import { meta } from "./cli/meta.ts";
 import { sweep } from "./cli/sweep.ts";
 import { train } from "./cli/train.ts";
 import { VERSION } from "./lib/version.ts";
@@ -22,6 +23,7 @@ const COMMANDS: Record<string, Command> = {
   eval: evaluate,
   sweep,
   stitch,
+  meta,
   convert,
 };
 

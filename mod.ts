@@ -209,6 +209,13 @@ export {
 export { type ReplacedMetaSae, replaceMetaDecoder } from "./lib/meta/replace_meta_decoder.ts";
 export { randomUnitRows } from "./lib/meta/random_unit_rows.ts";
 export { type ToyData, toyData, type ToyDataOptions } from "./lib/meta/toy_data.ts";
+export { type MetaReport, metaReport } from "./lib/report/meta_report.ts";
+export {
+  type ComparedMetaLatents,
+  metaClaims,
+  type MetaFindings,
+} from "./lib/report/meta_claims.ts";
+export type { Contexts } from "./lib/report/meta_labels.ts";
 export { heatMap, type HeatMapOptions } from "./lib/report/heat_map.ts";
 export {
   decompositionGraph,

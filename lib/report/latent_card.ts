@@ -13,7 +13,7 @@ export function latentCard(latent: LatentExamples): string {
     width: 280,
     height: 180,
   });
-  const contexts = examples.map((example) => `<li>${context(example, maxActivation)}</li>`);
+  const contexts = examples.map((example) => `<li>${contextLine(example, maxActivation)}</li>`);
   return `<article class="latent" id="latent-${latent.latent}">
 <header>
 <h3>Latent ${latent.latent}</h3>
@@ -29,7 +29,12 @@ ${
 </article>`;
 }
 
-function context(
+/**
+ * One context as HTML, for a list: the activation at the peak, then the text, shaded by activation.
+ *
+ * @param most The activation that is shaded most, the latent's largest.
+ */
+export function contextLine(
   { tokens, activations, peak, row, position }: LatentExample,
   most: number,
 ): string {

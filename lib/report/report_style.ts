@@ -68,6 +68,11 @@ td { overflow-wrap: anywhere; }
 .latent ol { margin: 0; padding: 0; list-style: none; }
 .latent li { display: flex; gap: .75rem; padding: .25rem 0; border-top: 1px solid var(--line); }
 .latent li:first-child { border-top: 0; }
+.latent h4 { margin: .5rem 0 0; font-size: .9375rem; font-weight: 600; overflow-wrap: anywhere; }
+.latent h4:first-child { margin-top: 0; }
+.latent h4 small { color: var(--soft); font-weight: 400; }
+.latent .whole { grid-column: 1 / -1; min-width: 0; }
+.latent .whole .wide { padding: 0; border: 0; }
 .peak { flex: none; width: 3.25rem; color: var(--soft); font-size: .8125rem; line-height: 1.7;
   text-align: right; font-variant-numeric: tabular-nums; }
 .text { min-width: 0; font-size: .9375em; white-space: pre-wrap; overflow-wrap: anywhere; }

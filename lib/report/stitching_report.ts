@@ -120,7 +120,8 @@ function pairSection(pair: StudiedPair): string {
 
 const VERDICT = { true: "holds", false: "does not hold", undefined: "cannot be told" };
 
-function claimTable(claims: readonly Claim[]): string {
+/** Claims with a verdict and this run's numbers each, as a table. */
+export function claimTable(claims: readonly Claim[]): string {
   return table(
     "What the paper claims, and what this run says",
     ["Claim", "Here", "Numbers"],

@@ -1,0 +1,220 @@
+import { join } from "@std/path";
+import { decompose, type LatentExamples, loadSae, type Sae } from "../mod.ts";
+import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_choice.ts";
+import type { ComparedMetaLatents } from "../lib/report/meta_claims.ts";
+import { type Arguments, parseArguments } from "./arguments.ts";
+import { checkComparable } from "./check_comparable.ts";
+import { type Command, EXIT, UsageError } from "./command.ts";
+import { openCommandGpu } from "./gpu.ts";
+import { openLatentTexts } from "./latent_contexts.ts";
+import { writeMetaResults } from "./meta_results.ts";
+import { META_TRAINING, metaTraining, seedOf } from "./meta_training.ts";
+import { compareAndReplace, type MetaWork, trainAndSave, trainControl } from "./meta_work.ts";
+import { nameSaes } from "./name_saes.ts";
+import { createOutput, formatSeconds } from "./output.ts";
+import { saeSource } from "./sae_source.ts";
+
+const HELP = `Takes the latents of an SAE apart with a meta-SAE, as section 5 of the paper does.
+
+Usage
+  saewing meta SAE [--compare SAE …] [--text FILES] [options]
+  saewing meta SAE --meta META [--compare SAE …] [--text FILES] [options]
+
+Each SAE is a folder, a file or a hub id. A meta-SAE is trained on the decoder rows of the first, and
+each row is written as a sum of few meta-latents.
+
+What is trained
+  --dict-size M       meta-latents (default: 3/64 of the latents, as 2304 of 49152; at least 2·k)
+  --k K               meta-latents a latent, on average (default 4)
+  --epochs N          how often all rows are read (default 2000)
+  --batch-size N      rows a step (default 4096, or all of fewer)
+  --lr X              Adam's learning rate (default 1e-4)
+  --aux-coefficient X, --aux-k N, --dead-after N   the auxiliary loss (1/16, 512, 100)
+  --warmup-steps N, --decay-steps N, --gradient-clip X   as in train (0, 0, 0)
+  --seed N            (default: the first that none of the SAEs has)
+  --meta META         a meta-SAE of this SAE that is saved already, in place of training
+  --no-control        does not train the same on random unit vectors. Without that number nobody
+                      can tell what the explained variance is worth; it takes as long again
+
+What it is put beside
+  --compare SAE …     SAEs of the same hook: how like their latents the meta-latents are (Fig. 6), and
+                      what is explained with their decoder rows in place of the meta-latents', the
+                      encoder trained again, as long as the meta-SAE (Fig. 23)
+  --text FILES        .txt, .jsonl, .csv (also .gz): names latents by where they are active
+  --examples N        rows of it (default 64)
+  --model ID, --hook NAME, --context N   default: what the SAE's config names
+  --field NAME, --include-bos, --dtype NAME, --revision NAME, --cache-dir FOLDER   as in train
+
+What it writes
+  --out FOLDER        default runs/meta-<date>: meta/ (the meta-SAE), report.html, CSV files, plots/
+  --latents N,N,…     latents to show taken apart (default: a dozen, among those explained best)
+  --meta-latents N    most meta-latents in the report (default 60; the CSV files have all)
+  --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
+  --json              one JSON object a line instead of text
+
+Ctrl-C ends the training after the current step and saves the meta-SAE so far.
+
+Examples
+  saewing meta runs/m2048/sae --epochs 500 --lr 1e-3 --text held-out.jsonl
+  saewing meta runs/m2048/sae --compare runs/m64/sae runs/m128/sae --out runs/meta
+  saewing meta runs/m2048/sae --meta runs/meta/meta --no-control --latents 12,700
+`;
+
+const VALUES = [
+  ...META_TRAINING,
+  ...["epochs", "batch-size", "meta", "compare", "text", "examples", "model", "hook", "context"],
+  ...["field", "dtype", "revision", "cache-dir", "out", "latents", "meta-latents", "adapter"],
+];
+const FLAGS = ["no-control", "include-bos", "json"];
+const NAMES = { values: VALUES, flags: FLAGS };
+const DOZEN = 12;
+
+/** `saewing meta`. */
+export const meta: Command = {
+  summary: "take an SAE's latents apart with a meta-SAE (section 5 of the paper)",
+  help: HELP,
+  async run(args) {
+    const given = parseArguments(args, NAMES);
+    const folders = chooseSaes(given, args);
+    const cacheDir = given.text("cache-dir");
+    const load = (folder: string) => loadSae(folder, { cacheDir });
+    const [sae, ...others] = await Promise.all(folders.map(load));
+    const [name, ...names] = nameSaes(folders);
+    const metaFolder = given.text("meta");
+    const before = metaFolder === undefined ? undefined : await load(metaFolder);
+    const options = parseArguments(args, NAMES, saeSource(given, sae));
+    const training = metaTraining(options, [sae, ...others], before);
+    const shown = shownLatents(options, sae);
+    const warnings = [
+      ...(before && before.metadata.explains === undefined
+        ? [`${metaFolder} does not say which SAE it explains: it was taken to be this one`]
+        : []),
+      ...others.flatMap((other, i) => checkComparable(other, names[i], sae, name)),
+      ...[sae, ...others].flatMap((each, i) =>
+        sharedSeed(each, [name, ...names][i], training.seed)
+      ),
+    ];
+    const compared = others.map((sae, i) => ({ name: names[i], sae }))
+      .sort((a, b) => a.sae.dictSize - b.sae.dictSize);
+
+    const output = createOutput(given.flag("json"));
+    const started = performance.now();
+    await using texts = await openLatentTexts(options, sae);
+    using gpu = await openCommandGpu(options.text("adapter"));
+    const out = options.text("out") ??
+      join("runs", `meta-${new Date().toISOString().slice(0, 10)}`);
+    const folder = metaFolder ?? join(out, "meta");
+    const controller = new AbortController();
+    const interrupt = () => controller.abort();
+    Deno.addSignalListener("SIGINT", interrupt);
+    const { signal } = controller;
+    const work: MetaWork = { gpu, sae, name: folders[0], training, signal, output };
+    let saved = before !== undefined;
+    try {
+      const { meta, history } = before
+        ? { meta: before, history: [] }
+        : await trainAndSave(work, folder);
+      saved = true;
+      signal.throwIfAborted();
+      const decomposition = await decompose(gpu, meta, sae);
+      const control = options.flag("no-control") ? undefined : await trainControl(work);
+      const beside: ComparedMetaLatents[] = [];
+      for (const other of compared) beside.push(await compareAndReplace(work, meta, other));
+      const contexts = await texts?.find(gpu, output) ?? new Map<number, LatentExamples>();
+      signal.throwIfAborted();
+      const active = (latent: number) => !texts || contexts.get(latent)!.examples.length > 0;
+      const results = await writeMetaResults(out, {
+        date: new Date().toISOString().slice(0, 10),
+        adapter: gpu.name,
+        sae: {
+          ...{ name, architecture: sae.architecture, dictSize: sae.dictSize, dModel: sae.dModel },
+          source: describeSource(sae),
+        },
+        ...{ decomposition, k: meta.k, control, compared: beside, history, contexts },
+        warnings: [...new Set(warnings)],
+        latents: shown.latents ?? chooseDecomposed(decomposition, DOZEN, active),
+        metaLatents: chooseMetaLatents(decomposition, shown.metaLatents),
+        settings: {
+          SAE: folders[0],
+          "meta-SAE": folder,
+          compare: folders.slice(1).join(" ") || undefined,
+          text: texts?.source.dataset,
+          ...training,
+          time: formatSeconds((performance.now() - started) / 1000),
+        },
+      });
+      const { explainedVariance, l0, deadMetaLatents } = decomposition;
+      output.say(results.text);
+      output.say(`report: ${results.report}`);
+      output.result({
+        report: results.report,
+        meta: folder,
+        ...{ explainedVariance, l0, deadMetaLatents },
+        ...{ control, compared: beside.map(forMachines), claims: results.claims },
+      });
+      return EXIT.ok;
+    } catch (error) {
+      if (!signal.aborted || error !== signal.reason) throw error;
+      output.say(saved ? `interrupted: \`--meta ${folder}\` goes on with it` : "interrupted");
+      output.result({ interrupted: true, ...(saved ? { meta: folder } : {}) });
+      return EXIT.interrupted;
+    } finally {
+      Deno.removeSignalListener("SIGINT", interrupt);
+    }
+  },
+};
+
+function forMachines(
+  { name, dictSize, meanCosine, chanceCosine, replaced }: ComparedMetaLatents,
+): Record<string, unknown> {
+  return { name, dictSize, meanCosine, chanceCosine, replaced };
+}
+
+/** The SAE, and those that `--compare` names: `--compare A B` gives it one, the rest stand alone. */
+function chooseSaes(given: Arguments, args: string[]): string[] {
+  const [first, ...rest] = given.positional;
+  const compared = given.texts("compare");
+  if (first === undefined) throw new UsageError("the SAE is missing");
+  if (rest.length > 0 && compared.length === 0) {
+    throw new UsageError(`unexpected argument ${rest[0]}: --compare goes before other SAEs`);
+  }
+  if (rest.length > 0 && args[0] !== first) {
+    throw new UsageError("the SAE that is taken apart comes first, before the options");
+  }
+  return [first, ...compared, ...rest];
+}
+
+function shownLatents(
+  options: Arguments,
+  { dictSize }: Sae,
+): { latents: number[] | undefined; metaLatents: number } {
+  const latents = options.text("latents")?.split(",").map(Number);
+  for (const latent of latents ?? []) {
+    if (!(Number.isSafeInteger(latent) && latent >= 0 && latent < dictSize)) {
+      throw new UsageError(
+        `--latents is ${options.text("latents")}, expected whole numbers below ${dictSize}`,
+      );
+    }
+  }
+  for (const name of ["meta-latents", "examples"]) {
+    const value = options.number(name) ?? 1;
+    const least = name === "examples" ? 1 : 0;
+    if (!(Number.isSafeInteger(value) && value >= least)) {
+      throw new UsageError(`--${name} is ${value}, expected a whole number from ${least} on`);
+    }
+  }
+  return { latents, metaLatents: options.number("meta-latents") ?? 60 };
+}
+
+function sharedSeed(sae: Sae, name: string, seed: number): string[] {
+  if (seedOf(sae) !== seed) return [];
+  return [
+    `${name} has the meta-SAE's seed, ${seed}: both started from the same directions, and may be alike ` +
+    `for that`,
+  ];
+}
+
+function describeSource({ metadata: { model, hook } }: Sae): string | undefined {
+  const known = [model, hook].filter((name) => typeof name === "string");
+  return known.length > 0 ? known.join(" at ") : undefined;
+}

@@ -1,0 +1,86 @@
+import { stringify } from "@std/csv";
+import { join } from "@std/path";
+import { type Claim, metaClaims, type MetaReport, metaReport } from "../mod.ts";
+import { peakTokens } from "../lib/report/meta_labels.ts";
+import { metaPlots } from "../lib/report/meta_plots.ts";
+import { latentsOf, metaLatentsOf } from "../mod.ts";
+import { replaceText } from "./sweep_cell.ts";
+
+/** Writes report, tables and plots of a meta-SAE; gives a summary for people and machines. */
+export async function writeMetaResults(
+  out: string,
+  about: MetaReport,
+): Promise<{ report: string; text: string; claims: Claim[] }> {
+  const plots = join(out, "plots");
+  const report = join(out, "report.html");
+  await Deno.mkdir(plots, { recursive: true });
+  for (const { name, svg } of metaPlots(about)) await replaceText(join(plots, `${name}.svg`), svg);
+  for (const [name, rows] of Object.entries(metaTables(about))) {
+    if (rows.length === 0) continue;
+    await replaceText(join(out, `${name}.csv`), stringify(rows, { columns: Object.keys(rows[0]) }));
+  }
+  await replaceText(report, metaReport(about));
+  const claims = metaClaims(about);
+  const text = claims.map(({ claim, found, holds }) => {
+    const verdict = holds === undefined ? "?" : holds ? "yes" : "no";
+    return `  ${verdict.padEnd(4)}${claim}\n      ${found}`;
+  }).join("\n");
+  return { report, text, claims };
+}
+
+type Row = Record<string, string | number>;
+
+/** The tables of a run by the names of their files. */
+function metaTables(
+  { decomposition, compared, contexts, history }: MetaReport,
+): Record<string, Row[]> {
+  const { latents, metaLatents, squaredErrors, explainedVariance, l0 } = decomposition;
+  const range = (length: number) => Array.from({ length }, (_, at) => at);
+  const count = ({ rowOffsets }: { rowOffsets: Uint32Array }, row: number) =>
+    rowOffsets[row + 1] - rowOffsets[row];
+  return {
+    metrics: history.map((record) => ({ ...record })),
+    latents: range(latents.rows).map((latent) => ({
+      latent,
+      metaLatents: count(latents, latent),
+      squaredError: squaredErrors[latent],
+      density: contexts.get(latent)?.density ?? "",
+      tokens: peakTokens(latent, contexts).join(" "),
+    })),
+    latent_meta_latents: range(latents.rows).flatMap((latent) =>
+      metaLatentsOf(decomposition, latent)
+        .map(({ latent: metaLatent, weight }) => ({ latent, metaLatent, weight }))
+    ),
+    meta_latents: range(metaLatents.rows).map((metaLatent) => ({
+      metaLatent,
+      latents: count(metaLatents, metaLatent),
+      ...Object.fromEntries(compared.flatMap(({ name, cosine, nearest }) => [
+        [`cosine ${name}`, cosine[metaLatent]],
+        [`nearest ${name}`, nearest[metaLatent]],
+      ])),
+    })),
+    meta_latent_latents: range(metaLatents.rows).flatMap((metaLatent) =>
+      latentsOf(decomposition, metaLatent).map(({ latent, weight }) => ({
+        metaLatent,
+        latent,
+        weight,
+      }))
+    ),
+    compared: compared.map((other) => ({
+      sae: other.name,
+      dictSize: other.dictSize,
+      meanCosine: other.meanCosine,
+      chanceCosine: other.chanceCosine,
+      explainedVariance: finite(explainedVariance),
+      replacedExplainedVariance: finite(other.replaced.explainedVariance),
+      l0,
+      replacedL0: other.replaced.l0,
+      replacedDead: other.replaced.deadMetaLatents,
+    })),
+  };
+}
+
+/** Rows that are all equal have no variance to explain. */
+function finite(value: number): number | string {
+  return Number.isFinite(value) ? value : "";
+}

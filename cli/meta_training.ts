@@ -1,0 +1,115 @@
+import type { MetaSaeOptions, Sae, StepRecord, TrainOptions } from "../mod.ts";
+import { preset } from "../mod.ts";
+import type { Arguments } from "./arguments.ts";
+import { UsageError } from "./command.ts";
+import type { Output } from "./output.ts";
+import { trainingOptions } from "./training_options.ts";
+
+/** Names of the options that say how a meta-SAE is trained. */
+export const META_TRAINING = [
+  ...["dict-size", "k", "lr", "warmup-steps", "decay-steps", "gradient-clip"],
+  ...["aux-coefficient", "aux-k", "dead-after", "seed"],
+];
+
+const PAPER = preset("paper/meta-sae");
+
+/** What trains a meta-SAE, or one like it, with everything that progress is reckoned by. */
+export interface MetaTraining extends MetaSaeOptions {
+  /** Number of meta-latents. */
+  dictSize: number;
+  /** Steps it takes. */
+  steps: number;
+  /** Rows of a batch. */
+  batchSize: number;
+  /** Of weights and shuffling. */
+  seed: number;
+}
+
+/**
+ * How a meta-SAE of an SAE's decoder rows is trained: as the options say, else as the one that is given
+ * was, else as in the paper, with 3/64 of the latents (2304 of 49152), at least 2·k, and a seed that none
+ * of the SAEs has: SAEs of one seed and width start from the same directions, and would be alike for
+ * that alone.
+ *
+ * @param saes The SAE, then those that it is compared with.
+ * @throws {UsageError} A number does not fit.
+ */
+export function metaTraining(
+  options: Arguments,
+  saes: readonly Sae[],
+  given: Sae | undefined,
+): MetaTraining {
+  const rows = saes[0].dictSize;
+  if (given) {
+    const name = ["dict-size", "k"].find((name) => options.given[name]);
+    if (name) throw new UsageError(`--${name} does not go with --meta: the meta-SAE has its own`);
+  }
+  for (const name of ["epochs", "batch-size", "dict-size", "k"]) {
+    const value = options.number(name) ?? 1;
+    if (!(Number.isSafeInteger(value) && value > 0)) {
+      throw new UsageError(`--${name} is ${value}, expected a whole number above 0`);
+    }
+  }
+  const asked = trainingOptions((name) =>
+    META_TRAINING.includes(name) ? options.text(name) : undefined
+  );
+  const k = given ? given.k : asked.k ?? PAPER.options.k!;
+  const batchSize = options.number("batch-size") ?? Math.min(PAPER.batchSize, rows);
+  const epochs = options.number("epochs");
+  const before = given && epochs === undefined ? given.metadata.steps as number : undefined;
+  return {
+    seed: freeSeed(saes),
+    ...given ? settingsOf(given) : {},
+    ...asked,
+    architecture: given?.architecture ?? "batchtopk",
+    k,
+    dictSize: given?.dictSize ?? asked.dictSize ??
+      Math.min(rows, Math.max(2 * k!, Math.round(rows * 3 / 64))),
+    batchSize,
+    steps: before ?? Math.ceil((epochs ?? PAPER.epochs!) * rows / batchSize),
+  };
+}
+
+/** The seed that an SAE was trained with, where it says so. */
+export function seedOf({ metadata }: Sae): number | undefined {
+  return (metadata.training as Partial<TrainOptions> | undefined)?.seed;
+}
+
+function freeSeed(saes: readonly Sae[]): number {
+  const used = saes.map(seedOf);
+  let seed = 0;
+  while (used.includes(seed)) seed++;
+  return seed;
+}
+
+/** What a saved meta-SAE says of its training. */
+function settingsOf({ architecture, metadata }: Sae): Partial<TrainOptions> {
+  const all = (metadata.training ?? {}) as Partial<TrainOptions>;
+  const { learningRate, beta1, beta2, warmupSteps, decaySteps, gradientClip, seed } = all;
+  const base = {
+    ...{ learningRate, beta1, beta2, warmupSteps, decaySteps, gradientClip },
+    ...(seed === undefined ? {} : { seed }),
+  };
+  const { auxCoefficient, auxK, deadAfter, sparsityCoefficient, bandwidth } = all;
+  if (architecture === "relu") return { ...base, sparsityCoefficient };
+  if (architecture === "jumprelu") return { ...base, sparsityCoefficient, bandwidth };
+  return { ...base, auxCoefficient, auxK, deadAfter };
+}
+
+/** Tells how far a training is, as `onProgress`. */
+export function metaProgress(
+  what: string,
+  { steps, dictSize }: MetaTraining,
+  output: Output,
+): (records: StepRecord[]) => void {
+  return (records) => {
+    const last = records[records.length - 1];
+    const text = [
+      `${what}: step ${last.step} of ${steps}`,
+      `loss ${last.loss.toPrecision(4)}`,
+      `L0 ${last.l0.toFixed(1)}`,
+      `dead ${(100 * last.deadLatents / dictSize).toFixed(1)} %`,
+    ].join("  ");
+    output.progress(text, { training: what, ...last });
+  };
+}

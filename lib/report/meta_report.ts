@@ -1,0 +1,146 @@
+import type { StepRecord } from "../training/options.ts";
+import { escapeHtml } from "./escape_html.ts";
+import { formatNumber, formatShare } from "./format_number.ts";
+import { decompositionCard, metaLatentCard } from "./meta_cards.ts";
+import { metaClaims, type MetaFindings } from "./meta_claims.ts";
+import type { Contexts } from "./meta_labels.ts";
+import { metaPlots } from "./meta_plots.ts";
+import { reportPage, section } from "./report_page.ts";
+import { settingsTable } from "./settings_table.ts";
+import { claimTable } from "./stitching_report.ts";
+import { table } from "./table.ts";
+import { trainingPlots } from "./training_plots.ts";
+
+/** What a report on a meta-SAE tells. */
+export interface MetaReport extends MetaFindings {
+  /** When it ran, as the reader should see it. */
+  date: string;
+  /** Name of the GPU that it ran on. */
+  adapter: string;
+  /** The SAE that was taken apart. */
+  sae: {
+    /** Its name. */
+    name: string;
+    /** How it selects latents. */
+    architecture: string;
+    /** Number of latents. */
+    dictSize: number;
+    /** Width of its activations. */
+    dModel: number;
+    /** The language model and the hook, where they are known. */
+    source?: string;
+  };
+  /** Records of the meta-SAE's training; none where it was trained before. */
+  history: StepRecord[];
+  /** Meta-latents to show with their latents. */
+  metaLatents: number[];
+  /** Latents to show taken apart. */
+  latents: number[];
+  /** Where latents are active in texts, by their numbers; empty where no text was read. */
+  contexts: Contexts;
+  /** What can make numbers mean something else, in sentences. */
+  warnings: string[];
+  /** What else was set, shown as it is. */
+  settings: Record<string, unknown>;
+}
+
+/** Writes a report on a meta-SAE: one HTML page that needs nothing else. */
+export function metaReport(report: MetaReport): string {
+  const { sae, date, adapter, history, metaLatents, latents, contexts, warnings } = report;
+  const { settings, decomposition: { metaLatents: { rows } } } = report;
+  const title = `${sae.name}, taken apart`;
+  const facts = [
+    `${sae.architecture} SAE, ${formatNumber(sae.dictSize)} latents on ` +
+    `${formatNumber(sae.dModel)} dimensions`,
+    ...(sae.source === undefined ? [] : [sae.source]),
+    `${formatNumber(rows)} meta-latents`,
+    adapter,
+    date,
+  ];
+  const plots = metaPlots(report).map(({ svg }) => svg);
+  return reportPage(title, [
+    `<h1>${escapeHtml(title)}</h1>\n<p class="about">${
+      facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join("")
+    }</p>`,
+    headline(report),
+    section(
+      "What the paper claims, and what this run says",
+      warnings.map((warning) => paragraph(`Mind: ${warning}.`)).join("") +
+        claimTable(metaClaims(report)),
+    ),
+    plots.length > 0 ? section("Beside other SAEs", figures(plots) + comparedTable(report)) : "",
+    history.length > 0 ? section("Training", figures(trainingPlots(history))) : "",
+    latents.length > 0
+      ? section(
+        "Latents, taken apart",
+        paragraph(
+          `${latents.length} latents, each with its meta-latents and the latents that share them ` +
+            `(Fig. 1). Lines are the broader the larger a weight is.` + legend(contexts),
+        ) + latents.map((latent) => decompositionCard(latent, report)).join("\n"),
+      )
+      : "",
+    metaLatents.length > 0
+      ? section(
+        "Meta-latents",
+        paragraph(
+          `${metaLatents.length} of ${rows} meta-latents, those with the largest sum of weights ` +
+            `first, each with the latents in which it is strongest.` + legend(contexts),
+        ) + metaLatents.map((metaLatent) => metaLatentCard(metaLatent, report)).join("\n"),
+      )
+      : "",
+    section("Settings", settingsTable(settings)),
+  ]);
+}
+
+function headline({ decomposition, control, sae }: MetaReport): string {
+  const { explainedVariance, l0, deadMetaLatents, metaLatents } = decomposition;
+  const tiles = [
+    ["Explained variance", formatShare(explainedVariance), `of ${sae.dictSize} decoder rows`],
+    [
+      "Control",
+      control ? formatShare(control.explainedVariance) : "–",
+      control ? "of random unit vectors" : "not trained",
+    ],
+    ["L0", l0.toFixed(2), "meta-latents a latent"],
+    [
+      "Dead meta-latents",
+      formatNumber(deadMetaLatents),
+      `${formatShare(deadMetaLatents / metaLatents.rows)} of all`,
+    ],
+  ].map(([name, value, note]) =>
+    `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}` +
+    `<small>${escapeHtml(note)}</small></dd></div>`
+  );
+  return `<dl class="numbers">\n${tiles.join("\n")}\n</dl>`;
+}
+
+function comparedTable({ compared, decomposition }: MetaReport): string {
+  return table(
+    "Meta-latents beside each SAE (Fig. 6), and replaced by its latents (Fig. 23)",
+    ["", "Latents", "Mean cosine", "Random directions", "Explained", "Explained, replaced", "L0"],
+    compared.map(({ name, dictSize, meanCosine, chanceCosine, replaced }) => [
+      name,
+      formatNumber(dictSize),
+      meanCosine.toFixed(3),
+      chanceCosine.toFixed(3),
+      formatShare(decomposition.explainedVariance),
+      formatShare(replaced.explainedVariance),
+      replaced.l0.toFixed(2),
+    ]),
+  );
+}
+
+function legend(contexts: Contexts): string {
+  return contexts.size === 0
+    ? " No text was read, so they have numbers only."
+    : " Words in quotes are the tokens at which latents peak, those of meta-latents their latents'.";
+}
+
+function figures(plots: readonly string[]): string {
+  const framed = plots.map((svg) => `<figure>\n${svg}\n</figure>`);
+  return `<div class="plots">\n${framed.join("\n")}\n</div>\n`;
+}
+
+function paragraph(words: string): string {
+  return `<p>${escapeHtml(words)}</p>\n`;
+}
