@@ -56,7 +56,8 @@ export interface PairStudy {
 
 /**
  * Measures everything that stitching tells of two SAEs: similarity, novelty, the effect of each latent
- * and of each swap, and the paths from the one to the other. Reads the activations eight times.
+ * and of each swap, and the paths from the one to the other. Reads the activations seven times, six
+ * in an order other than "benefit".
  *
  * @param small SAE 0 of the paper.
  * @param large SAE 1 of the paper.
