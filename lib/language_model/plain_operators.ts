@@ -8,11 +8,12 @@ import { type GraphProto, type NodeProto, NodeProtoSchema } from "onnx-buf";
  * nodes are returned as they are.
  */
 export function withPlainOperators(graph: GraphProto): GraphProto {
+  const inputs = new Set(graph.input.map(({ name }) => name));
   const node = graph.node.flatMap((one) => {
-    if (one.opType === "Sum" && /^(ai\.onnx)?$/.test(one.domain)) return additions(one);
-    if (one.domain !== "com.microsoft") return [one];
-    if (/^Skip(Simplified)?LayerNormalization$/.test(one.opType)) return unfuseSkip(one);
-    return one.opType === "GroupQueryAttention" ? [withoutCache(one)] : [one];
+    const type = /^(ai\.onnx)?$/.test(one.domain) ? one.opType : `${one.domain}.${one.opType}`;
+    if (type === "Sum") return additions(one);
+    if (/^com\.microsoft\.Skip(Simplified)?LayerNormalization$/.test(type)) return unfuseSkip(one);
+    return type in pastInputs ? [withoutCache(one, pastInputs[type], inputs)] : [one];
   });
   return { ...graph, node };
 }
@@ -53,11 +54,18 @@ function add(a: string, b: string, sum: string): NodeProto {
   return create(NodeProtoSchema, { opType: "Add", input: [a, b], output: [sum] });
 }
 
-// Inputs 3 and 4 are past keys and values, outputs 1 and 2 the new ones. `sliding_window_cache` says
-// that a cache holds the window only, which the runtime asks of the cache that is not there; the
-// window itself is `local_window_size`.
-function withoutCache(node: NodeProto): NodeProto {
-  const input = node.input.map((name, i) => i === 3 || i === 4 ? "" : name);
+// Where past keys and values are among the inputs.
+const pastInputs: Record<string, number[]> = {
+  "com.microsoft.GroupQueryAttention": [3, 4],
+  "com.microsoft.MultiHeadAttention": [6, 7],
+  Attention: [4, 5],
+};
+
+// Layers that share keys and values have those of another layer as their past: these stay.
+// `sliding_window_cache` says that a cache holds the window only, which the runtime asks of the cache
+// that is not there; the window itself is `local_window_size`.
+function withoutCache(node: NodeProto, past: number[], inputs: Set<string>): NodeProto {
+  const input = node.input.map((name, i) => past.includes(i) && inputs.has(name) ? "" : name);
   const attribute = node.attribute.filter(({ name }) => name !== "sliding_window_cache");
   return { ...node, input, attribute };
 }

@@ -4,11 +4,16 @@ import { create, fromBinary, toBinary } from "@bufbuild/protobuf";
 import {
   AttributeProto_AttributeType,
   AttributeProtoSchema,
+  GraphProtoSchema,
   ModelProtoSchema,
   type NodeProto,
+  NodeProtoSchema,
+  TensorProto_DataType,
 } from "onnx-buf";
 import { inspectModel } from "../../lib/language_model/inspect_model.ts";
 import { openLanguageModel } from "../../lib/language_model/open_language_model.ts";
+import { withPlainOperators } from "../../lib/language_model/plain_operators.ts";
+import { tensorInfo } from "../../lib/language_model/split_graph.ts";
 import { loadFixture, maxDifference } from "./fixtures.ts";
 
 const hook = "blocks.2.hook_resid_post";
@@ -56,6 +61,29 @@ Deno.test("a window over a cache of its own size is the window alone", async () 
   assertEquals(cached, windowed);
   // Rows are of 9 tokens: the window hides some.
   assert(maxDifference(windowed, fixture.values.post2) > 1e-3);
+});
+
+Deno.test("fused attention does without its cache, not without another layer's keys", () => {
+  const attention = (opType: string, domain: string, past: number) =>
+    create(NodeProtoSchema, {
+      opType,
+      domain,
+      input: Array.from({ length: 9 }, (_, i) => i === past ? "k" : i === past + 1 ? "v" : "x"),
+    });
+  const node = [
+    attention("GroupQueryAttention", "com.microsoft", 3),
+    attention("MultiHeadAttention", "com.microsoft", 6),
+    attention("Attention", "", 4),
+    // Another operator of the same name.
+    attention("Attention", "com.microsoft", 4),
+  ];
+  const inputsOf = (names: string[]) => {
+    const input = names.map((name) => tensorInfo(name, TensorProto_DataType.FLOAT, []));
+    const plain = withPlainOperators(create(GraphProtoSchema, { node, input }));
+    return plain.node.map(({ input }) => input.map((name) => name || "-").join(""));
+  };
+  assertEquals(inputsOf(["k", "v"]), ["xxx--xxxx", "xxxxxx--x", "xxxx--xxx", "xxxxkvxxx"]);
+  assertEquals(inputsOf([]), node.map(({ input }) => input.join("")));
 });
 
 Deno.test("what does not run on the CPU is refused at opening, with the reason", async () => {
