@@ -30,8 +30,8 @@ export function metaLatentCard(metaLatent: number, source: CardSource): string {
     ["latents that use it", formatNumber(latents.length)],
     ["largest weight", formatNumber(latents[0]?.weight ?? 0)],
     ...compared.map(({ name, cosine, nearest }): [string, string] => [
-      `cosine, ${name}`,
-      `${cosine[metaLatent].toFixed(2)} (latent ${nearest[metaLatent]})`,
+      `nearest in ${name}`,
+      `${nearest[metaLatent]}, cosine ${cosine[metaLatent].toFixed(2)}`,
     ]),
   ];
   const strongest = latents.slice(0, LATENTS_A_CARD).map(({ latent, weight }) =>

@@ -64,7 +64,7 @@ export function metaReport(report: MetaReport): string {
     }</p>`,
     headline(report),
     section(
-      "What the paper claims, and what this run says",
+      "Claims of section 5",
       warnings.map((warning) => paragraph(`Mind: ${warning}.`)).join("") +
         claimTable(metaClaims(report)),
     ),

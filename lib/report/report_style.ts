@@ -63,8 +63,9 @@ td { overflow-wrap: anywhere; }
 .latent { display: grid; gap: .5rem 1.5rem; margin-bottom: .75rem; padding: 1rem;
   grid-template-columns: 15rem minmax(0, 1fr); }
 .latent dl { margin-bottom: .6rem; color: var(--soft); font-size: .875rem; }
-.latent dl div { display: flex; justify-content: space-between; }
-.latent dd { color: var(--ink); font-variant-numeric: tabular-nums; }
+.latent dl div { display: flex; gap: .75rem; justify-content: space-between; }
+.latent dt { min-width: 0; overflow-wrap: anywhere; }
+.latent dd { flex: none; color: var(--ink); font-variant-numeric: tabular-nums; }
 .latent ol { margin: 0; padding: 0; list-style: none; }
 .latent li { display: flex; gap: .75rem; padding: .25rem 0; border-top: 1px solid var(--line); }
 .latent li:first-child { border-top: 0; }
@@ -73,6 +74,7 @@ td { overflow-wrap: anywhere; }
 .latent h4 small { color: var(--soft); font-weight: 400; }
 .latent .whole { grid-column: 1 / -1; min-width: 0; }
 .latent .whole .wide { padding: 0; border: 0; }
+.latent .whole svg { margin-top: .75rem; }
 .peak { flex: none; width: 3.25rem; color: var(--soft); font-size: .8125rem; line-height: 1.7;
   text-align: right; font-variant-numeric: tabular-nums; }
 .text { min-width: 0; font-size: .9375em; white-space: pre-wrap; overflow-wrap: anywhere; }

@@ -161,7 +161,7 @@ Deno.test("metaReport shows every part, escaped", () => {
   for (
     const part of [
       ...["s&lt;1&gt;, taken apart", "m at h", "Mind: one is &lt;odd&gt;.", "Fig. 6", "Fig. 23"],
-      ...["Beside a&lt;b", "cosine, c d", "0.50 (latent 1)", "No latent uses it."],
+      ...["Beside a&lt;b", "nearest in c d", "1, cosine 0.50", "No latent uses it."],
       ...["Latent 0 “walk” “ru&lt;n” “go”", "M0 “walk” “␣”", "No meta-latent is active in it."],
       ...["47.5 %", "12.5 %", "0.675"],
     ]
