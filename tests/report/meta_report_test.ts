@@ -119,6 +119,13 @@ Deno.test("metaClaims turn with the numbers", () => {
   assertEquals(claims.map(({ holds }) => holds), [false, false, false, false, false]);
 });
 
+Deno.test("sizes are near by their ratio: to 4 meta-latents 8 latents more than 1", () => {
+  const one = compared("x", 1, [0.75, 0.75, 0.75, 0.75], 0.25);
+  const eight = compared("y", 8, [0.95, 0.95, 0.95, 0.95], 0.475);
+  const [, , , size, replacement] = metaClaims(report({ compared: [one, eight] }));
+  assertEquals([size.holds, replacement.holds], [true, true]);
+});
+
 Deno.test("metaClaims says where a run cannot tell", () => {
   const base = decomposition();
   const nothing = { ...base, latents: sparse([], 4), explainedVariance: NaN };
