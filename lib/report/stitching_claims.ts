@@ -210,12 +210,16 @@ interface Change {
   l0: number;
 }
 
+/**
+ * What the steps of a phase change. A latent that is inserted and never active is left out: it changes
+ * nothing but the mixed decoder bias.
+ */
 function changes(path: readonly InterpolationPoint[], phase: string): Change[] {
-  return path.flatMap((point, i) =>
-    point.phase === phase
-      ? [{ mse: point.mse - path[i - 1].mse, l0: point.l0 - path[i - 1].l0 }]
-      : []
-  );
+  return path.flatMap((point, i) => {
+    if (point.phase !== phase) return [];
+    const [mse, l0] = [point.mse - path[i - 1].mse, point.l0 - path[i - 1].l0];
+    return phase === "insert" && l0 === 0 ? [] : [{ mse, l0 }];
+  });
 }
 
 function phaseNumbers(steps: readonly Change[], what: string): string {

@@ -1,5 +1,6 @@
 import { checkSae } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
+import { decoderBiasAgreement } from "./decoder_bias_agreement.ts";
 import { checkSameSpace } from "../sae/stitched_sae.ts";
 
 // SAEs trained here, and published ones, hold their decoder rows at 1 to about 1e-6.
@@ -32,6 +33,7 @@ export function checkStitchable(small: Sae, large: Sae): string[] {
     ...compareKinds(small, large),
     ...describeNorms(small, "small"),
     ...describeNorms(large, "large"),
+    ...compareBiases(small, large),
   ];
 }
 
@@ -124,5 +126,22 @@ function describeNorms({ wDec, dModel: d, dictSize: m }: Sae, name: string): str
       least.toPrecision(3)
     } to ` +
     `${most.toPrecision(3)}): its activations are in other units, its cosines are not affected`,
+  ];
+}
+
+// The paper finds 0.997 at least (A.7).
+const BIAS_COSINE = 0.9;
+
+function compareBiases(small: Sae, large: Sae): string[] {
+  if (!small.bDec.some(Boolean) && !large.bDec.some(Boolean)) return [];
+  const { leastCosine, mostDifference } = decoderBiasAgreement([
+    { name: "small", sae: small },
+    { name: "large", sae: large },
+  ]);
+  if (leastCosine >= BIAS_COSINE && mostDifference <= 1 - BIAS_COSINE) return [];
+  return [
+    `the decoder biases differ (cosine ${leastCosine.toFixed(3)}, norms by ${
+      (100 * mostDifference).toFixed(0)
+    } %): Eq. 5 mixes them, so part of every change is the bias's`,
   ];
 }

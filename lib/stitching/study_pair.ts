@@ -97,6 +97,8 @@ export async function studyPair(
   const path = await interpolate(gpu, small, large, batches, {
     ...shared,
     order,
+    // One step for all that is left over would be the largest of the path by far.
+    removal: "each",
     ...watch("interpolation"),
   });
   const randomInsertions = await interpolate(gpu, small, large, batches, {

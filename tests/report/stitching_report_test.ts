@@ -56,7 +56,7 @@ function study(): PairStudy {
       mean: { small: latent.small, large: latent.large },
     },
     path: [
-      ...[point(0, "start", 4, 2), point(1, "insert", 3.5, 2.5), point(2, "insert", 3.6, 2.5)],
+      ...[point(0, "start", 4, 2), point(1, "insert", 3.5, 2.5), point(2, "insert", 3.6, 2.75)],
       point(3, "swap", 3, 2),
     ],
     randomInsertions: [point(0, "start", 4, 2), point(1, "insert", 3, 3)],
@@ -75,8 +75,8 @@ Deno.test("stitchingClaims puts the run's own numbers to each claim", () => {
   assertStringIncludes(found[3], "AUC 0.500 over 2 improving and 1 worsening");
   assertStringIncludes(found[4], "0.75");
   assertStringIncludes(found[5], "1 groups: 0 one to one, 1 split");
-  assertStringIncludes(found[6], "2 insertions change the MSE by −0.400 and L0 by +0.500");
-  assertStringIncludes(found[7], "1 swaps change the MSE by −0.600 and L0 by −0.500");
+  assertStringIncludes(found[6], "2 insertions change the MSE by −0.400 and L0 by +0.750");
+  assertStringIncludes(found[7], "1 swaps change the MSE by −0.600 and L0 by −0.750");
   assertStringIncludes(found[4], "10 pairs above a cosine of 0.5");
   assertStringIncludes(found[8], "1 of 1 (100.0 %) raise the MSE");
   assertStringIncludes(found[9], "2 of 3 (66.7 %) lower the MSE, the largest changes it by 15.0 %");
@@ -91,12 +91,22 @@ function verdict(changes: Partial<PairStudy>, words: string): boolean | undefine
 }
 
 Deno.test("stitchingClaims: small steps are small, improve, and end below the start", () => {
-  const path = (...mse: number[]) => mse.map((mse, i) => point(i, i ? "insert" : "start", mse, 2));
+  const path = (...mse: number[]) =>
+    mse.map((mse, i) => point(i, i ? "insert" : "start", mse, 2 + i));
   const holds = (...mse: number[]) => verdict({ path: path(...mse) }, "One SAE goes over");
   assertEquals(holds(100, 96, 92, 93), true);
   assertEquals(holds(100, 94, 92, 93), false);
   assertEquals(holds(100, 99, 98, 102), false);
   assertEquals(holds(100, 96, 97, 98), false);
+});
+
+Deno.test("stitchingClaims: an inserted latent that is never active is no step", () => {
+  const claims = stitchingClaims({
+    ...study(),
+    path: [point(0, "start", 4, 2), point(1, "insert", 3.9, 2), point(2, "insert", 3.8, 2.5)],
+  });
+  assertStringIncludes(claims[6].found, "1 insertions change the MSE by −0.100");
+  assertStringIncludes(claims[9].found, "1 of 1 (100.0 %) lower the MSE");
 });
 
 Deno.test("stitchingClaims: latents both split and are composed", () => {
@@ -137,7 +147,7 @@ Deno.test("stitchingClaims turn with the numbers", () => {
   const other = stitchingClaims({
     ...base,
     randomInsertions: [point(0, "start", 4, 2), point(1, "insert", 4.5, 3)],
-    path: [point(0, "start", 4, 2), point(1, "insert", 4.5, 2), point(2, "swap", 4.25, 3)],
+    path: [point(0, "start", 4, 2), point(1, "insert", 4.5, 1.5), point(2, "swap", 4.25, 3)],
     swaps: { ...base.swaps, deltaMse: Float64Array.of(-1) },
     groups: {
       ...base.groups,

@@ -20,7 +20,7 @@ function sound(seed: number, m: number, more: Partial<Sae> = {}): Sae {
   const wDec = new Float32Array(m * 3);
   for (let i = 0; i < m; i++) wDec[3 * i + (i + seed) % 3] = 1;
   const sae = makeSae({ architecture: "jumprelu", seed, d: 3, m });
-  return { ...sae, wDec, metadata, ...more };
+  return { ...sae, wDec, bDec: Float32Array.of(1, 2, 3), metadata, ...more };
 }
 
 const withMetadata = (more: Record<string, unknown>) => ({ metadata: { ...metadata, ...more } });
@@ -127,6 +127,17 @@ Deno.test("what is no obstacle is a warning", () => {
       sound(2, 9),
       ["the small SAE is relu, the large one jumprelu"],
     ],
+    [
+      sound(1, 4),
+      sound(2, 9, { bDec: Float32Array.of(1, 2, -3) }),
+      ["the decoder biases differ (cosine -0.286, norms by 0 %): Eq. 5 mixes them"],
+    ],
+    [
+      sound(1, 4, { bDec: new Float32Array(3) }),
+      sound(2, 9),
+      ["the decoder biases differ (cosine 0.000, norms by 100 %): Eq. 5 mixes them"],
+    ],
+    [sound(1, 4, { bDec: new Float32Array(3) }), sound(2, 9, { bDec: new Float32Array(3) }), []],
     [sound(1, 9), sound(2, 4), ["the small SAE has more latents (9) than the large one (4)"]],
     [
       sound(1, 4),
