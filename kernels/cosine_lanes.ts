@@ -18,7 +18,7 @@ export const LANE_WORDS = LANE_ROWS * LANE_VECTORS / 32;
  * keeps 16 × 8 sums. llvmpipe loads a number that all lanes share once, if it comes from a uniform
  * buffer, and numbers that differ between lanes fastest from a texture; from storage buffers it loads
  * them lane by lane in a loop. Measured there (Mesa 22.3, d 768, GFLOP a second of CPU time): 10; 4
- * columns a lane 7, 8 rows 7.5, 64 lanes 8.5; columns from a storage buffer 3, `encodeRegisters` 1.
+ * columns a lane 7, 8 rows 7.5, 64 lanes 8.5; columns from a storage buffer 3, both from there 1.
  *
  * - mode "maxima": each lane's largest cosine a row, and its column (the lowest of equals);
  *   −2 where the lane has no column.

@@ -1,5 +1,5 @@
 /**
- * Pre-activations of a batch, after ReLU, like `encodeRegisters`, for hardware adapters: a workgroup
+ * Pre-activations of a batch, after ReLU, like `encodeLanes`, for hardware adapters: a workgroup
  * of 256 threads computes 128 × 128 outputs, 8 × 8 a thread, and stages both operands in 8 KiB of
  * workgroup memory, 8 columns at a time, transposed so that a thread's 8 numbers are two vectors.
  *

@@ -6,7 +6,7 @@ export type BufferData = Float32Array | Uint32Array;
 
 /**
  * Buffers that live and die together. `create` counts the bytes first; disposing of the set frees
- * every buffer that it made.
+ * everything that it made.
  */
 export interface BufferSet {
   /** A storage buffer of `length` 32-bit numbers, all zero. */
@@ -17,7 +17,11 @@ export interface BufferSet {
   dispatch(label: string): GPUBuffer;
   /** A uniform buffer of `length` 32-bit numbers, or with a copy of data. */
   uniform(label: string, data: BufferData): GPUBuffer;
-  /** Frees every buffer of the set. */
+  /** A buffer of `length` 32-bit numbers that kernels write and then read as uniforms, all zero. */
+  writtenUniform(label: string, length: number): GPUBuffer;
+  /** A texture of vectors of four 32-bit floats that kernels write and then read, all zero. */
+  texture(label: string, width: number, height: number): GPUTexture;
+  /** Frees everything in the set. */
   [Symbol.dispose](): void;
 }
 
@@ -27,13 +31,16 @@ export interface BufferSet {
  * @throws {GpuError} From its methods: a buffer above the device's limits or the memory limit.
  */
 export function createBuffers(gpu: Gpu): BufferSet {
-  const owned: GPUBuffer[] = [];
+  const owned: { label: string; bytes: number; resource: GPUBuffer | GPUTexture }[] = [];
   const create = (label: string, bytes: number, usage: number): GPUBuffer => {
     gpu.check();
     const size = Math.max(4, Math.ceil(bytes / 4) * 4);
-    const most = usage & GPUBufferUsage.STORAGE
-      ? Math.min(gpu.limits.maxBufferSize, gpu.limits.maxStorageBufferBindingSize)
-      : 65536;
+    // Of what is both, kernels bind ranges.
+    const most = (usage & GPUBufferUsage.STORAGE) === 0
+      ? 65536
+      : usage & GPUBufferUsage.UNIFORM
+      ? gpu.limits.maxBufferSize
+      : Math.min(gpu.limits.maxBufferSize, gpu.limits.maxStorageBufferBindingSize);
     if (size > most) {
       throw new GpuError(
         `${label} needs ${formatBytes(size)} in one buffer, this device allows ${
@@ -43,7 +50,7 @@ export function createBuffers(gpu: Gpu): BufferSet {
     }
     gpu.account(size, label);
     const buffer = gpu.device.createBuffer({ label, size, usage });
-    owned.push(buffer);
+    owned.push({ label, bytes: size, resource: buffer });
     return buffer;
   };
   const filled = (label: string, data: BufferData, usage: number): GPUBuffer => {
@@ -58,10 +65,25 @@ export function createBuffers(gpu: Gpu): BufferSet {
     from: (label, data) => filled(label, data, storage),
     dispatch: (label) => create(label, 12, storage | GPUBufferUsage.INDIRECT),
     uniform: (label, data) => filled(label, data, uniform),
+    writtenUniform: (label, length) => create(label, length * 4, storage | uniform),
+    texture(label, width, height) {
+      gpu.check();
+      const bytes = width * height * 16;
+      gpu.account(bytes, label);
+      const texture = gpu.device.createTexture({
+        label,
+        size: [width, height],
+        format: "rgba32float",
+        usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.STORAGE_BINDING |
+          GPUTextureUsage.COPY_DST,
+      });
+      owned.push({ label, bytes, resource: texture });
+      return texture;
+    },
     [Symbol.dispose]() {
-      for (const buffer of owned.splice(0)) {
-        gpu.account(-buffer.size, buffer.label);
-        buffer.destroy();
+      for (const { label, bytes, resource } of owned.splice(0)) {
+        gpu.account(-bytes, label);
+        resource.destroy();
       }
     },
   };

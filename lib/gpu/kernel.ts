@@ -47,11 +47,12 @@ function describe(code: string, error: GPUCompilationMessage): string {
   return `line ${error.lineNum}: ${message}\n${shown.join("\n")}`;
 }
 
-/** What a kernel is bound to: whole buffers, binding 0 first. */
-export type Bindings = GPUBuffer[];
+/** What a kernel is bound to, binding 0 first: whole buffers, ranges of buffers, textures. */
+export type Bindings = (GPUBuffer | GPUBufferBinding | GPUTextureView)[];
 
 /**
- * Compiles a kernel and binds it to its buffers.
+ * Compiles a kernel and binds it. Whole buffers are checked against the limit that work is split by;
+ * the size of a range is its caller's choice.
  *
  * @param workgroups How many workgroups to start. Above the device's limit of one dimension they are
  * spread over two, so kernels take `id.x + id.y * count.x` as their number and check its range. A buffer
@@ -61,19 +62,21 @@ export async function createOperation(
   gpu: Gpu,
   label: string,
   code: string,
-  buffers: Bindings,
+  bindings: Bindings,
   workgroups: number | GPUBuffer,
 ): Promise<Operation> {
   const pipeline = await compileKernel(gpu, label, code);
-  for (const buffer of buffers) {
-    if (buffer.size > gpu.limits.maxStorageBufferBindingSize) {
-      throw new GpuError(`${label}: ${buffer.label} (${buffer.size} bytes) is above the limit`);
+  const entries = bindings.map((bound, binding) => {
+    if (!(bound instanceof GPUBuffer)) return { binding, resource: bound };
+    if (bound.size > gpu.limits.maxStorageBufferBindingSize) {
+      throw new GpuError(`${label}: ${bound.label} (${bound.size} bytes) is above the limit`);
     }
-  }
+    return { binding, resource: { buffer: bound } };
+  });
   const group = gpu.device.createBindGroup({
     label,
     layout: pipeline.getBindGroupLayout(0),
-    entries: buffers.map((buffer, binding) => ({ binding, resource: { buffer } })),
+    entries,
   });
   const [x, y] = typeof workgroups === "number" ? spreadWorkgroups(gpu, workgroups) : [0, 0];
   return (pass) => {

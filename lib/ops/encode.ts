@@ -1,9 +1,9 @@
 import { center } from "../../kernels/center.ts";
-import { encodeRegisters } from "../../kernels/encode_registers.ts";
 import { encodeTiled } from "../../kernels/encode_tiled.ts";
 import type { BufferSet } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { createOperation, type Operation } from "../gpu/kernel.ts";
+import { encodeInLanes, MOST_LANE_WIDTH } from "./encode_in_lanes.ts";
 import { splitRows, type Weights } from "./weights.ts";
 import { words } from "./words.ts";
 
@@ -52,8 +52,8 @@ export async function centerBatch(
   return await createOperation(gpu, "center", center(), bound, Math.ceil(numbers / 256));
 }
 
-/** Which of the two encoder kernels serves: "registers" on software adapters, else "tiled". */
-export type EncodeKernel = "registers" | "tiled";
+/** Which of the two encoder kernels serves: "lanes" on software adapters, else "tiled". */
+export type EncodeKernel = "lanes" | "tiled";
 
 /**
  * z = ReLU(input · wEncᵀ + bEnc) (Eq. 1), block of rows by block, shard by shard.
@@ -63,18 +63,15 @@ export type EncodeKernel = "registers" | "tiled";
 export async function encodeBatch(
   gpu: Gpu,
   buffers: BufferSet,
-  { input, weights, z, kernel = gpu.software ? "registers" : "tiled" }: {
+  { input, weights, z, kernel = chooseEncodeKernel(gpu, weights.dModel) }: {
     input: GPUBuffer;
     weights: Weights;
     z: PreActivations;
     kernel?: EncodeKernel;
   },
 ): Promise<Operation[]> {
-  const d = weights.dModel;
-  const tiled = kernel === "tiled";
-  // Measured on llvmpipe (Mesa 22.3): 8 × 8 outputs a thread give 8–12 GFLOP/s and compile in 0.3 s;
-  // 16 × 8 give 13, but waste most of a small batch.
-  const code = tiled ? encodeTiled({ d }) : encodeRegisters({ d, tileRows: 8, tileLatents: 8 });
+  if (kernel === "lanes") return await encodeInLanes(gpu, buffers, { input, weights, z });
+  const code = encodeTiled({ d: weights.dModel });
   const operations: Operation[] = [];
   for (const block of z.blocks) {
     for (const shard of weights.shards) {
@@ -82,12 +79,15 @@ export async function encodeBatch(
         "encode sizes",
         words([block.rows, shard.latents, z.cols, shard.first, block.first]),
       );
-      const workgroups = tiled
-        ? Math.ceil(block.rows / 128) * Math.ceil(shard.latents / 128)
-        : Math.ceil(Math.ceil(block.rows / 8) * Math.ceil(shard.latents / 8) / 64);
+      const workgroups = Math.ceil(block.rows / 128) * Math.ceil(shard.latents / 128);
       const bound = [sizes, input, shard.wEnc, weights.bEnc, block.z];
-      operations.push(await createOperation(gpu, `encode ${kernel}`, code, bound, workgroups));
+      operations.push(await createOperation(gpu, "encode tiled", code, bound, workgroups));
     }
   }
   return operations;
+}
+
+/** The kernel for an adapter. Rows of more than 8192 numbers do not fit into uniform buffers. */
+function chooseEncodeKernel(gpu: Gpu, d: number): EncodeKernel {
+  return gpu.software && d <= MOST_LANE_WIDTH ? "lanes" : "tiled";
 }

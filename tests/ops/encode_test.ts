@@ -71,7 +71,7 @@ Deno.test("encodeBatch agrees with its oracle: both kernels, any shape, shards a
   for (const options of [{}, TIGHT]) {
     using gpu = await openGpu(options);
     const bytes = gpu.limits.maxStorageBufferBindingSize;
-    for (const kernel of ["registers", "tiled"] as const) {
+    for (const kernel of ["lanes", "tiled"] as const) {
       for (const [n, d, m] of shapes) {
         // x and the biases are never split.
         if (4 * n * d > bytes) continue;
@@ -94,12 +94,29 @@ Deno.test("encodeBatch agrees with its oracle: both kernels, any shape, shards a
   }
 });
 
+Deno.test("encodeBatch in lanes: several panels, parts of a batch and uniform buffers", async () => {
+  // 16 rows of 1030, 2100 and 4100 numbers need two, four and eight uniform buffers of 64 KiB.
+  const shapes = [[200, 80, 20], [18, 9, 520], [17, 1030, 300], [19, 2100, 10], [17, 4100, 5]];
+  using gpu = await openGpu();
+  for (const [n, d, m] of shapes) {
+    using buffers = createBuffers(gpu);
+    const sae = randomSae(n, d, m);
+    const x = randomMatrix(7, n, d).data;
+    const weights = uploadWeights(gpu, buffers, sae);
+    const z = createPreActivations(gpu, buffers, n, m);
+    const input = buffers.from("x", x);
+    submit(gpu, await encodeBatch(gpu, buffers, { input, weights, z, kernel: "lanes" }));
+    const expected = preActivations(x, sae.wEnc, sae.bEnc, n, d, m);
+    assertClose(await readPreActivations(gpu, z), expected, `${n}×${d}×${m}`);
+  }
+});
+
 Deno.test("encodeBatch takes weights that are zero, and inputs all of whose sums are negative", async () => {
   using gpu = await openGpu();
   using buffers = createBuffers(gpu);
   const [n, d, m] = [5, 3, 9];
   const x = randomMatrix(1, n, d).data.map(Math.abs);
-  for (const kernel of ["registers", "tiled"] as const) {
+  for (const kernel of ["lanes", "tiled"] as const) {
     for (const weight of [0, -0, -1]) {
       const sae = randomSae(1, d, m, {
         wEnc: new Float32Array(m * d).fill(weight),

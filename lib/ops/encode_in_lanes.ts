@@ -1,0 +1,106 @@
+import { encodeLanes, LANE_PANEL, LANE_ROWS, LANES } from "../../kernels/encode_lanes.ts";
+import { layLanes } from "../../kernels/lay_lanes.ts";
+import type { BufferSet } from "../gpu/buffer.ts";
+import type { Gpu } from "../gpu/gpu.ts";
+import { createOperation, type Operation } from "../gpu/kernel.ts";
+import type { PreActivations } from "./encode.ts";
+import type { Weights } from "./weights.ts";
+import { words } from "./words.ts";
+
+/** Most numbers of a row: 16 rows share 8 uniform buffers of 64 KiB; a kernel may have 12. */
+export const MOST_LANE_WIDTH = 8192;
+
+// A texture has at most 8192 texels a side by default.
+const MOST_TEXELS = 8192;
+
+// Vectors of four numbers in 64 KiB, the most that one uniform binding holds.
+const MOST_VECTORS = 4096;
+
+/**
+ * `encodeBatch` for software adapters. The encoder changes with every step, so each run lays it out
+ * anew, then the rows part by part: m · d + n · d numbers are copied for n · m · d products. One texture
+ * and one buffer serve all of them in turn: at most 32 MiB and 512 KiB.
+ */
+export async function encodeInLanes(
+  gpu: Gpu,
+  buffers: BufferSet,
+  { input, weights, z }: { input: GPUBuffer; weights: Weights; z: PreActivations },
+): Promise<Operation[]> {
+  const d = weights.dModel;
+  const steps = Math.ceil(d / 4);
+  const bindings = [1, 2, 4, 8].find((count) => LANE_ROWS / count * steps <= MOST_VECTORS)!;
+  const perBuffer = bindings === 1
+    ? Math.floor(MOST_VECTORS / steps / LANE_ROWS) * LANE_ROWS
+    : LANE_ROWS / bindings;
+  const pieces = splitShards(weights, Math.floor(MOST_TEXELS / steps) * LANE_PANEL);
+  const parts = splitBlocks(gpu, z, steps, perBuffer * bindings);
+  const most = Math.max(...pieces.map(({ latents }) => latents));
+  const width = Math.min(LANE_PANEL, Math.ceil(most / LANES) * LANES);
+  const height = Math.ceil(most / width) * steps;
+  const texture = buffers.texture("encoder panels", width, height).createView();
+  // Powers of two: few kernels serve every width and batch.
+  const longest = Math.min(perBuffer, Math.max(...parts.map(({ count }) => count)));
+  const held = Math.max(16, 2 ** Math.ceil(Math.log2(longest * steps)));
+  const size = held * 16;
+  const buffer = buffers.writtenUniform("encode rows", bindings * held * 4);
+  const rows = Array.from({ length: bindings }, (_, at) => ({ buffer, offset: at * size, size }));
+  const layRows = layLanes({ to: "rows" });
+  const layPanels = layLanes({ to: "panels" });
+  const encode = encodeLanes({ buffers: bindings, vectors: held });
+
+  const operations: Operation[] = [];
+  for (const { shard, first, latents } of pieces) {
+    const across = Math.ceil(latents / LANE_PANEL);
+    const laying = buffers.uniform("encoder sizes", words([latents, first, d, steps, width, 0]));
+    const laid = [laying, shard.wEnc, texture];
+    const threads = across * width * steps;
+    operations.push(
+      await createOperation(gpu, "lay panels", layPanels, laid, Math.ceil(threads / 64)),
+    );
+    for (const { block, firstRow, count } of parts) {
+      const copying = buffers.uniform(
+        "rows sizes",
+        words([count, block.first + firstRow, d, steps, perBuffer, held]),
+      );
+      const last = count - 1;
+      const vectors = Math.floor(last / perBuffer) * held +
+        (last % perBuffer + 1) * steps;
+      const copied = [copying, input, { buffer, size: vectors * 16 }];
+      const sizes = buffers.uniform(
+        "encode sizes",
+        words([count, latents, z.cols, shard.first + first, firstRow, steps]),
+      );
+      const bound = [sizes, texture, weights.bEnc, block.z, ...rows];
+      const tiles = Math.ceil(count / LANE_ROWS) * across;
+      operations.push(
+        await createOperation(gpu, "lay rows", layRows, copied, Math.ceil(count * steps / 64)),
+        await createOperation(gpu, "encode lanes", encode, bound, tiles),
+      );
+    }
+  }
+  return operations;
+}
+
+// Ranges of latents that one texture holds, `first` counted in the shard.
+function splitShards(weights: Weights, most: number) {
+  return weights.shards.flatMap((shard) =>
+    split(shard.latents, most).map(({ first, length }) => ({ shard, first, latents: length }))
+  );
+}
+
+// Ranges of rows that the uniform buffers hold, `firstRow` counted in the block of z.
+function splitBlocks(gpu: Gpu, z: PreActivations, steps: number, held: number) {
+  // Kernels write them through a storage binding.
+  const written = Math.floor(gpu.limits.maxStorageBufferBindingSize / (steps * 16));
+  const most = Math.max(1, Math.min(held, written));
+  return z.blocks.flatMap((block) =>
+    split(block.rows, most).map(({ first, length }) => ({ block, firstRow: first, count: length }))
+  );
+}
+
+function split(length: number, most: number): { first: number; length: number }[] {
+  return Array.from({ length: Math.ceil(length / most) }, (_, at) => ({
+    first: at * most,
+    length: Math.min(most, length - at * most),
+  }));
+}
