@@ -14,16 +14,20 @@ const families = {
   batchtopk: { k: "16", "dead-after": "20" },
   relu: { sparsity: "1.5e-3", "loss-normalization": "input_deviation" },
 };
-// Three seeds of one size say how much SAEs differ that differ in nothing else.
-const middle = sizes.split(",").at(sizes.split(",").length >> 1)!;
+// Each size has a seed of its own: from one seed their first latents would start the same. Three seeds of
+// one size say how much SAEs differ that differ in nothing else.
+const all = sizes.split(",").map((size, i) => ({ size, seed: String(i) }));
+const { size: middle } = all[all.length >> 1];
+const others = ["101", "102"].map((seed) => ({ size: middle, seed }));
 
 for (const [architecture, own] of Object.entries(families)) {
   const shared = { architecture, ...own };
   const out = `runs/family/${architecture}`;
-  const grid = [
-    { ...shared, "dict-size": sizes.split(","), seed: "0" },
-    { ...shared, "dict-size": middle, seed: ["1", "2"] },
-  ];
+  const grid = [...all, ...others].map(({ size, seed }) => ({
+    ...shared,
+    "dict-size": size,
+    seed,
+  }));
   await Deno.mkdir("runs/family", { recursive: true });
   await Deno.writeTextFile(`${out}.json`, JSON.stringify(grid));
   await run([
@@ -31,13 +35,11 @@ for (const [architecture, own] of Object.entries(families)) {
     ...["--grid", `${out}.json`, "--steps", steps, "--decay-steps", String(Number(steps) >> 2)],
     ...["--lr", "1.5e-3", "--batch-size", "256", "--eval-text", heldOut, "--out", out],
   ]);
-  const folder = (size: string, seed: string) =>
-    `${out}/${architecture}_m${size}_${
-      "k" in own ? `k${own.k}` : `lambda${Number(own.sparsity)}`
-    }_seed${seed}/sae`;
+  const amount = "k" in own ? `k${own.k}` : `lambda${Number(own.sparsity)}`;
+  const folder = ({ size, seed }: { size: string; seed: string }) =>
+    `${out}/${architecture}_m${size}_${amount}_seed${seed}/sae`;
   await run([
-    ...["stitch", ...sizes.split(",").map((size) => folder(size, "0"))],
-    ...["--also", folder(middle, "1"), "--also", folder(middle, "2")],
+    ...["stitch", ...all.map(folder), ...others.flatMap((sae) => ["--also", folder(sae)])],
     ...["--text", heldOut, "--samples", "20000", "--out", `${out}-stitched`],
   ]);
 }

@@ -34,6 +34,7 @@ export function checkStitchable(small: Sae, large: Sae): string[] {
     ...describeNorms(small, "small"),
     ...describeNorms(large, "large"),
     ...compareBiases(small, large),
+    ...compareSeeds(small, large),
   ];
 }
 
@@ -143,5 +144,17 @@ function compareBiases(small: Sae, large: Sae): string[] {
     `the decoder biases differ (cosine ${leastCosine.toFixed(3)}, norms by ${
       (100 * mostDifference).toFixed(0)
     } %): Eq. 5 mixes them, so part of every change is the bias's`,
+  ];
+}
+
+function compareSeeds(small: Sae, large: Sae): string[] {
+  const [own, other] = [small, large].map(({ metadata }) =>
+    (metadata.training as { seed?: unknown } | undefined)?.seed
+  );
+  // An SAE beside itself is no question of seeds.
+  if (typeof own !== "number" || own !== other || small.dictSize === large.dictSize) return [];
+  return [
+    `both SAEs were trained from seed ${own}: their first latents started from the same directions, ` +
+    `and may be alike for that reason`,
   ];
 }

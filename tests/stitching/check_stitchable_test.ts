@@ -138,6 +138,17 @@ Deno.test("what is no obstacle is a warning", () => {
       ["the decoder biases differ (cosine 0.000, norms by 100 %): Eq. 5 mixes them"],
     ],
     [sound(1, 4, { bDec: new Float32Array(3) }), sound(2, 9, { bDec: new Float32Array(3) }), []],
+    [
+      sound(1, 4, withMetadata({ training: { seed: 3 } })),
+      sound(2, 9, withMetadata({ training: { seed: 3 } })),
+      ["both SAEs were trained from seed 3: their first latents started from the same directions"],
+    ],
+    [
+      sound(1, 4, withMetadata({ training: { seed: 3 } })),
+      sound(2, 9, withMetadata({ training: { seed: 4 } })),
+      [],
+    ],
+    [sound(1, 4, withMetadata({ training: {} })), sound(2, 9, withMetadata({ training: {} })), []],
     [sound(1, 9), sound(2, 4), ["the small SAE has more latents (9) than the large one (4)"]],
     [
       sound(1, 4),
