@@ -13,7 +13,6 @@ import {
 } from "./activation_source.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Output } from "./output.ts";
-import { transformedModel } from "./transformed_model.ts";
 
 /** Text in which the latents of an SAE are looked for. */
 export interface LatentTexts extends AsyncDisposable {
@@ -57,7 +56,7 @@ export async function openLatentTexts(
     return {
       source,
       async find(gpu, output) {
-        const found = await collectTopExamples(gpu, transformedModel(model, sae), sae, tokenRows, {
+        const found = await collectTopExamples(gpu, model, sae, tokenRows, {
           latents: Array.from({ length: sae.dictSize }, (_, latent) => latent),
           examples: EXAMPLES,
           skipPositions,

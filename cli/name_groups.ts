@@ -14,7 +14,6 @@ import type { NamedGroups } from "../lib/report/stitching_report.ts";
 import type { ActivationSource } from "./activation_source.ts";
 import type { Arguments } from "./arguments.ts";
 import type { Output } from "./output.ts";
-import { transformedModel } from "./transformed_model.ts";
 
 const GROUPS_A_KIND = 6;
 const LATENTS_A_SIDE = 4;
@@ -35,7 +34,6 @@ export async function nameGroups(
   const files = options.texts("text");
   if (rows === 0 || files.length === 0) return [];
   const model = await source.openModel();
-  const reader = transformedModel(model, saes[0]);
   const { contextLength, skipPositions } = source;
   const texts = readTexts(files, { field: options.text("field") });
   const tokenRows = await Array.fromAsync(
@@ -49,7 +47,7 @@ export async function nameGroups(
     const shown = kinds.flatMap(({ groups }) => groups);
     const names = (side: keyof LatentGroup, sae: Sae) => {
       const latents = shown.flatMap((group) => [...group[side].subarray(0, LATENTS_A_SIDE)]);
-      return nameLatents(gpu, reader, sae, latents, tokenRows, skipPositions);
+      return nameLatents(gpu, model, sae, latents, tokenRows, skipPositions);
     };
     const small = await names("small", saes[i]);
     const large = await names("large", saes[i + 1]);

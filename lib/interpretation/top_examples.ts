@@ -1,5 +1,6 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
+import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import type { Sae } from "../sae/sae.ts";
 import {
@@ -114,7 +115,10 @@ export async function collectTopExamples(
       const part = rows.slice(first, first + rowsPerRun);
       const tokens = new Int32Array(part.length * length);
       part.forEach((row, r) => tokens.set(row, r * length));
-      const x = await model.activations(tokens, part.length);
+      const x = transformActivations(
+        await model.activations(tokens, part.length),
+        activationTransform(sae),
+      );
       read((await inference.run(gather(x, part.length, positions))).codes, first);
       seen += part.length;
       options.onProgress?.(seen / (passes * rows.length));

@@ -1,6 +1,7 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { openInference } from "../sae/inference.ts";
+import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkStitchable } from "./check_stitchable.ts";
 import { fitLine, type LineFit } from "./fit_line.ts";
@@ -81,6 +82,7 @@ export async function activationSimilarity(
   { above = 0.5, onProgress, signal }: ActivationSimilarityOptions = {},
 ): Promise<ActivationSimilarity> {
   checkStitchable(small, large);
+  const transform = activationTransform(small);
   const all = distinctPairs(pairs, small, large);
   const partners = groupByLarge(all, large.dictSize);
   using smaller = openInference(gpu, small);
@@ -90,8 +92,9 @@ export async function activationSimilarity(
   const products = new Float64Array(all.length);
   const row = new Float64Array(small.dictSize);
   let samples = 0;
-  for await (const batch of batches) {
+  for await (const raw of batches) {
     signal?.throwIfAborted();
+    const batch = transformActivations(raw, transform);
     const { codes: a } = await smaller.run(batch);
     const { codes: b } = await larger.run(batch);
     addMoments(own, a);

@@ -1,6 +1,7 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
 import { openInference } from "../sae/inference.ts";
+import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkLatents } from "../sae/stitched_sae.ts";
 import { checkStitchable } from "./check_stitchable.ts";
@@ -70,6 +71,7 @@ export async function missingInformation(
   { onProgress, signal }: MissingInformationOptions = {},
 ): Promise<MissingInformation> {
   checkStitchable(small, large);
+  const transform = activationTransform(small);
   checkLatents(novel, large.dictSize, "novel");
   using smaller = openInference(gpu, small);
   using larger = openInference(gpu, large);
@@ -81,8 +83,9 @@ export async function missingInformation(
     large: new Float64Array(large.dictSize),
   };
   let samples = 0;
-  for await (const batch of batches) {
+  for await (const raw of batches) {
     signal?.throwIfAborted();
+    const batch = transformActivations(raw, transform);
     const { squaredErrors: ofSmall } = await smaller.run(batch);
     const { squaredErrors: ofLarge, codes } = await larger.run(batch);
     for (let row = 0; row < batch.rows; row++) {

@@ -3,6 +3,7 @@ import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { createWalker, type Walker } from "../ops/walk_entries.ts";
 import { type Encoded, openInference } from "../sae/inference.ts";
 import { normalizeInput } from "../sae/normalize_input.ts";
+import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Batches } from "../training/train_sae.ts";
 import { checkStitchable } from "./check_stitchable.ts";
@@ -63,6 +64,7 @@ export async function sumSteps(
   { signal, onProgress }: StitchingOptions = {},
 ): Promise<StepSums> {
   checkStitchable(small, large);
+  const transform = activationTransform(small);
   const { steps, stepOf } = plan;
   const ofBase = new Int32Array(stepOf.length).fill(-1);
   for (let i = 0; i < (plan.inserted?.length ?? 0); i++) {
@@ -87,8 +89,9 @@ export async function sumSteps(
   using smallInference = openInference(gpu, small);
   using largeInference = openInference(gpu, large);
   using walker = createWalker(gpu, { dModel: small.dModel, decoders });
-  for await (const batch of batches) {
+  for await (const raw of batches) {
     signal?.throwIfAborted();
+    const batch = transformActivations(raw, transform);
     const encoded = await smallInference.run(batch, { residual: true });
     const { codes } = await largeInference.run(batch);
     const scales = sampleScales(small, batch);

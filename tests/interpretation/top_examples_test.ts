@@ -2,6 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 import { openGpu } from "../../lib/gpu/gpu.ts";
 import { collectTopExamples, type ReadableModel } from "../../lib/interpretation/top_examples.ts";
 import { createRandom } from "../../lib/random.ts";
+import { transformActivations } from "../../lib/sae/activation_transform.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 
 const D = 6;
@@ -186,4 +187,22 @@ Deno.test("collectTopExamples refuses what does not fit", async () => {
     Error,
     "enough",
   );
+});
+
+Deno.test("collectTopExamples centres activations where the SAE wants them centred", async () => {
+  using gpu = await openGpu();
+  const sae: Sae = { ...SAE, metadata: { activationTransform: "center" } };
+  const centred: ReadableModel = {
+    ...MODEL,
+    activations: async (tokens, rows) =>
+      transformActivations(await MODEL.activations(tokens, rows), "center"),
+  };
+  const rows = someRows(8);
+  const strongest = async (model: ReadableModel, sae: Sae) =>
+    (await collectTopExamples(gpu, model, sae, rows, { latents: [0, 1, 2, 3] }))
+      .map(({ maxActivation }) => maxActivation);
+  const own = await strongest(MODEL, sae);
+  const expected = await strongest(centred, SAE);
+  own.forEach((value, i) => assertAlmostEquals(value, expected[i], 1e-5));
+  assert((await strongest(MODEL, SAE)).some((value, i) => Math.abs(value - own[i]) > 0.01));
 });
