@@ -39,9 +39,11 @@ export function cosinePlot(pair: StudiedPair): StitchingPlot {
   return {
     name: `cosine_${pairFile(pair)}`,
     svg: barPlot(cosineHistogram(nearest.cosine), {
-      title: `Nearest latents, ${pairTitle(pair)} (Fig. 10)`,
-      description: "How many latents of the large SAE have which largest decoder cosine.",
-      xLabel: `largest decoder cosine of a latent of ${pair.large} with ${pair.small}`,
+      title: "Nearest latents (Fig. 10)",
+      description: `${
+        pairTitle(pair)
+      }. How many latents of the large SAE have which largest decoder cosine.`,
+      xLabel: "largest decoder cosine with a latent of the small SAE",
       yLabel: "latents",
       mark: { x: threshold, label: `θ = ${threshold}` },
     }),
@@ -63,14 +65,21 @@ export function effectsPlot(pair: StudiedPair): StitchingPlot {
       series("novel", active.filter((latent) => cosine[latent] < threshold)),
       series("reconstruction", active.filter((latent) => cosine[latent] >= threshold)),
     ], {
-      title: `Adding one latent, ${pairTitle(pair)} (Fig. 4)`,
-      description: "Change of the MSE when a latent is added alone, against its largest cosine.",
-      xLabel: `largest decoder cosine with ${pair.small}`,
+      title: "Adding one latent (Fig. 4)",
+      description: `${
+        pairTitle(pair)
+      }. Change of the MSE when a latent is added alone, against its largest cosine.`,
+      xLabel: "largest decoder cosine with a latent of the small SAE",
       yLabel: "change of MSE",
       mark: { x: threshold, label: `θ = ${threshold}` },
       clip: 0.01,
     }),
   };
+}
+
+/** Height of a plot with a line a pair: a legend of long names takes a row each. */
+function tall(pairs: readonly StudiedPair[]): number {
+  return 280 + 20 * pairs.length;
 }
 
 /** Do cosines predict the sign of effects (Fig. 16): a curve a pair. */
@@ -89,6 +98,7 @@ export function rocPlot(pairs: readonly StudiedPair[]): StitchingPlot {
     svg: linePlot([...curves, { label: "chance", x: [0, 1], y: [0, 1] }], {
       title: "The cosine as a predictor of the effect's sign (Fig. 16)",
       description: "ROC curve: a latent is called novel where its cosine is below a threshold.",
+      height: tall(pairs),
       xLabel: "worsening latents called novel",
       yLabel: "improving latents called novel",
     }),
@@ -105,8 +115,10 @@ export function similarityPlot(pair: StudiedPair): StitchingPlot {
       x: pairs.map(({ decoderCosine }) => decoderCosine),
       y: pairs.map(({ activationCosine }) => activationCosine),
     }], {
-      title: `Activations and decoder rows, ${pairTitle(pair)} (Fig. 11)`,
-      description: "Cosine of two latents' activations against the cosine of their decoder rows.",
+      title: "Activations and decoder rows (Fig. 11)",
+      description: `${
+        pairTitle(pair)
+      }. Cosine of two latents' activations against the cosine of their decoder rows.`,
       xLabel: "decoder cosine",
       yLabel: "activation cosine",
     }),
@@ -123,8 +135,10 @@ export function swapsPlot(pair: StudiedPair): StitchingPlot {
       x: deltaL0.map((change) => 100 * change / l0),
       y: deltaMse.map((change) => 100 * change / mse),
     }], {
-      title: `Swapping one group, ${pairTitle(pair)} (Fig. 17)`,
-      description: "Change of MSE against change of L0 when a group of latents is swapped alone.",
+      title: "Swapping one group (Fig. 17)",
+      description: `${
+        pairTitle(pair)
+      }. Change of MSE against change of L0 when a group of latents is swapped alone.`,
       xLabel: "change of L0, %",
       yLabel: "change of MSE, %",
       clip: 0.02,
@@ -145,6 +159,7 @@ export function randomPlot(pairs: readonly StudiedPair[]): StitchingPlot {
       {
         title: "Novel latents in random order (Fig. 18)",
         description: "Change of the MSE in percent while novel latents are inserted one by one.",
+        height: tall(pairs),
         xLabel: "novel latents inserted",
         yLabel: "change of MSE, %",
       },
@@ -172,6 +187,7 @@ export function pathPlots(pairs: readonly StudiedPair[]): StitchingPlot[] {
       {
         title: `${title} from SAE to SAE (Fig. 5)`,
         description: `${title} while novel latents are inserted and groups swapped.`,
+        height: tall(pairs),
         xLabel: "steps: a novel latent inserted, then a group swapped",
         yLabel,
         fromZero: false,
@@ -179,7 +195,7 @@ export function pathPlots(pairs: readonly StudiedPair[]): StitchingPlot[] {
     ),
   });
   return [
-    plot("mse", "MSE", "mean over samples of Σ(x − x̂)²"),
+    plot("mse", "MSE", "MSE: mean of Σ(x − x̂)²"),
     plot("l0", "L0", "active latents a sample"),
   ];
 }
