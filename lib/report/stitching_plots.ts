@@ -88,7 +88,7 @@ export function rocPlot(pairs: readonly StudiedPair[]): StitchingPlot {
     const { auc, points } = pair.study.roc;
     if (auc === undefined) return [];
     return [{
-      label: `${pairTitle(pair)}, AUC ${auc.toFixed(3)}`,
+      label: `AUC ${auc.toFixed(3)}, ${pairTitle(pair)}`,
       x: points.map(({ falsePositiveRate }) => falsePositiveRate!),
       y: points.map(({ truePositiveRate }) => truePositiveRate!),
     }];
