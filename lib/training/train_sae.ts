@@ -81,7 +81,9 @@ export async function trainSaes(
   try {
     // A run that is resumed may have nothing left to do.
     for await (const batch of done() ? [] : batches) {
-      for (const trainer of trainers) if (!trainer.done()) await trainer.step(batch);
+      // Who takes the batch is settled before it is taken: a signal that comes between two SAEs lets all
+      // of them end after the same step.
+      for (const trainer of trainers.filter((each) => !each.done())) await trainer.step(batch);
       if (done()) break;
     }
     const trained = [];

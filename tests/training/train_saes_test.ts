@@ -32,6 +32,20 @@ Deno.test("SAEs trained on one stream have the bits of SAEs trained alone", asyn
   assertEquals(gpu.allocated, 0);
 });
 
+Deno.test("an abort between two SAEs lets both end after the same step", async () => {
+  using gpu = await openGpu();
+  const controller = new AbortController();
+  const shared = { architecture: "batchtopk", k: 3, recordEvery: 1 } as const;
+  const trained = await trainSaes(gpu, BATCHES, [
+    {
+      ...{ ...shared, dictSize: 32, signal: controller.signal },
+      onProgress: ([record]) => record.step === 4 && controller.abort(),
+    },
+    { ...shared, dictSize: 48, signal: controller.signal },
+  ]);
+  assertEquals(trained.map(({ history }) => history.length), [4, 4]);
+});
+
 Deno.test("one SAE that fails ends all, and memory is free again", async () => {
   using gpu = await openGpu();
   const good: TrainOptions = { architecture: "batchtopk", dictSize: 32, k: 3 };
