@@ -6,6 +6,7 @@ import {
   parseHeader,
   type SafetensorsHeader,
 } from "./safetensors_header.ts";
+import { readRange } from "./read_range.ts";
 import { replaceFile } from "./replace_file.ts";
 
 /** An open safetensors file, closed by `await using`. */
@@ -35,7 +36,7 @@ export interface TensorSource {
   data: Elements | Iterable<Float32Array>;
 }
 
-// Reads of 4 MiB reach the file cache's speed; a converted piece stays small beside the tensor.
+// A piece that is converted or written stays small beside the tensor.
 const pieceBytes = 4 * 2 ** 20;
 
 /**
@@ -56,9 +57,9 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
     const stat = await handle.stat();
     if (!stat.isFile()) throw new Error(`${path} is not a file, expected a safetensors file`);
     const first = new Uint8Array(Math.min(8, stat.size));
-    await readFully(path, handle, first, 0);
+    await readRange(path, handle, first, 0);
     const json = new Uint8Array(headerLength(path, first, stat.size));
-    await readFully(path, handle, json, 8);
+    await readRange(path, handle, json, 8);
     const header = parseHeader(path, json, stat.size);
     return {
       ...header,
@@ -136,7 +137,7 @@ async function readTensor(
   }
   if (entry.dtype === dtypeOf(into)) {
     const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
-    await readFully(path, handle, bytes, entry.start + into.BYTES_PER_ELEMENT * start);
+    await readRange(path, handle, bytes, entry.start + into.BYTES_PER_ELEMENT * start);
     return;
   }
   if (!(into instanceof Float32Array)) {
@@ -152,7 +153,7 @@ async function readTensor(
   for (let done = 0; done < into.length; done += piece.length / size) {
     const part = into.subarray(done, done + piece.length / size);
     const bytes = piece.subarray(0, part.length * size);
-    await readFully(path, handle, bytes, entry.start + (start + done) * size);
+    await readRange(path, handle, bytes, entry.start + (start + done) * size);
     convert(bytes, part);
   }
 }
@@ -172,20 +173,6 @@ const converters: Record<string, (bytes: Uint8Array<ArrayBuffer>, into: Float32A
     for (let i = 0; i < halves.length; i++) words[i] = halves[i] << 16;
   },
 };
-
-async function readFully(
-  path: string,
-  handle: FileHandle,
-  into: Uint8Array,
-  position: number,
-): Promise<void> {
-  for (let done = 0; done < into.length;) {
-    const length = Math.min(pieceBytes, into.length - done);
-    const { bytesRead } = await handle.read(into, done, length, position + done);
-    if (bytesRead === 0) throw new Error(`${path} became shorter while it was read`);
-    done += bytesRead;
-  }
-}
 
 async function writeFully(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
   for (let done = 0; done < bytes.length;) {

@@ -1,6 +1,7 @@
 import type { FileEntry } from "@zip.js/zip.js";
 import type { FileHandle } from "node:fs/promises";
 import { crc32 } from "node:zlib";
+import { readRange } from "./read_range.ts";
 import { unreadable } from "./zip_errors.ts";
 
 /** Bytes that come one after another. */
@@ -9,23 +10,6 @@ export interface ByteStream {
   read(into: Uint8Array): Promise<number>;
   /** Ends it, wherever it is. */
   close(): Promise<void>;
-}
-
-const pieceBytes = 4 * 2 ** 20;
-
-/** Fills `into` with a file's bytes from `position` on. */
-export async function readRange(
-  path: string,
-  handle: FileHandle,
-  into: Uint8Array,
-  position: number,
-): Promise<void> {
-  for (let done = 0; done < into.length;) {
-    const length = Math.min(pieceBytes, into.length - done);
-    const { bytesRead } = await handle.read(into, done, length, position + done);
-    if (bytesRead === 0) throw new Error(`${path} became shorter while it was read`);
-    done += bytesRead;
-  }
 }
 
 /**

@@ -1,6 +1,7 @@
 import { configure, type FileEntry, Reader, ZipReader } from "@zip.js/zip.js";
 import type { FileHandle } from "node:fs/promises";
-import { type ByteStream, openStored, readRange } from "./stored_entry.ts";
+import { readRange } from "./read_range.ts";
+import { type ByteStream, openStored } from "./stored_entry.ts";
 import { meaning, show, unreadable } from "./zip_errors.ts";
 
 /** A file inside a zip archive. */
