@@ -1,6 +1,7 @@
 import { checkSae, kRange, validK } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { LoadRequest } from "./load_request.ts";
+import { parseConfig } from "./parse_config.ts";
 import { refuseForeign, refuseForeignTensors } from "./refuse_config.ts";
 import { openSafetensors } from "./safetensors.ts";
 import { checkShape, readMatrix, readTensor, type TensorFile } from "./tensor_file.ts";
@@ -18,7 +19,7 @@ export async function loadSparsify(
   weights: string,
   { source, overrides, signal }: LoadRequest,
 ): Promise<Sae> {
-  const cfg = { ...readJson(config, await Deno.readTextFile(config)), ...overrides };
+  const cfg = { ...parseConfig(config, await Deno.readTextFile(config)), ...overrides };
   refuseForeign(config, cfg);
   const activation = cfg.activation ?? "topk";
   if (activation !== "topk") {
@@ -66,19 +67,6 @@ export async function loadSparsify(
     throw new Error(`${(error as Error).message}, in ${weights}`);
   }
   return sae;
-}
-
-function readJson(path: string, text: string): Record<string, unknown> {
-  let cfg: unknown;
-  try {
-    cfg = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
-  }
-  if (typeof cfg !== "object" || cfg === null || Array.isArray(cfg)) {
-    throw new Error(`${path} is not a JSON object, expected an SAE's config`);
-  }
-  return cfg as Record<string, unknown>;
 }
 
 function sizes(

@@ -1,5 +1,6 @@
 import { kRange, validK } from "../sae/check.ts";
 import type { Architecture, InputNormalization, Sae } from "../sae/sae.ts";
+import { parseConfig } from "./parse_config.ts";
 import { publishedTransform } from "./published_transform.ts";
 import { refuseForeign, refuseHiddenTopK } from "./refuse_config.ts";
 
@@ -131,14 +132,7 @@ export function parseSaeConfig(
   text: string,
   overrides: Readonly<Json> = {},
 ): SaeConfig {
-  let cfg: Json;
-  try {
-    cfg = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
-  }
-  if (!isRecord(cfg)) throw new Error(`${path} is not a JSON object, expected an SAE's config`);
-  cfg = { ...cfg, ...overrides };
+  const cfg: Json = { ...parseConfig(path, text), ...overrides };
   refuseForeign(path, cfg);
 
   const fail = (key: string, found: unknown, wanted: string): never => {

@@ -5,19 +5,17 @@ import type { Sae } from "../sae/sae.ts";
 import { checkSavable } from "./check_savable.ts";
 import { replaceFile } from "./replace_file.ts";
 import { saeConfig } from "./sae_config.ts";
+import { CONFIG, SAE_LENS_WEIGHTS } from "./sae_files.ts";
 import { writeSafetensors } from "./safetensors.ts";
 import { transposedPieces } from "./tensor_file.ts";
-
-const configName = "cfg.json";
-const weightsName = "sae_weights.safetensors";
 
 /**
  * Saves an SAE as a folder that SAELens reads too: `cfg.json` and `sae_weights.safetensors` (float32).
  * A batchtopk SAE is stored as the jumprelu with a constant threshold that it is at inference, with
  * a note from which `loadSae` makes a batchtopk SAE again. The `inputScale` of an SAE that normalises by
  * "expected_average_only_in" is folded into its weights, since SAELens applies none when an SAE runs;
- * `loadSae` takes it out again, to one rounding of each weight. Other SAEs keep every bit. Each file is written beside its
- * place and renamed into it, `cfg.json` last.
+ * `loadSae` takes it out again, to one rounding of each weight. Other SAEs keep every bit. Each file is
+ * written beside its place and renamed into it, `cfg.json` last.
  *
  * @param sae The SAE; weights must be finite.
  * @param folder Made where missing; files of an SAE in it are replaced.
@@ -41,14 +39,14 @@ export async function saveSae(sae: Sae, folder: string): Promise<void> {
     const why = isFile ? "it is, or lies in, a file, expected a folder" : (error as Error).message;
     throw new Error(`cannot save an SAE to ${folder}: ${why}`, { cause: error });
   }
-  await writeSafetensors(join(folder, weightsName), {
+  await writeSafetensors(join(folder, SAE_LENS_WEIGHTS), {
     W_enc: { shape: [d, m], data: transposedPieces(wEnc, m, d) },
     W_dec: { shape: [m, d], data: wDec },
     b_enc: { shape: [m], data: bEnc },
     b_dec: { shape: [d], data: bDec },
     ...(threshold ? { threshold: { shape: [m], data: threshold } } : {}),
   });
-  await replaceFile(join(folder, configName), async (file) => {
+  await replaceFile(join(folder, CONFIG), async (file) => {
     const bytes = new TextEncoder().encode(config + "\n");
     for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
   });
