@@ -32,6 +32,17 @@ export interface BufferSet {
  */
 export function createBuffers(gpu: Gpu): BufferSet {
   const owned: { label: string; bytes: number; resource: GPUBuffer | GPUTexture }[] = [];
+  const own = <R extends GPUBuffer | GPUTexture>(label: string, bytes: number, create: () => R) => {
+    gpu.account(bytes, label);
+    try {
+      const resource = create();
+      owned.push({ label, bytes, resource });
+      return resource;
+    } catch (error) {
+      gpu.account(-bytes, label);
+      throw error;
+    }
+  };
   const create = (label: string, bytes: number, usage: number): GPUBuffer => {
     gpu.check();
     const size = Math.max(4, Math.ceil(bytes / 4) * 4);
@@ -48,10 +59,7 @@ export function createBuffers(gpu: Gpu): BufferSet {
         }`,
       );
     }
-    gpu.account(size, label);
-    const buffer = gpu.device.createBuffer({ label, size, usage });
-    owned.push({ label, bytes: size, resource: buffer });
-    return buffer;
+    return own(label, size, () => gpu.device.createBuffer({ label, size, usage }));
   };
   const filled = (label: string, data: BufferData, usage: number): GPUBuffer => {
     const buffer = create(label, data.byteLength, usage);
@@ -68,17 +76,14 @@ export function createBuffers(gpu: Gpu): BufferSet {
     writtenUniform: (label, length) => create(label, length * 4, storage | uniform),
     texture(label, width, height) {
       gpu.check();
-      const bytes = width * height * 16;
-      gpu.account(bytes, label);
-      const texture = gpu.device.createTexture({
+      const usage = GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.STORAGE_BINDING |
+        GPUTextureUsage.COPY_DST;
+      const size = [width, height];
+      return own(
         label,
-        size: [width, height],
-        format: "rgba32float",
-        usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.STORAGE_BINDING |
-          GPUTextureUsage.COPY_DST,
-      });
-      owned.push({ label, bytes, resource: texture });
-      return texture;
+        width * height * 16,
+        () => gpu.device.createTexture({ label, size, format: "rgba32float", usage }),
+      );
     },
     [Symbol.dispose]() {
       for (const { label, bytes, resource } of owned.splice(0)) {

@@ -10,7 +10,7 @@ import { cosineTiled, TILE } from "../../kernels/cosine_tiled.ts";
 import { mergeMaxima } from "../../kernels/merge_maxima.ts";
 import { type BufferSet, createBuffers } from "../gpu/buffer.ts";
 import { type Gpu, GpuError } from "../gpu/gpu.ts";
-import { compileKernel, createOperation, type Operation, spreadWorkgroups } from "../gpu/kernel.ts";
+import { type Bindings, createOperation, type Operation } from "../gpu/kernel.ts";
 import { packRows, type UnitRows } from "./unit_rows.ts";
 import { words } from "./words.ts";
 
@@ -28,7 +28,7 @@ export interface CosineColumns {
   /** Vectors of four numbers that hold one of them. */
   steps: number;
   /** What a kernel is bound to. */
-  resource: GPUBindingResource;
+  bound: Bindings[number];
   /** Frees them. */
   [Symbol.dispose](): void;
 }
@@ -162,36 +162,33 @@ export function createCosineColumns(
   const panel = columnPanel(kernel);
   const { steps } = rows;
   const packed = packRows(rows, first, count, panel);
-  const shared = { kernel, first, count, steps };
-  if (kernel === "tiled") {
-    const buffers = createBuffers(gpu);
-    try {
-      const buffer = buffers.from("columns", packed);
-      return { ...shared, resource: { buffer }, [Symbol.dispose]: () => buffers[Symbol.dispose]() };
-    } catch (error) {
-      buffers[Symbol.dispose]();
-      throw error;
-    }
+  const buffers = createBuffers(gpu);
+  try {
+    const bound = kernel === "tiled"
+      ? buffers.from("columns", packed)
+      : layPanels(gpu, buffers, packed, panel);
+    return {
+      ...{ kernel, first, count, steps, bound },
+      [Symbol.dispose]: () => buffers[Symbol.dispose](),
+    };
+  } catch (error) {
+    buffers[Symbol.dispose]();
+    throw error;
   }
-  gpu.check();
-  gpu.account(packed.byteLength, "columns");
-  const size = [panel, packed.length / 4 / panel];
-  const texture = gpu.device.createTexture({
-    label: "columns",
-    size,
-    format: "rgba32float",
-    usage: GPUTextureUsage.TEXTURE_BINDING | GPUTextureUsage.COPY_DST,
-  });
+}
+
+// Panels below one another: a row of the texture is a vector of each column of a panel.
+function layPanels(
+  gpu: Gpu,
+  buffers: BufferSet,
+  packed: Float32Array,
+  panel: number,
+): GPUTextureView {
+  const height = packed.length / 4 / panel;
+  const texture = buffers.texture("columns", panel, height);
   const layout = { bytesPerRow: panel * 16 };
-  gpu.device.queue.writeTexture({ texture }, packed as BufferSource, layout, size);
-  return {
-    ...shared,
-    resource: texture.createView(),
-    [Symbol.dispose]() {
-      gpu.account(-packed.byteLength, "columns");
-      texture.destroy();
-    },
-  };
+  gpu.device.queue.writeTexture({ texture }, packed as BufferSource, layout, [panel, height]);
+  return texture.createView();
 }
 
 /**
@@ -258,14 +255,9 @@ async function multiplyLanes(
     { length: bindings },
     (_, at) => buffers.uniform("rows", packed.subarray(at * length, (at + 1) * length)),
   );
-  const resources = [
-    { buffer: sizes },
-    columns.resource,
-    ...outputs(output),
-    ...rowParts.map((buffer) => ({ buffer })),
-  ];
+  const bound = [sizes, columns.bound, ...outputs(output), ...rowParts];
   const code = cosineLanes({ steps, buffers: bindings, mode: output.mode });
-  return await bind(gpu, `cosine lanes, ${output.mode}`, code, resources, panels);
+  return await createOperation(gpu, `cosine lanes, ${output.mode}`, code, bound, panels);
 }
 
 async function multiplyTiles(
@@ -281,36 +273,13 @@ async function multiplyTiles(
     ),
   );
   const lines = buffers.from("rows", packRows(rows, first, count, TILE));
-  const resources = [{ buffer: sizes }, { buffer: lines }, columns.resource, ...outputs(output)];
+  const bound = [sizes, lines, columns.bound, ...outputs(output)];
   const code = cosineTiled({ mode: output.mode });
   const tiles = Math.ceil(count / TILE) * Math.ceil(columns.count / TILE);
-  return await bind(gpu, `cosine tiled, ${output.mode}`, code, resources, tiles);
+  return await createOperation(gpu, `cosine tiled, ${output.mode}`, code, bound, tiles);
 }
 
 const skipSame = (output: CosineOutput) => output.mode === "maxima" && output.skipSame ? 1 : 0;
 const limit = (output: CosineOutput) => output.mode === "edges" ? output.threshold : 0;
 const outputs = (output: CosineOutput) =>
-  (output.mode === "maxima" ? [output.values, output.indices] : [output.words])
-    .map((buffer) => ({ buffer }));
-
-// `createOperation` binds buffers only; the columns may be a texture.
-async function bind(
-  gpu: Gpu,
-  label: string,
-  code: string,
-  resources: GPUBindingResource[],
-  workgroups: number,
-): Promise<Operation> {
-  const pipeline = await compileKernel(gpu, label, code);
-  const group = gpu.device.createBindGroup({
-    label,
-    layout: pipeline.getBindGroupLayout(0),
-    entries: resources.map((resource, binding) => ({ binding, resource })),
-  });
-  const [x, y] = spreadWorkgroups(gpu, workgroups);
-  return (pass) => {
-    pass.setPipeline(pipeline);
-    pass.setBindGroup(0, group);
-    pass.dispatchWorkgroups(x, y);
-  };
-}
+  output.mode === "maxima" ? [output.values, output.indices] : [output.words];

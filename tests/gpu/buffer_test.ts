@@ -108,3 +108,16 @@ Deno.test("bytes are counted against the memory limit, and freed together", asyn
   }
   assertEquals(gpu.allocated, 0);
 });
+
+Deno.test("what the device refuses to create is not counted", async () => {
+  using gpu = await openGpu();
+  using buffers = createBuffers(gpu);
+  const refuse = () => {
+    throw new TypeError("refused");
+  };
+  gpu.device.createBuffer = refuse;
+  gpu.device.createTexture = refuse;
+  assertThrows(() => buffers.zeros("decoder", 4), TypeError, "refused");
+  assertThrows(() => buffers.texture("panels", 4, 4), TypeError, "refused");
+  assertEquals(gpu.allocated, 0);
+});
