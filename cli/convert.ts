@@ -2,6 +2,7 @@ import { join } from "@std/path";
 import { loadSae, type Sae, saveSae } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { downloadProgress } from "./download_progress.ts";
 import { createOutput, formatTable } from "./output.ts";
 
 const HELP = `Converts an SAE to a folder that saewing and SAELens read (float32, safetensors).
@@ -45,10 +46,7 @@ export const convert: Command = {
       revision: options.text("revision"),
       cacheDir: options.text("cache-dir"),
       ...(options.flag("offline") ? { offline: true } : {}),
-      onProgress: ({ file, loaded, total }) => {
-        const share = total > 0 ? ` ${Math.floor(100 * loaded / total)} %` : "";
-        output.progress(`${file}${share}`, { file, loaded, total });
-      },
+      onProgress: downloadProgress(output),
     });
     await saveSae(sae, out);
     const found = describe(sae);

@@ -1,6 +1,7 @@
 import { loadSae, readTexts, type Selection } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { downloadProgress } from "./download_progress.ts";
 import { evaluateOnTexts, evaluationTable, summary } from "./evaluate_text.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { openModel } from "./model.ts";
@@ -9,7 +10,9 @@ import { createOutput } from "./output.ts";
 const HELP = `Measures a saved SAE on text: NMSE, L0, dead latents, cross-entropy when spliced in.
 
 Usage
-  saewing eval SAE_FOLDER --text FILES [options]
+  saewing eval SAE --text FILES [options]
+
+SAE is a folder, a file or a hub id.
 
 Options
   --text FILES        .txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated
@@ -20,7 +23,8 @@ Options
   --context N         tokens a row (default: the SAE's own context size)
   --include-bos       measure on the BOS position too
   --selection KIND    threshold (default: inference, Eq. 8) or batch (as in training, Eq. 7)
-  --dtype NAME, --revision NAME, --cache-dir FOLDER   of the model
+  --dtype NAME, --revision NAME   of the model
+  --cache-dir FOLDER  where downloads go
   --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
   --json              JSON instead of a table
 
@@ -50,11 +54,14 @@ export const evaluate: Command = {
   async run(args) {
     const options = parseArguments(args, { values: VALUES, flags: ["include-bos", "json"] });
     const [folder, ...more] = options.positional;
-    if (!folder) throw new UsageError("the SAE's folder is missing");
+    if (!folder) throw new UsageError("the SAE is missing");
     if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}`);
     if (options.texts("text").length === 0) throw new UsageError("--text is missing");
     const output = createOutput(options.flag("json"));
-    const sae = await loadSae(folder);
+    const sae = await loadSae(folder, {
+      cacheDir: options.text("cache-dir"),
+      onProgress: downloadProgress(output),
+    });
     const { metadata } = sae;
     const named = (name: "model" | "hook"): string => {
       const value = options.text(name) ?? metadata[name];

@@ -1,6 +1,7 @@
 import { type Dtype, inspectModel } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { downloadProgress } from "./download_progress.ts";
 import { createOutput, formatTable } from "./output.ts";
 
 const HELP = `Shows what a language model's ONNX file is and which hooks it has.
@@ -43,10 +44,7 @@ export const inspect: Command = {
       modelFile: options.text("file"),
       revision: options.text("revision"),
       cacheDir: options.text("cache-dir"),
-      onProgress: ({ file, loaded, total }) =>
-        output.progress(
-          `${file}: ${mebibytes(loaded)}${total > 0 ? ` of ${mebibytes(total)}` : ""}`,
-        ),
+      onProgress: downloadProgress(output),
     });
     output.say(formatTable([
       ["file", model.file],
@@ -70,7 +68,3 @@ export const inspect: Command = {
     return EXIT.ok;
   },
 };
-
-function mebibytes(bytes: number): string {
-  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
-}

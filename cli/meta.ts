@@ -5,6 +5,7 @@ import type { ComparedMetaLatents } from "../lib/report/meta_claims.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkComparable } from "./check_comparable.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { downloadProgress } from "./download_progress.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { openLatentTexts } from "./latent_contexts.ts";
 import { writeMetaResults } from "./meta_results.ts";
@@ -77,7 +78,9 @@ export const meta: Command = {
     const given = parseArguments(args, NAMES);
     const folders = chooseSaes(given, args);
     const cacheDir = given.text("cache-dir");
-    const load = (folder: string) => loadSae(folder, { cacheDir });
+    const output = createOutput(given.flag("json"));
+    const load = (folder: string) =>
+      loadSae(folder, { cacheDir, onProgress: downloadProgress(output) });
     const [sae, ...others] = await Promise.all(folders.map(load));
     const [name, ...names] = nameSaes(folders);
     const metaFolder = given.text("meta");
@@ -97,7 +100,6 @@ export const meta: Command = {
     const compared = others.map((sae, i) => ({ name: names[i], sae }))
       .sort((a, b) => a.sae.dictSize - b.sae.dictSize);
 
-    const output = createOutput(given.flag("json"));
     const started = performance.now();
     await using texts = await openLatentTexts(options, sae);
     using gpu = await openCommandGpu(options.text("adapter"));

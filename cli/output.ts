@@ -10,11 +10,13 @@ export interface Output {
 
 const PLAIN_EVERY_MS = 5000;
 
+// Of the terminal, which there is one of: a line that one output left is cleared by the next.
+let shown = false;
+
 /** Starts a command's output. */
 export function createOutput(json: boolean): Output {
   const terminal = !json && Deno.stderr.isTerminal();
   const encoder = new TextEncoder();
-  let shown = false;
   let lastPlain = -Infinity;
   const clear = () => {
     if (shown) Deno.stderr.writeSync(encoder.encode("\r\x1b[K"));

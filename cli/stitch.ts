@@ -22,6 +22,7 @@ import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
 import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { downloadProgress } from "./download_progress.ts";
 import { foldScales } from "./fold_scales.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { nameGroups } from "./name_groups.ts";
@@ -107,7 +108,12 @@ export const stitch: Command = {
     const also = given.texts("also");
     const names = nameSaes([...folders, ...also]);
     const loaded = await Promise.all(
-      [...folders, ...also].map((folder) => loadSae(folder, { cacheDir: given.text("cache-dir") })),
+      [...folders, ...also].map((folder) =>
+        loadSae(folder, {
+          cacheDir: given.text("cache-dir"),
+          onProgress: downloadProgress(output),
+        })
+      ),
     );
     const folded = foldScales(loaded);
     const everything = names.map((name, i) => ({ name, sae: folded[i] }));

@@ -14,14 +14,22 @@ export interface Ran {
   stderr: string;
 }
 
-/** Runs the command line in a process of its own. */
-export async function saewing(args: string[], cwd = ROOT): Promise<Ran> {
-  return await deno(["run", "-A", join(ROOT, "cli.ts"), ...args], cwd);
+/** Runs the command line in a process of its own, with variables beside the environment's. */
+export async function saewing(
+  args: string[],
+  cwd = ROOT,
+  env: Record<string, string> = {},
+): Promise<Ran> {
+  return await deno(["run", "-A", join(ROOT, "cli.ts"), ...args], cwd, env);
 }
 
 /** Runs Deno in a process of its own. */
-export async function deno(args: string[], cwd = ROOT): Promise<Ran> {
-  const child = new Deno.Command(Deno.execPath(), { args, cwd, env: { NO_COLOR: "1" } });
+export async function deno(
+  args: string[],
+  cwd = ROOT,
+  env: Record<string, string> = {},
+): Promise<Ran> {
+  const child = new Deno.Command(Deno.execPath(), { args, cwd, env: { NO_COLOR: "1", ...env } });
   const { code, stdout, stderr } = await child.output();
   const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
   return { code, stdout: text(stdout), stderr: text(stderr) };
