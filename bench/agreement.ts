@@ -94,10 +94,7 @@ for (const [name, options] of runs.filter(([name]) => name.includes(only))) {
     "gradient-clip": options.gradientClip,
     "input-normalization": options.inputNormalization,
   }, "peer_autograd.py");
-  if (!peer) {
-    console.log("no Python with PyTorch was found (PYTHON names the interpreter)");
-    break;
-  }
+  if (!peer) break;
   const names = ["wEnc", "bEnc", "wDec", "bDec"] as const;
   const compared = options.architecture === "jumprelu" ? [...names, "threshold"] as const : names;
   const distances = compared.map((key) => relativeDistance(sae[key]!, peer.sae[key]!));

@@ -2,7 +2,7 @@
 //   deno task bench:max-cosine [--size 24576] [--to 24576] [--d 768] [--chunk 1024]
 import { parseArgs } from "@std/cli";
 import { createRandom, type Matrix, maxDecoderCosine, openGpu } from "../mod.ts";
-import { writeFloats } from "./peer.ts";
+import { findPython, writeFloats } from "./peer.ts";
 
 const args = parseArgs(Deno.args, { string: ["size", "to", "d", "chunk"] });
 const size = Number(args.size ?? 24576);
@@ -48,7 +48,8 @@ line(
   `${mebibytes(onGpu)} on the GPU; ${mebibytes(peak)} resident, ${mebibytes(before)} before`,
 );
 
-const python = Deno.env.get("PYTHON") ?? "python3";
+const python = await findPython();
+if (python === undefined) Deno.exit();
 const folder = await Deno.makeTempDir();
 try {
   for (const [name, { data }] of [["from", from], ["to", to]] as const) {

@@ -88,8 +88,6 @@ if (peer) {
   const theirs = median(peer.milliseconds.slice(2));
   line(`PyTorch ${peer.torch} on ${peer.device}, ${peer.threads} threads`, theirs);
   console.log(`ratio (PyTorch / saewing): ${(theirs / ours).toFixed(3)}`);
-} else {
-  console.log("no Python with PyTorch was found (PYTHON names the interpreter)");
 }
 
 function composedRows(): Matrix {

@@ -18,22 +18,27 @@ export interface PeerResult {
 }
 
 /**
- * Trains the peer from `initial`, with the options of its script; undefined where no Python with PyTorch is found. The environment
- * variable PYTHON names the interpreter (default python3).
+ * A Python that has PyTorch: the one that the environment variable PYTHON names, or python3. Where there is none,
+ * says so and gives undefined.
  */
+export async function findPython(): Promise<string | undefined> {
+  const python = Deno.env.get("PYTHON") ?? "python3";
+  try {
+    const probe = new Deno.Command(python, { args: ["-c", "import torch, numpy"], stderr: "null" });
+    if ((await probe.output()).success) return python;
+  } catch { /* No such program. */ }
+  console.log("no Python with PyTorch was found (PYTHON names the interpreter)");
+}
+
+/** Trains the peer from `initial`, with the options of its script; undefined without {@link findPython}. */
 export async function runPeer(
   initial: Sae,
   batchFile: string,
   options: { n: number; steps: number; lr: number } & Record<string, string | number | undefined>,
   script = "peer_batchtopk.py",
 ): Promise<PeerResult | undefined> {
-  const python = Deno.env.get("PYTHON") ?? "python3";
-  try {
-    const probe = new Deno.Command(python, { args: ["-c", "import torch, numpy"], stderr: "null" });
-    if (!(await probe.output()).success) return undefined;
-  } catch {
-    return undefined;
-  }
+  const python = await findPython();
+  if (python === undefined) return undefined;
   const folder = await Deno.makeTempDir();
   try {
     const { wEnc, bEnc, wDec, bDec, dModel: d, dictSize: m, k } = initial;

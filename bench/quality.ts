@@ -75,6 +75,4 @@ const mine = await report(`saewing on ${gpu.name}`, sae, ours);
 if (peer) {
   const theirs = await report(`PyTorch ${peer.torch}`, peer.sae, median(peer.milliseconds));
   console.log(`NMSE ratio (saewing / PyTorch): ${(mine / theirs).toFixed(4)}`);
-} else {
-  console.log("no Python with PyTorch was found (PYTHON names the interpreter)");
 }
