@@ -1,5 +1,6 @@
 import { join } from "@std/path";
-import { loadCheckpoint } from "../mod.ts";
+import { completeOptions } from "../lib/training/complete_options.ts";
+import { loadCheckpoint, loadSae } from "../mod.ts";
 import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { type Command, UsageError } from "./command.ts";
@@ -9,7 +10,7 @@ import { createOutput } from "./output.ts";
 import { describePreset, PRESET_HELP, withPreset } from "./preset_options.ts";
 import { openRunFolder, readRunOptions } from "./run_folder.ts";
 import { trainAndMeasure } from "./train_and_measure.ts";
-import { neededOptions, TRAINING_OPTIONS } from "./training_options.ts";
+import { neededOptions, TRAINING_OPTIONS, trainingOptions } from "./training_options.ts";
 
 const HELP = `Trains an SAE on a language model's activations.
 
@@ -102,6 +103,7 @@ export const train: Command = {
       // An SAE to start from has the others.
       if (name === "sparsity" || !options.text("initial")) options.required(name);
     }
+    await checkTraining(options, resumed);
     const output = createOutput(options.flag("json"));
     if (preset) output.say(preset);
     const stamp = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
@@ -138,11 +140,20 @@ async function readOptions(
     throw new UsageError(`unexpected argument ${options.positional[0]}`);
   }
   checkSourceOptions(options);
-  for (const [name, least] of [["epochs", 1], ["checkpoint-every", 0]] as const) {
+  for (const name of ["epochs", "batch-size", "eval-rows", "checkpoint-every"]) {
+    const least = name === "checkpoint-every" ? 0 : 1;
     const value = options.number(name) ?? least;
     if (!(Number.isSafeInteger(value) && value >= least)) {
       throw new UsageError(`--${name} is ${value}, expected a whole number from ${least} on`);
     }
   }
   return { options, resumed, preset: describePreset(given) };
+}
+
+/** Refuses what cannot be trained before a run folder, a model or a GPU is opened. */
+async function checkTraining(options: Arguments, resumed: string | undefined): Promise<void> {
+  const resume = resumed && await loadCheckpoint(join(resumed, "checkpoint")) || undefined;
+  const folder = options.text("initial");
+  const initial = folder && !resume ? await loadSae(folder) : undefined;
+  completeOptions({ ...trainingOptions(options.text), initial, resume });
 }

@@ -101,6 +101,25 @@ const CASES: {
     error: /--k is many, expected a number/,
   },
   {
+    name: "a normalization that there is not, before the model is looked for",
+    change: (folder) =>
+      Promise.resolve({ model: join(folder, "no"), "input-normalization": "foo" }),
+    code: 1,
+    error: /inputNormalization is foo/,
+  },
+  {
+    name: "a beta1 above 1, before the model is looked for",
+    change: (folder) => Promise.resolve({ model: join(folder, "no"), beta1: "2" }),
+    code: 1,
+    error: /beta1 is 2/,
+  },
+  {
+    name: "batches of no rows",
+    change: (folder) => Promise.resolve({ model: join(folder, "no"), "batch-size": "0" }),
+    code: 2,
+    error: /--batch-size is 0, expected a whole number from 1 on/,
+  },
+  {
     name: "no dictionary size",
     change: () => Promise.resolve({ "dict-size": undefined }),
     code: 2,
