@@ -77,7 +77,11 @@ function checkLength(tensor: TensorProto, file: string, path: string): void {
   const offset = Number(entries.get("offset") ?? 0);
   const length = Number(entries.get("length") ?? 0);
   const size = statSync(file).size;
-  if (!(offset >= 0 && length >= 0 && offset + length <= size)) {
+  if (!(offset >= 0 && length >= 0)) {
+    const range = `offset ${entries.get("offset")}, length ${entries.get("length")}`;
+    throw new Error(`${path}: ${tensor.name} has ${range}, expected numbers from 0 on`);
+  }
+  if (offset + length > size) {
     throw new Error(
       `${file} is too short for ${tensor.name}: it has ${size} bytes, ` +
         `bytes ${offset} to ${offset + length} are needed`,
@@ -111,11 +115,16 @@ const bitsOf: Partial<Record<TensorProto_DataType, number>> = {
 
 /** Checks that `size` bytes are what a tensor's type and dimensions need. Throws RangeError if not. */
 export function checkByteSize(tensor: TensorProto, size: number): void {
+  if (tensor.dims.some((dim) => dim < 0n)) {
+    throw new RangeError(
+      `initializer ${tensor.name} is [${tensor.dims.join(", ")}], expected sizes from 0 on`,
+    );
+  }
   const bits = bitsOf[tensor.dataType as TensorProto_DataType];
   if (bits === undefined) return;
   const count = tensor.dims.reduce((product, dim) => product * Number(dim), 1);
   const expected = Math.ceil(count * bits / 8);
-  if (size !== expected || tensor.dims.some((dim) => dim < 0n)) {
+  if (size !== expected) {
     const type = TensorProto_DataType[tensor.dataType];
     throw new RangeError(
       `initializer ${tensor.name} has ${size} bytes of data, ` +

@@ -14,9 +14,10 @@ Deno.test("malformed files: the table has them all", () => {
   assert(MALFORMED.length > 100);
 });
 
-MALFORMED.forEach(({ format, what, make }, i) => {
+MALFORMED.forEach((one, i) => {
+  const { format, what } = one;
   Deno.test(`malformed ${format}: ${what}`, async () => {
-    const { message, allocated, fileSize } = await errorOf(make);
+    const { message, allocated, fileSize } = await errorOf(one);
     // The exact text, which names the file.
     assertEquals(tableOf([{ format, what, error: message }]).trimEnd().split("\n")[2], wanted[i]);
     assert(message.includes("FOLDER"), message);

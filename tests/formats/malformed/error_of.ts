@@ -14,7 +14,9 @@ export interface Refusal {
 const DEADLINE_MS = 60_000;
 
 /** Makes a malformed file and loads it. "loaded" and "hung" are results too. */
-export async function errorOf(make: Malformed["make"]): Promise<Refusal> {
+export async function errorOf(
+  { make, load = (path) => loadSae(path, { offline: true }) }: Pick<Malformed, "make" | "load">,
+): Promise<Refusal> {
   const folder = await Deno.makeTempDir();
   try {
     const path = await make(folder);
@@ -27,7 +29,7 @@ export async function errorOf(make: Malformed["make"]): Promise<Refusal> {
     const hung = new Promise<string>((resolve) => {
       timer = setTimeout(() => resolve("hung"), DEADLINE_MS);
     });
-    const loaded = loadSae(path, { offline: true })
+    const loaded = load(path)
       .then(() => "loaded", (error) => (error as Error).message);
     const message = (await Promise.race([loaded, hung])).replaceAll(folder, "FOLDER");
     clearTimeout(timer);

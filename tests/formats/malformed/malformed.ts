@@ -1,16 +1,19 @@
 import { join } from "@std/path";
 import { configs } from "./configs.ts";
 import { npys } from "./npys.ts";
+import { onnxFiles } from "./onnx_files.ts";
 import { safetensors } from "./safetensors.ts";
 import { zips } from "./zips.ts";
 
-/** A malformed file or folder of one of the formats that `loadSae` reads. */
+/** A malformed file or folder of one of the formats that are read. */
 export interface Malformed {
   format: string;
   /** What is wrong with it. */
   what: string;
   /** Writes it into an empty folder; gives the path to load. */
   make(folder: string): Promise<string>;
+  /** What reads it, `loadSae` if not given. */
+  load?(path: string): Promise<unknown>;
 }
 
 /** All of them, the formats one after another. */
@@ -19,6 +22,7 @@ export const MALFORMED: Malformed[] = [
   ...npys.map(([what, bytes]) => npz("npy", what, bytes)),
   ...safetensors,
   ...configs,
+  ...onnxFiles,
 ];
 
 function npz(

@@ -6,8 +6,8 @@ import { errorOf } from "./error_of.ts";
 import { MALFORMED, tableOf } from "./malformed.ts";
 
 const rows = [];
-for (const { format, what, make } of MALFORMED) {
-  rows.push({ format, what, error: (await errorOf(make)).message });
+for (const one of MALFORMED) {
+  rows.push({ ...one, error: (await errorOf(one)).message });
 }
 const table = tableOf(rows);
 if (Deno.args.includes("--write")) {
