@@ -137,7 +137,8 @@ function groupCells(
   const groups: Cell[][] = [];
   let bytes = Infinity;
   for (const cell of cells) {
-    const own = trainingBytes(completeOptions(cell.options), { rows: batchSize, cols: dModel });
+    const batch = { rows: batchSize, cols: dModel };
+    const own = trainingBytes(gpu, completeOptions(cell.options), batch);
     if (bytes + own > free || groups.at(-1)!.length === atOnce) {
       groups.push([]);
       bytes = 0;

@@ -3,7 +3,7 @@ import { encodeTiled } from "../../kernels/encode_tiled.ts";
 import type { BufferSet } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { createOperation, type Operation } from "../gpu/kernel.ts";
-import { encodeInLanes, MOST_LANE_WIDTH } from "./encode_in_lanes.ts";
+import { encodeInLanes, laneBytes, MOST_LANE_WIDTH } from "./encode_in_lanes.ts";
 import { splitRows, type Weights } from "./weights.ts";
 import { words } from "./words.ts";
 
@@ -85,6 +85,14 @@ export async function encodeBatch(
     }
   }
   return operations;
+}
+
+/** Bytes that `encodeBatch` lays rows and encoder out in, the few of its sizes aside. */
+export function encoderBytes(
+  gpu: Gpu,
+  { rows, dModel, dictSize }: { rows: number; dModel: number; dictSize: number },
+): number {
+  return chooseEncodeKernel(gpu, dModel) === "lanes" ? laneBytes(gpu, rows, dModel, dictSize) : 0;
 }
 
 /** The kernel for an adapter. Rows of more than 8192 numbers do not fit into uniform buffers. */

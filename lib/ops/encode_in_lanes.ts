@@ -4,7 +4,7 @@ import type { BufferSet } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { createOperation, type Operation } from "../gpu/kernel.ts";
 import type { PreActivations } from "./encode.ts";
-import type { Weights } from "./weights.ts";
+import { splitRows, type Weights } from "./weights.ts";
 import { words } from "./words.ts";
 
 /** Most numbers of a row: 16 rows share 8 uniform buffers of 64 KiB; a kernel may have 12. */
@@ -27,20 +27,15 @@ export async function encodeInLanes(
   { input, weights, z }: { input: GPUBuffer; weights: Weights; z: PreActivations },
 ): Promise<Operation[]> {
   const d = weights.dModel;
-  const steps = Math.ceil(d / 4);
-  const bindings = [1, 2, 4, 8].find((count) => LANE_ROWS / count * steps <= MOST_VECTORS)!;
-  const perBuffer = bindings === 1
-    ? Math.floor(MOST_VECTORS / steps / LANE_ROWS) * LANE_ROWS
-    : LANE_ROWS / bindings;
-  const pieces = splitShards(weights, Math.floor(MOST_TEXELS / steps) * LANE_PANEL);
-  const parts = splitBlocks(gpu, z, steps, perBuffer * bindings);
-  const most = Math.max(...pieces.map(({ latents }) => latents));
-  const width = Math.min(LANE_PANEL, Math.ceil(most / LANES) * LANES);
-  const height = Math.ceil(most / width) * steps;
-  const texture = buffers.texture("encoder panels", width, height).createView();
-  // Powers of two: few kernels serve every width and batch.
-  const longest = Math.min(perBuffer, Math.max(...parts.map(({ count }) => count)));
-  const held = Math.max(16, 2 ** Math.ceil(Math.log2(longest * steps)));
+  const room = planRoom(gpu, d, weights.shards, z.blocks);
+  const { steps, bindings, perBuffer, width, held } = room;
+  const pieces = weights.shards.flatMap((shard) =>
+    split(shard.latents, room.latents).map((piece) => ({ shard, ...piece }))
+  );
+  const parts = z.blocks.flatMap((block) =>
+    split(block.rows, room.rows).map((part) => ({ block, ...part }))
+  );
+  const texture = buffers.texture("encoder panels", width, room.height).createView();
   const size = held * 16;
   const buffer = buffers.writtenUniform("encode rows", bindings * held * 4);
   const rows = Array.from({ length: bindings }, (_, at) => ({ buffer, offset: at * size, size }));
@@ -49,7 +44,7 @@ export async function encodeInLanes(
   const encode = encodeLanes({ buffers: bindings, vectors: held });
 
   const operations: Operation[] = [];
-  for (const { shard, first, latents } of pieces) {
+  for (const { shard, first, length: latents } of pieces) {
     const across = Math.ceil(latents / LANE_PANEL);
     const laying = buffers.uniform("encoder sizes", words([latents, first, d, steps, width, 0]));
     const laid = [laying, shard.wEnc, texture];
@@ -57,7 +52,7 @@ export async function encodeInLanes(
     operations.push(
       await createOperation(gpu, "lay panels", layPanels, laid, Math.ceil(threads / 64)),
     );
-    for (const { block, firstRow, count } of parts) {
+    for (const { block, first: firstRow, length: count } of parts) {
       const copying = buffers.uniform(
         "rows sizes",
         words([count, block.first + firstRow, d, steps, perBuffer, held]),
@@ -81,21 +76,40 @@ export async function encodeInLanes(
   return operations;
 }
 
-// Ranges of latents that one texture holds, `first` counted in the shard.
-function splitShards(weights: Weights, most: number) {
-  return weights.shards.flatMap((shard) =>
-    split(shard.latents, most).map(({ first, length }) => ({ shard, first, latents: length }))
-  );
+/** Bytes of the texture and the buffer of `encodeInLanes`, for n rows of d numbers and m latents. */
+export function laneBytes(gpu: Gpu, n: number, d: number, m: number): number {
+  const shards = splitRows(gpu, m, d).map(({ rows }) => ({ latents: rows }));
+  const { width, height, bindings, held } = planRoom(gpu, d, shards, splitRows(gpu, n, m));
+  return 16 * (width * height + bindings * held);
 }
 
-// Ranges of rows that the uniform buffers hold, `firstRow` counted in the block of z.
-function splitBlocks(gpu: Gpu, z: PreActivations, steps: number, held: number) {
-  // Kernels write them through a storage binding.
-  const written = Math.floor(gpu.limits.maxStorageBufferBindingSize / (steps * 16));
-  const most = Math.max(1, Math.min(held, written));
-  return z.blocks.flatMap((block) =>
-    split(block.rows, most).map(({ first, length }) => ({ block, firstRow: first, count: length }))
+// The texture and the uniform buffers, and how many latents and rows they hold at a time.
+function planRoom(
+  gpu: Gpu,
+  d: number,
+  shards: { latents: number }[],
+  blocks: { rows: number }[],
+) {
+  const steps = Math.ceil(d / 4);
+  const bindings = [1, 2, 4, 8].find((count) => LANE_ROWS / count * steps <= MOST_VECTORS)!;
+  const perBuffer = bindings === 1
+    ? Math.floor(MOST_VECTORS / steps / LANE_ROWS) * LANE_ROWS
+    : LANE_ROWS / bindings;
+  const latents = Math.min(
+    Math.floor(MOST_TEXELS / steps) * LANE_PANEL,
+    Math.max(...shards.map((shard) => shard.latents)),
   );
+  const width = Math.min(LANE_PANEL, Math.ceil(latents / LANES) * LANES);
+  const height = Math.ceil(latents / width) * steps;
+  // Kernels write the rows through a storage binding.
+  const written = Math.floor(gpu.limits.maxStorageBufferBindingSize / (steps * 16));
+  const rows = Math.min(
+    Math.max(1, Math.min(perBuffer * bindings, written)),
+    Math.max(...blocks.map((block) => block.rows)),
+  );
+  // Powers of two: few kernels serve every width and batch.
+  const held = Math.max(16, 2 ** Math.ceil(Math.log2(Math.min(perBuffer, rows) * steps)));
+  return { steps, bindings, perBuffer, latents, rows, width, height, held };
 }
 
 function split(length: number, most: number): { first: number; length: number }[] {

@@ -1,10 +1,12 @@
 import { formatBytes } from "../gpu/describe.ts";
 import { type Gpu, GpuError } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
+import { encoderBytes } from "../ops/encode.ts";
 import { isRagged, type Settings } from "./options.ts";
 
 /** Bytes of GPU memory that training on batches of this size takes. */
 export function trainingBytes(
+  gpu: Gpu,
   settings: Settings,
   { rows: n, cols: d }: Pick<Matrix, "rows" | "cols">,
 ): number {
@@ -13,7 +15,8 @@ export function trainingBytes(
   const auxiliary = auxCoefficient > 0;
   const k = isRagged(settings.architecture) ? m : settings.k;
   const entries = n * (k + (auxiliary ? Math.min(auxK, m) : 0));
-  return 4 * (6 * m * d + n * m + (auxiliary ? 4 : 3) * n * d + 6 * entries);
+  const numbers = 6 * m * d + n * m + (auxiliary ? 4 : 3) * n * d + 6 * entries;
+  return 4 * numbers + encoderBytes(gpu, { rows: n, dModel: d, dictSize: m });
 }
 
 /**
@@ -34,7 +37,7 @@ export function checkMemory(gpu: Gpu, settings: Settings, batch: Matrix): void {
         `take ${rows > 0 ? `batches of at most ${rows} samples, or ` : ""}fewer latents`,
     );
   }
-  const needed = trainingBytes(settings, batch);
+  const needed = trainingBytes(gpu, settings, batch);
   if (gpu.allocated + needed > gpu.memoryLimit) {
     throw new GpuError(
       `training ${settings.dictSize} latents on batches of ${batch.rows} × ${batch.cols} needs ${

@@ -1,9 +1,9 @@
-import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { assertStringIncludes } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertInstanceOf } from "@std/assert";
+import { assertRejects, assertStringIncludes } from "@std/assert";
 import { GpuError, openGpu } from "../../lib/gpu/gpu.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { randomMatrix, withFree } from "../gpu_helper.ts";
+import { presentAs, randomMatrix, withFree } from "../gpu_helper.ts";
 
 const [N, D, M] = [6, 5, 16];
 const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: M, k: 2, deadAfter: 2 };
@@ -26,6 +26,18 @@ Deno.test("too little memory is said before anything is allocated", async () => 
   assertInstanceOf(error, GpuError);
   assertStringIncludes(error.message, "of GPU memory, 3.9 KiB are free: take fewer latents");
   assertEquals(created, 0);
+});
+
+Deno.test("what software adapters lay the encoder out in counts too", async () => {
+  using gpu = await openGpu({ memoryLimit: 4000 });
+  const needed = async (kind: "software" | "hardware") => {
+    const run = () => trainSae(presentAs(gpu, kind), batches(2), OPTIONS);
+    const { message } = await assertRejects(run, GpuError);
+    return Number(/needs ([\d.]+) KiB/.exec(message)![1]);
+  };
+  // A texture of 32 × 2 vectors and a buffer of 16.
+  const more = (32 * 2 + 16) * 16 / 1024;
+  assertAlmostEquals(await needed("software") - await needed("hardware"), more, 0.11);
 });
 
 Deno.test("ReLU and JumpReLU say how many samples have room for all latents", async () => {
