@@ -1,44 +1,14 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { type Gpu, type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
+import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { latentEffects } from "../../lib/stitching/latent_effects.ts";
 import type { LatentGroup } from "../../lib/stitching/latent_groups.ts";
 import type { StitchingEffects } from "../../lib/stitching/measure_apart.ts";
 import { swapEffects } from "../../lib/stitching/swap_effects.ts";
-import { assertClose, NARROW, presentAs, randomMatrix, randomSae, SMALL } from "../gpu_helper.ts";
+import { assertClose, presentAs, randomMatrix, randomSae } from "../gpu_helper.ts";
 import { encodeBoth, type Measures } from "../oracles/stitched_from_scratch.ts";
-import { makeGroups, makePair, makeRows, type PairOptions, upTo } from "./made_pair.ts";
-
-const PAIRS: (PairOptions & { rows: number[]; limits?: GpuOptions })[] = [
-  { seed: 1, d: 9, sizes: [20, 33], architectures: ["batchtopk", "batchtopk"], rows: [20, 1, 14] },
-  { seed: 2, d: 70, sizes: [12, 7], architectures: ["relu", "topk"], rows: [9], limits: SMALL },
-  {
-    seed: 3,
-    d: 5,
-    sizes: [6, 40],
-    architectures: ["topk", "jumprelu"],
-    rows: [30],
-    limits: NARROW,
-  },
-  {
-    seed: 4,
-    d: 16,
-    sizes: [40, 44],
-    architectures: ["jumprelu", "relu"],
-    rows: [25],
-    limits: SMALL,
-  },
-  { seed: 5, d: 3, sizes: [1, 1], architectures: ["relu", "relu"], rows: [1] },
-  {
-    ...{ seed: 6, d: 12, sizes: [9, 20], architectures: ["relu", "batchtopk"], rows: [11, 8] },
-    inputNormalization: "layer_norm",
-  },
-  {
-    ...{ seed: 7, d: 12, sizes: [9, 20], architectures: ["batchtopk", "topk"], rows: [19] },
-    inputNormalization: "expected_average_only_in",
-  },
-];
+import { makeGroups, makePair, makeRows, PAIRS, upTo } from "./made_pair.ts";
 
 /** ΔMSE to 1e-4 of the largest, L0 exactly up to the last bits of its quotient. */
 function assertEffects(

@@ -6,7 +6,7 @@ import {
   assertRejects,
 } from "@std/assert";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
-import { type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
+import { openGpu } from "../../lib/gpu/gpu.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import {
@@ -17,39 +17,9 @@ import {
 import { interpolateChain } from "../../lib/stitching/interpolate_chain.ts";
 import { latentEffects } from "../../lib/stitching/latent_effects.ts";
 import { swapEffects } from "../../lib/stitching/swap_effects.ts";
-import { NARROW, presentAs, randomNumbers, SMALL } from "../gpu_helper.ts";
+import { presentAs, randomNumbers } from "../gpu_helper.ts";
 import { encodeBoth, type Measures } from "../oracles/stitched_from_scratch.ts";
-import { makeGroups, makePair, makeRows, makeSae, type PairOptions, upTo } from "./made_pair.ts";
-
-const PAIRS: (PairOptions & { rows: number[]; limits?: GpuOptions })[] = [
-  { seed: 1, d: 9, sizes: [20, 33], architectures: ["batchtopk", "batchtopk"], rows: [20, 1, 14] },
-  { seed: 2, d: 70, sizes: [12, 7], architectures: ["relu", "topk"], rows: [9], limits: SMALL },
-  {
-    seed: 3,
-    d: 5,
-    sizes: [6, 40],
-    architectures: ["topk", "jumprelu"],
-    rows: [30],
-    limits: NARROW,
-  },
-  {
-    seed: 4,
-    d: 16,
-    sizes: [40, 44],
-    architectures: ["jumprelu", "relu"],
-    rows: [25],
-    limits: SMALL,
-  },
-  { seed: 5, d: 3, sizes: [1, 1], architectures: ["relu", "relu"], rows: [1] },
-  {
-    ...{ seed: 6, d: 12, sizes: [9, 20], architectures: ["relu", "batchtopk"], rows: [11, 8] },
-    inputNormalization: "layer_norm",
-  },
-  {
-    ...{ seed: 8, d: 12, sizes: [9, 20], architectures: ["jumprelu", "topk"], rows: [19] },
-    inputNormalization: "constant_norm_rescale",
-  },
-];
+import { makeGroups, makePair, makeRows, makeSleepingSae, PAIRS, upTo } from "./made_pair.ts";
 
 /** The latents that are in at every point, and how many of each SAE. */
 function follow(points: InterpolationPoint[], { small }: { small: Sae }) {
@@ -244,7 +214,7 @@ Deno.test("interpolate's first step is the effect that latentEffects measures", 
 
 Deno.test("interpolateChain leads through all SAEs and counts samples over all passes", async () => {
   using gpu = await openGpu();
-  const saes = [8, 14, 25].map((m, index) => makeSae(index, 6, m, "batchtopk"));
+  const saes = [8, 14, 25].map((m, index) => makeSleepingSae(index, 6, m, "batchtopk"));
   const batches = makeRows(4, 6, [10, 9]);
   const seen: number[] = [];
   const points = await interpolateChain(gpu, saes, () => batches[Symbol.iterator](), {

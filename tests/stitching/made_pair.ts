@@ -1,9 +1,11 @@
 // Pairs of small random SAEs that have little in common, and activations for them.
+import type { GpuOptions } from "../../lib/gpu/gpu.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom } from "../../lib/random.ts";
 import type { Architecture, InputNormalization, Sae } from "../../lib/sae/sae.ts";
 import type { LatentGroup } from "../../lib/stitching/latent_groups.ts";
-import { randomMatrix, randomNumbers, randomSae } from "../gpu_helper.ts";
+import { NARROW, randomMatrix, SMALL } from "../gpu_helper.ts";
+import { makeSae } from "./made_saes.ts";
 
 /** What a pair is made of. */
 export interface PairOptions {
@@ -14,28 +16,52 @@ export interface PairOptions {
   inputNormalization?: InputNormalization;
 }
 
+/** Pairs of all architectures and normalizations, with the rows of their batches. */
+export const PAIRS: (PairOptions & { rows: number[]; limits?: GpuOptions })[] = [
+  { seed: 1, d: 9, sizes: [20, 33], architectures: ["batchtopk", "batchtopk"], rows: [20, 1, 14] },
+  { seed: 2, d: 70, sizes: [12, 7], architectures: ["relu", "topk"], rows: [9], limits: SMALL },
+  {
+    seed: 3,
+    d: 5,
+    sizes: [6, 40],
+    architectures: ["topk", "jumprelu"],
+    rows: [30],
+    limits: NARROW,
+  },
+  {
+    seed: 4,
+    d: 16,
+    sizes: [40, 44],
+    architectures: ["jumprelu", "relu"],
+    rows: [25],
+    limits: SMALL,
+  },
+  { seed: 5, d: 3, sizes: [1, 1], architectures: ["relu", "relu"], rows: [1] },
+  {
+    ...{ seed: 6, d: 12, sizes: [9, 20], architectures: ["relu", "batchtopk"], rows: [11, 8] },
+    inputNormalization: "layer_norm",
+  },
+  {
+    ...{ seed: 7, d: 12, sizes: [9, 20], architectures: ["batchtopk", "topk"], rows: [19] },
+    inputNormalization: "expected_average_only_in",
+  },
+  {
+    ...{ seed: 8, d: 12, sizes: [9, 20], architectures: ["jumprelu", "topk"], rows: [19] },
+    inputNormalization: "constant_norm_rescale",
+  },
+];
+
 /** An SAE of an architecture; its latents 1 and 4 are never active. */
-export function makeSae(
+export function makeSleepingSae(
   seed: number,
   d: number,
   m: number,
   architecture: Architecture,
-  inputNormalization: InputNormalization = "none",
+  normalization?: InputNormalization,
 ): Sae {
-  const threshold = architecture === "batchtopk"
-    ? { threshold: new Float32Array(m).fill(0.8) }
-    : architecture === "jumprelu"
-    ? { threshold: randomNumbers(seed + 9, m, 0.7).map((value) => 0.8 + value) }
-    : {};
-  const k = architecture === "relu" || architecture === "jumprelu"
-    ? {}
-    : { k: Math.max(1, Math.floor(m / 5)) };
-  const sae = randomSae(seed, d, m, {
-    architecture,
-    ...k,
-    ...threshold,
-    inputNormalization,
-    ...(inputNormalization === "expected_average_only_in" ? { inputScale: 0.7 } : {}),
+  const sae = makeSae({
+    ...{ architecture, seed, d, m, normalization },
+    ...(architecture === "topk" ? { k: Math.max(1, Math.floor(m / 5)) } : {}),
     subtractDecoderBias: seed % 2 === 0,
   });
   for (const latent of [1, 4]) if (latent < m) sae.bEnc[latent] = -100;
@@ -47,8 +73,8 @@ export function makePair(
   { seed, d, sizes, architectures, inputNormalization }: PairOptions,
 ): { small: Sae; large: Sae } {
   return {
-    small: makeSae(seed, d, sizes[0], architectures[0], inputNormalization),
-    large: makeSae(seed + 101, d, sizes[1], architectures[1], inputNormalization),
+    small: makeSleepingSae(seed, d, sizes[0], architectures[0], inputNormalization),
+    large: makeSleepingSae(seed + 101, d, sizes[1], architectures[1], inputNormalization),
   };
 }
 

@@ -1,4 +1,4 @@
-// Pairs of small random SAEs of any kind, as tests of stitching need them.
+// Small random SAEs of any kind, as tests of stitching need them.
 import { createRandom } from "../../lib/random.ts";
 import type { Architecture, InputNormalization, Sae } from "../../lib/sae/sae.ts";
 import { randomNumbers, randomSae } from "../gpu_helper.ts";
