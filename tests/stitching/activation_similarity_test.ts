@@ -6,6 +6,7 @@ import { activationSimilarity } from "../../lib/stitching/activation_similarity.
 import type { LatentPair } from "../../lib/stitching/latent_pairs.ts";
 import { randomMatrix, TIGHT } from "../gpu_helper.ts";
 import { activationsOf, correlationOf, cosineOf, decoderRow } from "../oracles/similarity.ts";
+import { assertStops } from "./assert_stops.ts";
 import { ARCHITECTURES, makeSae, NORMALIZATIONS } from "./made_saes.ts";
 
 const everyPair = (small: Sae, large: Sae): LatentPair[] =>
@@ -160,15 +161,9 @@ Deno.test("activationSimilarity refuses what does not fit, stops when told, says
     await assertRejects(run, RangeError, text);
     assertEquals(gpu.allocated, 0);
   }
-  const seen: number[] = [];
-  const controller = new AbortController();
-  const onProgress = (samples: number) => {
-    seen.push(samples);
-    if (samples === 8) controller.abort(new Error("enough"));
-  };
-  const options = { onProgress, signal: controller.signal };
-  const run = () => activationSimilarity(gpu, small, large, [], [x, x, x], options);
-  await assertRejects(run, Error, "enough");
-  assertEquals(seen, [4, 8]);
+  await assertStops(
+    4,
+    (options) => activationSimilarity(gpu, small, large, [], [x, x, x], options),
+  );
   assertEquals(gpu.allocated, 0);
 });

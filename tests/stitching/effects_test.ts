@@ -8,6 +8,7 @@ import type { StitchingEffects } from "../../lib/stitching/measure_apart.ts";
 import { swapEffects } from "../../lib/stitching/swap_effects.ts";
 import { assertClose, presentAs, randomMatrix, randomSae } from "../gpu_helper.ts";
 import { encodeBoth, type Measures } from "../oracles/stitched_from_scratch.ts";
+import { assertStops } from "./assert_stops.ts";
 import { makeGroups, makePair, makeRows, PAIRS, upTo } from "./made_pair.ts";
 
 /** ΔMSE to 1e-4 of the largest, L0 exactly up to the last bits of its quotient. */
@@ -117,20 +118,8 @@ Deno.test("effects do not depend on how activations are cut into batches", async
 Deno.test("effects tell of progress and stop where they are told to", async () => {
   using gpu = await openGpu();
   const { small, large } = makePair(PAIRS[0]);
-  const controller = new AbortController();
-  const seen: number[] = [];
-  const onProgress = (samples: number) => {
-    seen.push(samples);
-    if (samples > 10) controller.abort(new Error("enough"));
-  };
-  const { signal } = controller;
   const batches = makeRows(1, 9, [8, 8, 8]);
-  await assertRejects(
-    () => latentEffects(gpu, small, large, batches, { signal, onProgress }),
-    Error,
-    "enough",
-  );
-  assertEquals(seen, [8, 16]);
+  await assertStops(8, (options) => latentEffects(gpu, small, large, batches, options));
   assertEquals(gpu.allocated, 0);
 });
 

@@ -5,6 +5,7 @@ import type { Sae } from "../../lib/sae/sae.ts";
 import { type ErrorContrast, missingInformation } from "../../lib/stitching/missing_information.ts";
 import { randomMatrix, TIGHT } from "../gpu_helper.ts";
 import { activationsOf, errorsWhere } from "../oracles/similarity.ts";
+import { assertStops } from "./assert_stops.ts";
 import { ARCHITECTURES, choose, makeSae, NORMALIZATIONS } from "./made_saes.ts";
 
 function assertContrast(actual: ErrorContrast, inactive: number, active: number, name: string) {
@@ -122,15 +123,6 @@ Deno.test("missingInformation refuses what does not fit, stops when told, says h
     await assertRejects(run, RangeError, text);
     assertEquals(gpu.allocated, 0);
   }
-  const seen: number[] = [];
-  const controller = new AbortController();
-  const onProgress = (samples: number) => {
-    seen.push(samples);
-    if (samples === 8) controller.abort(new Error("enough"));
-  };
-  const options = { onProgress, signal: controller.signal };
-  const run = () => missingInformation(gpu, small, large, [1], [x, x, x], options);
-  await assertRejects(run, Error, "enough");
-  assertEquals(seen, [4, 8]);
+  await assertStops(4, (options) => missingInformation(gpu, small, large, [1], [x, x, x], options));
   assertEquals(gpu.allocated, 0);
 });
