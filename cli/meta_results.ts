@@ -1,10 +1,16 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
-import { type Claim, metaClaims, type MetaReport, metaReport } from "../mod.ts";
+import {
+  type Claim,
+  latentsOf,
+  metaClaims,
+  metaLatentsOf,
+  type MetaReport,
+  metaReport,
+} from "../mod.ts";
+import { replaceText } from "../lib/formats/replace_file.ts";
 import { peakTokens } from "../lib/report/meta_labels.ts";
 import { metaPlots } from "../lib/report/meta_plots.ts";
-import { latentsOf, metaLatentsOf } from "../mod.ts";
-import { replaceText } from "./sweep_cell.ts";
 
 /** Writes report, tables and plots of a meta-SAE; gives a summary for people and machines. */
 export async function writeMetaResults(

@@ -1,6 +1,6 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
-import { removeLeftovers, replaceFile } from "../lib/formats/replace_file.ts";
+import { removeLeftovers, replaceText } from "../lib/formats/replace_file.ts";
 import type { StepRecord } from "../mod.ts";
 import type { GivenOptions } from "./arguments.ts";
 import { UsageError } from "./command.ts";
@@ -57,11 +57,7 @@ export async function openRunFolder(
     }
     await Deno.remove(checkpoint, { recursive: true }).catch(ignoreMissing);
   }
-  const writeText = (name: string, text: string) =>
-    replaceFile(join(path, name), async (file) => {
-      const bytes = new TextEncoder().encode(text);
-      for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-    });
+  const writeText = (name: string, text: string) => replaceText(join(path, name), text);
   return {
     path,
     checkpoint,

@@ -1,5 +1,6 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
+import { replaceText } from "../lib/formats/replace_file.ts";
 import { stitchingClaims } from "../lib/report/stitching_claims.ts";
 import { pairFile, pairTitle, type StudiedPair } from "../lib/report/stitching_plots.ts";
 import {
@@ -7,7 +8,6 @@ import {
   type StitchingReport,
   stitchingReport,
 } from "../lib/report/stitching_report.ts";
-import { replaceText } from "./sweep_cell.ts";
 
 /** Pairs and what this run says to the paper's claims about them, for machines. */
 export type PairClaims = {

@@ -1,6 +1,6 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
-import { replaceFile } from "../lib/formats/replace_file.ts";
+import { replaceText } from "../lib/formats/replace_file.ts";
 import {
   type CrossEntropyEvaluation,
   type Evaluation,
@@ -100,12 +100,4 @@ export async function writeTrained(
 /** Writes the marker. */
 export async function writeCell(folder: string, state: CellState): Promise<void> {
   await replaceText(join(folder, MARKER), JSON.stringify(state, null, 2) + "\n");
-}
-
-/** Writes a text file, so that whoever opens it finds the old one or the whole new one. */
-export async function replaceText(path: string, text: string): Promise<void> {
-  await replaceFile(path, async (file) => {
-    const bytes = new TextEncoder().encode(text);
-    for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-  });
 }

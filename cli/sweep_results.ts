@@ -1,5 +1,6 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
+import { replaceText } from "../lib/formats/replace_file.ts";
 import {
   propertiesMarkdown,
   sweepPlots,
@@ -7,7 +8,7 @@ import {
   sweepReport,
 } from "../lib/report/sweep_report.ts";
 import type { SweepRow } from "../lib/report/sweep_row.ts";
-import { type CellState, replaceText } from "./sweep_cell.ts";
+import type { CellState } from "./sweep_cell.ts";
 import type { Cell } from "./sweep_grid.ts";
 
 /** Columns of sweep.csv. */

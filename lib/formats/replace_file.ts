@@ -34,6 +34,14 @@ export async function replaceFile(
   }
 }
 
+/** Writes a text as {@linkcode replaceFile} writes files. */
+export async function replaceText(path: string, text: string): Promise<void> {
+  await replaceFile(path, async (file) => {
+    const bytes = new TextEncoder().encode(text);
+    for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
+  });
+}
+
 /**
  * Removes what processes that were killed while they replaced files of a folder left there: files
  * that `replaceFile` names. No other process may be writing in the folder.

@@ -3,7 +3,7 @@ import { checkSae } from "../sae/check.ts";
 import { foldInputScale } from "../sae/fold_input_scale.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkSavable } from "./check_savable.ts";
-import { replaceFile } from "./replace_file.ts";
+import { replaceText } from "./replace_file.ts";
 import { saeConfig } from "./sae_config.ts";
 import { CONFIG, SAE_LENS_WEIGHTS } from "./sae_files.ts";
 import { writeSafetensors } from "./safetensors.ts";
@@ -46,8 +46,5 @@ export async function saveSae(sae: Sae, folder: string): Promise<void> {
     b_dec: { shape: [d], data: bDec },
     ...(threshold ? { threshold: { shape: [m], data: threshold } } : {}),
   });
-  await replaceFile(join(folder, CONFIG), async (file) => {
-    const bytes = new TextEncoder().encode(config + "\n");
-    for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-  });
+  await replaceText(join(folder, CONFIG), config + "\n");
 }

@@ -3,7 +3,7 @@ import { checkStitchedSae, type StitchedSae } from "../sae/stitched_sae.ts";
 import { stitch } from "../stitching/stitch.ts";
 import { checkSavable } from "./check_savable.ts";
 import { loadSae, type LoadSaeOptions } from "./load_sae.ts";
-import { replaceFile } from "./replace_file.ts";
+import { replaceText } from "./replace_file.ts";
 import { saveSae } from "./sae_folder.ts";
 
 const NAME = "stitched.json";
@@ -46,10 +46,7 @@ export async function saveStitchedSae(stitched: StitchedSae, folder: string): Pr
     smallLatents: Array.from(smallLatents),
     largeLatents: Array.from(largeLatents),
   });
-  await replaceFile(path, async (file) => {
-    const bytes = new TextEncoder().encode(text + "\n");
-    for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-  });
+  await replaceText(path, text + "\n");
 }
 
 /**
