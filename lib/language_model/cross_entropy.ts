@@ -7,6 +7,7 @@ import {
   NodeProtoSchema,
   TensorProto_DataType,
 } from "onnx-buf";
+import { operatorSet } from "./operator_set.ts";
 import { tensorInfo } from "./split_graph.ts";
 
 /** Name of the input with the token that follows each position: int64 [rows, L, 1]. */
@@ -23,9 +24,7 @@ export const lossOutput = "saewing_loss";
  */
 export function withCrossEntropy(model: ModelProto, logits: string): ModelProto {
   const graph = model.graph!;
-  const opset = Number(
-    model.opsetImport.find(({ domain }) => /^(ai\.onnx)?$/.test(domain))?.version,
-  );
+  const opset = operatorSet(model);
   if (!(opset >= 11)) {
     throw new Error(`cross-entropy needs operator set 11 or later, the model has ${opset}`);
   }

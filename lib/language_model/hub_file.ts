@@ -1,15 +1,21 @@
 import { createHash } from "node:crypto";
 import { dirname, join } from "node:path";
-import { HubFileMissing, hubFolder, hubPathParts, hubRefusal } from "./hub_location.ts";
-import type { HubRepository } from "./hub_location.ts";
+import {
+  HubFileMissing,
+  hubFolder,
+  hubPathParts,
+  hubRefusal,
+  type HubRepository,
+} from "./hub_location.ts";
 import {
   type Hub,
   type HubOptions,
   hubRequest,
   hubSettings,
   PassingFailure,
+  sleep,
+  withRetries,
 } from "./hub_request.ts";
-import { sleep, withRetries } from "./hub_request.ts";
 
 /** How far the download of a file is. */
 export interface DownloadProgress {

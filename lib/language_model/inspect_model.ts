@@ -4,6 +4,7 @@ import { type ModelProto, TensorProto_DataType } from "onnx-buf";
 import { hooksOf, withoutNames } from "./choose_hook.ts";
 import { readModelConfig } from "./model_config.ts";
 import { findModelFiles } from "./model_files.ts";
+import { operatorSet } from "./operator_set.ts";
 import { readOnnxGraph } from "./onnx_graph.ts";
 import { refusedOnCpu } from "./refused_operator.ts";
 import type { LanguageModelOptions } from "./open_language_model.ts";
@@ -73,9 +74,7 @@ export async function inspectModel(
     file: files.onnx,
     family,
     exporter: exporterOf(onnx.model),
-    opset: Number(
-      onnx.model.opsetImport.find(({ domain }) => /^(ai\.onnx)?$/.test(domain))?.version,
-    ),
+    opset: operatorSet(onnx.model),
     weightTypes: weightTypes(onnx.model),
     layers,
     dModel,

@@ -1,5 +1,6 @@
 import { create } from "@bufbuild/protobuf";
 import { type GraphProto, type NodeProto, NodeProtoSchema } from "onnx-buf";
+import { isOwnDomain } from "./operator_set.ts";
 
 /**
  * Undoes what onnxruntime-genai fuses, so that the residual stream is a chain of `Add` nodes in
@@ -10,7 +11,7 @@ import { type GraphProto, type NodeProto, NodeProtoSchema } from "onnx-buf";
 export function withPlainOperators(graph: GraphProto): GraphProto {
   const inputs = new Set(graph.input.map(({ name }) => name));
   const node = graph.node.flatMap((one) => {
-    const type = /^(ai\.onnx)?$/.test(one.domain) ? one.opType : `${one.domain}.${one.opType}`;
+    const type = isOwnDomain(one.domain) ? one.opType : `${one.domain}.${one.opType}`;
     if (type === "Sum") return additions(one);
     if (/^com\.microsoft\.Skip(Simplified)?LayerNormalization$/.test(type)) return unfuseSkip(one);
     return type in pastInputs ? [withoutCache(one, pastInputs[type], inputs)] : [one];
