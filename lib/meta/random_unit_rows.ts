@@ -1,6 +1,7 @@
 import type { Matrix } from "../matrix.ts";
 import { createRandom } from "../random.ts";
 import { checkCount } from "../sae/check.ts";
+import { normal } from "./normal.ts";
 
 /**
  * Random directions, each as likely as any other, of norm 1: the control of a meta-SAE. What a
@@ -20,9 +21,8 @@ export function randomUnitRows(rows: number, cols: number, seed = 0): Matrix {
   for (let at = 0; at < data.length; at += cols) {
     let squares = 0;
     for (let c = 0; c < cols; c++) {
-      // Normal numbers have no preferred direction (Box and Muller's way).
-      const radius = Math.sqrt(-2 * Math.log(1 - random.uniform()));
-      const value = radius * Math.cos(2 * Math.PI * random.uniform());
+      // Normal numbers have no preferred direction.
+      const value = normal(random);
       data[at + c] = value;
       squares += value * value;
     }

@@ -1,6 +1,7 @@
 import type { Matrix } from "../matrix.ts";
 import { createRandom, type Random } from "../random.ts";
 import { checkCount, checkNumber } from "../sae/check.ts";
+import { normal } from "./normal.ts";
 
 /** Options of {@linkcode toyData}. */
 export interface ToyDataOptions {
@@ -131,12 +132,6 @@ function cumulative(shares: number[]): number[] {
   // Whatever rounding makes of the sum, the last pair takes the rest.
   ends[ends.length - 1] = Infinity;
   return ends;
-}
-
-/** A normal number (Box and Muller's way). */
-function normal(random: Random): number {
-  const radius = Math.sqrt(-2 * Math.log(1 - random.uniform()));
-  return radius * Math.cos(2 * Math.PI * random.uniform());
 }
 
 function toMatrix(vectors: number[][]): Matrix {
