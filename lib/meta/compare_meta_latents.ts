@@ -1,5 +1,6 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
+import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
 import { maxDecoderCosine } from "../stitching/max_decoder_cosine.ts";
 
@@ -44,8 +45,7 @@ export async function compareMetaLatents(
   for (const { name, sae } of saes) {
     const { cosine, nearest } = await maxDecoderCosine(gpu, meta, sae);
     const meanCosine = cosine.reduce((sum, value) => sum + value, 0) / cosine.length;
-    const dictSize = "wDec" in sae ? sae.dictSize : sae.rows;
-    found.push({ name, dictSize, cosine, nearest, meanCosine });
+    found.push({ name, dictSize: decoderRows(sae).rows, cosine, nearest, meanCosine });
   }
   return found;
 }

@@ -1,9 +1,11 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
+import { decoderRows } from "../sae/decoder_rows.ts";
 import { openInference } from "../sae/inference.ts";
 import type { Sae } from "../sae/sae.ts";
-import { checkRows, explainedRows, rowsDigest } from "./explained_rows.ts";
+import { checkRows } from "./check_rows.ts";
 import { measureCodes, type MetaMeasures } from "./measure_meta_sae.ts";
+import { rowsDigest } from "./rows_digest.ts";
 import type { Explains } from "./train_meta_sae.ts";
 
 /** The latents of an SAE taken apart: plain data. */
@@ -31,7 +33,7 @@ export async function decompose(
   meta: Sae,
   sae: Sae | Matrix,
 ): Promise<Decomposition> {
-  const rows = explainedRows(sae);
+  const rows = decoderRows(sae);
   checkRows(rows, "sae.wDec");
   await checkExplains(meta, rows);
   using inference = openInference(gpu, meta);

@@ -1,9 +1,10 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
+import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
 import { maxDecoderCosine } from "../stitching/max_decoder_cosine.ts";
+import { checkRows } from "./check_rows.ts";
 import { checkExplains } from "./decompose.ts";
-import { checkRows, explainedRows } from "./explained_rows.ts";
 import { measureMetaSae, type MetaMeasures } from "./measure_meta_sae.ts";
 import { type MetaSaeOptions, type TrainedMetaSae, trainMetaSae } from "./train_meta_sae.ts";
 
@@ -38,10 +39,10 @@ export async function replaceMetaDecoder(
   replacement: Sae | Matrix,
   options: MetaSaeOptions = {},
 ): Promise<ReplacedMetaSae> {
-  const rows = explainedRows(sae);
+  const rows = decoderRows(sae);
   checkRows(rows, "sae.wDec");
   await checkExplains(meta, rows);
-  const others = explainedRows(replacement);
+  const others = decoderRows(replacement);
   checkRows(others, "replacement.wDec");
   const { cosine, nearest } = await maxDecoderCosine(gpu, meta, others);
   const before = await measureMetaSae(gpu, meta, rows);

@@ -1,12 +1,14 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
 import { checkCount } from "../sae/check.ts";
+import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { StepRecord, TrainOptions } from "../training/options.ts";
 import { preset } from "../training/presets.ts";
 import { trainSae } from "../training/train_sae.ts";
-import { checkRows, explainedRows, rowsDigest } from "./explained_rows.ts";
+import { checkRows } from "./check_rows.ts";
 import { measureMetaSae, type MetaMeasures } from "./measure_meta_sae.ts";
+import { rowsDigest } from "./rows_digest.ts";
 import { shuffledEpochs } from "./shuffled_epochs.ts";
 
 /** Options of {@linkcode trainMetaSae}: those of training, and how often the rows are read. */
@@ -72,7 +74,7 @@ export async function trainMetaSae(
   sae: Sae | Matrix,
   { epochs, batchSize, name, ...options }: MetaSaeOptions = {},
 ): Promise<TrainedMetaSae> {
-  const rows = explainedRows(sae);
+  const rows = decoderRows(sae);
   checkRows(rows, "sae.wDec");
   const paper = preset("paper/meta-sae");
   const size = batchSize ?? Math.min(paper.batchSize, rows.rows);

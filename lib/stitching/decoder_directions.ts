@@ -1,5 +1,6 @@
 import type { Matrix } from "../matrix.ts";
 import { type UnitRows, unitRows } from "../ops/unit_rows.ts";
+import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
 
 /**
@@ -22,9 +23,4 @@ export function decoderDirections(
   }
   const measuredA = unitRows(own, `the decoder of ${nameA}`);
   return [measuredA, a === b ? measuredA : unitRows(others, `the decoder of ${nameB}`)];
-}
-
-function decoderRows(source: Sae | Matrix): Matrix {
-  if (!("wDec" in source)) return source;
-  return { data: source.wDec, rows: source.dictSize, cols: source.dModel };
 }

@@ -1,8 +1,8 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
 import { type CosineSearchOptions, searchMaxima } from "../ops/cosine_search.ts";
-import { decoderDirections } from "./decoder_directions.ts";
 import type { Sae } from "../sae/sae.ts";
+import { decoderDirections } from "./decoder_directions.ts";
 
 /** Options of {@linkcode maxDecoderCosine}. */
 export interface MaxDecoderCosineOptions extends CosineSearchOptions {

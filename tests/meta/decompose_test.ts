@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { openGpu } from "../../lib/gpu/gpu.ts";
 import { decompose, type Decomposition } from "../../lib/meta/decompose.ts";
 import { latentsOf, metaLatentsOf, relatedLatents } from "../../lib/meta/read_decomposition.ts";
-import { rowsDigest } from "../../lib/meta/explained_rows.ts";
+import { rowsDigest } from "../../lib/meta/rows_digest.ts";
 import type { Matrix, SparseMatrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import {

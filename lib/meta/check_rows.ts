@@ -1,11 +1,4 @@
 import type { Matrix } from "../matrix.ts";
-import type { Sae } from "../sae/sae.ts";
-
-/** What a meta-SAE explains: the decoder rows of an SAE as they are, or rows that are given. */
-export function explainedRows(source: Sae | Matrix): Matrix {
-  if (!("wDec" in source)) return source;
-  return { data: source.wDec, rows: source.dictSize, cols: source.dModel };
-}
 
 /**
  * Checks that there are rows, of a width, and that each number is finite.
@@ -28,13 +21,4 @@ export function checkRows({ data, rows, cols }: Matrix, name: string): void {
         `expected a finite number`,
     );
   }
-}
-
-/**
- * SHA-256 over the bytes of the rows, in hexadecimal: it tells an SAE from every other one of its
- * shape, another seed or a few more steps. 49152 × 768 rows: about 0.3 s.
- */
-export async function rowsDigest({ data }: Matrix): Promise<string> {
-  const digest = await crypto.subtle.digest("SHA-256", data as Float32Array<ArrayBuffer>);
-  return [...new Uint8Array(digest)].map((byte) => byte.toString(16).padStart(2, "0")).join("");
 }
