@@ -40,10 +40,10 @@ Usage
   saewing stitch COLLECTION [--sizes M,M,…] --text FILES [options]
 
 Each SAE is a folder, a file or a hub id, small ones first, all of one hook of one model. A collection is
-a published family: ${
-    listCollections().map(({ name }) => name).join(", ")
-  }. Each SAE is compared with the next: which latents are novel (Fig. 10), what each does when it
-is added alone (Fig. 4, 16, 21), what swapping groups does (Fig. 17), how far similar latents are
+a published family: ${listCollections().map(({ name }) => name).join(", ")}.
+
+Each SAE is compared with the next: which latents are novel (Fig. 10), what each does when it is
+added alone (Fig. 4, 16, 21), what swapping groups does (Fig. 17), how far similar latents are
 active together (Fig. 11), what the smaller SAE misses (Fig. 14), and the way from the one to the
 other (Fig. 5, 18, 22); and all with all: shared latents (Fig. 19) and decoder biases (Fig. 20).
 
@@ -57,7 +57,7 @@ What is measured on
                        0: none; with --text only)
 
 How
-  --threshold X        θ of Eq. 6: 0.7 (default) for GPT-2, 0.4 for Gemma Scope
+  --threshold X        θ of Eq. 6 (default 0.7, of Gemma Scope's collection 0.4)
   --sizes M,M,…        which of a collection's SAEs (default: all)
   --also SAE           another SAE, of another seed for example, that the comparison of all with
                        all (Fig. 19, 20) takes in; may be repeated
@@ -103,7 +103,7 @@ export const stitch: Command = {
     if (folders.length < 2) {
       throw new UsageError(`${folders.length} SAEs were given, expected at least 2`);
     }
-    const how = studyOptions(given);
+    const how = studyOptions(given, collection);
     const output = createOutput(given.flag("json"));
     const also = given.texts("also");
     const names = nameSaes([...folders, ...also]);
@@ -187,8 +187,8 @@ interface StudyOptions {
   samples: number;
 }
 
-function studyOptions(options: Arguments): StudyOptions {
-  const threshold = options.number("threshold") ?? 0.7;
+function studyOptions(options: Arguments, collection?: SaeCollection): StudyOptions {
+  const threshold = options.number("threshold") ?? collection?.threshold ?? 0.7;
   if (!(threshold >= -1 && threshold <= 1)) {
     throw new UsageError(`--threshold is ${threshold}, expected a cosine from -1 to 1`);
   }

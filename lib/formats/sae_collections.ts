@@ -10,6 +10,8 @@ export interface SaeCollection {
   hook: string;
   /** Dictionary sizes, in order. */
   sizes: readonly number[];
+  /** Cosine θ of Eq. 6 below which the paper calls a latent of theirs novel. */
+  threshold: number;
   /** Hub id of the SAE of each size, as `loadSae` takes it. */
   ids: readonly string[];
 }
@@ -25,6 +27,7 @@ const collections: readonly SaeCollection[] = [
     model: "Xenova/gpt2",
     hook: "blocks.8.hook_resid_pre",
     sizes: gpt2Sizes,
+    threshold: 0.7,
     ids: gpt2Sizes.map((size) => `${featureSplitting}/blocks.8.hook_resid_pre_${size}`),
   },
   {
@@ -32,6 +35,7 @@ const collections: readonly SaeCollection[] = [
     summary: "Gemma Scope's JumpReLU SAEs of Gemma 2 2B, 16k and 32k latents (A.7)",
     hook: "blocks.12.hook_resid_post",
     sizes: [16384, 32768],
+    threshold: 0.4,
     // Those of Table 2, by their L0 there: 43.4 and 41.5.
     ids: ["width_16k/average_l0_41", "width_32k/average_l0_40"]
       .map((folder) => `${gemmaScope}/layer_12/${folder}`),

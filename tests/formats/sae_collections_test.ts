@@ -14,6 +14,11 @@ Deno.test("collections: sizes ascend, and each has an id of the hub", () => {
   }
 });
 
+Deno.test("collections: a latent is novel below the paper's cosine", () => {
+  const thresholds = listCollections().map(({ name, threshold }) => [name, threshold]);
+  assertEquals(thresholds, [["gpt2-feature-splitting", 0.7], ["gemma-scope-2b-layer-12", 0.4]]);
+});
+
 Deno.test("collections: the SAEs that were asked for, in that order", () => {
   assertEquals(collectionIds("gpt2-feature-splitting", [98304, 768]), [
     "jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8/blocks.8.hook_resid_pre_98304",
