@@ -1,5 +1,6 @@
 import { orderedActivations, readTexts, type StoreDtype, writeActivations } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
+import { checkWhole } from "./check_whole.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { openModel } from "./model.ts";
 import { createOutput, formatSeconds } from "./output.ts";
@@ -72,10 +73,8 @@ export const harvest: Command = {
     if (dtype !== "float32" && dtype !== "float16") {
       throw new UsageError(`--dtype is ${dtype}, expected float32 or float16`);
     }
+    checkWhole(options, ["tokens"], 1);
     const tokens = options.number("tokens");
-    if (tokens !== undefined && !(Number.isSafeInteger(tokens) && tokens > 0)) {
-      throw new UsageError(`--tokens is ${tokens}, expected a whole number above 0`);
-    }
     const modelDtype = options.text("model-dtype") ?? "fp32";
     const [model, hook] = [options.required("model"), options.required("hook")];
     const output = createOutput(options.flag("json"));

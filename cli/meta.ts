@@ -3,6 +3,7 @@ import { decompose, type LatentExamples, loadSae, type Sae } from "../mod.ts";
 import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_choice.ts";
 import type { ComparedMetaLatents } from "../lib/report/meta_claims.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
+import { checkWhole } from "./check_whole.ts";
 import { checkComparable } from "./check_comparable.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { downloadProgress } from "./download_progress.ts";
@@ -198,13 +199,8 @@ function shownLatents(
       );
     }
   }
-  for (const name of ["meta-latents", "examples"]) {
-    const value = options.number(name) ?? 1;
-    const least = name === "examples" ? 1 : 0;
-    if (!(Number.isSafeInteger(value) && value >= least)) {
-      throw new UsageError(`--${name} is ${value}, expected a whole number from ${least} on`);
-    }
-  }
+  checkWhole(options, ["meta-latents"], 0);
+  checkWhole(options, ["examples"], 1);
   return { latents, metaLatents: options.number("meta-latents") ?? 60 };
 }
 

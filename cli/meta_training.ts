@@ -1,6 +1,7 @@
 import type { MetaSaeOptions, Sae, StepRecord, TrainOptions } from "../mod.ts";
 import { preset } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
+import { checkWhole } from "./check_whole.ts";
 import { UsageError } from "./command.ts";
 import type { Output } from "./output.ts";
 import { trainingOptions } from "./training_options.ts";
@@ -44,12 +45,7 @@ export function metaTraining(
     const name = ["dict-size", "k"].find((name) => options.given[name]);
     if (name) throw new UsageError(`--${name} does not go with --meta: the meta-SAE has its own`);
   }
-  for (const name of ["epochs", "batch-size", "dict-size", "k"]) {
-    const value = options.number(name) ?? 1;
-    if (!(Number.isSafeInteger(value) && value > 0)) {
-      throw new UsageError(`--${name} is ${value}, expected a whole number above 0`);
-    }
-  }
+  checkWhole(options, ["epochs", "batch-size", "dict-size", "k"], 1);
   const asked = trainingOptions((name) =>
     META_TRAINING.includes(name) ? options.text(name) : undefined
   );

@@ -6,6 +6,7 @@ import {
   openActivationSource,
 } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
+import { checkWhole } from "./check_whole.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { evaluateOnTexts, summary } from "./evaluate_text.ts";
 import { openCommandGpu } from "./gpu.ts";
@@ -109,13 +110,8 @@ export const sweep: Command = {
     }
     checkSourceOptions(options);
     if (options.texts("eval-text").length === 0) throw new UsageError("--eval-text is missing");
-    for (const name of ["epochs", "batch-size", "eval-rows", "at-once", "checkpoint-every"]) {
-      const least = name === "checkpoint-every" ? 0 : 1;
-      const value = options.number(name) ?? least;
-      if (!(Number.isSafeInteger(value) && value >= least)) {
-        throw new UsageError(`--${name} is ${value}, expected a whole number from ${least} on`);
-      }
-    }
+    checkWhole(options, ["epochs", "batch-size", "eval-rows", "at-once"], 1);
+    checkWhole(options, ["checkpoint-every"], 0);
     const cells = await readGrid(given, presetTexts(given));
     const output = createOutput(options.flag("json"));
     const preset = describePreset(given);

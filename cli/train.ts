@@ -3,6 +3,7 @@ import { completeOptions } from "../lib/training/complete_options.ts";
 import { loadCheckpoint, loadSae } from "../mod.ts";
 import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
+import { checkWhole } from "./check_whole.ts";
 import { type Command, UsageError } from "./command.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { onLastingGpu } from "./lasting_gpu.ts";
@@ -140,13 +141,8 @@ async function readOptions(
     throw new UsageError(`unexpected argument ${options.positional[0]}`);
   }
   checkSourceOptions(options);
-  for (const name of ["epochs", "batch-size", "eval-rows", "checkpoint-every"]) {
-    const least = name === "checkpoint-every" ? 0 : 1;
-    const value = options.number(name) ?? least;
-    if (!(Number.isSafeInteger(value) && value >= least)) {
-      throw new UsageError(`--${name} is ${value}, expected a whole number from ${least} on`);
-    }
-  }
+  checkWhole(options, ["epochs", "batch-size", "eval-rows"], 1);
+  checkWhole(options, ["checkpoint-every"], 0);
   return { options, resumed, preset: describePreset(given) };
 }
 

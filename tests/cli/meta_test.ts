@@ -191,7 +191,7 @@ Deno.test("meta says what does not fit before it works", async () => {
       [[large, atoms], 2, `unexpected argument ${atoms}: --compare goes before other SAEs`],
       [["--compare", atoms, large, other], 2, "comes first, before the options"],
       [[large, "--meta", atoms, "--k", "3"], 2, "--k does not go with --meta"],
-      [[large, "--epochs", "0"], 2, "--epochs is 0, expected a whole number above 0"],
+      [[large, "--epochs", "0"], 2, "--epochs is 0, expected a whole number from 1 on"],
       [[large, "--lr", "fast"], 2, "--lr is fast, expected a number"],
       [[large, "--latents", "3,80"], 2, "--latents is 3,80, expected whole numbers below 80"],
       [[large, "--examples", "0"], 2, "--examples is 0, expected a whole number from 1 on"],
