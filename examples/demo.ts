@@ -12,6 +12,7 @@ const args = [
   ...["train", "--model", model],
   ...["--hook", "blocks.2.hook_resid_pre", "--text", train],
   ...["--dict-size", "1024", "--k", "16", "--steps", Deno.args[0] ?? "400", "--lr", "1e-3"],
+  ...["--batch-size", "1024"],
   ...["--out", folder, "--overwrite", "--eval-text", heldOut],
   ...["--eval-rows", "192"],
 ];
