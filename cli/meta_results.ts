@@ -11,6 +11,7 @@ import {
 import { replaceText } from "../lib/formats/replace_file.ts";
 import { peakTokens } from "../lib/report/meta_labels.ts";
 import { metaPlots } from "../lib/report/meta_plots.ts";
+import { describeClaim } from "./describe_claim.ts";
 
 /** Writes report, tables and plots of a meta-SAE; gives a summary for people and machines. */
 export async function writeMetaResults(
@@ -27,11 +28,7 @@ export async function writeMetaResults(
   }
   await replaceText(report, metaReport(about));
   const claims = metaClaims(about);
-  const text = claims.map(({ claim, found, holds }) => {
-    const verdict = holds === undefined ? "?" : holds ? "yes" : "no";
-    return `  ${verdict.padEnd(4)}${claim}\n      ${found}`;
-  }).join("\n");
-  return { report, text, claims };
+  return { report, text: claims.map(describeClaim).join("\n"), claims };
 }
 
 type Row = Record<string, string | number>;

@@ -8,6 +8,7 @@ import {
   type StitchingReport,
   stitchingReport,
 } from "../lib/report/stitching_report.ts";
+import { describeClaim } from "./describe_claim.ts";
 
 /** Pairs and what this run says to the paper's claims about them, for machines. */
 export type PairClaims = {
@@ -42,10 +43,7 @@ export async function writeStitchResults(
     [
       pair,
       ...warnings.map((warning) => `  Mind: ${warning}.`),
-      ...claims.map(({ claim, found, holds }) => {
-        const verdict = holds === undefined ? "?" : holds ? "yes" : "no";
-        return `  ${verdict.padEnd(4)}${claim}\n      ${found}`;
-      }),
+      ...claims.map(describeClaim),
     ].join("\n")
   ).join("\n");
   return { report, text, claims };
