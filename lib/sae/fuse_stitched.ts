@@ -1,5 +1,5 @@
 import type { Sae } from "./sae.ts";
-import type { StitchedSae } from "./stitched_sae.ts";
+import { type StitchedSae, stitchedSides } from "./stitched_sae.ts";
 
 /**
  * A stitched SAE, both of whose SAEs find active latents by threshold, as one ordinary jumprelu SAE:
@@ -11,11 +11,8 @@ import type { StitchedSae } from "./stitched_sae.ts";
  * to a float32. There is none where one SAE gives all latents: then every bit is that of the plain SAE.
  */
 export function fuseStitched(stitched: StitchedSae): Sae {
-  const { small, smallLatents, large, largeLatents, dModel: d, dictSize: m, bDec } = stitched;
-  const sides = [
-    { sae: small, latents: smallLatents, first: 0 },
-    { sae: large, latents: largeLatents, first: smallLatents.length },
-  ].filter(({ latents }) => latents.length > 0);
+  const { dModel: d, dictSize: m, bDec } = stitched;
+  const sides = stitchedSides(stitched);
   const subtractDecoderBias = sides.some(({ sae }) => sae.subtractDecoderBias);
   const fused = {
     wEnc: new Float32Array(m * d),

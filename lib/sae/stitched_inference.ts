@@ -4,7 +4,7 @@ import { fuseStitched } from "./fuse_stitched.ts";
 import type { Encoded, Inference, InferenceOptions } from "./inference.ts";
 import { normalizeInput } from "./normalize_input.ts";
 import type { Sae } from "./sae.ts";
-import { checkStitchedSae, type StitchedSae } from "./stitched_sae.ts";
+import { checkStitchedSae, type StitchedSae, stitchedSides } from "./stitched_sae.ts";
 
 /**
  * Puts a stitched SAE on the GPU. Where both SAEs find active latents by threshold they run as one
@@ -20,11 +20,7 @@ export function openStitchedInference(
   open: (gpu: Gpu, sae: Sae, options: InferenceOptions) => Inference,
 ): Inference {
   checkStitchedSae(stitched);
-  const { small, smallLatents, large, largeLatents } = stitched;
-  const sides = [
-    { sae: small, latents: smallLatents, first: 0 },
-    { sae: large, latents: largeLatents, first: smallLatents.length },
-  ].filter(({ latents }) => latents.length > 0);
+  const sides = stitchedSides(stitched);
   if (sides.every(({ sae }) => hasThreshold(sae, options))) {
     return open(gpu, fuseStitched(stitched), options);
   }

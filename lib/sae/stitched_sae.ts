@@ -27,6 +27,16 @@ export interface StitchedSae {
   bDec: Float32Array;
 }
 
+/** The SAEs that give a stitched one latents: which, and the number that the first of them has there. */
+export function stitchedSides(
+  { small, smallLatents, large, largeLatents }: StitchedSae,
+): { sae: Sae; latents: Uint32Array; first: number }[] {
+  return [
+    { sae: small, latents: smallLatents, first: 0 },
+    { sae: large, latents: largeLatents, first: smallLatents.length },
+  ].filter(({ latents }) => latents.length > 0);
+}
+
 /**
  * Checks that both SAEs of a stitched one are sound and speak of the same numbers, and that its latents
  * exist, once each.
