@@ -1,6 +1,7 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
 import { replaceText } from "../lib/formats/replace_file.ts";
+import { atEqualL0, type EqualL0 } from "../lib/report/equal_l0.ts";
 import {
   propertiesMarkdown,
   sweepPlots,
@@ -17,6 +18,16 @@ const COLUMNS: (keyof SweepRow)[] = [
   ...["steps", "nmse", "explainedVariance", "l0", "mse", "ceClean", "ceSpliced"] as const,
   ...["ceZeroAblated", "ceMeanAblated", "ceDegradation", "ceRecoveredFromZero"] as const,
   ...["ceRecoveredFromMean", "deadLatents"] as const,
+];
+
+/** Columns of equal_l0.csv. */
+const EQUAL_COLUMNS: (keyof EqualL0)[] = [
+  "k",
+  "dictSize",
+  "label",
+  "between",
+  "nmse",
+  "ceDegradation",
 ];
 
 /** The row of a cell that was measured. */
@@ -54,6 +65,13 @@ export async function writeSweepResults(
     join(out, "sweep.csv"),
     stringify(rows as unknown as Record<string, unknown>[], { columns: COLUMNS }),
   );
+  const equal = atEqualL0(rows);
+  if (equal.length > 0) {
+    await replaceText(
+      join(out, "equal_l0.csv"),
+      stringify(equal as unknown as Record<string, unknown>[], { columns: EQUAL_COLUMNS }),
+    );
+  }
   await replaceText(join(out, "table2.md"), table);
   await replaceText(report, sweepReport({ ...about, rows }));
   return { report, table };

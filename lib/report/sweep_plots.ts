@@ -1,4 +1,6 @@
-import { linePlot, type LineSeries } from "./line_plot.ts";
+import { atEqualL0 } from "./equal_l0.ts";
+import { linePlot } from "./line_plot.ts";
+import { distinct, labelOf, sweepCurves } from "./sweep_curves.ts";
 import type { SweepRow } from "./sweep_row.ts";
 
 /** A plot of a sweep. */
@@ -15,17 +17,26 @@ const MEASURES = [
 ] as const;
 
 /**
- * NMSE and cross-entropy degradation against dictionary size, a plot for each k (Fig. 7, left). An SAE
- * that is told no k has no place in them.
+ * NMSE and cross-entropy degradation against dictionary size, a plot for each k (Fig. 7, left). SAEs
+ * that are told no k are there as {@linkcode atEqualL0} reads them.
  */
 export function plotsBySize(rows: readonly SweepRow[]): SweepPlot[] {
+  const equal = atEqualL0(rows).filter(({ between, nmse }) => between && !isNaN(nmse));
   return distinct(rows.map(({ k }) => k).filter((k) => k !== undefined)).flatMap((k) => {
     const own = rows.filter((row) => row.k === k);
     const sizes = distinct(own.map(({ dictSize }) => dictSize));
     if (sizes.length < 2) return [];
+    const read = Map.groupBy(equal.filter((at) => at.k === k), ({ label }) => label);
     return MEASURES.map(({ key, file, title, unit }) => ({
       name: `${file}_by_dict_size_k${k}`,
-      svg: linePlot(curves(own, labelOf, (row) => row.dictSize, (row) => row[key]), {
+      svg: linePlot([
+        ...sweepCurves(own, labelOf, (row) => row.dictSize, (row) => row[key]),
+        ...[...read].map(([label, at]) => ({
+          label: `${label}, read at L0 = ${k}`,
+          x: at.map(({ dictSize }) => dictSize),
+          y: at.map((point) => point[key]),
+        })),
+      ], {
         title: `${title}, k = ${k}`,
         description: `${title} against dictionary size, a line an architecture.`,
         xLabel: "dictionary size",
@@ -52,7 +63,7 @@ export function plotsByK(rows: readonly SweepRow[]): SweepPlot[] {
     const measured = own.some(({ k }) => k === undefined);
     return MEASURES.map(({ key, file, title, unit }) => ({
       name: `${file}_by_k_m${dictSize}`,
-      svg: linePlot(curves(own, labelOf, placeOf, (row) => row[key]), {
+      svg: linePlot(sweepCurves(own, labelOf, placeOf, (row) => row[key]), {
         title: `${title}, ${dictSize} latents`,
         description: `${title} against active latents a sample, a line an architecture.`,
         xLabel: measured ? "k, or measured L0 where no k is given" : "k",
@@ -69,7 +80,7 @@ export function paretoPlot(rows: readonly SweepRow[]): SweepPlot {
   const label = (row: SweepRow) => `${labelOf(row)} ${row.dictSize}`;
   return {
     name: "pareto",
-    svg: linePlot(curves(rows, label, (row) => row.l0, (row) => row.nmse), {
+    svg: linePlot(sweepCurves(rows, label, (row) => row.l0, (row) => row.nmse), {
       title: "Sparsity and reconstruction",
       description: "NMSE against measured L0, a line for each architecture and dictionary size.",
       xLabel: "L0, active latents a sample",
@@ -80,27 +91,3 @@ export function paretoPlot(rows: readonly SweepRow[]): SweepPlot {
 }
 
 const placeOf = ({ k, l0 }: SweepRow): number => k ?? l0;
-
-const labelOf = ({ architecture, variant }: SweepRow): string =>
-  variant ? `${architecture} ${variant.replaceAll("_", " ")}` : architecture;
-
-const distinct = (values: number[]): number[] => [...new Set(values)].sort((a, b) => a - b);
-
-/** Curves by label, left to right; SAEs that differ in their seed alone are one point, their mean. */
-function curves(
-  rows: readonly SweepRow[],
-  label: (row: SweepRow) => string,
-  x: (row: SweepRow) => number,
-  y: (row: SweepRow) => number,
-): LineSeries[] {
-  const mean = (values: number[]) => values.reduce((sum, value) => sum + value) / values.length;
-  return [...Map.groupBy(rows, label)].map(([label, own]) => {
-    const kinds = Map.groupBy(
-      own,
-      ({ dictSize, k, sparsityCoefficient }) => JSON.stringify([dictSize, k, sparsityCoefficient]),
-    );
-    const points = [...kinds.values()].map((kind) => [mean(kind.map(x)), mean(kind.map(y))])
-      .sort(([a], [b]) => a - b);
-    return { label, x: points.map(([x]) => x), y: points.map(([, y]) => y) };
-  });
-}

@@ -1,3 +1,4 @@
+import { atEqualL0, type EqualL0, equalL0Table } from "./equal_l0.ts";
 import { escapeHtml } from "./escape_html.ts";
 import { formatNumber } from "./format_number.ts";
 import { reportPage, section } from "./report_page.ts";
@@ -61,17 +62,26 @@ export function sweepPlots(rows: readonly SweepRow[]): SweepPlot[] {
 /** Writes a report on a sweep: one HTML page that needs nothing else. */
 export function sweepReport({ date, adapter, model, rows, settings }: SweepReport): string {
   const title = `${rows.length} SAEs on ${model.id} at ${model.hook}`;
-  const [bySize, byK] = [plotsBySize(rows), plotsByK(rows)];
+  const [bySize, byK, equal] = [plotsBySize(rows), plotsByK(rows), atEqualL0(rows)];
   const facts = [adapter, date].map((fact) => `<span>${escapeHtml(fact)}</span>`).join("");
   const sections = [
     `<h1>${escapeHtml(title)}</h1>\n<p class="about">${facts}</p>`,
     bySize.length > 0 ? section("By dictionary size", figures(bySize)) : "",
     byK.length > 0 ? section("By active latents", figures(byK)) : "",
     section("Sparsity against reconstruction", `<figure>\n${paretoPlot(rows).svg}\n</figure>`),
+    equal.length > 0 ? section("At equal L0", equalL0Figure(equal)) : "",
     section("The SAEs", table("Measured on held-out text", HEAD, propertiesTable(rows, model.id))),
     section("What all have in common", settingsTable(settings)),
   ];
   return reportPage(title, sections);
+}
+
+function equalL0Figure(equal: readonly EqualL0[]): string {
+  const { head, rows } = equalL0Table(equal);
+  const caption =
+    "SAEs that are told λ are read off their curve, straight in log L0 between the two " +
+    "with L0 next to it";
+  return table(caption, head, rows);
 }
 
 function figures(plots: SweepPlot[]): string {

@@ -16,10 +16,11 @@ Deno.test("sweep trains relu and jumprelu, input normalised, λ rising, gradient
     const without = await saewing(command);
     assertMatch(without.stderr, /--sparsity is missing for relu/);
     assertEquals([without.code, without.stdout], [2, ""]);
-    const swept = await saewing([
+    const whole = [
       ...[...command, "--sparsity", "0.05", "--sparsity-warmup-steps", "4", "--gradient-clip", "1"],
       ...["--input-normalization", "expected_average_only_in"],
-    ]);
+    ];
+    const swept = await saewing(whole);
     assertEquals(swept.code, 0, swept.stderr);
     const rows = parse(await Deno.readTextFile(join(out, "sweep.csv")), { skipFirstRow: true });
     const names = ["relu_m32_lambda0.05_seed0", "jumprelu_m32_lambda0.05_seed0"];
@@ -38,5 +39,16 @@ Deno.test("sweep trains relu and jumprelu, input normalised, λ rising, gradient
       assert(penalties[3] > 2 * penalties[0], penalties.join());
     }
     assertStringIncludes(await Deno.readTextFile(join(out, "table2.md")), names[1]);
+
+    const compared = await saewing([...whole, "--architecture", "topk", "--k", "4"]);
+    assertEquals(compared.code, 0, compared.stderr);
+    const equal = parse(await Deno.readTextFile(join(out, "equal_l0.csv")), {
+      skipFirstRow: true,
+    });
+    assertEquals(equal.map(({ k, dictSize, label, between }) => [k, dictSize, label, between]), [
+      ["4", "32", "topk", "false"],
+      ["4", "32", "relu", "true"],
+      ["4", "32", "jumprelu", "true"],
+    ]);
   });
 });

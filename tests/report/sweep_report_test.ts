@@ -1,4 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import fc from "fast-check";
+import { atEqualL0, equalL0Table } from "../../lib/report/equal_l0.ts";
 import { paretoPlot, plotsByK, plotsBySize } from "../../lib/report/sweep_plots.ts";
 import { propertiesMarkdown, sweepReport } from "../../lib/report/sweep_report.ts";
 import type { SweepRow } from "../../lib/report/sweep_row.ts";
@@ -46,7 +48,7 @@ Deno.test("SAEs that differ in their seed alone are one point, their mean", () =
   assertEquals(places(paretoPlot([one, other, far]).svg), mean);
 });
 
-Deno.test("an SAE without k stands at its L0, and in no plot of fixed k", () => {
+Deno.test("an SAE without k stands at its L0", () => {
   const jump = [4e-3, 8e-4].map((sparsityCoefficient, i) =>
     row({ architecture: "jumprelu", sparsityCoefficient, l0: [7, 19][i] })
   );
@@ -54,7 +56,74 @@ Deno.test("an SAE without k stands at its L0, and in no plot of fixed k", () => 
   const [{ svg }] = plotsByK(rows);
   assertStringIncludes(svg, "measured L0 where no k is given");
   assertEquals(places(svg).length, 4);
-  assert(!plotsBySize(rows)[0].svg.includes("jumprelu"));
+  assertStringIncludes(plotsBySize(rows)[0].svg, "jumprelu, read at L0 = 8");
+  // k 16 is known at one size only, k 8 at two.
+  assertEquals(plotsBySize(rows).map(({ name }) => name), [
+    ...["nmse_by_dict_size_k8", "ce_by_dict_size_k8"],
+  ]);
+});
+
+const jump = (given: Partial<SweepRow>) => row({ architecture: "jumprelu", ...given });
+
+Deno.test("SAEs that are told λ are read at k between the two next to it, straight in log L0", () => {
+  const rows = [
+    row({ k: 8, nmse: 0.25 }),
+    row({ k: 32, nmse: 0.05 }),
+    jump({ sparsityCoefficient: 3, l0: 4, nmse: 0.4, ceDegradation: 1 }),
+    jump({ sparsityCoefficient: 1, l0: 64, nmse: 0.1, ceDegradation: 0.2 }),
+    jump({ sparsityCoefficient: 2, l0: 16, nmse: 0.2, ceDegradation: 0.6 }),
+  ];
+  const equal = atEqualL0(rows);
+  assertEquals(equal.map(({ label, k, between }) => [label, k, between]), [
+    ...[["topk", 8, false], ["jumprelu", 8, true]],
+    ...[["topk", 32, false], ["jumprelu", 32, true]],
+  ]);
+  const values = equal.flatMap(({ nmse, ceDegradation }) => [nmse, ceDegradation]);
+  [0.25, 0.5, 0.3, 0.8, 0.05, 0.5, 0.15, 0.4].forEach((wanted, i) =>
+    assert(Math.abs(values[i] - wanted) < 1e-12, `${i}: ${values[i]}, expected ${wanted}`)
+  );
+  assertEquals(equalL0Table(equal), {
+    head: [
+      ...["L0", "Dict. size", "NMSE, topk", "NMSE, jumprelu"],
+      ...["CE degradation, topk", "CE degradation, jumprelu"],
+    ],
+    rows: [
+      ["8", "256", "0.2500", "0.3000", "0.5000", "0.8000"],
+      ["32", "256", "0.0500", "0.1500", "0.5000", "0.4000"],
+    ],
+  });
+});
+
+Deno.test("beyond the ends of a curve nothing is read, and none is needed where all have k", () => {
+  const far = [jump({ l0: 9 }), jump({ sparsityCoefficient: 1, l0: 12 }), jump({ l0: 0 })];
+  const equal = atEqualL0([row({ k: 8 }), row({ k: 8, dictSize: 512 }), ...far]);
+  assertEquals(equal.map(({ label, dictSize }) => `${label} ${dictSize}`), [
+    ...["topk 256", "jumprelu 256", "topk 512"],
+  ]);
+  assertEquals(equal[1].nmse, NaN);
+  assertEquals(equalL0Table(equal).rows.map((cells) => cells[3]), ["–", "–"]);
+  assertEquals(atEqualL0([row({ k: 8 }), row({ k: 16 })]), []);
+  assertEquals(atEqualL0(far), []);
+});
+
+Deno.test("a value that is read lies between its neighbours' and is theirs at their L0", () => {
+  const points = fc.uniqueArray(
+    fc.record({
+      l0: fc.double({ min: 0.5, max: 100, noNaN: true }),
+      nmse: fc.double({ min: 0, max: 1, noNaN: true }),
+    }),
+    { minLength: 2, maxLength: 6, selector: ({ l0 }) => l0 },
+  );
+  fc.assert(fc.property(points, fc.integer({ min: 1, max: 90 }), (points, k) => {
+    const rows = points.map((point, i) => jump({ ...point, sparsityCoefficient: i }));
+    const read = (at: number) => atEqualL0([row({ k: at }), ...rows])[1].nmse;
+    for (const { l0, nmse } of points) assertEquals(read(l0), nmse);
+    const below = points.filter(({ l0 }) => l0 <= k).sort((a, b) => b.l0 - a.l0)[0];
+    const above = points.filter(({ l0 }) => l0 >= k).sort((a, b) => a.l0 - b.l0)[0];
+    if (!below || !above) return assertEquals(read(k), NaN);
+    const ends = [below.nmse, above.nmse];
+    assert(read(k) >= Math.min(...ends) - 1e-12 && read(k) <= Math.max(...ends) + 1e-12);
+  }));
 });
 
 Deno.test("the table has Table 2's columns, in Markdown and on the page", () => {
