@@ -6,6 +6,7 @@ import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
 import { checkComparable } from "./check_comparable.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { defaultOut } from "./default_out.ts";
 import { downloadProgress } from "./download_progress.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { openLatentTexts } from "./latent_contexts.ts";
@@ -104,8 +105,7 @@ export const meta: Command = {
     const started = performance.now();
     await using texts = await openLatentTexts(options, sae);
     using gpu = await openCommandGpu(options.text("adapter"));
-    const out = options.text("out") ??
-      join("runs", `meta-${new Date().toISOString().slice(0, 10)}`);
+    const out = options.text("out") ?? defaultOut("meta");
     const folder = metaFolder ?? join(out, "meta");
     const controller = new AbortController();
     const interrupt = () => controller.abort();

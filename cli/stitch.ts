@@ -1,4 +1,3 @@
-import { join } from "@std/path";
 import {
   type ActivationTransform,
   activationTransform,
@@ -16,12 +15,12 @@ import {
   studyPair,
   transformActivations,
 } from "../mod.ts";
-import type { InterpolationOrder } from "../mod.ts";
 import type { StudiedPair } from "../lib/report/stitching_plots.ts";
 import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
 import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { defaultOut } from "./default_out.ts";
 import { downloadProgress } from "./download_progress.ts";
 import { foldScales } from "./fold_scales.ts";
 import { openCommandGpu } from "./gpu.ts";
@@ -30,6 +29,7 @@ import { nameSaes } from "./name_saes.ts";
 import { createOutput, formatSeconds, type Output } from "./output.ts";
 import { saeSource } from "./sae_source.ts";
 import { writeStitchResults } from "./stitch_results.ts";
+import { type StudyOptions, studyOptions } from "./study_options.ts";
 
 const HELP =
   `Stitches SAEs of growing size, and measures all that section 4 of the paper tells of them.
@@ -126,8 +126,7 @@ export const stitch: Command = {
     );
     checkSourceOptions(options);
     for (const { sae } of everything) checkStitchable(saes[0], sae);
-    const out = options.text("out") ??
-      join("runs", `stitch-${new Date().toISOString().slice(0, 10)}`);
+    const out = options.text("out") ?? defaultOut("stitch");
     // A folder that cannot be written is found out before the measurements, not after them.
     await Deno.mkdir(out, { recursive: true });
     const started = performance.now();
@@ -179,37 +178,6 @@ export const stitch: Command = {
     return EXIT.ok;
   },
 };
-
-interface StudyOptions {
-  threshold: number;
-  order: InterpolationOrder;
-  seed: number;
-  samples: number;
-}
-
-function studyOptions(options: Arguments, collection?: SaeCollection): StudyOptions {
-  const threshold = options.number("threshold") ?? collection?.threshold ?? 0.7;
-  if (!(threshold >= -1 && threshold <= 1)) {
-    throw new UsageError(`--threshold is ${threshold}, expected a cosine from -1 to 1`);
-  }
-  const order = options.text("order") ?? "benefit";
-  if (order !== "benefit" && order !== "cosine" && order !== "random") {
-    throw new UsageError(`--order is ${order}, expected benefit, cosine or random`);
-  }
-  const samples = options.number("samples") ?? 50_000;
-  if (!(Number.isSafeInteger(samples) && samples > 0)) {
-    throw new UsageError(`--samples is ${samples}, expected a whole number above 0`);
-  }
-  const seed = options.number("seed") ?? 0;
-  if (!Number.isSafeInteger(seed)) {
-    throw new UsageError(`--seed is ${seed}, expected a whole number`);
-  }
-  const examples = options.number("examples") ?? 0;
-  if (!(Number.isSafeInteger(examples) && examples >= 0)) {
-    throw new UsageError(`--examples is ${examples}, expected a whole number from 0`);
-  }
-  return { threshold, order, seed, samples };
-}
 
 /** The SAEs that the arguments name, or those of a collection. */
 function chooseSaes(given: Arguments, collection: SaeCollection | undefined): string[] {

@@ -8,6 +8,7 @@ import {
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { defaultOut } from "./default_out.ts";
 import { evaluateOnTexts, summary } from "./evaluate_text.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { createOutput, type Output } from "./output.ts";
@@ -116,8 +117,7 @@ export const sweep: Command = {
     const output = createOutput(options.flag("json"));
     const preset = describePreset(given);
     if (preset) output.say(preset);
-    const stamp = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
-    const out = options.text("out") ?? join("runs", `sweep-${stamp}`);
+    const out = options.text("out") ?? defaultOut("sweep");
     await Deno.mkdir(out, { recursive: true });
     using lock = await Deno.open(join(out, ".lock"), { create: true, write: true });
     if (!await lock.tryLock(true)) throw new Error(`another process works in ${out}`);

@@ -5,6 +5,7 @@ import { checkSourceOptions, openActivationSource } from "./activation_source.ts
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
 import { type Command, UsageError } from "./command.ts";
+import { defaultOut } from "./default_out.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { onLastingGpu } from "./lasting_gpu.ts";
 import { createOutput } from "./output.ts";
@@ -107,8 +108,7 @@ export const train: Command = {
     await checkTraining(options, resumed);
     const output = createOutput(options.flag("json"));
     if (preset) output.say(preset);
-    const stamp = new Date().toISOString().slice(0, 19).replaceAll(":", "-");
-    using run = await openRunFolder(resumed ?? options.text("out") ?? join("runs", stamp), {
+    using run = await openRunFolder(resumed ?? options.text("out") ?? defaultOut(""), {
       anew: resumed === undefined,
       overwrite: options.flag("overwrite"),
     });

@@ -1,0 +1,7 @@
+import { join } from "@std/path";
+
+/** Folder of results that no `--out` names: one of its own for each second. */
+export function defaultOut(kind: string, now = new Date()): string {
+  const stamp = now.toISOString().slice(0, 19).replaceAll(":", "-");
+  return join("runs", [kind, stamp].filter((part) => part).join("-"));
+}

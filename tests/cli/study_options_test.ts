@@ -1,0 +1,41 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { parseArguments } from "../../cli/arguments.ts";
+import { UsageError } from "../../cli/command.ts";
+import { defaultOut } from "../../cli/default_out.ts";
+import { studyOptions } from "../../cli/study_options.ts";
+import { listCollections } from "../../mod.ts";
+
+const read = (...args: string[]) =>
+  parseArguments(args, {
+    values: ["threshold", "order", "samples", "seed", "examples"],
+    flags: [],
+  });
+
+Deno.test("a collection's own threshold holds unless another is given", () => {
+  const gemma = listCollections().find(({ name }) => name === "gemma-scope-2b-layer-12")!;
+  assertEquals(studyOptions(read(), gemma).threshold, 0.4);
+  assertEquals(studyOptions(read("--threshold", "0"), gemma).threshold, 0);
+  assertEquals(studyOptions(read()), {
+    ...{ threshold: 0.7, order: "benefit", seed: 0, samples: 50_000 },
+  });
+  const given = read("--order", "random", "--seed", "3", "--samples", "20");
+  assertEquals(studyOptions(given), { threshold: 0.7, order: "random", seed: 3, samples: 20 });
+});
+
+Deno.test("what does not fit is refused", () => {
+  const refused: [string, string, string][] = [
+    ["threshold", "1.1", "--threshold is 1.1, expected a cosine from -1 to 1"],
+    ["order", "size", "--order is size, expected benefit, cosine or random"],
+    ["samples", "0", "--samples is 0, expected a whole number from 1 on"],
+    ["seed", "0.5", "--seed is 0.5, expected a whole number"],
+  ];
+  for (const [name, value, message] of refused) {
+    assertThrows(() => studyOptions(read(`--${name}`, value)), UsageError, message);
+  }
+});
+
+Deno.test("results of one day have folders of their own", () => {
+  const at = new Date("2026-11-24T07:08:09.5Z");
+  assertEquals(defaultOut("stitch", at).replaceAll("\\", "/"), "runs/stitch-2026-11-24T07-08-09");
+  assertEquals(defaultOut("", at).replaceAll("\\", "/"), "runs/2026-11-24T07-08-09");
+});
