@@ -1,12 +1,11 @@
 /**
  * For each row of z the threshold that keeps its `wanted` largest positive numbers: a radix selection
- * over four digits, one workgroup a row. `dead`: only latents that were inactive in each of the last
- * `deadAfter` batches are candidates. Writes the threshold's bits, how many numbers equal to it stay,
+ * over four digits, one workgroup a row. `dead`: only the latents of a list are candidates. Writes the threshold's bits, how many numbers equal to it stay,
  * and how many numbers stay in all. With fewer positive candidates than wanted all stay: {0, 0, their
  * count}.
  *
- * Bindings: sizes {rows, cols, firstRow, wanted, deadAfter, firstKept}, z [rows, cols], threshold,
- * quota, kept, and with `dead` step {step}, lastActive [cols]. Row r writes element firstRow + r of
+ * Bindings: sizes {rows, cols, firstRow, wanted, firstKept}, z [rows, cols], threshold, quota, kept,
+ * and with `dead` the list {count, latents…}. Row r writes element firstRow + r of
  * threshold and quota, and element firstKept + r of kept.
  */
 export function selectRows({ dead }: { dead: boolean }): string {
@@ -15,11 +14,9 @@ export function selectRows({ dead }: { dead: boolean }): string {
     return `
   for (var bin = lane; bin < 256u; bin += 64u) { atomicStore(&counts[bin], 0u); }
   workgroupBarrier();
-  for (var latent = lane; latent < sizes.cols; latent += 64u) {
-    let value = z[row * sizes.cols + latent];
-    if (value != 0u${dead ? " && step.step - lastActive[latent] >= sizes.deadAfter" : ""}${
-      above < 31 ? ` && value >> ${above}u == prefix >> ${above}u` : ""
-    }) {
+  for (var i = lane; i < candidates; i += 64u) {
+    let value = z[row * sizes.cols + ${dead ? "dead[1u + i]" : "i"}];
+    if (value != 0u${above < 31 ? ` && value >> ${above}u == prefix >> ${above}u` : ""}) {
       atomicAdd(&counts[(value >> ${shift}u) & ${(1 << bits) - 1}u], 1u);
     }
   }
@@ -63,19 +60,13 @@ export function selectRows({ dead }: { dead: boolean }): string {
   }`;
   };
   return `
-struct Sizes { rows: u32, cols: u32, firstRow: u32, wanted: u32, deadAfter: u32, firstKept: u32 }
-struct Step { step: u32 }
+struct Sizes { rows: u32, cols: u32, firstRow: u32, wanted: u32, firstKept: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<storage, read> z: array<u32>;
 @group(0) @binding(2) var<storage, read_write> threshold: array<u32>;
 @group(0) @binding(3) var<storage, read_write> quota: array<u32>;
 @group(0) @binding(4) var<storage, read_write> kept: array<u32>;
-${
-    dead
-      ? `@group(0) @binding(5) var<uniform> step: Step;
-@group(0) @binding(6) var<storage, read> lastActive: array<u32>;`
-      : ""
-  }
+${dead ? "@group(0) @binding(5) var<storage, read> dead: array<u32>;" : ""}
 var<workgroup> counts: array<atomic<u32>, 256>;
 var<workgroup> sums: array<u32, 64>;
 var<workgroup> found: array<u32, 4>;
@@ -88,6 +79,7 @@ fn main(
 ) {
   let row = id.x + id.y * count.x;
   if (row >= sizes.rows) { return; }
+  let candidates = ${dead ? "dead[0]" : "sizes.cols"};
   var prefix = 0u;
   var remaining = sizes.wanted;
 ${digit(23, 8)}

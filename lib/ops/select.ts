@@ -79,7 +79,7 @@ export async function selectBatch(
   for (const block of z.blocks) {
     const sizes = buffers.uniform(
       "write rows sizes",
-      words([block.rows, z.cols, block.first, block.first, out.capacity, 0]),
+      words([block.rows, z.cols, block.first, block.first, out.capacity]),
     );
     const bound = [sizes, block.z, out.offsets, out.latents, out.values, state];
     operations.push(
@@ -128,7 +128,7 @@ export async function writeAbove(
   for (const block of z.blocks) {
     const sizes = buffers.uniform(
       "write rows sizes",
-      words([block.rows, z.cols, block.first, block.first, out.capacity, 0]),
+      words([block.rows, z.cols, block.first, block.first, out.capacity]),
     );
     const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
     const code = writeRows({ mode: "latent" });

@@ -1,4 +1,4 @@
-import { countDead } from "../../kernels/count_dead.ts";
+import { listDead } from "../../kernels/list_dead.ts";
 import { selectRows } from "../../kernels/select_rows.ts";
 import { writeRows } from "../../kernels/write_rows.ts";
 import type { BufferSet } from "../gpu/buffer.ts";
@@ -29,7 +29,7 @@ export async function selectTopK(
   for (const block of z.blocks) {
     const sizes = buffers.uniform(
       "select rows sizes",
-      words([block.rows, z.cols, block.first, wanted, 0, block.first]),
+      words([block.rows, z.cols, block.first, wanted, block.first]),
     );
     const bound = [sizes, block.z, threshold, quota, out.kept];
     const code = selectRows({ dead: false });
@@ -39,7 +39,7 @@ export async function selectTopK(
   for (const block of z.blocks) {
     const sizes = buffers.uniform(
       "write rows sizes",
-      words([block.rows, z.cols, block.first, block.first, out.capacity, 0]),
+      words([block.rows, z.cols, block.first, block.first, out.capacity]),
     );
     const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
     bound.push(quota, step, lastActive, stats);
@@ -49,21 +49,27 @@ export async function selectTopK(
   return operations;
 }
 
+/** Where dead latents are listed. */
+export interface DeadLatents {
+  /** [1 + m] {their number, the latents, ascending}. */
+  dead: GPUBuffer;
+  /** Workgroups for {@linkcode selectDead}. */
+  dispatch: GPUBuffer;
+}
+
 /**
  * Candidates of the auxiliary loss: for each sample the `wanted` largest positive pre-activations of
  * dead latents, written behind the samples' own rows (row r becomes row `rows` + r of `out`). Nothing
- * runs where `dispatch` of `countDeadLatents` says that none is dead: `out.kept` must then be zero.
+ * runs where `dispatch` of `listDeadLatents` says that none is dead: `out.kept` must then be zero.
  */
 export async function selectDead(
   gpu: Gpu,
   buffers: BufferSet,
-  { z, wanted, deadAfter, out, step, lastActive, dispatch }: {
+  { z, wanted, out, dead, dispatch }: {
     z: PreActivations;
     wanted: number;
-    deadAfter: number;
     out: SparseRows;
-    dispatch: GPUBuffer;
-  } & Omit<StepBuffers, "stats">,
+  } & DeadLatents,
 ): Promise<Operation[]> {
   const rows = countRowsOf(z);
   const threshold = buffers.zeros("threshold a row", rows);
@@ -72,9 +78,9 @@ export async function selectDead(
   for (const block of z.blocks) {
     const sizes = buffers.uniform(
       "select rows sizes",
-      words([block.rows, z.cols, block.first, wanted, deadAfter, rows + block.first]),
+      words([block.rows, z.cols, block.first, wanted, rows + block.first]),
     );
-    const bound = [sizes, block.z, threshold, quota, out.kept, step, lastActive];
+    const bound = [sizes, block.z, threshold, quota, out.kept, dead];
     const code = selectRows({ dead: true });
     operations.push(await createOperation(gpu, "select dead", code, bound, dispatch));
   }
@@ -82,10 +88,10 @@ export async function selectDead(
   for (const block of z.blocks) {
     const sizes = buffers.uniform(
       "write rows sizes",
-      words([block.rows, z.cols, block.first, rows + block.first, out.capacity, deadAfter]),
+      words([block.rows, z.cols, block.first, rows + block.first, out.capacity]),
     );
     const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
-    bound.push(quota, step, lastActive);
+    bound.push(quota, dead);
     const code = writeRows({ mode: "dead" });
     operations.push(await createOperation(gpu, "write dead", code, bound, dispatch));
   }
@@ -93,20 +99,21 @@ export async function selectDead(
 }
 
 /**
- * Counts the dead latents into `stats[2]`, and says in `dispatch` how many workgroups `selectDead` needs
- * for batches of `rows` samples: none where no latent is dead.
+ * Lists the dead latents, counts them into `stats[2]`, and says in `dispatch` how many workgroups
+ * `selectDead` needs for batches of `rows` samples: none where no latent is dead.
  */
-export async function countDeadLatents(
+export async function listDeadLatents(
   gpu: Gpu,
   buffers: BufferSet,
-  { latents, rows, deadAfter, step, lastActive, stats, dispatch }:
-    & { latents: number; rows: number; deadAfter: number; dispatch: GPUBuffer }
+  { latents, rows, deadAfter, step, lastActive, stats, dead, dispatch }:
+    & { latents: number; rows: number; deadAfter: number }
+    & DeadLatents
     & StepBuffers,
 ): Promise<Operation> {
   const [x, y] = spreadWorkgroups(gpu, rows);
-  const sizes = buffers.uniform("count dead sizes", words([latents, deadAfter, x, y]));
-  const bound = [sizes, step, lastActive, stats, dispatch];
-  return await createOperation(gpu, "count dead", countDead(), bound, 1);
+  const sizes = buffers.uniform("list dead sizes", words([latents, deadAfter, x, y]));
+  const bound = [sizes, step, lastActive, stats, dispatch, dead];
+  return await createOperation(gpu, "list dead", listDead(), bound, 1);
 }
 
 function countRowsOf(z: PreActivations): number {

@@ -13,7 +13,7 @@ import {
   sumLatents,
 } from "../ops/gradients.ts";
 import { selectBatch } from "../ops/select.ts";
-import { countDeadLatents, selectDead, selectTopK } from "../ops/select_rows.ts";
+import { listDeadLatents, selectDead, selectTopK } from "../ops/select_rows.ts";
 import { normalizeBatch, type RowNormalization } from "../ops/normalize_input.ts";
 import { divideByDeviation } from "../ops/normalize_loss.ts";
 import { differentiateThresholds, type JumpThresholds, selectRagged } from "../ops/ragged.ts";
@@ -84,6 +84,7 @@ export async function createTrainingStep(
       bandwidth: settings.bandwidth,
     };
     const dispatch = buffers.dispatch("workgroups for dead latents");
+    const dead = buffers.zeros("dead latents", 1 + dictSize);
     const deltas = buffers.zeros("entry gradients", sparse.capacity);
     const columns = createSparseColumns(gpu, buffers, sparse, dictSize);
     const bEncGradient = buffers.zeros("encoder bias gradient", dictSize);
@@ -138,10 +139,11 @@ export async function createTrainingStep(
       }),
     );
     operations.push(
-      await countDeadLatents(gpu, buffers, {
+      await listDeadLatents(gpu, buffers, {
         latents: dictSize,
         rows,
         deadAfter: settings.deadAfter,
+        dead,
         dispatch,
         ...state,
       }),
@@ -152,10 +154,9 @@ export async function createTrainingStep(
         ...await selectDead(gpu, buffers, {
           z,
           wanted: auxK,
-          deadAfter: settings.deadAfter,
           out: sparse,
+          dead,
           dispatch,
-          ...state,
         }),
         ...await subtractDecoded(gpu, buffers, {
           rows,

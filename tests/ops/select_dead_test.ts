@@ -4,7 +4,7 @@ import { createBuffers, readIntegers, writeBuffer } from "../../lib/gpu/buffer.t
 import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
 import { submit } from "../../lib/gpu/kernel.ts";
 import { countAbove, writeAbove } from "../../lib/ops/select.ts";
-import { countDeadLatents, selectDead } from "../../lib/ops/select_rows.ts";
+import { listDeadLatents, selectDead } from "../../lib/ops/select_rows.ts";
 import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { createRandom } from "../../lib/random.ts";
 import { NARROW, putPreActivations, readSparse } from "../gpu_helper.ts";
@@ -14,7 +14,7 @@ import { toSparse } from "../oracles/sparse.ts";
 const STEP = 20;
 const DEAD_AFTER = 5;
 
-/** Runs countDeadLatents and selectDead behind rows of other entries, and compares with a sort. */
+/** Runs listDeadLatents and selectDead behind rows of other entries, and compares with a sort. */
 async function checkDead(
   gpu: Gpu,
   z: Float32Array,
@@ -35,16 +35,16 @@ async function checkDead(
   // The samples' own rows hold two entries each.
   writeBuffer(gpu, out.offsets, Uint32Array.from({ length: rows + 1 }, (_, r) => 2 * r));
   const put = putPreActivations(buffers, z, cols, rowsPerBlock);
-  const dispatch = buffers.dispatch("dispatch");
-  const shared = { deadAfter: DEAD_AFTER, step, lastActive, dispatch };
+  const listed = { dead: buffers.zeros("dead", 1 + cols), dispatch: buffers.dispatch("dispatch") };
+  const shared = { deadAfter: DEAD_AFTER, step, lastActive, stats };
   submit(gpu, [
-    await countDeadLatents(gpu, buffers, { latents: cols, rows, stats, ...shared }),
-    ...await selectDead(gpu, buffers, { z: put, wanted, out, ...shared }),
+    await listDeadLatents(gpu, buffers, { latents: cols, rows, ...shared, ...listed }),
+    ...await selectDead(gpu, buffers, { z: put, wanted, out, ...listed }),
   ]);
 
-  const dead = [...ages.keys()].filter((i) => ages[i] >= DEAD_AFTER);
-  assertEquals((await readIntegers(gpu, stats, 3))[2], dead.length, `${name}: dead latents`);
-  const expected = toSparse(z, keepLargestOfRows(z, cols, dead, wanted), cols);
+  const oldest = [...ages.keys()].filter((i) => ages[i] >= DEAD_AFTER);
+  assertEquals((await readIntegers(gpu, stats, 3))[2], oldest.length, `${name}: dead latents`);
+  const expected = toSparse(z, keepLargestOfRows(z, cols, oldest, wanted), cols);
   const { offsets, latents, values } = await readSparse(gpu, out);
   assertEquals(offsets.slice(rows), expected.offsets.map((offset) => 2 * rows + offset), name);
   assertEquals(latents.slice(2 * rows), expected.latents, name);
@@ -106,7 +106,7 @@ Deno.test("selectDead at its edges", async () => {
   assertEquals(await check([STEP], 1, "one latent", Float32Array.of(1, 0, 2)), 2);
 });
 
-Deno.test("countDeadLatents: one latent, many latents, the borderline", async () => {
+Deno.test("listDeadLatents: one latent, many latents, the borderline", async () => {
   using gpu = await openGpu();
   using buffers = createBuffers(gpu);
   const step = buffers.uniform("step", Uint32Array.of(STEP));
@@ -116,11 +116,14 @@ Deno.test("countDeadLatents: one latent, many latents, the borderline", async ()
       const lastActive = buffers.from("last active", active);
       const stats = buffers.from("stats", Uint32Array.of(1, 2, 3));
       const dispatch = buffers.dispatch("dispatch");
-      const shared = { rows: 20, deadAfter, step, lastActive, stats, dispatch };
-      submit(gpu, [await countDeadLatents(gpu, buffers, { latents, ...shared })]);
-      const dead = active.filter((last) => STEP - last >= deadAfter).length;
-      assertEquals([...await readIntegers(gpu, stats, 3)], [1, 2, dead]);
-      const workgroups = dead > 0 ? [20, 1, 1] : [0, 0, 1];
+      const dead = buffers.zeros("dead", 1 + latents);
+      const shared = { rows: 20, deadAfter, step, lastActive, stats, dead, dispatch };
+      submit(gpu, [await listDeadLatents(gpu, buffers, { latents, ...shared })]);
+      const oldest = [...active.keys()].filter((i) => STEP - active[i] >= deadAfter);
+      const list = [oldest.length, ...oldest];
+      assertEquals([...await readIntegers(gpu, dead, list.length)], list);
+      assertEquals([...await readIntegers(gpu, stats, 3)], [1, 2, oldest.length]);
+      const workgroups = oldest.length > 0 ? [20, 1, 1] : [0, 0, 1];
       assertEquals([...await readIntegers(gpu, dispatch, 3)], workgroups);
     }
   }
