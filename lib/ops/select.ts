@@ -38,6 +38,7 @@ export async function selectBatch(
   } & StepBuffers,
 ): Promise<Operation[]> {
   const rows = z.blocks.reduce((sum, block) => sum + block.rows, 0);
+  const vector = z.cols % 4 === 0;
   const counts = buffers.zeros("histogram", 2048);
   const state = buffers.zeros("selection", 4);
   const ties = buffers.zeros("ties a row", rows);
@@ -51,7 +52,7 @@ export async function selectBatch(
       // software adapters 16 do: OpenGL zeroes workgroup memory one element after the other.
       const workgroups = Math.min(gpu.software ? 16 : 1024, Math.ceil(numbers / (256 * 64)));
       operations.push(
-        await createOperation(gpu, "histogram", histogram(digit), bound, workgroups),
+        await createOperation(gpu, "histogram", histogram({ ...digit, vector }), bound, workgroups),
       );
     }
     const sizes = buffers.uniform("choose digit sizes", words([wanted]));
@@ -69,7 +70,7 @@ export async function selectBatch(
   for (const block of z.blocks) {
     const sizes = buffers.uniform("count rows sizes", words([block.rows, z.cols, block.first]));
     const bound = [sizes, block.z, state, out.kept, ties];
-    const code = countRows({ mode: "batch" });
+    const code = countRows({ mode: "batch", vector });
     operations.push(await createOperation(gpu, "count rows", code, bound, block.rows));
   }
   const planSizes = buffers.uniform("plan rows sizes", words([rows]));
@@ -86,7 +87,7 @@ export async function selectBatch(
       await createOperation(
         gpu,
         "write rows of the batch",
-        writeRows({ mode: "batch" }),
+        writeRows({ mode: "batch", vector }),
         [...bound, ties, step, lastActive, stats],
         block.rows,
       ),
@@ -110,7 +111,7 @@ export async function countAbove(
   for (const block of z.blocks) {
     const sizes = buffers.uniform("count rows sizes", words([block.rows, z.cols, block.first]));
     const bound = [sizes, block.z, threshold, kept];
-    const code = countRows({ mode: "latent" });
+    const code = countRows({ mode: "latent", vector: z.cols % 4 === 0 });
     operations.push(await createOperation(gpu, "count rows", code, bound, block.rows));
   }
   const rows = z.blocks.reduce((sum, block) => sum + block.rows, 0);
@@ -131,7 +132,7 @@ export async function writeAbove(
       words([block.rows, z.cols, block.first, block.first, out.capacity]),
     );
     const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
-    const code = writeRows({ mode: "latent" });
+    const code = writeRows({ mode: "latent", vector: z.cols % 4 === 0 });
     operations.push(await createOperation(gpu, "write rows", code, bound, block.rows));
   }
   return operations;

@@ -43,7 +43,7 @@ export async function selectTopK(
     );
     const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
     bound.push(quota, step, lastActive, stats);
-    const code = writeRows({ mode: "row" });
+    const code = writeRows({ mode: "row", vector: z.cols % 4 === 0 });
     operations.push(await createOperation(gpu, "write rows", code, bound, block.rows));
   }
   return operations;

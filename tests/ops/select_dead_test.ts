@@ -106,6 +106,14 @@ Deno.test("selectDead at its edges", async () => {
   assertEquals(await check([STEP], 1, "one latent", Float32Array.of(1, 0, 2)), 2);
 });
 
+Deno.test("selectDead among more dead latents than a tile of 2048 holds", async () => {
+  using gpu = await openGpu();
+  const random = createRandom(4);
+  const ages = Array.from({ length: 4500 }, () => random.below(4) ? STEP : 0);
+  const z = Float32Array.from({ length: 2 * ages.length }, () => random.below(3));
+  for (const wanted of [1, 700, 2500, 4500]) await checkDead(gpu, z, { ages, wanted });
+});
+
 Deno.test("listDeadLatents: one latent, many latents, the borderline", async () => {
   using gpu = await openGpu();
   using buffers = createBuffers(gpu);

@@ -135,3 +135,15 @@ Deno.test("scanCounts adds up from any row on", async () => {
     assertEquals([...await readIntegers(gpu, put, offsets.length)], [...offsets]);
   }
 });
+
+Deno.test("selectBatch in rows of several tiles of 2048 columns, ties across them", async () => {
+  using gpu = await openGpu();
+  for (const cols of [2047, 2048, 2049, 2052, 5000]) {
+    const dense = positives(cols, 3 * cols);
+    await checkBatch(gpu, dense, { cols, wanted: cols, name: `${cols} columns` });
+    const ones = new Float32Array(3 * cols).fill(1);
+    await checkBatch(gpu, ones, { cols, wanted: cols + 2040, name: `${cols} columns, all equal` });
+    const levels = ones.map((one, at) => at % 5 ? one : 2);
+    await checkBatch(gpu, levels, { cols, wanted: 2 * cols, name: `${cols} columns, two levels` });
+  }
+});

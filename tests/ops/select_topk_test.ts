@@ -62,3 +62,12 @@ Deno.test("selectTopK keeps the k largest numbers of each row, ties by latent", 
   );
   assert(kept > 100);
 });
+
+Deno.test("selectTopK in rows of several tiles of 2048 columns, ties across them", async () => {
+  using gpu = await openGpu();
+  for (const cols of [2049, 4100]) {
+    const random = createRandom(cols);
+    const z = Float32Array.from({ length: 2 * cols }, () => random.below(4));
+    for (const wanted of [1, cols / 4 + 40 | 0, cols]) await checkTopK(gpu, z, { cols, wanted });
+  }
+});
