@@ -1,10 +1,14 @@
 import { px, text } from "./plot_frame.ts";
 
+const OWN = ["#2563c9", "#c2570c", "#2f855a", "#7c3aed", "#b83280", "#4a5568"];
+
+/** Number of colours before they repeat. */
+export const COLOURS = OWN.length;
+
 /** Colour of a series of a plot, as CSS; a page may set its own. */
 export function colour(series: number): string {
-  const own = ["#2563c9", "#c2570c", "#2f855a", "#7c3aed", "#b83280", "#4a5568"];
-  const at = series % own.length;
-  return `var(--plot-${at + 1}, ${own[at]})`;
+  const at = series % COLOURS;
+  return `var(--plot-${at + 1}, ${OWN[at]})`;
 }
 
 /** A legend above a plot's area. */

@@ -1,4 +1,4 @@
-import { colour, layOutLegend } from "./legend.ts";
+import { colour, COLOURS, layOutLegend } from "./legend.ts";
 import {
   type Axis,
   emptyPlot,
@@ -17,6 +17,10 @@ export interface LineSeries {
   x: ArrayLike<number>;
   /** Values; the curve is interrupted where one is not finite. */
   y: ArrayLike<number>;
+  /** Number of its colour (default its place among the curves): curves of one kind share one. */
+  colour?: number;
+  /** Number of its dashes, 0 without any (default: as often as the colours have been used up). */
+  dash?: number;
 }
 
 /** Options of {@linkcode linePlot}. */
@@ -34,6 +38,7 @@ export interface LinePlotOptions extends PlotOptions {
 }
 
 const MOST_POINTS = 240;
+const DASHES = ["", "6 4", "1.5 4", "9 4 1.5 4"];
 
 /**
  * Draws curves as an SVG. A long curve is drawn as its mean within the band that it moves in; a legend
@@ -43,12 +48,17 @@ const MOST_POINTS = 240;
  */
 export function linePlot(series: readonly LineSeries[], options: LinePlotOptions): string {
   const { logY = false, logX = false, xTicks, fromZero = true, dots = false } = options;
-  const curves = series.map(({ label, x, y }) => {
+  const curves = series.map(({ label, x, y, ...own }, i) => {
     if (x.length !== y.length) {
       throw new RangeError(`series ${label} has ${x.length} x and ${y.length} y, expected as many`);
     }
     const drawn = logY ? Float64Array.from(y, (value) => value > 0 ? value : NaN) : y;
-    return { label, x, points: thinSeries(x, drawn, MOST_POINTS) };
+    const { colour: hue = i, dash = Math.floor(i / COLOURS) } = own;
+    // The first of several is broad, so that it shows where another runs along it, as the
+    // reconstruction loss does along the total. Dots show by themselves.
+    const broad = i === 0 && series.length > 1 && !dots;
+    const look = { colour: colour(hue), dash: DASHES[dash % DASHES.length], broad };
+    return { label, x, points: thinSeries(x, drawn, MOST_POINTS), look };
   });
   const points = curves.flatMap((curve) => curve.points).filter(({ mean }) => !isNaN(mean));
   if (points.length === 0) return emptyPlot(options);
@@ -58,17 +68,14 @@ export function linePlot(series: readonly LineSeries[], options: LinePlotOptions
   const spread = logY || !fromZero ? extremes : [0, ...extremes];
   const yAxis = { ...range(spread, logY), log: logY, round: true };
   const xAxis = { ...range([...ends, ...xTicks ?? []], logX), log: logX, ticks: xTicks };
-  const named = curves.length > 1;
-  const legend = named
+  const legend = curves.length > 1
     ? layOutLegend(curves.map(({ label }) => label), options.width)
     : { height: 0, draw: () => "" };
   const frame = layoutPlot(options, xAxis, yAxis, legend.height);
-  // Dots show by themselves where one curve runs along another.
-  const broad = named && !dots;
-  const drawn = curves.map((curve, i) =>
-    drawBand(curve.points, frame, i) + drawLine(curve.points, frame, i, { broad, dots })
+  const drawn = curves.map(({ points, look }) =>
+    drawBand(points, frame, look) + drawLine(points, frame, look, dots)
   );
-  const key = legend.draw((at, y, i) => `<path d="M${at} ${y}h16" ${stroke(i, broad)}/>`);
+  const key = legend.draw((at, y, i) => `<path d="M${at} ${y}h16" ${stroke(curves[i].look)}/>`);
   return frame.draw([...drawn, key].filter((part) => part).join("\n"));
 }
 
@@ -81,13 +88,16 @@ function range(values: number[], log = false): Axis {
   return low === 0 ? { low, high: 1 } : { low: low - 1, high: high + 1 };
 }
 
-// The first of several curves is broad, so that it shows where another runs along it, as the
-// reconstruction loss does along the total.
-function stroke(series: number, several: boolean): string {
-  return `style="stroke:${
-    colour(series)
-  }" fill="none" stroke-linecap="round" stroke-linejoin="round" ` +
-    (series === 0 && several ? `stroke-width="5" stroke-opacity=".45"` : `stroke-width="1.8"`);
+interface Look {
+  colour: string;
+  dash: string;
+  broad: boolean;
+}
+
+function stroke({ colour, dash, broad }: Look): string {
+  return `style="stroke:${colour}" fill="none" stroke-linecap="round" stroke-linejoin="round" ` +
+    (dash && `stroke-dasharray="${dash}" `) +
+    (broad ? `stroke-width="5" stroke-opacity=".45"` : `stroke-width="1.8"`);
 }
 
 type Place = Pick<PlotFrame, "x" | "y">;
@@ -95,8 +105,8 @@ type Place = Pick<PlotFrame, "x" | "y">;
 function drawLine(
   points: ThinnedPoint[],
   { x, y }: Place,
-  series: number,
-  { broad, dots }: { broad: boolean; dots: boolean },
+  look: Look,
+  dots: boolean,
 ): string {
   const runs = unbroken(points).map((run) =>
     run.map((point) => `${px(x(point.x))} ${px(y(point.mean))}`)
@@ -104,20 +114,20 @@ function drawLine(
   const line = runs.filter((run) => run.length > 1).map((run) => `M${run.join("L")}`).join("");
   const marked = runs.filter((run) => dots || run.length === 1).flat().map((place) => {
     const [cx, cy] = place.split(" ");
-    return `<circle cx="${cx}" cy="${cy}" r="${dots ? 3 : 2.5}" style="fill:${colour(series)}"/>`;
+    return `<circle cx="${cx}" cy="${cy}" r="${dots ? 3 : 2.5}" style="fill:${look.colour}"/>`;
   });
-  return (line ? `<path class="line" d="${line}" ${stroke(series, broad)}/>` : "") +
+  return (line ? `<path class="line" d="${line}" ${stroke(look)}/>` : "") +
     marked.join("");
 }
 
-function drawBand(points: ThinnedPoint[], { x, y }: Place, series: number): string {
+function drawBand(points: ThinnedPoint[], { x, y }: Place, { colour }: Look): string {
   if (!points.some(({ low, high }) => low < high)) return "";
   const band = unbroken(points).map((run) => {
     const above = run.map((point) => `${px(x(point.x))} ${px(y(point.high))}`);
     const below = run.map((point) => `${px(x(point.x))} ${px(y(point.low))}`);
     return `M${[...above, ...below.toReversed()].join("L")}Z`;
   });
-  return `<path class="band" d="${band.join("")}" style="fill:${colour(series)}" ` +
+  return `<path class="band" d="${band.join("")}" style="fill:${colour}" ` +
     `fill-opacity=".2"/>`;
 }
 

@@ -75,17 +75,30 @@ export function plotsByK(rows: readonly SweepRow[]): SweepPlot[] {
   });
 }
 
-/** NMSE against measured L0, a line for each architecture and dictionary size. */
+/**
+ * NMSE against measured L0, a line for each architecture and dictionary size: an architecture has a
+ * colour, a dictionary size its dashes, the largest none.
+ */
 export function paretoPlot(rows: readonly SweepRow[]): SweepPlot {
-  const label = (row: SweepRow) => `${labelOf(row)} ${row.dictSize}`;
+  const sizes = distinct(rows.map(({ dictSize }) => dictSize)).reverse();
+  const curves = [...Map.groupBy(rows, labelOf).values()].flatMap((own, colour) =>
+    sizes.flatMap((size, dash) =>
+      sweepCurves(
+        own.filter(({ dictSize }) => dictSize === size),
+        (row) => `${labelOf(row)} ${size}`,
+        (row) => row.l0,
+        (row) => row.nmse,
+      ).map((curve) => ({ ...curve, colour, dash }))
+    )
+  );
   return {
     name: "pareto",
-    svg: linePlot(sweepCurves(rows, label, (row) => row.l0, (row) => row.nmse), {
+    svg: linePlot(curves, {
       title: "Sparsity and reconstruction",
       description: "NMSE against measured L0, a line for each architecture and dictionary size.",
       xLabel: "L0, active latents a sample",
       yLabel: "normalised mean squared error",
-      ...{ fromZero: false, dots: true, width: 720, height: 360 },
+      ...{ fromZero: false, dots: true, width: 960, height: 400 },
     }),
   };
 }

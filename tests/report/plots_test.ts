@@ -96,6 +96,22 @@ Deno.test("linePlot has a legend for several curves, and escapes its words", () 
   assert(!linePlot([{ label: "only", ...curve }], { title: "t" }).includes("only"));
 });
 
+const looks = (svg: string) =>
+  [...svg.matchAll(
+    /h16" style="stroke:([^"]*)"[^>]*?(?:stroke-dasharray="([^"]*)" )?stroke-width/g,
+  )]
+    .map(([, colour, dash]) => `${colour} ${dash ?? ""}`);
+
+Deno.test("linePlot gives each of many curves a look of its own", () => {
+  const series = Array.from({ length: 20 }, (_, i) => ({ label: `${i}`, x: [0, 1], y: [0, i] }));
+  const own = looks(linePlot(series, { title: "t" }));
+  assertEquals([own.length, new Set(own).size], [20, 20]);
+  const shared = series.map((curve, i) => ({ ...curve, colour: i >> 1, dash: i & 1 }));
+  const [a, b, c] = looks(linePlot(shared, { title: "t" }));
+  assertEquals(b, `${a}6 4`);
+  assert(a.endsWith(" ") && c.endsWith(" ") && a !== c, `${a} ${c}`);
+});
+
 Deno.test("linePlot refuses curves whose x and y differ in length", () => {
   assertThrows(
     () => linePlot([{ label: "a", x: [1, 2], y: [1] }], { title: "t" }),

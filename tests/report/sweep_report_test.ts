@@ -48,6 +48,19 @@ Deno.test("SAEs that differ in their seed alone are one point, their mean", () =
   assertEquals(places(paretoPlot([one, other, far]).svg), mean);
 });
 
+Deno.test("paretoPlot gives an architecture its colour and a size its dashes", () => {
+  const rows = ["topk", "batchtopk", "relu"].flatMap((architecture) =>
+    [256, 512].flatMap((dictSize) => [8, 16].map((k) => row({ architecture, dictSize, k })))
+  );
+  const lines = [...paretoPlot(rows).svg.matchAll(/class="line"[^>]*stroke:([^"]*)"([^>]*)/g)];
+  assertEquals(lines.length, 6);
+  assertEquals(new Set(lines.map(([, colour]) => colour)).size, 3);
+  assertEquals(
+    lines.map(([, , rest]) => rest.includes("dasharray")),
+    [false, true, false, true, false, true],
+  );
+});
+
 Deno.test("an SAE without k stands at its L0", () => {
   const jump = [4e-3, 8e-4].map((sparsityCoefficient, i) =>
     row({ architecture: "jumprelu", sparsityCoefficient, l0: [7, 19][i] })
