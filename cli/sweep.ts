@@ -14,7 +14,7 @@ import { openCommandGpu } from "./gpu.ts";
 import { createOutput, type Output } from "./output.ts";
 import { describePreset, presetTexts, withPreset } from "./preset_options.ts";
 import { type CellState, forgetCell, readCell, writeCell } from "./sweep_cell.ts";
-import { type Cell, readGrid } from "./sweep_grid.ts";
+import { agreedOptions, type Cell, readGrid } from "./sweep_grid.ts";
 import { rowOf, writeSweepResults } from "./sweep_results.ts";
 import { trainCells } from "./sweep_training.ts";
 import { TRAINING_OPTIONS } from "./training_options.ts";
@@ -216,7 +216,7 @@ async function runSweep(
     date: new Date().toISOString().slice(0, 10),
     adapter: gpu.name,
     model: { id: source.model, hook: source.hook },
-    settings: { ...common },
+    settings: { ...agreedOptions(cells), ...common },
   });
   output.say(files.table);
   output.say(`report: ${files.report}`);

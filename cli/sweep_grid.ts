@@ -16,6 +16,18 @@ export interface Cell {
   options: TrainOptions;
 }
 
+/** Options that no two cells give differently. */
+export function agreedOptions(cells: readonly Pick<Cell, "options">[]): Record<string, unknown> {
+  const given = Map.groupBy(
+    cells.flatMap(({ options }) => Object.entries(options)),
+    ([name]) => name,
+  );
+  return Object.fromEntries(
+    [...given.values()].filter((all) => all.every(([, value]) => value === all[0][1]))
+      .map(([first]) => first),
+  );
+}
+
 /** Values of each option. */
 type Axes = Record<string, string[]>;
 

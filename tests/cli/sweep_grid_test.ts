@@ -2,7 +2,7 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { parseArguments } from "../../cli/arguments.ts";
 import { UsageError } from "../../cli/command.ts";
-import { readGrid } from "../../cli/sweep_grid.ts";
+import { agreedOptions, readGrid } from "../../cli/sweep_grid.ts";
 import { TRAINING_OPTIONS } from "../../cli/training_options.ts";
 import { saewing, withFolder } from "./cli_helper.ts";
 
@@ -47,6 +47,16 @@ Deno.test("an architecture takes only its own options of a grid", async () => {
       ...{ architecture: "jumprelu", bandwidth: 0.2, ...sparse, ...shared },
     }],
   ]);
+});
+
+Deno.test("what no two cells are told differently", async () => {
+  const grid = await cells(
+    ...["--architecture", "topk,jumprelu", "--dict-size", "64,128", "--k", "4", "--steps", "9"],
+    ...["--sparsity", "0.1,0.2", "--bandwidth", "0.2", "--lr", "1e-3,2e-3"],
+  );
+  assertEquals(grid.length, 12);
+  assertEquals(agreedOptions(grid), { k: 4, steps: 9, bandwidth: 0.2, seed: 0 });
+  assertEquals(agreedOptions(grid.slice(0, 1)), { ...grid[0].options });
 });
 
 Deno.test("other options are in names where they vary; the same number is the same SAE", async () => {

@@ -50,6 +50,7 @@ Deno.test("sweep trains, measures and plots a grid; started again it does what i
     assertEquals(names.filter((name) => table.includes(`| ${name} |`)), names);
     const html = await Deno.readTextFile(join(out, "sweep.html"));
     assertStringIncludes(html, "<svg");
+    assertStringIncludes(html, `<th scope="row">steps</th><td>4</td>`);
     assert(!/https?:\/\/(?!www\.w3\.org)/.test(html), "the page reaches for the network");
 
     // The same SAE by itself, with the same measures.
