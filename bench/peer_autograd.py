@@ -1,12 +1,13 @@
-"""The four architectures in PyTorch, float64, dense and by autograd: what saewing's training is compared with.
+"""The four architectures in PyTorch, dense and by autograd: what saewing's training is compared with.
 
 Trains on the float32 batches in a file from the weights in a file, writes the trained weights (and JumpReLU's
-thresholds), and prints a JSON line. It is written from the formulas, and shares no structure with saewing.
+thresholds), and prints a JSON line: gradient norms, L0 and milliseconds of each step. It is written from the formulas, and shares no structure with saewing.
 """
 
 import argparse
 import json
 import math
+import time
 
 import numpy as np
 import torch
@@ -29,7 +30,9 @@ parser.add_argument("--bandwidth", type=float, default=0.001)
 parser.add_argument("--initial-threshold", type=float, default=0.01)
 parser.add_argument("--gradient-clip", type=float, default=0)
 parser.add_argument("--input-normalization", default="none")
+parser.add_argument("--dtype", choices=["float32", "float64"], default="float64")
 options = parser.parse_args()
+dtype = getattr(torch, options.dtype)
 n, d, m, k = options.n, options.d, options.m, options.k
 
 
@@ -73,7 +76,7 @@ def normalize(x):
 
 start = np.fromfile(options.weights, dtype=np.float32)
 parameters = [
-    torch.tensor(part.reshape(shape), dtype=torch.float64, requires_grad=True)
+    torch.tensor(part.reshape(shape), dtype=dtype, requires_grad=True)
     for part, shape in zip(
         np.split(start, np.cumsum([m * d, m, m * d])), [(m, d), (m,), (m, d), (d,)]
     )
@@ -81,15 +84,17 @@ parameters = [
 w_enc, b_enc, w_dec, b_dec = parameters
 if options.architecture == "jumprelu":
     first = np.log(np.float32(options.initial_threshold))
-    log_theta = torch.full((m,), float(first), dtype=torch.float64, requires_grad=True)
+    log_theta = torch.full((m,), float(first), dtype=dtype, requires_grad=True)
     parameters.append(log_theta)
 adam = torch.optim.Adam(parameters, lr=options.lr, betas=(0.9, 0.99), eps=1e-8)
 batches = np.fromfile(options.batches, dtype=np.float32).reshape(-1, n, d)
 inactive = torch.zeros(m)
-norms, active_latents = [], []
+norms, active_latents, milliseconds = [], [], []
 
 for step in range(options.steps):
-    x = normalize(torch.tensor(batches[step], dtype=torch.float64))
+    x = torch.tensor(batches[step % len(batches)], dtype=dtype)
+    began = time.perf_counter()
+    x = normalize(x)
     z = torch.relu((x - b_dec) @ w_enc.T + b_enc)
     penalty = 0
     if options.architecture == "relu":
@@ -121,10 +126,23 @@ for step in range(options.steps):
     adam.step()
     with torch.no_grad():
         w_dec /= w_dec.norm(dim=1, keepdim=True)
+    milliseconds.append((time.perf_counter() - began) * 1000)
     active_latents.append(float((f > 0).sum()) / n)
 
 trained = [each.detach() for each in parameters[:4]]
 if options.architecture == "jumprelu":
     trained.append(log_theta.detach().exp())
 np.concatenate([each.numpy().ravel() for each in trained]).astype(np.float32).tofile(options.out)
-print(json.dumps({"norms": norms, "l0": active_latents, "threshold": 0, "torch": torch.__version__}))
+print(
+    json.dumps(
+        {
+            "norms": norms,
+            "l0": active_latents,
+            "milliseconds": milliseconds,
+            "threshold": 0,
+            "device": "cpu",
+            "torch": torch.__version__,
+            "threads": torch.get_num_threads(),
+        }
+    )
+)

@@ -2,6 +2,5 @@ import { join } from "@std/path";
 
 /** Folder of results that no `--out` names: one of its own for each second. */
 export function defaultOut(kind: string, now = new Date()): string {
-  const stamp = now.toISOString().slice(0, 19).replaceAll(":", "-");
-  return join("runs", [kind, stamp].filter((part) => part).join("-"));
+  return join("runs", `${kind}-${now.toISOString().slice(0, 19).replaceAll(":", "-")}`);
 }

@@ -59,7 +59,7 @@ What it trains
   --seed N            of weights and shuffling (default 0)
 
 What it writes
-  --out FOLDER        run folder (default runs/<date>): sae/, config.json, metrics.jsonl,
+  --out FOLDER        run folder (default runs/train-<date>): sae/, config.json, metrics.jsonl,
                       metrics.csv, and with --eval-text evaluation.json and report.html
   --checkpoint-every N   steps between two checkpoints in the run folder (default 500, 0: none)
   --resume RUN_FOLDER goes on from the last checkpoint with the options of that run, and ends with
@@ -108,7 +108,7 @@ export const train: Command = {
     await checkTraining(options, resumed);
     const output = createOutput(options.flag("json"));
     if (preset) output.say(preset);
-    using run = await openRunFolder(resumed ?? options.text("out") ?? defaultOut(""), {
+    using run = await openRunFolder(resumed ?? options.text("out") ?? defaultOut("train"), {
       anew: resumed === undefined,
       overwrite: options.flag("overwrite"),
     });

@@ -1,12 +1,12 @@
 /**
  * For each row of z the threshold that keeps its `wanted` largest positive numbers: a radix selection
- * over four digits, one workgroup a row. `dead`: only the latents of a list are candidates. Writes the threshold's bits, how many numbers equal to it stay,
- * and how many numbers stay in all. With fewer positive candidates than wanted all stay: {0, 0, their
- * count}.
+ * over four digits, one workgroup a row. `dead`: only the latents of a list are candidates. Writes
+ * the threshold's bits, how many numbers equal to it stay, and how many numbers stay in all. With
+ * fewer positive candidates than wanted all stay: {0, 0, their count}.
  *
  * Bindings: sizes {rows, cols, firstRow, wanted, firstKept}, z [rows, cols], threshold, quota, kept,
- * and with `dead` the list {count, latents…}. Row r writes element firstRow + r of
- * threshold and quota, and element firstKept + r of kept.
+ * and with `dead` the list {count, latents…}. Row r writes element firstRow + r of threshold and
+ * quota, and element firstKept + r of kept.
  */
 export function selectRows({ dead }: { dead: boolean }): string {
   const digit = (shift: number, bits: number) => {

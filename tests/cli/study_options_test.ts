@@ -37,5 +37,4 @@ Deno.test("what does not fit is refused", () => {
 Deno.test("results of one day have folders of their own", () => {
   const at = new Date("2026-11-24T07:08:09.5Z");
   assertEquals(defaultOut("stitch", at).replaceAll("\\", "/"), "runs/stitch-2026-11-24T07-08-09");
-  assertEquals(defaultOut("", at).replaceAll("\\", "/"), "runs/2026-11-24T07-08-09");
 });
