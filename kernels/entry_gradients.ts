@@ -4,8 +4,8 @@
  * reconstruction) and `auxiliary` for the rest (the auxiliary loss). With `penalized` s is L1's own
  * gradient, `sparsity` of the sizes times that of the step; else, as with an auxiliary loss, 0.
  *
- * A workgroup takes a row; `lanes` of its 64 lanes share an entry: 8 read a decoder row in whole
- * lines of memory on hardware, 1 needs no exchange between lanes, which is what costs on the CPU.
+ * A workgroup takes a row; `lanes` lanes share an entry: 8 of 64 read a decoder row in whole lines of
+ * memory on hardware; 1 of 8, as many as llvmpipe runs at once, needs no exchange between lanes.
  *
  * Bindings: sizes {rows, half, firstLatent, latents, main, auxiliary, sparsity}, offsets, latents,
  * residual [rows, d], wDec [latents, d] (one shard), deltas, and with `penalized` step {…, sparsity}.
@@ -38,7 +38,7 @@ ${
   }
 ${lanes === 1 ? "" : "var<workgroup> sums: array<f32, 64>;"}
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(${lanes === 1 ? 8 : 64})
 fn main(
   @builtin(workgroup_id) id: vec3u,
   @builtin(num_workgroups) count: vec3u,
@@ -51,7 +51,7 @@ fn main(
   let end = offsets[row + 1u];
 ${
     lanes === 1
-      ? `  for (var entry = offsets[row] + lane; entry < end; entry += 64u) {
+      ? `  for (var entry = offsets[row] + lane; entry < end; entry += 8u) {
     let latent = latents[entry] - sizes.firstLatent;
     if (latent >= sizes.latents) { continue; }
     let wr = latent * ${steps}u;

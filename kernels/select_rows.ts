@@ -1,21 +1,39 @@
+/** Numbers that the list has room for; each is compared with each. */
+const LISTED = 256;
+
 /**
  * For each row of z the threshold that keeps its `wanted` largest positive numbers: a radix selection
  * over four digits, one workgroup a row. `dead`: only the latents of a list are candidates. Writes
  * the threshold's bits, how many numbers equal to it stay, and how many numbers stay in all. With
  * fewer positive candidates than wanted all stay: {0, 0, their count}.
  *
+ * Up to 64 wanted, the wanted-th largest of the lanes' own maxima bounds the threshold from below.
+ * The few numbers that reach it (about 45 for 32 wanted) are listed in workgroup memory and compared
+ * with each other, in place of four digits with four barriers each. `vector`, which goes without
+ * `dead`: columns divide by four and are read four at once.
+ *
  * Bindings: sizes {rows, cols, firstRow, wanted, firstKept}, z [rows, cols], threshold, quota, kept,
  * and with `dead` the list {count, latents…}. Row r writes element firstRow + r of threshold and
  * quota, and element firstKept + r of kept.
  */
-export function selectRows({ dead }: { dead: boolean }): string {
+export function selectRows(
+  { dead, vector = false }: { dead: boolean; vector?: boolean },
+): string {
+  const width = vector ? 4 : 1;
+  const parts = vector ? [..."xyzw"].map((part) => `numbers.${part}`) : ["numbers"];
+  const scan = (line: (value: string) => string) => `
+    for (var i = lane; i < candidates / ${width}u; i += 64u) {
+      let numbers = z[row * (sizes.cols / ${width}u) + ${dead ? "dead[1u + i]" : "i"}];
+${parts.map((part) => `      ${line(part)}`).join("\n")}
+    }`;
+  const number = (at: string) => vector ? `z[(${at}) / 4u][(${at}) % 4u]` : `z[${at}]`;
   const digit = (shift: number, bits: number) => {
     const above = shift + bits;
     return `
   for (var bin = lane; bin < 256u; bin += 64u) { atomicStore(&counts[bin], 0u); }
   workgroupBarrier();
   for (var i = lane; i < candidates; i += 64u) {
-    let value = z[row * sizes.cols + ${dead ? "dead[1u + i]" : "i"}];
+    let value = ${number(`row * sizes.cols + ${dead ? "dead[1u + i]" : "i"}`)};
     if (value != 0u${above < 31 ? ` && value >> ${above}u == prefix >> ${above}u` : ""}) {
       atomicAdd(&counts[(value >> ${shift}u) & ${(1 << bits) - 1}u], 1u);
     }
@@ -62,7 +80,7 @@ export function selectRows({ dead }: { dead: boolean }): string {
   return `
 struct Sizes { rows: u32, cols: u32, firstRow: u32, wanted: u32, firstKept: u32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> z: array<u32>;
+@group(0) @binding(1) var<storage, read> z: array<${vector ? "vec4u" : "u32"}>;
 @group(0) @binding(2) var<storage, read_write> threshold: array<u32>;
 @group(0) @binding(3) var<storage, read_write> quota: array<u32>;
 @group(0) @binding(4) var<storage, read_write> kept: array<u32>;
@@ -70,6 +88,8 @@ ${dead ? "@group(0) @binding(5) var<storage, read> dead: array<u32>;" : ""}
 var<workgroup> counts: array<atomic<u32>, 256>;
 var<workgroup> sums: array<u32, 64>;
 var<workgroup> found: array<u32, 4>;
+var<workgroup> near: array<u32, ${LISTED}>;
+var<workgroup> nearCount: atomic<u32>;
 
 @compute @workgroup_size(64)
 fn main(
@@ -80,6 +100,52 @@ fn main(
   let row = id.x + id.y * count.x;
   if (row >= sizes.rows) { return; }
   let candidates = ${dead ? "dead[0]" : "sizes.cols"};
+  if (sizes.wanted <= 64u) {
+    var own = 0u;${scan((value) => `own = max(own, ${value});`)}
+    sums[lane] = own;
+    workgroupBarrier();
+    var ahead = 0u;
+    for (var i = 0u; i < 64u; i++) {
+      let other = sums[i];
+      ahead += select(0u, 1u, other > own || (other == own && i < lane));
+    }
+    if (ahead + 1u == sizes.wanted) { found[0] = max(own, 1u); }
+    workgroupBarrier();
+    let least = found[0];${
+    scan((value) =>
+      `if (${value} >= least) {
+        let at = atomicAdd(&nearCount, 1u);
+        if (at < ${LISTED}u) { near[at] = ${value}; }
+      }`
+    )
+  }
+    workgroupBarrier();
+    let reached = atomicLoad(&nearCount);
+    if (reached <= ${LISTED}u) {
+      if (lane == 0u && reached < sizes.wanted) {
+        threshold[sizes.firstRow + row] = 0u;
+        quota[sizes.firstRow + row] = 0u;
+        kept[sizes.firstKept + row] = reached;
+      }
+      for (var i = lane; i < reached; i += 64u) {
+        let value = near[i];
+        var above = 0u;
+        var equal = 0u;
+        var first = true;
+        for (var j = 0u; j < reached; j++) {
+          above += select(0u, 1u, near[j] > value);
+          equal += select(0u, 1u, near[j] == value);
+          first = first && (j >= i || near[j] != value);
+        }
+        if (first && above < sizes.wanted && above + equal >= sizes.wanted) {
+          threshold[sizes.firstRow + row] = value;
+          quota[sizes.firstRow + row] = sizes.wanted - above;
+          kept[sizes.firstKept + row] = sizes.wanted;
+        }
+      }
+      return;
+    }
+  }
   var prefix = 0u;
   var remaining = sizes.wanted;
 ${digit(23, 8)}

@@ -9,8 +9,9 @@
  *   notes nothing.
  * - mode "latent": above the latent's own threshold.
  *
- * Each of 64 lanes owns a run of up to 32 columns, or of the list, and marks what it finds as bits, so
- * that order needs one exchange between lanes and z is read once. `vector`: columns divide by four and
+ * Each of `lanes` lanes owns a run of up to 32 columns, or of the list, and marks what it finds as
+ * bits, so that order needs one exchange between lanes and z is read once. 64 are for hardware; 8, as
+ * many as llvmpipe runs at once, take a third of the time there. `vector`: columns divide by four and
  * are read four at once.
  *
  * Bindings: sizes {rows, cols, firstRow, firstOut, capacity}, z [rows, cols], offsets, latents,
@@ -18,7 +19,11 @@
  * lastActive and stats {…, smallest}, in mode "dead" the list {count, latents…}. One workgroup a row.
  */
 export function writeRows(
-  { mode, vector = false }: { mode: "batch" | "row" | "dead" | "latent"; vector?: boolean },
+  { mode, lanes, vector = false }: {
+    mode: "batch" | "row" | "dead" | "latent";
+    lanes: 8 | 64;
+    vector?: boolean;
+  },
 ): string {
   const own = mode === "latent";
   const notes = mode === "batch" || mode === "row";
@@ -53,9 +58,9 @@ ${
       : ""
   }
 ${listed ? "@group(0) @binding(7) var<storage, read> dead: array<u32>;" : ""}
-var<workgroup> counts: array<u32, 64>;
+var<workgroup> counts: array<u32, ${lanes}>;
 
-@compute @workgroup_size(64)
+@compute @workgroup_size(${lanes})
 fn main(
   @builtin(workgroup_id) id: vec3u,
   @builtin(num_workgroups) count: vec3u,
@@ -68,11 +73,11 @@ fn main(
   ${own ? "" : `let limit = threshold[${mode === "batch" ? "0" : "sizes.firstRow + row"}];`}
   let share = ${own ? "0u" : "quota[sizes.firstRow + row]"};
   let candidates = ${listed ? "dead[0]" : "sizes.cols"};
-  let each = min(32u, (candidates + ${64 * width - 1}u) / ${64 * width}u * ${width}u);
+  let each = min(32u, (candidates + ${lanes * width - 1}u) / ${lanes * width}u * ${width}u);
   // Numbers above the limit and equal to it in the tiles before.
   var passed = vec2u();
   ${notes ? "var largest = 0u;" : ""}
-  for (var tile = 0u; tile < candidates; tile += 64u * each) {
+  for (var tile = 0u; tile < candidates; tile += ${lanes}u * each) {
     let begin = tile + lane * each;
     var above = 0u;
     var equal = 0u;
@@ -89,13 +94,13 @@ fn main(
       ${mark("equal", `(value == ${numbers}(limit)) & (value != ${numbers}())`)}`
   }
     }
-    // At most 2048 of each kind in a tile.
+    // At most 64 · 32 of each kind in a tile.
     counts[lane] = countOneBits(above) | countOneBits(equal) << 16u;
     workgroupBarrier();
     var before = 0u;
     for (var i = 0u; i < lane; i++) { before += counts[i]; }
     var all = before;
-    for (var i = lane; i < 64u; i++) { all += counts[i]; }
+    for (var i = lane; i < ${lanes}u; i++) { all += counts[i]; }
     workgroupBarrier();
     var rank = passed.y + (before >> 16u);
     var at = start + passed.x + (before & 0xffffu) + min(rank, share);

@@ -90,6 +90,14 @@ export function presentAs(gpu: Gpu, kind: "hardware" | "software"): Gpu {
   return Object.create(gpu, { software: { value: kind === "software" } });
 }
 
+/** Runs `body` as on a hardware adapter and as on a software one, and gives what both have given. */
+export async function onBothKinds<T>(gpu: Gpu, body: (gpu: Gpu) => Promise<T>): Promise<T> {
+  const hardware = await body(presentAs(gpu, "hardware"));
+  const software = await body(presentAs(gpu, "software"));
+  assertEquals(hardware, software);
+  return software;
+}
+
 /** Runs `body` with just `bytes` of the GPU's memory limit free. */
 export async function withFree<T>(gpu: Gpu, bytes: number, body: () => Promise<T>): Promise<T> {
   const ballast = gpu.memoryLimit - gpu.allocated - bytes;

@@ -87,7 +87,7 @@ export async function selectBatch(
       await createOperation(
         gpu,
         "write rows of the batch",
-        writeRows({ mode: "batch", vector }),
+        writeRows({ mode: "batch", lanes: writingLanes(gpu), vector }),
         [...bound, ties, step, lastActive, stats],
         block.rows,
       ),
@@ -132,7 +132,7 @@ export async function writeAbove(
       words([block.rows, z.cols, block.first, block.first, out.capacity]),
     );
     const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
-    const code = writeRows({ mode: "latent", vector: z.cols % 4 === 0 });
+    const code = writeRows({ mode: "latent", lanes: writingLanes(gpu), vector: z.cols % 4 === 0 });
     operations.push(await createOperation(gpu, "write rows", code, bound, block.rows));
   }
   return operations;
@@ -150,3 +150,6 @@ export async function scanCounts(
   const sizes = buffers.uniform("scan sizes", words([first, length]));
   return await createOperation(gpu, "scan", scan(), [sizes, counts, offsets], 1);
 }
+
+/** Lanes of a workgroup that write a row; see the kernel. */
+export const writingLanes = (gpu: Gpu): 8 | 64 => gpu.software ? 8 : 64;

@@ -5,7 +5,7 @@ import type { BufferSet } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { createOperation, type Operation, spreadWorkgroups } from "../gpu/kernel.ts";
 import type { PreActivations } from "./encode.ts";
-import { scanCounts, type StepBuffers } from "./select.ts";
+import { scanCounts, type StepBuffers, writingLanes } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import { words } from "./words.ts";
 
@@ -32,7 +32,7 @@ export async function selectTopK(
       words([block.rows, z.cols, block.first, wanted, block.first]),
     );
     const bound = [sizes, block.z, threshold, quota, out.kept];
-    const code = selectRows({ dead: false });
+    const code = selectRows({ dead: false, vector: z.cols % 4 === 0 });
     operations.push(await createOperation(gpu, "select rows", code, bound, block.rows));
   }
   operations.push(await scanCounts(gpu, buffers, out.kept, out.offsets, 0, rows));
@@ -43,7 +43,7 @@ export async function selectTopK(
     );
     const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
     bound.push(quota, step, lastActive, stats);
-    const code = writeRows({ mode: "row", vector: z.cols % 4 === 0 });
+    const code = writeRows({ mode: "row", lanes: writingLanes(gpu), vector: z.cols % 4 === 0 });
     operations.push(await createOperation(gpu, "write rows", code, bound, block.rows));
   }
   return operations;
@@ -92,7 +92,7 @@ export async function selectDead(
     );
     const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
     bound.push(quota, dead);
-    const code = writeRows({ mode: "dead" });
+    const code = writeRows({ mode: "dead", lanes: writingLanes(gpu) });
     operations.push(await createOperation(gpu, "write dead", code, bound, dispatch));
   }
   return operations;

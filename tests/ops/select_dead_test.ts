@@ -7,7 +7,7 @@ import { countAbove, writeAbove } from "../../lib/ops/select.ts";
 import { listDeadLatents, selectDead } from "../../lib/ops/select_rows.ts";
 import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { createRandom } from "../../lib/random.ts";
-import { NARROW, putPreActivations, readSparse } from "../gpu_helper.ts";
+import { NARROW, onBothKinds, presentAs, putPreActivations, readSparse } from "../gpu_helper.ts";
 import { keepLargestOfRows } from "../oracles/dense.ts";
 import { toSparse } from "../oracles/sparse.ts";
 
@@ -15,7 +15,7 @@ const STEP = 20;
 const DEAD_AFTER = 5;
 
 /** Runs listDeadLatents and selectDead behind rows of other entries, and compares with a sort. */
-async function checkDead(
+async function checkDeadOn(
   gpu: Gpu,
   z: Float32Array,
   { ages, wanted, rowsPerBlock = 15, name = "" }: {
@@ -56,6 +56,9 @@ async function checkDead(
   );
   return expected.values.length;
 }
+
+const checkDead = (gpu: Gpu, z: Float32Array, how: Parameters<typeof checkDeadOn>[2]) =>
+  onBothKinds(gpu, (own) => checkDeadOn(own, z, how));
 
 Deno.test("selectDead keeps the largest numbers of dead latents in each row, ties by latent", async () => {
   using gpu = await openGpu(NARROW);
@@ -139,25 +142,28 @@ Deno.test("listDeadLatents: one latent, many latents, the borderline", async () 
 
 Deno.test("countAbove and writeAbove keep what is above each latent's threshold, strictly", async () => {
   for (const options of [{}, NARROW]) {
-    using gpu = await openGpu(options);
-    for (const [rows, cols] of [[1, 1], [1, 130], [37, 130], [40, 3], [5, 64]]) {
-      using buffers = createBuffers(gpu);
-      const random = createRandom(rows + cols);
-      // Eighths, so that many numbers are equal to their threshold; some thresholds are below zero.
-      const z = Float32Array.from(
-        { length: rows * cols },
-        () => Math.max(0, random.below(16) - 8) / 8,
-      );
-      const limits = Float32Array.from({ length: cols }, () => (random.below(6) - 1) / 8);
-      const put = putPreActivations(buffers, z, cols, 16);
-      const threshold = buffers.from("threshold", limits);
-      const out = createSparseRows(buffers, rows, rows * cols);
-      submit(gpu, [
-        ...await countAbove(gpu, buffers, { z: put, threshold, ...out }),
-        ...await writeAbove(gpu, buffers, { z: put, threshold, out }),
-      ]);
-      const mask = z.map((value, at) => value > 0 && value > limits[at % cols] ? 1 : 0);
-      assertEquals(await readSparse(gpu, out), toSparse(z, mask, cols), `${rows}×${cols}`);
+    using adapter = await openGpu(options);
+    for (const kind of ["software", "hardware"] as const) {
+      const gpu = presentAs(adapter, kind);
+      for (const [rows, cols] of [[1, 1], [1, 130], [37, 130], [40, 3], [5, 64]]) {
+        using buffers = createBuffers(gpu);
+        const random = createRandom(rows + cols);
+        // Eighths, so that many numbers are equal to their threshold; some thresholds are below zero.
+        const z = Float32Array.from(
+          { length: rows * cols },
+          () => Math.max(0, random.below(16) - 8) / 8,
+        );
+        const limits = Float32Array.from({ length: cols }, () => (random.below(6) - 1) / 8);
+        const put = putPreActivations(buffers, z, cols, 16);
+        const threshold = buffers.from("threshold", limits);
+        const out = createSparseRows(buffers, rows, rows * cols);
+        submit(gpu, [
+          ...await countAbove(gpu, buffers, { z: put, threshold, ...out }),
+          ...await writeAbove(gpu, buffers, { z: put, threshold, out }),
+        ]);
+        const mask = z.map((value, at) => value > 0 && value > limits[at % cols] ? 1 : 0);
+        assertEquals(await readSparse(gpu, out), toSparse(z, mask, cols), `${rows}×${cols}`);
+      }
     }
   }
 });

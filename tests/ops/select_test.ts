@@ -6,12 +6,18 @@ import { submit } from "../../lib/gpu/kernel.ts";
 import { scanCounts, selectBatch } from "../../lib/ops/select.ts";
 import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { createRandom } from "../../lib/random.ts";
-import { NARROW, putPreActivations, randomNumbers, readSparse } from "../gpu_helper.ts";
+import {
+  NARROW,
+  onBothKinds,
+  putPreActivations,
+  randomNumbers,
+  readSparse,
+} from "../gpu_helper.ts";
 import { keepLargest } from "../oracles/dense.ts";
 import { toSparse } from "../oracles/sparse.ts";
 
 /** Runs selectBatch and compares everything it writes with a sort. */
-async function checkBatch(
+async function checkBatchOn(
   gpu: Gpu,
   z: Float32Array,
   { cols, wanted, rowsPerBlock = 15, name = "" }: {
@@ -54,6 +60,9 @@ function positives(seed: number, length: number, share = 0.5): Float32Array {
 
 const TINY = 2 ** -149;
 const MAX = (2 - 2 ** -23) * 2 ** 127;
+
+const checkBatch = (gpu: Gpu, z: Float32Array, how: Parameters<typeof checkBatchOn>[2]) =>
+  onBothKinds(gpu, (own) => checkBatchOn(own, z, how));
 
 Deno.test("selectBatch keeps the n·k largest numbers of any matrix, ties by row and latent", async () => {
   // Few different numbers make many ties; the extremes of float32 reach every digit.
