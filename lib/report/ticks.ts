@@ -50,8 +50,10 @@ export function fineLogTicks(low: number, high: number): number[] {
   for (let exponent = first; exponent <= last; exponent++) {
     for (const nice of [1, 2, 5]) fine.push(Number((nice * tenTo(exponent)).toPrecision(12)));
   }
-  const from = fine.findLastIndex((tick) => tick <= low * (1 + 1e-9));
-  const to = fine.findIndex((tick) => tick >= high * (1 - 1e-9));
+  // A little more than the 1e-9 of a decade (a factor of 1 + 2.3e-9) that is forgiven above, so that
+  // there are such ticks.
+  const from = fine.findLastIndex((tick) => tick <= low * (1 + 2.5e-9));
+  const to = fine.findIndex((tick) => tick >= high * (1 - 2.5e-9));
   return fine.slice(from, Math.max(to, from + 1) + 1);
 }
 

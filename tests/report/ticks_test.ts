@@ -26,6 +26,11 @@ Deno.test("logTicks are powers of ten, or 1, 2 and 5 times them", () => {
   assertEquals(logTicks(1e-9, 1, 4), [1e-9, 1e-6, 1e-3, 1]);
   assertEquals(logTicks(0.3, 3, 5), [0.2, 0.5, 1, 2, 5]);
   assertEquals(logTicks(1, 10, 5), [1, 2, 5, 10]);
+  // Within rounding of a power of ten, on either side.
+  for (const off of [1e-10, 4.3429454216227237e-10, 9e-10]) {
+    assertEquals(logTicks(10 ** -off, 1.02, 5), [1, 2], `10^-${off}`);
+    assertEquals(logTicks(0.98, 10 ** off, 5), [0.5, 1], `10^${off}`);
+  }
   const exponent = fc.double({ min: -12, max: 12, noNaN: true });
   fc.assert(fc.property(exponent, fc.double({ min: 0.01, max: 20, noNaN: true }), (at, by) => {
     const [low, high] = [10 ** at, 10 ** (at + by)];
