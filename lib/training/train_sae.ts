@@ -34,7 +34,9 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
  * @param gpu The open GPU.
  * @param batches The batches, each a step. A last batch of another size is fine.
  * @param options What to train; `architecture` and, without `initial`, `dictSize` and `k` are needed.
- * @returns The SAE and one record a step.
+ * @returns The SAE, and one record a step. Its metadata has the settings and, from 20 steps on,
+ * `lossChange`: how much the reconstruction loss still moved at the end, −0.05 for a fall by 5 % from
+ * the second-to-last tenth of the steps to the last.
  * @throws {RangeError | TypeError} An option or a batch does not fit: before any work on it starts.
  * @throws {NonFiniteError} A batch, a loss or a trained weight was not finite.
  * @throws The signal's reason, where it was aborted before the first step.

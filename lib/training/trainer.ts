@@ -6,6 +6,7 @@ import type { Sae } from "../sae/sae.ts";
 import { VERSION } from "../version.ts";
 import { checkMemory } from "./check_memory.ts";
 import { fingerprint, plainSettings, saeOf } from "./checkpoint.ts";
+import { lossChange } from "./loss_change.ts";
 import { NonFiniteError } from "./non_finite_error.ts";
 import { isRagged, type Settings, type StepRecord } from "./options.ts";
 import { startingSae } from "./starting_sae.ts";
@@ -155,6 +156,7 @@ async function download(
   settings: Settings,
   { step, samples }: { step: number; samples: number },
 ): Promise<Sae> {
+  const change = lossChange(history);
   return {
     ...sae,
     ...await downloadWeights(gpu, state.weights),
@@ -164,7 +166,11 @@ async function download(
     ...(state.logTheta
       ? { threshold: (await readFloats(gpu, state.logTheta.value, sae.dictSize)).map(Math.exp) }
       : {}),
-    metadata: { ...sae.metadata, ...describeTraining(settings, step, samples) },
+    metadata: {
+      ...sae.metadata,
+      ...describeTraining(settings, step, samples),
+      ...(change === undefined ? {} : { lossChange: change }),
+    },
   };
 }
 
