@@ -174,7 +174,8 @@ export {
   stitchingReport,
 } from "./lib/report/stitching_report.ts";
 export type { StudiedPair } from "./lib/report/stitching_plots.ts";
-export { type Claim, stitchingClaims } from "./lib/report/stitching_claims.ts";
+export type { Claim } from "./lib/report/claim.ts";
+export { stitchingClaims } from "./lib/report/stitching_claims.ts";
 export { loadSae, type LoadSaeOptions } from "./lib/formats/load_sae.ts";
 export {
   collectionIds,

@@ -1,8 +1,8 @@
 import type { Decomposition } from "../meta/decompose.ts";
 import type { MetaComparison } from "../meta/compare_meta_latents.ts";
 import type { MetaMeasures } from "../meta/measure_meta_sae.ts";
+import type { Claim } from "./claim.ts";
 import { formatShare } from "./format_number.ts";
-import type { Claim } from "./stitching_claims.ts";
 
 /** What was found of meta-latents beside one SAE. */
 export interface ComparedMetaLatents extends MetaComparison {

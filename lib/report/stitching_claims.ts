@@ -1,17 +1,8 @@
 import type { InterpolationPoint } from "../stitching/interpolate.ts";
 import { groupsByKind } from "../stitching/describe_groups.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";
+import type { Claim } from "./claim.ts";
 import { minusSign } from "./format_number.ts";
-
-/** What the paper claims, and what a run says to it. */
-export interface Claim {
-  /** The claim, in the paper's sense. */
-  claim: string;
-  /** This run's numbers for and against it. */
-  found: string;
-  /** Whether they speak for it; undefined where they cannot tell. */
-  holds: boolean | undefined;
-}
 
 /** The claims of section 4, A.4 and A.7 about two SAEs, with the numbers of one study. */
 export function stitchingClaims(study: PairStudy): Claim[] {

@@ -1,10 +1,11 @@
 import type { DecoderBiasAgreement } from "../stitching/decoder_bias_agreement.ts";
 import type { DecoderOverlap } from "../stitching/decoder_overlap.ts";
+import type { Claim } from "./claim.ts";
 import { escapeHtml } from "./escape_html.ts";
 import { formatNumber } from "./format_number.ts";
 import { reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
-import { type Claim, stitchingClaims } from "./stitching_claims.ts";
+import { stitchingClaims } from "./stitching_claims.ts";
 import {
   cosinePlot,
   effectsPlot,
@@ -118,16 +119,16 @@ function pairSection(pair: StudiedPair): string {
     claimTable(stitchingClaims(pair.study)) + figures(pairPlots(pair));
 }
 
-const VERDICT = { true: "holds", false: "does not hold", undefined: "cannot be told" };
+const VERDICT = { true: "holds", false: "does not hold", undefined: "not decided" };
 
 /** Claims with a verdict and this run's numbers each, as a table. */
 export function claimTable(claims: readonly Claim[]): string {
   return table(
     "What the paper claims, and what this run says",
     ["Claim", "Here", "Numbers"],
-    claims.map(({ claim, found, holds }) => [
+    claims.map(({ claim, found, holds, why }) => [
       claim,
-      VERDICT[String(holds) as keyof typeof VERDICT],
+      VERDICT[String(holds) as keyof typeof VERDICT] + (why ? `: ${why}` : ""),
       found,
     ]),
     false,
