@@ -111,5 +111,27 @@ function defaults(given: Partial<TrainOptions>, paper: TrainOptions): TrainOptio
   const base = given.architecture === undefined || given.architecture === "batchtopk"
     ? paper
     : { architecture: given.architecture, learningRate, beta1, beta2, dictSize };
-  return { ...base, ...(given.initial ? { dictSize: given.initial.dictSize } : {}), ...own };
+  return {
+    ...base,
+    ...AS_THEY_ARE,
+    ...(given.initial ? startOf(given.initial) : {}),
+    ...own,
+  };
+}
+
+/**
+ * Rows are read as they are, and the decoder bias starts at zero, as in the paper, whatever the defaults
+ * for activations are.
+ */
+const AS_THEY_ARE: Partial<TrainOptions> = {
+  bDec: "zero",
+  inputNormalization: "none",
+  lossNormalization: "none",
+  warmupSteps: 0,
+  decaySteps: 0,
+  gradientClip: 0,
+};
+
+function startOf({ dictSize, inputNormalization }: Sae): Partial<TrainOptions> {
+  return { dictSize, inputNormalization };
 }

@@ -86,6 +86,11 @@ export function completeOptions(given: TrainOptions): Settings {
   if (!["zero", "mean"].includes(settings.bDec)) {
     throw new RangeError(`bDec is ${settings.bDec}, expected "zero" or "mean"`);
   }
+  if (![true, false, "directions"].includes(settings.freezeDecoder)) {
+    throw new RangeError(
+      `freezeDecoder is ${settings.freezeDecoder}, expected true, false or "directions"`,
+    );
+  }
   if (initial && initial.dictSize !== settings.dictSize) {
     throw new RangeError(
       `dictSize is ${settings.dictSize}, but initial has ${initial.dictSize} latents`,

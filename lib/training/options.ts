@@ -102,10 +102,10 @@ export interface TrainOptions {
   /** An SAE to start from, in place of `seed` and `bDec`. */
   initial?: Sae;
   /**
-   * Leaves the decoder, rows and bias, as it starts, and trains the rest (default false). Its gradients
-   * still count in `gradientClip`.
+   * Leaves decoder rows and decoder bias as they start (true), or the rows alone ("directions"), and
+   * trains the rest (default false: trains all). Frozen gradients still count in `gradientClip`.
    */
-  freezeDecoder?: boolean;
+  freezeDecoder?: boolean | "directions";
   /** Goes into the SAE's metadata: model, hook, context size and the like. */
   metadata?: Record<string, unknown>;
   /** Most steps between two looks at the records (default 50). */

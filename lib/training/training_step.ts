@@ -253,7 +253,7 @@ export async function createTrainingStep(
     }
     const vectors = [
       [weights.bEnc, bEncGradient, state.bEncMoments, dictSize],
-      ...settings.freezeDecoder
+      ...settings.freezeDecoder === true
         ? []
         : [[weights.bDec, bDecGradient, state.bDecMoments, dModel] as const],
       ...jump && thresholdGradient

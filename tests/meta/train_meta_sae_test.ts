@@ -82,6 +82,45 @@ Deno.test("a meta-SAE is trained on the rows as they are, measured, and says wha
   assertEquals(gpu.allocated, 0);
 });
 
+Deno.test("rows are read as they are, from a decoder bias of zero, by every architecture", async () => {
+  using gpu = await openGpu();
+  // A mean and norms that a bias at the mean, or any normalisation, would show.
+  const { data, ...shape } = randomMatrix(9, 40, 12);
+  const rows = { data: data.map((value) => 5 * value + 3), ...shape };
+  for (
+    const own of [
+      ...[{ architecture: "batchtopk", k: 2 }, { architecture: "topk", k: 2 }],
+      ...[
+        { architecture: "relu", sparsityCoefficient: 0.1 },
+        { architecture: "jumprelu", sparsityCoefficient: 0.1 },
+      ],
+    ] as const
+  ) {
+    const options = { ...own, dictSize: 6, batchSize: 20, learningRate: 1e-6 };
+    const { meta } = await trainMetaSae(gpu, rows, { ...options, steps: 1 });
+    assertEquals([meta.inputNormalization, meta.inputScale], ["none", undefined]);
+    // One step of Adam moves no number by more than the learning rate.
+    assert(
+      meta.bDec.every((value) => Math.abs(value) < 1.1e-6),
+      `${own.architecture} ${meta.bDec}`,
+    );
+    const { training } = meta.metadata as { training: Record<string, unknown> };
+    assertEquals(
+      [
+        training.warmupSteps,
+        training.decaySteps,
+        training.gradientClip,
+        training.lossNormalization,
+      ],
+      [0, 0, 0, "none"],
+    );
+    // What is asked for goes before.
+    const asked = { bDec: "mean", inputNormalization: "layer_norm", steps: 1 } as const;
+    const other = (await trainMetaSae(gpu, rows, { ...options, ...asked })).meta;
+    assertEquals(other.inputNormalization, "layer_norm");
+  }
+});
+
 Deno.test("dead meta-latents come back: the auxiliary loss sees them before selection", async () => {
   using gpu = await openGpu();
   // Half of the encoder is so short that it is never among the largest.
@@ -135,17 +174,21 @@ Deno.test("freezeDecoder keeps the decoder's bits and trains the encoder as ever
   using gpu = await openGpu();
   const initial = randomSae(8, 12, 10, { k: 2, threshold: new Float32Array(10) });
   const batches = [0, 1, 2].map((seed) => randomMatrix(seed, 16, 12));
-  const train = async (steps: number, freezeDecoder: boolean): Promise<Sae> =>
+  const train = async (steps: number, freezeDecoder: boolean | "directions"): Promise<Sae> =>
     (await trainSae(gpu, batches, { architecture: "batchtopk", initial, steps, freezeDecoder }))
       .sae;
   const frozen = await train(3, true);
   assertEquals([frozen.wDec, frozen.bDec], [initial.wDec, initial.bDec]);
+  const directions = await train(3, "directions");
+  assertEquals(directions.wDec, initial.wDec);
+  assertNotEquals(directions.bDec, initial.bDec);
   // One step of the encoder does not depend on the decoder's.
   const [one, other] = [await train(1, true), await train(1, false)];
   assertEquals([one.wEnc, one.bEnc], [other.wEnc, other.bEnc]);
   assertNotEquals(one.wEnc, initial.wEnc);
   assertNotEquals(other.wDec, initial.wDec);
   assertNotEquals(other.bDec, initial.bDec);
+  assertEquals((await train(1, "directions")).bDec, other.bDec);
 });
 
 async function assertFails(

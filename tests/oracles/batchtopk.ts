@@ -31,6 +31,8 @@ export interface OracleOptions extends AdamOptions, LossOptions {
   perSample?: boolean;
   auxK: number;
   deadAfter: number;
+  /** What stays as it starts: decoder rows and bias, or the rows alone. */
+  freezeDecoder?: boolean | "directions";
 }
 
 export const ORACLE_DEFAULTS = {
@@ -65,6 +67,14 @@ export function createOracle(
     inactive: new Int32Array(sae.dictSize),
     step: 0,
   };
+}
+
+/** Whether weights of this name stay as they start. */
+export function isFrozen(
+  name: string,
+  freezeDecoder: OracleOptions["freezeDecoder"] = false,
+): boolean {
+  return name === "wDec" && freezeDecoder !== false || name === "bDec" && freezeDecoder === true;
 }
 
 /** One step; returns the losses, what was kept, and changes the state. */
@@ -103,12 +113,13 @@ export function oracleStep(
   removeParallel(gradients.wDec, wDec, d);
   const gradientNorm = clipByNorm(Object.values(gradients), options.gradientClip);
   for (const name of ["wEnc", "bEnc", "wDec", "bDec"] as const) {
+    if (isFrozen(name, options.freezeDecoder)) continue;
     const zeros = () => new Float64Array(state[name].length);
     const moments = state.moments.get(name) ?? { first: zeros(), second: zeros() };
     state.moments.set(name, moments);
     adamStep(state[name], gradients[name], moments, state.step, options);
   }
-  normalizeRows(wDec, d);
+  if (!options.freezeDecoder) normalizeRows(wDec, d);
   const values = f.filter((value) => value > 0);
   return {
     loss: scaledMeanSquare(residual, sampleScales(x, d, options.lossNormalization), d),

@@ -85,6 +85,10 @@ Deno.test("trainSae names the option that does not fit, what was found and what 
     [{ beta1: 1 }, "beta1 is 1, expected a number from 0 to below 1"],
     [{ beta2: -0.1 }, "beta2 is -0.1, expected a number from 0 to below 1"],
     [{ beta2: NaN }, "beta2 is NaN, expected a number from 0 to below 1"],
+    [
+      { freezeDecoder: "bias" as "directions" },
+      `freezeDecoder is bias, expected true, false or "directions"`,
+    ],
     [{ bDec: "median" as "mean" }, `bDec is median, expected "zero" or "mean"`],
     [{ seed: 0.5 }, "seed is 0.5, expected a whole number"],
     [

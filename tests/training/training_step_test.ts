@@ -83,6 +83,16 @@ Deno.test("20 steps agree with the oracle: from an SAE, with a smaller last batc
   for (const name of [...WEIGHTS, "threshold"] as const) assert(sae[name] !== initial[name]);
 });
 
+Deno.test("20 steps agree with the oracle: a frozen decoder, and one of frozen directions", async () => {
+  // Rows of any norm: what is frozen is not brought to norm 1 either.
+  const initial = randomSae(3, 20, 65, { k: 3, threshold: new Float32Array(65) });
+  const options = { k: 3, dictSize: 65, auxK: 5, auxCoefficient: 0.5, deadAfter: 2, initial };
+  for (const freezeDecoder of [true, "directions"] as const) {
+    const { distances } = await compareRun(makeBatches(24, 20), { ...options, freezeDecoder });
+    report(`freezeDecoder ${freezeDecoder}`, distances);
+  }
+});
+
 Deno.test("20 steps agree with the oracle: fewer positive numbers than n·k", async () => {
   const bEnc = new Float32Array(65).fill(-3);
   const initial = randomSae(3, 20, 65, { k: 40, bEnc });
