@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { loadCheckpoint, saveCheckpoint } from "../../lib/formats/checkpoint_folder.ts";
 import { openSafetensors, writeSafetensors } from "../../lib/formats/safetensors.ts";
 import type { Checkpoint } from "../../lib/training/checkpoint.ts";
+import { createRandom } from "../../lib/random.ts";
 import { ROOT, withFolder } from "../cli/cli_helper.ts";
 import { randomNumbers } from "../gpu_helper.ts";
 
@@ -76,6 +77,62 @@ Deno.test("a checkpoint cut short anywhere is an error that names the file", asy
   });
 });
 
+Deno.test("flipped bits are an error that names the file, or change nothing that is loaded", async () => {
+  await withFolder(async (folder) => {
+    await saveCheckpoint(CHECKPOINT, folder);
+    const random = createRandom(14);
+    for (const { name } of [...Deno.readDirSync(folder)]) {
+      const path = join(folder, name);
+      const whole = await Deno.readFile(path);
+      const headerBits = 8 * (8 + new DataView(whole.buffer).getUint32(0, true));
+      const outcomes = { errors: 0, inData: 0, unchanged: 0 };
+      for (let run = 0; run < 1200; run++) {
+        const damaged = whole.slice();
+        // Half of the flips hit the data, which is smaller than the header here.
+        const first = run % 2 === 0 ? 0 : headerBits;
+        for (let flips = 1 + run % 3; flips > 0; flips--) {
+          const bit = first + Math.floor(random.uniform() * (8 * whole.length - first));
+          damaged[bit >> 3] ^= 1 << (bit & 7);
+        }
+        await Deno.writeFile(path, damaged);
+        try {
+          assertEquals(await loadCheckpoint(folder), CHECKPOINT);
+          outcomes.unchanged++;
+        } catch (error) {
+          assert(error instanceof Error && error.message.includes(path), `${error}`);
+          outcomes.errors++;
+          outcomes.inData += run % 2;
+        }
+      }
+      assertEquals(outcomes, { errors: 1200, inData: 600, unchanged: 0 });
+    }
+  });
+});
+
+Deno.test("a checkpoint from before there were checksums is loaded", async () => {
+  await withFolder(async (folder) => {
+    await saveCheckpoint(CHECKPOINT, folder);
+    const path = join(folder, FILE);
+    const tensors: Parameters<typeof writeSafetensors>[1] = {};
+    let notes = "";
+    {
+      await using file = await openSafetensors(path);
+      notes = file.metadata.checkpoint;
+      const kinds = { F32: Float32Array, F64: Float64Array, U32: Uint32Array };
+      for (const [name, { shape, dtype }] of file.tensors) {
+        const data = new kinds[dtype as keyof typeof kinds](shape.reduce((a, b) => a * b, 1));
+        await file.read(name, 0, data);
+        tensors[name] = { shape, data };
+      }
+    }
+    await writeSafetensors(path, tensors, { format: "1", checkpoint: notes });
+    assertEquals(await loadCheckpoint(folder), CHECKPOINT);
+    // Without its checksum a file of this version is none of the earlier ones.
+    await writeSafetensors(path, tensors, { format: "2", checkpoint: notes });
+    await assertRejects(() => loadCheckpoint(folder), Error, `${path} is damaged`);
+  });
+});
+
 Deno.test("files that are no checkpoint are refused, with the reason", async () => {
   await withFolder(async (folder) => {
     const path = join(folder, FILE);
@@ -96,10 +153,14 @@ Deno.test("files that are no checkpoint are refused, with the reason", async () 
         tensors,
         checkpoint === undefined ? undefined : { format, checkpoint: JSON.stringify(checkpoint) },
       );
+    const whole = { shape: [2, 9], data: new Float64Array(18) };
     const x = { shape: [2], data: new Float32Array(2) };
     const cases: [RegExp, () => Promise<void>][] = [
       [/is not a checkpoint of saewing/, () => write({ x })],
-      [/checkpoint format 2, this version reads 1/, () => write({ history: table }, good, "2")],
+      [
+        /checkpoint format 3, this version reads 1 and 2/,
+        () => write({ history: table }, good, "3"),
+      ],
       [/notes are not JSON/, () => writeSafetensors(path, { x }, { format: "1", checkpoint: "{" })],
       [/no sound "steps"/, () => write({ history: table }, { ...good, steps: -0.5 })],
       [/no sound "sae"/, () => write({ history: table }, { ...good, sae: [] })],
@@ -111,7 +172,7 @@ Deno.test("files that are no checkpoint are refused, with the reason", async () 
       ],
       [
         /x is F64 \[2\], expected F32 or U32/,
-        () => write({ history: table, x: { shape: [2], data: new Float64Array(2) } }, good),
+        () => write({ history: whole, x: { shape: [2], data: new Float64Array(2) } }, good),
       ],
       [/header/, () => Deno.writeTextFile(path, "a text of some length, no checkpoint")],
     ];
