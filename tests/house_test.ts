@@ -109,6 +109,13 @@ Deno.test("what may run in a browser uses neither Deno nor node nor packages", (
   }
 });
 
+Deno.test("ONNX Runtime is imported in one place, behind what turns its telemetry off", () => {
+  const names = sources.filter((source) => importsOf(source).includes("onnxruntime-node"));
+  assertEquals(names.map(({ path }) => path), ["lib/language_model/onnx_runtime.ts"]);
+  const imports = importsOf(names[0]);
+  assertEquals(imports.indexOf("lib/language_model/no_telemetry.ts"), 0);
+});
+
 Deno.test("the version is that of deno.json", async () => {
   const { version } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
   assertEquals(VERSION, version);

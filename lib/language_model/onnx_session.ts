@@ -1,5 +1,5 @@
-import { InferenceSession, Tensor } from "onnxruntime-node";
 import { targetsInput } from "./cross_entropy.ts";
+import { InferenceSession, Tensor } from "./onnx_runtime.ts";
 import { hookInput, streamInput } from "./split_graph.ts";
 
 /** What a session may be fed with; which of it is used depends on the graph's inputs. */

@@ -3,8 +3,8 @@
 
 import { fromBinary } from "@bufbuild/protobuf";
 import { type ModelProto, ModelProtoSchema } from "onnx-buf";
-import type { InferenceSession, Tensor } from "onnxruntime-node";
 import { lossOutput, withCrossEntropy } from "./cross_entropy.ts";
+import type { InferenceSession, Tensor } from "./onnx_runtime.ts";
 import { createSession, runSession } from "./onnx_session.ts";
 import { type Cut, hookInput, modelBytes, prefixModel } from "./split_graph.ts";
 import { streamInput, type StreamType, suffixModel } from "./split_graph.ts";
@@ -17,10 +17,10 @@ const logitsLimit = 2 ** 24;
 const scope = globalThis as unknown as {
   onmessage: (event: MessageEvent<WorkerRequest>) => void;
   postMessage(message: WorkerReply, transfer: Transferable[]): void;
-  close(): void;
 };
 
-let runner: ReturnType<typeof createRunner> | undefined;
+// Of the model that is open; throws where it could not be opened.
+let runner: () => ReturnType<typeof createRunner>;
 let last: Promise<void> = Promise.resolve();
 
 scope.onmessage = ({ data }) => {
@@ -31,14 +31,38 @@ scope.onmessage = ({ data }) => {
 
 async function answer(request: WorkerRequest): Promise<void> {
   let data = new Float32Array(0);
-  if (request.kind === "open") runner = createRunner(request.model);
+  if (request.kind === "open") open(request.model);
   else if (request.kind === "activations") {
-    data = await runner!.activations(request.tokens, request.rows);
+    data = await runner().activations(request.tokens, request.rows);
   } else if (request.kind === "crossEntropy") {
-    data = await runner!.crossEntropy(request.tokens, request.rows, request.replacement);
-  } else await runner?.close();
+    data = await runner().crossEntropy(request.tokens, request.rows, request.replacement);
+  } else await close();
   scope.postMessage({ data }, [data.buffer]);
-  if (request.kind === "close") scope.close();
+}
+
+function open(model: WorkerModel): void {
+  try {
+    const opened = createRunner(model);
+    runner = () => opened;
+  } catch (error) {
+    runner = () => {
+      throw error;
+    };
+  }
+}
+
+async function close(): Promise<void> {
+  let opened;
+  try {
+    opened = runner();
+  } catch {
+    return;
+  } finally {
+    runner = () => {
+      throw new Error("no model is open");
+    };
+  }
+  await opened.close();
 }
 
 function createRunner(options: WorkerModel) {

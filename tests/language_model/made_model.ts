@@ -12,7 +12,6 @@ import {
 } from "onnx-buf";
 import { tensorInfo } from "../../lib/language_model/split_graph.ts";
 
-const vocabSize = 7;
 const dModel = 4;
 
 /** Settings of a made model. */
@@ -24,14 +23,16 @@ export interface MadeModel {
   parallel: boolean;
   /** Optional inputs that exports have: a cache and the count of logits. */
   extraInputs: boolean;
+  /** Size of the vocabulary, default 7. */
+  vocabSize?: number;
 }
 
 /**
  * Writes a decoder of 2 layers, each x + tanh(x) + tanh(tanh(x)), and unembeds with the embedding's
- * transpose. Returns its embedding, [7, 4], rounded to the element type.
+ * transpose. Returns its embedding, [vocabSize, 4], rounded to the element type.
  */
 export function writeMadeModel(folder: string, settings: MadeModel): Float32Array {
-  const { opset, type, parallel, extraInputs } = settings;
+  const { opset, type, parallel, extraInputs, vocabSize = 7 } = settings;
   const embedding = Float32Array.from(
     { length: vocabSize * dModel },
     (_, i) => Math.round(64 * Math.sin(i + 1)) / 32,
@@ -47,13 +48,13 @@ export function writeMadeModel(folder: string, settings: MadeModel): Float32Arra
   const initializer = [
     create(TensorProtoSchema, {
       name: "embedding",
-      dims: [7n, 4n],
+      dims: [BigInt(vocabSize), 4n],
       dataType: elemType,
       rawData: raw(embedding),
     }),
     create(TensorProtoSchema, {
       name: "unembedding",
-      dims: [4n, 7n],
+      dims: [4n, BigInt(vocabSize)],
       dataType: elemType,
       rawData: raw(transposed),
     }),
@@ -147,7 +148,7 @@ export function madeReference(embedding: Float32Array, tokens: Int32Array) {
   }
   const loss: number[] = [];
   for (let i = 0; i + 1 < tokens.length; i++) {
-    const logits = Array.from({ length: vocabSize }, (_, word) => {
+    const logits = Array.from({ length: embedding.length / dModel }, (_, word) => {
       let sum = 0;
       for (let c = 0; c < dModel; c++) {
         sum += streams[2][i * dModel + c] * embedding[word * dModel + c];

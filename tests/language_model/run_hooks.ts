@@ -1,6 +1,6 @@
-import { InferenceSession, Tensor } from "onnxruntime-node";
 import { findHooks, type HookPoint } from "../../lib/language_model/find_hooks.ts";
 import { readOnnxGraph } from "../../lib/language_model/onnx_graph.ts";
+import { InferenceSession, Tensor } from "../../lib/language_model/onnx_runtime.ts";
 import { createSession, runSession } from "../../lib/language_model/onnx_session.ts";
 import {
   type Cut,
