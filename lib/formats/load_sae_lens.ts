@@ -5,6 +5,7 @@ import type { LoadRequest } from "./load_request.ts";
 import { refuseForeignTensors } from "./refuse_config.ts";
 import { parseSaeConfig } from "./sae_config.ts";
 import { openSafetensors } from "./safetensors.ts";
+import { checkBelongs, checkedWeights, findConfig } from "./sealed_weights.ts";
 import { checkShape, readMatrix, readTensor } from "./tensor_file.ts";
 
 /**
@@ -12,22 +13,22 @@ import { checkShape, readMatrix, readTensor } from "./tensor_file.ts";
  *
  * @param config The path of `cfg.json`.
  * @param weights The path of the safetensors file.
- * @throws {Error} The config or the weights are malformed, do not fit each other, or are no plain SAE's.
+ * @throws {Error} The config or the weights are malformed, damaged, do not fit each other, or are no plain SAE's.
  */
 export async function loadSaeLens(
   config: string,
   weights: string,
   { source, overrides, signal }: LoadRequest,
 ): Promise<Sae> {
-  const text = await Deno.readTextFile(config);
-  const { rescaleByDecoderNorm, scalesActivations, own, ...fields } = parseSaeConfig(
-    config,
-    text,
-    overrides,
-  );
+  const found = await findConfig(config, weights);
+  const path = found?.path ?? config;
+  const parsed = parseSaeConfig(path, found?.text ?? await Deno.readTextFile(config), overrides);
+  const { rescaleByDecoderNorm, scalesActivations, own, ...fields } = parsed;
   const { dModel: d, dictSize: m, architecture } = fields;
 
-  await using file = await openSafetensors(weights);
+  await using opened = await openSafetensors(weights);
+  checkBelongs(path, parsed, opened, overrides);
+  const { file, check } = checkedWeights(opened);
   const { tensors } = file;
   refuseForeignTensors(weights, tensors.keys());
   checkShape(file, "W_enc", [d, m], "[dModel, dictSize]");
@@ -54,6 +55,7 @@ export async function loadSaeLens(
     checkShape(file, "topk_threshold", [], "one number");
     sae.threshold = new Float32Array(m).fill((await readTensor(file, "topk_threshold"))[0]);
   }
+  check();
   if (fields.inputScale !== undefined) unfoldInputScale(sae, fields.inputScale);
   const folded: string[] = [];
   for (const name of ["scaling_factor", "finetuning_scaling_factor"]) {

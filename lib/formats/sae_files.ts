@@ -1,4 +1,5 @@
 import { basename, dirname, join } from "@std/path";
+import { findConfig } from "./sealed_weights.ts";
 
 /** The files of an SAE in one of the formats that are read. */
 export type SaeFiles =
@@ -50,7 +51,9 @@ export async function findSaeFiles(path: string): Promise<SaeFiles> {
   const folder = isDirectory ? path : dirname(path);
   const names = (await Array.fromAsync(Deno.readDir(folder))).map((entry) => entry.name).sort();
   const weights = [SAE_LENS_WEIGHTS, SPARSIFY_WEIGHTS].find((name) => names.includes(name));
-  if (names.includes(CONFIG) && weights) {
+  const hasConfig = names.includes(CONFIG) ||
+    weights === SAE_LENS_WEIGHTS && await holdsConfig(folder);
+  if (hasConfig && weights) {
     return withConfig(join(folder, weights), join(folder, CONFIG));
   }
   if (names.includes(GEMMA_SCOPE_WEIGHTS)) {
@@ -68,6 +71,15 @@ export async function findSaeFiles(path: string): Promise<SaeFiles> {
       ? `it has no ${SAE_LENS_WEIGHTS}, expected ${expected}`
       : `it has no ${CONFIG}, expected ${expected}`,
   );
+}
+
+/** Whether the files of an SAE without `cfg.json` say their config: replacing them was interrupted. */
+async function holdsConfig(folder: string): Promise<boolean> {
+  try {
+    return await findConfig(join(folder, CONFIG), join(folder, SAE_LENS_WEIGHTS)) !== undefined;
+  } catch {
+    return false;
+  }
 }
 
 /** The format of a safetensors file is told by its name. */

@@ -6,7 +6,8 @@ import { checkSavable } from "./check_savable.ts";
 import { replaceText } from "./replace_file.ts";
 import { saeConfig } from "./sae_config.ts";
 import { CONFIG, SAE_LENS_WEIGHTS } from "./sae_files.ts";
-import { writeSafetensors } from "./safetensors.ts";
+import { type TensorSource, writeSafetensors } from "./safetensors.ts";
+import { CONFIG_BEFORE, seal } from "./sealed_weights.ts";
 import { transposedPieces } from "./tensor_file.ts";
 
 /**
@@ -14,8 +15,12 @@ import { transposedPieces } from "./tensor_file.ts";
  * A batchtopk SAE is stored as the jumprelu with a constant threshold that it is at inference, with
  * a note from which `loadSae` makes a batchtopk SAE again. The `inputScale` of an SAE that normalises by
  * "expected_average_only_in" is folded into its weights, since SAELens applies none when an SAE runs;
- * `loadSae` takes it out again, to one rounding of each weight. Other SAEs keep every bit. Each file is
- * written beside its place and renamed into it, `cfg.json` last.
+ * `loadSae` takes it out again, to one rounding of each weight. Other SAEs keep every bit.
+ *
+ * Each file is written beside its place and renamed into it. The weights hold a copy of their config and a
+ * checksum, and there is no `cfg.json` while they are replaced: a process that is killed in between leaves
+ * the SAE before or the new one for `loadSae`, and for SAELens one of them or none, but never weights with
+ * the config of others.
  *
  * @param sae The SAE; weights must be finite.
  * @param folder Made where missing; files of an SAE in it are replaced.
@@ -30,7 +35,7 @@ export async function saveSae(sae: Sae, folder: string): Promise<void> {
   }
   checkSavable(sae);
   const { wEnc, wDec, bEnc, bDec, threshold } = sae.inputScale ? foldInputScale(sae) : sae;
-  const config = JSON.stringify(saeConfig(sae), undefined, 2);
+  const config = JSON.stringify(saeConfig(sae), undefined, 2) + "\n";
   try {
     await Deno.mkdir(folder, { recursive: true });
   } catch (error) {
@@ -39,12 +44,44 @@ export async function saveSae(sae: Sae, folder: string): Promise<void> {
     const why = isFile ? "it is, or lies in, a file, expected a folder" : (error as Error).message;
     throw new Error(`cannot save an SAE to ${folder}: ${why}`, { cause: error });
   }
-  await writeSafetensors(join(folder, SAE_LENS_WEIGHTS), {
+  const tensors = (): Record<string, TensorSource> => ({
     W_enc: { shape: [d, m], data: transposedPieces(wEnc, m, d) },
     W_dec: { shape: [m, d], data: wDec },
     b_enc: { shape: [m], data: bEnc },
     b_dec: { shape: [d], data: bDec },
     ...(threshold ? { threshold: { shape: [m], data: threshold } } : {}),
   });
-  await replaceText(join(folder, CONFIG), config + "\n");
+  const path = join(folder, CONFIG);
+  const before = join(folder, CONFIG_BEFORE);
+  let setAside = false;
+  try {
+    await writeSafetensors(
+      join(folder, SAE_LENS_WEIGHTS),
+      tensors(),
+      seal(config, tensors()),
+      async () => {
+        // The rename at the end would not replace a folder.
+        if ((await Deno.stat(path).catch(() => undefined))?.isDirectory) {
+          throw new Error(`cannot write ${path}: it is a folder`);
+        }
+        setAside = await unlessMissing(Deno.rename(path, before));
+      },
+    );
+  } catch (error) {
+    if (setAside) await Deno.rename(before, path);
+    throw error;
+  }
+  await replaceText(path, config);
+  await unlessMissing(Deno.remove(before));
+}
+
+/** Whether there was a file to do it to. */
+async function unlessMissing(work: Promise<void>): Promise<boolean> {
+  try {
+    await work;
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
 }

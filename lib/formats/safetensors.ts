@@ -80,6 +80,7 @@ export async function openSafetensors(path: string): Promise<SafetensorsFile> {
  * @param path The file; an existing one is replaced.
  * @param tensors The tensors, written in this order.
  * @param metadata Notes for the file's `__metadata__`; none if not given.
+ * @param beforeRename Called when the whole file is on the disk, before it takes its place.
  * @throws {Error} A tensor has another number of elements than its shape, or the file cannot be
  * written.
  */
@@ -87,6 +88,7 @@ export async function writeSafetensors(
   path: string,
   tensors: Record<string, TensorSource>,
   metadata?: Record<string, string>,
+  beforeRename?: () => Promise<void>,
 ): Promise<void> {
   const header: Record<string, unknown> = metadata ? { __metadata__: metadata } : {};
   let offset = 0;
@@ -111,7 +113,7 @@ export async function writeSafetensors(
         );
       }
     }
-  });
+  }, beforeRename);
 }
 
 async function readTensor(

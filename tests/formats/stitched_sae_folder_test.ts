@@ -115,7 +115,11 @@ Deno.test("folders that hold no stitched SAE, or a broken one, are refused with 
     await assertRejects(() => loadStitchedSae(folder), Error, message);
   }
   await file(list([0], [0]));
-  await Deno.remove(join(folder, "small", "cfg.json"));
-  await assertRejects(() => loadStitchedSae(folder), Error, "it has no cfg.json");
+  await Deno.remove(join(folder, "small", "sae_weights.safetensors"));
+  await assertRejects(
+    () => loadStitchedSae(folder),
+    Error,
+    "it has no sae_weights.safetensors",
+  );
   await assertRejects(() => loadStitchedSae(join(folder, "none")), Error, "there is no such file");
 });
