@@ -44,7 +44,7 @@ export {
   type Selection,
 } from "./lib/sae/inference.ts";
 export type { StepRecord, TrainOptions } from "./lib/training/options.ts";
-export type { Checkpoint } from "./lib/training/checkpoint.ts";
+export { type Checkpoint, firstBatchToResume } from "./lib/training/checkpoint.ts";
 export { type Preset, preset, PRESET_NAMES } from "./lib/training/presets.ts";
 export { NonFiniteError } from "./lib/training/non_finite_error.ts";
 export { type Batches, trainSae, trainSaes } from "./lib/training/train_sae.ts";

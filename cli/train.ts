@@ -41,8 +41,8 @@ What it trains
   --sparsity-warmup-steps N   over which λ rises from 0 (default 0: it does not)
   --bandwidth X, --initial-threshold X   of jumprelu's thresholds (0.001, 0.01)
   --loss-normalization KIND   none (default) or input_deviation
-  --input-normalization KIND   none (default), layer_norm, constant_norm_rescale or
-                      expected_average_only_in; undone on output
+  --input-normalization KIND   expected_average_only_in (default: samples scaled to a mean
+                      norm of √d), none, layer_norm or constant_norm_rescale; undone on output
   --input-scale X     expected_average_only_in: its factor (default: from the first batch)
   --epochs N          how often everything is read (default 1, or as often as --steps needs)
   --steps N           default: until the epochs end
@@ -53,8 +53,8 @@ What it trains
   --beta1 X, --beta2 X, --epsilon X   Adam's other settings (0.9, 0.99, 1e-8)
   --gradient-clip X   largest norm of all gradients together (default 0: any)
   --aux-coefficient X, --aux-k N, --dead-after N   the auxiliary loss (1/32, 512, 5)
-  --threshold-batches N   batches averaged into the inference threshold (default 100)
-  --init-bdec KIND    decoder bias starts at zero (default) or mean (of the first batch)
+  --threshold-batches N   last batches the inference threshold is measured on (32)
+  --init-bdec KIND    decoder bias starts at the mean of the first batch (mean, default) or zero
   --initial FOLDER    an SAE to start from
   --seed N            of weights and shuffling (default 0)
 

@@ -1,5 +1,6 @@
 import { join } from "@std/path";
 import {
+  firstBatchToResume,
   type Gpu,
   loadCheckpoint,
   loadSae,
@@ -83,8 +84,7 @@ export async function trainAndMeasure(
   Deno.addSignalListener("SIGINT", interrupt);
   const folder = join(run.path, "sae");
   try {
-    // A store starts at the last batch that was taken, which must be the checkpoint's.
-    const startBatch = source.startsAnywhere && resume ? resume.steps - 1 : 0;
+    const startBatch = source.startsAnywhere && resume ? firstBatchToResume(resume, steps) : 0;
     const batches = source.batches({ batchSize, epochs, seed, startBatch });
     const dictSize = resume?.sae.dictSize ?? initial?.dictSize ?? settings.dictSize!;
     const started = performance.now();
@@ -129,8 +129,9 @@ export async function trainAndMeasure(
       output.result({ ...result, interrupted: true });
       return EXIT.interrupted;
     }
+    // What is saved is measured: an input's scale was folded into the weights, which rounds them.
     const measures = await measureRun(gpu, source, {
-      ...{ options, run, output, sae, history, trainSeconds },
+      ...{ options, run, output, sae: await loadSae(folder), history, trainSeconds },
       settings: { batchSize, contextLength },
     });
     await run.writeJson("config.json", { ...config, finished: true });

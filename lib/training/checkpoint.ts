@@ -22,6 +22,8 @@ export interface Checkpoint {
   history: StepRecord[];
   /** Weights, Adam's moments and counters by name. */
   arrays: Record<string, Float32Array | Uint32Array>;
+  /** batchtopk: θ of Eq. 8, where the run ended here; it is measured after the last step. */
+  inferenceThreshold?: number;
 }
 
 /** Settings that may differ from one part of a run to the next: they change no bit of it. */
@@ -64,6 +66,14 @@ export function checkResume(resume: Checkpoint, settings: Settings): void {
       `startBatch is ${startBatch}, but the checkpoint's next batch is number ${resume.steps}`,
     );
   }
+  const needed = firstThresholdBatch(resume, settings);
+  if (startBatch > needed) {
+    throw new RangeError(
+      `startBatch is ${startBatch}, but the inference threshold is measured on the last ` +
+        `${settings.thresholdBatches} batches, the run's number ${needed} among them: expected ` +
+        `${needed} or less`,
+    );
+  }
   // The rate falls towards the last step: once it has begun to, the last step is settled.
   const before = Number(resume.settings.steps ?? 0);
   if (decaySteps > 0 && steps !== before && resume.steps > Math.min(before, steps!) - decaySteps) {
@@ -72,6 +82,34 @@ export function checkResume(resume: Checkpoint, settings: Settings): void {
         `since step ${before - decaySteps + 1}: expected the same to resume`,
     );
   }
+}
+
+/**
+ * The first batch of the stream that a run which goes on from a checkpoint has to see (`startBatch`): the
+ * last one taken, which tells that it is the same stream, and of a batchtopk SAE those that its inference
+ * threshold is measured on, if the run ends after `steps`, or else at once.
+ */
+export function firstBatchToResume(
+  resume: Checkpoint,
+  steps: number | undefined = resume.settings.steps as number | undefined,
+): number {
+  const { architecture } = resume.sae;
+  const thresholdBatches = Number(resume.settings.thresholdBatches);
+  const needed = firstThresholdBatch(resume, { architecture, steps, thresholdBatches });
+  return Math.max(0, Math.min(resume.steps - 1, needed));
+}
+
+function firstThresholdBatch(
+  resume: Checkpoint,
+  { architecture, steps, thresholdBatches }: Pick<
+    Settings,
+    "architecture" | "steps" | "thresholdBatches"
+  >,
+): number {
+  if (architecture !== "batchtopk") return resume.steps;
+  // What has ended is not measured again.
+  if (steps === resume.steps && resume.inferenceThreshold !== undefined) return resume.steps;
+  return Math.min(resume.steps, Math.max(0, (steps ?? resume.steps) - thresholdBatches));
 }
 
 /** The SAE of a checkpoint, as it was being trained: of all architectures jumprelu has a threshold. */

@@ -22,7 +22,8 @@ export function completeOptions(given: TrainOptions): Settings {
     bandwidth: options.bandwidth ?? (architecture === "jumprelu" ? 0.001 : 0),
     initialThreshold: options.initialThreshold,
     lossNormalization: options.lossNormalization ?? "none",
-    inputNormalization: options.inputNormalization ?? initial?.inputNormalization ?? "none",
+    inputNormalization: options.inputNormalization ?? initial?.inputNormalization ??
+      "expected_average_only_in",
     inputScale: options.inputScale,
     learningRate: options.learningRate ?? 3e-4,
     warmupSteps: options.warmupSteps ?? 0,
@@ -35,10 +36,10 @@ export function completeOptions(given: TrainOptions): Settings {
     auxCoefficient: options.auxCoefficient ?? (ragged ? 0 : 1 / 32),
     auxK: options.auxK ?? 512,
     deadAfter: options.deadAfter ?? 5,
-    thresholdBatches: options.thresholdBatches ?? 100,
+    thresholdBatches: options.thresholdBatches ?? 32,
     subtractDecoderBias: options.subtractDecoderBias ?? initial?.subtractDecoderBias ??
       architecture !== "jumprelu",
-    bDec: options.bDec ?? "zero",
+    bDec: options.bDec ?? "mean",
     seed: options.seed ?? 0,
     initial,
     freezeDecoder: options.freezeDecoder ?? false,

@@ -19,7 +19,7 @@ export interface StepRecord {
   l0: number;
   /** Latents inactive in each of the last `deadAfter` batches. */
   deadLatents: number;
-  /** Smallest activation kept in this batch (Eq. 8 averages these); 0 where none was. */
+  /** Smallest activation kept in this batch; 0 where none was. */
   smallestKept: number;
   /** Mean over latents of the threshold θ that the step started with; jumprelu only. */
   meanThreshold?: number;
@@ -57,7 +57,7 @@ export interface TrainOptions {
   lossNormalization?: "none" | "input_deviation";
   /**
    * Normalisation of the input, undone on output; losses are those of the normalised samples (default:
-   * that of `initial`, else "none").
+   * that of `initial`, else "expected_average_only_in": the samples are scaled to a mean norm of √d).
    */
   inputNormalization?: InputNormalization;
   /**
@@ -91,11 +91,14 @@ export interface TrainOptions {
   auxK?: number;
   /** Batches without activity, the current one included, after which a latent is dead (default 5). */
   deadAfter?: number;
-  /** Batches whose smallest kept activation is averaged into the threshold (Eq. 8; default 100). */
+  /**
+   * batchtopk: last batches on which the threshold of Eq. 8 is measured, after the last step and so
+   * with the weights that it belongs to (default 32). They are kept till then; as many as fit 256 MiB.
+   */
   thresholdBatches?: number;
   /** Whether the encoder reads x − bDec (default: as `initial`, else true, false for jumprelu). */
   subtractDecoderBias?: boolean;
-  /** Start of the decoder bias: zero (default) or the mean of the first batch. */
+  /** Start of the decoder bias: the mean of the first batch (default) or zero. */
   bDec?: "zero" | "mean";
   /** Seed of the initial weights (default 0). */
   seed?: number;
@@ -123,7 +126,10 @@ export interface TrainOptions {
    * the checkpoint's run took are skipped, so give the same stream from its beginning.
    */
   resume?: Checkpoint;
-  /** Number of the first batch given, where a stream to `resume` on starts later (default 0). */
+  /**
+   * Number of the first batch given, where a stream to `resume` on starts later (default 0);
+   * `firstBatchToResume` tells how late it may.
+   */
   startBatch?: number;
   /** Ends the training after the current step; what was learned so far is returned. */
   signal?: AbortSignal;

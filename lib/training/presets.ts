@@ -28,6 +28,7 @@ const RECIPE = {
   architecture: "batchtopk",
   k: 32,
   inputNormalization: "layer_norm",
+  bDec: "zero",
   learningRate: 3e-4,
   beta1: 0.9,
   beta2: 0.99,
@@ -64,6 +65,7 @@ const PRESETS: Record<string, Preset> = {
     options: {
       ...{ architecture: "relu", dictSize: 24_576, learningRate: 4e-4, beta1: 0.9, beta2: 0.99 },
       ...{ sparsityCoefficient: 8e-5, lossNormalization: "input_deviation" },
+      ...{ inputNormalization: "none", bDec: "zero" },
       ...{ warmupSteps: 5000, steps: 73_243 },
     },
   },
@@ -74,6 +76,7 @@ const PRESETS: Record<string, Preset> = {
     options: {
       ...{ architecture: "batchtopk", dictSize: 2304, k: 4, learningRate: 1e-4 },
       ...{ beta1: 0.9, beta2: 0.99, auxCoefficient: 1 / 16, auxK: 512, deadAfter: 100 },
+      ...{ inputNormalization: "none", bDec: "zero" },
     },
   },
   "demo": {

@@ -3,6 +3,7 @@ import type { Matrix } from "../matrix.ts";
 import type { Sae } from "../sae/sae.ts";
 import { completeOptions } from "./complete_options.ts";
 import type { StepRecord, TrainOptions } from "./options.ts";
+import { createRecentBatches } from "./recent_batches.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
 
 /** Batches of activations, [rows, d] each: the rows are the batch size n. */
@@ -78,19 +79,36 @@ export async function trainSaes(
   batches: Batches,
   options: TrainOptions[],
 ): Promise<{ sae: Sae; history: StepRecord[] }[]> {
-  const trainers: Trainer[] = options.map((each) => createTrainer(gpu, completeOptions(each)));
+  const settings = options.map(completeOptions);
+  const recent = createRecentBatches(
+    Math.max(
+      ...settings.map(({ architecture, thresholdBatches }) =>
+        architecture === "batchtopk" ? thresholdBatches : 0
+      ),
+    ),
+  );
+  const trainers: Trainer[] = settings.map((each) => createTrainer(gpu, each, recent));
   const done = () => trainers.every((trainer) => trainer.done());
+  const trained = new Map<Trainer, { sae: Sae; history: StepRecord[] }>();
+  const finish = async (which: Trainer[]) => {
+    for (const trainer of which) {
+      if (!trained.has(trainer)) trained.set(trainer, await trainer.finish());
+    }
+  };
   try {
     // A run that is resumed may have nothing left to do.
     for await (const batch of done() ? [] : batches) {
       // Who takes the batch is settled before it is taken: a signal that comes between two SAEs lets all
       // of them end after the same step.
-      for (const trainer of trainers.filter((each) => !each.done())) await trainer.step(batch);
+      const running = trainers.filter((each) => !each.done());
+      recent.add(batch);
+      for (const trainer of running) await trainer.step(batch);
+      // Thresholds are measured on the batches that were the last ones of this SAE.
+      await finish(running.filter((each) => each.done()));
       if (done()) break;
     }
-    const trained = [];
-    for (const trainer of trainers) trained.push(await trainer.finish());
-    return trained;
+    await finish(trainers);
+    return trainers.map((trainer) => trained.get(trainer)!);
   } finally {
     for (const trainer of trainers) trainer[Symbol.dispose]();
   }

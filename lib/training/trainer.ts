@@ -5,10 +5,11 @@ import { downloadWeights } from "../ops/weights.ts";
 import type { Sae } from "../sae/sae.ts";
 import { VERSION } from "../version.ts";
 import { checkMemory } from "./check_memory.ts";
-import { fingerprint, plainSettings, saeOf } from "./checkpoint.ts";
+import { type Checkpoint, fingerprint, plainSettings, saeOf } from "./checkpoint.ts";
 import { lossChange } from "./loss_change.ts";
 import { NonFiniteError } from "./non_finite_error.ts";
 import { isRagged, type Settings, type StepRecord } from "./options.ts";
+import type { RecentBatches } from "./recent_batches.ts";
 import { startingSae } from "./starting_sae.ts";
 import { downloadState, uploadState } from "./state_arrays.ts";
 import { createTrainingState, readRecords, type TrainingState } from "./training_state.ts";
@@ -26,8 +27,12 @@ export interface Trainer {
   [Symbol.dispose](): void;
 }
 
-/** Starts to train an SAE; buffers are made when the first batch shows how wide it is. */
-export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
+/**
+ * Starts to train an SAE; buffers are made when the first batch shows how wide it is.
+ *
+ * @param recent The last batches of the stream, each there before `step` takes it.
+ */
+export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatches): Trainer {
   const { resume } = settings;
   const history: StepRecord[] = [...resume?.history ?? []];
   const steps = new Map<number, TrainingStep>();
@@ -39,6 +44,7 @@ export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
   // Batches of the stream that were taken before the checkpoint.
   let toSkip = resume ? taken - settings.startBatch : 0;
   let saved = taken;
+  let inferenceThreshold = resume?.inferenceThreshold;
   let unread: { step: number; rows: number; samples: number }[] = [];
   let unreadBytes = 0;
 
@@ -51,7 +57,9 @@ export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
     for (const { badInput: _, frozen, ...record } of records) if (!frozen) history.push(record);
     if (failed) {
       const before = { step: failed.step - 1, samples: failed.samples };
-      const learned = await download(gpu, sae, state, history, settings, before);
+      // The failed batch, and those that were taken before it was noticed, are not measured on.
+      inferenceThreshold = await measureThreshold(taken - before.step);
+      const learned = await learnedSae(state, sae, before);
       throw describeFailure(failed, sae.dModel, isFinite(learned) ? learned : undefined);
     }
     settings.onProgress?.(history.slice(history.length - records.length));
@@ -65,16 +73,67 @@ export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
     return { sae, state };
   };
 
-  const save = async ({ save }: NonNullable<Settings["checkpoint"]>) => {
-    await read();
-    if (!state || !sae) return;
+  const stepFor = async (running: { sae: Sae; state: TrainingState }, rows: number) => {
+    const step = steps.get(rows) ??
+      await createTrainingStep(gpu, running.state, settings, running.sae, rows);
+    steps.set(rows, step);
+    return step;
+  };
+
+  /**
+   * θ of Eq. 8 with the weights as they are: the mean over the last batches of the smallest activation
+   * kept. No step may follow.
+   *
+   * @param without How many of the newest batches to leave out.
+   */
+  const measureThreshold = async (without: number): Promise<number | undefined> => {
+    if (settings.architecture !== "batchtopk" || !state || !sae) return undefined;
+    const smallest = [];
+    for (const { data, rows } of recent.last(settings.thresholdBatches, without)) {
+      const step = await stepFor({ sae, state }, rows);
+      smallest.push(await step.smallestKept(data));
+    }
+    // Of a run that ended where it was resumed no batch was seen again.
+    return meanOfPositive(
+      smallest.length > 0
+        ? smallest
+        : history.slice(-settings.thresholdBatches).map((record) => record.smallestKept),
+    );
+  };
+
+  /** The SAE as it was trained so far. */
+  const learnedSae = async (
+    state: TrainingState,
+    sae: Sae,
+    { step, samples }: { step: number; samples: number },
+  ): Promise<Sae> => {
+    const { dictSize, metadata } = sae;
+    const threshold = state.logTheta
+      ? (await readFloats(gpu, state.logTheta.value, dictSize)).map(Math.exp)
+      : inferenceThreshold === undefined
+      ? undefined
+      : new Float32Array(dictSize).fill(inferenceThreshold);
+    const change = lossChange(history);
+    return {
+      ...sae,
+      ...await downloadWeights(gpu, state.weights),
+      ...(threshold ? { threshold } : {}),
+      metadata: {
+        ...metadata,
+        ...describeTraining(settings, step, samples),
+        ...(change === undefined ? {} : { lossChange: change }),
+      },
+    };
+  };
+
+  /** What a checkpoint holds of this step. */
+  const takeCheckpoint = async (state: TrainingState, sae: Sae): Promise<Checkpoint> => {
     const arrays = await downloadState(gpu, state);
     const { wEnc: _1, bEnc: _2, wDec: _3, bDec: _4, threshold: _5, ...plain } = sae;
     // Weights of no use must not take the place of an earlier checkpoint.
     if (!isFinite(saeOf({ sae: plain, arrays }))) throw describeWeights(taken);
     const plainData = { settings: plainSettings(settings), sae: plain, history: [...history] };
-    await save({ steps: taken, samples, lastBatch, ...plainData, arrays });
-    saved = taken;
+    return { steps: taken, samples, lastBatch, ...plainData, arrays };
   };
 
   const done = () => settings.signal?.aborted === true || taken === settings.steps;
@@ -90,17 +149,8 @@ export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
       }
       const running = state && sae ? { sae, state } : begin(batch);
       lastBatch = fingerprint(batch);
-      let step = steps.get(batch.rows);
-      if (!step) {
-        step = await createTrainingStep(
-          gpu,
-          running.state,
-          settings,
-          running.sae,
-          batch.rows,
-        );
-        steps.set(batch.rows, step);
-      }
+      const step = await stepFor(running, batch.rows);
+      inferenceThreshold = undefined;
       taken++;
       samples += batch.rows;
       step.run(batch.data, taken);
@@ -109,7 +159,11 @@ export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
       // The queue keeps a copy of every batch that was not yet used: 128 MiB of them at most.
       if (unread.length === settings.recordEvery || unreadBytes > 2 ** 27) await read();
       const { checkpoint } = settings;
-      if (checkpoint && taken % checkpoint.every === 0) await save(checkpoint);
+      // The last one is saved at the end, with the threshold.
+      if (!checkpoint || taken % checkpoint.every !== 0 || done()) return;
+      await read();
+      await checkpoint.save(await takeCheckpoint(running.state, running.sae));
+      saved = taken;
     },
     async finish() {
       await read();
@@ -123,10 +177,19 @@ export function createTrainer(gpu: Gpu, settings: Settings): Trainer {
         settings.signal?.throwIfAborted();
         throw new RangeError("there was no batch to train on");
       }
-      const trained = await download(gpu, sae, state, history, settings, { step: taken, samples });
+      const measures = settings.architecture === "batchtopk" && inferenceThreshold === undefined;
+      // Before the threshold is measured, which changes what a step would start from.
+      const checkpoint = settings.checkpoint && (taken > saved || measures)
+        ? await takeCheckpoint(state, sae)
+        : undefined;
+      if (measures) inferenceThreshold = await measureThreshold(0);
+      const trained = await learnedSae(state, sae, { step: taken, samples });
       // A step's loss says nothing of its own update, nor of a latent that NaN has silenced.
       if (!isFinite(trained)) throw describeWeights(taken);
-      if (settings.checkpoint && taken > saved) await save(settings.checkpoint);
+      if (checkpoint) {
+        const ended = inferenceThreshold === undefined ? {} : { inferenceThreshold };
+        await settings.checkpoint!.save({ ...checkpoint, ...ended });
+      }
       return { sae: trained, history };
     },
     [Symbol.dispose]() {
@@ -146,32 +209,6 @@ function checkBatch(batch: Matrix, step: number, dModel: number | undefined): vo
   if (dModel !== undefined && cols !== dModel) {
     throw new RangeError(`${found}, expected ${dModel} columns (the SAE's dModel)`);
   }
-}
-
-async function download(
-  gpu: Gpu,
-  sae: Sae,
-  state: TrainingState,
-  history: StepRecord[],
-  settings: Settings,
-  { step, samples }: { step: number; samples: number },
-): Promise<Sae> {
-  const change = lossChange(history);
-  return {
-    ...sae,
-    ...await downloadWeights(gpu, state.weights),
-    ...(settings.architecture === "batchtopk"
-      ? { threshold: inferenceThreshold(history, settings) }
-      : {}),
-    ...(state.logTheta
-      ? { threshold: (await readFloats(gpu, state.logTheta.value, sae.dictSize)).map(Math.exp) }
-      : {}),
-    metadata: {
-      ...sae.metadata,
-      ...describeTraining(settings, step, samples),
-      ...(change === undefined ? {} : { lossChange: change }),
-    },
-  };
 }
 
 function isFinite({ wEnc, bEnc, wDec, bDec, threshold = new Float32Array(0) }: Sae): boolean {
@@ -207,13 +244,9 @@ function describeFailure(
   return new NonFiniteError(step, what, sae);
 }
 
-/** θ of Eq. 8: the mean, over the last batches, of the smallest activation kept. */
-function inferenceThreshold(history: StepRecord[], settings: Settings): Float32Array {
-  const smallest = history.slice(-settings.thresholdBatches)
-    .map((record) => record.smallestKept)
-    .filter((value) => value > 0);
-  const mean = smallest.reduce((sum, value) => sum + value, 0) / (smallest.length || 1);
-  return new Float32Array(settings.dictSize).fill(mean);
+function meanOfPositive(values: number[]): number {
+  const positive = values.filter((value) => value > 0);
+  return positive.reduce((sum, value) => sum + value, 0) / (positive.length || 1);
 }
 
 function describeTraining(

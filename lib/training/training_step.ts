@@ -1,4 +1,4 @@
-import { createBuffers, writeBuffer } from "../gpu/buffer.ts";
+import { createBuffers, readIntegers, writeBuffer } from "../gpu/buffer.ts";
 import type { Gpu } from "../gpu/gpu.ts";
 import { type Operation, submit } from "../gpu/kernel.ts";
 import { updateLatents, updateVector } from "../ops/adam.ts";
@@ -26,6 +26,11 @@ import { type TrainingState, writeStep } from "./training_state.ts";
 export interface TrainingStep {
   /** Takes step number `step` (from 1) on a batch of [rows, d] numbers; nothing is read back. */
   run(batch: Float32Array, step: number): void;
+  /**
+   * The smallest activation that the weights as they are keep of a batch (Eq. 8), 0 where they keep
+   * none. Nothing is trained; which latents were active last is forgotten, so no step may follow.
+   */
+  smallestKept(batch: Float32Array): Promise<number>;
   /** Frees the step's buffers. */
   [Symbol.dispose](): void;
 }
@@ -128,6 +133,7 @@ export async function createTrainingStep(
         ? await selectTopK(gpu, buffers, { z, wanted: settings.k, out: sparse, ...state })
         : await selectBatch(gpu, buffers, { z, wanted: rows * settings.k, out: sparse, ...state }),
     );
+    const selecting = operations.slice();
     // e = x − x̂, rows 0 … n − 1 of the residual.
     operations.push(
       ...await subtractDecoded(gpu, buffers, {
@@ -269,6 +275,13 @@ export async function createTrainingStep(
         writeBuffer(gpu, x, batch);
         writeStep(gpu, state, step, settings);
         submit(gpu, operations, [stats, columns.counts, sparse.kept]);
+      },
+      async smallestKept(batch) {
+        writeBuffer(gpu, x, batch);
+        submit(gpu, selecting, [stats, columns.counts, sparse.kept]);
+        // The complement of its bits, so that 0 stands for none.
+        const [, complement] = await readIntegers(gpu, stats, 3);
+        return complement === 0 ? 0 : new Float32Array(Uint32Array.of(~complement).buffer)[0];
       },
       [Symbol.dispose]: () => buffers[Symbol.dispose](),
     };

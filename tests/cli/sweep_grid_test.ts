@@ -97,7 +97,7 @@ const BAD: [name: string, args: string[], error: RegExp][] = [
   ],
   [
     "a factor without its normalisation",
-    ["--dict-size", "64", "--k", "4", "--input-scale", "2"],
+    ["--dict-size", "64", "--k", "4", "--input-scale", "2", "--input-normalization", "none"],
     /inputScale is 2, none has none/,
   ],
   [

@@ -9,7 +9,7 @@ import { createRandom } from "../../lib/random.ts";
 import { loadSae } from "../../lib/formats/load_sae.ts";
 import { saveSae } from "../../lib/formats/sae_folder.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import type { Checkpoint } from "../../lib/training/checkpoint.ts";
+import { type Checkpoint, firstBatchToResume } from "../../lib/training/checkpoint.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import { randomMatrix, randomSae } from "../gpu_helper.ts";
 import { takeApart } from "../oracles/meta.ts";
@@ -166,7 +166,8 @@ Deno.test("a meta-SAE goes on from a checkpoint with the same bits", async () =>
     return Promise.resolve();
   };
   await trainMetaSae(gpu, SAE, { ...OPTIONS, steps: 8, checkpoint: { every: 5, save } });
-  const rest = { batchSize: 16, resume: kept!, startBatch: 3, steps: 12 } as const;
+  const startBatch = firstBatchToResume(kept!, 12);
+  const rest = { batchSize: 16, resume: kept!, startBatch, steps: 12 } as const;
   assertEquals((await trainMetaSae(gpu, SAE, rest)).meta, whole.meta);
 });
 

@@ -77,6 +77,19 @@ export function isFrozen(
   return name === "wDec" && freezeDecoder !== false || name === "bDec" && freezeDecoder === true;
 }
 
+/** The smallest activation that the weights as they are keep of a batch (Eq. 8); 0 where they keep none. */
+export function smallestKept(
+  state: OracleState,
+  x: ArrayLike<number>,
+  options: OracleOptions,
+): number {
+  const nothing = new Uint8Array(x.length / state.d * state.m);
+  const { z } = forward(state, x, { kept: nothing, auxiliary: nothing }, options);
+  const kept = keepLargest(z, x.length / state.d * options.k);
+  const values = z.filter((_, at) => kept[at] === 1);
+  return values.length === 0 ? 0 : values.reduce((least, value) => Math.min(least, value));
+}
+
 /** One step; returns the losses, what was kept, and changes the state. */
 export function oracleStep(
   state: OracleState,

@@ -112,7 +112,7 @@ Deno.test("trainSae names the option that does not fit, what was found and what 
       { inputNormalization: "layernorm" as "none" },
       `inputNormalization is layernorm, expected one of ${NORMALIZATIONS}`,
     ],
-    [{ inputScale: 2 }, "inputScale is 2, none has none"],
+    [{ inputNormalization: "none", inputScale: 2 }, "inputScale is 2, none has none"],
     [
       { inputNormalization: "layer_norm", inputScale: 2 },
       "inputScale is 2, layer_norm has none",

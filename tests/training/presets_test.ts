@@ -22,7 +22,11 @@ Deno.test("the paper's presets have the paper's figures", () => {
     assertEquals(preset(name).options.inputNormalization, "layer_norm");
   }
   for (const name of ["paper/relu-feature-splitting", "paper/meta-sae"]) {
-    assertEquals(preset(name).options.inputNormalization, undefined);
+    assertEquals(preset(name).options.inputNormalization, "none");
+  }
+  // As its authors trained, whatever the defaults are.
+  for (const name of PRESET_NAMES.filter((name) => name.startsWith("paper/"))) {
+    assertEquals(preset(name).options.bDec, "zero");
   }
   // 10⁹ tokens.
   assertEquals(Math.ceil(1e9 / batchSize), steps);

@@ -33,7 +33,9 @@ async function compareRun(
 ) {
   const { architecture, dictSize } = options;
   const jump = architecture === "jumprelu";
-  const all = { learningRate: 3e-3, deadAfter: 2, seed: 5, recordEvery: 7, ...options };
+  // The oracle starts from the same weights, with a bias of zero.
+  const plain = { inputNormalization: "none", bDec: "zero" } as const;
+  const all = { ...plain, learningRate: 3e-3, deadAfter: 2, seed: 5, recordEvery: 7, ...options };
   const initial = options.initial ??
     initializeSae({ architecture, dModel: batches[0].cols, dictSize, random: createRandom(5) });
   const theta = initial.threshold ??
@@ -200,6 +202,7 @@ Deno.test("one latent, one sample, one dimension", async () => {
       const { sae, history } = await trainSae(gpu, batches, {
         ...options,
         dictSize: 1,
+        bDec: "zero",
         lossNormalization,
       });
       assertEquals([history.length, Math.abs(sae.wDec[0])], [3, 1]);

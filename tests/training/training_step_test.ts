@@ -232,7 +232,10 @@ Deno.test("20 steps agree with the oracle: gradients clipped, always, at times a
     report(`clip ${gradientClip}, ${clipped} of 20 steps`, trained.distances);
     assert(clipped >= least && clipped <= most, `${clipped} clipped at ${gradientClip}`);
     using gpu = await openGpu(gpuOptions);
-    const plain = await trainSae(gpu, batches, { architecture: "batchtopk", seed: 5, ...run });
+    const plain = await trainSae(gpu, batches, {
+      ...{ architecture: "batchtopk", seed: 5, inputNormalization: "none", bDec: "zero" },
+      ...run,
+    });
     for (const name of WEIGHTS) {
       const distance = relativeDistance(trained.sae[name], plain.sae[name]);
       // A factor of 1 changes no bit.
