@@ -16,6 +16,7 @@ import {
   sleep,
   withRetries,
 } from "./hub_request.ts";
+import { stallTimer } from "./stall_timer.ts";
 
 /** How far the download of a file is. */
 export interface DownloadProgress {
@@ -227,6 +228,13 @@ async function transfer(
         await target.truncate(0);
         throw new PassingFailure(`more than the ${expected} bytes that were announced arrived`);
       }
+      if (expected === undefined && at > hub.patience.unannounced) {
+        await target.truncate(0);
+        throw new Error(
+          `${file} of ${wanted.repo}: more than ${hub.patience.unannounced} bytes arrived from ` +
+            `${new URL(response.url).host}, which did not say how many there are`,
+        );
+      }
       for (let rest = value; rest.length > 0;) rest = rest.subarray(await target.write(rest));
       onProgress?.({ file, loaded: at, total: expected ?? 0 });
     }
@@ -249,29 +257,4 @@ async function check(part: string, size: number | undefined, { sha256 }: Announc
   if (digest === sha256) return;
   await Deno.remove(part);
   throw new PassingFailure(`its SHA-256 is ${digest}, the hub announced ${sha256}`);
-}
-
-// Aborts when nothing arrives for a while, or when the caller says so.
-function stallTimer({ signal, patience }: Hub) {
-  const stalled = new AbortController();
-  let timer: ReturnType<typeof setTimeout>;
-  const restart = () => {
-    clearTimeout(timer);
-    timer = setTimeout(() => stalled.abort(), patience.stall);
-  };
-  restart();
-  return {
-    signal: signal ? AbortSignal.any([signal, stalled.signal]) : stalled.signal,
-    restart,
-    explain(error: Error): never {
-      signal?.throwIfAborted();
-      if (stalled.signal.aborted) {
-        throw new PassingFailure(`nothing arrived for ${patience.stall / 1000} s`);
-      }
-      throw error instanceof TypeError || error.name === "Http"
-        ? new PassingFailure(`the transfer broke: ${error.message}`)
-        : error;
-    },
-    [Symbol.dispose]: () => clearTimeout(timer),
-  };
 }

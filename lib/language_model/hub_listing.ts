@@ -1,6 +1,14 @@
 import { join, relative, sep } from "node:path";
 import { hubFolder, hubPathParts, hubRefusal, type HubRepository } from "./hub_location.ts";
-import { type HubOptions, hubRequest, hubSettings, withRetries } from "./hub_request.ts";
+import {
+  type Hub,
+  type HubAnswer,
+  type HubOptions,
+  hubRequest,
+  hubSettings,
+  withRetries,
+} from "./hub_request.ts";
+import { stallTimer } from "./stall_timer.ts";
 
 /** Which files are asked for, and how the hub is reached. */
 export interface HubListingOptions extends HubRepository, HubOptions {
@@ -10,6 +18,10 @@ export interface HubListingOptions extends HubRepository, HubOptions {
 
 // A page has up to 1000 names; the largest collections of SAEs have some ten thousand files.
 const mostPages = 200;
+// A name with all that the hub tells of it takes 150 to 500 bytes: all pages together are below 100 MB.
+const mostBytes = 96 * 2 ** 20;
+// A page comes in a second or two; a list that drips, a byte now and then, ends after 10 minutes.
+const mostStalls = 10;
 
 /**
  * The paths of a repository's files, in order. In offline mode: of those that the cache has.
@@ -25,24 +37,59 @@ export async function listHubFiles(options: HubListingOptions): Promise<string[]
   if (hub.offline) return (await filesBelow(join(folder, ...parts), folder)).sort();
   const path = [encodeURIComponent(revision), ...parts.map(encodeURIComponent)].join("/");
   const paths: string[] = [];
+  const left = { bytes: mostBytes, until: performance.now() + mostStalls * hub.patience.stall };
   let url = `${hub.endpoint}/api/models/${repo}/tree/${path}?recursive=true`;
   for (let page = 0; page < mostPages; page++) {
     const what = `the files of ${repo} could not be listed`;
-    const { response, hubHeader } = await withRetries(hub, what, () => hubRequest(hub, url, {}));
+    const [{ response, hubHeader }, text] = await withRetries(
+      hub,
+      what,
+      () => readPage(hub, url, left),
+    );
     if (response.status >= 400) {
-      await response.body?.cancel();
       throw hubRefusal(hub, options, {
         status: response.status,
         file: under || undefined,
         code: hubHeader("x-error-code"),
       });
     }
-    paths.push(...pathsOf(await response.text(), what));
+    paths.push(...pathsOf(text, what));
     const next = /<([^>]+)>;\s*rel="next"/.exec(response.headers.get("link") ?? "");
     if (!next) return paths.sort();
     url = new URL(next[1], url).href;
   }
   throw new Error(`${repo} has more than ${mostPages} pages of files`);
+}
+
+/** One answer and its text; `left` is what the whole list may still take. */
+async function readPage(
+  hub: Hub,
+  url: string,
+  left: { bytes: number; until: number },
+): Promise<[HubAnswer, string]> {
+  using timer = stallTimer(hub);
+  const answer = await hubRequest(hub, url, {}, timer.signal).catch(timer.explain);
+  const reader = (answer.response.body ?? new Blob([]).stream()).getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  try {
+    for (;;) {
+      const { done, value } = await reader.read().catch((error) => timer.explain(error));
+      if (done) return [answer, text + decoder.decode()];
+      timer.restart();
+      left.bytes -= value.length;
+      if (left.bytes < 0) {
+        throw new Error(`${url} answers with more than ${mostBytes} bytes, expected a list`);
+      }
+      if (performance.now() > left.until) {
+        const seconds = mostStalls * hub.patience.stall / 1000;
+        throw new Error(`${url} has not answered in full after ${seconds} s`);
+      }
+      text += decoder.decode(value, { stream: true });
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
 }
 
 function pathsOf(text: string, what: string): string[] {

@@ -22,6 +22,8 @@ export interface Patience {
   longestDelay: number;
   /** Milliseconds without a byte after which a transfer counts as broken, default 60,000. */
   stall: number;
+  /** Most bytes of a file whose size no one announced, default 512 MiB. */
+  unannounced: number;
 }
 
 /** {@link HubOptions} with the environment's values filled in. */
@@ -55,6 +57,7 @@ export function hubSettings(options: HubOptions = {}): Hub {
       delay: 500,
       longestDelay: 120_000,
       stall: 60_000,
+      unannounced: 512 * 2 ** 20,
       ...options.patience,
     },
   };
@@ -156,7 +159,8 @@ const mostAttempts = 100;
  * Calls `attempt` until it succeeds: after a {@link PassingFailure} again, after a pause that doubles
  * or that the server asks for. Other errors pass through.
  *
- * @param progress A number that grows when an attempt that failed was not in vain.
+ * @param progress A number that passes its highest value so far when an attempt that failed was not in
+ * vain. (A server that answers wrongly in every second attempt makes it rise and fall for ever.)
  * @throws Error beginning with `what` after too many failures in a row.
  */
 export async function withRetries<T>(
@@ -166,15 +170,16 @@ export async function withRetries<T>(
   progress: () => number = () => 0,
 ): Promise<T> {
   let failures = 0;
+  let most = progress();
   for (let attempts = 1;; attempts++) {
-    const before = progress();
     try {
       signal?.throwIfAborted();
       return await attempt();
     } catch (error) {
       signal?.throwIfAborted();
       if (!(error instanceof PassingFailure)) throw error;
-      failures = progress() > before ? 1 : failures + 1;
+      failures = progress() > most ? 1 : failures + 1;
+      most = Math.max(most, progress());
       if (failures >= patience.attempts || attempts >= mostAttempts) {
         throw new Error(`${what}: ${error.message} (${attempts} attempts)`, { cause: error });
       }

@@ -196,6 +196,50 @@ Deno.test("a wrong range, or 416, throws the part away and starts again", async 
   }
 });
 
+Deno.test("a server that sends a wrong range whenever one is asked is given up like a broken one", async () => {
+  await withHub({
+    ...large,
+    answer: ({ host, range }) => {
+      if (host === "hub") return;
+      const body = range === null ? broken(bytes, 5000) : bytes.slice(0, 5000);
+      return new Response(body, {
+        status: range === null ? 200 : 206,
+        headers: range === null
+          ? { "content-length": `${size}` }
+          : { "content-range": `bytes 0-4999/${size}` },
+      });
+    },
+  }, async (get, hub) => {
+    const error = await assertRejects(() => get({ patience: { attempts: 4, delay: 1 } }), Error);
+    assertStringIncludes(error.message, "(4 attempts)");
+    assertEquals(contents(hub).filter(([host]) => host === "content").length, 4);
+  });
+});
+
+Deno.test("a file without an announced size ends at a limit, and leaves nothing", async () => {
+  let sent = 0;
+  await withHub({
+    ...small,
+    answer: ({ method }) => {
+      if (method === "HEAD") return new Response(null, { status: 405 });
+      return new Response(
+        new ReadableStream({ pull: (one) => (sent += 1e4, one.enqueue(bytes.slice(0, 1e4))) }),
+      );
+    },
+  }, async (get, _hub, cacheDir) => {
+    await assertRejects(
+      () => get({ patience: { unannounced: 1e6 } }),
+      Error,
+      "a/big.bin of someone/thing: more than 1000000 bytes arrived from 127.0.0.1:",
+    );
+    assert(sent < 1e8);
+    const kept = (await files(cacheDir)).filter((name) => name.endsWith(".part"));
+    for (const name of kept) {
+      assertEquals((await Deno.stat(join(cacheDir, "someone--thing", ".parts", name))).size, 0);
+    }
+  });
+});
+
 Deno.test("a busy server is asked again when it says, not if that is far off", async () => {
   let busy = 2;
   const later = (seconds: string) => (): Response | undefined =>

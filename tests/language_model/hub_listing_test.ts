@@ -68,3 +68,36 @@ Deno.test("an answer that is no list, or has names that lead out, is refused", a
     await assertRejects(() => listHubFiles({ repo, endpoint: hub.endpoint }), Error, text);
   }
 });
+
+const chunk = new TextEncoder().encode(`[${" ".repeat(999_999)}`);
+const endless = (pause: number, bytes = chunk) =>
+  new ReadableStream({
+    async pull(controller) {
+      await new Promise((resolve) => setTimeout(resolve, pause));
+      controller.enqueue(bytes);
+    },
+  });
+const bad: [string, () => Response | Promise<Response>, string][] = [
+  ["has no end", () => new Response(endless(0)), "with more than 100663296 bytes, expected a list"],
+  [
+    "comes a byte at a time",
+    () => new Response(endless(20, chunk.subarray(0, 1))),
+    "has not answered in full after 1 s",
+  ],
+  ["stops", () => new Response(new ReadableStream({})), "nothing arrived for 0.1 s (2 attempts)"],
+  [
+    "never begins",
+    () => new Promise((resolve) => setTimeout(() => resolve(new Response()), 400)),
+    "nothing arrived for 0.1 s (2 attempts)",
+  ],
+];
+
+for (const [title, answer, text] of bad) {
+  Deno.test(`a list that ${title} is given up`, async () => {
+    const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, answer);
+    const endpoint = `http://127.0.0.1:${server.addr.port}`;
+    const patience = { attempts: 2, delay: 1, stall: 100 };
+    await assertRejects(() => listHubFiles({ repo, endpoint, patience }), Error, text);
+    await server.shutdown();
+  });
+}
