@@ -20,8 +20,6 @@ export interface HubListingOptions extends HubRepository, HubOptions {
 const mostPages = 200;
 // A name with all that the hub tells of it takes 150 to 500 bytes: all pages together are below 100 MB.
 const mostBytes = 96 * 2 ** 20;
-// A page comes in a second or two; a list that drips, a byte now and then, ends after 10 minutes.
-const mostStalls = 10;
 
 /**
  * The paths of a repository's files, in order. In offline mode: of those that the cache has.
@@ -37,7 +35,7 @@ export async function listHubFiles(options: HubListingOptions): Promise<string[]
   if (hub.offline) return (await filesBelow(join(folder, ...parts), folder)).sort();
   const path = [encodeURIComponent(revision), ...parts.map(encodeURIComponent)].join("/");
   const paths: string[] = [];
-  const left = { bytes: mostBytes, until: performance.now() + mostStalls * hub.patience.stall };
+  const left = { bytes: mostBytes, until: performance.now() + hub.patience.listing };
   let url = `${hub.endpoint}/api/models/${repo}/tree/${path}?recursive=true`;
   for (let page = 0; page < mostPages; page++) {
     const what = `the files of ${repo} could not be listed`;
@@ -82,8 +80,7 @@ async function readPage(
         throw new Error(`${url} answers with more than ${mostBytes} bytes, expected a list`);
       }
       if (performance.now() > left.until) {
-        const seconds = mostStalls * hub.patience.stall / 1000;
-        throw new Error(`${url} has not answered in full after ${seconds} s`);
+        throw new Error(`${url}: the list is not complete after ${hub.patience.listing / 1000} s`);
       }
       text += decoder.decode(value, { stream: true });
     }

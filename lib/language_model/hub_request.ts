@@ -22,6 +22,8 @@ export interface Patience {
   longestDelay: number;
   /** Milliseconds without a byte after which a transfer counts as broken, default 60,000. */
   stall: number;
+  /** Milliseconds that a list of files may take in all, default 600,000. */
+  listing: number;
   /** Most bytes of a file whose size no one announced, default 512 MiB. */
   unannounced: number;
 }
@@ -57,6 +59,7 @@ export function hubSettings(options: HubOptions = {}): Hub {
       delay: 500,
       longestDelay: 120_000,
       stall: 60_000,
+      listing: 600_000,
       unannounced: 512 * 2 ** 20,
       ...options.patience,
     },

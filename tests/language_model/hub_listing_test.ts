@@ -77,26 +77,30 @@ const endless = (pause: number, bytes = chunk) =>
       controller.enqueue(bytes);
     },
   });
-const bad: [string, () => Response | Promise<Response>, string][] = [
-  ["has no end", () => new Response(endless(0)), "with more than 100663296 bytes, expected a list"],
+const bad: [string, () => Response | Promise<Response>, string, { stall?: number }?][] = [
+  ["has no end", () => new Response(endless(0)), "more than 100663296 bytes, expected a list"],
   [
     "comes a byte at a time",
     () => new Response(endless(20, chunk.subarray(0, 1))),
-    "has not answered in full after 1 s",
+    "the list is not complete after 0.4 s",
   ],
-  ["stops", () => new Response(new ReadableStream({})), "nothing arrived for 0.1 s (2 attempts)"],
+  ["stops", () => new Response(new ReadableStream({})), "nothing arrived for 0.05 s (2 attempts)", {
+    stall: 50,
+  }],
   [
     "never begins",
     () => new Promise((resolve) => setTimeout(() => resolve(new Response()), 400)),
-    "nothing arrived for 0.1 s (2 attempts)",
+    "nothing arrived for 0.05 s (2 attempts)",
+    { stall: 50 },
   ],
 ];
 
-for (const [title, answer, text] of bad) {
+for (const [title, answer, text, more] of bad) {
   Deno.test(`a list that ${title} is given up`, async () => {
     const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, answer);
     const endpoint = `http://127.0.0.1:${server.addr.port}`;
-    const patience = { attempts: 2, delay: 1, stall: 100 };
+    const listing = title === "comes a byte at a time" ? 400 : 60_000;
+    const patience = { attempts: 2, delay: 1, stall: 60_000, listing, ...more };
     await assertRejects(() => listHubFiles({ repo, endpoint, patience }), Error, text);
     await server.shutdown();
   });
