@@ -58,7 +58,8 @@ export {
 } from "./lib/language_model/open_language_model.ts";
 export { inspectModel, type ModelDescription } from "./lib/language_model/inspect_model.ts";
 export { packTokenRows, type TokenRowOptions } from "./lib/language_model/token_rows.ts";
-export { readTexts, type ReadTextsOptions } from "./lib/activations/read_texts.ts";
+export type { TextDocument } from "./lib/language_model/text_pieces.ts";
+export { readDocuments, readTexts, type ReadTextsOptions } from "./lib/activations/read_texts.ts";
 export { shuffleRows, type ShuffleRowsOptions } from "./lib/activations/shuffle_rows.ts";
 export {
   type ActivationStore,

@@ -3,7 +3,7 @@ import {
   type LanguageModel,
   type Matrix,
   openActivationStore,
-  readTexts,
+  readDocuments,
   streamActivations,
 } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
@@ -83,7 +83,7 @@ function textSource(model: LanguageModel, options: Arguments): ActivationSource 
     dataset: texts.join(" "),
     async *batches({ batchSize, epochs, seed }) {
       for (let epoch = 0; epoch < epochs; epoch++) {
-        yield* streamActivations(model, readTexts(texts, { field: options.text("field") }), {
+        yield* streamActivations(model, readDocuments(texts, { field: options.text("field") }), {
           contextLength,
           skipPositions,
           batchSize,

@@ -1,4 +1,4 @@
-import { loadSae, readTexts, type Selection } from "../mod.ts";
+import { loadSae, readDocuments, type Selection } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { downloadProgress } from "./download_progress.ts";
@@ -75,7 +75,7 @@ export const evaluate: Command = {
       gpu,
       model,
       sae,
-      () => readTexts(options.texts("text"), { field: options.text("field") }),
+      () => readDocuments(options.texts("text"), { field: options.text("field") }),
       {
         contextLength: options.number("context") ?? Math.min(trained, model.maxContext),
         maxRows: options.number("rows") ?? 64,

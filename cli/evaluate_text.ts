@@ -9,6 +9,7 @@ import {
   type Sae,
   type Selection,
   streamActivations,
+  type TextDocument,
 } from "../mod.ts";
 import { formatTable, type Output } from "./output.ts";
 
@@ -31,7 +32,7 @@ export async function evaluateOnTexts(
   gpu: Gpu,
   model: LanguageModel,
   sae: Sae,
-  texts: () => AsyncIterable<string>,
+  texts: () => AsyncIterable<TextDocument>,
   options: TextEvaluationOptions,
   output: Output,
 ): Promise<{

@@ -1,4 +1,4 @@
-import { orderedActivations, readTexts, type StoreDtype, writeActivations } from "../mod.ts";
+import { orderedActivations, readDocuments, type StoreDtype, writeActivations } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
@@ -94,7 +94,7 @@ export const harvest: Command = {
         (firstRow) => {
           [first, saved] = [firstRow, firstRow];
           if (first > 0) output.say(`going on after the ${first} activations that are there`);
-          return orderedActivations(opened, readTexts(text, { field: options.text("field") }), {
+          return orderedActivations(opened, readDocuments(text, { field: options.text("field") }), {
             contextLength: contextSize,
             skipPositions,
             maxTokens: tokens,

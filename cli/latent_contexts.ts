@@ -3,7 +3,7 @@ import {
   type Gpu,
   type LatentExamples,
   packTokenRows,
-  readTexts,
+  readDocuments,
   type Sae,
 } from "../mod.ts";
 import {
@@ -48,7 +48,7 @@ export async function openLatentTexts(
     }
     const model = await source.openModel();
     const { contextLength, skipPositions } = source;
-    const texts = readTexts(files, { field: options.text("field") });
+    const texts = readDocuments(files, { field: options.text("field") });
     const maxRows = options.number("examples") ?? 64;
     const tokenRows = await Array.fromAsync(
       packTokenRows(model, texts, { contextLength, maxRows }),

@@ -2,7 +2,7 @@ import { join } from "@std/path";
 import {
   collectTopExamples,
   type Gpu,
-  readTexts,
+  readDocuments,
   type Sae,
   type StepRecord,
   trainingReport,
@@ -48,7 +48,7 @@ export async function measureRun(
     gpu,
     model,
     sae,
-    () => readTexts(options.texts("eval-text"), { field: options.text("field") }),
+    () => readDocuments(options.texts("eval-text"), { field: options.text("field") }),
     { contextLength, skipPositions, maxRows: options.number("eval-rows") ?? 64 },
     output,
   );

@@ -6,7 +6,7 @@ import {
   type LatentGroup,
   packTokenRows,
   type ReadableModel,
-  readTexts,
+  readDocuments,
   type Sae,
 } from "../mod.ts";
 import { pairTitle, type StudiedPair } from "../lib/report/stitching_plots.ts";
@@ -35,7 +35,7 @@ export async function nameGroups(
   if (rows === 0 || files.length === 0) return [];
   const model = await source.openModel();
   const { contextLength, skipPositions } = source;
-  const texts = readTexts(files, { field: options.text("field") });
+  const texts = readDocuments(files, { field: options.text("field") });
   const tokenRows = await Array.fromAsync(
     packTokenRows(model, texts, { contextLength, maxRows: rows }),
   );

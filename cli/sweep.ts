@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import { type Gpu, loadSae, readTexts } from "../mod.ts";
+import { type Gpu, loadSae, readDocuments } from "../mod.ts";
 import {
   type ActivationSource,
   checkSourceOptions,
@@ -197,7 +197,7 @@ async function runSweep(
       gpu,
       await source.openModel(),
       await loadSae(join(out, name, "sae")),
-      () => readTexts(options.texts("eval-text"), { field: options.text("field") }),
+      () => readDocuments(options.texts("eval-text"), { field: options.text("field") }),
       {
         contextLength: source.contextLength,
         skipPositions: source.skipPositions,

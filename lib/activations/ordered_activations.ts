@@ -1,5 +1,6 @@
 import type { LanguageModel } from "../language_model/open_language_model.ts";
 import { packTokenRows } from "../language_model/token_rows.ts";
+import type { TextDocument } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
 import { type ActivationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { dropRows } from "./drop_rows.ts";
@@ -49,7 +50,7 @@ export interface OrderedActivationsOptions {
  */
 export function orderedActivations(
   model: ActivationModel,
-  texts: AsyncIterable<string> | Iterable<string>,
+  texts: AsyncIterable<TextDocument> | Iterable<TextDocument>,
   options: OrderedActivationsOptions = {},
 ): AsyncGenerator<Matrix> {
   const { rowsPerRun = 16, prefetch = 2, maxTokens = Infinity, firstRow = 0, signal } = options;

@@ -1,3 +1,4 @@
+import type { TextDocument } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
 import {
   type ActivationModel,
@@ -40,7 +41,7 @@ export interface StreamActivationsOptions extends Omit<OrderedActivationsOptions
  */
 export function streamActivations(
   model: ActivationModel,
-  texts: AsyncIterable<string> | Iterable<string>,
+  texts: AsyncIterable<TextDocument> | Iterable<TextDocument>,
   options: StreamActivationsOptions = {},
 ): AsyncGenerator<Matrix> {
   const { batchSize = 2048, bufferRows = 64 * batchSize, seed = 0, keepLast, ...ordered } = options;

@@ -1,4 +1,5 @@
 import type { LanguageModel } from "./open_language_model.ts";
+import { type TextDocument, textPieces } from "./text_pieces.ts";
 
 /** How texts become rows. */
 export interface TokenRowOptions {
@@ -13,14 +14,18 @@ export interface TokenRowOptions {
  * by BOS tokens, form one long line that is cut into pieces of `contextLength − 1`; a row is BOS and
  * one piece. What is left at the end is dropped, and so are empty documents.
  *
+ * Documents of up to 2^20 UTF-16 units are tokenized whole. Longer ones are tokenized in pieces of at most that
+ * length, cut at spaces where that changes no token of the 512 characters around; only where there is no such
+ * space (one long word) the tokens beside a cut can be others than those of the whole document.
+ *
  * @param model Gives the tokenizer, the BOS token and the longest context.
- * @param texts Documents.
+ * @param texts Documents, each as a string or, for long ones, as parts in order.
  * @param options Length and number of rows.
  * @throws Error when the texts do not fill one row: it says how many tokens there were.
  */
 export function packTokenRows(
   model: Pick<LanguageModel, "id" | "tokenize" | "bosToken" | "maxContext">,
-  texts: AsyncIterable<string> | Iterable<string>,
+  texts: AsyncIterable<TextDocument> | Iterable<TextDocument>,
   { contextLength, maxRows = Infinity }: TokenRowOptions,
 ): AsyncIterable<Int32Array> {
   if (!(Number.isInteger(contextLength) && contextLength > 1)) {
@@ -41,7 +46,7 @@ export function packTokenRows(
 
 async function* pack(
   { tokenize, bosToken }: Pick<LanguageModel, "tokenize" | "bosToken">,
-  texts: AsyncIterable<string> | Iterable<string>,
+  texts: AsyncIterable<TextDocument> | Iterable<TextDocument>,
   contextLength: number,
   maxRows: number,
 ): AsyncGenerator<Int32Array> {
@@ -52,17 +57,21 @@ async function* pack(
   let rows = 0;
   for await (const text of texts) {
     documents++;
-    const tokens = tokenize(text);
-    if (tokens.length === 0) continue;
-    const separator = count > 0 ? 1 : 0;
-    count += separator + tokens.length;
-    for (let i = -separator; i < tokens.length; i++) {
-      row[filled++] = i < 0 ? bosToken : tokens[i];
-      if (filled < contextLength) continue;
-      yield row;
-      if (++rows >= maxRows) return;
-      row = new Int32Array(contextLength).fill(bosToken);
-      filled = 1;
+    let separated = count === 0;
+    for await (const piece of textPieces(text, tokenize)) {
+      const tokens = tokenize(piece);
+      if (tokens.length === 0) continue;
+      const separator = separated ? 0 : 1;
+      separated = true;
+      count += separator + tokens.length;
+      for (let i = -separator; i < tokens.length; i++) {
+        row[filled++] = i < 0 ? bosToken : tokens[i];
+        if (filled < contextLength) continue;
+        yield row;
+        if (++rows >= maxRows) return;
+        row = new Int32Array(contextLength).fill(bosToken);
+        filled = 1;
+      }
     }
   }
   if (rows > 0) return;

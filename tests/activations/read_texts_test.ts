@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { stringify } from "@std/csv";
 import { dirname, join } from "@std/path";
 import fc from "fast-check";
-import { readTexts } from "../../lib/activations/read_texts.ts";
+import { readDocuments, readTexts } from "../../lib/activations/read_texts.ts";
 
 const folder = await Deno.makeTempDir();
 
@@ -127,4 +127,31 @@ Deno.test({
     // A pipe cancels its source after the read that is under way.
     await new Promise((resolve) => setTimeout(resolve, 100));
   },
+});
+
+Deno.test("readDocuments: the documents of readTexts, .txt files in parts", async () => {
+  const long = "ä word and 漢 more\n".repeat(30_000);
+  await write("d/a.txt", long);
+  await write("d/b.jsonl", '{"text":"b1"}\n{"text":"b2"}\n');
+  await write("d/c.txt.gz", await gzip(long));
+  const documents: string[] = [];
+  for await (const document of readDocuments(join(folder, "d"))) {
+    if (typeof document === "string") documents.push(document);
+    else {
+      const parts = await Array.fromAsync(document);
+      assert(parts.length > 1);
+      documents.push(parts.join(""));
+    }
+  }
+  assertEquals(documents, [long, "b1", "b2", long]);
+  assertEquals(documents, await read(join(folder, "d")));
+});
+
+Deno.test("lines and rows that are too long for a document are named", async () => {
+  const long = "x".repeat(65 * 2 ** 20);
+  const limit = "is longer than 67108864 characters: expected one document a line";
+  const jsonl = await write("long/a.jsonl", `{"text":"a"}\n{"text":"${long}"}\n`);
+  await refused(jsonl, `line 2 of ${jsonl} ${limit}`);
+  const csv = await write("long/a.csv", `text\na\n"${long}`);
+  await refused(csv, `row 3 of ${csv} ${limit}`);
 });
