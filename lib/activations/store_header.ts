@@ -1,5 +1,11 @@
-/** How a store keeps a number: float16 halves the bytes and rounds to 11 bits (5e-4 relative). */
-export type StoreDtype = "float32" | "float16";
+import { checkNormLimit, type NormLimit } from "../sae/norm_limit.ts";
+import { numberBytes, STORE_DTYPES } from "./stored_numbers.ts";
+
+/**
+ * How a store keeps a number: float16 halves the bytes and rounds to 11 bits (5e-4 relative), up to
+ * 65504; bfloat16 halves them and rounds to 8 bits (4e-3 relative), with float32's range.
+ */
+export type StoreDtype = "float32" | "float16" | "bfloat16";
 
 /** Where a store's activations come from. */
 export interface StoreSource {
@@ -53,6 +59,10 @@ export interface StoreHeader extends StoreSource {
   complete: boolean;
   /** Rows of all shards. */
   rows: number;
+  /** Which activations were left out as massive; stores that do not say have all. */
+  normLimit?: NormLimit | "none";
+  /** Activations left out as massive on the way to the rows of all shards; none if it is not said. */
+  leftOut?: number;
   /** The shards, in order. */
   shards: StoreShard[];
 }
@@ -65,7 +75,7 @@ const MAX_SHARD_BYTES = 2 ** 31;
 
 /** Bytes of a row. */
 export function rowBytes({ dtype, dModel }: Pick<StoreHeader, "dtype" | "dModel">): number {
-  return dModel * (dtype === "float32" ? 4 : 2);
+  return dModel * numberBytes(dtype);
 }
 
 /** The name of shard `index`. */
@@ -105,8 +115,8 @@ export function parseStoreHeader(text: string, path: string): StoreHeader {
       throw bad(name, header[name], "a string");
     }
   }
-  if (header.dtype !== "float32" && header.dtype !== "float16") {
-    throw bad("dtype", header.dtype, `"float32" or "float16"`);
+  if (!STORE_DTYPES.includes(header.dtype)) {
+    throw bad("dtype", header.dtype, STORE_DTYPES.map((dtype) => `"${dtype}"`).join(" or "));
   }
   for (const name of ["contextSize", "dModel", "blockRows", "rowsPerShard"] as const) {
     if (!isCount(header[name])) throw bad(name, header[name], "a whole number above 0");
@@ -127,6 +137,13 @@ export function parseStoreHeader(text: string, path: string): StoreHeader {
     );
   }
   if (!Number.isSafeInteger(seed)) throw bad("seed", seed, "a whole number");
+  const { normLimit, leftOut } = header;
+  if (normLimit !== undefined && !isRecordedLimit(normLimit)) {
+    throw bad("normLimit", normLimit, `"none", or a multiple from 1 and a medianNorm from 0`);
+  }
+  if (leftOut !== undefined && leftOut !== 0 && !isCount(leftOut)) {
+    throw bad("leftOut", leftOut, "a whole number from 0");
+  }
   if (typeof complete !== "boolean") throw bad("complete", complete, "true or false");
   if (!Array.isArray(header.shards)) throw bad("shards", header.shards, "a list");
   header.shards.forEach((shard, index) => checkShard(shard, index, header, bad));
@@ -157,6 +174,15 @@ function checkShard(
   if (typeof crc32 !== "string" || crc32.length !== digits || !/^[0-9a-f]*$/.test(crc32)) {
     const found = typeof crc32 === "string" && crc32.length > 40 ? crc32.slice(0, 40) + "…" : crc32;
     throw bad(`shards[${index}].crc32`, found, `${digits} hexadecimal digits`);
+  }
+}
+
+function isRecordedLimit(limit: NormLimit | "none"): boolean {
+  try {
+    checkNormLimit(limit);
+    return limit === "none" || limit.medianNorm !== undefined;
+  } catch {
+    return false;
   }
 }
 

@@ -1,5 +1,14 @@
 import type { TextDocument } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
+import { transformActivations } from "../sae/activation_transform.ts";
+import {
+  checkNormLimit,
+  DEFAULT_NORM_LIMIT,
+  type NormLimit,
+  type NormLimitChoice,
+  withoutRows,
+} from "../sae/norm_limit.ts";
+import { separateMassive } from "../sae/separate_massive.ts";
 import {
   type ActivationModel,
   orderedActivations,
@@ -20,6 +29,16 @@ export interface StreamActivationsOptions extends Omit<OrderedActivationsOptions
   seed?: number;
   /** Whether a last batch of fewer rows is given too; false if not given. */
   keepLast?: boolean;
+  /**
+   * Activations that are left out as massive before they are shuffled: what exceeds 10 times the
+   * median norm of the first 4,096 activations if not given, which then are waited for. Norms are those
+   * before `transform`.
+   */
+  normLimit?: NormLimitChoice;
+  /** Called with the number of activations of each model call, and of those left out as massive. */
+  onActivations?: (
+    activations: { rows: number; leftOut: number; limit: NormLimit | "none" },
+  ) => void;
 }
 
 /**
@@ -45,8 +64,25 @@ export function streamActivations(
   options: StreamActivationsOptions = {},
 ): AsyncGenerator<Matrix> {
   const { batchSize = 2048, bufferRows = 64 * batchSize, seed = 0, keepLast, ...ordered } = options;
-  const rows = orderedActivations(model, texts, ordered);
-  return someBatch(shuffleRows(rows, { bufferRows, batchSize, seed, keepLast }), batchSize);
+  const { normLimit = DEFAULT_NORM_LIMIT } = options;
+  checkNormLimit(normLimit);
+  // Norms are measured before the transform.
+  const rows = orderedActivations(model, texts, { ...ordered, transform: undefined });
+  const ordinary = leaveOutMassive(rows, { ...options, normLimit });
+  return someBatch(shuffleRows(ordinary, { bufferRows, batchSize, seed, keepLast }), batchSize);
+}
+
+async function* leaveOutMassive(
+  batches: AsyncIterable<Matrix>,
+  { normLimit, transform, onActivations }: StreamActivationsOptions & {
+    normLimit: NormLimitChoice;
+  },
+): AsyncGenerator<Matrix> {
+  let limit: NormLimit | "none" = "none";
+  for await (const { all, massive } of separateMassive(batches, normLimit, (now) => limit = now)) {
+    onActivations?.({ rows: all.rows, leftOut: massive.length, limit });
+    yield transformActivations(withoutRows(all, massive), transform);
+  }
 }
 
 /** A run over no batch at all would end as if all were well. */

@@ -1,6 +1,13 @@
 import { join } from "@std/path";
 import type { Matrix } from "../matrix.ts";
 import { createRandom } from "../random.ts";
+import {
+  checkNormLimit,
+  DEFAULT_NORM_LIMIT,
+  type NormLimit,
+  type NormLimitChoice,
+} from "../sae/norm_limit.ts";
+import { separateMassive } from "../sae/separate_massive.ts";
 import { VERSION } from "../version.ts";
 import { type ActivationStore, openActivationStore } from "./activation_store.ts";
 import { dropRows } from "./drop_rows.ts";
@@ -15,13 +22,16 @@ import {
   type StoreHeader,
   type StoreSource,
 } from "./store_header.ts";
+import { createStoredRows, STORE_DTYPES, TOO_LARGE } from "./stored_numbers.ts";
 
 /** How far {@linkcode writeActivations} is. */
 export interface WriteProgress {
-  /** Rows taken so far. */
+  /** Rows taken so far, those left out as massive included. */
   rows: number;
   /** Rows in finished shards: what stays if the run ends now. */
   savedRows: number;
+  /** Of the rows taken, those left out as massive. */
+  leftOut: number;
 }
 
 /** Options of {@linkcode writeActivations}. */
@@ -32,6 +42,11 @@ export interface WriteActivationsOptions extends StoreSource {
   seed?: number;
   /** Rows that are read and checked together, as many as fit 512 KiB if not given. */
   blockRows?: number;
+  /**
+   * Rows that are left out as massive: what exceeds 10 times the median norm of the first 4,096 rows if
+   * not given. A store that is gone on with keeps what it began with.
+   */
+  normLimit?: NormLimitChoice;
   /** Rows of a shard, a multiple of `blockRows`; as many as fit 64 MiB if not given. */
   rowsPerShard?: number;
   /** Whether a store that is in the folder is removed first; false if not given. */
@@ -51,13 +66,16 @@ const SHARD_BYTES = 2 ** 26;
  * A run that ends early, even by SIGKILL, loses the shard it was filling. The next call with the same
  * options goes on after the last finished shard, and the store ends with the same bytes.
  *
- * @param batches Rows [any, d], copied at once; or a function that gives them from row `firstRow` on.
+ * Massive rows are left out, as `normLimit` says, and counted in `store.json`.
+ *
+ * @param batches Rows [any, d], copied at once; or a function that gives them from row `firstRow` on,
+ * counted with those that are left out.
  * Of a stream, the rows that finished shards hold are taken and dropped.
  * @param folder The folder, made where it is missing.
  * @returns The store, opened.
  * @throws {RangeError} An option is out of range.
  * @throws {Error} The folder holds a complete store, or an unfinished one of other options; a number is
- * not finite, or too large for float16 (65504); widths differ; there is no row; writing fails. Also
+ * not finite, or too large for float16 (65504) or bfloat16 (3.3895e38); widths differ; there is no row; writing fails. Also
  * what `batches` throws. Finished shards stay.
  *
  * @example
@@ -99,6 +117,8 @@ export async function writeActivations(
     );
 
   let header = found;
+  let limit: NormLimit | "none" = "none";
+  let leftOut = found?.leftOut ?? 0;
   let shard: Shard | undefined;
   const flush = async () => {
     if (!header || !shard || shard.rows() === 0) return;
@@ -107,16 +127,19 @@ export async function writeActivations(
     await writeStoreFile(join(folder, file), bytes);
     header.rows += bytes.length / rowBytes(header);
     header.shards.push({ file, rows: bytes.length / rowBytes(header), crc32 });
+    if (header.normLimit !== undefined) header.leftOut = leftOut;
     await saveHeader(header);
     shard = undefined;
   };
 
-  let taken = found?.rows ?? 0;
-  if (found) checkSame(found, newHeader(options, found.dModel), folder);
+  let taken = (found?.rows ?? 0) + leftOut;
+  if (found) checkSame(found, newHeader(options, found.dModel, "none"), folder);
+  const choice = found ? resumedLimit(found, options.normLimit, folder) : options.normLimit;
   const source = typeof batches === "function" ? batches(taken) : dropRows(batches, taken);
-  for await (const { data, rows, cols } of source) {
+  const separated = separateMassive(source, choice ?? DEFAULT_NORM_LIMIT, (now) => limit = now);
+  for await (const { all: { data, rows, cols }, massive } of separated) {
     if (!header) {
-      header = newHeader(options, cols);
+      header = newHeader(options, cols, limit);
       await saveHeader(header);
     }
     if (cols !== header.dModel || data.length !== rows * cols) {
@@ -125,21 +148,34 @@ export async function writeActivations(
           `${header.dModel} columns`,
       );
     }
-    checkNumbers(data, cols, taken, header.dtype);
-    for (let r = 0; r < rows; r++) {
+    let next = 0;
+    for (let r = 0; r < rows; r++, taken++) {
+      if (r === massive[next]) {
+        next++;
+        leftOut++;
+        continue;
+      }
+      const row = data.subarray(r * cols, (r + 1) * cols);
+      checkNumbers(row, taken, header.dtype);
       shard ??= createShard(header, partSeed(header.seed, header.shards.length));
-      shard.add(data.subarray(r * cols, (r + 1) * cols));
-      taken++;
+      shard.add(row);
       if (shard.rows() === header.rowsPerShard) await flush();
     }
-    onProgress?.({ rows: taken, savedRows: header.rows });
+    onProgress?.({ rows: taken, savedRows: header.rows, leftOut });
   }
   await flush();
   if (!header || header.rows === 0) {
-    throw new Error(`there are no activations to write to ${folder}`);
+    throw new Error(
+      `there are no activations to write to ${folder}` +
+        (leftOut > 0 ? `: all ${leftOut} were left out as massive` : ""),
+    );
   }
   await Deno.remove(join(folder, shardName(header.shards.length))).catch(() => {});
-  await saveHeader({ ...header, complete: true });
+  await saveHeader({
+    ...header,
+    complete: true,
+    ...(header.normLimit === undefined ? {} : { leftOut }),
+  });
   return await openActivationStore(folder);
 }
 
@@ -153,20 +189,18 @@ interface Shard {
 function createShard(header: StoreHeader, seed: number): Shard {
   const { dModel: d, rowsPerShard, blockRows } = header;
   const random = createRandom(seed);
-  const numbers = header.dtype === "float32"
-    ? new Float32Array(rowsPerShard * d)
-    : new Float16Array(rowsPerShard * d);
+  const stored = createStoredRows(header.dtype, rowsPerShard, d);
   let filled = 0;
   return {
     rows: () => filled,
     add(row) {
       const place = random.below(filled + 1);
-      if (place < filled) numbers.copyWithin(filled * d, place * d, (place + 1) * d);
-      numbers.set(row, place * d);
+      if (place < filled) stored.move(place, filled);
+      stored.set(place, row);
       filled++;
     },
     take() {
-      const bytes = new Uint8Array(numbers.buffer, 0, filled * rowBytes(header));
+      const bytes = stored.bytes(filled);
       const blockBytes = blockRows * rowBytes(header);
       let digits = "";
       for (let at = 0; at < bytes.length; at += blockBytes) {
@@ -177,7 +211,11 @@ function createShard(header: StoreHeader, seed: number): Shard {
   };
 }
 
-function newHeader(options: WriteActivationsOptions, dModel: number): StoreHeader {
+function newHeader(
+  options: WriteActivationsOptions,
+  dModel: number,
+  normLimit: NormLimit | "none",
+): StoreHeader {
   const { model, hook, contextSize, skipPositions, dataset, modelDtype } = options;
   const { dtype = "float32", seed = 0 } = options;
   const bytes = rowBytes({ dtype, dModel });
@@ -191,15 +229,18 @@ function newHeader(options: WriteActivationsOptions, dModel: number): StoreHeade
     ...{ rowsPerShard: options.rowsPerShard ?? blocks * blockRows, blockRows, seed },
     complete: false,
     rows: 0,
+    ...{ normLimit, leftOut: 0 },
     shards: [],
   };
 }
 
 function checkOptions(options: WriteActivationsOptions): void {
   const { dtype = "float32", seed = 0, rowsPerShard, blockRows } = options;
-  if (dtype !== "float32" && dtype !== "float16") {
-    throw new RangeError(`dtype is ${dtype}, expected "float32" or "float16"`);
+  if (!STORE_DTYPES.includes(dtype)) {
+    const known = STORE_DTYPES.map((dtype) => `"${dtype}"`).join(" or ");
+    throw new RangeError(`dtype is ${dtype}, expected ${known}`);
   }
+  if (options.normLimit !== undefined) checkNormLimit(options.normLimit);
   for (const [name, count] of Object.entries({ rowsPerShard, blockRows })) {
     if (count !== undefined && !(Number.isSafeInteger(count) && count > 0)) {
       throw new RangeError(`${name} is ${count}, expected a whole number above 0`);
@@ -226,16 +267,36 @@ function checkSame(found: StoreHeader, wanted: StoreHeader, folder: string): voi
   }
 }
 
-function checkNumbers(data: Float32Array, cols: number, first: number, dtype: StoreDtype): void {
-  // float16 rounds what is below 65520 to 65504 and the rest to infinity.
-  const limit = dtype === "float16" ? 65520 : Infinity;
-  for (let i = 0; i < data.length; i++) {
-    if (Math.abs(data[i]) < limit) continue;
-    const where = `row ${first + Math.floor(i / cols)}, column ${i % cols}`;
+/** What an unfinished store leaves out, which what is asked for must not contradict. */
+function resumedLimit(
+  { normLimit: found = "none" }: StoreHeader,
+  asked: NormLimitChoice | undefined,
+  folder: string,
+): NormLimit | "none" {
+  if (asked === undefined) return found;
+  const same = asked === "none" || found === "none"
+    ? asked === found
+    : asked.multiple === found.multiple &&
+      (asked.medianNorm === undefined || asked.medianNorm === found.medianNorm);
+  if (same) return found;
+  const words = [found, asked].map((limit) => JSON.stringify(limit));
+  throw new Error(
+    `${folder} holds an unfinished store with normLimit ${words[0]}, this one has ${
+      words[1]
+    }: go ` +
+      `on with the same options, choose another folder, or overwrite it`,
+  );
+}
+
+function checkNumbers(row: Float32Array, index: number, dtype: StoreDtype): void {
+  const { from, most } = TOO_LARGE[dtype];
+  for (let i = 0; i < row.length; i++) {
+    if (Math.abs(row[i]) < from) continue;
+    const where = `row ${index}, column ${i}`;
     throw new Error(
-      Number.isFinite(data[i])
-        ? `${where} is ${data[i]}, float16 holds up to 65504: store them as float32`
-        : `${where} is ${data[i]}, expected a finite number`,
+      Number.isFinite(row[i])
+        ? `${where} is ${row[i]}, ${dtype} holds up to ${most}: store them as float32`
+        : `${where} is ${row[i]}, expected a finite number`,
     );
   }
 }

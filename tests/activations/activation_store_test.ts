@@ -142,6 +142,48 @@ Deno.test("float16 rounds as IEEE 754 does, and refuses what it cannot hold", as
   });
 });
 
+/** What bfloat16 rounds x to, by its definition: a multiple of 2^(exponent − 7), ties to even. */
+function nearestBfloat16(x: number): number {
+  if (x === 0) return x;
+  const unit = 2 ** Math.max(Math.floor(Math.log2(Math.abs(x))) - 7, -133);
+  const [units, floor] = [x / unit, Math.floor(x / unit)];
+  const up = units - floor > 0.5 || units - floor === 0.5 && floor % 2 !== 0;
+  return (up ? floor + 1 : floor) * unit;
+}
+
+Deno.test("bfloat16 rounds to the nearest, ties to even, and refuses what it cannot hold", async () => {
+  await withFolder(async (folder) => {
+    const most = 2 ** 128 - 2 ** 120;
+    const numbers = [0.1, -0, 1e-40, 82828.3, -65520, 1 + 2 ** -8, 1 + 3 * 2 ** -8, -1 - 2 ** -8];
+    const data = Float32Array.from([...numbers, most, -most, 3.39e38, Math.PI, 2 ** -133, -257]);
+    const cols = data.length;
+    const brain = { ...description, dtype: "bfloat16" as const };
+    const store = await writeActivations(stream([{ data, rows: 1, cols }]), folder, brain);
+    const { size } = await Deno.stat(join(folder, "shard-00000.bin"));
+    assertEquals([store.dtype, size], ["bfloat16", 2 * cols]);
+    const [back] = await Array.fromAsync(store.batches({ batchSize: 1 }));
+    const bits = (numbers: Float32Array) => [...new Uint32Array(numbers.buffer)];
+    assertEquals(bits(back.data), bits(data.map(nearestBfloat16)));
+    assertEquals(bits(back.data).filter((number) => number % 2 ** 16 !== 0), []);
+    // What bfloat16 holds comes back as it is.
+    const again = await writeActivations(stream([back]), join(folder, "again"), brain);
+    assertEquals(await Array.fromAsync(again.batches({ batchSize: 1 })), [back]);
+    const large = Float32Array.from([1, 2, 3, 2 ** 128 - 2 ** 119]);
+    const write = (data: Float32Array) =>
+      writeActivations(stream([{ data, rows: 2, cols: 2 }]), join(folder, "large"), {
+        ...brain,
+        normLimit: "none",
+      });
+    await assertRejects(
+      () => write(large),
+      Error,
+      "row 1, column 1 is 3.39617752923046e+38, bfloat16 holds up to 3.3895e38: store them as " +
+        "float32",
+    );
+    await assertRejects(() => write(large.fill(NaN)), Error, "row 0, column 0 is NaN, expected a");
+  });
+});
+
 Deno.test("memory is bounded by the window, not by the store", async () => {
   await withFolder(async (folder) => {
     const [rows, cols, parts] = [4096, 64, 32];
@@ -218,7 +260,12 @@ Deno.test("an opened store says what it holds", async () => {
     assertEquals(opened, written);
     assertEquals(opened, {
       ...{ folder, ...description, dataset: undefined, modelDtype: undefined },
-      ...{ dtype: "float32", dModel: 2, rows: 50 },
+      ...{ dtype: "float32", dModel: 2, rows: 50, leftOut: 0 },
+      // The median of the norms 0, √2, … 49 · √2.
+      normLimit: {
+        multiple: 10,
+        medianNorm: (Math.sqrt(2 * 24 ** 2) + Math.sqrt(2 * 25 ** 2)) / 2,
+      },
     });
   });
 });

@@ -1,0 +1,88 @@
+import type { Matrix } from "../matrix.ts";
+import {
+  checkNormLimit,
+  DEFAULT_NORM_LIMIT,
+  massiveRows,
+  MEDIAN_ROWS,
+  medianNorm,
+  type NormLimit,
+  type NormLimitChoice,
+} from "./norm_limit.ts";
+
+/** A matrix of a stream, and which of its rows are massive. */
+export interface Separated {
+  /** All rows. */
+  all: Matrix;
+  /** Those that are massive, ascending. */
+  massive: number[];
+}
+
+/**
+ * Finds the massive rows of a stream. A median that is yet to be measured holds the matrices back
+ * until {@linkcode MEDIAN_ROWS} rows are there; they are copied, so that a source may reuse its buffer.
+ *
+ * @param onLimit Called with the limit before the first matrix is given.
+ */
+export async function* separateMassive(
+  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
+  choice: NormLimitChoice,
+  onLimit: (limit: NormLimit | "none") => void = () => {},
+): AsyncGenerator<Separated> {
+  let limit = choice === "none" || choice.medianNorm !== undefined ? choice : undefined;
+  if (limit) onLimit(limit);
+  let held: Matrix[] = [];
+  let rows = 0;
+  const measure = (multiple: number): NormLimit => {
+    const limit = { multiple, medianNorm: medianNorm(held) };
+    onLimit(limit);
+    return limit;
+  };
+  for await (const batch of batches) {
+    if (limit) {
+      yield { all: batch, massive: massiveRows(batch, limit) };
+      continue;
+    }
+    held.push({ ...batch, data: batch.data.slice() });
+    rows += batch.rows;
+    if (rows < MEDIAN_ROWS) continue;
+    limit = measure((choice as { multiple: number }).multiple);
+    for (const all of held) yield { all, massive: massiveRows(all, limit) };
+    held = [];
+  }
+  if (limit || rows === 0) return;
+  limit = measure((choice as { multiple: number }).multiple);
+  for (const all of held) yield { all, massive: massiveRows(all, limit) };
+}
+
+/**
+ * Measures what is massive on the first 4,096 rows of a stream, or on all of fewer; no more are
+ * taken. Real models have a few activations of 10 to 200 times the median norm, which hold
+ * most of the variance: SAEs are trained and measured without them.
+ *
+ * @param batches Activations as the model gives them, in the order of the text.
+ * @param multiple How many times the median norm is too much, 10 if not given.
+ * @throws {RangeError} The multiple is below 1.
+ * @throws {Error} There are no rows.
+ *
+ * @example A limit that goes with the SAE
+ * ```ts ignore
+ * const normLimit = await measureNormLimit(orderedActivations(model, readTexts("corpus.jsonl")));
+ * const batches = streamActivations(model, readTexts("corpus.jsonl"), { normLimit });
+ * const { sae } = await trainSae(gpu, batches, { dictSize: 4096, k: 32, metadata: { normLimit } });
+ * ```
+ */
+export async function measureNormLimit(
+  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
+  multiple: number = DEFAULT_NORM_LIMIT.multiple,
+): Promise<NormLimit> {
+  checkNormLimit({ multiple });
+  const held: Matrix[] = [];
+  let rows = 0;
+  for await (const batch of batches) {
+    held.push({ ...batch, data: batch.data.slice() });
+    rows += batch.rows;
+    if (rows >= MEDIAN_ROWS) break;
+  }
+  if (rows === 0) throw new Error("there are no activations to measure the median norm on");
+  return { multiple, medianNorm: medianNorm(held) };
+}
