@@ -84,7 +84,12 @@ export {
   streamActivations,
   type StreamActivationsOptions,
 } from "./lib/activations/stream_activations.ts";
-export { evaluateSae, type Evaluation } from "./lib/evaluation/evaluate_sae.ts";
+export {
+  type EvaluateOptions,
+  evaluateSae,
+  type Evaluation,
+  type EvaluationOfAll,
+} from "./lib/evaluation/evaluate_sae.ts";
 export {
   type CrossEntropyEvaluation,
   type CrossEntropyOptions,

@@ -3,7 +3,16 @@ import type { Matrix } from "../matrix.ts";
 import { checkCount } from "../sae/check.ts";
 import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
+import {
+  chooseNormLimit,
+  isMassive,
+  type NormLimit,
+  type NormLimitChoice,
+  rowNorms,
+  withoutRows,
+} from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
+import { readFirstParts } from "../sae/separate_massive.ts";
 import type { StitchedSae } from "../sae/stitched_sae.ts";
 
 /** What {@linkcode evaluateCrossEntropy} needs of a language model; `openLanguageModel` gives it. */
@@ -37,6 +46,8 @@ export interface CrossEntropyEvaluation {
   recoveredFromZero: number;
   /** (meanAblated − spliced) / (meanAblated − clean), the second column of Table 2. */
   recoveredFromMean: number;
+  /** Positions that kept the model's own activation because it is massive; absent where none did. */
+  leftOut?: number;
 }
 
 /** Options of {@linkcode evaluateCrossEntropy}. */
@@ -46,6 +57,13 @@ export interface CrossEntropyOptions extends InferenceOptions {
    * are not measured. Default [0]: the beginning-of-sequence token.
    */
   skipPositions?: readonly number[];
+  /**
+   * Activations that are massive: as at skipped positions the model keeps its own in every variant, and
+   * predictions made there are not measured. If not given, those that the SAE was trained without
+   * (`metadata.normLimit`), or where it does not say, what exceeds 10 times the median norm of the first
+   * 4,096 that are not skipped.
+   */
+  normLimit?: NormLimitChoice;
   /** Token rows a call of the model (default 16). */
   rowsPerRun?: number;
   /** Called after each call of the model with the share of the work that is done. */
@@ -78,18 +96,22 @@ export async function evaluateCrossEntropy(
   const { rowsPerRun = 16, signal } = options;
   checkCount(rowsPerRun, "rowsPerRun");
   const { runs, length } = await groupRows(tokenRows, rowsPerRun);
-  const replaced = replacedPositions(length, options.skipPositions ?? [0]);
+  const positions = replacedPositions(length, options.skipPositions ?? [0]);
+  const chosen = chooseNormLimit(options.normLimit, sae);
   const transform = activationTransform(sae);
   using inference = openInference(gpu, sae, options);
   const losses = { clean: 0, spliced: 0, zeroAblated: 0, meanAblated: 0 };
   const sums = new Float64Array(sae.dModel);
   let tokens = 0;
   let samples = 0;
+  let leftOut = 0;
   let done = 0;
-  const add = (name: keyof typeof losses, loss: Float32Array): number => {
+  /** @param replaced Whether each activation is replaced, [rows · L]. */
+  const add = (name: keyof typeof losses, loss: Float32Array, replaced: boolean[]): number => {
     let counted = 0;
     for (let at = 0; at < loss.length; at++) {
-      if (!replaced[at % (length - 1)]) continue;
+      // The last position of each row has no loss.
+      if (!replaced[at + Math.floor(at / (length - 1))]) continue;
       losses[name] += loss[at];
       counted++;
     }
@@ -99,24 +121,40 @@ export async function evaluateCrossEntropy(
     return counted;
   };
 
-  for (const { rows, data } of runs) {
-    const x = await model.activations(data, rows);
+  const read = (run: number) => model.activations(runs[run].data, runs[run].rows);
+  const { limit, take } = await readFirstParts(
+    chosen,
+    runs.length,
+    read,
+    (x) => gather(x, replacedActivations(x, positions, "none")),
+  );
+  const ordinary = runs.map(() => [] as boolean[]);
+  for (const [i, { rows, data }] of runs.entries()) {
+    const x = await take(i);
+    const replaced = ordinary[i] = replacedActivations(x, positions, limit);
+    leftOut += replaced.filter((own, at) => !own && positions[at % length]).length;
     const own = gather(x, replaced);
     // The error of a centred activation is that of the activation: the mean comes back with x − e.
-    const read = transformActivations(own, transform);
-    const { residual } = await inference.run(read, { residual: true });
+    const seen = transformActivations(own, transform);
+    const { residual } = await inference.run(seen, { residual: true });
     for (let at = 0; at < own.data.length; at++) sums[at % own.cols] += own.data[at];
     samples += own.rows;
-    tokens += add("clean", await model.crossEntropy(data, rows, x));
+    tokens += add("clean", await model.crossEntropy(data, rows, x), replaced);
     const spliced = scatter(x, replaced, (at) => own.data[at] - residual![at]);
-    add("spliced", await model.crossEntropy(data, rows, spliced));
-    add("zeroAblated", await model.crossEntropy(data, rows, scatter(x, replaced, () => 0)));
+    add("spliced", await model.crossEntropy(data, rows, spliced), replaced);
+    const zero = scatter(x, replaced, () => 0);
+    add("zeroAblated", await model.crossEntropy(data, rows, zero), replaced);
+  }
+  if (tokens === 0) {
+    throw new RangeError(
+      `${leftOut} activations are above the limit on norms, no prediction is left to measure`,
+    );
   }
   const mean = sums.map((sum) => sum / samples);
-  for (const { rows, data } of runs) {
-    const x = await model.activations(data, rows);
-    const ablated = scatter(x, replaced, (at) => mean[at % x.cols]);
-    add("meanAblated", await model.crossEntropy(data, rows, ablated));
+  for (const [i, { rows, data }] of runs.entries()) {
+    const x = await read(i);
+    const ablated = scatter(x, ordinary[i], (at) => mean[at % x.cols]);
+    add("meanAblated", await model.crossEntropy(data, rows, ablated), ordinary[i]);
   }
   const [clean, spliced, zeroAblated, meanAblated] = Object.values(losses).map((sum) =>
     sum / tokens
@@ -130,7 +168,21 @@ export async function evaluateCrossEntropy(
     degradation: spliced - clean,
     recoveredFromZero: (zeroAblated - spliced) / (zeroAblated - clean),
     recoveredFromMean: (meanAblated - spliced) / (meanAblated - clean),
+    ...(leftOut > 0 ? { leftOut } : {}),
   };
+}
+
+/** Whether each activation is replaced: neither its position is skipped, nor is it massive. */
+function replacedActivations(
+  x: Matrix,
+  positions: boolean[],
+  limit: NormLimit | "none",
+): boolean[] {
+  const norms = rowNorms(x);
+  return Array.from(
+    norms,
+    (norm, row) => positions[row % positions.length] && !isMassive(norm, limit),
+  );
 }
 
 async function groupRows(
@@ -165,15 +217,9 @@ function replacedPositions(length: number, skip: readonly number[]): boolean[] {
   return replaced;
 }
 
-/** The rows of x at positions that are replaced. */
+/** The rows of x that are replaced. */
 function gather(x: Matrix, replaced: boolean[]): Matrix {
-  const kept = [];
-  for (let row = 0; row < x.rows; row++) if (replaced[row % replaced.length]) kept.push(row);
-  const data = new Float32Array(kept.length * x.cols);
-  kept.forEach((row, to) =>
-    data.set(x.data.subarray(row * x.cols, (row + 1) * x.cols), to * x.cols)
-  );
-  return { data, rows: kept.length, cols: x.cols };
+  return withoutRows(x, [...replaced.keys()].filter((row) => !replaced[row]));
 }
 
 /** A copy of x whose replaced rows hold `value(index into the gathered rows)`. */
@@ -181,7 +227,7 @@ function scatter(x: Matrix, replaced: boolean[], value: (at: number) => number):
   const data = x.data.slice();
   let at = 0;
   for (let row = 0; row < x.rows; row++) {
-    if (!replaced[row % replaced.length]) continue;
+    if (!replaced[row]) continue;
     for (let c = 0; c < x.cols; c++) data[row * x.cols + c] = value(at++);
   }
   return { ...x, data };

@@ -1,11 +1,27 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
 import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
-import { type InferenceOptions, openInference } from "../sae/inference.ts";
+import { type Encoded, type InferenceOptions, openInference } from "../sae/inference.ts";
+import { chooseNormLimit, type NormLimitChoice, withoutRows } from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
+import { separateMassive } from "../sae/separate_massive.ts";
 import type { StitchedSae } from "../sae/stitched_sae.ts";
 
-/** How well an SAE reconstructs activations, and how sparsely. */
+/** How well an SAE reconstructs all activations, those included that are left out as massive. */
+export interface EvaluationOfAll {
+  /** Number of samples. */
+  samples: number;
+  /** Mean over samples of Σ_d (x − x̂)². */
+  mse: number;
+  /** Σ‖x − x̂‖² / Σ‖x − x̄‖², x̄ being the mean of the samples. */
+  nmse: number;
+  /** 1 − NMSE. */
+  explainedVariance: number;
+  /** Mean number of active latents a sample. */
+  l0: number;
+}
+
+/** How well an SAE reconstructs activations, and how sparsely; massive ones are left out. */
 export interface Evaluation {
   /** Number of samples. */
   samples: number;
@@ -23,10 +39,26 @@ export interface Evaluation {
   density: Float64Array;
   /** Number of latents that are active in no sample. */
   deadLatents: number;
+  /** Activations that were left out as massive; absent where none was. */
+  leftOut?: number;
+  /** Measures of all activations, massive ones included; absent where none was left out. */
+  all?: EvaluationOfAll;
+}
+
+/** Options of {@linkcode evaluateSae}. */
+export interface EvaluateOptions extends InferenceOptions {
+  /**
+   * Activations that are left out as massive; if not given, those that the SAE was trained without
+   * (`metadata.normLimit`), or where it does not say, what exceeds 10 times the median norm of the first
+   * 4,096. Selection "batch" selects over the rest of each batch.
+   */
+  normLimit?: NormLimitChoice;
 }
 
 /**
- * Measures an SAE on activations (P9): reconstruction error, sparsity, use of its latents.
+ * Measures an SAE on activations (P9): reconstruction error, sparsity, use of its latents. Massive
+ * activations are left out, and `all` has the measures of all beside those without them. A few of them
+ * can carry nine tenths of the variance: the NMSE of all says little of the rest.
  *
  * @param batches Activations, [rows, d] each, in any number. Where `sae.metadata.activationTransform` is
  * "center", each is centred first, and all measures are those of the centred space.
@@ -36,38 +68,84 @@ export async function evaluateSae(
   gpu: Gpu,
   sae: Sae | StitchedSae,
   batches: AsyncIterable<Matrix> | Iterable<Matrix>,
-  options: InferenceOptions = {},
+  options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const transform = activationTransform(sae);
+  const limit = chooseNormLimit(options.normLimit, sae);
   using inference = openInference(gpu, sae, options);
+  const ordinary = createSums(sae.dModel);
   const active = new Float64Array(sae.dictSize);
-  const sums = new Float64Array(sae.dModel);
   const histogram: number[] = [];
-  let samples = 0;
-  let squaredErrors = 0;
-  let squares = 0;
-  let entries = 0;
-  for await (const raw of batches) {
-    const batch = transformActivations(raw, transform);
-    const { codes, squaredErrors: errors } = await inference.run(batch);
+  let leftOut = 0;
+  // The same sums until the first massive activation comes.
+  let all: Sums | undefined;
+  for await (const { all: raw, massive } of separateMassive(batches, limit)) {
+    if (massive.length > 0) all ??= structuredClone(ordinary);
+    const batch = transformActivations(withoutRows(raw, massive), transform);
+    const encoded = await inference.run(batch);
+    const { codes } = encoded;
     for (const latent of codes.latents) active[latent]++;
     for (let row = 0; row < codes.rows; row++) {
       const count = codes.rowOffsets[row + 1] - codes.rowOffsets[row];
       histogram[count] = (histogram[count] ?? 0) + 1;
-      squaredErrors += errors[row];
     }
-    for (let at = 0; at < batch.data.length; at += batch.cols) {
-      for (let c = 0; c < batch.cols; c++) {
-        const value = batch.data[at + c];
-        sums[c] += value;
-        squares += value * value;
-      }
-    }
-    samples += batch.rows;
-    entries += codes.latents.length;
+    addTo(ordinary, batch, encoded);
+    leftOut += massive.length;
+    if (!all) continue;
+    const whole = massive.length === 0 ? batch : transformActivations(raw, transform);
+    addTo(all, whole, whole === batch ? encoded : await inference.run(whole));
   }
-  if (samples === 0) throw new RangeError("there were no activations to evaluate on");
-  const variance = squares - sums.reduce((total, sum) => total + sum * sum, 0) / samples;
+  const { samples } = ordinary;
+  if (samples === 0) {
+    throw new RangeError(
+      leftOut > 0
+        ? `all ${leftOut} activations are above the limit on norms, none is left to evaluate on`
+        : "there were no activations to evaluate on",
+    );
+  }
+  return {
+    ...measuresOf(ordinary),
+    l0Histogram: Uint32Array.from({ length: histogram.length }, (_, a) => histogram[a] ?? 0),
+    density: active.map((count) => count / samples),
+    deadLatents: active.reduce((dead, count) => dead + (count === 0 ? 1 : 0), 0),
+    ...(all ? { leftOut, all: measuresOf(all) } : {}),
+  };
+}
+
+/** What measures are made of. */
+interface Sums {
+  samples: number;
+  squaredErrors: number;
+  squares: number;
+  entries: number;
+  /** Σ x over samples, [d]. */
+  activations: Float64Array;
+}
+
+function createSums(dModel: number): Sums {
+  const activations = new Float64Array(dModel);
+  return { samples: 0, squaredErrors: 0, squares: 0, entries: 0, activations };
+}
+
+function addTo(sums: Sums, batch: Matrix, { codes, squaredErrors }: Encoded): void {
+  for (const error of squaredErrors) sums.squaredErrors += error;
+  let squares = sums.squares;
+  for (let at = 0; at < batch.data.length; at += batch.cols) {
+    for (let c = 0; c < batch.cols; c++) {
+      const value = batch.data[at + c];
+      sums.activations[c] += value;
+      squares += value * value;
+    }
+  }
+  sums.squares = squares;
+  sums.samples += batch.rows;
+  sums.entries += codes.latents.length;
+}
+
+function measuresOf(
+  { samples, squaredErrors, squares, entries, activations }: Sums,
+): EvaluationOfAll {
+  const variance = squares - activations.reduce((total, sum) => total + sum * sum, 0) / samples;
   const nmse = squaredErrors / variance;
   return {
     samples,
@@ -75,8 +153,5 @@ export async function evaluateSae(
     nmse,
     explainedVariance: 1 - nmse,
     l0: entries / samples,
-    l0Histogram: Uint32Array.from({ length: histogram.length }, (_, a) => histogram[a] ?? 0),
-    density: active.map((count) => count / samples),
-    deadLatents: active.reduce((dead, count) => dead + (count === 0 ? 1 : 0), 0),
   };
 }

@@ -2,7 +2,14 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
+import {
+  chooseNormLimit,
+  massiveRows,
+  type NormLimitChoice,
+  withoutRows,
+} from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
+import { readFirstParts } from "../sae/separate_massive.ts";
 import {
   type ActivationHistogram,
   createHistogram,
@@ -65,6 +72,12 @@ export interface TopExampleOptions extends InferenceOptions {
   window?: { before: number; after: number };
   /** Positions of a row that are neither measured nor shown. Default [0]: beginning of sequence. */
   skipPositions?: readonly number[];
+  /**
+   * Activations that are massive, in which no latent is looked for. If not given, those that the SAE was
+   * trained without (`metadata.normLimit`), or where it does not say, what exceeds 10 times the median
+   * norm of the first 4,096.
+   */
+  normLimit?: NormLimitChoice;
   /** Token rows a call of the model (default 16). */
   rowsPerRun?: number;
   /** Called after each call of the model with the share of the work that is done. */
@@ -103,24 +116,37 @@ export async function collectTopExamples(
   checkSizes(model, sae, options);
   const { rows, length } = await collectRows(tokenRows);
   const positions = measuredPositions(length, options.skipPositions ?? [0]);
-  const samples = rows.length * positions.length;
+  let samples = 0;
   const given = options.latents !== undefined || options.density !== undefined;
   const passes = given ? 1 : 2;
   let seen = 0;
 
   using inference = openInference(gpu, sae, options);
-  const readRows = async (read: (codes: SparseMatrix, first: number) => void): Promise<void> => {
-    for (let first = 0; first < rows.length; first += rowsPerRun) {
-      options.signal?.throwIfAborted();
-      const part = rows.slice(first, first + rowsPerRun);
-      const tokens = new Int32Array(part.length * length);
-      part.forEach((row, r) => tokens.set(row, r * length));
-      const x = transformActivations(
-        await model.activations(tokens, part.length),
-        activationTransform(sae),
-      );
-      read((await inference.run(gather(x, part.length, positions))).codes, first);
-      seen += part.length;
+  const activations = async (run: number): Promise<Matrix> => {
+    options.signal?.throwIfAborted();
+    const part = rows.slice(run * rowsPerRun, (run + 1) * rowsPerRun);
+    const tokens = new Int32Array(part.length * length);
+    part.forEach((row, r) => tokens.set(row, r * length));
+    return gather(await model.activations(tokens, part.length), part.length, positions);
+  };
+  const runs = Math.ceil(rows.length / rowsPerRun);
+  const choice = chooseNormLimit(options.normLimit, sae);
+  const { limit, take } = await readFirstParts(choice, runs, activations);
+  /** `places` has the place of each sample among the measured positions of all rows from `first` on. */
+  const readRows = async (
+    read: (codes: SparseMatrix, places: number[], first: number) => void,
+  ): Promise<void> => {
+    samples = 0;
+    for (let run = 0; run < runs; run++) {
+      const x = await take(run);
+      const massive = massiveRows(x, limit);
+      const ordinary = transformActivations(withoutRows(x, massive), activationTransform(sae));
+      const left = new Set(massive);
+      const places = Array.from({ length: x.rows }, (_, place) => place)
+        .filter((place) => !left.has(place));
+      read((await inference.run(ordinary)).codes, places, run * rowsPerRun);
+      samples += ordinary.rows;
+      seen += x.rows / positions.length;
       options.onProgress?.(seen / (passes * rows.length));
     }
   };
@@ -134,11 +160,13 @@ export async function collectTopExamples(
   const chosen = Array.from(options.latents ?? chooseLatents(density!, count));
   const found = new Map(chosen.map((latent) => [latent, startLatent(positions.length)]));
 
-  await readRows((codes, first) => {
-    for (let row = 0; row * positions.length < codes.rows; row++) {
+  await readRows((codes, places, first) => {
+    let sample = 0;
+    for (let row = 0; sample < codes.rows; row++) {
+      const end = (row + 1) * positions.length;
       for (const latent of found.values()) latent.peak = -1;
-      for (let at = 0; at < positions.length; at++) {
-        const sample = row * positions.length + at;
+      for (; places[sample] < end; sample++) {
+        const at = places[sample] % positions.length;
         for (let e = codes.rowOffsets[sample]; e < codes.rowOffsets[sample + 1]; e++) {
           const latent = found.get(codes.latents[e]);
           if (latent) addActivation(latent, at, codes.values[e]);

@@ -54,6 +54,44 @@ export async function* separateMassive(
   for (const all of held) yield { all, massive: massiveRows(all, limit) };
 }
 
+/** Parts of a text's activations, of which the first may have been read already. */
+export interface ReadParts {
+  /** What is massive. */
+  limit: NormLimit | "none";
+  /** The activations of a part; those that were read already are given once. */
+  take(part: number): Promise<Matrix>;
+}
+
+/**
+ * Measures a median norm, where it is yet to be measured, on the first parts of what can be read part
+ * by part. They are kept, so that the model need not make them again.
+ *
+ * @param measured The rows of a part that count.
+ */
+export async function readFirstParts(
+  choice: NormLimitChoice,
+  parts: number,
+  read: (part: number) => Promise<Matrix>,
+  measured: (x: Matrix) => Matrix = (x) => x,
+): Promise<ReadParts> {
+  const kept = new Map<number, Matrix>();
+  const take = async (part: number): Promise<Matrix> => {
+    const x = kept.get(part) ?? await read(part);
+    kept.delete(part);
+    return x;
+  };
+  if (choice === "none" || choice.medianNorm !== undefined) return { limit: choice, take };
+  const first: Matrix[] = [];
+  let rows = 0;
+  for (let part = 0; part < parts && rows < MEDIAN_ROWS; part++) {
+    const x = await read(part);
+    kept.set(part, x);
+    first.push(measured(x));
+    rows += first[part].rows;
+  }
+  return { limit: { multiple: choice.multiple, medianNorm: medianNorm(first) }, take };
+}
+
 /**
  * Measures what is massive on the first 4,096 rows of a stream, or on all of fewer; no more are
  * taken. Real models have a few activations of 10 to 200 times the median norm, which hold

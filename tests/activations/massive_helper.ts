@@ -34,16 +34,18 @@ export function plantedModel(tokens: number): ActivationModel {
   };
 }
 
-/** A stream without the rows whose norm is above `most`: by hand, one row a matrix. */
+/** A stream without the rows whose norm is above `most`, by hand. */
 export async function* below(
   most: number,
   batches: AsyncIterable<Matrix> | Iterable<Matrix>,
 ): AsyncGenerator<Matrix> {
   for await (const { data, cols } of batches) {
+    const kept: number[] = [];
     for (let at = 0; at < data.length; at += cols) {
       const row = data.slice(at, at + cols);
-      if (Math.hypot(...row) <= most) yield { data: row, rows: 1, cols };
+      if (Math.hypot(...row) <= most) kept.push(...row);
     }
+    yield { data: Float32Array.from(kept), rows: kept.length / cols, cols };
   }
 }
 

@@ -98,7 +98,7 @@ function assertSame(actual: CrossEntropyEvaluation, expected: CrossEntropyEvalua
   assertEquals(Object.keys(actual).sort(), Object.keys(expected).sort());
   for (const [name, value] of Object.entries(expected)) {
     const found = actual[name as keyof CrossEntropyEvaluation];
-    assertAlmostEquals(found, value, 1e-4 * Math.max(1, Math.abs(value)), name);
+    assertAlmostEquals(found!, value, 1e-4 * Math.max(1, Math.abs(value)), name);
   }
 }
 
