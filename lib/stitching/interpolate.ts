@@ -1,5 +1,6 @@
 import type { Gpu } from "../gpu/gpu.ts";
 import type { Sae } from "../sae/sae.ts";
+import type { Batches } from "../training/train_sae.ts";
 import { checkGroups } from "./check_groups.ts";
 import { checkStitchable } from "./check_stitchable.ts";
 import { type LatentGroup, latentGroups } from "./latent_groups.ts";
@@ -43,6 +44,11 @@ export interface InterpolationPoint {
   inserted: Uint32Array;
   /** Mean over samples of Σ_d (x − x̂)². */
   mse: number;
+  /**
+   * MSE of the SAE before the step with the decoder bias after it. mse − biasMse is what the step's
+   * latents do, without what mixing the biases does (Eq. 5). Of the first point: its MSE.
+   */
+  biasMse: number;
   /** Σ‖x − x̂‖² / Σ‖x − x̄‖², x̄ being the mean of the samples. */
   nmse: number;
   /** Mean number of active latents a sample. */
@@ -102,10 +108,23 @@ export async function interpolate(
   });
   const path = layPath({ ...parts, ...ordered }, { swap, removal });
   const { onProgress } = options;
-  const sums = await sumSteps(gpu, small, large, planOf(path, small, large), read(), {
+  return await measurePath(gpu, small, large, path, read(), {
     signal,
     ...(onProgress ? { onProgress: (samples) => onProgress(before + samples) } : {}),
   });
+}
+
+/** Measures the small SAE and the SAE after each step of a path, in one pass. */
+export async function measurePath(
+  gpu: Gpu,
+  small: Sae,
+  large: Sae,
+  path: readonly PathStep[],
+  batches: Batches,
+  options: StitchingOptions,
+): Promise<InterpolationPoint[]> {
+  const plan = planOf(path, small, large);
+  const sums = await sumSteps(gpu, small, large, plan, batches, options);
   return tracePath(path, sums, small.dictSize);
 }
 
@@ -134,7 +153,7 @@ function checkOptions(
   }
 }
 
-function planOf(path: PathStep[], small: Sae, large: Sae) {
+function planOf(path: readonly PathStep[], small: Sae, large: Sae) {
   const stepOf = new Int32Array(small.dictSize + large.dictSize).fill(-1);
   for (const [step, { removed, inserted }] of path.entries()) {
     for (const latent of removed) stepOf[latent] = step;
@@ -144,29 +163,38 @@ function planOf(path: PathStep[], small: Sae, large: Sae) {
 }
 
 /** The running sums of the steps as points. */
-function tracePath(path: PathStep[], sums: StepSums, smallSize: number): InterpolationPoint[] {
+function tracePath(
+  path: readonly PathStep[],
+  sums: StepSums,
+  smallSize: number,
+): InterpolationPoint[] {
   let { squares, projection, active } = sums.base;
   const counts = { small: smallSize, large: 0 };
-  const point = (step: number, phase: PathPhase | "start", changed: Omit<PathStep, "phase">) => {
-    const error = mixedError({ squares, projection }, sums.bias, counts);
-    return {
-      ...{ step, phase, removed: changed.removed, inserted: changed.inserted },
-      mse: error / sums.samples,
-      nmse: error / sums.variance,
-      l0: active / sums.samples,
-      smallCount: counts.small,
-      largeCount: counts.large,
-    };
-  };
+  const errorNow = () => mixedError({ squares, projection }, sums.bias, counts);
   const none = new Uint32Array();
-  const points: InterpolationPoint[] = [point(0, "start", { removed: none, inserted: none })];
+  const point = (
+    step: number,
+    { phase, removed, inserted }: Omit<PathStep, "phase"> & { phase: InterpolationPoint["phase"] },
+    biasError: number,
+  ) => ({
+    ...{ step, phase, removed, inserted },
+    mse: errorNow() / sums.samples,
+    biasMse: biasError / sums.samples,
+    nmse: errorNow() / sums.variance,
+    l0: active / sums.samples,
+    smallCount: counts.small,
+    largeCount: counts.large,
+  });
+  const start = { phase: "start" as const, removed: none, inserted: none };
+  const points: InterpolationPoint[] = [point(0, start, errorNow())];
   for (const [index, step] of path.entries()) {
+    counts.small -= step.removed.length;
+    counts.large += step.inserted.length;
+    const biasError = errorNow();
     squares += sums.squares[index];
     projection += sums.projection[index];
     active += sums.active[index];
-    counts.small -= step.removed.length;
-    counts.large += step.inserted.length;
-    points.push(point(index + 1, step.phase, step));
+    points.push(point(index + 1, step, biasError));
   }
   return points;
 }

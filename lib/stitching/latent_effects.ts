@@ -8,13 +8,13 @@ import type { StitchingOptions } from "./sum_steps.ts";
  * What each latent of a large SAE does to a small SAE that it alone is added to (P16, Fig. 4 and 21):
  * all of them from one pass over the activations. Each latent keeps its own SAE's encoder and
  * threshold (of a topk SAE: it is active where it is in the whole SAE); the decoder bias is Eq. 5's, with
- * α = m₀ / (m₀ + 1), so that a latent that is never active changes the MSE too, a little.
+ * α = m₀ / (m₀ + 1), so that a latent that is never active changes the MSE too, a little: by deltaBias.
  *
  * @param gpu The open GPU.
  * @param small The SAE that is added to.
  * @param large The SAE whose latents are added.
  * @param batches Activations, [rows, d] each, in any number; read once.
- * @returns deltaMse and deltaL0, [m₁] each, and the small SAE's own MSE and L0. deltaL0 is the share of
+ * @returns deltaMse, deltaBias and deltaL0, [m₁] each, and the small SAE's own MSE and L0. deltaL0 is the share of
  * samples in which a latent is active.
  * @throws {RangeError} The SAEs cannot be stitched, there are no activations, their width is not the
  * SAEs', or one is not finite.

@@ -3,15 +3,18 @@ import type { Batches } from "../training/train_sae.ts";
 import type { Sae } from "../sae/sae.ts";
 import { type ActivationSimilarity, activationSimilarity } from "./activation_similarity.ts";
 import { checkStitchable } from "./check_stitchable.ts";
-import { interpolate, type InterpolationPoint } from "./interpolate.ts";
+import { withGain } from "./fit_gain.ts";
+import { interpolate, type InterpolationPoint, measurePath } from "./interpolate.ts";
 import { latentEffects } from "./latent_effects.ts";
 import { type LatentGroups, latentGroups } from "./latent_groups.ts";
 import { nearestPairs, samplePairs } from "./latent_pairs.ts";
 import { maxDecoderCosine } from "./max_decoder_cosine.ts";
 import type { StitchingEffects } from "./measure_apart.ts";
+import { measureControls, type PairControls } from "./measure_controls.ts";
 import { type MissingInformation, missingInformation } from "./missing_information.ts";
 import { type NoveltyRoc, noveltyRoc } from "./novelty_roc.ts";
 import type { InterpolationOrder } from "./order_path.ts";
+import type { PathStep } from "./plan_path.ts";
 import { swapEffects } from "./swap_effects.ts";
 
 /** Options of {@linkcode studyPair}. */
@@ -52,12 +55,22 @@ export interface PairStudy {
   path: InterpolationPoint[];
   /** The novel latents inserted in random order (Fig. 18). */
   randomInsertions: InterpolationPoint[];
+  /** What verdicts on these numbers are controlled by. */
+  controls: PairControls;
+  /** The shrinkage control: measured again, the activations of each SAE times its gain. */
+  withGain: {
+    /** Each large latent added to the small SAE alone. */
+    effects: StitchingEffects;
+    /** The steps of `path`. */
+    path: InterpolationPoint[];
+  };
 }
 
 /**
  * Measures everything that stitching tells of two SAEs: similarity, novelty, the effect of each latent
- * and of each swap, and the paths from the one to the other. Reads the activations seven times, six
- * in an order other than "benefit".
+ * and of each swap, and the paths from the one to the other; and, as controls, what random directions
+ * would reach, and effects and path with one gain an SAE (`fitGain`). Reads the activations thirteen
+ * times, twelve in an order other than "benefit", two of them for 10,000 samples at most.
  *
  * @param small SAE 0 of the paper.
  * @param large SAE 1 of the paper.
@@ -107,6 +120,17 @@ export async function studyPair(
     swap: false,
     ...watch("random insertion"),
   });
+  const checked = watch("controls");
+  const controls = await measureControls(gpu, small, large, batches, { threshold, ...checked });
+  const [own, other] = [
+    withGain(small, controls.small.gain),
+    withGain(large, controls.large.gain),
+  ];
+  const scaled = watch("effects of latents with gains");
+  const effectsWithGain = await latentEffects(gpu, own, other, batches(), scaled);
+  const steps = path.slice(1) as PathStep[];
+  const measured = watch("interpolation with gains");
+  const pathWithGain = await measurePath(gpu, own, other, steps, batches(), measured);
   return {
     threshold,
     warnings,
@@ -119,5 +143,7 @@ export async function studyPair(
     missing,
     path,
     randomInsertions,
+    controls,
+    withGain: { effects: effectsWithGain, path: pathWithGain },
   };
 }

@@ -9,6 +9,7 @@ import type { Batches } from "../training/train_sae.ts";
 import { checkStitchable } from "./check_stitchable.ts";
 import type { ErrorSums } from "./mixed_bias.ts";
 import { type OrderedEntries, orderEntries } from "./order_entries.ts";
+import { createSpread } from "./spread.ts";
 
 /** Options of everything that stitches latents and measures. */
 export interface StitchingOptions {
@@ -203,23 +204,4 @@ function addBase(
     }
     sums.projection += scales[row] * projection;
   }
-}
-
-/** Σ‖x − x̄‖² from sums over samples. */
-function createSpread(d: number): { add(batch: Matrix): void; variance(): number } {
-  const sums = new Float64Array(d);
-  let squares = 0;
-  let samples = 0;
-  return {
-    add({ data, rows }) {
-      for (let at = 0; at < data.length; at += d) {
-        for (let c = 0; c < d; c++) {
-          sums[c] += data[at + c];
-          squares += data[at + c] ** 2;
-        }
-      }
-      samples += rows;
-    },
-    variance: () => squares - sums.reduce((total, sum) => total + sum * sum, 0) / samples,
-  };
 }

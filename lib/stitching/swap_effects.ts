@@ -25,7 +25,7 @@ export interface SwapEffectsOptions extends StitchingOptions {
  * @param large The SAE whose latents are put in.
  * @param groups The groups, as `latentGroups` finds them; either side of one may be empty.
  * @param batches Activations, [rows, d] each, in any number; read once.
- * @returns deltaMse and deltaL0, one number a group each, and MSE and L0 before a swap.
+ * @returns deltaMse, deltaBias and deltaL0, one number a group each, and MSE and L0 before a swap.
  * @throws {RangeError} A group holds a latent that its SAE does not have, that another group holds, or
  * that is in already; a group leaves no latent at all; or as {@linkcode latentEffects} throws.
  */

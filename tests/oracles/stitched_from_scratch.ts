@@ -39,9 +39,12 @@ export function encodeBoth(small: Sae, large: Sae, batches: Matrix[]) {
   return function evaluate(
     smallLatents: Iterable<number>,
     largeLatents: Iterable<number>,
+    biasOf?: { small: number; large: number },
   ): Measures {
     const [l0, l1] = [[...smallLatents], [...largeLatents]];
-    const alpha = l0.length / (l0.length + l1.length);
+    // Eq. 5's bias is that of these latents, or of other numbers of them.
+    const counts = biasOf ?? { small: l0.length, large: l1.length };
+    const alpha = counts.small / (counts.small + counts.large);
     let squares = 0;
     let active = 0;
     for (const { x, scale, f0, f1 } of samples) {

@@ -56,12 +56,25 @@ Deno.test("latentEffects and swapEffects agree with stitched SAEs evaluated from
     const effects = await latentEffects(gpu, small, large, batches);
     assertEquals(effects.samples, rows.reduce((sum, count) => sum + count));
     assertEffects(effects, evaluate(all, []), added, name);
+    const biased = evaluate(all, [], { small: small.dictSize, large: 1 }).mse - effects.mse;
+    // The same for every latent.
+    assertEquals(new Set(effects.deltaBias).size, 1);
+    assertAlmostEquals(effects.deltaBias[0], biased, 1e-4 * effects.mse, `${name}: deltaBias`);
 
     const groups = small.dictSize > 1
       ? makeGroups(options.seed, pair, 5)
       : [{ small: Uint32Array.of(0), large: Uint32Array.of(0) }];
     const swaps = await swapEffects(gpu, small, large, groups, batches);
     assertEffects(swaps, evaluate(all, []), swapped(evaluate, pair, groups), `${name}, groups`);
+    assertClose(
+      swaps.deltaBias,
+      groups.map((group) => {
+        const left = small.dictSize - group.small.length;
+        const { mse } = evaluate(all, [], { small: left, large: group.large.length });
+        return mse - evaluate(all, []).mse;
+      }),
+      `${name}: deltaBias of groups`,
+    );
 
     const grouped = groups.flatMap((group) => [...group.large]);
     const inserted = upTo(large.dictSize).filter((latent) => !grouped.includes(latent));
@@ -90,13 +103,15 @@ Deno.test("latentEffects: a latent that is never active moves the decoder bias, 
   // Errors of about 1 beside a bias that is off by 1e-4: ΔMSE is found where it is the last digits of the MSE.
   large.bDec = small.bDec.map((value) => value + 1e-4);
   const batches = makeRows(5, 9, [30]);
-  const { deltaMse, deltaL0, mse } = await latentEffects(gpu, small, large, batches);
+  const { deltaMse, deltaBias, deltaL0, mse } = await latentEffects(gpu, small, large, batches);
   const evaluate = encodeBoth(small, large, batches);
   const all = upTo(small.dictSize);
   const expected = evaluate(all, [1]).mse - evaluate(all, []).mse;
   assert(Math.abs(expected) < 1e-4 * mse && expected !== 0);
   assertAlmostEquals(deltaMse[1], expected, 1e-3 * Math.abs(expected));
   assertEquals(deltaMse[4], deltaMse[1]);
+  // Without the bias's part nothing is left of them, and what is left of others is theirs.
+  assertEquals([deltaMse[1] - deltaBias[1], deltaMse[4] - deltaBias[4]], [0, 0]);
   assertEquals([deltaL0[1], deltaL0[4]], [0, 0]);
 });
 

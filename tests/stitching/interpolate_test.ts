@@ -18,7 +18,7 @@ import { interpolateChain } from "../../lib/stitching/interpolate_chain.ts";
 import { latentEffects } from "../../lib/stitching/latent_effects.ts";
 import { swapEffects } from "../../lib/stitching/swap_effects.ts";
 import { presentAs, randomNumbers } from "../gpu_helper.ts";
-import { encodeBoth, type Measures } from "../oracles/stitched_from_scratch.ts";
+import { encodeBoth } from "../oracles/stitched_from_scratch.ts";
 import { makeGroups, makePair, makeRows, makeSleepingSae, PAIRS, upTo } from "./made_pair.ts";
 
 /** The latents that are in at every point, and how many of each SAE. */
@@ -38,16 +38,21 @@ function follow(points: InterpolationPoint[], { small }: { small: Sae }) {
 function assertPath(
   points: InterpolationPoint[],
   pair: { small: Sae; large: Sae },
-  evaluate: (small: number[], large: number[]) => Measures,
+  evaluate: ReturnType<typeof encodeBoth>,
   name: string,
 ): void {
-  for (const [index, { small, large }] of follow(points, pair).entries()) {
+  const latents = follow(points, pair);
+  for (const [index, { small, large }] of latents.entries()) {
     const point = points[index];
     const expected = evaluate(small, large);
     assertEquals(point.step, index);
     assertEquals([point.smallCount, point.largeCount], [small.length, large.length], name);
     assertAlmostEquals(point.mse, expected.mse, 1e-5 * expected.mse, `${name}: mse of ${index}`);
     assertAlmostEquals(point.nmse, expected.nmse, 1e-5 * expected.nmse, `${name}: nmse`);
+    const before = latents[Math.max(0, index - 1)];
+    const counts = { small: small.length, large: large.length };
+    const { mse: biased } = evaluate(before.small, before.large, counts);
+    assertAlmostEquals(point.biasMse, biased, 1e-5 * biased, `${name}: biasMse of ${index}`);
     assertAlmostEquals(point.l0, expected.l0, 1e-12, `${name}: l0 of ${index}`);
   }
 }
