@@ -46,6 +46,8 @@ Each SAE is compared with the next: which latents are novel (Fig. 10), what each
 added alone (Fig. 4, 16, 21), what swapping groups does (Fig. 17), how far similar latents are
 active together (Fig. 11), what the smaller SAE misses (Fig. 14), and the way from the one to the
 other (Fig. 5, 18, 22); and all with all: shared latents (Fig. 19) and decoder biases (Fig. 20).
+Effects and the way are measured twice: as the SAEs are, and with one gain each that undoes the
+shrinkage of their activations. A claim that the numbers cannot decide is marked "?", with the reason.
 
 What is measured on
   --text FILES         .txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated

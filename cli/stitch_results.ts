@@ -14,6 +14,7 @@ import { describeClaim } from "./describe_claim.ts";
 export type PairClaims = {
   pair: string;
   warnings: string[];
+  controls: StudiedPair["study"]["controls"];
   claims: ReturnType<typeof stitchingClaims>;
 };
 
@@ -28,17 +29,19 @@ export async function writeStitchResults(
   for (const { name, svg } of stitchingPlots(about.pairs)) {
     await replaceText(join(plots, `${name}.svg`), svg);
   }
-  for (const [name, rows] of Object.entries(stitchTables(about))) {
+  const claims = about.pairs.map((pair) => ({
+    pair: pairTitle(pair),
+    warnings: pair.study.warnings,
+    controls: pair.study.controls,
+    claims: stitchingClaims(pair.study),
+  }));
+  const tables = { ...stitchTables(about), claims: claimRows(claims) };
+  for (const [name, rows] of Object.entries(tables)) {
     const columns = Object.keys(rows[0] ?? {});
     const text = columns.length > 0 ? stringify(rows.map(finiteOnly), { columns }) : "";
     await replaceText(join(out, `${name}.csv`), text);
   }
   await replaceText(report, stitchingReport(about));
-  const claims = about.pairs.map((pair) => ({
-    pair: pairTitle(pair),
-    warnings: pair.study.warnings,
-    claims: stitchingClaims(pair.study),
-  }));
   const text = claims.map(({ pair, warnings, claims }) =>
     [
       pair,
@@ -50,6 +53,15 @@ export async function writeStitchResults(
 }
 
 type Row = Record<string, string | number>;
+
+function claimRows(pairs: readonly PairClaims[]): Row[] {
+  return pairs.flatMap(({ pair, claims }) =>
+    claims.map(({ claim, found, holds, why = "" }) => ({
+      ...{ pair, claim, verdict: holds === undefined ? "not decided" : holds ? "yes" : "no" },
+      ...{ why, found },
+    }))
+  );
+}
 
 /** A cell stays empty where there is no number: the NMSE of one sample, the threshold above all cosines. */
 function finiteOnly(row: Row): Row {
@@ -71,6 +83,12 @@ function stitchTables({ saes, pairs, overlap, biases }: StitchingReport): Record
     saes: saes.map((sae) => ({ ...sae })),
     overlap: square(overlap.share),
     decoder_biases: square(biases.cosine),
+    controls: pairs.flatMap((pair) =>
+      (["small", "large"] as const).map((side) => {
+        const { seed = "", lossChange = "", ...numbers } = pair.study.controls[side];
+        return { pair: pairTitle(pair), sae: pair[side], ...numbers, seed, lossChange };
+      })
+    ),
     ...Object.assign({}, ...pairs.map(pairTables)),
   };
 }
@@ -78,6 +96,7 @@ function stitchTables({ saes, pairs, overlap, biases }: StitchingReport): Record
 function pairTables(pair: StudiedPair): Record<string, Row[]> {
   const { nearest, effects, groups, swaps, path, randomInsertions, roc, similarity, missing } =
     pair.study;
+  const { withGain } = pair.study;
   const file = pairFile(pair);
   const latents = Array.from(nearest.cosine, (cosine, latent) => ({
     latent,
@@ -85,6 +104,9 @@ function pairTables(pair: StudiedPair): Record<string, Row[]> {
     cosine,
     novel: Number(cosine < pair.study.threshold),
     deltaMse: effects.deltaMse[latent],
+    deltaBias: effects.deltaBias[latent],
+    deltaMseWithGain: withGain.effects.deltaMse[latent],
+    deltaBiasWithGain: withGain.effects.deltaBias[latent],
     deltaL0: effects.deltaL0[latent],
   }));
   const points = (all: typeof path) =>
@@ -99,9 +121,14 @@ function pairTables(pair: StudiedPair): Record<string, Row[]> {
       small: group.small.join(" "),
       large: group.large.join(" "),
       deltaMse: swaps.deltaMse[i],
+      deltaBias: swaps.deltaBias[i],
       deltaL0: swaps.deltaL0[i],
     })),
-    [`path_${file}`]: points(path),
+    [`path_${file}`]: points(path).map((point, i) => ({
+      ...point,
+      mseWithGain: withGain.path[i].mse,
+      biasMseWithGain: withGain.path[i].biasMse,
+    })),
     [`random_insertion_${file}`]: points(randomInsertions),
     [`roc_${file}`]: roc.points.map((point) => ({
       threshold: point.threshold,

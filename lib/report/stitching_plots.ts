@@ -3,6 +3,7 @@ import type { InterpolationPoint } from "../stitching/interpolate.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";
 import { barPlot } from "./bar_plot.ts";
 import { linePlot } from "./line_plot.ts";
+import { ownChanges } from "./own_changes.ts";
 import { scatterPlot } from "./scatter_plot.ts";
 
 /** Two SAEs that were studied, by name. */
@@ -164,6 +165,40 @@ export function randomPlot(pairs: readonly StudiedPair[]): StitchingPlot {
         yLabel: "change of MSE, %",
       },
     ),
+  };
+}
+
+/**
+ * The MSE while novel latents are inserted, in the order of the path, as the SAEs are and with a gain
+ * each (the shrinkage control): two curves a pair. What mixing the biases does is taken off.
+ */
+export function shrinkagePlot(pairs: readonly StudiedPair[]): StitchingPlot {
+  const curves = pairs.flatMap((pair) => {
+    const curve = (label: string, path: readonly InterpolationPoint[]) => {
+      const changes = ownChanges(path, "insert");
+      let sum = 0;
+      return {
+        label: `${label}, ${pairTitle(pair)}`,
+        x: [0, ...changes.keys().map((step) => step + 1)],
+        y: [0, ...changes.map(({ mse }) => 100 * (sum += mse) / path[0].mse)],
+      };
+    };
+    return [
+      curve("as trained", pair.study.path),
+      curve("with gains", pair.study.withGain.path),
+    ];
+  });
+  return {
+    name: "shrinkage",
+    svg: linePlot(curves, {
+      title: "Novel latents, and the shrinkage control",
+      description:
+        "Change of the MSE in percent while novel latents are inserted one by one, as the " +
+        "SAEs are, and with the gain of each that makes its own MSE least.",
+      height: 280 + 20 * curves.length,
+      xLabel: "novel latents inserted",
+      yLabel: "change of MSE, %",
+    }),
   };
 }
 

@@ -13,6 +13,7 @@ import {
   pathPlots,
   randomPlot,
   rocPlot,
+  shrinkagePlot,
   similarityPlot,
   type StitchingPlot,
   type StudiedPair,
@@ -70,12 +71,11 @@ export interface StitchingReport {
 
 /** All plots of a stitching report, for files of their own. */
 export function stitchingPlots(pairs: readonly StudiedPair[]): StitchingPlot[] {
-  return [
-    ...pathPlots(pairs),
-    rocPlot(pairs),
-    randomPlot(pairs),
-    ...pairs.flatMap(pairPlots),
-  ];
+  return [...chainPlots(pairs), ...pairs.flatMap(pairPlots)];
+}
+
+function chainPlots(pairs: readonly StudiedPair[]): StitchingPlot[] {
+  return [...pathPlots(pairs), rocPlot(pairs), randomPlot(pairs), shrinkagePlot(pairs)];
 }
 
 function pairPlots(pair: StudiedPair): StitchingPlot[] {
@@ -102,7 +102,7 @@ export function stitchingReport(report: StitchingReport): string {
       paragraph(
         "Novel latents of the larger SAE are inserted one by one, then groups of similar latents are " +
           "swapped, until the larger SAE is reached. Eq. 5 mixes the decoder biases at every step.",
-      ) + figures([...pathPlots(pairs), rocPlot(pairs), randomPlot(pairs)]),
+      ) + figures(chainPlots(pairs)),
     ),
     ...pairs.map((pair) => section(pairTitle(pair), pairSection(pair))),
     examples.length > 0
@@ -116,7 +116,22 @@ export function stitchingReport(report: StitchingReport): string {
 function pairSection(pair: StudiedPair): string {
   const { warnings } = pair.study;
   return warnings.map((warning) => paragraph(`Mind: ${warning}.`)).join("") +
-    claimTable(stitchingClaims(pair.study)) + figures(pairPlots(pair));
+    claimTable(stitchingClaims(pair.study)) + controlTable(pair) + figures(pairPlots(pair));
+}
+
+/** What the verdicts of a pair are controlled by. */
+function controlTable({ small, large, study: { controls } }: StudiedPair): string {
+  return table(
+    "Controls: one gain an SAE (its activations times g, fitted to the samples) undoes shrinkage; " +
+      "random directions with a gain are what an SAE must beat",
+    ["Name", "Gain g", "NMSE", "with gain", "random directions"],
+    ([[small, controls.small], [large, controls.large]] as const).map(([name, control]) => [
+      name,
+      ...[control.gain, control.nmse, control.nmseWithGain, control.randomNmse].map((value) =>
+        Number.isFinite(value) ? value.toFixed(4) : "–"
+      ),
+    ]),
+  );
 }
 
 const VERDICT = { true: "holds", false: "does not hold", undefined: "not decided" };

@@ -70,13 +70,32 @@ Deno.test("stitch measures a chain of SAEs and writes tables, plots and a report
     assertEquals(Number(overlap[0]["m24 (4)"]), 1);
 
     const page = await Deno.readTextFile(join(out, "report.html"));
-    for (const part of ["m24 → m40", "m40 → m48", "Fig. 4", "Fig. 19", "one-to-one", "holds"]) {
+    for (
+      const part of ["m24 → m40", "m40 → m48", "Fig. 4", "Fig. 19", "one-to-one", "not decided"]
+    ) {
       assertStringIncludes(page, part);
     }
     const plots = [...Deno.readDirSync(join(out, "plots"))].map(({ name }) => name);
-    for (const name of ["path_mse.svg", "roc.svg", "effects_m24_to_m40.svg"]) {
+    for (const name of ["path_mse.svg", "roc.svg", "effects_m24_to_m40.svg", "shrinkage.svg"]) {
       assert(plots.includes(name), name);
     }
+    // Untrained SAEs on 300 samples decide nothing, and say why; both kinds of effects are there.
+    const claims = await table("claims");
+    assertEquals(claims.length, 22);
+    for (const { verdict, why } of claims) {
+      assertEquals(verdict, "not decided");
+      assertStringIncludes(why!, "300 samples are too few");
+    }
+    const controls = await table("controls");
+    assertEquals(controls.map(({ sae }) => sae), ["m24", "m40", "m40", "m48"]);
+    for (const row of controls) assert(Number(row.gain) >= 0 && Number(row.randomNmse) > 0);
+    assert(latents.some(({ deltaMse, deltaMseWithGain }) => deltaMse !== deltaMseWithGain));
+    assertAlmostEquals(
+      Number(path[0].mseWithGain) / Number(path[0].mse),
+      Number(controls[0].nmseWithGain) / Number(controls[0].nmse),
+      1e-4,
+    );
+    assertEquals(pairs[0].controls.small.dictSize, 24);
   });
 });
 

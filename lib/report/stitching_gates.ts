@@ -1,0 +1,78 @@
+import type { SaeControls } from "../stitching/measure_controls.ts";
+import type { PairStudy } from "../stitching/study_pair.ts";
+import { formatShare } from "./format_number.ts";
+
+// MSEs of fewer samples are known to some percent at best, which is what latents change.
+const FEWEST_SAMPLES = 1000;
+// The paper's pairs differ by a factor of two; SAEs of 128 and 130 latents differ by their seeds.
+const LEAST_RATIO = 1.25;
+// Relative change of the loss from the second-to-last tenth of the steps to the last.
+const CONVERGED = -0.03;
+// Random directions are as good as an SAE that is not at least a tenth better.
+const BETTER_THAN_RANDOM = 0.9;
+// Below this share of random rows, a cosine of θ is a sign of something.
+const RANDOM_ROWS = 0.01;
+
+/**
+ * Why a pair of SAEs decides no claim about smaller and larger SAEs; nothing where it can.
+ *
+ * A claim of section 4 is about what two SAEs that work, and differ in size, share and lack. SAEs that
+ * are worse than the mean or than random directions, that were not trained to the end, that started
+ * from the same weights or are of one size may show the same numbers for another reason.
+ */
+export function reasonsAgainst({ controls, effects, threshold }: PairStudy): string[] {
+  const { small, large, randomReconstruction } = controls;
+  const reasons = [...ofOne("small", small), ...ofOne("large", large)];
+  if (effects.samples < FEWEST_SAMPLES) {
+    reasons.push(`${effects.samples} samples are too few, at least ${FEWEST_SAMPLES} are wanted`);
+  }
+  if (small.dictSize > large.dictSize) {
+    reasons.push(
+      `the small SAE has more latents (${small.dictSize}) than the large one ` +
+        `(${large.dictSize})`,
+    );
+  } else if (large.dictSize < LEAST_RATIO * small.dictSize) {
+    reasons.push(
+      `the SAEs are of one size or nearly (${small.dictSize} and ${large.dictSize} latents), so ` +
+        `that nothing is due to it`,
+    );
+  }
+  if (small.seed !== undefined && small.seed === large.seed) {
+    reasons.push(
+      `both SAEs were trained from seed ${small.seed}, and may be alike for that reason`,
+    );
+  }
+  if (randomReconstruction > RANDOM_ROWS) {
+    reasons.push(
+      `${formatShare(randomReconstruction)} of random rows have a cosine of ${threshold} or more ` +
+        `too: at this width it tells nothing`,
+    );
+  }
+  return reasons;
+}
+
+function ofOne(
+  name: string,
+  { nmse, nmseWithGain, randomNmse, lossChange }: SaeControls,
+): string[] {
+  const reasons = [];
+  if (!(nmse < 1)) {
+    reasons.push(
+      Number.isFinite(nmse)
+        ? `the ${name} SAE is no better than the activations' mean (NMSE ${nmse.toPrecision(3)})`
+        : `the activations do not vary`,
+    );
+  } else if (!(nmseWithGain < BETTER_THAN_RANDOM * randomNmse)) {
+    reasons.push(
+      `the ${name} SAE (NMSE ${nmseWithGain.toPrecision(3)} with its gain) is hardly better than ` +
+        `random directions (${randomNmse.toPrecision(3)})`,
+    );
+  }
+  if (lossChange !== undefined && lossChange < CONVERGED) {
+    reasons.push(
+      `the ${name} SAE was not trained to the end: its loss still fell by ` +
+        `${formatShare(-lossChange)} in the last tenth of its steps`,
+    );
+  }
+  return reasons;
+}

@@ -1,0 +1,75 @@
+import type { Claim } from "./claim.ts";
+import type { Interval } from "./wilson_interval.ts";
+
+/** Whether something holds; undefined with the reason where the data do not decide. */
+export type Verdict = Pick<Claim, "holds" | "why">;
+
+/** Fewer latents, steps or pairs than this decide nothing, whatever their interval says. */
+export const FEWEST = 10;
+
+/** Not decided, for a reason. */
+export function notDecided(why: string): Verdict {
+  return { holds: undefined, why };
+}
+
+/** Something that is counted or computed, and has no interval. */
+export function fact(holds: boolean): Verdict {
+  return { holds };
+}
+
+/** What an interval comes from, for the reason why it does not decide. */
+export interface Counted {
+  /** Of how many. */
+  count: number;
+  /** Of what. */
+  what: string;
+  /** How its ends are written (default: three digits). */
+  format?: (value: number) => string;
+}
+
+/**
+ * Yes where the whole interval is above the bound, no where it is below, not decided where the bound lies
+ * within or the interval comes of fewer than {@linkcode FEWEST}.
+ */
+export function isAbove(interval: Interval, bound: number, about: Counted): Verdict {
+  const { low, high } = interval;
+  return low > bound || high < bound ? counted(about, low > bound) : open(interval, bound, about);
+}
+
+/** The same, with yes below the bound and no above it. */
+export function isBelow(interval: Interval, bound: number, about: Counted): Verdict {
+  const { low, high } = interval;
+  return low > bound || high < bound ? counted(about, high < bound) : open(interval, bound, about);
+}
+
+function counted({ count, what }: Counted, holds: boolean): Verdict {
+  if (count >= FEWEST) return fact(holds);
+  return notDecided(`${count === 0 ? "no" : count} ${what}, at least ${FEWEST} are wanted`);
+}
+
+function open({ low, high }: Interval, bound: number, about: Counted): Verdict {
+  const { count, what, format = (value) => value.toPrecision(3) } = about;
+  if (count < FEWEST) return counted(about, false);
+  return notDecided(
+    `${count} ${what} leave open ${format(low)} to ${format(high)} (95 %), the bound is ` +
+      format(bound),
+  );
+}
+
+/** Every part must hold: no where one does not, else not decided where one is not. */
+export function allOf(...parts: Verdict[]): Verdict {
+  if (parts.some(({ holds }) => holds === false)) return fact(false);
+  return parts.find(({ holds }) => holds === undefined) ?? fact(true);
+}
+
+/** The same where all parts agree or leave it open; not decided where one says yes and one no. */
+export function agreed(reason: string, ...parts: Verdict[]): Verdict {
+  const says = (wanted: boolean) => parts.some(({ holds }) => holds === wanted);
+  return says(true) && says(false) ? notDecided(reason) : allOf(...parts);
+}
+
+/** A verdict that a control reverses is none. */
+export function unlessReversed(verdict: Verdict, control: Verdict, reason: string): Verdict {
+  const reversed = verdict.holds !== undefined && control.holds === !verdict.holds;
+  return reversed ? notDecided(reason) : verdict;
+}
