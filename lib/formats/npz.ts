@@ -1,7 +1,7 @@
 import { type FileHandle, open } from "node:fs/promises";
 import { NPY_PREFIX, type NpyHeader, npyHeaderBytes, parseNpyHeader } from "./npy_header.ts";
 import type { TensorFile } from "./tensor_file.ts";
-import type { ByteStream } from "./stored_entry.ts";
+import type { ByteStream } from "./zip_content.ts";
 import { listZip, type ZipEntry } from "./zip_entries.ts";
 
 interface Member extends NpyHeader {

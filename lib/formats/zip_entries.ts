@@ -1,8 +1,8 @@
 import { configure, type FileEntry, Reader, ZipReader } from "@zip.js/zip.js";
 import type { FileHandle } from "node:fs/promises";
 import { readRange } from "./read_range.ts";
-import { type ByteStream, openStored } from "./stored_entry.ts";
-import { meaning, show, unreadable } from "./zip_errors.ts";
+import { type ByteStream, openContent } from "./zip_content.ts";
+import { meaning, show } from "./zip_errors.ts";
 
 /** A file inside a zip archive. */
 export interface ZipEntry {
@@ -14,13 +14,9 @@ export interface ZipEntry {
   open(): ByteStream;
 }
 
-// Fewer, larger chunks than the package makes of its own accord (64 KiB).
-configure({ chunkSize: 2 ** 20, useWebWorkers: false });
+configure({ useWebWorkers: false });
 
 const maxEntries = 100;
-
-// Below it one chunk of zip.js's holds the whole content.
-const directBytes = 2 ** 20;
 
 // Deflate reaches 1032 : 1. Weights do not come near 2 : 1, constant thresholds of a large
 // dictionary do; above 16 MiB a content that shrinks to a fiftieth is a bomb or of no use.
@@ -65,10 +61,7 @@ export async function listZip(path: string, handle: FileHandle, size: number): P
   return found.map((entry) => ({
     name: entry.filename,
     size: entry.uncompressedSize,
-    open: () =>
-      entry.compressionMethod === 0 && entry.uncompressedSize > directBytes
-        ? openStored(path, handle, entry)
-        : openEntry(path, entry),
+    open: () => openContent(path, handle, entry),
   }));
 }
 
@@ -102,42 +95,6 @@ function checkOverlap(entries: FileEntry[]): void {
     if (entry.offset < end) throw new Error(`${show(entry.filename)} overlaps another entry`);
     end = entry.offset + 30 + entry.filename.length + entry.compressedSize;
   }
-}
-
-function openEntry(path: string, entry: FileEntry): ByteStream {
-  const { readable, writable } = new TransformStream<Uint8Array, Uint8Array>();
-  const written = entry.getData(writable);
-  // Some failures leave the stream open: a read would wait for ever.
-  const failure = new Promise<never>((_, reject) => written.catch(reject));
-  failure.catch(() => {});
-  const reader = readable.getReader();
-  let chunk: Uint8Array = new Uint8Array();
-  const next = async (): Promise<boolean> => {
-    try {
-      const { value, done } = await Promise.race([reader.read(), failure]);
-      if (done) await written;
-      else chunk = value;
-      return !done;
-    } catch (error) {
-      throw unreadable(path, entry, error);
-    }
-  };
-  return {
-    async read(into) {
-      let done = 0;
-      while (done < into.length && (chunk.length > 0 || await next())) {
-        const part = chunk.subarray(0, into.length - done);
-        into.set(part, done);
-        done += part.length;
-        chunk = chunk.subarray(part.length);
-      }
-      return done;
-    },
-    async close() {
-      await reader.cancel().catch(() => {});
-      await written.catch(() => {});
-    },
-  };
 }
 
 /** Ranges of an open file, for zip.js. */

@@ -12,6 +12,9 @@ const meanings: Readonly<Record<string, string>> = {
   [ERR_EOCDR_NOT_FOUND]: "it has no end record (is it cut short, or no archive at all?)",
   [ERR_AMBIGUOUS_ARCHIVE]: "its directory, its headers and its bytes do not agree",
   [ERR_UNSAFE_FILENAME]: "the name of an entry leads out of it, or is none",
+  // Those of DecompressionStream, in Deno and in browsers.
+  "corrupt deflate stream": "its data is no deflate stream",
+  "failed to write whole buffer": "its deflate stream ends before its data does",
 };
 
 /** The error of an entry that cannot be read. */

@@ -4,7 +4,8 @@ import fc from "fast-check";
 import { parseNpyHeader } from "../../lib/formats/npy_header.ts";
 import { openNpz } from "../../lib/formats/npz.ts";
 import { readMatrix } from "../../lib/formats/tensor_file.ts";
-import { makeNpy, makeZip } from "./zip_helper.ts";
+import { constants, deflateRawSync } from "node:zlib";
+import { join as joinBytes, makeNpy, makeZip } from "./zip_helper.ts";
 
 const fixtures = fromFileUrl(new URL("../fixtures/npz", import.meta.url));
 
@@ -178,4 +179,30 @@ Deno.test("npy: headers as numpy writes them, and others", () => {
   const shapes = ["3", "(3)", "(,)", "(3, -1)", "(3.0,)", "(3, , 4)", "(1e3,)", "(0x3,)", "(a,)"];
   for (const text of shapes) assertThrows(() => shape(text), Error, "x has", text);
   assertThrows(() => shape(`(${2 ** 32}, ${2 ** 32})`), Error, "more bytes than a file can hold");
+});
+
+Deno.test("npz: a bomb that claims a small size ends within its first pieces", async () => {
+  // 2 GiB of zeros: one block, made once and repeated, and an empty last one.
+  const block = deflateRawSync(new Uint8Array(2 ** 20), { finishFlush: constants.Z_FULL_FLUSH });
+  const body = joinBytes([...Array(2048).fill(block), Uint8Array.of(3, 0)]);
+  const claimed = makeNpy([2, 2], [1, 2, 3, 4]);
+  const folder = await Deno.makeTempDir();
+  const path = `${folder}/params.npz`;
+  await Deno.writeFile(
+    path,
+    await makeZip([{ name: "W_enc.npy", data: claimed, method: 8, body }]),
+  );
+  const [before, start] = [Deno.memoryUsage().rss, performance.now()];
+  await assertRejects(
+    async () => {
+      await using file = await openNpz(path);
+      await file.read("W_enc", 0, new Float32Array(4));
+    },
+    Error,
+    `it has more than the ${claimed.length} bytes that the archive says`,
+  );
+  const grown = Deno.memoryUsage().rss - before;
+  assert(grown < 300e6, `${grown} bytes more`);
+  assert(performance.now() - start < 5000);
+  await Deno.remove(folder, { recursive: true });
 });

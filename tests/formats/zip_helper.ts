@@ -4,6 +4,8 @@ export interface Entry {
   data: Uint8Array;
   /** 8 deflates it; other numbers but 0 are only claimed. */
   method?: number;
+  /** Compressed bytes in place of those of `data`. */
+  body?: Uint8Array;
   flags?: number;
   /** Sizes and checksum that are claimed in both headers. */
   size?: number;
@@ -38,7 +40,7 @@ export async function makeZip(entries: Entry[], lies: ArchiveLies = {}): Promise
   const directory: Uint8Array[] = [];
   for (const entry of entries) {
     const { method = 0, flags = 0, data } = entry;
-    const body = method === 8 ? await deflate(data) : data;
+    const body = entry.body ?? (method === 8 ? await deflate(data) : data);
     const size = entry.size ?? data.length;
     const compressedSize = entry.compressedSize ?? body.length;
     const crc = entry.crc ?? crc32(data);
