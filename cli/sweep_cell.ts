@@ -1,6 +1,8 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
 import { replaceText } from "../lib/formats/replace_file.ts";
+import { parseCheckedJson } from "../lib/language_model/checked_json.ts";
+import { readRegularText } from "../lib/language_model/regular_file.ts";
 import {
   type CrossEntropyEvaluation,
   type Evaluation,
@@ -42,14 +44,15 @@ export async function readCell(
   const file = join(folder, MARKER);
   let state: CellState;
   try {
-    state = JSON.parse(await Deno.readTextFile(file));
+    state = parseCheckedJson(file, readRegularText(file)) as CellState;
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw new Error(`${file} cannot be read: ${(error as Error).message}`);
   }
   const found = state?.settings;
-  if (!found || !state.trained) {
-    throw new UsageError(`${file} is not what \`saewing sweep\` writes`);
+  const problem = problemOf(state);
+  if (problem !== undefined) {
+    throw new UsageError(`${file} is not what \`saewing sweep\` writes: ${problem}`);
   }
   for (const name of new Set([...Object.keys(settings), ...Object.keys(found)])) {
     const [before, now] = [found, settings].map((all) => JSON.stringify(all[name]) ?? "not given");
@@ -61,6 +64,41 @@ export async function readCell(
     }
   }
   return state;
+}
+
+/** Numbers of a cell, by the part that has them. What was not finite is null in JSON. */
+const NUMBERS: Record<string, string[]> = {
+  trained: ["steps", "samples", "loss"],
+  "measured.evaluation": ["samples", "mse", "nmse", "explainedVariance", "l0", "deadLatents"],
+  "measured.crossEntropy": [
+    ...["tokens", "clean", "spliced", "zeroAblated", "meanAblated"],
+    ...["degradation", "recoveredFromZero", "recoveredFromMean"],
+  ],
+};
+
+/** What a cell's state lacks. */
+function problemOf(state: unknown): string | undefined {
+  if (!isRecord(state)) return "it is not a JSON object";
+  if (!isRecord(state.settings)) return "settings is not an object";
+  for (const [path, names] of Object.entries(NUMBERS)) {
+    const [part, inner] = path.split(".");
+    if (part === "measured" && state.measured === undefined) continue;
+    const outer = state[part];
+    const found = inner === undefined || !isRecord(outer) ? outer : outer[inner];
+    if (!isRecord(found)) return `${path} is not an object`;
+    for (const name of names) {
+      if (typeof found[name] !== "number" && found[name] !== null) {
+        return `${path}.${name} is ${JSON.stringify(found[name]) ?? "missing"}, expected a number`;
+      }
+    }
+    if (inner === "evaluation" && !Array.isArray(found.l0Histogram)) {
+      return `${path}.l0Histogram is not a list`;
+    }
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Gives up what was done for a cell. */

@@ -1,4 +1,5 @@
 import { join } from "@std/path";
+import { readRegularText } from "../language_model/regular_file.ts";
 import {
   HEADER_FILE,
   parseStoreHeader,
@@ -17,7 +18,7 @@ export async function readStoreFolder(folder: string): Promise<StoreHeader | und
   const path = join(folder, HEADER_FILE);
   let text: string | undefined;
   try {
-    text = await Deno.readTextFile(path);
+    text = readRegularText(path);
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound)) {
       throw new Error(`cannot read ${path}: ${(error as Error).message}`, { cause: error });

@@ -1,3 +1,4 @@
+import { parseCheckedJson } from "../language_model/checked_json.ts";
 import { checkNormLimit, type NormLimit } from "../sae/norm_limit.ts";
 import { numberBytes, STORE_DTYPES } from "./stored_numbers.ts";
 
@@ -90,12 +91,7 @@ export function shardName(index: number): string {
  * @throws {Error} It is no such file, or parts are missing, out of range or contradict each other.
  */
 export function parseStoreHeader(text: string, path: string): StoreHeader {
-  let json: unknown;
-  try {
-    json = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
-  }
+  const json = parseCheckedJson(path, text);
   if (typeof json !== "object" || json === null || Array.isArray(json)) {
     throw new Error(`${path} is not a JSON object, expected the header of an activation store`);
   }

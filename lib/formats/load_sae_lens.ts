@@ -1,3 +1,4 @@
+import { readRegularText } from "../language_model/regular_file.ts";
 import { checkSae } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
 import { foldActivationScale, foldDecoderNorm, unfoldInputScale } from "./fold_weights.ts";
@@ -22,7 +23,7 @@ export async function loadSaeLens(
 ): Promise<Sae> {
   const found = await findConfig(config, weights);
   const path = found?.path ?? config;
-  const parsed = parseSaeConfig(path, found?.text ?? await Deno.readTextFile(config), overrides);
+  const parsed = parseSaeConfig(path, found?.text ?? readRegularText(config), overrides);
   const { rescaleByDecoderNorm, scalesActivations, own, ...fields } = parsed;
   const { dModel: d, dictSize: m, architecture } = fields;
 

@@ -1,3 +1,4 @@
+import { readRegularText } from "../language_model/regular_file.ts";
 import { checkSae, kRange, validK } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { LoadRequest } from "./load_request.ts";
@@ -19,7 +20,7 @@ export async function loadSparsify(
   weights: string,
   { source, overrides, signal }: LoadRequest,
 ): Promise<Sae> {
-  const cfg = { ...parseConfig(config, await Deno.readTextFile(config)), ...overrides };
+  const cfg = { ...parseConfig(config, readRegularText(config)), ...overrides };
   refuseForeign(config, cfg);
   const activation = cfg.activation ?? "topk";
   if (activation !== "topk") {

@@ -1,4 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
+import { regularFileSize } from "../language_model/regular_file.ts";
 import { NPY_PREFIX, type NpyHeader, npyHeaderBytes, parseNpyHeader } from "./npy_header.ts";
 import type { TensorFile } from "./tensor_file.ts";
 import type { ByteStream } from "./zip_content.ts";
@@ -30,6 +31,7 @@ const pieceBytes = 2 ** 20;
 export async function openNpz(path: string): Promise<TensorFile> {
   let handle: FileHandle;
   try {
+    regularFileSize(path);
     handle = await open(path, "r");
   } catch (error) {
     const { code, message } = error as { code?: string; message: string };
@@ -39,7 +41,6 @@ export async function openNpz(path: string): Promise<TensorFile> {
   const cursors = new Map<string, Cursor>();
   try {
     const stat = await handle.stat();
-    if (!stat.isFile()) throw new Error(`${path} is not a file, expected an npz archive`);
     const members = new Map<string, Member>();
     for (const entry of await listZip(path, handle, stat.size)) {
       if (!entry.name.endsWith(".npy")) {

@@ -1,3 +1,5 @@
+import { parseCheckedJson } from "../language_model/checked_json.ts";
+
 /**
  * The object that an SAE's `cfg.json` holds.
  *
@@ -5,12 +7,7 @@
  * @throws {Error} It is not JSON, or no object.
  */
 export function parseConfig(path: string, text: string): Record<string, unknown> {
-  let config: unknown;
-  try {
-    config = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
-  }
+  const config = parseCheckedJson(path, text);
   if (typeof config !== "object" || config === null || Array.isArray(config)) {
     throw new Error(`${path} is not a JSON object, expected an SAE's config`);
   }

@@ -72,9 +72,18 @@ export function refuseHiddenTopK(path: string, cfg: Json): void {
   }
 }
 
-/** @throws {Error} The weights are those of a gated SAE or a transcoder, whatever the config says. */
+/**
+ * @throws {Error} The weights are those of a gated SAE or a transcoder, whatever the config says, or have
+ * two tensors whose names differ in case only (`W_enc` and `w_enc`): nothing says which one is meant.
+ */
 export function refuseForeignTensors(path: string, names: Iterable<string>): void {
+  const seen = new Map<string, string>();
   for (const name of names) {
+    const other = seen.get(name.toLowerCase());
+    if (other !== undefined) {
+      throw new Error(`${other} and ${name} are both there, expected one of them, in ${path}`);
+    }
+    seen.set(name.toLowerCase(), name);
     if (name === "r_mag" || name === "b_gate" || name === "b_mag") {
       throw new Error(
         `${name} makes this a gated SAE, not supported (${reasons.gated}), in ${path}`,

@@ -1,4 +1,5 @@
 import { basename, dirname, join } from "@std/path";
+import { regularFileSize } from "../language_model/regular_file.ts";
 import { findConfig } from "./sealed_weights.ts";
 
 /** The files of an SAE in one of the formats that are read. */
@@ -41,6 +42,7 @@ export async function findSaeFiles(path: string): Promise<SaeFiles> {
     return fail("there is no such folder or file", error);
   }
   if (!isDirectory) {
+    regularFileSize(path);
     const pickle = await whyPickle(path);
     if (pickle) fail(pickle);
     const name = basename(path);

@@ -1,4 +1,5 @@
 import { type FileHandle, open } from "node:fs/promises";
+import { regularFileSize } from "../language_model/regular_file.ts";
 import {
   encodeHeader,
   headerLength,
@@ -49,13 +50,13 @@ const pieceBytes = 4 * 2 ** 20;
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
   let handle: FileHandle;
   try {
+    regularFileSize(path);
     handle = await open(path, "r");
   } catch (error) {
     throw new Error(`cannot open ${path}: ${reason(error)}`, { cause: error });
   }
   try {
     const stat = await handle.stat();
-    if (!stat.isFile()) throw new Error(`${path} is not a file, expected a safetensors file`);
     const first = new Uint8Array(Math.min(8, stat.size));
     await readRange(path, handle, first, 0);
     const json = new Uint8Array(headerLength(path, first, stat.size));

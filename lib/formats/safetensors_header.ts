@@ -1,4 +1,5 @@
 import safetensors from "safetensors";
+import { parseCheckedJson } from "../language_model/checked_json.ts";
 
 /** Where a tensor lies in a safetensors file. */
 export interface TensorEntry {
@@ -117,12 +118,15 @@ export function encodeHeader(header: Record<string, unknown>): {
 }
 
 function parseJson(path: string, json: Uint8Array): Record<string, unknown> {
-  let header: unknown;
+  let text: string;
   try {
-    header = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(json));
+    text = new TextDecoder("utf-8", { fatal: true }).decode(json);
   } catch (error) {
-    throw new Error(`header is not JSON in ${path}: ${(error as Error).message}`, { cause: error });
+    throw new Error(`header in ${path} is not UTF-8: ${(error as Error).message}`, {
+      cause: error,
+    });
   }
+  const header = parseCheckedJson(`header in ${path}`, text);
   if (!isRecord(header)) throw new Error(`header is not a JSON object in ${path}`);
   return header;
 }

@@ -1,5 +1,6 @@
 import { createHash, type Hash } from "node:crypto";
 import { dirname, join } from "@std/path";
+import { readRegularText } from "../language_model/regular_file.ts";
 import { parseSaeConfig, type SaeConfig } from "./sae_config.ts";
 import {
   type Elements,
@@ -69,13 +70,13 @@ export async function findConfig(
   config: string,
   weights: string,
 ): Promise<{ path: string; text: string } | undefined> {
-  const text = await readIfThere(config);
+  const text = readIfThere(config);
   if (text !== undefined) return { path: config, text };
   await using file = await openSafetensors(weights);
   const { [CONFIG_KEY]: own } = file.metadata;
   if (own !== undefined) return { path: weights, text: own };
   const path = join(dirname(config), CONFIG_BEFORE);
-  const before = await readIfThere(path);
+  const before = readIfThere(path);
   return before === undefined ? undefined : { path, text: before };
 }
 
@@ -105,9 +106,9 @@ export function checkBelongs(
   }
 }
 
-async function readIfThere(path: string): Promise<string | undefined> {
+function readIfThere(path: string): string | undefined {
   try {
-    return await Deno.readTextFile(path);
+    return readRegularText(path);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;

@@ -1,4 +1,6 @@
 import { join } from "@std/path";
+import { parseCheckedJson } from "../language_model/checked_json.ts";
+import { readRegularText } from "../language_model/regular_file.ts";
 import { checkStitchedSae, type StitchedSae } from "../sae/stitched_sae.ts";
 import { stitch } from "../stitching/stitch.ts";
 import { checkSavable } from "./check_savable.ts";
@@ -60,7 +62,7 @@ export async function loadStitchedSae(
   options: LoadSaeOptions = {},
 ): Promise<StitchedSae> {
   const path = join(folder, NAME);
-  const { smallLatents, largeLatents } = parseLatents(path, await readText(path));
+  const { smallLatents, largeLatents } = parseLatents(path, readText(path));
   const small = await loadSae(join(folder, "small"), options);
   const large = await loadSae(join(folder, "large"), options);
   try {
@@ -70,9 +72,9 @@ export async function loadStitchedSae(
   }
 }
 
-async function readText(path: string): Promise<string> {
+function readText(path: string): string {
   try {
-    return await Deno.readTextFile(path);
+    return readRegularText(path);
   } catch (error) {
     const missing = error instanceof Deno.errors.NotFound;
     const why = missing
@@ -86,12 +88,8 @@ function parseLatents(
   path: string,
   text: string,
 ): { smallLatents: number[]; largeLatents: number[] } {
-  let found;
-  try {
-    found = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${path} is not JSON: ${(error as Error).message}`, { cause: error });
-  }
+  // deno-lint-ignore no-explicit-any
+  const found = parseCheckedJson(path, text) as any;
   if (found?.format !== FORMAT) {
     throw new Error(`${path} has format ${found?.format}, this version reads ${FORMAT}`);
   }

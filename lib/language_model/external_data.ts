@@ -1,6 +1,7 @@
 import { existsSync, realpathSync, statSync } from "node:fs";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { type TensorProto, TensorProto_DataLocation, TensorProto_DataType } from "onnx-buf";
+import { regularFileSize } from "./regular_file.ts";
 
 /** Whether a tensor's values are in a file beside the graph, or stand for bytes inside its own. */
 export function isExternal(tensor: TensorProto): boolean {
@@ -59,7 +60,10 @@ function placeOf(name: string, location: string, path: string): string {
   const root = realpathSync(folder);
   const cache = /^(.*[\\/]models--[^\\/]+[\\/])snapshots[\\/]/.exec(root + sep);
   const allowed = [root + sep, ...cache ? [`${cache[1]}blobs${sep}`] : []];
-  if (location === basename(path) || allowed.some((one) => place.startsWith(one))) return place;
+  if (location === basename(path) || allowed.some((one) => place.startsWith(one))) {
+    regularFileSize(place);
+    return place;
+  }
   throw new Error(
     `${path}: ${name} has its data in "${location}", a link to ${place}, which is not in its folder`,
   );

@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { type ModelProto, TensorProto_DataType } from "onnx-buf";
 import { hooksOf, withoutNames } from "./choose_hook.ts";
@@ -7,6 +6,7 @@ import { findModelFiles } from "./model_files.ts";
 import { operatorSet } from "./operator_set.ts";
 import { readOnnxGraph } from "./onnx_graph.ts";
 import { refusedOnCpu } from "./refused_operator.ts";
+import { readRegularText } from "./regular_file.ts";
 import type { LanguageModelOptions } from "./open_language_model.ts";
 
 /** What a model's file is, and the points at which it can be opened. */
@@ -62,7 +62,7 @@ export async function inspectModel(
     revision: options.revision ?? "main",
   });
   const configPath = join(files.folder, "config.json");
-  const config = readModelConfig(readFileSync(configPath, "utf8"), configPath);
+  const config = readModelConfig(readRegularText(configPath), configPath);
   const onnx = readOnnxGraph(files.onnx);
   const { points, additions } = hooksOf(onnx, config);
   const { family, layers, dModel, vocabSize, maxContext } = config;

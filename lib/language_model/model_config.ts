@@ -1,3 +1,5 @@
+import { parseCheckedJson } from "./checked_json.ts";
+
 /** What config.json says of a decoder. */
 export interface ModelConfig {
   /** Family of the model (`model_type`), such as `gpt2` or `gemma2`; "unknown" where it is not said. */
@@ -25,12 +27,7 @@ export interface ModelConfig {
  * @throws Error naming the file and the field that is missing or is not a whole number.
  */
 export function readModelConfig(text: string, path: string): ModelConfig {
-  let config: Record<string, unknown>;
-  try {
-    config = JSON.parse(text);
-  } catch (error) {
-    throw new Error(`${path} is not JSON: ${(error as Error).message}`);
-  }
+  const config = parseCheckedJson(path, text) as Record<string, unknown>;
   if (typeof config !== "object" || config === null) {
     throw new Error(`${path} holds ${JSON.stringify(config)}, expected an object`);
   }

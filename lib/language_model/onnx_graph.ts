@@ -1,4 +1,4 @@
-import { existsSync, statSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { basename } from "node:path";
 import { create, fromBinary } from "@bufbuild/protobuf";
 import {
@@ -16,6 +16,7 @@ import { checkByteSize, isExternal, locationOf, placeExternalData } from "./exte
 import { withoutCacheBranch } from "./inline_branch.ts";
 import { withPlainOperators } from "./plain_operators.ts";
 import { type ProtobufField, protobufFields } from "./protobuf_fields.ts";
+import { regularFileSize } from "./regular_file.ts";
 import { withTokenInput } from "./token_input.ts";
 
 /** The structure of an .onnx file: its weights are references into files, not bytes in memory. */
@@ -74,7 +75,7 @@ export function externalFiles(path: string): string[] {
 
 function readStructure(path: string): ModelProto {
   if (!existsSync(path)) throw new Error(`${path} does not exist, expected an ONNX model`);
-  if (!statSync(path).isFile()) throw new Error(`${path} is not a file, expected an ONNX model`);
+  regularFileSize(path);
   using file = openByteWindow(path);
   try {
     return readModel(file, basename(path));

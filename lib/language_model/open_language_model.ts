@@ -1,5 +1,4 @@
 import { join } from "node:path";
-import { readFileSync } from "node:fs";
 import type { Matrix } from "../matrix.ts";
 import { readModelConfig } from "./model_config.ts";
 import type { DownloadProgress } from "./hub_file.ts";
@@ -9,6 +8,7 @@ import { chooseHook, hooksOf } from "./choose_hook.ts";
 import { startModelWorker } from "./model_worker.ts";
 import { readOnnxGraph } from "./onnx_graph.ts";
 import { refusedOnCpu } from "./refused_operator.ts";
+import { readRegularText } from "./regular_file.ts";
 import { modelBytes } from "./split_graph.ts";
 import { openTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { tokenizerBosToken } from "./tokenizer_bos.ts";
@@ -127,7 +127,7 @@ export async function openLanguageModel(
   });
   const configPath = join(files.folder, "config.json");
   const { family: _, bosToken: configBos, ...config } = readModelConfig(
-    readFileSync(configPath, "utf8"),
+    readRegularText(configPath),
     configPath,
   );
   const onnx = readOnnxGraph(files.onnx);

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { readRegularText, regularFileSize } from "./regular_file.ts";
 
 /** Text to tokens and back. */
 export interface Tokenizer {
@@ -27,10 +28,13 @@ export async function openTokenizer(folder: string): Promise<Tokenizer | undefin
   if (!existsSync(join(folder, "tokenizer_config.json"))) {
     throw new Error(`${folder} has a tokenizer.json but no tokenizer_config.json`);
   }
+  for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
+    regularFileSize(join(folder, name));
+  }
   const { AutoTokenizer, env } = await import("@huggingface/transformers");
   env.useBrowserCache = false;
   try {
-    const byteLevel = hasByteLevel(JSON.parse(readFileSync(path, "utf8")).decoder);
+    const byteLevel = hasByteLevel(JSON.parse(readRegularText(path)).decoder);
     const tokenizer = await AutoTokenizer.from_pretrained(folder, { local_files_only: true });
     let words: string[] | undefined;
     return {

@@ -1,5 +1,6 @@
-import { existsSync, readFileSync } from "node:fs";
+import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { readRegularText } from "./regular_file.ts";
 
 /**
  * Id of the token that documents begin with by a tokenizer's files, or of the one that ends them;
@@ -22,6 +23,11 @@ export function tokenizerBosToken(folder: string): number | undefined {
 
 function readObject(path: string): Record<string, unknown> {
   if (!existsSync(path)) return {};
-  const value: unknown = JSON.parse(readFileSync(path, "utf8"));
+  let value: unknown;
+  try {
+    value = JSON.parse(readRegularText(path));
+  } catch (error) {
+    throw new Error(`${path} cannot be read: ${(error as Error).message}`, { cause: error });
+  }
   return typeof value === "object" && value !== null ? value as Record<string, unknown> : {};
 }

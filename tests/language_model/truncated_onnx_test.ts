@@ -117,6 +117,6 @@ Deno.test("external data must be there, in the folder and long enough", () => {
 Deno.test("a missing file and a folder in its place are named", () => {
   const folder = loadFixture("gpt2").folder;
   assertThrows(() => readOnnxGraph(`${folder}/no.onnx`), Error, "no.onnx does not exist");
-  assertThrows(() => readOnnxGraph(folder), Error, "is not a file");
+  assertThrows(() => readOnnxGraph(folder), Error, "is a folder, expected a file");
   assertEquals(readOnnxGraph(`${folder}/onnx/model.onnx`).graph.node.length, 664);
 });

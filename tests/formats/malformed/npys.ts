@@ -66,6 +66,7 @@ export const npys: [what: string, bytes: () => Promise<Uint8Array>][] = [
   ["NaN in W_enc", () => gemma({ W_enc: floats([2, 3], NaN) })],
   ["infinity in b_dec", () => gemma({ b_dec: floats([2], -Infinity) })],
   ["NaN in threshold", () => gemma({ threshold: floats([3], NaN) })],
+  ["w_enc beside W_enc", () => gemma({ w_enc: floats([2, 3]) })],
   ["a gated SAE's arrays", () => gemma({ r_mag: floats([3]) })],
   ["a transcoder's arrays", () => gemma({ W_skip: floats([2, 2]) })],
 ];

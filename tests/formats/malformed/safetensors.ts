@@ -35,6 +35,10 @@ function lengthOf(length: bigint): Uint8Array {
 /** The sound file with some of its entries changed; others move behind them. */
 const changed = (tensors: Record<string, unknown>, data = values) => () =>
   file({ ...sound, ...tensors }, data);
+/** The sound header with a key once more: in front of the rest, or in front of the first `before`. */
+const twice = (key: string, value: unknown, before = '"W_enc":') =>
+  JSON.stringify(sound).replace(before, `"${key}":${JSON.stringify(value)},${before}`);
+const deep = `${"[".repeat(1e4)}${"]".repeat(1e4)}`;
 const number = (at: number, value: number) => {
   const data = values.slice();
   data[at] = value;
@@ -48,6 +52,11 @@ const cases: [what: string, bytes: () => Uint8Array][] = [
   ["header of 90 MB claimed", () => join([lengthOf(90_000_000n), new Uint8Array(16)])],
   ["header is a text", () => file("hello")],
   ["header is a million brackets", () => file("[".repeat(1e6))],
+  ["a tensor twice", () => file(twice("W_enc", sound.W_enc))],
+  ["a tensor twice, its name spelt otherwise", () => file(twice("W\\u005fenc", sound.W_enc))],
+  ["two shapes", () => file(twice("shape", [3, 2], '"dtype":"F32",'))],
+  ["w_enc beside W_enc", () => file({ ...sound, w_enc: f32([1], 68, 4) }, new Float32Array(18))],
+  ["a shape 10,000 levels deep", () => file({ ...sound, b_dec: JSON.parse(deep) })],
   ["cut in the last tensor", () => file(sound).slice(0, -4)],
   ["rest after the last tensor", () => file(sound, new Float32Array(18))],
   ["unknown dtype", changed({ W_enc: { ...sound.W_enc, dtype: "F31" } })],
