@@ -235,7 +235,7 @@ async function readStates(
   const common = commonSettings(source, options);
   for (const cell of cells) {
     if (options.flag("overwrite")) await forgetCell(join(out, cell.name));
-    const state = await readCell(join(out, cell.name), { ...cell.options, ...common });
+    const state = readCell(join(out, cell.name), { ...cell.options, ...common });
     if (state) states.set(cell.name, state);
   }
   return states;

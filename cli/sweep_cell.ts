@@ -37,10 +37,10 @@ export const CHECKPOINT = "checkpoint";
  * @param settings What the cell should have been trained with.
  * @throws {UsageError} It was trained with something else.
  */
-export async function readCell(
+export function readCell(
   folder: string,
   settings: Record<string, unknown>,
-): Promise<CellState | undefined> {
+): CellState | undefined {
   const file = join(folder, MARKER);
   let state: CellState;
   try {

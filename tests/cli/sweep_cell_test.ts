@@ -1,4 +1,4 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { type CellState, readCell } from "../../cli/sweep_cell.ts";
 import { withFolder } from "./cli_helper.ts";
@@ -51,7 +51,7 @@ for (const [what, content, text] of damaged) {
       const path = join(folder, "cell.json");
       const json = typeof content === "string" ? content : JSON.stringify(content);
       await Deno.writeTextFile(path, json);
-      const { message } = await assertRejects(() => readCell(folder, settings), Error);
+      const { message } = assertThrows(() => readCell(folder, settings), Error);
       assertEquals([message.includes(path), message.includes(text)], [true, true], message);
     });
   });
@@ -59,10 +59,10 @@ for (const [what, content, text] of damaged) {
 
 Deno.test("a sound note is read, measured or not, and a missing one is none", async () => {
   await withFolder(async (folder) => {
-    assertEquals(await readCell(folder, settings), undefined);
+    assertEquals(readCell(folder, settings), undefined);
     for (const state of [sound, { settings, trained: sound.trained }]) {
       await Deno.writeTextFile(join(folder, "cell.json"), JSON.stringify(state));
-      assertEquals(await readCell(folder, settings), state);
+      assertEquals(readCell(folder, settings), state);
     }
   });
 });

@@ -47,7 +47,7 @@ const places: [string, string, (folder: string) => Promise<unknown>, string?][] 
   ["stitched SAE", "stitched.json", loadStitchedSae],
   ["checkpoint", "checkpoint.safetensors", loadCheckpoint],
   ["store's header", "store.json", openActivationStore],
-  ["sweep's note", "cell.json", (folder) => readCell(folder, {})],
+  ["sweep's note", "cell.json", (folder) => Promise.try(() => readCell(folder, {}))],
   ["model's config", "config.json", (folder) => openLanguageModel(folder, { hook }), tinyGpt2],
   ["tokenizer", "tokenizer.json", (folder) => openLanguageModel(folder, { hook }), tinyGpt2],
   [
