@@ -24,8 +24,8 @@ import {
  * Yes and no need evidence: a 95 % interval on one side of the claim's bound, of at least ten latents,
  * steps or pairs. Changes of the MSE are the latents' own, without what Eq. 5's mixed decoder bias changes
  * by itself. Nothing is decided, whatever the numbers, where the SAEs cannot tell: one of them is worse
- * than the mean, hardly better than random directions or not trained to the end, both come from one seed
- * or have one size, or there are fewer than 1,000 samples. `why` says what kept a claim from being decided.
+ * than the mean, hardly better than random directions or not trained to the end, both come from one seed,
+ * have one size or no latents in common, or there are fewer than 1,000 samples. `why` says what kept a claim from being decided.
  */
 export function stitchingClaims(study: PairStudy): Claim[] {
   const claims = CLAIMS.map((claim) => claim(study));

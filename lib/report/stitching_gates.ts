@@ -1,6 +1,7 @@
 import type { SaeControls } from "../stitching/measure_controls.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";
 import { formatShare } from "./format_number.ts";
+import { wilsonInterval } from "./wilson_interval.ts";
 
 // MSEs of fewer samples are known to some percent at best, which is what latents change.
 const FEWEST_SAMPLES = 1000;
@@ -10,7 +11,8 @@ const LEAST_RATIO = 1.25;
 const CONVERGED = -0.03;
 // Random directions are as good as an SAE that is not at least a tenth better.
 const BETTER_THAN_RANDOM = 0.9;
-// Below this share of random rows, a cosine of θ is a sign of something.
+// Below this share of random rows, a cosine of θ is a sign of something; so is more than this share of
+// latents that two SAEs have in common. Random dictionaries have none, whatever encoder they get.
 const RANDOM_ROWS = 0.01;
 
 /**
@@ -20,23 +22,13 @@ const RANDOM_ROWS = 0.01;
  * are worse than the mean or than random directions, that were not trained to the end, that started
  * from the same weights or are of one size may show the same numbers for another reason.
  */
-export function reasonsAgainst({ controls, effects, threshold }: PairStudy): string[] {
+export function reasonsAgainst({ controls, effects, nearest, threshold }: PairStudy): string[] {
   const { small, large, randomReconstruction } = controls;
   const reasons = [...ofOne("small", small), ...ofOne("large", large)];
   if (effects.samples < FEWEST_SAMPLES) {
     reasons.push(`${effects.samples} samples are too few, at least ${FEWEST_SAMPLES} are wanted`);
   }
-  if (small.dictSize > large.dictSize) {
-    reasons.push(
-      `the small SAE has more latents (${small.dictSize}) than the large one ` +
-        `(${large.dictSize})`,
-    );
-  } else if (large.dictSize < LEAST_RATIO * small.dictSize) {
-    reasons.push(
-      `the SAEs are of one size or nearly (${small.dictSize} and ${large.dictSize} latents), so ` +
-        `that nothing is due to it`,
-    );
-  }
+  reasons.push(...ofSizes(small, large));
   if (small.seed !== undefined && small.seed === large.seed) {
     reasons.push(
       `both SAEs were trained from seed ${small.seed}, and may be alike for that reason`,
@@ -48,7 +40,33 @@ export function reasonsAgainst({ controls, effects, threshold }: PairStudy): str
         `too: at this width it tells nothing`,
     );
   }
+  const shared = nearest.cosine.filter((cosine) => cosine >= threshold).length;
+  if (!(wilsonInterval(shared, nearest.cosine.length).low > RANDOM_ROWS)) {
+    reasons.push(
+      `${shared} of the large SAE's ${nearest.cosine.length} latents have a counterpart of cosine ` +
+        `${threshold} or more: random dictionaries have as much in common`,
+    );
+  }
   return reasons;
+}
+
+function ofSizes(small: SaeControls, large: SaeControls): string[] {
+  if (small.dictSize > large.dictSize) {
+    return [
+      `the small SAE has more latents (${small.dictSize}) than the large one (${large.dictSize})`,
+    ];
+  }
+  for (
+    const [size, what] of [["dictSize", "latents"], ["activeLatents", "active latents"]] as const
+  ) {
+    if (large[size] < LEAST_RATIO * small[size]) {
+      return [
+        `the SAEs are of one size or nearly (${small[size]} and ${large[size]} ${what}), so that ` +
+        `nothing is due to it`,
+      ];
+    }
+  }
+  return [];
 }
 
 function ofOne(

@@ -23,6 +23,8 @@ export interface GainFit {
   nmseWithGain: number;
   /** Mean number of active latents a sample. */
   l0: number;
+  /** Number of latents that are active in some sample. */
+  activeLatents: number;
 }
 
 /** Options of {@linkcode fitGain}. */
@@ -62,6 +64,7 @@ export async function fitGain(
   using inference = openInference(gpu, sae);
   const spread = createSpread(sae.dModel);
   const sums: GainSums = { squares: 0, along: 0, decoded: 0 };
+  const everActive = new Uint8Array(sae.dictSize);
   let [samples, active] = [0, 0];
   for await (const raw of batches) {
     signal?.throwIfAborted();
@@ -70,6 +73,7 @@ export async function fitGain(
     addSums(sums, sae, batch, residual!);
     spread.add(batch);
     active += codes.latents.length;
+    for (const latent of codes.latents) everActive[latent] = 1;
     samples += batch.rows;
     onProgress?.(samples);
     if (samples >= most) break;
@@ -82,6 +86,7 @@ export async function fitGain(
   const variance = spread.variance();
   return {
     ...{ samples, gain, l0: active / samples },
+    activeLatents: everActive.reduce((sum, one) => sum + one, 0),
     ...{ mse: sums.squares / samples, mseWithGain: withGain / samples },
     ...{ nmse: sums.squares / variance, nmseWithGain: withGain / variance },
   };

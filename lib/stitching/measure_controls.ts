@@ -9,6 +9,8 @@ import { randomTwin } from "./random_twin.ts";
 export interface SaeControls {
   /** Number of latents m. */
   dictSize: number;
+  /** Number of latents that are active in some sample. */
+  activeLatents: number;
   /** Mean number of active latents a sample. */
   l0: number;
   /** NMSE on the activations of the study: 1 or more is no better than their mean. */
@@ -55,11 +57,16 @@ export async function measureControls(
   const measured = [];
   let random: Sae | undefined;
   for (const [seed, sae] of [small, large].entries()) {
-    const { l0, nmse, gain, nmseWithGain } = await fitGain(gpu, sae, batches(), options);
+    const { activeLatents, l0, nmse, gain, nmseWithGain } = await fitGain(
+      gpu,
+      sae,
+      batches(),
+      options,
+    );
     random = randomTwin(sae, l0, { seed });
     const twin = await fitGain(gpu, random, batches(), { ...options, samples: RANDOM_SAMPLES });
     measured.push({
-      ...{ dictSize: sae.dictSize, l0, nmse, gain, nmseWithGain },
+      ...{ dictSize: sae.dictSize, activeLatents, l0, nmse, gain, nmseWithGain },
       randomNmse: twin.nmseWithGain,
       ...known("seed", (sae.metadata.training as { seed?: unknown } | undefined)?.seed),
       ...known("lossChange", sae.metadata.lossChange),

@@ -93,7 +93,15 @@ export function groupsOf(...sizes: [count: number, small: number, large: number]
 }
 
 const CONTROLS: SaeControls = {
-  ...{ dictSize: 100, l0: 10, nmse: 0.2, gain: 1.05, nmseWithGain: 0.19, randomNmse: 0.6 },
+  ...{
+    dictSize: 100,
+    activeLatents: 95,
+    l0: 10,
+    nmse: 0.2,
+    gain: 1.05,
+    nmseWithGain: 0.19,
+    randomNmse: 0.6,
+  },
 };
 
 /** Controls of two SAEs in which nothing is wrong, but for the changes. */
@@ -104,7 +112,14 @@ export function controlsOf(
 ): PairStudy["controls"] {
   return {
     small: { ...CONTROLS, ...small },
-    large: { ...CONTROLS, dictSize: 200, nmse: 0.15, nmseWithGain: 0.14, ...large },
+    large: {
+      ...CONTROLS,
+      dictSize: 200,
+      activeLatents: 190,
+      nmse: 0.15,
+      nmseWithGain: 0.14,
+      ...large,
+    },
     randomReconstruction,
   };
 }

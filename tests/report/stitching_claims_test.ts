@@ -199,6 +199,11 @@ Deno.test("nothing is decided where SAEs cannot tell, and the reason is said", (
     [{ controls: controlsOf({ lossChange: -0.2 }) }, "the small SAE was not trained to the end"],
     [{ controls: controlsOf({}, { dictSize: 100 }) }, "one size or nearly (100 and 100 latents)"],
     [{ controls: controlsOf({}, { dictSize: 124 }) }, "one size or nearly (100 and 124 latents)"],
+    [{ controls: controlsOf({}, { activeLatents: 99 }) }, "nearly (95 and 99 active latents)"],
+    [
+      { nearest: { ...makeStudy().nearest, cosine: new Float32Array(200).fill(0.3).fill(1, 196) } },
+      "4 of the large SAE's 200 latents have a counterpart of cosine 0.7 or more",
+    ],
     [{ controls: controlsOf({}, { dictSize: 50 }) }, "the small SAE has more latents (100) than"],
     [{ controls: controlsOf({}, {}, 0.02) }, "2 % of random rows have a cosine of 0.7 or more"],
     [{ effects: { ...makeStudy().effects, samples: 999 } }, "999 samples are too few"],

@@ -33,6 +33,7 @@ Deno.test("fitGain finds the least squares of float64, for every architecture an
       assertAlmostEquals(found.mseWithGain, scaled.mse, 1e-4 * scaled.mse, name);
       assertAlmostEquals(found.nmseWithGain, scaled.nmse, 1e-4 * scaled.nmse, name);
       assertEquals([found.samples, found.l0], [64, plain.l0]);
+      assertEquals(found.activeLatents, 24 - plain.deadLatents);
       // Scaled weights have the MSE that was foretold, and the same active latents.
       const again = await evaluateSae(gpu, withGain(sae, found.gain), batches);
       assertAlmostEquals(again.mse, found.mseWithGain, 1e-4 * again.mse, name);
