@@ -1,3 +1,4 @@
+import { availableMemory } from "../lib/formats/available_memory.ts";
 import { type Gpu, openGpu } from "../mod.ts";
 import { UsageError } from "./command.ts";
 
@@ -6,7 +7,7 @@ export const ADAPTER_VARIABLE = "SAEWING_ADAPTER";
 
 /**
  * Opens the GPU as the command line asks: `--adapter` before the environment variable. On a software
- * adapter GPU memory is main memory, so most of what is free of that is the limit.
+ * adapter GPU memory is main memory, so most of what this process may still take of that is the limit.
  */
 export async function openCommandGpu(adapter: string | undefined): Promise<Gpu> {
   quietDrivers();
@@ -17,7 +18,7 @@ export async function openCommandGpu(adapter: string | undefined): Promise<Gpu> 
   const gpu = await openGpu({ adapter: wanted });
   if (!gpu.software) return gpu;
   gpu[Symbol.dispose]();
-  const memoryLimit = Math.floor(Deno.systemMemoryInfo().available * 0.9);
+  const memoryLimit = Math.floor(availableMemory() * 0.9);
   return await openGpu({ adapter: wanted, memoryLimit });
 }
 

@@ -9,6 +9,7 @@ import {
   type SafetensorsFile,
   writeSafetensors,
 } from "./safetensors.ts";
+import { checkFits } from "./tensor_file.ts";
 
 /** Raised when the meaning of a file changes; others are refused. */
 const FORMAT = "2";
@@ -92,6 +93,7 @@ export async function loadCheckpoint(folder: string): Promise<Checkpoint | undef
     if (shape.length !== 1 || (dtype !== "F32" && dtype !== "U32")) {
       throw new Error(`${name} is ${dtype} [${shape}], expected F32 or U32 [length], in ${path}`);
     }
+    checkFits(path, name, shape);
     arrays[name] = dtype === "U32" ? new Uint32Array(length) : new Float32Array(length);
     await file.read(name, 0, arrays[name]);
     digest.add(name, shape, arrays[name]);

@@ -31,6 +31,11 @@ export async function replaceFile(
     }
   } catch (error) {
     await Deno.remove(beside).catch(() => {});
+    const { code, message } = error as { code?: string; message: string };
+    // A full disk says no more than that: not which file, nor where.
+    if (code !== undefined && !message.includes(path)) {
+      throw new Error(`cannot write ${path}: ${message}`, { cause: error });
+    }
     throw error;
   }
 }

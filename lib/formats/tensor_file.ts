@@ -1,3 +1,5 @@
+import { formatBytes } from "../gpu/describe.ts";
+import { availableMemory } from "./available_memory.ts";
 import { transposeBlock } from "./transpose.ts";
 
 /** What a file says about one of its tensors. */
@@ -56,7 +58,7 @@ export async function readTensor(
   signal?: AbortSignal,
 ): Promise<Float32Array> {
   signal?.throwIfAborted();
-  const data = new Float32Array(elements(file, name));
+  const data = allocate(file, name, elements(file, name));
   for (let done = 0; done < data.length || done === 0; done += pieceElements) {
     signal?.throwIfAborted();
     await file.read(name, done, data.subarray(done, done + pieceElements));
@@ -86,7 +88,7 @@ async function readTransposed(
   [rows, cols]: number[],
   signal?: AbortSignal,
 ): Promise<Float32Array> {
-  const data = new Float32Array(rows * cols);
+  const data = allocate(file, name, rows * cols);
   const step = Math.min(rows, Math.max(1, Math.floor(pieceElements / cols)));
   const piece = new Float32Array(step * cols);
   for (let r = 0; r < rows; r += step) {
@@ -113,6 +115,37 @@ export function* transposedPieces(
     transposeBlock(source, c, cols, rows, count, piece, 0, rows);
     yield piece.subarray(0, count * rows);
   }
+}
+
+function allocate({ path, tensors }: TensorFile, name: string, count: number): Float32Array {
+  checkFits(path, name, tensors.get(name)!.shape);
+  return new Float32Array(count);
+}
+
+// Below it nothing is asked: 10,000 tensors are read as fast as before.
+const smallBytes = 2 ** 28;
+// The longest ArrayBuffer of V8.
+const mostBytes = 2 ** 34;
+
+/**
+ * Checks that a tensor of 4-byte numbers, whose shape the file decides, fits into memory: a sparse file of
+ * 2 TB costs its writer nothing.
+ *
+ * @throws {Error} It does not; the tensor and the file are named.
+ */
+export function checkFits(path: string, name: string, shape: readonly number[]): void {
+  const bytes = shape.reduce((product, size) => product * size, 4);
+  if (bytes <= smallBytes) return;
+  const free = availableMemory();
+  if (bytes <= Math.min(free, mostBytes)) return;
+  const why = bytes > free
+    ? `but ${formatBytes(free)} are free`
+    : `but one array has at most ${formatBytes(mostBytes)}`;
+  throw new Error(
+    `${name} is [${shape.join(", ")}], which takes ${
+      formatBytes(bytes)
+    } of memory, ${why}, in ${path}`,
+  );
 }
 
 function elements(file: TensorFile, name: string): number {
