@@ -44,7 +44,8 @@ ${
  * Runs the command line.
  *
  * @param args Its arguments, the command first.
- * @returns The exit code: 0 well, 1 failed, 2 wrong arguments, 130 interrupted.
+ * @returns The exit code: 0 well, 1 failed, 2 wrong arguments, 130 interrupted (SIGINT), 143
+ * terminated (SIGTERM).
  */
 export async function main(args: string[]): Promise<number> {
   const [name, ...rest] = args;

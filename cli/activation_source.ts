@@ -20,6 +20,8 @@ export interface BatchOptions {
   seed: number;
   /** Number of the first batch; 0 where the source cannot start later. */
   startBatch: number;
+  /** Ends the batches early, without an error. */
+  signal?: AbortSignal;
 }
 
 /** Where a training run's activations come from: a model that runs on text, or a store. */
@@ -81,15 +83,23 @@ function textSource(model: LanguageModel, options: Arguments): ActivationSource 
     skipPositions,
     startsAnywhere: false,
     dataset: texts.join(" "),
-    async *batches({ batchSize, epochs, seed }) {
+    async *batches({ batchSize, epochs, seed, signal }) {
       for (let epoch = 0; epoch < epochs; epoch++) {
-        yield* streamActivations(model, readDocuments(texts, { field: options.text("field") }), {
+        const documents = readDocuments(texts, { field: options.text("field") });
+        const stream = streamActivations(model, documents, {
           contextLength,
           skipPositions,
           batchSize,
           bufferRows: options.number("buffer"),
           seed: seed + epoch,
+          signal,
         });
+        try {
+          yield* stream;
+        } catch (error) {
+          if (signal?.aborted && error === signal.reason) return;
+          throw error;
+        }
       }
     },
     openModel: () => Promise.resolve(model),

@@ -18,6 +18,8 @@ export const EXIT = {
   usage: 2,
   /** Ctrl-C: what was done so far is saved. */
   interrupted: 130,
+  /** SIGTERM: the same. */
+  terminated: 143,
 } as const;
 
 /** Arguments that do not fit: ends with exit code 2 and a hint at the help. */

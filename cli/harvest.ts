@@ -2,6 +2,7 @@ import { orderedActivations, readDocuments, type StoreDtype, writeActivations } 
 import { parseArguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { listenToInterrupts } from "./interrupt.ts";
 import { openModel } from "./model.ts";
 import { createOutput, formatSeconds } from "./output.ts";
 
@@ -83,9 +84,8 @@ export const harvest: Command = {
     const skipPositions = options.flag("include-bos") ? [] : [0];
     output.say(`${opened.id} at ${opened.hook}, d = ${opened.dModel}, ${dtype}, to ${folder}`);
 
-    const controller = new AbortController();
-    const interrupt = () => controller.abort();
-    Deno.addSignalListener("SIGINT", interrupt);
+    using interrupt = listenToInterrupts();
+    const { signal } = interrupt;
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1000;
     let [first, saved] = [0, 0];
@@ -99,7 +99,7 @@ export const harvest: Command = {
             skipPositions,
             maxTokens: tokens,
             firstRow,
-            signal: controller.signal,
+            signal,
           });
         },
         folder,
@@ -123,16 +123,14 @@ export const harvest: Command = {
       output.result({ folder, rows: store.rows, dModel: store.dModel, dtype, first });
       return EXIT.ok;
     } catch (error) {
-      if (!controller.signal.aborted) throw error;
+      if (!signal.aborted) throw error;
       const without = options.flag("overwrite") ? " without --overwrite" : "";
       output.say(
         `interrupted: ${folder} keeps ${saved} activations in finished shards, the same command` +
           `${without} goes on from there`,
       );
       output.result({ folder, rows: saved, first, interrupted: true });
-      return EXIT.interrupted;
-    } finally {
-      Deno.removeSignalListener("SIGINT", interrupt);
+      return interrupt.exitCode();
     }
   },
 };

@@ -19,7 +19,7 @@ export interface LatentTexts extends AsyncDisposable {
   /** Where its activations come from. */
   source: ActivationSource;
   /** Where every latent is most active in it, by its number. */
-  find(gpu: Gpu, output: Output): Promise<Map<number, LatentExamples>>;
+  find(gpu: Gpu, output: Output, signal?: AbortSignal): Promise<Map<number, LatentExamples>>;
 }
 
 const EXAMPLES = 3;
@@ -55,11 +55,12 @@ export async function openLatentTexts(
     );
     return {
       source,
-      async find(gpu, output) {
+      async find(gpu, output, signal) {
         const found = await collectTopExamples(gpu, model, sae, tokenRows, {
           latents: Array.from({ length: sae.dictSize }, (_, latent) => latent),
           examples: EXAMPLES,
           skipPositions,
+          signal,
           onProgress: (done) =>
             output.progress(`contexts of latents, ${Math.round(100 * done)} % of the text`),
         });

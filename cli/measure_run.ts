@@ -29,6 +29,8 @@ export interface TrainedRun {
   trainSeconds: number;
   /** Settings that the report shows beside the SAE's own. */
   settings: Record<string, unknown>;
+  /** Ends the measuring; its reason is thrown. */
+  signal: AbortSignal;
 }
 
 /**
@@ -38,7 +40,7 @@ export interface TrainedRun {
 export async function measureRun(
   gpu: Gpu,
   source: ActivationSource,
-  { options, run, output, sae, history, trainSeconds, settings }: TrainedRun,
+  { options, run, output, sae, history, trainSeconds, settings, signal }: TrainedRun,
 ): Promise<Record<string, unknown>> {
   if (options.texts("eval-text").length === 0) return {};
   const { contextLength, skipPositions } = source;
@@ -49,13 +51,14 @@ export async function measureRun(
     model,
     sae,
     () => readDocuments(options.texts("eval-text"), { field: options.text("field") }),
-    { contextLength, skipPositions, maxRows: options.number("eval-rows") ?? 64 },
+    { contextLength, skipPositions, maxRows: options.number("eval-rows") ?? 64, signal },
     output,
   );
   await run.writeJson("evaluation.json", { ...evaluation, crossEntropy });
   const latents = await collectTopExamples(gpu, model, sae, tokenRows, {
     skipPositions,
     density: evaluation.density,
+    signal,
   });
   const report = trainingReport({
     title: `${model.id} · ${model.hook}`,

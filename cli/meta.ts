@@ -9,6 +9,7 @@ import { type Command, EXIT, UsageError } from "./command.ts";
 import { defaultOut } from "./default_out.ts";
 import { downloadProgress } from "./download_progress.ts";
 import { openCommandGpu } from "./gpu.ts";
+import { listenToInterrupts } from "./interrupt.ts";
 import { openLatentTexts } from "./latent_contexts.ts";
 import { writeMetaResults } from "./meta_results.ts";
 import { META_TRAINING, metaTraining, seedOf } from "./meta_training.ts";
@@ -107,10 +108,8 @@ export const meta: Command = {
     using gpu = await openCommandGpu(options.text("adapter"));
     const out = options.text("out") ?? defaultOut("meta");
     const folder = metaFolder ?? join(out, "meta");
-    const controller = new AbortController();
-    const interrupt = () => controller.abort();
-    Deno.addSignalListener("SIGINT", interrupt);
-    const { signal } = controller;
+    using interrupt = listenToInterrupts();
+    const { signal } = interrupt;
     const work: MetaWork = { gpu, sae, name: folders[0], training, signal, output };
     let saved = before !== undefined;
     try {
@@ -123,7 +122,7 @@ export const meta: Command = {
       const control = options.flag("no-control") ? undefined : await trainControl(work);
       const beside: ComparedMetaLatents[] = [];
       for (const other of compared) beside.push(await compareAndReplace(work, meta, other));
-      const contexts = await texts?.find(gpu, output) ?? new Map<number, LatentExamples>();
+      const contexts = await texts?.find(gpu, output, signal) ?? new Map<number, LatentExamples>();
       signal.throwIfAborted();
       const active = (latent: number) => !texts || contexts.get(latent)!.examples.length > 0;
       const results = await writeMetaResults(out, {
@@ -160,9 +159,7 @@ export const meta: Command = {
       if (!signal.aborted || error !== signal.reason) throw error;
       output.say(saved ? `interrupted: \`--meta ${folder}\` goes on with it` : "interrupted");
       output.result({ interrupted: true, ...(saved ? { meta: folder } : {}) });
-      return EXIT.interrupted;
-    } finally {
-      Deno.removeSignalListener("SIGINT", interrupt);
+      return interrupt.exitCode();
     }
   },
 };

@@ -29,6 +29,7 @@ export async function nameGroups(
   pairs: readonly StudiedPair[],
   saes: readonly Sae[],
   output: Output,
+  signal?: AbortSignal,
 ): Promise<NamedGroups[]> {
   const rows = options.number("examples") ?? 16;
   const files = options.texts("text");
@@ -47,7 +48,7 @@ export async function nameGroups(
     const shown = kinds.flatMap(({ groups }) => groups);
     const names = (side: keyof LatentGroup, sae: Sae) => {
       const latents = shown.flatMap((group) => [...group[side].subarray(0, LATENTS_A_SIDE)]);
-      return nameLatents(gpu, model, sae, latents, tokenRows, skipPositions);
+      return nameLatents(gpu, model, sae, latents, tokenRows, skipPositions, signal);
     };
     const small = await names("small", saes[i]);
     const large = await names("large", saes[i + 1]);
@@ -74,12 +75,14 @@ async function nameLatents(
   latents: number[],
   tokenRows: Int32Array[],
   skipPositions: number[],
+  signal?: AbortSignal,
 ): Promise<Map<number, string>> {
   if (latents.length === 0) return new Map();
   const found = await collectTopExamples(gpu, model, sae, tokenRows, {
     latents,
     examples: 3,
     skipPositions,
+    signal,
   });
   return new Map(found.map(({ latent, examples }) => {
     const tokens = examples.map(({ tokens, peak }) => `“${tokens[peak].trim()}”`);

@@ -24,6 +24,7 @@ import { defaultOut } from "./default_out.ts";
 import { downloadProgress } from "./download_progress.ts";
 import { foldScales } from "./fold_scales.ts";
 import { openCommandGpu } from "./gpu.ts";
+import { listenToInterrupts } from "./interrupt.ts";
 import { nameGroups } from "./name_groups.ts";
 import { nameSaes } from "./name_saes.ts";
 import { createOutput, formatSeconds, type Output } from "./output.ts";
@@ -100,86 +101,117 @@ export const stitch: Command = {
   help: HELP,
   async run(args) {
     const given = parseArguments(args, { values: VALUES, flags: FLAGS });
-    const collection = listCollections().find(({ name }) => name === given.positional[0]);
-    const folders = chooseSaes(given, collection);
-    if (folders.length < 2) {
-      throw new UsageError(`${folders.length} SAEs were given, expected at least 2`);
-    }
-    const how = studyOptions(given, collection);
     const output = createOutput(given.flag("json"));
-    const also = given.texts("also");
-    const names = nameSaes([...folders, ...also]);
-    const loaded = await Promise.all(
-      [...folders, ...also].map((folder) =>
-        loadSae(folder, {
-          cacheDir: given.text("cache-dir"),
-          onProgress: downloadProgress(output),
-        })
-      ),
-    );
-    const folded = foldScales(loaded);
-    const everything = names.map((name, i) => ({ name, sae: folded[i] }));
-    const named = everything.slice(0, folders.length);
-    const saes = folded.slice(0, folders.length);
-    const options = parseArguments(
-      args,
-      { values: VALUES, flags: FLAGS },
-      saeSource(given, saes[0], collection),
-    );
-    checkSourceOptions(options);
-    for (const { sae } of everything) checkStitchable(saes[0], sae);
-    const out = options.text("out") ?? defaultOut("stitch");
-    // A folder that cannot be written is found out before the measurements, not after them.
-    await Deno.mkdir(out, { recursive: true });
-    const started = performance.now();
-    using gpu = await openCommandGpu(options.text("adapter"));
-    await using source = await openActivationSource(options);
-    const batches = await takeBatches(source, how, activationTransform(saes[0]), output);
-    const samples = batches.reduce((sum, { rows }) => sum + rows, 0);
-    output.say(`${samples} activations of ${source.model} at ${source.hook}, on ${gpu.name}`);
-
-    const rows: StitchedSaeRow[] = [];
-    for (const { name, sae } of named) {
-      output.progress(`measuring ${name}`);
-      rows.push(await measure(gpu, name, sae, batches));
+    using interrupt = listenToInterrupts();
+    const { signal } = interrupt;
+    try {
+      await study(args, given, output, signal);
+      return EXIT.ok;
+    } catch (error) {
+      if (!signal.aborted || error !== signal.reason) throw error;
+      output.say("interrupted: nothing was written");
+      output.result({ interrupted: true });
+      return interrupt.exitCode();
     }
-    const pairs: StudiedPair[] = [];
-    for (let i = 1; i < named.length; i++) {
-      const [small, large] = [named[i - 1], named[i]];
-      const study = await studyPair(gpu, small.sae, large.sae, () => batches, {
-        ...how,
-        onProgress: (measurement, done) =>
-          output.progress(`${small.name} → ${large.name}: ${measurement}, ${done} samples`),
-      });
-      pairs.push({ small: small.name, large: large.name, study });
-    }
-    output.progress("all with all");
-    const overlap = await decoderOverlap(gpu, everything, how.threshold);
-    const biases = decoderBiasAgreement(everything);
-    const examples = await nameGroups(gpu, source, options, pairs, saes, output);
-    const results = await writeStitchResults(out, {
-      date: new Date().toISOString().slice(0, 10),
-      adapter: gpu.name,
-      source: { model: source.model, hook: source.hook, samples },
-      saes: rows,
-      pairs,
-      overlap,
-      biases,
-      examples,
-      settings: {
-        ...how,
-        activations: source.dataset,
-        SAEs: folders.join(" "),
-        ...(also.length > 0 ? { also: also.join(" ") } : {}),
-        time: formatSeconds((performance.now() - started) / 1000),
-      },
-    });
-    output.say(results.text);
-    output.say(`report: ${results.report}`);
-    output.result({ report: results.report, saes: rows, pairs: results.claims });
-    return EXIT.ok;
   },
 };
+
+async function study(
+  args: string[],
+  given: Arguments,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
+  const collection = listCollections().find(({ name }) => name === given.positional[0]);
+  const folders = chooseSaes(given, collection);
+  if (folders.length < 2) {
+    throw new UsageError(`${folders.length} SAEs were given, expected at least 2`);
+  }
+  const how = studyOptions(given, collection);
+  const also = given.texts("also");
+  const names = nameSaes([...folders, ...also]);
+  const loaded = await Promise.all(
+    [...folders, ...also].map((folder) =>
+      loadSae(folder, {
+        cacheDir: given.text("cache-dir"),
+        onProgress: downloadProgress(output),
+        signal,
+      })
+    ),
+  );
+  const folded = foldScales(loaded);
+  const everything = names.map((name, i) => ({ name, sae: folded[i] }));
+  const named = everything.slice(0, folders.length);
+  const saes = folded.slice(0, folders.length);
+  const options = parseArguments(
+    args,
+    { values: VALUES, flags: FLAGS },
+    saeSource(given, saes[0], collection),
+  );
+  checkSourceOptions(options);
+  for (const { sae } of everything) checkStitchable(saes[0], sae);
+  const out = options.text("out") ?? defaultOut("stitch");
+  // A folder that cannot be written is found out before the measurements, not after them.
+  await Deno.mkdir(out, { recursive: true });
+  const started = performance.now();
+  using gpu = await openCommandGpu(options.text("adapter"));
+  await using source = await openActivationSource(options);
+  signal.throwIfAborted();
+  const transform = activationTransform(saes[0]);
+  const taken = await takeBatches(source, how, transform, output, signal);
+  const batches = () => untilAborted(taken, signal);
+  const samples = taken.reduce((sum, { rows }) => sum + rows, 0);
+  output.say(`${samples} activations of ${source.model} at ${source.hook}, on ${gpu.name}`);
+
+  const rows: StitchedSaeRow[] = [];
+  for (const { name, sae } of named) {
+    output.progress(`measuring ${name}`);
+    rows.push(await measure(gpu, name, sae, batches()));
+  }
+  const pairs: StudiedPair[] = [];
+  for (let i = 1; i < named.length; i++) {
+    const [small, large] = [named[i - 1], named[i]];
+    const study = await studyPair(gpu, small.sae, large.sae, batches, {
+      ...how,
+      signal,
+      onProgress: (measurement, done) =>
+        output.progress(`${small.name} → ${large.name}: ${measurement}, ${done} samples`),
+    });
+    pairs.push({ small: small.name, large: large.name, study });
+  }
+  output.progress("all with all");
+  const overlap = await decoderOverlap(gpu, everything, how.threshold);
+  const biases = decoderBiasAgreement(everything);
+  const examples = await nameGroups(gpu, source, options, pairs, saes, output, signal);
+  const results = await writeStitchResults(out, {
+    date: new Date().toISOString().slice(0, 10),
+    adapter: gpu.name,
+    source: { model: source.model, hook: source.hook, samples },
+    saes: rows,
+    pairs,
+    overlap,
+    biases,
+    examples,
+    settings: {
+      ...how,
+      activations: source.dataset,
+      SAEs: folders.join(" "),
+      ...(also.length > 0 ? { also: also.join(" ") } : {}),
+      time: formatSeconds((performance.now() - started) / 1000),
+    },
+  });
+  output.say(results.text);
+  output.say(`report: ${results.report}`);
+  output.result({ report: results.report, saes: rows, pairs: results.claims });
+}
+
+/** The batches, until a signal ends whoever reads them. */
+function* untilAborted(batches: Matrix[], signal: AbortSignal): Generator<Matrix> {
+  for (const batch of batches) {
+    signal.throwIfAborted();
+    yield batch;
+  }
+}
 
 /** The SAEs that the arguments name, or those of a collection. */
 function chooseSaes(given: Arguments, collection: SaeCollection | undefined): string[] {
@@ -203,11 +235,13 @@ async function takeBatches(
   { samples, seed }: StudyOptions,
   transform: ActivationTransform | undefined,
   output: Output,
+  signal: AbortSignal,
 ): Promise<Matrix[]> {
   const batches: Matrix[] = [];
   let rows = 0;
   // Batches of a store share a buffer, so each is copied.
-  for await (const batch of source.batches({ batchSize: 2048, epochs: 1, seed, startBatch: 0 })) {
+  const order = { batchSize: 2048, epochs: 1, seed, startBatch: 0, signal };
+  for await (const batch of source.batches(order)) {
     const taken = Math.min(batch.rows, samples - rows);
     const own = { ...batch, rows: taken, data: batch.data.slice(0, taken * batch.cols) };
     batches.push(transformActivations(own, transform));
@@ -215,6 +249,7 @@ async function takeBatches(
     output.progress(`${rows} activations`);
     if (rows >= samples) break;
   }
+  signal.throwIfAborted();
   if (rows === 0) throw new Error(`${source.dataset} gives no activations`);
   return batches;
 }
@@ -223,7 +258,7 @@ async function measure(
   gpu: Gpu,
   name: string,
   sae: Sae,
-  batches: Matrix[],
+  batches: Iterable<Matrix>,
 ): Promise<StitchedSaeRow> {
   const { l0, mse, nmse, deadLatents } = await evaluateSae(gpu, sae, batches);
   const { architecture, dictSize } = sae;

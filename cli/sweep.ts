@@ -11,6 +11,7 @@ import { type Command, EXIT, UsageError } from "./command.ts";
 import { defaultOut } from "./default_out.ts";
 import { evaluateOnTexts, summary } from "./evaluate_text.ts";
 import { openCommandGpu } from "./gpu.ts";
+import { listenToInterrupts } from "./interrupt.ts";
 import { createOutput, type Output } from "./output.ts";
 import { describePreset, presetTexts, withPreset } from "./preset_options.ts";
 import { type CellState, forgetCell, readCell, writeCell } from "./sweep_cell.ts";
@@ -127,19 +128,13 @@ export const sweep: Command = {
     using gpu = await openCommandGpu(options.text("adapter"));
     output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
 
-    const controller = new AbortController();
-    const interrupt = () => controller.abort();
-    Deno.addSignalListener("SIGINT", interrupt);
+    using interrupt = listenToInterrupts();
+    const { signal } = interrupt;
     try {
-      await runSweep(
-        gpu,
-        source,
-        { cells, states, options, out, signal: controller.signal },
-        output,
-      );
+      await runSweep(gpu, source, { cells, states, options, out, signal }, output);
       return EXIT.ok;
     } catch (error) {
-      if (!controller.signal.aborted) throw error;
+      if (!signal.aborted) throw error;
       const done = cells.filter(({ name }) => states.get(name)?.measured).length;
       const trained = cells.filter(({ name }) => states.has(name)).length;
       const without = options.flag("overwrite") ? " without --overwrite" : "";
@@ -148,9 +143,7 @@ export const sweep: Command = {
           `command with --out ${out}${without} goes on`,
       );
       output.result({ folder: out, saes: cells.length, trained, done, interrupted: true });
-      return EXIT.interrupted;
-    } finally {
-      Deno.removeSignalListener("SIGINT", interrupt);
+      return interrupt.exitCode();
     }
   },
 };

@@ -66,7 +66,7 @@ export async function trainCells(
   for (const [g, group] of groups.entries()) {
     const started = performance.now();
     const which = groups.length > 1 ? `group ${g + 1} of ${groups.length}, ` : "";
-    const order = { batchSize, epochs, seed: shuffleSeed, startBatch: 0 };
+    const order = { batchSize, epochs, seed: shuffleSeed, startBatch: 0, signal };
     const batches = source.batches(order);
     const resumes: (Checkpoint | undefined)[] = [];
     for (const cell of group) resumes.push(await loadCellCheckpoint(training.out, cell));

@@ -13,6 +13,7 @@ import {
 import type { ActivationSource } from "./activation_source.ts";
 import type { Arguments, GivenOptions } from "./arguments.ts";
 import { EXIT } from "./command.ts";
+import { listenToInterrupts } from "./interrupt.ts";
 import { measureRun } from "./measure_run.ts";
 import { formatSeconds, type Output } from "./output.ts";
 import type { RunFolder } from "./run_folder.ts";
@@ -79,13 +80,13 @@ export async function trainAndMeasure(
   await run.startMetrics(resume?.history ?? []);
   if (resume) output.say(`going on after step ${resume.steps}`);
 
-  const controller = new AbortController();
-  const interrupt = () => controller.abort();
-  Deno.addSignalListener("SIGINT", interrupt);
+  using interrupt = listenToInterrupts();
+  const { signal } = interrupt;
   const folder = join(run.path, "sae");
+  let saved = false;
   try {
     const startBatch = source.startsAnywhere && resume ? firstBatchToResume(resume, steps) : 0;
-    const batches = source.batches({ batchSize, epochs, seed, startBatch });
+    const batches = source.batches({ batchSize, epochs, seed, startBatch, signal });
     const dictSize = resume?.sae.dictSize ?? initial?.dictSize ?? settings.dictSize!;
     const started = performance.now();
     const first = resume?.history.at(-1);
@@ -102,7 +103,7 @@ export async function trainAndMeasure(
           await saveCheckpoint(checkpoint, run.checkpoint);
         },
       },
-      signal: controller.signal,
+      signal,
       onProgress(records) {
         run.addMetrics(records);
         const last = records[records.length - 1];
@@ -111,6 +112,7 @@ export async function trainAndMeasure(
     });
     const trainSeconds = (performance.now() - started) / 1000;
     await saveSae(sae, folder);
+    saved = true;
     await run.writeMetricsTable(history);
     const taken = history.length;
     const last = history.at(-1)!;
@@ -120,27 +122,34 @@ export async function trainAndMeasure(
         `in ${formatSeconds(trainSeconds)} (${rate} tokens/s); SAE saved in ${folder}`,
     );
     const result = { folder: run.path, sae: folder, steps: taken, last };
-    if (controller.signal.aborted) {
+    if (signal.aborted) {
       output.say(
         every === 0
           ? `interrupted: \`--initial ${folder}\` starts from what was learned so far`
           : `interrupted: \`saewing train --resume ${run.path}\` goes on`,
       );
       output.result({ ...result, interrupted: true });
-      return EXIT.interrupted;
+      return interrupt.exitCode();
     }
     // What is saved is measured: an input's scale was folded into the weights, which rounds them.
     const measures = await measureRun(gpu, source, {
       ...{ options, run, output, sae: await loadSae(folder), history, trainSeconds },
       settings: { batchSize, contextLength },
+      signal,
     });
     await run.writeJson("config.json", { ...config, finished: true });
     output.result({ ...result, ...measures });
     return EXIT.ok;
   } catch (error) {
-    if (controller.signal.aborted && error === controller.signal.reason) {
-      output.say("interrupted before the first step");
-      return EXIT.interrupted;
+    if (signal.aborted && error === signal.reason) {
+      const goOn = every === 0 ? `eval ${folder}` : `train --resume ${run.path}`;
+      output.say(
+        saved
+          ? `interrupted: the SAE is saved in ${folder}, \`saewing ${goOn}\` measures it`
+          : "interrupted before the first step",
+      );
+      if (saved) output.result({ folder: run.path, sae: folder, interrupted: true });
+      return interrupt.exitCode();
     }
     if (!(error instanceof NonFiniteError) || !error.sae) throw error;
     await saveSae(error.sae, folder);
@@ -148,8 +157,6 @@ export async function trainAndMeasure(
       `${error.message}. What was learned before is saved: \`--initial ${folder}\` starts from it`,
       { cause: error },
     );
-  } finally {
-    Deno.removeSignalListener("SIGINT", interrupt);
   }
 }
 

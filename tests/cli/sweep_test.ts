@@ -119,9 +119,10 @@ Deno.test("Ctrl-C ends a sweep after a step, and the same command ends with the 
       if (await Deno.stat(checkpoint("stopped")).then(() => true, () => false)) break;
       await new Promise((resolve) => setTimeout(resolve, 50));
     }
-    child.kill("SIGINT");
+    // As batch systems end a job.
+    child.kill("SIGTERM");
     const { code, stdout } = await child.output();
-    assertEquals(code, 130);
+    assertEquals(code, 143);
     assertMatch(
       new TextDecoder().decode(stdout),
       /interrupted: of 2 SAEs 0 are trained and 0 measured/,

@@ -1,0 +1,145 @@
+// Real processes that are told to end while they measure.
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import { join } from "@std/path";
+import { parseArguments } from "../../cli/arguments.ts";
+import { openLatentTexts } from "../../cli/latent_contexts.ts";
+import { createOutput } from "../../cli/output.ts";
+import { loadCheckpoint, loadSae, openGpu, type Sae, saveSae } from "../../mod.ts";
+import { randomNumbers } from "../gpu_helper.ts";
+import { HOOK, MODEL, ROOT, withFolder } from "./cli_helper.ts";
+
+Deno.test("Ctrl-C while train measures: SAE and checkpoint stay, nothing is measured", async () => {
+  await withFolder(async (folder) => {
+    const run = join(folder, "run");
+    const text = await writeTexts(folder);
+    const { code, stdout } = await endedAt(() => exists(join(run, "metrics.csv")), "SIGINT", [
+      ...["train", "--model", MODEL, "--hook", HOOK, "--text", text, "--dict-size", "16"],
+      ...["--k", "2", "--steps", "2", "--batch-size", "128", "--buffer", "256", "--out", run],
+      ...["--eval-text", text, "--eval-rows", "400"],
+    ]);
+    assertEquals(code, 130);
+    assertStringIncludes(stdout, `\`saewing train --resume ${run}\` measures it`);
+    assertEquals((await loadCheckpoint(join(run, "checkpoint")))!.steps, 2);
+    assertEquals((await loadSae(join(run, "sae"))).dictSize, 16);
+    const names = Array.from(Deno.readDirSync(run), ({ name }) => name);
+    assert(!names.includes("evaluation.json"), names.join());
+  });
+});
+
+Deno.test("SIGTERM while stitch takes activations ends it with exit code 143", async () => {
+  await withFolder(async (folder) => {
+    const text = await writeTexts(folder);
+    const [small, large] = [8, 16].map((m) => join(folder, `m${m}`));
+    await saveSae(tinySae(8, 1), small);
+    await saveSae(tinySae(16, 2), large);
+    const { code, stdout } = await endedAt((child) => waitFor(child, "activations"), "SIGTERM", [
+      ...["stitch", small, large, "--text", text, "--samples", "10000000"],
+      ...["--buffer", "2048", "--out", join(folder, "stitch")],
+    ]);
+    assertEquals(code, 143);
+    assertStringIncludes(stdout, "interrupted: nothing was written");
+    assertEquals(Array.from(Deno.readDirSync(join(folder, "stitch"))), []);
+  });
+});
+
+Deno.test("the search for a meta-SAE's contexts ends with a signal", async () => {
+  await withFolder(async (folder) => {
+    const values = ["model", "hook", "text", "examples", "context"];
+    const options = parseArguments(
+      ["--model", MODEL, "--hook", HOOK, "--text", await writeTexts(folder), "--examples", "20"],
+      { values, flags: [] },
+    );
+    const sae = tinySae(8, 1);
+    await using texts = await openLatentTexts(options, sae);
+    using gpu = await openGpu();
+    const reason = new Error("told to end");
+    const signal = AbortSignal.abort(reason);
+    const found = await texts!.find(gpu, createOutput(true), signal).catch((error) => error);
+    assertEquals(found, reason);
+  });
+});
+
+Deno.test("a second Ctrl-C ends at once, and so does one of another kind", async () => {
+  await withFolder(async (folder) => {
+    const script = join(folder, "wait.ts");
+    await Deno.writeTextFile(
+      script,
+      `import { listenToInterrupts } from ${
+        JSON.stringify(new URL("../../cli/interrupt.ts", import.meta.url).href)
+      };
+      using interrupt = listenToInterrupts();
+      console.error("listening");
+      await new Promise((resolve) => setTimeout(resolve, 60_000));`,
+    );
+    const args = ["run", "-A", "-c", join(ROOT, "deno.json"), script];
+    const child = new Deno.Command(Deno.execPath(), { args, stderr: "piped", stdout: "null" })
+      .spawn();
+    await waitFor(child, "listening");
+    child.kill("SIGTERM");
+    await new Promise((resolve) => setTimeout(resolve, 600));
+    child.kill("SIGINT");
+    assertEquals((await child.status).code, 130);
+  });
+});
+
+/** Ends a command when something has happened. */
+async function endedAt(
+  happened: (child: Deno.ChildProcess) => Promise<void>,
+  signal: Deno.Signal,
+  args: string[],
+): Promise<{ code: number; stdout: string }> {
+  const child = new Deno.Command(Deno.execPath(), {
+    args: ["run", "-A", join(ROOT, "cli.ts"), ...args],
+    stdout: "piped",
+    stderr: "piped",
+    env: { NO_COLOR: "1" },
+  }).spawn();
+  const stdout = new Response(child.stdout).text();
+  await happened(child);
+  child.kill(signal);
+  const { code } = await child.status;
+  return { code, stdout: await stdout };
+}
+
+/** Waits for a file. */
+async function exists(path: string): Promise<void> {
+  while (!await Deno.stat(path).then(() => true, () => false)) {
+    await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+}
+
+/** Reads a child's standard error until it says something, and goes on reading it to its end. */
+async function waitFor(child: Deno.ChildProcess, said: string): Promise<void> {
+  const lines = child.stderr.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]();
+  let all = "";
+  while (!all.includes(said)) {
+    const { done, value } = await lines.next();
+    if (done) throw new Error(`the process ended before it said "${said}": ${all}`);
+    all += value;
+  }
+  (async () => {
+    while (!(await lines.next()).done);
+  })();
+}
+
+/** Some 100,000 tokens of the repository's own text, in small documents. */
+async function writeTexts(folder: string): Promise<string> {
+  const path = join(folder, "texts.jsonl");
+  const text = await Deno.readTextFile(join(ROOT, "README.md"));
+  const lines = text.split("\n\n").map((text) => JSON.stringify({ text }) + "\n").join("");
+  await Deno.writeTextFile(path, lines.repeat(Math.ceil(4e5 / lines.length)));
+  return path;
+}
+
+/** An SAE of the embedded model's width, not trained. */
+function tinySae(dictSize: number, seed: number): Sae {
+  const [wEnc, wDec] = [seed, seed + 1].map((each) => randomNumbers(each, dictSize * 128));
+  return {
+    architecture: "topk",
+    ...{ dModel: 128, dictSize, k: 2, wEnc, wDec },
+    ...{ bEnc: new Float32Array(dictSize), bDec: new Float32Array(128) },
+    subtractDecoderBias: true,
+    inputNormalization: "none",
+    metadata: { model: MODEL, hook: HOOK, contextSize: 32, training: { seed } },
+  };
+}
