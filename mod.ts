@@ -46,6 +46,11 @@ export {
 export type { StepRecord, TrainOptions } from "./lib/training/options.ts";
 export { type Checkpoint, firstBatchToResume } from "./lib/training/checkpoint.ts";
 export { type Preset, preset, PRESET_NAMES } from "./lib/training/presets.ts";
+export {
+  type TrainingWarning,
+  trainingWarnings,
+  type WarnedSettings,
+} from "./lib/training/training_warnings.ts";
 export { NonFiniteError } from "./lib/training/non_finite_error.ts";
 export { type Batches, trainSae, trainSaes } from "./lib/training/train_sae.ts";
 export {

@@ -86,9 +86,9 @@ function settingsOf({ architecture, metadata }: Sae): Partial<TrainOptions> {
     ...{ learningRate, beta1, beta2, warmupSteps, decaySteps, gradientClip },
     ...(seed === undefined ? {} : { seed }),
   };
-  const { auxCoefficient, auxK, deadAfter, sparsityCoefficient, bandwidth } = all;
-  if (architecture === "relu") return { ...base, sparsityCoefficient };
-  if (architecture === "jumprelu") return { ...base, sparsityCoefficient, bandwidth };
+  const { auxCoefficient, auxK, deadAfter, sparsityCoefficient, targetL0, bandwidth } = all;
+  if (architecture === "relu") return { ...base, sparsityCoefficient, targetL0 };
+  if (architecture === "jumprelu") return { ...base, sparsityCoefficient, targetL0, bandwidth };
   return { ...base, auxCoefficient, auxK, deadAfter };
 }
 

@@ -1,6 +1,7 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
 import { removeLeftovers, replaceText } from "../lib/formats/replace_file.ts";
+import { recordColumns } from "../lib/training/record_columns.ts";
 import type { StepRecord } from "../mod.ts";
 import type { GivenOptions } from "./arguments.ts";
 import { UsageError } from "./command.ts";
@@ -71,7 +72,7 @@ export async function openRunFolder(
       writeText(
         "metrics.csv",
         history.length === 0 ? "" : stringify(history as unknown as Record<string, unknown>[], {
-          columns: Object.keys(history[0]),
+          columns: recordColumns(history),
         }),
       ),
     [Symbol.dispose]: () => lock.close(),

@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { replaceText } from "../lib/formats/replace_file.ts";
 import { parseCheckedJson } from "../lib/language_model/checked_json.ts";
 import { readRegularText } from "../lib/language_model/regular_file.ts";
+import { recordColumns } from "../lib/training/record_columns.ts";
 import {
   type CrossEntropyEvaluation,
   type Evaluation,
@@ -125,7 +126,7 @@ export async function writeTrained(
   await replaceText(
     join(folder, "metrics.csv"),
     stringify(history as unknown as Record<string, unknown>[], {
-      columns: Object.keys(history[0]),
+      columns: recordColumns(history),
     }),
   );
   const { step, samples, loss } = history.at(-1)!;

@@ -1,13 +1,14 @@
 /**
  * One step of Adam on a vector (a bias). `rate` holds the learning rate over the first moment's bias
- * correction, `correction` the inverse root of the second's. Nothing happens once the run is frozen.
+ * correction, `correction` the inverse root of the second's; `rateFactor` multiplies the rate. Nothing
+ * happens once the run is frozen.
  *
- * Bindings: sizes {numbers}, step {step, rate, correction, beta1, beta2, epsilon}, gradient, value,
+ * Bindings: sizes {numbers, rateFactor}, step {step, rate, correction, beta1, beta2, epsilon}, gradient, value,
  * first moment, second moment, frozen [1].
  */
 export function adamVector(): string {
   return `
-struct Sizes { numbers: u32 }
+struct Sizes { numbers: u32, rateFactor: f32 }
 struct Step { step: u32, rate: f32, correction: f32, beta1: f32, beta2: f32, epsilon: f32 }
 @group(0) @binding(0) var<uniform> sizes: Sizes;
 @group(0) @binding(1) var<uniform> step: Step;
@@ -30,6 +31,6 @@ fn main(
   let v = step.beta2 * second[i] + (1.0 - step.beta2) * g * g;
   first[i] = m;
   second[i] = v;
-  value[i] -= step.rate * m / (sqrt(v) * step.correction + step.epsilon);
+  value[i] -= sizes.rateFactor * step.rate * m / (sqrt(v) * step.correction + step.epsilon);
 }`;
 }

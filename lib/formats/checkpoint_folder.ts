@@ -2,6 +2,7 @@ import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import type { Checkpoint } from "../training/checkpoint.ts";
 import type { StepRecord } from "../training/options.ts";
+import { recordColumns } from "../training/record_columns.ts";
 import { removeLeftovers } from "./replace_file.ts";
 import {
   type Elements,
@@ -36,10 +37,10 @@ const HISTORY = "history";
  */
 export async function saveCheckpoint(checkpoint: Checkpoint, folder: string): Promise<void> {
   const { arrays, history, ...plain } = checkpoint;
-  const columns = Object.keys(history[0] ?? {}) as (keyof StepRecord)[];
+  const columns = recordColumns(history);
   const table = new Float64Array(history.length * columns.length);
   history.forEach((record, row) =>
-    columns.forEach((name, column) => table[row * columns.length + column] = record[name]!)
+    columns.forEach((name, column) => table[row * columns.length + column] = record[name] ?? NaN)
   );
   const notes = JSON.stringify({ ...plain, columns });
   const tensors: Record<string, { shape: number[]; data: Elements }> = {
@@ -144,7 +145,9 @@ function historyOf(table: Float64Array, columns: string[]): StepRecord[] {
     { length: columns.length === 0 ? 0 : table.length / columns.length },
     (_, row) =>
       Object.fromEntries(
-        columns.map((name, column) => [name, table[row * columns.length + column]]),
+        columns.map((name, column) => [name, table[row * columns.length + column]] as const)
+          // What a record lacks is kept as NaN; no number of a record is that, as such a step fails.
+          .filter(([, value]) => !Number.isNaN(value)),
       ) as unknown as StepRecord,
   );
 }

@@ -34,14 +34,16 @@ export interface UpdateBuffers {
 export async function updateVector(
   gpu: Gpu,
   buffers: BufferSet,
-  { length, value, gradient, moments, step, frozen }: {
+  { length, value, gradient, moments, step, frozen, rateFactor = 1 }: {
     length: number;
     value: GPUBuffer;
     gradient: GPUBuffer;
     moments: Moments;
+    /** What the learning rate is multiplied by (default 1). */
+    rateFactor?: number;
   } & UpdateBuffers,
 ): Promise<Operation> {
-  const sizes = buffers.uniform("adam sizes", words([length]));
+  const sizes = buffers.uniform("adam sizes", words([length], [rateFactor]));
   const bound = [sizes, step, gradient, value, moments.first, moments.second, frozen];
   return await createOperation(gpu, "adam", adamVector(), bound, Math.ceil(length / 64));
 }

@@ -18,9 +18,11 @@ export function completeOptions(given: TrainOptions): Settings {
     dictSize: options.dictSize ?? initial?.dictSize ?? NaN,
     k: options.k ?? (ragged ? undefined : initial?.k) ?? NaN,
     sparsityCoefficient: options.sparsityCoefficient ?? (ragged ? NaN : 0),
+    targetL0: options.targetL0,
     sparsityWarmupSteps: options.sparsityWarmupSteps ?? 0,
-    bandwidth: options.bandwidth ?? (architecture === "jumprelu" ? 0.001 : 0),
+    bandwidth: options.bandwidth ?? (architecture === "jumprelu" ? 0.2 : 0),
     initialThreshold: options.initialThreshold,
+    thresholdLearningRate: options.thresholdLearningRate,
     lossNormalization: options.lossNormalization ?? "none",
     inputNormalization: options.inputNormalization ?? initial?.inputNormalization ??
       "expected_average_only_in",
@@ -50,8 +52,10 @@ export function completeOptions(given: TrainOptions): Settings {
     startBatch: options.startBatch ?? 0,
     signal: options.signal,
     onProgress: options.onProgress,
+    onWarning: options.onWarning,
   };
   checkArchitecture(options, settings);
+  checkSparsity(settings);
   for (
     const name of ["dictSize", "auxK", "deadAfter", "thresholdBatches", "recordEvery"] as const
   ) {
@@ -113,6 +117,36 @@ function withSettings({ settings }: Checkpoint, given: TrainOptions): TrainOptio
   return { ...settings, ...Object.fromEntries(own) } as unknown as TrainOptions;
 }
 
+/** One of λ and a target L0, and what goes with it. */
+function checkSparsity(settings: Settings): void {
+  const { architecture, sparsityCoefficient, targetL0, dictSize, sparsityWarmupSteps } = settings;
+  if (targetL0 === undefined) {
+    if (Number.isNaN(sparsityCoefficient)) {
+      throw new RangeError(
+        `${architecture} needs targetL0, active latents a sample to end with, or sparsityCoefficient (λ)`,
+      );
+    }
+    return checkNumber(sparsityCoefficient, 0, "sparsityCoefficient");
+  }
+  if (!(targetL0 > 0 && targetL0 < dictSize)) {
+    throw new RangeError(
+      `targetL0 is ${targetL0}, expected a number above 0 and below dictSize, ${dictSize}`,
+    );
+  }
+  if (!Number.isNaN(sparsityCoefficient)) {
+    throw new RangeError(
+      `sparsityCoefficient is ${sparsityCoefficient} and targetL0 ${targetL0}: expected one of them, as ` +
+        `the second steers λ`,
+    );
+  }
+  if (sparsityWarmupSteps > 0) {
+    throw new RangeError(
+      `sparsityWarmupSteps is ${sparsityWarmupSteps}, but targetL0 steers λ from the first step: expected ` +
+        `one of them`,
+    );
+  }
+}
+
 /** Options that belong to an architecture: a wrong one is an error, as its silence would mislead. */
 function checkArchitecture(options: TrainOptions, settings: Settings): void {
   const { architecture, initial } = settings;
@@ -123,13 +157,16 @@ function checkArchitecture(options: TrainOptions, settings: Settings): void {
   }
   const foreign = isRagged(architecture)
     ? ["k", "auxCoefficient"] as const
-    : ["sparsityCoefficient", "sparsityWarmupSteps"] as const;
+    : ["sparsityCoefficient", "targetL0", "sparsityWarmupSteps"] as const;
   for (const name of [...foreign, ...architecture === "jumprelu" ? [] : JUMP_OPTIONS]) {
     if (options[name]) {
       throw new RangeError(`${name} is ${options[name]}, ${architecture} has none`);
     }
   }
   if (architecture !== "jumprelu") return;
+  if (settings.thresholdLearningRate !== undefined) {
+    checkNumber(settings.thresholdLearningRate, 0, "thresholdLearningRate");
+  }
   checkPositive(settings.bandwidth, "bandwidth");
   if (settings.initialThreshold !== undefined) {
     checkPositive(settings.initialThreshold, "initialThreshold");
@@ -139,13 +176,8 @@ function checkArchitecture(options: TrainOptions, settings: Settings): void {
   }
 }
 
-const COEFFICIENTS = [
-  "learningRate",
-  "epsilon",
-  "auxCoefficient",
-  "sparsityCoefficient",
-] as const;
-const JUMP_OPTIONS = ["bandwidth", "initialThreshold"] as const;
+const COEFFICIENTS = ["learningRate", "epsilon", "auxCoefficient"] as const;
+const JUMP_OPTIONS = ["bandwidth", "initialThreshold", "thresholdLearningRate"] as const;
 
 function checkPositive(value: number, name: string): void {
   if (!(Number.isFinite(value) && value > 0)) {

@@ -1,5 +1,6 @@
 import type { Architecture, InputNormalization, Sae } from "../sae/sae.ts";
 import type { Checkpoint } from "./checkpoint.ts";
+import type { TrainingWarning } from "./training_warnings.ts";
 
 /** What a training step did. One record a step. */
 export interface StepRecord {
@@ -25,6 +26,13 @@ export interface StepRecord {
   meanThreshold?: number;
   /** Norm of all gradients before they were clipped; only with `gradientClip`. */
   gradientNorm?: number;
+  /** λ of this step; relu and jumprelu only. */
+  sparsityCoefficient?: number;
+  /**
+   * The reconstruction loss that the mean of this step's batch would have in place of x̂, in the same
+   * units; in steps 1, 101, 201, …
+   */
+  meanLoss?: number;
 }
 
 /** Options of {@linkcode trainSae}. */
@@ -35,8 +43,13 @@ export interface TrainOptions {
   dictSize?: number;
   /** topk, batchtopk: active latents a sample, for batchtopk on average (default: that of `initial`). */
   k?: number;
-  /** relu, jumprelu: λ, weight of the sparsity loss; needed there. */
+  /** relu, jumprelu: λ, weight of the sparsity loss; needed there, unless `targetL0` is given. */
   sparsityCoefficient?: number;
+  /**
+   * relu, jumprelu: active latents a sample to end with; in place of `sparsityCoefficient`, which is then
+   * steered: `StepRecord.sparsityCoefficient` has its path.
+   */
+  targetL0?: number;
   /**
    * relu, jumprelu: steps over which λ rises linearly: step t has λ · t / sparsityWarmupSteps, from
    * that step on λ (default 0: λ from the first step on).
@@ -44,11 +57,20 @@ export interface TrainOptions {
   sparsityWarmupSteps?: number;
   /**
    * jumprelu: ε, width of the window around θ in which a pre-activation z counts for θ's gradient,
-   * |z − θ| < ε/2, in units of the activations (default 0.001).
+   * |z − θ| < ε/2, in units of the normalised activations (default 0.2; the authors', 0.001, hardly moves
+   * a threshold in a run of some thousand steps).
    */
   bandwidth?: number;
-  /** jumprelu: start of every threshold θ (default: those of `initial`, else 0.01). */
+  /**
+   * jumprelu: start of every threshold θ (default: those of `initial`, else with `targetL0` where the first
+   * batch has a third more active latents than that, else 0.5).
+   */
   initialThreshold?: number;
+  /**
+   * jumprelu: Adam's learning rate for log θ (default `learningRate`, with `targetL0` 0.005). It rises and
+   * falls as the other does, and is 0 where that is.
+   */
+  thresholdLearningRate?: number;
   /**
    * What the squared errors of a sample are divided by: nothing ("none", the default), or its distance
    * from the mean of the batch, ‖x − x̄‖₂ ("input_deviation": the loss is then the mean over n·d of
@@ -135,6 +157,8 @@ export interface TrainOptions {
   signal?: AbortSignal;
   /** Called with the newest records, every `recordEvery` steps at the latest. */
   onProgress?: (records: StepRecord[]) => void;
+  /** Called when something begins to go wrong, and at the end: once for each kind of warning. */
+  onWarning?: (warning: TrainingWarning) => void;
 }
 
 /** Options with every default filled in. */
@@ -147,10 +171,13 @@ type Optional =
   | "initialThreshold"
   | "inputScale"
   | "steps"
+  | "targetL0"
+  | "thresholdLearningRate"
   | "checkpoint"
   | "resume"
   | "signal"
-  | "onProgress";
+  | "onProgress"
+  | "onWarning";
 
 /** Whether every latent above its threshold is active, so that there is no k: relu and jumprelu. */
 export function isRagged(architecture: Architecture): boolean {

@@ -15,3 +15,15 @@ export function learningRateAt(step: number, settings: Settings): number {
 export function sparsityShareAt(step: number, { sparsityWarmupSteps }: Settings): number {
   return sparsityWarmupSteps > 0 ? Math.min(1, step / sparsityWarmupSteps) : 1;
 }
+
+/**
+ * JumpReLU's learning rate for log θ over that of the weights. With a target L0 it is 5e-3 by default: L0
+ * follows λ through the thresholds alone, which Adam moves by hardly more than the rate in a step, half a
+ * percent then, however slowly the weights move.
+ */
+export function thresholdRateFactor(
+  { thresholdLearningRate, learningRate, targetL0 }: Settings,
+): number {
+  const rate = thresholdLearningRate ?? (targetL0 === undefined ? learningRate : 5e-3);
+  return rate === learningRate ? 1 : learningRate > 0 ? rate / learningRate : 0;
+}

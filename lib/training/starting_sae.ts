@@ -4,6 +4,7 @@ import { checkSae } from "../sae/check.ts";
 import { initializeSae } from "../sae/initialize.ts";
 import { estimateInputScale, normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
+import { startSparse } from "./start_sparse.ts";
 import { isRagged, type Settings } from "./options.ts";
 
 /** The SAE that training starts from: `initial`, or a new one as wide as the first batch. */
@@ -36,13 +37,16 @@ export function startingSae(settings: Settings, batch: Matrix): Sae {
   };
   checkSae(sae);
   if (settings.bDec === "mean") sae.bDec = meanOfRows(normalizeInput(sae, batch).x);
+  if (settings.targetL0 !== undefined) {
+    startSparse(sae, normalizeInput(sae, batch).x, settings);
+  }
   return sae;
 }
 
 /** θ of JumpReLU: of `initial`, or the same for every latent where a start is given. */
 function startingThreshold({ dictSize, initial, initialThreshold }: Settings): Float32Array {
   if (initialThreshold === undefined && initial?.threshold) return initial.threshold.slice();
-  return new Float32Array(dictSize).fill(initialThreshold ?? 0.01);
+  return new Float32Array(dictSize).fill(initialThreshold ?? 0.5);
 }
 
 /** How the SAE normalises its input: the expected norm is that of the first batch. */

@@ -3,16 +3,23 @@ import type { Gpu } from "../gpu/gpu.ts";
 import type { Matrix } from "../matrix.ts";
 import { downloadWeights } from "../ops/weights.ts";
 import type { Sae } from "../sae/sae.ts";
-import { VERSION } from "../version.ts";
+import { beforeStep } from "./before_step.ts";
 import { checkMemory } from "./check_memory.ts";
 import { type Checkpoint, fingerprint, plainSettings, saeOf } from "./checkpoint.ts";
-import { lossChange } from "./loss_change.ts";
+import { describeEnd, describeTraining } from "./describe_training.ts";
 import { NonFiniteError } from "./non_finite_error.ts";
-import { isRagged, type Settings, type StepRecord } from "./options.ts";
+import type { Settings, StepRecord } from "./options.ts";
 import type { RecentBatches } from "./recent_batches.ts";
 import { startingSae } from "./starting_sae.ts";
 import { downloadState, uploadState } from "./state_arrays.ts";
-import { createTrainingState, readRecords, type TrainingState } from "./training_state.ts";
+import { isSteered } from "./steer_sparsity.ts";
+import {
+  createTrainingState,
+  readRecords,
+  type TakenStep,
+  type TrainingState,
+} from "./training_state.ts";
+import { trainingWarnings } from "./training_warnings.ts";
 import { createTrainingStep, type TrainingStep } from "./training_step.ts";
 
 /** An SAE in training, batch by batch. Owns its buffers. */
@@ -45,8 +52,9 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
   let toSkip = resume ? taken - settings.startBatch : 0;
   let saved = taken;
   let inferenceThreshold = resume?.inferenceThreshold;
-  let unread: { step: number; rows: number; samples: number }[] = [];
+  let unread: TakenStep[] = [];
   let unreadBytes = 0;
+  const told = new Set<string>();
 
   const read = async () => {
     if (!state || !sae || unread.length === 0) return;
@@ -63,6 +71,14 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
       throw describeFailure(failed, sae.dModel, isFinite(learned) ? learned : undefined);
     }
     settings.onProgress?.(history.slice(history.length - records.length));
+    warn(false);
+  };
+
+  const warn = (ended: boolean) => {
+    for (const warning of trainingWarnings(history, settings, ended)) {
+      if (!told.has(warning.kind)) settings.onWarning?.(warning);
+      told.add(warning.kind);
+    }
   };
 
   const begin = (batch: Matrix): { sae: Sae; state: TrainingState } => {
@@ -107,13 +123,14 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
     sae: Sae,
     { step, samples }: { step: number; samples: number },
   ): Promise<Sae> => {
-    const { dictSize, metadata } = sae;
+    const { dictSize } = sae;
+    // An SAE to start from has told of its own end.
+    const { lossChange: _, warnings: __, ...metadata } = sae.metadata;
     const threshold = state.logTheta
       ? (await readFloats(gpu, state.logTheta.value, dictSize)).map(Math.exp)
       : inferenceThreshold === undefined
       ? undefined
       : new Float32Array(dictSize).fill(inferenceThreshold);
-    const change = lossChange(history);
     return {
       ...sae,
       ...await downloadWeights(gpu, state.weights),
@@ -121,7 +138,7 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
       metadata: {
         ...metadata,
         ...describeTraining(settings, step, samples),
-        ...(change === undefined ? {} : { lossChange: change }),
+        ...describeEnd(history, settings),
       },
     };
   };
@@ -153,8 +170,11 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
       inferenceThreshold = undefined;
       taken++;
       samples += batch.rows;
-      step.run(batch.data, taken);
-      unread.push({ step: taken, rows: batch.rows, samples });
+      if (isSteered(settings, taken)) await read();
+      const before = unread.at(-1) ?? history.at(-1);
+      const known = beforeStep(taken, settings, running.sae, { batch, history, before });
+      step.run(batch.data, taken, known.sparsityCoefficient);
+      unread.push({ step: taken, rows: batch.rows, samples, ...known });
       unreadBytes += batch.data.byteLength;
       // The queue keeps a copy of every batch that was not yet used: 128 MiB of them at most.
       if (unread.length === settings.recordEvery || unreadBytes > 2 ** 27) await read();
@@ -190,6 +210,7 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
         const ended = inferenceThreshold === undefined ? {} : { inferenceThreshold };
         await settings.checkpoint!.save({ ...checkpoint, ...ended });
       }
+      warn(!settings.signal?.aborted);
       return { sae: trained, history };
     },
     [Symbol.dispose]() {
@@ -247,24 +268,4 @@ function describeFailure(
 function meanOfPositive(values: number[]): number {
   const positive = values.filter((value) => value > 0);
   return positive.reduce((sum, value) => sum + value, 0) / (positive.length || 1);
-}
-
-function describeTraining(
-  settings: Settings,
-  steps: number,
-  samples: number,
-): Record<string, unknown> {
-  const { learningRate, beta1, beta2, epsilon, auxCoefficient, auxK, deadAfter } = settings;
-  const options = { learningRate, beta1, beta2, epsilon, auxCoefficient, auxK, deadAfter };
-  const { warmupSteps, decaySteps, thresholdBatches, seed } = settings;
-  const more = { warmupSteps, decaySteps, thresholdBatches, seed };
-  const { sparsityCoefficient, bandwidth, lossNormalization } = settings;
-  const { sparsityWarmupSteps, gradientClip } = settings;
-  const loss = {
-    ...(isRagged(settings.architecture) ? { sparsityCoefficient, sparsityWarmupSteps } : {}),
-    ...(settings.architecture === "jumprelu" ? { bandwidth } : {}),
-    lossNormalization,
-    gradientClip,
-  };
-  return { saewing: VERSION, steps, samples, training: { ...options, ...more, ...loss } };
 }

@@ -5,6 +5,7 @@ import { RECORD_WORDS } from "../ops/record.ts";
 import { uploadWeights, type Weights } from "../ops/weights.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Settings, StepRecord } from "./options.ts";
+import type { KnownOfStep } from "./before_step.ts";
 import { learningRateAt, sparsityShareAt } from "./schedule.ts";
 
 /** What lives on the GPU from step to step. Owns its buffers. */
@@ -103,10 +104,16 @@ export function namedBuffers(state: TrainingState): Record<string, GPUBuffer[]> 
 }
 
 /**
- * Writes the step's number, Adam's constants, bias corrections included, and the share of λ that holds,
- * before a step runs.
+ * Writes the step's number, Adam's constants, bias corrections included, and the share of λ that holds
+ * (with `targetL0` λ itself), before a step runs.
  */
-export function writeStep(gpu: Gpu, state: TrainingState, step: number, settings: Settings): void {
+export function writeStep(
+  gpu: Gpu,
+  state: TrainingState,
+  step: number,
+  settings: Settings,
+  sparsityCoefficient?: number,
+): void {
   const { beta1, beta2, epsilon } = settings;
   const constants = new Float32Array([
     0,
@@ -115,7 +122,7 @@ export function writeStep(gpu: Gpu, state: TrainingState, step: number, settings
     beta1,
     beta2,
     epsilon,
-    sparsityShareAt(step, settings),
+    settings.targetL0 === undefined ? sparsityShareAt(step, settings) : sparsityCoefficient!,
   ]);
   const words = new Uint32Array(constants.buffer);
   words[0] = step;
@@ -130,16 +137,22 @@ export interface RawRecord extends StepRecord {
   frozen: boolean;
 }
 
-/** Reads back the records of steps `from` … `to` (waits for the GPU). */
+/** What of a step's record was known before it ran. */
+export type TakenStep =
+  & Pick<StepRecord, "step" | "samples">
+  & KnownOfStep
+  & { rows: number };
+
+/** Reads back the records of steps that were taken (waits for the GPU). */
 export async function readRecords(
   gpu: Gpu,
   state: TrainingState,
   settings: Settings,
-  steps: { step: number; rows: number; samples: number }[],
+  steps: TakenStep[],
 ): Promise<RawRecord[]> {
   const words = await readIntegers(gpu, state.records, state.recordSlots * RECORD_WORDS);
   const floats = new Float32Array(words.buffer);
-  return steps.map(({ step, rows, samples }) => {
+  return steps.map(({ step, rows, samples, ...known }) => {
     const at = ((step - 1) % state.recordSlots) * RECORD_WORDS;
     if (words[at + 7] !== step) {
       throw new Error(`the record of step ${step} was overwritten by step ${words[at + 7]}`);
@@ -156,6 +169,7 @@ export async function readRecords(
       smallestKept: floats[at + 3],
       ...(state.logTheta ? { meanThreshold: floats[at + 9] } : {}),
       ...(settings.gradientClip > 0 ? { gradientNorm: floats[at + 10] } : {}),
+      ...known,
       badInput: words[at + 5] - 1,
       frozen: words[at + 6] !== 0,
     };

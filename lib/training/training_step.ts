@@ -20,12 +20,16 @@ import { differentiateThresholds, type JumpThresholds, selectRagged } from "../o
 import { recordLosses } from "../ops/record.ts";
 import { createSparseRows } from "../ops/sparse_rows.ts";
 import { isRagged, type Settings } from "./options.ts";
+import { thresholdRateFactor } from "./schedule.ts";
 import { type TrainingState, writeStep } from "./training_state.ts";
 
 /** A training step for batches of one size. Owns the buffers that such a batch needs. */
 export interface TrainingStep {
-  /** Takes step number `step` (from 1) on a batch of [rows, d] numbers; nothing is read back. */
-  run(batch: Float32Array, step: number): void;
+  /**
+   * Takes step number `step` (from 1) on a batch of [rows, d] numbers, with the λ given where
+   * `targetL0` steers it; nothing is read back.
+   */
+  run(batch: Float32Array, step: number, sparsityCoefficient?: number): void;
   /**
    * The smallest activation that the weights as they are keep of a batch (Eq. 8), 0 where they keep
    * none. Nothing is trained; which latents were active last is forgotten, so no step may follow.
@@ -60,8 +64,10 @@ export async function createTrainingStep(
   const main = -2 / (rows * dModel);
   const ragged = isRagged(settings.architecture);
   const jump = state.logTheta;
+  // The λ of which each step has its share: where it is steered the share is λ itself.
+  const fullSparsity = settings.targetL0 === undefined ? settings.sparsityCoefficient : 1;
   // λ/n: what L1 adds to each activation's gradient, and L0's share of its thresholds'.
-  const penalty = settings.sparsityCoefficient / rows;
+  const penalty = fullSparsity / rows;
   const scales = {
     half,
     main,
@@ -186,7 +192,7 @@ export async function createTrainingStep(
         offsets: sparse.offsets,
         sparsity: ragged
           ? {
-            coefficient: settings.sparsityCoefficient,
+            coefficient: fullSparsity,
             penalties,
             latents: dictSize,
             theta: thresholds?.theta,
@@ -258,22 +264,24 @@ export async function createTrainingStep(
       );
     }
     const vectors = [
-      [weights.bEnc, bEncGradient, state.bEncMoments, dictSize],
+      [weights.bEnc, bEncGradient, state.bEncMoments, dictSize, 1],
       ...settings.freezeDecoder === true
         ? []
-        : [[weights.bDec, bDecGradient, state.bDecMoments, dModel] as const],
+        : [[weights.bDec, bDecGradient, state.bDecMoments, dModel, 1] as const],
       ...jump && thresholdGradient
-        ? [[jump.value, thresholdGradient, jump.moments, dictSize] as const]
+        ? [
+          [jump.value, thresholdGradient, jump.moments, dictSize, thresholdRateFactor(settings)],
+        ] as const
         : [],
     ] as const;
-    for (const [value, gradient, moments, length] of vectors) {
-      const vector = { length, value, gradient, moments };
+    for (const [value, gradient, moments, length, rateFactor] of vectors) {
+      const vector = { length, value, gradient, moments, rateFactor };
       operations.push(await updateVector(gpu, buffers, { ...vector, ...state }));
     }
     return {
-      run(batch, step) {
+      run(batch, step, sparsityCoefficient) {
         writeBuffer(gpu, x, batch);
-        writeStep(gpu, state, step, settings);
+        writeStep(gpu, state, step, settings, sparsityCoefficient);
         submit(gpu, operations, [stats, columns.counts, sparse.kept]);
       },
       async smallestKept(batch) {

@@ -11,6 +11,7 @@ import { randomMatrix, randomSae } from "../gpu_helper.ts";
 const [N, D, M] = [6, 5, 16];
 const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: M, k: 2, deadAfter: 2 };
 const RELU = { architecture: "relu", k: undefined, sparsityCoefficient: 1 } as const;
+const STEERED = { architecture: "relu", k: undefined, targetL0: 4 } as const;
 const JUMP = { ...RELU, architecture: "jumprelu" } as const;
 const AVERAGE = { inputNormalization: "expected_average_only_in" } as const;
 const NORMALIZATIONS = "none, layer_norm, expected_average_only_in, constant_norm_rescale";
@@ -45,7 +46,29 @@ Deno.test("trainSae names the option that does not fit, what was found and what 
     [{ ...RELU, auxCoefficient: 0.5 }, "auxCoefficient is 0.5, relu has none"],
     [{ ...RELU, bandwidth: 0.5 }, "bandwidth is 0.5, relu has none"],
     [{ ...RELU, initialThreshold: 0.5 }, "initialThreshold is 0.5, relu has none"],
-    [{ ...RELU, sparsityCoefficient: undefined }, `sparsityCoefficient is NaN, ${number}`],
+    [
+      { ...RELU, sparsityCoefficient: undefined },
+      "relu needs targetL0, active latents a sample to end with, or sparsityCoefficient (λ)",
+    ],
+    [
+      { ...STEERED, sparsityCoefficient: 1 },
+      "sparsityCoefficient is 1 and targetL0 4: expected one of them, as the second steers λ",
+    ],
+    [
+      { ...STEERED, sparsityWarmupSteps: 9 },
+      "sparsityWarmupSteps is 9, but targetL0 steers λ from the first step: expected one of them",
+    ],
+    [
+      { ...STEERED, targetL0: 0 },
+      "targetL0 is 0, expected a number above 0 and below dictSize, 16",
+    ],
+    [
+      { ...STEERED, targetL0: 1e9 },
+      "targetL0 is 1000000000, expected a number above 0 and below dictSize, 16",
+    ],
+    [{ targetL0: 4 }, "targetL0 is 4, batchtopk has none"],
+    [{ ...RELU, thresholdLearningRate: 1 }, "thresholdLearningRate is 1, relu has none"],
+    [{ ...JUMP, thresholdLearningRate: -1 }, `thresholdLearningRate is -1, ${number}`],
     [{ ...RELU, sparsityCoefficient: -1 }, `sparsityCoefficient is -1, ${number}`],
     [{ sparsityCoefficient: 0.5 }, "sparsityCoefficient is 0.5, batchtopk has none"],
     [{ bandwidth: 0.5 }, "bandwidth is 0.5, batchtopk has none"],
