@@ -129,7 +129,10 @@ async function train(options: TrainOptions, times?: number) {
 
 Deno.test("runs that diverge or die are warned of while they train, and in the record", async () => {
   const wild = await train(
-    { architecture: "batchtopk", dictSize: 64, k: 3, learningRate: 1 },
+    {
+      ...{ architecture: "batchtopk", dictSize: 64, k: 3, learningRate: 1 },
+      ...{ inputNormalization: "none", bDec: "zero" },
+    },
     16,
   );
   const first = wild.told.find(({ kind }) => kind === "divergence");
@@ -140,8 +143,9 @@ Deno.test("runs that diverge or die are warned of while they train, and in the r
 
   const dying = await train({
     ...{ architecture: "relu", dictSize: 48, sparsityCoefficient: 10, learningRate: 1e-2 },
+    inputNormalization: "none",
   });
-  assertEquals(dying.history.at(-1)!.deadLatents, 48);
+  assert(dying.history.at(-1)!.deadLatents > 24);
   const found = dying.told.map(({ kind }) => kind);
   assert(found.includes("dead_latents") && found.includes("l0"), found.join());
   assertEquals(dying.kept.find(({ kind }) => kind === "dead_latents")!.step, 160);
@@ -156,6 +160,7 @@ Deno.test("a run that learns is not warned of", async () => {
   ) {
     const well = await train({
       ...{ dictSize: 64, learningRate: 3e-3, decaySteps: 40, steps: 160, bDec: "mean", seed: 1 },
+      inputNormalization: "none",
       ...options,
     });
     assertEquals(well.kept.filter(({ kind }) => kind !== "not_converged"), []);
