@@ -1,5 +1,6 @@
 import { lossChange } from "./loss_change.ts";
-import type { Settings, StepRecord } from "./options.ts";
+import type { Architecture } from "../sae/sae.ts";
+import type { StepRecord } from "./options.ts";
 
 /** Something that goes wrong in a training run. */
 export interface TrainingWarning {
@@ -15,10 +16,18 @@ export interface TrainingWarning {
 }
 
 /** What {@linkcode trainingWarnings} must know of a run's options. */
-export type WarnedSettings = Pick<
-  Settings,
-  "architecture" | "dictSize" | "k" | "targetL0" | "deadAfter"
->;
+export interface WarnedSettings {
+  /** How latents are selected. */
+  architecture: Architecture;
+  /** Number of latents m. */
+  dictSize: number;
+  /** topk, batchtopk: active latents a sample. */
+  k?: number;
+  /** relu, jumprelu: active latents a sample to end with, where the run has a target. */
+  targetL0?: number;
+  /** Batches without activity after which a latent is dead. */
+  deadAfter: number;
+}
 
 /** Records that count as recent: the noise of one batch is no warning. */
 const RECENT = 20;
@@ -92,7 +101,7 @@ function deadLatents(
   const before = history.length > RECENT ? history[history.length - RECENT - 1].samples : 0;
   const rows = (recent[RECENT - 1].samples - before) / RECENT;
   // Of latents that cannot all have their turn in so few samples nothing can be said.
-  const given = isTold(architecture) ? k : targetL0 ?? 1;
+  const given = isTold(architecture) ? k! : targetL0 ?? 1;
   const expected = Math.max(given, average(recent, ({ l0 }) => l0));
   if (deadAfter * rows * expected < 2 * dictSize) return undefined;
   return `${dead} of ${dictSize} latents are dead, not active in the last ${deadAfter} batches. ` +
@@ -111,7 +120,7 @@ function wrongL0(
   const l0 = average(history.slice(-RECENT), (record) => record.l0);
   const found = `${digits(l0)} latents are active a sample`;
   if (isTold(architecture)) {
-    if (!(l0 < 0.9 * k)) return undefined;
+    if (!(l0 < 0.9 * k!)) return undefined;
     return `${found}, k is ${k}: too few pre-activations are positive. A smaller learning rate helps, ` +
       `or a smaller k`;
   }
@@ -135,7 +144,7 @@ function notConverged(history: readonly StepRecord[]): string | undefined {
 }
 
 /** Whether an architecture is told how many latents are active. */
-function isTold(architecture: Settings["architecture"]): boolean {
+function isTold(architecture: Architecture): boolean {
   return architecture === "topk" || architecture === "batchtopk";
 }
 
