@@ -13,6 +13,7 @@ import { inspect } from "./cli/inspect.ts";
 import { meta } from "./cli/meta.ts";
 import { sweep } from "./cli/sweep.ts";
 import { train } from "./cli/train.ts";
+import { printable } from "./cli/output.ts";
 import { VERSION } from "./lib/version.ts";
 
 const COMMANDS: Record<string, Command> = {
@@ -59,7 +60,7 @@ export async function main(args: string[]): Promise<number> {
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) {
-    console.error(`saewing: there is no command ${name}\n\n${HELP}`);
+    console.error(`saewing: there is no command ${printable(name)}\n\n${HELP}`);
     return EXIT.usage;
   }
   if (rest.includes("--help") || rest.includes("-h")) {
@@ -70,12 +71,14 @@ export async function main(args: string[]): Promise<number> {
     return await command.run(rest);
   } catch (error) {
     if (error instanceof UsageError) {
-      console.error(`saewing ${name}: ${error.message}\n\`saewing ${name} --help\` shows how`);
+      console.error(
+        printable(`saewing ${name}: ${error.message}\n\`saewing ${name} --help\` shows how`),
+      );
       return EXIT.usage;
     }
     const message = error instanceof Error ? error.message : String(error);
-    console.error(`saewing ${name}: ${message}`);
-    if (Deno.env.get("SAEWING_TRACE")) console.error(error);
+    console.error(printable(`saewing ${name}: ${message}`));
+    if (Deno.env.get("SAEWING_TRACE")) console.error(printable(Deno.inspect(error)));
     return EXIT.failed;
   }
 }

@@ -10,6 +10,32 @@ export interface Output {
 
 const PLAIN_EVERY_MS = 5000;
 
+/**
+ * Text that a terminal shows as it is. Names come from files, models and the hub: an escape sequence in
+ * one could set the terminal's title, hide what stands before it or pass for our own output. Control
+ * characters but the line break and the tab, and those that turn the direction of writing, are written
+ * as `\x1b` or `\u202e`.
+ */
+export function printable(text: string): string {
+  return text.toWellFormed()
+    .replace(/(?![\n\t])\p{Cc}/gu, (character) => `\\x${hex(character, 2)}`)
+    .replace(TURNING, (character) => `\\u${hex(character, 4)}`);
+}
+
+/** JSON on one line in which no such character is left: JSON itself escapes those below 32 only. */
+export function printableJson(value: unknown): string {
+  return JSON.stringify(value)
+    .replace(/\p{Cc}/gu, (character) => `\\u${hex(character, 4)}`)
+    .replace(TURNING, (character) => `\\u${hex(character, 4)}`);
+}
+
+/** Line and paragraph separators, and what turns the direction of writing. */
+const TURNING = /[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
+
+function hex(character: string, digits: number): string {
+  return character.charCodeAt(0).toString(16).padStart(digits, "0");
+}
+
 // Of the terminal, which there is one of: a line that one output left is cleared by the next.
 let shown = false;
 
@@ -26,11 +52,12 @@ export function createOutput(json: boolean): Output {
     say(text) {
       if (json) return;
       clear();
-      console.log(text);
+      console.log(printable(text));
     },
-    progress(text, data) {
+    progress(given, data) {
+      const text = printable(given).replaceAll("\n", "\\n");
       if (json) {
-        if (data) console.log(JSON.stringify({ type: "progress", ...data }));
+        if (data) console.log(printableJson({ type: "progress", ...data }));
       } else if (terminal) {
         const width = Deno.consoleSize().columns - 1;
         Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${text.slice(0, width)}`));
@@ -41,14 +68,16 @@ export function createOutput(json: boolean): Output {
       }
     },
     result(data) {
-      if (json) console.log(JSON.stringify({ type: "result", ...data }));
+      if (json) console.log(printableJson({ type: "result", ...data }));
       else clear();
     },
   };
 }
 
 /** A table with aligned columns; numbers to the right. */
-export function formatTable(rows: [string, string][]): string {
+export function formatTable(given: [string, string][]): string {
+  const cell = (text: string) => printable(text).replaceAll("\n", "\\n");
+  const rows = given.map(([name, value]) => [cell(name), cell(value)]);
   const left = Math.max(...rows.map(([name]) => name.length));
   const right = Math.max(...rows.map(([, value]) => value.length));
   return rows.map(([name, value]) => `  ${name.padEnd(left)}  ${value.padStart(right)}`).join("\n");

@@ -1,5 +1,6 @@
 import { atEqualL0, type EqualL0, equalL0Table } from "./equal_l0.ts";
 import { escapeHtml } from "./escape_html.ts";
+import { escapeMarkdown } from "./escape_markdown.ts";
 import { formatNumber } from "./format_number.ts";
 import { reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
@@ -45,8 +46,7 @@ export function propertiesTable(rows: readonly SweepRow[], model: string): strin
 
 /** {@linkcode propertiesTable} as Markdown. */
 export function propertiesMarkdown(rows: readonly SweepRow[], model: string): string {
-  const line = (cells: string[]) =>
-    `| ${cells.map((cell) => cell.replaceAll("|", "\\|")).join(" | ")} |`;
+  const line = (cells: string[]) => `| ${cells.map(escapeMarkdown).join(" | ")} |`;
   const rule = HEAD.map((_, i) => i < 2 ? "---" : "---:");
   const about = "CELR: share of the cross-entropy lost by zero or mean ablation that the SAE " +
     "recovers. MSE: mean over samples of the sum over dimensions. CE degradation: nats a token.";
