@@ -78,8 +78,17 @@ export async function main(args: string[]): Promise<number> {
     }
     const message = error instanceof Error ? error.message : String(error);
     console.error(printable(`saewing ${name}: ${message}`));
-    if (Deno.env.get("SAEWING_TRACE")) console.error(printable(Deno.inspect(error)));
+    if (wantsTrace()) console.error(printable(Deno.inspect(error)));
     return EXIT.failed;
+  }
+}
+
+/** Where the variable may not be read, it is not there: the error itself is what counts. */
+function wantsTrace(): boolean {
+  try {
+    return Boolean(Deno.env.get("SAEWING_TRACE"));
+  } catch {
+    return false;
   }
 }
 
