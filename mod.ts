@@ -81,6 +81,11 @@ export {
 } from "./lib/activations/ordered_activations.ts";
 export type { StoreDtype, StoreSource } from "./lib/activations/store_header.ts";
 export {
+  createTextFingerprint,
+  type TextFingerprint,
+  type TokenRowsChecksum,
+} from "./lib/activations/text_fingerprint.ts";
+export {
   writeActivations,
   type WriteActivationsOptions,
   type WriteProgress,

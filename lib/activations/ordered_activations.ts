@@ -5,6 +5,7 @@ import type { Matrix } from "../matrix.ts";
 import { type ActivationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { dropRows } from "./drop_rows.ts";
 import { harvestActivations } from "./harvest_activations.ts";
+import type { TextFingerprint } from "./text_fingerprint.ts";
 
 /** What {@linkcode orderedActivations} needs of a language model. */
 export type ActivationModel = Pick<
@@ -34,6 +35,8 @@ export interface OrderedActivationsOptions {
    * (`activationTransform(sae)`) is encoded, trained on and stitched with them.
    */
   transform?: ActivationTransform;
+  /** Sums up the token rows, those that are left out included, and compares them with those expected. */
+  fingerprint?: TextFingerprint;
   /** Stops the stream: taking the next matrix throws its reason. */
   signal?: AbortSignal;
 }
@@ -66,10 +69,9 @@ export function orderedActivations(
     throw new RangeError(`firstRow is ${firstRow}, expected a whole number from 0`);
   }
   const kept = keptPositions(contextLength, skipPositions);
-  const tokenRows = packTokenRows(model, texts, {
-    contextLength,
-    maxRows: Math.ceil(maxTokens / kept.length),
-  });
+  const maxRows = Math.ceil(maxTokens / kept.length);
+  const packed = packTokenRows(model, texts, { contextLength, maxRows });
+  const tokenRows = options.fingerprint?.follow(packed, maxRows) ?? packed;
   // Whole model calls: another number of rows in one could change the last bits.
   const skipTokenRows = rowsPerRun * Math.floor(firstRow / (rowsPerRun * kept.length));
   const skipped = skipTokenRows * kept.length;

@@ -1,6 +1,7 @@
 import { parseCheckedJson } from "../language_model/checked_json.ts";
 import { checkNormLimit, type NormLimit } from "../sae/norm_limit.ts";
 import { numberBytes, STORE_DTYPES } from "./stored_numbers.ts";
+import type { TokenRowsChecksum } from "./text_fingerprint.ts";
 
 /**
  * How a store keeps a number: float16 halves the bytes and rounds to 11 bits (5e-4 relative), up to
@@ -64,6 +65,8 @@ export interface StoreHeader extends StoreSource {
   normLimit?: NormLimit | "none";
   /** Activations left out as massive on the way to the rows of all shards; none if it is not said. */
   leftOut?: number;
+  /** The token rows that the rows of all shards came from; absent where nobody summed them up. */
+  texts?: TokenRowsChecksum;
   /** The shards, in order. */
   shards: StoreShard[];
 }
@@ -141,6 +144,10 @@ export function parseStoreHeader(text: string, path: string): StoreHeader {
     throw bad("leftOut", leftOut, "a whole number from 0");
   }
   if (typeof complete !== "boolean") throw bad("complete", complete, "true or false");
+  const { texts } = header;
+  const sound = typeof texts === "object" && isCount(texts?.tokenRows) &&
+    typeof texts.crc32 === "string" && /^[0-9a-f]{8}$/.test(texts.crc32);
+  if (texts !== undefined && !sound) throw bad("texts", texts, "tokenRows and crc32");
   if (!Array.isArray(header.shards)) throw bad("shards", header.shards, "a list");
   header.shards.forEach((shard, index) => checkShard(shard, index, header, bad));
   const sum = header.shards.reduce((sum, shard) => sum + shard.rows, 0);

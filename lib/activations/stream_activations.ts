@@ -17,7 +17,8 @@ import {
 import { shuffleRows } from "./shuffle_rows.ts";
 
 /** Options of {@linkcode streamActivations}. */
-export interface StreamActivationsOptions extends Omit<OrderedActivationsOptions, "firstRow"> {
+export interface StreamActivationsOptions
+  extends Omit<OrderedActivationsOptions, "firstRow" | "fingerprint"> {
   /** Activations of a batch, 2048 if not given. */
   batchSize?: number;
   /**

@@ -11,6 +11,7 @@ import { separateMassive } from "../sae/separate_massive.ts";
 import { VERSION } from "../version.ts";
 import { type ActivationStore, openActivationStore } from "./activation_store.ts";
 import { dropRows } from "./drop_rows.ts";
+import { lockStore } from "./lock_store.ts";
 import { partSeed } from "./permutation.ts";
 import { blockChecksum } from "./read_block.ts";
 import { readStoreFolder, removeStore, writeStoreFile } from "./store_folder.ts";
@@ -23,6 +24,7 @@ import {
   type StoreSource,
 } from "./store_header.ts";
 import { createStoredRows, STORE_DTYPES, TOO_LARGE } from "./stored_numbers.ts";
+import type { TextFingerprint } from "./text_fingerprint.ts";
 
 /** How far {@linkcode writeActivations} is. */
 export interface WriteProgress {
@@ -49,6 +51,8 @@ export interface WriteActivationsOptions extends StoreSource {
   normLimit?: NormLimitChoice;
   /** Rows of a shard, a multiple of `blockRows`; as many as fit 64 MiB if not given. */
   rowsPerShard?: number;
+  /** What `orderedActivations` sums up the texts with: a store is not gone on with from others. */
+  fingerprint?: TextFingerprint;
   /** Whether a store that is in the folder is removed first; false if not given. */
   overwrite?: boolean;
   /** Called after each batch. */
@@ -74,7 +78,7 @@ const SHARD_BYTES = 2 ** 26;
  * @param folder The folder, made where it is missing.
  * @returns The store, opened.
  * @throws {RangeError} An option is out of range.
- * @throws {Error} The folder holds a complete store, or an unfinished one of other options; a number is
+ * @throws {Error} Another process writes to the folder; it holds a complete store, or an unfinished one of other options; a number is
  * not finite, or too large for float16 (65504) or bfloat16 (3.3895e38); widths differ; there is no row; writing fails. Also
  * what `batches` throws. Finished shards stay.
  *
@@ -102,6 +106,7 @@ export async function writeActivations(
       cause: error,
     });
   }
+  using _lock = await lockStore(folder);
   if (options.overwrite) await removeStore(folder);
   const found = await readStoreFolder(folder);
   if (found?.complete) {
@@ -128,12 +133,17 @@ export async function writeActivations(
     header.rows += bytes.length / rowBytes(header);
     header.shards.push({ file, rows: bytes.length / rowBytes(header), crc32 });
     if (header.normLimit !== undefined) header.leftOut = leftOut;
+    const { fingerprint, contextSize, skipPositions } = options;
+    const kept = contextSize - new Set(skipPositions).size;
+    const read = Math.ceil((header.rows + leftOut) / kept);
+    if (fingerprint) header.texts = fingerprint.checksum(read);
     await saveHeader(header);
     shard = undefined;
   };
 
   let taken = (found?.rows ?? 0) + leftOut;
   if (found) checkSame(found, newHeader(options, found.dModel, "none"), folder);
+  if (found?.texts) options.fingerprint?.expect(found.texts, `the ${found.rows} rows in ${folder}`);
   const choice = found ? resumedLimit(found, options.normLimit, folder) : options.normLimit;
   const source = typeof batches === "function" ? batches(taken) : dropRows(batches, taken);
   const separated = separateMassive(source, choice ?? DEFAULT_NORM_LIMIT, (now) => limit = now);

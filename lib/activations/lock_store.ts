@@ -1,0 +1,72 @@
+import { existsSync } from "node:fs";
+import { join } from "@std/path";
+
+const LOCK_FILE = "store.lock";
+
+/**
+ * Locks a store's folder against other writers until it is disposed of. The lock is the system's on the file
+ * `store.lock`, which names process and host: it ends with its process, however that ends, so that no
+ * lock of a dead one has to be removed.
+ *
+ * @throws {Error} Another process writes to the folder.
+ */
+export async function lockStore(folder: string): Promise<Disposable> {
+  const path = join(folder, LOCK_FILE);
+  for (;;) {
+    let file: Deno.FsFile;
+    try {
+      file = await Deno.open(path, { create: true, read: true, write: true });
+    } catch (error) {
+      throw new Error(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
+    }
+    const holder = await readHolder(path);
+    let hint = "";
+    // Where the file system has no locks, the file stands for one.
+    const locked = await file.tryLock(true).catch(() => {
+      hint = `. If that process is dead, remove ${path}`;
+      return holder === "";
+    });
+    if (!locked) {
+      file.close();
+      throw new Error(
+        `${holder || "another process"} writes to ${folder}: wait for it, or choose another ` +
+          `folder${hint}`,
+      );
+    }
+    // The one before removes the file when it is done: the lock must be on the file that is there now.
+    if (await isAt(file, path)) {
+      const text = new TextEncoder().encode(`process ${Deno.pid} on ${host()}\n`);
+      await file.truncate();
+      await file.write(text);
+      return {
+        [Symbol.dispose]() {
+          // Nothing is left where somebody has removed it already.
+          if (existsSync(path)) Deno.removeSync(path);
+          file.close();
+        },
+      };
+    }
+    file.close();
+  }
+}
+
+async function readHolder(path: string): Promise<string> {
+  try {
+    return (await Deno.readTextFile(path)).trim().slice(0, 200);
+  } catch {
+    return "";
+  }
+}
+
+async function isAt(file: Deno.FsFile, path: string): Promise<boolean> {
+  const [own, there] = [await file.stat(), await Deno.stat(path).catch(() => undefined)];
+  return own.ino === there?.ino && own.dev === there?.dev;
+}
+
+function host(): string {
+  try {
+    return Deno.hostname();
+  } catch {
+    return "this host";
+  }
+}

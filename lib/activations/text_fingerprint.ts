@@ -1,0 +1,72 @@
+import { crc32 } from "node:zlib";
+
+/** A CRC-32 of the first token rows of a corpus. */
+export interface TokenRowsChecksum {
+  /** Number of token rows. */
+  tokenRows: number;
+  /** CRC-32 of their tokens, int32 each: 8 hexadecimal digits. */
+  crc32: string;
+}
+
+/**
+ * Tells whether the texts of a harvest that goes on are those that it began with: the same one is given to
+ * `orderedActivations`, which reads them, and to `writeActivations`, which keeps the checksum in the store.
+ */
+export interface TextFingerprint {
+  /** What the first token rows have to be; `what` names what depends on it in the error. */
+  expect(checksum: TokenRowsChecksum, what: string): void;
+  /**
+   * Passes token rows on, from the corpus's first one, and sums them up.
+   *
+   * @param most Rows after which the stream ends though the corpus may not.
+   * @throws {Error} They are others, or fewer, than expected.
+   */
+  follow(rows: AsyncIterable<Int32Array>, most: number): AsyncGenerator<Int32Array>;
+  /** The checksum of the first `tokenRows` rows that were passed on; those of fewer are forgotten. */
+  checksum(tokenRows: number): TokenRowsChecksum;
+}
+
+/** Makes a fingerprint that has seen nothing. */
+export function createTextFingerprint(): TextFingerprint {
+  let expected: TokenRowsChecksum = { tokenRows: 0, crc32: hex(0) };
+  let what = "";
+  // Rows are read ahead of those that are stored: the sums since the last that was asked for.
+  let first = 0;
+  let sums: number[] = [];
+  const refuse = (found: string): never => {
+    throw new Error(
+      `the texts are not those that ${what} came from: its first ${expected.tokenRows} token rows have ` +
+        `the checksum ${expected.crc32}, those of the texts now ${found}. Give the same texts in the same ` +
+        `order, choose another folder, or overwrite it`,
+    );
+  };
+  return {
+    expect(checksum, name) {
+      [expected, what] = [checksum, name];
+    },
+    async *follow(rows, most) {
+      [first, sums] = [0, [0]];
+      let sum = 0;
+      let count = 0;
+      for await (const row of rows) {
+        sum = crc32(new Uint8Array(row.buffer, row.byteOffset, row.byteLength), sum);
+        count++;
+        if (count <= expected.tokenRows) [first, sums] = [count, [sum]];
+        else sums.push(sum);
+        if (count === expected.tokenRows && hex(sum) !== expected.crc32) refuse(hex(sum));
+        yield row;
+      }
+      if (count < Math.min(expected.tokenRows, most)) refuse(`end after ${count}`);
+    },
+    checksum(tokenRows) {
+      sums.splice(0, tokenRows - first);
+      first = Math.max(first, tokenRows);
+      if (sums.length === 0) throw new Error(`token row ${tokenRows} was not read yet`);
+      return { tokenRows, crc32: hex(sums[0]) };
+    },
+  };
+}
+
+function hex(sum: number): string {
+  return sum.toString(16).padStart(8, "0");
+}
