@@ -1,4 +1,10 @@
-import { orderedActivations, readDocuments, type StoreDtype, writeActivations } from "../mod.ts";
+import {
+  createTextFingerprint,
+  orderedActivations,
+  readDocuments,
+  type StoreDtype,
+  writeActivations,
+} from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
@@ -86,6 +92,7 @@ export const harvest: Command = {
 
     using interrupt = listenToInterrupts();
     const { signal } = interrupt;
+    const fingerprint = createTextFingerprint();
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1000;
     let [first, saved] = [0, 0];
@@ -99,6 +106,7 @@ export const harvest: Command = {
             skipPositions,
             maxTokens: tokens,
             firstRow,
+            fingerprint,
             signal,
           });
         },
@@ -108,6 +116,7 @@ export const harvest: Command = {
           dataset: text.join(" "),
           dtype: dtype as StoreDtype,
           seed: options.number("seed"),
+          fingerprint,
           overwrite: options.flag("overwrite"),
           onProgress({ rows, savedRows }) {
             saved = savedRows;
