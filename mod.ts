@@ -229,15 +229,23 @@ export {
   compareMetaLatents,
   type MetaComparison,
 } from "./lib/meta/compare_meta_latents.ts";
-export { type ReplacedMetaSae, replaceMetaDecoder } from "./lib/meta/replace_meta_decoder.ts";
+export {
+  type ReplacedMetaSae,
+  type ReplacementControls,
+  type ReplacementOptions,
+  replaceMetaDecoder,
+} from "./lib/meta/replace_meta_decoder.ts";
+export { covarianceMatchedRows } from "./lib/meta/covariance_matched_rows.ts";
 export { randomUnitRows } from "./lib/meta/random_unit_rows.ts";
 export { type ToyData, toyData, type ToyDataOptions } from "./lib/meta/toy_data.ts";
 export { type MetaReport, metaReport } from "./lib/report/meta_report.ts";
-export {
-  type ComparedMetaLatents,
-  metaClaims,
-  type MetaFindings,
-} from "./lib/report/meta_claims.ts";
+export { metaClaims } from "./lib/report/meta_claims.ts";
+export type {
+  ComparedMetaLatents,
+  MetaControl,
+  MetaFindings,
+  TrainingQuality,
+} from "./lib/report/meta_findings.ts";
 export type { Contexts } from "./lib/report/meta_labels.ts";
 export { heatMap, type HeatMapOptions } from "./lib/report/heat_map.ts";
 export {

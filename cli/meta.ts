@@ -1,7 +1,15 @@
 import { join } from "@std/path";
-import { decompose, type LatentExamples, loadSae, type Sae } from "../mod.ts";
+import {
+  type ComparedMetaLatents,
+  decompose,
+  type LatentExamples,
+  loadSae,
+  type MetaControl,
+  type MetaMeasures,
+  type Sae,
+} from "../mod.ts";
+import { mean } from "../lib/report/meta_findings.ts";
 import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_choice.ts";
-import type { ComparedMetaLatents } from "../lib/report/meta_claims.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
 import { checkComparable } from "./check_comparable.ts";
@@ -12,11 +20,12 @@ import { openCommandGpu } from "./gpu.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { openLatentTexts } from "./latent_contexts.ts";
 import { writeMetaResults } from "./meta_results.ts";
-import { META_TRAINING, metaTraining, seedOf } from "./meta_training.ts";
-import { compareAndReplace, type MetaWork, trainAndSave, trainControl } from "./meta_work.ts";
+import { META_TRAINING, metaTraining } from "./meta_training.ts";
+import { compareAndReplace, type MetaWork, trainAndSave, trainControls } from "./meta_work.ts";
 import { nameSaes } from "./name_saes.ts";
 import { createOutput, formatSeconds } from "./output.ts";
 import { saeSource } from "./sae_source.ts";
+import { lossChangeOf, seedOf, trainingQuality } from "./training_quality.ts";
 
 const HELP = `Takes the latents of an SAE apart with a meta-SAE, as section 5 of the paper does.
 
@@ -37,13 +46,16 @@ What is trained
   --warmup-steps N, --decay-steps N, --gradient-clip X   as in train (0, 0, 0)
   --seed N            (default: the first that none of the SAEs has)
   --meta META         a meta-SAE of this SAE that is saved already, in place of training
-  --no-control        does not train the same on random unit vectors. Without that number nobody
-                      can tell what the explained variance is worth; it takes as long again
+  --no-control        does not train the same on random unit rows, on random rows with the mean and
+                      covariance of the decoder rows, and with k = 1. Without those numbers nobody can
+                      tell what the explained variance is worth: claims are not decided. Each takes as
+                      long again
 
 What it is put beside
   --compare SAE …     SAEs of the same hook: how like their latents the meta-latents are (Fig. 6), and
-                      what is explained with their decoder rows in place of the meta-latents', the
-                      encoder trained again, as long as the meta-SAE (Fig. 23)
+                      what is explained with their decoder rows in place of the meta-latents',
+                      encoder and biases trained again (Fig. 23); beside it with random unit rows and
+                      random rows of their covariance: each as long as the meta-SAE
   --text FILES        .txt, .jsonl, .csv (also .gz): names latents by where they are active
   --examples N        rows of it (default 64)
   --model ID, --hook NAME, --context N   default: what the SAE's config names
@@ -100,7 +112,7 @@ export const meta: Command = {
         sharedSeed(each, [name, ...names][i], training.seed)
       ),
     ];
-    const compared = others.map((sae, i) => ({ name: names[i], sae }))
+    const compared = others.map((sae, i) => ({ name: names[i], folder: folders[i + 1], sae }))
       .sort((a, b) => a.sae.dictSize - b.sae.dictSize);
 
     const started = performance.now();
@@ -119,9 +131,12 @@ export const meta: Command = {
       saved = true;
       signal.throwIfAborted();
       const decomposition = await decompose(gpu, meta, sae);
-      const control = options.flag("no-control") ? undefined : await trainControl(work);
+      const withControls = !options.flag("no-control");
+      const controls = withControls ? await trainControls(work) : undefined;
       const beside: ComparedMetaLatents[] = [];
-      for (const other of compared) beside.push(await compareAndReplace(work, meta, other));
+      for (const other of compared) {
+        beside.push(await compareAndReplace(work, meta, other, withControls));
+      }
       const contexts = await texts?.find(gpu, output, signal) ?? new Map<number, LatentExamples>();
       signal.throwIfAborted();
       const active = (latent: number) => !texts || contexts.get(latent)!.examples.length > 0;
@@ -130,9 +145,11 @@ export const meta: Command = {
         adapter: gpu.name,
         sae: {
           ...{ name, architecture: sae.architecture, dictSize: sae.dictSize, dModel: sae.dModel },
+          ...await trainingQuality(folders[0], sae),
           source: describeSource(sae),
         },
-        ...{ decomposition, k: meta.k, control, compared: beside, history, contexts },
+        meta: { seed: seedOf(meta), lossChange: lossChangeOf(meta) },
+        ...{ decomposition, k: meta.k, controls, compared: beside, history, contexts },
         warnings: [...new Set(warnings)],
         latents: shown.latents ?? chooseDecomposed(decomposition, DOZEN, active),
         metaLatents: chooseMetaLatents(decomposition, shown.metaLatents),
@@ -152,7 +169,12 @@ export const meta: Command = {
         report: results.report,
         meta: folder,
         ...{ explainedVariance, l0, deadMetaLatents },
-        ...{ control, compared: beside.map(forMachines), claims: results.claims },
+        controls: controls && {
+          isotropic: measuresOf(controls.isotropic),
+          matched: measuresOf(controls.matched),
+          single: controls.single && measuresOf(controls.single),
+        },
+        ...{ compared: beside.map(forMachines), claims: results.claims },
       });
       return EXIT.ok;
     } catch (error) {
@@ -164,10 +186,17 @@ export const meta: Command = {
   },
 };
 
+function measuresOf(
+  { explainedVariance, l0, deadMetaLatents, lossChange }: MetaMeasures & Partial<MetaControl>,
+): MetaMeasures & { lossChange?: number } {
+  return { explainedVariance, l0, deadMetaLatents, lossChange };
+}
+
 function forMachines(
-  { name, dictSize, meanCosine, chanceCosine, replaced }: ComparedMetaLatents,
+  { name, dictSize, meanCosine, chance, replaced, replacedControls }: ComparedMetaLatents,
 ): Record<string, unknown> {
-  return { name, dictSize, meanCosine, chanceCosine, replaced };
+  const chanceCosine = { isotropic: mean(chance.isotropic), matched: mean(chance.matched) };
+  return { name, dictSize, meanCosine, chanceCosine, replaced, replacedControls };
 }
 
 /** The SAE, and those that `--compare` names: `--compare A B` gives it one, the rest stand alone. */

@@ -9,6 +9,7 @@ import {
   metaReport,
 } from "../mod.ts";
 import { replaceText } from "../lib/formats/replace_file.ts";
+import { mean } from "../lib/report/meta_findings.ts";
 import { peakTokens } from "../lib/report/meta_labels.ts";
 import { metaPlots } from "../lib/report/meta_plots.ts";
 import { describeClaim } from "./describe_claim.ts";
@@ -38,6 +39,7 @@ function metaTables(
   { decomposition, compared, contexts, history }: MetaReport,
 ): Record<string, Row[]> {
   const { latents, metaLatents, squaredErrors, explainedVariance, l0 } = decomposition;
+  const { singleErrors } = decomposition;
   const range = (length: number) => Array.from({ length }, (_, at) => at);
   const count = ({ rowOffsets }: { rowOffsets: Uint32Array }, row: number) =>
     rowOffsets[row + 1] - rowOffsets[row];
@@ -47,6 +49,7 @@ function metaTables(
       latent,
       metaLatents: count(latents, latent),
       squaredError: squaredErrors[latent],
+      singleError: singleErrors[latent],
       density: contexts.get(latent)?.density ?? "",
       tokens: peakTokens(latent, contexts).join(" "),
     })),
@@ -73,9 +76,12 @@ function metaTables(
       sae: other.name,
       dictSize: other.dictSize,
       meanCosine: other.meanCosine,
-      chanceCosine: other.chanceCosine,
+      randomCosine: mean(other.chance.isotropic),
+      matchedCosine: mean(other.chance.matched),
       explainedVariance: finite(explainedVariance),
       replacedExplainedVariance: finite(other.replaced.explainedVariance),
+      randomExplainedVariance: finite(other.replacedControls.isotropic.explainedVariance),
+      matchedExplainedVariance: finite(other.replacedControls.matched?.explainedVariance ?? NaN),
       l0,
       replacedL0: other.replaced.l0,
       replacedDead: other.replaced.deadMetaLatents,

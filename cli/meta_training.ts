@@ -4,6 +4,7 @@ import type { Arguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
 import { UsageError } from "./command.ts";
 import type { Output } from "./output.ts";
+import { seedOf } from "./training_quality.ts";
 import { trainingOptions } from "./training_options.ts";
 
 /** Names of the options that say how a meta-SAE is trained. */
@@ -64,11 +65,6 @@ export function metaTraining(
     batchSize,
     steps: before ?? Math.ceil((epochs ?? PAPER.epochs!) * rows / batchSize),
   };
-}
-
-/** The seed that an SAE was trained with, where it says so. */
-export function seedOf({ metadata }: Sae): number | undefined {
-  return (metadata.training as Partial<TrainOptions> | undefined)?.seed;
 }
 
 function freeSeed(saes: readonly Sae[]): number {

@@ -1,7 +1,12 @@
 import {
+  type ComparedMetaLatents,
   compareMetaLatents,
+  covarianceMatchedRows,
+  decompose,
   type Gpu,
-  type MetaMeasures,
+  type Matrix,
+  type MetaControl,
+  type MetaFindings,
   randomUnitRows,
   replaceMetaDecoder,
   type Sae,
@@ -9,9 +14,9 @@ import {
   type StepRecord,
   trainMetaSae,
 } from "../mod.ts";
-import type { ComparedMetaLatents } from "../lib/report/meta_claims.ts";
 import { metaProgress, type MetaTraining } from "./meta_training.ts";
 import type { Output } from "./output.ts";
+import { lossChangeOf, trainingQuality } from "./training_quality.ts";
 
 /** What everything that is trained here has in common. */
 export interface MetaWork {
@@ -51,40 +56,67 @@ export async function trainAndSave(
   return { meta, history };
 }
 
-/** The same training on random unit vectors. */
-export async function trainControl(
-  { gpu, sae, training, signal, output }: MetaWork,
-): Promise<MetaMeasures> {
-  const rows = randomUnitRows(sae.dictSize, sae.dModel, training.seed);
-  const { explainedVariance, l0, deadMetaLatents } = await trainMetaSae(gpu, rows, {
+/** The same training on other rows, or with another k. */
+async function trainControl(
+  { gpu, training, signal, output }: MetaWork,
+  rows: Sae | Matrix,
+  name: string,
+): Promise<MetaControl> {
+  const { meta } = await trainMetaSae(gpu, rows, {
     ...training,
     signal,
-    onProgress: metaProgress("control", training, output),
+    onProgress: metaProgress(name, training, output),
   });
   signal.throwIfAborted();
-  return { explainedVariance, l0, deadMetaLatents };
+  return { ...await decompose(gpu, meta, rows), lossChange: lossChangeOf(meta) };
+}
+
+/**
+ * The same training on random unit rows, on random rows of the decoder rows' covariance, and, where there
+ * is a k, on the decoder rows with k = 1.
+ */
+export async function trainControls(
+  work: MetaWork,
+): Promise<NonNullable<MetaFindings["controls"]>> {
+  const { sae, training } = work;
+  const { seed, k } = training;
+  const unit = randomUnitRows(sae.dictSize, sae.dModel, seed);
+  const isotropic = await trainControl(work, unit, "control");
+  const rows = covarianceMatchedRows(sae, sae.dictSize, seed);
+  const matched = await trainControl(work, rows, "control of the same covariance");
+  if (k === undefined) return { isotropic, matched };
+  const one = { ...work, training: { ...training, k: 1 } };
+  return { isotropic, matched, single: await trainControl(one, sae, "one meta-latent a row") };
 }
 
 /** Meta-latents beside the latents of another SAE, and replaced by them. */
 export async function compareAndReplace(
   { gpu, sae, training, signal, output }: MetaWork,
   meta: Sae,
-  other: { name: string; sae: Sae },
+  other: { name: string; folder: string; sae: Sae },
+  matchedControl: boolean,
 ): Promise<ComparedMetaLatents> {
+  const { name } = other;
   const { dictSize, dModel } = other.sae;
-  const chance = { name: "chance", sae: randomUnitRows(dictSize, dModel, training.seed) };
-  const [comparison, { meanCosine: chanceCosine }] = await compareMetaLatents(gpu, meta, [
+  const { seed } = training;
+  const [comparison, isotropic, matched] = await compareMetaLatents(gpu, meta, [
     other,
-    chance,
+    { name: "random unit rows", sae: randomUnitRows(dictSize, dModel, seed) },
+    { name: "its covariance", sae: covarianceMatchedRows(other.sae, dictSize, seed) },
   ]);
-  const { explainedVariance, l0, deadMetaLatents } = await replaceMetaDecoder(
-    gpu,
-    meta,
-    sae,
-    other.sae,
-    { ...training, signal, onProgress: metaProgress(`rows of ${other.name}`, training, output) },
-  );
+  const replacement = await replaceMetaDecoder(gpu, meta, sae, other.sae, {
+    ...training,
+    ...{ signal, matchedControl },
+    onProgress: metaProgress(`rows of ${name}, and random ones`, training, output),
+  });
   signal.throwIfAborted();
-  const replaced = { explainedVariance, l0, deadMetaLatents };
-  return { ...comparison, chanceCosine, replaced };
+  const { explainedVariance, l0, deadMetaLatents, controls } = replacement;
+  const lossChange = lossChangeOf(replacement.meta);
+  return {
+    ...comparison,
+    ...await trainingQuality(other.folder, other.sae),
+    chance: { isotropic: isotropic.cosine, matched: matched.cosine },
+    replaced: { explainedVariance, l0, deadMetaLatents, lossChange },
+    replacedControls: controls,
+  };
 }

@@ -4,8 +4,9 @@ import { decoderRows } from "../sae/decoder_rows.ts";
 import { openInference } from "../sae/inference.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkRows } from "./check_rows.ts";
-import { measureCodes, type MetaMeasures } from "./measure_meta_sae.ts";
+import { measureCodes, type MetaMeasures, rowVariance } from "./measure_meta_sae.ts";
 import { rowsDigest } from "./rows_digest.ts";
+import { singleErrors } from "./single_errors.ts";
 import type { Explains } from "./train_meta_sae.ts";
 
 /** The latents of an SAE taken apart: plain data. */
@@ -16,6 +17,14 @@ export interface Decomposition extends MetaMeasures {
   metaLatents: SparseMatrix;
   /** [latents] ‖w − ŵ‖² of each decoder row. */
   squaredErrors: Float32Array;
+  /**
+   * [latents] what the bias and the best single meta-latent leave of each decoder row, at the weight that
+   * fits best: far above `squaredErrors` for a row that is a sum of several, about as much for a row that
+   * is one meta-latent. Random rows are fitted better by several, too: see `covarianceMatchedRows`.
+   */
+  singleErrors: Float32Array;
+  /** Mean over the decoder rows of ‖w − w̄‖². */
+  variance: number;
 }
 
 /**
@@ -42,6 +51,8 @@ export async function decompose(
     latents: codes,
     metaLatents: transpose(codes),
     squaredErrors,
+    singleErrors: await singleErrors(gpu, meta, rows),
+    variance: rowVariance(rows) / rows.rows,
     ...measureCodes(rows, codes, squaredErrors),
   };
 }

@@ -29,14 +29,14 @@ export function measureCodes(
   let left = 0;
   for (const error of squaredErrors) left += error;
   return {
-    explainedVariance: 1 - left / variance(rows),
+    explainedVariance: 1 - left / rowVariance(rows),
     l0: codes.latents.length / rows.rows,
     deadMetaLatents: codes.cols - new Set(codes.latents).size,
   };
 }
 
 /** Σ‖w − w̄‖² over rows. */
-function variance({ data, rows, cols }: Matrix): number {
+export function rowVariance({ data, rows, cols }: Matrix): number {
   const mean = new Float64Array(cols);
   for (let at = 0; at < data.length; at++) mean[at % cols] += data[at] / rows;
   let sum = 0;

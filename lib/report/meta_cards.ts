@@ -4,7 +4,7 @@ import { decompositionGraph } from "./decomposition_graph.ts";
 import { escapeHtml } from "./escape_html.ts";
 import { formatNumber, formatShare } from "./format_number.ts";
 import { contextLine } from "./latent_card.ts";
-import type { ComparedMetaLatents } from "./meta_claims.ts";
+import type { ComparedMetaLatents } from "./meta_findings.ts";
 import { type Contexts, latentLabel, metaLatentLabel, peakTokens } from "./meta_labels.ts";
 import { table } from "./table.ts";
 

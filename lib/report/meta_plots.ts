@@ -1,7 +1,7 @@
 import { cosineHistogram } from "../stitching/cosine_histogram.ts";
 import { barPlot } from "./bar_plot.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
-import type { ComparedMetaLatents, MetaFindings } from "./meta_claims.ts";
+import { type ComparedMetaLatents, mean, type MetaFindings } from "./meta_findings.ts";
 import type { StitchingPlot } from "./stitching_plots.ts";
 
 /** The plots of a report on a meta-SAE, beside those of its training. */
@@ -33,7 +33,11 @@ function meanCosinePlot(compared: readonly ComparedMetaLatents[]): StitchingPlot
     name: "mean_cosine",
     svg: linePlot([
       { label: "the SAE's latents", x, y: compared.map(({ meanCosine }) => meanCosine) },
-      { label: "random directions", x, y: compared.map(({ chanceCosine }) => chanceCosine) },
+      { label: "random unit rows", x, y: compared.map(({ chance }) => mean(chance.isotropic)) },
+      {
+        label: "random rows of its covariance",
+        ...{ x, y: compared.map(({ chance }) => mean(chance.matched)) },
+      },
     ], {
       title: "Meta-latents beside SAEs of several sizes (Fig. 6)",
       description:
@@ -46,7 +50,7 @@ function meanCosinePlot(compared: readonly ComparedMetaLatents[]): StitchingPlot
 }
 
 /** Explained variance with meta-decoder rows replaced, against the size of the SAE (Fig. 23). */
-function replacementPlot({ compared, decomposition, control }: MetaFindings): StitchingPlot {
+function replacementPlot({ compared, decomposition }: MetaFindings): StitchingPlot {
   const { x, xTicks } = sizes(compared);
   const level = (label: string, share: number): LineSeries => ({
     ...{ label, x, y: x.map(() => 100 * share) },
@@ -60,7 +64,22 @@ function replacementPlot({ compared, decomposition, control }: MetaFindings): St
         x,
         y: compared.map(({ replaced }) => 100 * replaced.explainedVariance),
       },
-      ...(control ? [level("on random vectors", control.explainedVariance)] : []),
+      {
+        label: "by random unit rows",
+        x,
+        y: compared.map(({ replacedControls }) =>
+          100 * replacedControls.isotropic.explainedVariance
+        ),
+      },
+      ...(compared.every(({ replacedControls }) => replacedControls.matched)
+        ? [{
+          label: "by random rows of its covariance",
+          x,
+          y: compared.map(({ replacedControls }) =>
+            100 * replacedControls.matched!.explainedVariance
+          ),
+        }]
+        : []),
     ], {
       title: "Meta-latents replaced by an SAE's latents (Fig. 23)",
       description: "Explained variance before and after, against the number of the SAE's latents.",

@@ -2,7 +2,8 @@ import type { StepRecord } from "../training/options.ts";
 import { escapeHtml } from "./escape_html.ts";
 import { formatNumber, formatShare } from "./format_number.ts";
 import { decompositionCard, metaLatentCard } from "./meta_cards.ts";
-import { metaClaims, type MetaFindings } from "./meta_claims.ts";
+import { metaClaims } from "./meta_claims.ts";
+import { mean, type MetaFindings, type TrainingQuality } from "./meta_findings.ts";
 import type { Contexts } from "./meta_labels.ts";
 import { metaPlots } from "./meta_plots.ts";
 import { reportPage, section } from "./report_page.ts";
@@ -18,7 +19,7 @@ export interface MetaReport extends MetaFindings {
   /** Name of the GPU that it ran on. */
   adapter: string;
   /** The SAE that was taken apart. */
-  sae: {
+  sae: TrainingQuality & {
     /** Its name. */
     name: string;
     /** How it selects latents. */
@@ -92,14 +93,17 @@ export function metaReport(report: MetaReport): string {
   ]);
 }
 
-function headline({ decomposition, control, sae }: MetaReport): string {
+function headline({ decomposition, controls, sae }: MetaReport): string {
   const { explainedVariance, l0, deadMetaLatents, metaLatents } = decomposition;
   const tiles = [
     ["Explained variance", formatShare(explainedVariance), `of ${sae.dictSize} decoder rows`],
     [
-      "Control",
-      control ? formatShare(control.explainedVariance) : "–",
-      control ? "of random unit vectors" : "not trained",
+      "Controls",
+      controls
+        ? `${formatShare(controls.isotropic.explainedVariance)}, ` +
+          formatShare(controls.matched.explainedVariance)
+        : "–",
+      controls ? "of random unit rows, of random rows with their covariance" : "not trained",
     ],
     ["L0", l0.toFixed(2), "meta-latents a latent"],
     [
@@ -116,15 +120,20 @@ function headline({ decomposition, control, sae }: MetaReport): string {
 
 function comparedTable({ compared, decomposition }: MetaReport): string {
   return table(
-    "Meta-latents beside each SAE (Fig. 6), and replaced by its latents (Fig. 23)",
-    ["", "Latents", "Mean cosine", "Random directions", "Explained", "Explained, replaced", "L0"],
-    compared.map(({ name, dictSize, meanCosine, chanceCosine, replaced }) => [
+    "Meta-latents beside each SAE (Fig. 6), and replaced by its latents (Fig. 23); in brackets the same " +
+      "with random unit rows, and with random rows of the SAE's covariance",
+    ["", "Latents", "Mean cosine", "Explained", "Explained, replaced", "L0"],
+    compared.map(({ name, dictSize, meanCosine, chance, replaced, replacedControls }) => [
       name,
       formatNumber(dictSize),
-      meanCosine.toFixed(3),
-      chanceCosine.toFixed(3),
+      `${meanCosine.toFixed(3)} (${mean(chance.isotropic).toFixed(3)}, ` +
+      `${mean(chance.matched).toFixed(3)})`,
       formatShare(decomposition.explainedVariance),
-      formatShare(replaced.explainedVariance),
+      `${formatShare(replaced.explainedVariance)} (` +
+      formatShare(replacedControls.isotropic.explainedVariance) +
+      (replacedControls.matched
+        ? `, ${formatShare(replacedControls.matched.explainedVariance)})`
+        : ")"),
       replaced.l0.toFixed(2),
     ]),
   );

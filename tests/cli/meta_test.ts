@@ -64,20 +64,32 @@ Deno.test("meta takes an SAE apart, puts it beside others, and writes tables, pl
     const trainings = lines.filter(({ type }) => type === "progress").map((line) => line.training);
     assertEquals(
       [...new Set(trainings)],
-      ["meta-SAE", "control", "rows of atoms", "rows of other"],
+      [
+        ...["meta-SAE", "control", "control of the same covariance", "one meta-latent a row"],
+        ...["rows of atoms, and random ones", "rows of other, and random ones"],
+      ],
     );
     // 8 directions explain sums of two of them; of random rows they cannot explain much.
     assert(result.explainedVariance > 0.7, `${result.explainedVariance}`);
-    assert(result.control.explainedVariance < 0.4, `${result.control.explainedVariance}`);
+    const { isotropic, matched, single } = result.controls;
+    assert(isotropic.explainedVariance < 0.4, `${isotropic.explainedVariance}`);
     const [first, second] = result.compared;
     assertEquals([first.name, second.name], ["atoms", "other"]);
     assert(first.meanCosine > 0.6 && second.meanCosine < 0.3, JSON.stringify(result.compared));
-    assert(first.chanceCosine < second.chanceCosine && second.chanceCosine < 0.3);
+    const chance = [first, second].map(({ chanceCosine }) => chanceCosine.isotropic);
+    assert(chance[0] < chance[1] && chance[1] < 0.3);
     assert(first.replaced.explainedVariance > second.replaced.explainedVariance);
-    const verdicts = result.claims.map(({ holds }: { holds: boolean }) => holds);
-    // Whether the replaced rows do nearly as well takes longer to tell.
-    assertEquals(verdicts.slice(0, 4), [true, true, true, true]);
-    assertEquals(verdicts.length, 5);
+    // 8 directions alone explain much of anything in their span, not as much of sums of two.
+    assert(result.explainedVariance > matched.explainedVariance, JSON.stringify(result.controls));
+    assert(result.explainedVariance > single.explainedVariance, JSON.stringify(result.controls));
+    const { replaced, replacedControls } = first;
+    for (const random of [replacedControls.isotropic, replacedControls.matched]) {
+      assert(replaced.explainedVariance > random.explainedVariance + 0.1, JSON.stringify(first));
+    }
+    assertEquals(result.claims.length, 5);
+    for (const { holds, why } of result.claims) {
+      assertEquals(typeof (holds ?? why), holds === undefined ? "string" : "boolean");
+    }
 
     // What was saved explains the SAE, and says which.
     const meta = await loadSae(join(out, "meta"));
@@ -106,11 +118,18 @@ Deno.test("meta takes an SAE apart, puts it beside others, and writes tables, pl
     assertEquals(rows.length, 80);
     assert(rows.some(({ tokens }) => /^“.+”/.test(tokens!)));
     assertEquals((await table("meta_latents")).length, 8);
-    assertEquals((await table("compared")).map(({ sae }) => sae), ["atoms", "other"]);
+    const comparison = await table("compared");
+    assertEquals(comparison.map(({ sae }) => sae), ["atoms", "other"]);
+    assertEquals(
+      comparison.map((row) => Number(row.randomExplainedVariance)),
+      [first, second].map(({ replacedControls }) => replacedControls.isotropic.explainedVariance),
+    );
 
     const page = await Deno.readTextFile(join(out, "report.html"));
     assert(!/NaN|undefined/.test(page));
-    for (const part of ["large, taken apart", "Fig. 6", "Fig. 23", "holds", "Decomposition of"]) {
+    for (
+      const part of ["large, taken apart", "Fig. 6", "Fig. 23", "not decided", "Decomposition of"]
+    ) {
       assertStringIncludes(page, part);
     }
     const plots = [...Deno.readDirSync(join(out, "plots"))].map(({ name }) => name).sort();
@@ -123,14 +142,18 @@ Deno.test("meta takes an SAE apart, puts it beside others, and writes tables, pl
     const again = join(folder, "again");
     const ran = await saewing([
       ...["meta", large, "--meta", join(out, "meta"), "--compare", other, "--latents", "3,1"],
-      ...["--out", again, "--json"],
+      ...["--no-control", "--out", again, "--json"],
     ]);
     assertEquals(ran.code, 0, ran.stderr);
     const repeated = JSON.parse(ran.stdout.trim().split("\n").at(-1)!);
-    for (const name of ["explainedVariance", "l0", "deadMetaLatents", "control"]) {
+    for (const name of ["explainedVariance", "l0", "deadMetaLatents"]) {
       assertEquals(repeated[name], result[name]);
     }
-    assertEquals(repeated.compared, [second]);
+    // Without controls random unit rows stand beside the replacement all the same.
+    const { isotropic: unit } = second.replacedControls;
+    assertEquals(repeated.compared, [{ ...second, replacedControls: { isotropic: unit } }]);
+    assertEquals(repeated.controls, undefined);
+    for (const { holds } of repeated.claims) assertEquals(holds, undefined);
     for (const name of ["latent_meta_latents", "meta_latent_latents"]) {
       assertEquals(
         await Deno.readTextFile(join(again, `${name}.csv`)),

@@ -30,6 +30,8 @@ function assertSame(found: Decomposition, meta: Sae, rows: Matrix): void {
   assertClose(weights, oracle.weights, "weights");
   assertClose(found.squaredErrors, oracle.squaredErrors, "squared errors");
   if (rows.rows > 1) assertClose([found.explainedVariance], [oracle.explainedVariance], "variance");
+  assertClose(found.singleErrors, oracle.singleErrors, "errors of single meta-latents", 1e-4);
+  assertClose([found.variance], [oracle.variance], "variance of rows", 1e-6);
   const turned = dense(found.metaLatents);
   const m = meta.dictSize;
   assertEquals(

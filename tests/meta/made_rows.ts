@@ -19,6 +19,23 @@ export function composedSae(seed: number, latents: number, d: number, atoms: num
   return sae;
 }
 
+/** Rows that are sums of `parts` of the atoms, each once, at norm 1. */
+export function sumsOf(atoms: Matrix, rows: number, parts: number, seed: number): Matrix {
+  const { cols } = atoms;
+  const random = createRandom(seed);
+  const data = new Float32Array(rows * cols);
+  for (let r = 0; r < rows; r++) {
+    const chosen = new Set<number>();
+    while (chosen.size < parts) chosen.add(random.below(atoms.rows));
+    const row = new Float64Array(cols);
+    for (const atom of chosen) {
+      for (let c = 0; c < cols; c++) row[c] += atoms.data[atom * cols + c];
+    }
+    data.set(row.map((value) => value / Math.hypot(...row)), r * cols);
+  }
+  return { data, rows, cols };
+}
+
 /** An SAE's decoder rows. */
 export function rowsOf({ wDec, dictSize, dModel }: Sae): Matrix {
   return { data: wDec, rows: dictSize, cols: dModel };

@@ -1,12 +1,13 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
 import { openGpu } from "../../lib/gpu/gpu.ts";
 import { compareMetaLatents } from "../../lib/meta/compare_meta_latents.ts";
 import { randomUnitRows } from "../../lib/meta/random_unit_rows.ts";
 import { replaceMetaDecoder } from "../../lib/meta/replace_meta_decoder.ts";
 import { trainMetaSae } from "../../lib/meta/train_meta_sae.ts";
+import type { Checkpoint } from "../../lib/training/checkpoint.ts";
 import { assertClose, randomSae } from "../gpu_helper.ts";
 import { takeApart } from "../oracles/meta.ts";
-import { composedSae, rowsOf } from "./made_rows.ts";
+import { composedSae, rowsOf, sumsOf } from "./made_rows.ts";
 
 const SAE = composedSae(5, 60, 12, 8);
 const OPTIONS = { dictSize: 10, k: 2, epochs: 20, batchSize: 16, learningRate: 1e-2 };
@@ -50,7 +51,8 @@ Deno.test("meta-latents are compared with SAEs, and their rows replaced by the m
     const norm = Math.hypot(...other);
     assertClose(own, other.map((value) => value / norm), "replaced row", 1e-6);
   });
-  assertEquals(replaced.meta.bDec, meta.bDec);
+  // The directions are frozen, the bias is not.
+  assertNotEquals(replaced.meta.bDec, meta.bDec);
   assert(replaced.meta.wEnc.some((value, at) => value !== meta.wEnc[at]));
   assertEquals(replaced.meta.metadata.explains, meta.metadata.explains);
   assertEquals(replaced.history.length, Math.ceil(5 * 60 / 16));
@@ -78,6 +80,49 @@ Deno.test("rows replaced by themselves leave what is explained; others' SAEs are
     const error = await assertRejects(() => replaceMetaDecoder(gpu, meta, sae, target), RangeError);
     assertEquals(error.message.slice(0, text.length), text);
   }
+});
+
+Deno.test("rows replaced by the true atoms explain nearly as much, random rows much less", async () => {
+  using gpu = await openGpu();
+  const atoms = randomUnitRows(24, 32, 1);
+  const rows = sumsOf(atoms, 256, 3, 5);
+  const options = { dictSize: 24, k: 3, epochs: 50, batchSize: 64, learningRate: 1e-2 };
+  const { meta } = await trainMetaSae(gpu, rows, options);
+  const { explainedVariance, controls } = await replaceMetaDecoder(gpu, meta, rows, atoms, options);
+  // 0.906; 0.51 with the bias frozen too. Random rows: 0.24, of the atoms' covariance 0.40.
+  assert(explainedVariance >= 0.85, `${explainedVariance}`);
+  const { isotropic, matched } = controls;
+  assert(isotropic.explainedVariance < 0.4, `${isotropic.explainedVariance}`);
+  assert(matched!.explainedVariance < 0.55, `${matched!.explainedVariance}`);
+
+  // The controls are what a replacement by such rows gives; the second can be left out.
+  const fewer = await replaceMetaDecoder(gpu, meta, rows, randomUnitRows(24, 32), {
+    ...options,
+    matchedControl: false,
+  });
+  assertEquals(fewer.explainedVariance, isotropic.explainedVariance);
+  assertEquals(fewer.controls, { isotropic });
+});
+
+Deno.test("a replacement whose checkpoint froze the bias too goes on with its bits", async () => {
+  using gpu = await openGpu();
+  const { meta } = await trainMetaSae(gpu, SAE, OPTIONS);
+  let kept: Checkpoint | undefined;
+  const save = (checkpoint: Checkpoint) => {
+    kept ??= checkpoint;
+    return Promise.resolve();
+  };
+  const options = { ...OPTIONS, matchedControl: false };
+  await replaceMetaDecoder(gpu, meta, SAE, meta, {
+    ...options,
+    steps: 6,
+    checkpoint: { every: 3, save },
+  });
+  assertEquals(kept!.settings.freezeDecoder, "directions");
+  const old = { ...kept!, settings: { ...kept!.settings, freezeDecoder: true } };
+  const { bDec } = old.arrays;
+  const rest = { ...options, resume: old, steps: 6 };
+  assertEquals((await replaceMetaDecoder(gpu, meta, SAE, meta, rest)).meta.bDec, bDec);
 });
 
 Deno.test("random unit rows have norm 1 and no preferred direction", () => {

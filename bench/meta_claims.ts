@@ -1,0 +1,164 @@
+// What this package says to the claims of section 5, on decoder rows for which they may and must not
+// hold:
+//   deno task bench:meta-claims [--only relu] [--steps 2000] [--meta-steps 800] [--m 512] [--lr 5e-3]
+// SAEs of the embedded model with m latents, put beside some with m/16 and m/4. Nothing may hold in (d)
+// and (e): random rows, and rows of the SAEs' covariance, in place of the decoder rows, and random
+// dictionaries beside them. Rows that are put in say nothing of their training, so that no verdict is
+// left out for that.
+import { parseArgs } from "@std/cli";
+import { compareAndReplace, type MetaWork, trainControls } from "../cli/meta_work.ts";
+import type { MetaTraining } from "../cli/meta_training.ts";
+import { lossChangeOf, seedOf } from "../cli/training_quality.ts";
+import {
+  type Claim,
+  type ComparedMetaLatents,
+  covarianceMatchedRows,
+  decompose,
+  evaluateSae,
+  type Matrix,
+  metaClaims,
+  openGpu,
+  openLanguageModel,
+  randomUnitRows,
+  type Sae,
+  streamActivations,
+  trainMetaSae,
+  type TrainOptions,
+  trainSaes,
+} from "../mod.ts";
+import { demoCorpus } from "../examples/demo_corpus.ts";
+
+const text = parseArgs(Deno.args, { string: ["only", "steps", "meta-steps", "m", "lr"] });
+const steps = Number(text.steps ?? 2000);
+const metaSteps = Number(text["meta-steps"] ?? 800);
+const m = Number(text.m ?? 512);
+const learningRate = Number(text.lr ?? 5e-3);
+const BATCH = 256;
+const META_BATCH = 128;
+const META_SEED = 9;
+
+using gpu = await openGpu();
+const { train, heldOut } = await readActivations();
+const families: Record<string, TrainOptions> = {
+  BatchTopK: { architecture: "batchtopk", k: 16, deadAfter: 20 },
+  ReLU: {
+    architecture: "relu",
+    sparsityCoefficient: 1.5e-3,
+    lossNormalization: "input_deviation",
+  },
+};
+const columns: { name: string; claims: Claim[] }[] = [];
+for (const [name, own] of Object.entries(families)) {
+  if (text.only && text.only !== own.architecture) continue;
+  const [sae, ...smaller] = await trainFamily(own, [m, m / 16, m / 4]);
+  const random = smaller.map((each, i) =>
+    put(each, randomUnitRows(each.dictSize, each.dModel, 20 + i))
+  );
+  await study(name, sae, smaller);
+  await study(`(d) ${name} beside random dictionaries`, sae, random);
+  await study(
+    `(e) isotropic rows, ${name} beside them`,
+    put(sae, randomUnitRows(m, sae.dModel, 31)),
+    smaller,
+  );
+  await study(
+    `(e) rows of ${name}'s covariance`,
+    put(sae, covarianceMatchedRows(sae, m, 32)),
+    smaller,
+  );
+}
+console.log(writeTable());
+
+async function study(name: string, sae: Sae, beside: Sae[]): Promise<void> {
+  const began = performance.now();
+  const training: MetaTraining = {
+    architecture: "batchtopk",
+    ...{ k: 4, dictSize: Math.round(m * 3 / 64), learningRate },
+    ...{ batchSize: META_BATCH, steps: metaSteps, decaySteps: metaSteps >> 1, seed: META_SEED },
+  };
+  const output = { say: () => {}, progress: () => {}, result: () => {} };
+  const { signal } = new AbortController();
+  const work: MetaWork = { gpu, sae, name, training, signal, output };
+  const { meta } = await trainMetaSae(gpu, sae, training);
+  const compared: ComparedMetaLatents[] = [];
+  for (const other of beside) {
+    const named = { name: `m ${other.dictSize}`, folder: "", sae: other };
+    compared.push(await compareAndReplace(work, meta, named, true));
+  }
+  const claims = metaClaims({
+    decomposition: await decompose(gpu, meta, sae),
+    k: training.k,
+    sae: { seed: seedOf(sae), lossChange: lossChangeOf(sae) },
+    meta: { seed: META_SEED, lossChange: lossChangeOf(meta) },
+    controls: await trainControls(work),
+    compared,
+  });
+  columns.push({ name, claims });
+  console.error(`\n${name} (${((performance.now() - began) / 1000).toFixed(0)} s)`);
+  for (const { claim, found, holds, why } of claims) {
+    console.error(
+      `  ${verdict(holds)}  ${claim}\n    ${found}${why ? `\n    Not decided: ${why}.` : ""}`,
+    );
+  }
+}
+
+async function readActivations(): Promise<{ train: Matrix[]; heldOut: Matrix[] }> {
+  await using model = await openLanguageModel(
+    new URL("../examples/tiny-gpt2", import.meta.url).pathname,
+    { hook: "blocks.2.hook_resid_pre" },
+  );
+  const corpus = await demoCorpus();
+  const read = (texts: string[], rows: number) =>
+    Array.fromAsync(
+      streamActivations(model, texts, { batchSize: BATCH, maxTokens: rows, bufferRows: rows }),
+    );
+  // Steps beyond these batches read them again.
+  return {
+    train: await read(corpus.train, Math.min(steps, 400) * BATCH),
+    heldOut: await read(corpus.heldOut, 20 * BATCH),
+  };
+}
+
+/** SAEs of several sizes, each with a seed of its own. */
+async function trainFamily(own: TrainOptions, sizes: number[]): Promise<Sae[]> {
+  const trained = await trainSaes(
+    gpu,
+    again(train, steps),
+    sizes.map((dictSize, seed) => ({
+      ...own,
+      ...{ dictSize, seed, steps, learningRate: 1.5e-3, decaySteps: steps >> 2 },
+      metadata: { model: "tiny-gpt2", hook: "blocks.2.hook_resid_pre" },
+    })),
+  );
+  for (const { sae } of trained) {
+    const { nmse, l0 } = await evaluateSae(gpu, sae, heldOut);
+    console.error(
+      `${own.architecture} m ${sae.dictSize}: NMSE ${nmse.toFixed(4)}, L0 ${l0.toFixed(1)}, loss ` +
+        `changed by ${lossChangeOf(sae)?.toFixed(4)} at the end`,
+    );
+  }
+  return trained.map(({ sae }) => sae);
+}
+
+function* again(batches: Matrix[], count: number): Generator<Matrix> {
+  for (let i = 0; i < count; i++) yield batches[i % batches.length];
+}
+
+/** An SAE with other decoder rows, of whose training nothing is known. */
+function put(sae: Sae, { data }: Matrix): Sae {
+  return { ...sae, wDec: data, metadata: {} };
+}
+
+/** A row a claim, a column a study: yes, no or a question mark. */
+function writeTable(): string {
+  const line = (cells: string[]) => `| ${cells.join(" | ")} |\n`;
+  const header = ["claim", ...columns.map(({ name }) => name)];
+  return line(header) + line(header.map(() => "---")) +
+    columns[0].claims.map(({ claim }, i) =>
+      line([claim, ...columns.map(({ claims }) => verdict(claims[i].holds))])
+    ).join("");
+}
+
+function verdict(holds: boolean | undefined): string {
+  return holds === undefined ? "?" : holds ? "yes" : "no";
+}

@@ -1,0 +1,81 @@
+import { formatShare } from "./format_number.ts";
+import type {
+  ComparedMetaLatents,
+  MetaControl,
+  MetaFindings,
+  TrainingQuality,
+} from "./meta_findings.ts";
+
+// A loss that still falls by more than 3 % from one tenth of the steps to the next is not done.
+const CONVERGED = -0.03;
+
+/** Why nothing can be said of a meta-SAE, where nothing can. */
+export function metaProblem({ decomposition, sae, meta }: MetaFindings): string | undefined {
+  const { explainedVariance } = decomposition;
+  if (!Number.isFinite(explainedVariance)) return "the decoder rows do not vary";
+  if (explainedVariance <= 0) {
+    return `the meta-SAE explains ${
+      formatShare(explainedVariance)
+    }, no more than the mean of the rows`;
+  }
+  return unfinished("the meta-SAE", meta) ?? unfinished("the SAE", sae);
+}
+
+/** Why there is nothing to judge a meta-SAE by, where there is not. */
+export function controlProblem(controls: MetaFindings["controls"]): string | undefined {
+  if (!controls) return "no control was trained";
+  for (
+    const [control, name] of [[controls.isotropic, "unit rows"], [
+      controls.matched,
+      "rows",
+    ]] as const
+  ) {
+    if (!(control.explainedVariance > 0)) {
+      return `the control explains ${
+        formatShare(control.explainedVariance)
+      } of random ${name}, no ` +
+        `more than their mean`;
+    }
+    const problem = unfinished(`the control on random ${name}`, control);
+    if (problem !== undefined) return problem;
+  }
+}
+
+/** Why it cannot be told whether one meta-latent a row would do, where it cannot. */
+export function singleProblem(single: MetaControl | undefined): string | undefined {
+  if (!single) return "no meta-SAE with one meta-latent a row was trained";
+  return unfinished("the meta-SAE with one meta-latent a row", single);
+}
+
+/** Why the likeness to an SAE says nothing, where it does not. */
+export function comparedProblem(
+  other: ComparedMetaLatents,
+  sae: TrainingQuality = {},
+  meta: TrainingQuality = {},
+): string | undefined {
+  for (const [{ seed }, name] of [[meta, "meta-SAE"], [sae, "SAE that is taken apart"]] as const) {
+    if (seed !== undefined && seed === other.seed) {
+      return `${other.name} has the seed of the ${name}, ${seed}: both started from the same ` +
+        `directions`;
+    }
+  }
+  return unfinished(other.name, other);
+}
+
+/** Why a replacement cannot be judged, where it cannot. */
+export function replacementProblem(
+  { name, replaced, replacedControls: { isotropic, matched } }: ComparedMetaLatents,
+): string | undefined {
+  if (!matched) return "no control of the same covariance was trained";
+  const all = [replaced, isotropic, matched].map(({ explainedVariance }) => explainedVariance);
+  if (!all.every(Number.isFinite)) return "what the replaced rows explain is not known";
+  return unfinished(`the meta-SAE with rows of ${name}`, replaced);
+}
+
+/** Why an SAE is no ground for a verdict, where it is not. */
+function unfinished(name: string, { lossChange, nmse }: TrainingQuality = {}): string | undefined {
+  if (nmse !== undefined && !(nmse < 1)) return `${name} is no better than the mean (NMSE ${nmse})`;
+  if (lossChange !== undefined && !(lossChange >= CONVERGED)) {
+    return `the loss of ${name} still fell by ${formatShare(-lossChange)} at its end: train longer`;
+  }
+}

@@ -1,0 +1,87 @@
+// The claims of section 5 on planted decoder rows, from training to verdict: rows that are sums of atoms,
+// rows that are one atom each, and rows without structure.
+import { assertEquals } from "@std/assert";
+import { compareAndReplace, type MetaWork, trainControls } from "../../cli/meta_work.ts";
+import type { MetaTraining } from "../../cli/meta_training.ts";
+import { lossChangeOf } from "../../cli/training_quality.ts";
+import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Matrix } from "../../lib/matrix.ts";
+import { covarianceMatchedRows } from "../../lib/meta/covariance_matched_rows.ts";
+import { decompose } from "../../lib/meta/decompose.ts";
+import { normal } from "../../lib/meta/normal.ts";
+import { randomUnitRows } from "../../lib/meta/random_unit_rows.ts";
+import { trainMetaSae } from "../../lib/meta/train_meta_sae.ts";
+import { createRandom } from "../../lib/random.ts";
+import type { Claim } from "../../lib/report/claim.ts";
+import { metaClaims } from "../../lib/report/meta_claims.ts";
+import type { Sae } from "../../lib/sae/sae.ts";
+import { randomSae } from "../gpu_helper.ts";
+import { sumsOf } from "../meta/made_rows.ts";
+
+const D = 64;
+const ATOMS = randomUnitRows(24, D, 1);
+
+/** Sums of `parts` atoms with noise of a quarter of their norm. */
+function noisySums(parts: number): Matrix {
+  const { data, ...shape } = sumsOf(ATOMS, 192, parts, 5);
+  const random = createRandom(8);
+  return { data: data.map((value) => value + 0.03 * normal(random)), ...shape };
+}
+
+function saeOf({ data, rows, cols }: Matrix): Sae {
+  return randomSae(1, cols, rows, { wDec: data, metadata: {} });
+}
+
+async function claimsOn(
+  gpu: Gpu,
+  rows: Matrix,
+  beside: Matrix[],
+): Promise<Claim[]> {
+  const training: MetaTraining = {
+    architecture: "batchtopk",
+    ...{ k: 2, dictSize: 24, steps: 300, batchSize: 64, learningRate: 3e-2, decaySteps: 200 },
+    ...{ deadAfter: 10, seed: 2 },
+  };
+  const sae = saeOf(rows);
+  const output = { say: () => {}, progress: () => {}, result: () => {} };
+  const { signal } = new AbortController();
+  const work: MetaWork = { gpu, sae, name: "planted", training, signal, output };
+  const { meta } = await trainMetaSae(gpu, rows, training);
+  const compared = [];
+  for (const other of beside) {
+    const named = { name: `${other.rows}`, folder: "", sae: saeOf(other) };
+    compared.push(await compareAndReplace(work, meta, named, true));
+  }
+  return metaClaims({
+    decomposition: await decompose(gpu, meta, rows),
+    k: 2,
+    meta: { lossChange: lossChangeOf(meta) },
+    controls: await trainControls(work),
+    compared,
+  });
+}
+
+function assertVerdicts(claims: Claim[], wanted: (boolean | undefined)[]): void {
+  const told = claims.map(({ found, why }) => `${found} ${why ?? ""}`).join("\n");
+  assertEquals(claims.map(({ holds }) => holds), wanted, told);
+}
+
+Deno.test("sums of atoms: everything holds beside an SAE of the atoms", async () => {
+  using gpu = await openGpu();
+  const claims = await claimsOn(gpu, noisySums(2), [ATOMS, randomUnitRows(96, D, 9)]);
+  assertVerdicts(claims, [true, true, true, true, true]);
+});
+
+Deno.test("one atom a row: shared directions, but no compositions, and random ones beside them", async () => {
+  using gpu = await openGpu();
+  const claims = await claimsOn(gpu, noisySums(1), [randomUnitRows(24, D, 7)]);
+  assertVerdicts(claims, [true, false, false, undefined, false]);
+});
+
+Deno.test("rows without structure, isotropic or of the covariance of sums: nothing holds", async () => {
+  using gpu = await openGpu();
+  const isotropic = await claimsOn(gpu, randomUnitRows(192, D, 3), []);
+  assertVerdicts(isotropic, [false, false, undefined, undefined, undefined]);
+  const matched = await claimsOn(gpu, covarianceMatchedRows(noisySums(2), 192, 4), [ATOMS]);
+  assertVerdicts(matched, [false, false, false, undefined, false]);
+});
