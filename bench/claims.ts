@@ -1,8 +1,9 @@
 // What this package says to the claims of section 4, on SAEs for which they should and should not hold:
-//   deno task bench:claims [--steps 2000] [--samples 20000] [--small 128] [--large 256] [--out FOLDER]
+//   deno task bench:claims [--steps 2000] [--samples 20000] [--small 128] [--large 256] [--only TEXT]
+//     [--out FOLDER]
 // SAEs of the embedded model: (a) ReLU, (b) BatchTopK, (c) two of equal size and different seeds, (d)
-// with random unit rows as decoder. Nothing may hold in (c) and (d). --out keeps the table, and the
-// figure of the shrinkage control.
+// with random unit rows as decoder. Nothing may hold in (c) and (d). --only takes the pairs with TEXT in
+// their names, --out keeps the table and the figure of the shrinkage control.
 import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
 import {
@@ -23,7 +24,9 @@ import {
 import { demoCorpus } from "../examples/demo_corpus.ts";
 import { shrinkagePlot, type StudiedPair } from "../lib/report/stitching_plots.ts";
 
-const text = parseArgs(Deno.args, { string: ["steps", "samples", "small", "large", "out"] });
+const text = parseArgs(Deno.args, {
+  string: ["steps", "samples", "small", "large", "only", "out"],
+});
 const steps = Number(text.steps ?? 2000);
 const samples = Number(text.samples ?? 20_000);
 const [small, large] = [Number(text.small ?? 128), Number(text.large ?? 256)];
@@ -38,36 +41,38 @@ const families: Record<string, TrainOptions> = {
     lossNormalization: "input_deviation",
   },
   batchtopk: { architecture: "batchtopk", k: 16, deadAfter: 20 },
+  frozen: { architecture: "batchtopk", k: 16, deadAfter: 20, freezeDecoder: "directions" },
 };
-const saes: Record<string, { small: Sae; large: Sae; other: Sae }> = {};
-for (const [name, own] of Object.entries(families)) {
-  saes[name] = {
-    small: await trainOne(own, small, 1),
-    large: await trainOne(own, large, 2),
-    other: await trainOne(own, large, 3),
-  };
-}
+// Trained once each, when a pair first needs it.
+const trained = new Map<string, Promise<Sae>>();
 
-const pairs: [string, Sae, Sae][] = [
-  ["(a) ReLU", saes.relu.small, saes.relu.large],
-  ["(b) BatchTopK", saes.batchtopk.small, saes.batchtopk.large],
-  ["(c) ReLU, equal size", saes.relu.large, saes.relu.other],
-  ["(c) BatchTopK, equal size", saes.batchtopk.large, saes.batchtopk.other],
-  ["(d) ReLU, large random", saes.relu.small, randomRows(saes.relu.large, 11)],
-  ["(d) BatchTopK, small random", randomRows(saes.batchtopk.small, 12), saes.batchtopk.large],
+const pairs: [name: string, small: () => Promise<Sae>, large: () => Promise<Sae>][] = [
+  ["(a) ReLU", sae("relu", small, 1), sae("relu", large, 2)],
+  ["(b) BatchTopK", sae("batchtopk", small, 1), sae("batchtopk", large, 2)],
+  ["(c) ReLU, equal size", sae("relu", large, 2), sae("relu", large, 3)],
+  ["(c) BatchTopK, equal size", sae("batchtopk", large, 2), sae("batchtopk", large, 3)],
+  ["(d) ReLU, large random", sae("relu", small, 1), randomRows(sae("relu", large, 2), 11)],
+  [
+    "(d) BatchTopK, small random",
+    randomRows(sae("batchtopk", small, 1), 12),
+    sae("batchtopk", large, 2),
+  ],
   [
     "(d) BatchTopK, both random",
-    randomRows(saes.batchtopk.small, 13),
-    randomRows(saes.batchtopk.large, 14),
+    randomRows(sae("batchtopk", small, 1), 13),
+    randomRows(sae("batchtopk", large, 2), 14),
   ],
   [
-    "(d) random directions",
-    untrained(saes.batchtopk.small, 15),
-    untrained(saes.batchtopk.large, 16),
+    "(d) BatchTopK, trained on frozen random rows",
+    sae("frozen", small, 4),
+    sae("frozen", large, 5),
   ],
+  ["(d) random directions", untrained("batchtopk", small, 15), untrained("batchtopk", large, 16)],
 ];
 const studied: { name: string; pair: StudiedPair; claims: Claim[] }[] = [];
-for (const [name, one, two] of pairs) {
+for (const [name, smaller, larger] of pairs) {
+  if (!name.includes(text.only ?? "")) continue;
+  const [one, two] = [await smaller(), await larger()];
   const study = await studyPair(gpu, one, two, () => heldOut);
   const claims = stitchingClaims(study);
   const pair = { small: String(one.dictSize), large: String(two.dictSize), study };
@@ -82,7 +87,9 @@ if (text.out) {
   await Deno.mkdir(text.out, { recursive: true });
   await Deno.writeTextFile(join(text.out, "claims.md"), table);
   // ReLU of two sizes, and of one.
-  const { svg } = shrinkagePlot([studied[0].pair, studied[2].pair]);
+  const shrunk = ["(a) ReLU", "(c) ReLU, equal size"];
+  const drawn = studied.filter(({ name }) => shrunk.includes(name)).map(({ pair }) => pair);
+  const { svg } = shrinkagePlot(drawn);
   const shown = svg.replace("<svg ", '<svg color="#1a202c" style="background: #fff" ');
   await Deno.writeTextFile(join(text.out, "shrinkage.svg"), shown);
 }
@@ -104,7 +111,21 @@ async function readActivations(): Promise<{ train: Matrix[]; heldOut: Matrix[] }
   };
 }
 
-async function trainOne(own: TrainOptions, dictSize: number, seed: number): Promise<Sae> {
+function sae(family: string, dictSize: number, seed: number): () => Promise<Sae> {
+  const key = `${family} m ${dictSize} seed ${seed}`;
+  return () => {
+    const own = trained.get(key) ?? trainOne(key, families[family], dictSize, seed);
+    trained.set(key, own);
+    return own;
+  };
+}
+
+async function trainOne(
+  name: string,
+  own: TrainOptions,
+  dictSize: number,
+  seed: number,
+): Promise<Sae> {
   const { sae } = await trainSae(gpu, again(train, steps), {
     ...own,
     dictSize,
@@ -112,13 +133,10 @@ async function trainOne(own: TrainOptions, dictSize: number, seed: number): Prom
     steps,
     learningRate: 1.5e-3,
     decaySteps: steps >> 2,
-    metadata: { model: "tiny-gpt2", hook: "blocks.2.hook_resid_pre", training: { seed } },
+    metadata: { model: "tiny-gpt2", hook: "blocks.2.hook_resid_pre" },
   });
   const { lossChange } = sae.metadata as { lossChange?: number };
-  console.error(
-    `${own.architecture} m ${dictSize}, seed ${seed}: loss changed by ` +
-      `${lossChange?.toFixed(4) ?? "?"} at the end`,
-  );
+  console.error(`${name}: loss changed by ${lossChange?.toFixed(4) ?? "?"} at the end`);
   return foldInputScale(sae);
 }
 
@@ -127,16 +145,22 @@ function* again(batches: Matrix[], count: number): Generator<Matrix> {
 }
 
 /** The same SAE with random unit vectors as decoder rows. */
-function randomRows(sae: Sae, seed: number): Sae {
-  return { ...sae, wDec: untrained(sae, seed).wDec };
+function randomRows(trained: () => Promise<Sae>, seed: number): () => Promise<Sae> {
+  return async () => {
+    const sae = await trained();
+    return { ...sae, wDec: (await untrained("relu", sae.dictSize, seed)()).wDec };
+  };
 }
 
 /** Random unit vectors as encoder and decoder: better than the mean, although nothing was learned. */
-function untrained(sae: Sae, seed: number): Sae {
-  const { dModel, dictSize, bDec } = sae;
-  const random = createRandom(seed);
-  const fresh = initializeSae({ architecture: "topk", dModel, dictSize, k: 8, random });
-  return { ...fresh, wEnc: fresh.wDec, bDec };
+function untrained(family: string, dictSize: number, seed: number): () => Promise<Sae> {
+  return async () => {
+    // Bias and width of one that was trained.
+    const { dModel, bDec } = await sae(family, small, 1)();
+    const random = createRandom(seed);
+    const fresh = initializeSae({ architecture: "topk", dModel, dictSize, k: 8, random });
+    return { ...fresh, wEnc: fresh.wDec, bDec };
+  };
 }
 
 /** A row a claim, a column a pair: yes, no or a question mark. */
