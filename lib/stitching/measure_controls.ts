@@ -37,15 +37,15 @@ export interface PairControls {
   randomReconstruction: number;
 }
 
-// A control's NMSE need be known to a percent only.
-const RANDOM_SAMPLES = 10_000;
+// A control's NMSE need be known to a few percent only.
+const RANDOM_SAMPLES = 4000;
 
 /**
  * Measures what a pair's verdicts are controlled by: gains, and what random directions would reach.
  *
  * @param threshold θ of Eq. 6.
  * @param batches Gives the activations anew; each SAE reads them once, each SAE's random twin the first
- * 10,000 samples.
+ * 4,000 samples.
  */
 export async function measureControls(
   gpu: Gpu,

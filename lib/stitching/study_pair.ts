@@ -70,7 +70,7 @@ export interface PairStudy {
  * Measures everything that stitching tells of two SAEs: similarity, novelty, the effect of each latent
  * and of each swap, and the paths from the one to the other; and, as controls, what random directions
  * would reach, and effects and path with one gain an SAE (`fitGain`). Reads the activations thirteen
- * times, twelve in an order other than "benefit", two of them for 10,000 samples at most.
+ * times, twelve in an order other than "benefit", two of them for 4,000 samples at most.
  *
  * @param small SAE 0 of the paper.
  * @param large SAE 1 of the paper.
