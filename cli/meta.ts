@@ -46,10 +46,10 @@ What is trained
   --warmup-steps N, --decay-steps N, --gradient-clip X   as in train (0, 0, 0)
   --seed N            (default: the first that none of the SAEs has)
   --meta META         a meta-SAE of this SAE that is saved already, in place of training
-  --no-control        does not train the same on random unit rows, on random rows with the mean and
-                      covariance of the decoder rows, and with k = 1. Without those numbers nobody can
-                      tell what the explained variance is worth: claims are not decided. Each takes as
-                      long again
+  --no-control        does not train the same on random unit rows and on random rows with the mean and
+                      covariance of the decoder rows, and on all three with k = 1. Without those
+                      numbers nobody can tell what the explained variance is worth, and claims are not
+                      decided. Each of the five takes as long again
 
 What it is put beside
   --compare SAE …     SAEs of the same hook: how like their latents the meta-latents are (Fig. 6), and

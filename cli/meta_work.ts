@@ -14,6 +14,7 @@ import {
   type StepRecord,
   trainMetaSae,
 } from "../mod.ts";
+import { leastSingleErrors } from "../lib/report/meta_findings.ts";
 import { metaProgress, type MetaTraining } from "./meta_training.ts";
 import type { Output } from "./output.ts";
 import { lossChangeOf, trainingQuality } from "./training_quality.ts";
@@ -71,22 +72,39 @@ async function trainControl(
   return { ...await decompose(gpu, meta, rows), lossChange: lossChangeOf(meta) };
 }
 
+/** The same training with one meta-latent a row; undefined where there is no k. */
+async function trainSingle(
+  work: MetaWork,
+  rows: Sae | Matrix,
+  name: string,
+): Promise<MetaControl | undefined> {
+  if (work.training.k === undefined) return undefined;
+  const one = { ...work, training: { ...work.training, k: 1 } };
+  return await trainControl(one, rows, `${name}, one meta-latent a row`);
+}
+
+/** Random rows taken apart, with the best single meta-latent out of both trainings. */
+async function trainRandom(work: MetaWork, rows: Matrix, name: string): Promise<MetaControl> {
+  const control = await trainControl(work, rows, name);
+  const single = await trainSingle(work, rows, name);
+  return { ...control, singleErrors: leastSingleErrors(control, single) };
+}
+
 /**
- * The same training on random unit rows, on random rows of the decoder rows' covariance, and, where there
- * is a k, on the decoder rows with k = 1.
+ * The same training on random unit rows and on random rows of the decoder rows' covariance; where there
+ * is a k, on all three with one meta-latent a row too.
  */
 export async function trainControls(
   work: MetaWork,
 ): Promise<NonNullable<MetaFindings["controls"]>> {
-  const { sae, training } = work;
-  const { seed, k } = training;
+  const { sae, training: { seed } } = work;
   const unit = randomUnitRows(sae.dictSize, sae.dModel, seed);
-  const isotropic = await trainControl(work, unit, "control");
   const rows = covarianceMatchedRows(sae, sae.dictSize, seed);
-  const matched = await trainControl(work, rows, "control of the same covariance");
-  if (k === undefined) return { isotropic, matched };
-  const one = { ...work, training: { ...training, k: 1 } };
-  return { isotropic, matched, single: await trainControl(one, sae, "one meta-latent a row") };
+  return {
+    isotropic: await trainRandom(work, unit, "control"),
+    matched: await trainRandom(work, rows, "control of the same covariance"),
+    single: await trainSingle(work, sae, "meta-SAE"),
+  };
 }
 
 /** Meta-latents beside the latents of another SAE, and replaced by them. */

@@ -1,7 +1,13 @@
 import type { Decomposition } from "../meta/decompose.ts";
 import type { Claim } from "./claim.ts";
 import { formatShare, minusSign } from "./format_number.ts";
-import { chanceOf, type ComparedMetaLatents, mean, type MetaFindings } from "./meta_findings.ts";
+import {
+  chanceOf,
+  type ComparedMetaLatents,
+  leastSingleErrors,
+  mean,
+  type MetaFindings,
+} from "./meta_findings.ts";
 import {
   comparedProblem,
   controlProblem,
@@ -82,9 +88,7 @@ function composition({ decomposition, k, controls }: MetaFindings): Claim {
   const { latents: { rows, rowOffsets }, l0, squaredErrors, variance } = decomposition;
   const counts = Array.from({ length: rows }, (_, i) => rowOffsets[i + 1] - rowOffsets[i]);
   const several = counts.filter((count) => count > 1).length;
-  const own = decomposition.singleErrors;
-  const other = controls?.single?.singleErrors ?? own;
-  const singleErrors = own.map((error, i) => Math.min(error, other[i]));
+  const singleErrors = leastSingleErrors(decomposition, controls?.single);
   const shares = sharesOfRest({ ...decomposition, singleErrors });
   const random = controls && [controls.isotropic, controls.matched].map(sharesOfRest);
   const bar = random && Math.max(...random.map((own) => percentile(own, RARELY)));

@@ -16,7 +16,10 @@ export interface TrainingQuality {
   seed?: number;
 }
 
-/** Random rows that were taken apart as the decoder rows were, by a meta-SAE of their own. */
+/**
+ * Random rows that were taken apart as the decoder rows were, by a meta-SAE of their own. Their
+ * `singleErrors` are the smaller ones of that meta-SAE and of one with k = 1, as those of the decoder rows.
+ */
 export interface MetaControl extends Decomposition {
   /** Of its meta-SAE's training. */
   lossChange?: number;
@@ -58,6 +61,15 @@ export interface MetaFindings {
   };
   /** SAEs beside which meta-latents were put, by size. */
   compared: readonly ComparedMetaLatents[];
+}
+
+/** What the best single meta-latent leaves, out of a meta-SAE and, where there is one, that with k = 1. */
+export function leastSingleErrors(
+  { singleErrors }: Decomposition,
+  single: Decomposition | undefined,
+): Float32Array {
+  const other = single?.singleErrors ?? singleErrors;
+  return singleErrors.map((error, i) => Math.min(error, other[i]));
 }
 
 /** Mean of numbers. */

@@ -65,7 +65,10 @@ Deno.test("meta takes an SAE apart, puts it beside others, and writes tables, pl
     assertEquals(
       [...new Set(trainings)],
       [
-        ...["meta-SAE", "control", "control of the same covariance", "one meta-latent a row"],
+        ...["meta-SAE", "control", "control, one meta-latent a row"],
+        "control of the same covariance",
+        "control of the same covariance, one meta-latent a row",
+        "meta-SAE, one meta-latent a row",
         ...["rows of atoms, and random ones", "rows of other, and random ones"],
       ],
     );
