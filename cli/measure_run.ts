@@ -6,6 +6,7 @@ import {
   type Sae,
   type StepRecord,
   trainingReport,
+  type TrainingWarning,
 } from "../mod.ts";
 import type { ActivationSource } from "./activation_source.ts";
 import type { Arguments } from "./arguments.ts";
@@ -68,6 +69,7 @@ export async function measureRun(
     sae: { ...sae, threshold: sae.threshold?.[0] },
     settings: { ...(sae.metadata.training as Record<string, unknown>), ...settings },
     history,
+    warnings: (sae.metadata.warnings ?? []) as TrainingWarning[],
     evaluation,
     crossEntropy,
     latents,

@@ -4,6 +4,8 @@ export interface Output {
   say(text: string): void;
   /** What is going on, replaced by the next call on a terminal; a plain line now and then if not. */
   progress(text: string, data?: Record<string, unknown>): void;
+  /** Something that goes wrong while work goes on: a line of its own that stays. */
+  warn(text: string, data: Record<string, unknown>): void;
   /** The command's result, for machines only. */
   result(data: Record<string, unknown>): void;
 }
@@ -66,6 +68,11 @@ export function createOutput(json: boolean): Output {
         lastPlain = performance.now();
         console.error(text);
       }
+    },
+    warn(text, data) {
+      if (json) return console.log(JSON.stringify({ type: "warning", ...data }));
+      clear();
+      console.error(`warning: ${text}`);
     },
     result(data) {
       if (json) console.log(printableJson({ type: "result", ...data }));

@@ -17,9 +17,12 @@ export const PRESET_HELP: string = PRESET_NAMES
 export function presetTexts(options: Arguments): Record<string, string> {
   const all = allTexts(options);
   const asked = options.texts("architecture").flatMap((text) => text.split(","));
+  const steered = options.text("target-l0") !== undefined;
   const suits = (name: string) =>
     asked.length === 0 || asked.some((architecture) => hasOption(architecture, name));
-  return Object.fromEntries(Object.entries(all).filter(([name]) => suits(name)));
+  // The preset's λ gives way to a target that is asked for.
+  const gives = (name: string) => !(steered && name.startsWith("sparsity"));
+  return Object.fromEntries(Object.entries(all).filter(([name]) => suits(name) && gives(name)));
 }
 
 function allTexts(options: Arguments): Record<string, string> {
@@ -30,7 +33,11 @@ function allTexts(options: Arguments): Record<string, string> {
   }
   const { model, hook, contextLength, batchSize, bufferRows, epochs, options: own } = preset(name);
   const reading = { model, hook, context: contextLength, "batch-size": batchSize };
-  const all = { ...reading, buffer: bufferRows, epochs, ...trainingTexts(own) };
+  // A.3: the bandwidth of the paper's JumpReLU SAEs, wherever one is trained beside its recipe.
+  const jump = name.startsWith("paper/") &&
+    options.texts("architecture").some((text) => text.split(",").includes("jumprelu"));
+  const bandwidth = jump ? { bandwidth: 0.001 } : {};
+  const all = { ...reading, buffer: bufferRows, epochs, ...trainingTexts(own), ...bandwidth };
   const stored = options.text("activations") !== undefined;
   return Object.fromEntries(
     Object.entries(all)

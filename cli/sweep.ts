@@ -31,8 +31,10 @@ The grid: each option takes several values, separated by commas; every combinati
   --architecture NAMES   batchtopk (default), topk, relu, jumprelu
   --dict-size M          number of latents
   --k K                  active latents a sample (topk, batchtopk)
-  --sparsity X           weight of the sparsity loss (relu, jumprelu)
-  --sparsity-warmup-steps N   (relu, jumprelu), --bandwidth X, --initial-threshold X   (jumprelu)
+  --target-l0 K          active latents a sample to end with (relu, jumprelu)
+  --sparsity X           weight of the sparsity loss, in place of --target-l0
+  --sparsity-warmup-steps N   (relu, jumprelu), --bandwidth X, --initial-threshold X,
+  --threshold-lr X   (jumprelu)
   --loss-normalization KIND, --input-normalization KIND, --input-scale X
   --seed N               of the weights (default 0)
   --lr X, --warmup-steps N, --decay-steps N, --beta1 X, --beta2 X, --epsilon X,

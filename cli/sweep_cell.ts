@@ -10,6 +10,7 @@ import {
   type Sae,
   saveSae,
   type StepRecord,
+  type TrainingWarning,
 } from "../mod.ts";
 import { UsageError } from "./command.ts";
 
@@ -18,7 +19,7 @@ export interface CellState {
   /** What it was trained and measured with, by name. */
   settings: Record<string, unknown>;
   /** What training ended with. */
-  trained: { steps: number; samples: number; loss: number };
+  trained: { steps: number; samples: number; loss: number; warnings?: string[] };
   /** What was measured; absent until it is. */
   measured?: {
     evaluation: Omit<Evaluation, "density" | "l0Histogram"> & { l0Histogram: number[] };
@@ -130,7 +131,10 @@ export async function writeTrained(
     }),
   );
   const { step, samples, loss } = history.at(-1)!;
-  const state = { settings, trained: { steps: step, samples, loss } };
+  const warnings = (sae.metadata.warnings as TrainingWarning[] | undefined)?.map(({ kind }) =>
+    kind
+  );
+  const state = { settings, trained: { steps: step, samples, loss, warnings } };
   await writeCell(folder, state);
   await removeIfThere(join(folder, CHECKPOINT));
   return state;

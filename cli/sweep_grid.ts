@@ -2,7 +2,7 @@ import { completeOptions } from "../lib/training/complete_options.ts";
 import type { TrainOptions } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
 import { UsageError } from "./command.ts";
-import { hasOption, neededOptions, TRAINING_OPTIONS, trainingOptions } from "./training_options.ts";
+import { hasOption, missingOption, TRAINING_OPTIONS, trainingOptions } from "./training_options.ts";
 
 /** One SAE of a sweep. */
 export interface Cell {
@@ -31,7 +31,7 @@ export function agreedOptions(cells: readonly Pick<Cell, "options">[]): Record<s
 /** Values of each option. */
 type Axes = Record<string, string[]>;
 
-const IN_NAME = ["architecture", "dict-size", "k", "sparsity", "seed"];
+const IN_NAME = ["architecture", "dict-size", "k", "target-l0", "sparsity", "seed"];
 
 /**
  * The SAEs of a grid: every combination of the values on the command line and in `--grid`'s file.
@@ -90,11 +90,8 @@ function makeCell(given: Record<string, string>, several: string[]): Cell {
     Object.entries(given).filter(([name]) => hasOption(given.architecture, name)),
   );
   const options = trainingOptions((name) => own[name]);
-  for (const name of neededOptions(own.architecture)) {
-    if (own[name] === undefined) {
-      throw new UsageError(`--${name} is missing for ${own.architecture}`);
-    }
-  }
+  const missing = missingOption(own.architecture, (name) => own[name] !== undefined);
+  if (missing) throw new UsageError(`${own.architecture}: ${missing}`);
   // Numbers are named as they are read, so that 1e-3 and 0.001 are the same SAE.
   const value = (name: string) => isNaN(Number(own[name])) ? own[name] : Number(own[name]);
   const variant = several.filter((name) => name in own).map((name) => `${name}${value(name)}`)
@@ -103,6 +100,7 @@ function makeCell(given: Record<string, string>, several: string[]): Cell {
     own.architecture,
     `m${value("dict-size")}`,
     ...("k" in own ? [`k${value("k")}`] : []),
+    ...("target-l0" in own ? [`target${value("target-l0")}`] : []),
     ...("sparsity" in own ? [`lambda${value("sparsity")}`] : []),
     ...(variant ? [variant] : []),
     `seed${value("seed")}`,

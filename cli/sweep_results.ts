@@ -14,16 +14,26 @@ import type { Cell } from "./sweep_grid.ts";
 
 /** Columns of sweep.csv. */
 const COLUMNS: (keyof SweepRow)[] = [
-  ...["name", "architecture", "dictSize", "k", "sparsityCoefficient", "variant", "seed"] as const,
+  ...[
+    "name",
+    "architecture",
+    "dictSize",
+    "k",
+    "targetL0",
+    "sparsityCoefficient",
+    "variant",
+    "seed",
+  ] as const,
   ...["steps", "nmse", "explainedVariance", "l0", "mse", "ceClean", "ceSpliced"] as const,
   ...["ceZeroAblated", "ceMeanAblated", "ceDegradation", "ceRecoveredFromZero"] as const,
-  ...["ceRecoveredFromMean", "deadLatents"] as const,
+  ...["ceRecoveredFromMean", "deadLatents", "warnings"] as const,
 ];
 
 /** Columns of equal_l0.csv. */
 const EQUAL_COLUMNS: (keyof EqualL0)[] = [
-  "k",
   "dictSize",
+  "l0",
+  "of",
   "label",
   "between",
   "nmse",
@@ -38,6 +48,7 @@ export function rowOf({ name, variant, options }: Cell, state: CellState): Sweep
   return {
     ...{ name, variant, architecture: options.architecture, dictSize: options.dictSize! },
     k: options.k,
+    targetL0: options.targetL0,
     sparsityCoefficient: (options as { sparsityCoefficient?: number }).sparsityCoefficient,
     ...{ seed: options.seed ?? 0, steps: state.trained.steps },
     ...{ nmse, explainedVariance, l0, mse },
@@ -47,6 +58,7 @@ export function rowOf({ name, variant, options }: Cell, state: CellState): Sweep
     ceRecoveredFromZero: crossEntropy.recoveredFromZero,
     ceRecoveredFromMean: crossEntropy.recoveredFromMean,
     deadLatents,
+    warnings: state.trained.warnings?.join(" ") ?? "",
   };
 }
 

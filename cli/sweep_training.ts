@@ -10,6 +10,7 @@ import {
   trainSaes,
 } from "../mod.ts";
 import type { ActivationSource } from "./activation_source.ts";
+import { describeWarning } from "./describe_warning.ts";
 import { UsageError } from "./command.ts";
 import { formatSeconds, type Output } from "./output.ts";
 import { type CellState, CHECKPOINT, writeTrained } from "./sweep_cell.ts";
@@ -86,6 +87,9 @@ export async function trainCells(
         checkpoint: training.checkpointEvery === 0 ? undefined : {
           every: training.checkpointEvery,
           save: (checkpoint) => saveCheckpoint(checkpoint, join(training.out, name, CHECKPOINT)),
+        },
+        onWarning(warning) {
+          output.warn(`${name}: ${describeWarning(warning)}`, { sae: name, ...warning });
         },
         onProgress(records) {
           const last = records.at(-1)!;

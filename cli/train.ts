@@ -12,7 +12,7 @@ import { createOutput } from "./output.ts";
 import { describePreset, PRESET_HELP, withPreset } from "./preset_options.ts";
 import { openRunFolder, readRunOptions } from "./run_folder.ts";
 import { trainAndMeasure } from "./train_and_measure.ts";
-import { neededOptions, TRAINING_OPTIONS, trainingOptions } from "./training_options.ts";
+import { missingOption, TRAINING_OPTIONS, trainingOptions } from "./training_options.ts";
 
 const HELP = `Trains an SAE on a language model's activations.
 
@@ -37,9 +37,12 @@ What it trains
   --architecture NAME batchtopk (default), topk, relu or jumprelu
   --dict-size M       number of latents
   --k K               topk, batchtopk: active latents a sample (batchtopk: on average)
-  --sparsity X        relu, jumprelu: weight of the sparsity loss (λ), needed there
-  --sparsity-warmup-steps N   over which λ rises from 0 (default 0: it does not)
-  --bandwidth X, --initial-threshold X   of jumprelu's thresholds (0.001, 0.01)
+  --target-l0 K       relu, jumprelu: active latents a sample to end with; steers λ
+  --sparsity X        relu, jumprelu: weight of the sparsity loss (λ), in place of --target-l0
+  --sparsity-warmup-steps N   over which that λ rises from 0 (default 0: it does not)
+  --bandwidth X, --initial-threshold X   of jumprelu's thresholds (default 0.2, and 0.5 or what
+                      --target-l0 needs)
+  --threshold-lr X    learning rate of jumprelu's log thresholds (--lr; 0.005 with --target-l0)
   --loss-normalization KIND   none (default) or input_deviation
   --input-normalization KIND   expected_average_only_in (default: samples scaled to a mean
                       norm of √d), none, layer_norm or constant_norm_rescale; undone on output
@@ -101,10 +104,12 @@ export const train: Command = {
   help: HELP,
   async run(args) {
     const { options, resumed, preset } = await readOptions(args);
-    for (const name of neededOptions(options.text("architecture") ?? "batchtopk")) {
-      // An SAE to start from has the others.
-      if (name === "sparsity" || !options.text("initial")) options.required(name);
-    }
+    const missing = missingOption(
+      options.text("architecture") ?? "batchtopk",
+      (name) => options.text(name) !== undefined,
+      options.text("initial") !== undefined,
+    );
+    if (missing) throw new UsageError(missing);
     await checkTraining(options, resumed);
     const output = createOutput(options.flag("json"));
     if (preset) output.say(preset);

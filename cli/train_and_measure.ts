@@ -14,6 +14,7 @@ import type { ActivationSource } from "./activation_source.ts";
 import type { Arguments, GivenOptions } from "./arguments.ts";
 import { EXIT } from "./command.ts";
 import { listenToInterrupts } from "./interrupt.ts";
+import { describeWarning } from "./describe_warning.ts";
 import { measureRun } from "./measure_run.ts";
 import { formatSeconds, type Output } from "./output.ts";
 import type { RunFolder } from "./run_folder.ts";
@@ -104,6 +105,7 @@ export async function trainAndMeasure(
         },
       },
       signal,
+      onWarning: (warning) => output.warn(describeWarning(warning), { ...warning }),
       onProgress(records) {
         run.addMetrics(records);
         const last = records[records.length - 1];

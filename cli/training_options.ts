@@ -6,10 +6,12 @@ const KEYS = {
   architecture: "architecture",
   "dict-size": "dictSize",
   k: "k",
+  "target-l0": "targetL0",
   sparsity: "sparsityCoefficient",
   "sparsity-warmup-steps": "sparsityWarmupSteps",
   bandwidth: "bandwidth",
   "initial-threshold": "initialThreshold",
+  "threshold-lr": "thresholdLearningRate",
   "loss-normalization": "lossNormalization",
   "input-normalization": "inputNormalization",
   "input-scale": "inputScale",
@@ -38,10 +40,12 @@ const ARCHITECTURES = ["batchtopk", "topk", "relu", "jumprelu"];
 const ONLY: Record<string, string[]> = {
   k: ["batchtopk", "topk"],
   "aux-coefficient": ["batchtopk", "topk"],
+  "target-l0": ["relu", "jumprelu"],
   sparsity: ["relu", "jumprelu"],
   "sparsity-warmup-steps": ["relu", "jumprelu"],
   bandwidth: ["jumprelu"],
   "initial-threshold": ["jumprelu"],
+  "threshold-lr": ["jumprelu"],
 };
 
 /** Names of the options that say how an SAE is trained. */
@@ -53,17 +57,26 @@ export function hasOption(architecture: string, name: string): boolean {
 }
 
 /**
- * The options that an SAE to be trained from scratch needs.
+ * What an SAE needs and is not given, in words; undefined where it has all.
  *
+ * @param given Whether an option is given.
+ * @param initial Whether it starts from another, which has a size and a k.
  * @throws {UsageError} There is no such architecture.
  */
-export function neededOptions(architecture: string): string[] {
+export function missingOption(
+  architecture: string,
+  given: (name: string) => boolean,
+  initial = false,
+): string | undefined {
   if (!ARCHITECTURES.includes(architecture)) {
     throw new UsageError(
       `--architecture is ${architecture}, expected ${ARCHITECTURES.join(", ")}`,
     );
   }
-  return ["dict-size", hasOption(architecture, "k") ? "k" : "sparsity"];
+  if (!given("dict-size") && !initial) return "--dict-size is missing";
+  if (hasOption(architecture, "k")) return given("k") || initial ? undefined : "--k is missing";
+  if (given("target-l0") || given("sparsity")) return undefined;
+  return "--target-l0 is missing (active latents a sample to end with), or --sparsity (λ)";
 }
 
 /**

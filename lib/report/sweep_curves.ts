@@ -20,7 +20,8 @@ export function sweepCurves(
   return [...Map.groupBy(rows, label)].map(([label, own]) => {
     const kinds = Map.groupBy(
       own,
-      ({ dictSize, k, sparsityCoefficient }) => JSON.stringify([dictSize, k, sparsityCoefficient]),
+      ({ dictSize, k, targetL0, sparsityCoefficient }) =>
+        JSON.stringify([dictSize, k, targetL0, sparsityCoefficient]),
     );
     const points = [...kinds.values()].map((kind) => [mean(kind.map(x)), mean(kind.map(y))])
       .sort(([a], [b]) => a - b);

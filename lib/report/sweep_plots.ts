@@ -1,4 +1,4 @@
-import { atEqualL0 } from "./equal_l0.ts";
+import { readAtL0 } from "./equal_l0.ts";
 import { linePlot } from "./line_plot.ts";
 import { distinct, labelOf, sweepCurves } from "./sweep_curves.ts";
 import type { SweepRow } from "./sweep_row.ts";
@@ -18,21 +18,22 @@ const MEASURES = [
 
 /**
  * NMSE and cross-entropy degradation against dictionary size, a plot for each k (Fig. 7, left). SAEs
- * that are told no k are there as {@linkcode atEqualL0} reads them.
+ * that are told no k are read at the mean measured L0 of those that are, as by {@linkcode readAtL0}.
  */
 export function plotsBySize(rows: readonly SweepRow[]): SweepPlot[] {
-  const equal = atEqualL0(rows).filter(({ between, nmse }) => between && !isNaN(nmse));
+  const free = Map.groupBy(rows.filter((row) => row.k === undefined && row.l0 > 0), labelOf);
   return distinct(rows.map(({ k }) => k).filter((k) => k !== undefined)).flatMap((k) => {
     const own = rows.filter((row) => row.k === k);
     const sizes = distinct(own.map(({ dictSize }) => dictSize));
     if (sizes.length < 2) return [];
-    const read = Map.groupBy(equal.filter((at) => at.k === k), ({ label }) => label);
+    const read = [...free].map(([label, all]) => ({ label, at: readBySize(own, all) }))
+      .filter(({ at }) => at.length > 0);
     return MEASURES.map(({ key, file, title, unit }) => ({
       name: `${file}_by_dict_size_k${k}`,
       svg: linePlot([
         ...sweepCurves(own, labelOf, (row) => row.dictSize, (row) => row[key]),
-        ...[...read].map(([label, at]) => ({
-          label: `${label}, read at L0 = ${k}`,
+        ...read.map(({ label, at }) => ({
+          label: `${label}, read at their L0`,
           x: at.map(({ dictSize }) => dictSize),
           y: at.map((point) => point[key]),
         })),
@@ -48,6 +49,17 @@ export function plotsBySize(rows: readonly SweepRow[]): SweepPlot[] {
   });
 }
 
+/** SAEs of one kind at the measured L0 of those of each size that are told k. */
+function readBySize(told: readonly SweepRow[], kind: readonly SweepRow[]) {
+  return distinct(told.map(({ dictSize }) => dictSize)).flatMap((dictSize) => {
+    const l0s = told.filter((row) => row.dictSize === dictSize).map(({ l0 }) => l0);
+    const own = kind.filter((row) => row.dictSize === dictSize);
+    if (own.length === 0) return [];
+    const read = readAtL0(own, l0s.reduce((sum, l0) => sum + l0) / l0s.length);
+    return isNaN(read.nmse) ? [] : [{ dictSize, ...read }];
+  });
+}
+
 /**
  * NMSE and cross-entropy degradation against k, a plot for each dictionary size (Fig. 7, right). An
  * SAE that is told no k stands at its measured L0.
@@ -57,9 +69,9 @@ export function plotsByK(rows: readonly SweepRow[]): SweepPlot[] {
     // Without any active latent there is no place on a logarithmic axis.
     const own = rows.filter((row) => row.dictSize === dictSize && placeOf(row) > 0);
     const ks = distinct(own.map(({ k }) => k).filter((k) => k !== undefined));
-    if (new Set(own.map(({ k, sparsityCoefficient }) => k ?? -sparsityCoefficient!)).size < 2) {
-      return [];
-    }
+    const told = ({ k, targetL0, sparsityCoefficient }: SweepRow) =>
+      JSON.stringify([k, targetL0, sparsityCoefficient]);
+    if (new Set(own.map(told)).size < 2) return [];
     const measured = own.some(({ k }) => k === undefined);
     return MEASURES.map(({ key, file, title, unit }) => ({
       name: `${file}_by_k_m${dictSize}`,

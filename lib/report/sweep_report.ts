@@ -71,6 +71,7 @@ export function sweepReport({ date, adapter, model, rows, settings }: SweepRepor
     section("Sparsity against reconstruction", `<figure>\n${paretoPlot(rows).svg}\n</figure>`),
     equal.length > 0 ? section("At equal L0", equalL0Figure(equal)) : "",
     section("The SAEs", table("Measured on held-out text", HEAD, propertiesTable(rows, model.id))),
+    warningsTable(rows),
     section("What all have in common", settingsTable(settings)),
   ];
   return reportPage(title, sections);
@@ -79,9 +80,18 @@ export function sweepReport({ date, adapter, model, rows, settings }: SweepRepor
 function equalL0Figure(equal: readonly EqualL0[]): string {
   const { head, rows } = equalL0Table(equal);
   const caption =
-    "SAEs that are told λ are read off their curve, straight in log L0 between the two " +
-    "with L0 next to it";
+    "At the measured L0 of each SAE that was told k or a target; the other kinds are " +
+    "read off their curve, straight in log L0 between the two with L0 next to it";
   return table(caption, head, rows);
+}
+
+function warningsTable(rows: readonly SweepRow[]): string {
+  const warned = rows.filter(({ warnings }) => warnings)
+    .map(({ name, warnings }) => [name, warnings!.replaceAll("_", " ")]);
+  const caption = "What went wrong in training; the messages are in each SAE's metadata";
+  return warned.length > 0
+    ? section("Warnings", table(caption, ["Name", "Warnings"], warned, false))
+    : "";
 }
 
 function figures(plots: SweepPlot[]): string {

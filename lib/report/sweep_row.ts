@@ -8,6 +8,8 @@ export interface SweepRow {
   dictSize: number;
   /** Active latents a sample, where the architecture is told how many. */
   k?: number;
+  /** Active latents a sample to end with, where the architecture is told that. */
+  targetL0?: number;
   /** Sparsity coefficient λ, where the architecture is told one. */
   sparsityCoefficient?: number;
   /** What else tells it from others of its kind, such as "lr0.001"; often empty. */
@@ -40,4 +42,6 @@ export interface SweepRow {
   ceRecoveredFromMean: number;
   /** Latents that were active in no sample. */
   deadLatents: number;
+  /** What went wrong in training, kinds of warnings separated by blanks; often empty. */
+  warnings?: string;
 }

@@ -34,6 +34,9 @@ export function trainingPlots(history: readonly StepRecord[]): string[] {
     plot([curve("L0", "l0")], "Active latents a sample (L0)", "latents"),
     plot([curve("dead latents", "deadLatents")], "Dead latents", "latents"),
     plot([curve("smallest kept", "smallestKept")], "Smallest activation kept", "activation"),
+    ...(history.some(({ sparsityCoefficient: lambda }) => lambda !== history[0].sparsityCoefficient)
+      ? [plot([curve("λ", "sparsityCoefficient")], "Sparsity coefficient λ", "λ", true)]
+      : []),
     ...(history[0]?.meanThreshold === undefined
       ? []
       : [plot([curve("θ", "meanThreshold")], "Mean threshold", "activation")]),

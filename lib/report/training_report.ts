@@ -2,6 +2,7 @@ import type { CrossEntropyEvaluation } from "../evaluation/evaluate_cross_entrop
 import type { Evaluation } from "../evaluation/evaluate_sae.ts";
 import type { LatentExamples } from "../interpretation/top_examples.ts";
 import type { StepRecord } from "../training/options.ts";
+import type { TrainingWarning } from "../training/training_warnings.ts";
 import { escapeHtml } from "./escape_html.ts";
 import { formatNumber, formatSeconds, formatShare } from "./format_number.ts";
 import { latentCard } from "./latent_card.ts";
@@ -26,6 +27,8 @@ export interface TrainingReport {
   settings: Record<string, unknown>;
   /** Records of the steps. */
   history: StepRecord[];
+  /** What went wrong (see `trainingWarnings`). */
+  warnings?: readonly TrainingWarning[];
   /** The trained SAE's reconstruction and sparsity. */
   evaluation: Evaluation;
   /** What splicing the SAE into the language model costs. */
@@ -45,6 +48,7 @@ export function trainingReport(data: TrainingReport): string {
   const tables = settingsTable(settings) + durations(seconds);
   const sections = [
     heading(data),
+    warningsList(data.warnings ?? []),
     headline(data),
     section("Training", plots(trainingPlots(history))),
     section(
@@ -70,6 +74,13 @@ function heading({ title, date, adapter, model, sae }: TrainingReport): string {
   ];
   return `<h1>${escapeHtml(title)}</h1>\n<p class="about">` +
     `${facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join("")}</p>`;
+}
+
+function warningsList(warnings: readonly TrainingWarning[]): string {
+  const items = warnings.map(({ message, step }) =>
+    `<li>${escapeHtml(`At step ${step} ${message}.`)}</li>`
+  );
+  return items.length > 0 ? section("Warnings", `<ul>\n${items.join("\n")}\n</ul>`) : "";
 }
 
 function headline({ evaluation, crossEntropy, sae }: TrainingReport): string {

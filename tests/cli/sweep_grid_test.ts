@@ -83,12 +83,12 @@ const BAD: [name: string, args: string[], error: RegExp][] = [
   [
     "no sparsity",
     ["--dict-size", "64", "--k", "4", "--architecture", "topk,relu"],
-    /--sparsity is missing for relu/,
+    /relu: --target-l0 is missing .*, or --sparsity/,
   ],
   [
     "no sparsity for jumprelu",
     ["--dict-size", "64", "--architecture", "jumprelu"],
-    /--sparsity is missing for jump/,
+    /jumprelu: --target-l0 is missing .*, or --sparsity/,
   ],
   [
     "an unknown normalisation",

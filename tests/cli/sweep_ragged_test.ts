@@ -14,7 +14,7 @@ Deno.test("sweep trains relu and jumprelu, input normalised, λ rising, gradient
       ...["--lr", "1e-3", "--architecture", "relu,jumprelu", "--dict-size", "32", "--out", out],
     ];
     const without = await saewing(command);
-    assertMatch(without.stderr, /--sparsity is missing for relu/);
+    assertMatch(without.stderr, /relu: --target-l0 is missing .*, or --sparsity/);
     assertEquals([without.code, without.stdout], [2, ""]);
     const whole = [
       ...[...command, "--sparsity", "0.05", "--sparsity-warmup-steps", "4", "--gradient-clip", "1"],
@@ -45,10 +45,13 @@ Deno.test("sweep trains relu and jumprelu, input normalised, λ rising, gradient
     const equal = parse(await Deno.readTextFile(join(out, "equal_l0.csv")), {
       skipFirstRow: true,
     });
-    assertEquals(equal.map(({ k, dictSize, label, between }) => [k, dictSize, label, between]), [
-      ["4", "32", "topk", "false"],
-      ["4", "32", "relu", "true"],
-      ["4", "32", "jumprelu", "true"],
-    ]);
+    assertEquals(
+      equal.map(({ of, l0, dictSize, label, between }) => [of, l0, dictSize, label, between]),
+      [
+        ["topk, k 4", "4", "32", "topk", "false"],
+        ["topk, k 4", "4", "32", "relu", "true"],
+        ["topk, k 4", "4", "32", "jumprelu", "true"],
+      ],
+    );
   });
 });

@@ -57,7 +57,7 @@ Deno.test("train and eval of a JumpReLU SAE", async () => {
     const options = ["--dict-size", "64", "--architecture", "jumprelu", "--steps", "4"];
     const missing = await saewing([...shared, ...options]);
     assertEquals(missing.code, 2);
-    assertStringIncludes(missing.stderr, "--sparsity is missing");
+    assertStringIncludes(missing.stderr, "--target-l0 is missing");
     const trained = await saewing([
       ...[...shared, ...options, "--sparsity", "1e-3", "--bandwidth", "0.1", "--out", run],
       ...["--initial-threshold", "0.2", "--loss-normalization", "input_deviation"],

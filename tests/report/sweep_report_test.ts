@@ -69,7 +69,7 @@ Deno.test("an SAE without k stands at its L0", () => {
   const [{ svg }] = plotsByK(rows);
   assertStringIncludes(svg, "measured L0 where no k is given");
   assertEquals(places(svg).length, 4);
-  assertStringIncludes(plotsBySize(rows)[0].svg, "jumprelu, read at L0 = 8");
+  assertStringIncludes(plotsBySize(rows)[0].svg, "jumprelu, read at their L0");
   // k 16 is known at one size only, k 8 at two.
   assertEquals(plotsBySize(rows).map(({ name }) => name), [
     ...["nmse_by_dict_size_k8", "ce_by_dict_size_k8"],
@@ -78,7 +78,7 @@ Deno.test("an SAE without k stands at its L0", () => {
 
 const jump = (given: Partial<SweepRow>) => row({ architecture: "jumprelu", ...given });
 
-Deno.test("SAEs that are told λ are read at k between the two next to it, straight in log L0", () => {
+Deno.test("kinds are read at the measured L0 of SAEs told k, straight in log L0", () => {
   const rows = [
     row({ k: 8, nmse: 0.25 }),
     row({ k: 32, nmse: 0.05 }),
@@ -87,9 +87,9 @@ Deno.test("SAEs that are told λ are read at k between the two next to it, strai
     jump({ sparsityCoefficient: 2, l0: 16, nmse: 0.2, ceDegradation: 0.6 }),
   ];
   const equal = atEqualL0(rows);
-  assertEquals(equal.map(({ label, k, between }) => [label, k, between]), [
-    ...[["topk", 8, false], ["jumprelu", 8, true]],
-    ...[["topk", 32, false], ["jumprelu", 32, true]],
+  assertEquals(equal.map(({ label, l0, of, between }) => [label, l0, of, between]), [
+    ...[["topk", 8, "topk, k 8", false], ["jumprelu", 8, "topk, k 8", true]],
+    ...[["topk", 32, "topk, k 32", false], ["jumprelu", 32, "topk, k 32", true]],
   ]);
   const values = equal.flatMap(({ nmse, ceDegradation }) => [nmse, ceDegradation]);
   [0.25, 0.5, 0.3, 0.8, 0.05, 0.5, 0.15, 0.4].forEach((wanted, i) =>
@@ -97,24 +97,67 @@ Deno.test("SAEs that are told λ are read at k between the two next to it, strai
   );
   assertEquals(equalL0Table(equal), {
     head: [
-      ...["L0", "Dict. size", "NMSE, topk", "NMSE, jumprelu"],
+      ...["Dict. size", "L0", "L0 of", "NMSE, topk", "NMSE, jumprelu"],
       ...["CE degradation, topk", "CE degradation, jumprelu"],
     ],
     rows: [
-      ["8", "256", "0.2500", "0.3000", "0.5000", "0.8000"],
-      ["32", "256", "0.0500", "0.1500", "0.5000", "0.4000"],
+      ["256", "8.0", "topk, k 8", "0.2500", "0.3000", "0.5000", "0.8000"],
+      ["256", "32.0", "topk, k 32", "0.0500", "0.1500", "0.5000", "0.4000"],
     ],
   });
 });
 
-Deno.test("beyond the ends of a curve nothing is read, and none is needed where all have k", () => {
+Deno.test("the L0 at which kinds are compared is the measured one, never the k asked for", () => {
+  const batchtopk = (k: number, l0: number, nmse: number) =>
+    row({ architecture: "batchtopk", k, l0, nmse });
+  const rows = [
+    // Told 16 it has 8; told 64 it has 32.
+    ...[batchtopk(16, 8, 0.4), batchtopk(64, 32, 0.2)],
+    ...[
+      row({ k: 16, nmse: 0.3 }),
+      jump({ l0: 8, nmse: 0.45, sparsityCoefficient: 2 }),
+      jump({ l0: 32, nmse: 0.35, sparsityCoefficient: 1 }),
+    ],
+  ];
+  const read = (of: string, label: string) =>
+    atEqualL0(rows).find((at) => at.of === of && at.label === label)!;
+  // Where BatchTopK has 8, JumpReLU with 8 stands beside it, not that with 16.
+  assertEquals(read("batchtopk, k 16", "jumprelu").nmse, 0.45);
+  assertEquals([read("batchtopk, k 16", "batchtopk").l0, read("batchtopk, k 64", "topk").nmse], [
+    8,
+    NaN,
+  ]);
+  // Where TopK has 16 BatchTopK has it half-way between 8 and 32, though it was told 16 once.
+  const between = read("topk, k 16", "batchtopk");
+  assert(Math.abs(between.nmse - 0.3) < 1e-12, `${between.nmse}`);
+  assertEquals([between.l0, between.between], [16, true]);
+  // By dictionary size too.
+  const twice = [...rows, ...rows.map((each) => ({ ...each, dictSize: 512 }))];
+  assertStringIncludes(plotsBySize(twice)[0].svg, "jumprelu, read at their L0");
+});
+
+Deno.test("an SAE told a target L0 stands at the L0 that it reached", () => {
+  const target = (targetL0: number, l0: number, seed = 0) =>
+    jump({ targetL0, l0, seed, nmse: l0 / 100 });
+  const rows = [
+    row({ k: 8, nmse: 0.1 }),
+    row({ k: 32, nmse: 0.3 }),
+    target(16, 15),
+    target(16, 17, 1),
+  ];
+  const equal = atEqualL0(rows).filter(({ of }) => of === "jumprelu, target 16");
+  assertEquals(equal.map(({ label, l0 }) => [label, l0]), [["topk", 16], ["jumprelu", 16]]);
+  assert(Math.abs(equal[0].nmse - 0.2) < 1e-12 && Math.abs(equal[1].nmse - 0.16) < 1e-12);
+});
+
+Deno.test("beyond the ends of a curve nothing is read, and one kind alone is not compared", () => {
   const far = [jump({ l0: 9 }), jump({ sparsityCoefficient: 1, l0: 12 }), jump({ l0: 0 })];
   const equal = atEqualL0([row({ k: 8 }), row({ k: 8, dictSize: 512 }), ...far]);
   assertEquals(equal.map(({ label, dictSize }) => `${label} ${dictSize}`), [
     ...["topk 256", "jumprelu 256", "topk 512"],
   ]);
   assertEquals(equal[1].nmse, NaN);
-  assertEquals(equalL0Table(equal).rows.map((cells) => cells[3]), ["–", "–"]);
+  assertEquals(equalL0Table(equal).rows.map((cells) => cells[4]), ["–", "–"]);
   assertEquals(atEqualL0([row({ k: 8 }), row({ k: 16 })]), []);
   assertEquals(atEqualL0(far), []);
 });
@@ -129,7 +172,7 @@ Deno.test("a value that is read lies between its neighbours' and is theirs at th
   );
   fc.assert(fc.property(points, fc.integer({ min: 1, max: 90 }), (points, k) => {
     const rows = points.map((point, i) => jump({ ...point, sparsityCoefficient: i }));
-    const read = (at: number) => atEqualL0([row({ k: at }), ...rows])[1].nmse;
+    const read = (l0: number) => atEqualL0([row({ k: 1, l0 }), ...rows])[1].nmse;
     for (const { l0, nmse } of points) assertEquals(read(l0), nmse);
     const below = points.filter(({ l0 }) => l0 <= k).sort((a, b) => b.l0 - a.l0)[0];
     const above = points.filter(({ l0 }) => l0 >= k).sort((a, b) => a.l0 - b.l0)[0];
@@ -137,6 +180,17 @@ Deno.test("a value that is read lies between its neighbours' and is theirs at th
     const ends = [below.nmse, above.nmse];
     assert(read(k) >= Math.min(...ends) - 1e-12 && read(k) <= Math.max(...ends) + 1e-12);
   }));
+});
+
+Deno.test("the page lists the SAEs that were warned of", () => {
+  const page = (rows: SweepRow[]) =>
+    sweepReport({
+      ...{ rows, date: "2026-01-01", adapter: "gpu", model: { id: "m", hook: "h" } },
+      settings: {},
+    });
+  const warned = page([row({ k: 8 }), row({ k: 16, warnings: "divergence dead_latents" })]);
+  assertStringIncludes(warned, "divergence dead latents");
+  assert(!page([row({ k: 8 }), row({ k: 16, warnings: "" })]).includes("Warnings"));
 });
 
 Deno.test("the table has Table 2's columns, in Markdown and on the page", () => {

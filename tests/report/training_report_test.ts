@@ -74,6 +74,22 @@ Deno.test("trainingReport shows the numbers of the run", () => {
   assertEquals([...html.matchAll(/<svg /g)].length, 4 + 2 + 1);
 });
 
+Deno.test("trainingReport lists what went wrong, and shows the path of a λ that was steered", () => {
+  const message = "the loss is <b>high</b>";
+  const html = trainingReport({
+    ...REPORT,
+    warnings: [{ kind: "divergence", message, step: 7 }],
+    history: REPORT.history.map((record, i) => ({ ...record, sparsityCoefficient: 0.1 + i })),
+  });
+  assert(html.includes("At step 7 the loss is &lt;b&gt;high&lt;/b&gt;."));
+  assert(html.includes("Sparsity coefficient λ"));
+  const constant = REPORT.history.map((record) => ({ ...record, sparsityCoefficient: 0.1 }));
+  for (const plain of [REPORT, { ...REPORT, warnings: [], history: constant }]) {
+    const page = trainingReport(plain);
+    assert(!page.includes("Warnings") && !page.includes("Sparsity coefficient λ"));
+  }
+});
+
 Deno.test("trainingReport needs nothing else and runs nothing", () => {
   const html = trainingReport(REPORT);
   assertMatch(html, /default-src 'none'/);
