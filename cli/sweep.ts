@@ -60,7 +60,7 @@ What it reads
 What it writes
   --out FOLDER        default runs/sweep-<date>: a folder for each SAE (sae/, metrics.csv,
                       cell.json), sweep.csv, table2.md, plots/ and sweep.html; equal_l0.csv
-                      where SAEs that are told λ stand beside those told k
+                      where several kinds of SAEs are compared at equal measured L0
   --at-once N         most SAEs that are trained together (default: as many as memory holds)
   --checkpoint-every N   steps between two checkpoints of an SAE in training (default 500, 0: none)
   --overwrite         trains anew what the folder already holds of the grid

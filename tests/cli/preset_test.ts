@@ -95,3 +95,15 @@ Deno.test("train --preset; the help lists them, an unknown one is refused", asyn
   assertStringIncludes(unknown.stderr, "there is no preset demos, expected paper/gpt2-small, ");
   assertEquals(unknown.code, 2);
 });
+
+Deno.test("a target L0 takes the place of a preset's λ; JumpReLU beside the paper's has its bandwidth", () => {
+  const set = (...args: string[]) =>
+    withPreset(parseArguments(["--preset", ...args], NAMES), NAMES);
+  const steered = set("paper/relu-feature-splitting", "--target-l0", "40");
+  assertEquals([steered.text("sparsity"), steered.text("target-l0")], [undefined, "40"]);
+  assertEquals(set("paper/relu-feature-splitting").text("sparsity"), "0.00008");
+  const jump = ["--architecture", "batchtopk,jumprelu"];
+  assertEquals(set("paper/gpt2-small", ...jump).text("bandwidth"), "0.001");
+  assertEquals(set("paper/gpt2-small").text("bandwidth"), undefined);
+  assertEquals(set("demo", ...jump).text("bandwidth"), undefined);
+});

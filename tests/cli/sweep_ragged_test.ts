@@ -48,9 +48,9 @@ Deno.test("sweep trains relu and jumprelu, input normalised, λ rising, gradient
     assertEquals(
       equal.map(({ of, l0, dictSize, label, between }) => [of, l0, dictSize, label, between]),
       [
-        ["topk, k 4", "4", "32", "topk", "false"],
         ["topk, k 4", "4", "32", "relu", "true"],
         ["topk, k 4", "4", "32", "jumprelu", "true"],
+        ["topk, k 4", "4", "32", "topk", "false"],
       ],
     );
   });
