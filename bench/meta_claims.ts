@@ -76,7 +76,7 @@ async function study(name: string, sae: Sae, beside: Sae[]): Promise<void> {
     ...{ k: 4, dictSize: Math.round(m * 3 / 64), learningRate },
     ...{ batchSize: META_BATCH, steps: metaSteps, decaySteps: metaSteps >> 1, seed: META_SEED },
   };
-  const output = { say: () => {}, progress: () => {}, result: () => {} };
+  const output = { say: () => {}, progress: () => {}, warn: () => {}, result: () => {} };
   const { signal } = new AbortController();
   const work: MetaWork = { gpu, sae, name, training, signal, output };
   const { meta } = await trainMetaSae(gpu, sae, training);

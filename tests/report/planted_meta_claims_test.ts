@@ -43,7 +43,7 @@ async function claimsOn(
     ...{ deadAfter: 10, seed: 2 },
   };
   const sae = saeOf(rows);
-  const output = { say: () => {}, progress: () => {}, result: () => {} };
+  const output = { say: () => {}, progress: () => {}, warn: () => {}, result: () => {} };
   const { signal } = new AbortController();
   const work: MetaWork = { gpu, sae, name: "planted", training, signal, output };
   const { meta } = await trainMetaSae(gpu, rows, training);
