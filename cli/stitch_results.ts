@@ -8,6 +8,7 @@ import {
   type StitchingReport,
   stitchingReport,
 } from "../lib/report/stitching_report.ts";
+import { commonReason, withoutCommonReason } from "../lib/report/verdict.ts";
 import { describeClaim } from "./describe_claim.ts";
 
 /** Pairs and what this run says to the paper's claims about them, for machines. */
@@ -42,14 +43,18 @@ export async function writeStitchResults(
     await replaceText(join(out, `${name}.csv`), text);
   }
   await replaceText(report, stitchingReport(about));
-  const text = claims.map(({ pair, warnings, claims }) =>
-    [
-      pair,
-      ...warnings.map((warning) => `  Mind: ${warning}.`),
-      ...claims.map(describeClaim),
-    ].join("\n")
-  ).join("\n");
+  const text = claims.map(describePair).join("\n");
   return { report, text, claims };
+}
+
+function describePair({ pair, warnings, claims }: PairClaims): string {
+  const why = commonReason(claims);
+  return [
+    pair,
+    ...warnings.map((warning) => `  Mind: ${warning}.`),
+    ...(why === undefined ? [] : [`  Nothing is decided: ${why}.`]),
+    ...withoutCommonReason(claims).map(describeClaim),
+  ].join("\n");
 }
 
 type Row = Record<string, string | number>;

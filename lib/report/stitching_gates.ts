@@ -47,7 +47,8 @@ export function reasonsAgainst({ controls, effects, nearest, threshold }: PairSt
         `${threshold} or more: random dictionaries have as much in common`,
     );
   }
-  return reasons;
+  // Both SAEs may have the same.
+  return [...new Set(reasons)];
 }
 
 function ofSizes(small: SaeControls, large: SaeControls): string[] {

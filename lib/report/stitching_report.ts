@@ -20,6 +20,7 @@ import {
   swapsPlot,
 } from "./stitching_plots.ts";
 import { table } from "./table.ts";
+import { commonReason, withoutCommonReason } from "./verdict.ts";
 
 /** One of the SAEs that were stitched. */
 export interface StitchedSaeRow {
@@ -115,8 +116,11 @@ export function stitchingReport(report: StitchingReport): string {
 
 function pairSection(pair: StudiedPair): string {
   const { warnings } = pair.study;
+  const claims = stitchingClaims(pair.study);
+  const why = commonReason(claims);
   return warnings.map((warning) => paragraph(`Mind: ${warning}.`)).join("") +
-    claimTable(stitchingClaims(pair.study)) + controlTable(pair) + figures(pairPlots(pair));
+    (why === undefined ? "" : paragraph(`Nothing is decided: ${why}.`)) +
+    claimTable(withoutCommonReason(claims)) + controlTable(pair) + figures(pairPlots(pair));
 }
 
 /** What the verdicts of a pair are controlled by. */

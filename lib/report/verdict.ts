@@ -73,3 +73,15 @@ export function unlessReversed(verdict: Verdict, control: Verdict, reason: strin
   const reversed = verdict.holds !== undefined && control.holds === !verdict.holds;
   return reversed ? notDecided(reason) : verdict;
 }
+
+/** The reason why none of some claims is decided, where it is the same for all. */
+export function commonReason(claims: readonly Claim[]): string | undefined {
+  const why = claims[0]?.why;
+  return claims.every((claim) => claim.why === why) ? why : undefined;
+}
+
+/** Claims without a reason that is said once for all of them. */
+export function withoutCommonReason(claims: readonly Claim[]): readonly Claim[] {
+  if (commonReason(claims) === undefined) return claims;
+  return claims.map(({ claim, found, holds }) => ({ claim, found, holds }));
+}

@@ -88,8 +88,10 @@ Deno.test("a report says why claims are not decided, and shows the controls", ()
       ...{ names: [], cosine: [], normDifference: [], leastCosine: 1, mostDifference: 0 },
     },
   });
-  assertStringIncludes(page, "not decided: both SAEs were trained from seed 0");
+  assertStringIncludes(page, "Nothing is decided: both SAEs were trained from seed 0");
+  assertEquals(page.match(/trained from seed 0/g)!.length, 1);
   assert(!page.includes(">holds<"));
+  assertEquals(page.match(/>not decided</g)!.length, 11);
   assertStringIncludes(page, "1.2345");
   assertStringIncludes(page, "shrinkage control");
 });
