@@ -23,7 +23,8 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
  *   trained a latent: with r = 1 where |z − θ| < ε/2 its gradient is −(1/ε) · Σ r · (θ · ∂mean(e²)/∂f + λ/n)
  *   over the samples, and θ times that for log θ. Here the encoder reads x by default, not x − b_dec.
  *
- * λ is `sparsityCoefficient`, which `sparsityWarmupSteps` lets rise; `gradientClip` bounds the gradients.
+ * λ is `sparsityCoefficient`, which `sparsityWarmupSteps` lets rise, or is steered until `targetL0` latents
+ * are active a sample; `gradientClip` bounds the gradients.
  * Adam updates everything; decoder rows keep norm 1 and lose their gradient's parallel part. A
  * batchtopk SAE carries the inference threshold of Eq. 8, a jumprelu SAE its θ.
  *
@@ -37,7 +38,8 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
  * @param options What to train; `architecture` and, without `initial`, `dictSize` and `k` are needed.
  * @returns The SAE, and one record a step. Its metadata has the settings and, from 20 steps on,
  * `lossChange`: how much the reconstruction loss still moved at the end, −0.05 for a fall by 5 % from
- * the second-to-last tenth of the steps to the last.
+ * the second-to-last tenth of the steps to the last; and, where something went wrong, `warnings`, those of
+ * {@linkcode trainingWarnings}.
  * @throws {RangeError | TypeError} An option or a batch does not fit: before any work on it starts.
  * @throws {NonFiniteError} A batch, a loss or a trained weight was not finite.
  * @throws The signal's reason, where it was aborted before the first step.

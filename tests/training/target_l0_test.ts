@@ -131,6 +131,30 @@ Deno.test("a steered run has the same bits resumed, beside others, and whenever 
   }
 });
 
+Deno.test("a checkpoint of a version without these records resumes, and is saved whole", async () => {
+  using gpu = await openGpu();
+  const folder = await Deno.makeTempDir();
+  try {
+    const options: TrainOptions = { ...STEERED, architecture: "relu", sparsityCoefficient: 0.05 };
+    const whole = await trainSae(gpu, TRAIN.slice(0, 12), options);
+    const kept: Checkpoint[] = [];
+    const save = (checkpoint: Checkpoint) => Promise.resolve(void kept.push(checkpoint));
+    await trainSae(gpu, TRAIN.slice(0, 12), { ...options, checkpoint: { every: 5, save } });
+    const history = kept[0].history
+      .map(({ meanLoss: _, sparsityCoefficient: __, ...record }) => record);
+    const resumed = await trainSae(gpu, TRAIN.slice(0, 12), {
+      ...{ architecture: "relu", resume: { ...kept[0], history } },
+      checkpoint: { every: 100, save: (checkpoint) => saveCheckpoint(checkpoint, folder) },
+    });
+    assertEquals(resumed.sae, whole.sae);
+    assertEquals(resumed.history.slice(5), whole.history.slice(5));
+    assertEquals(resumed.history.slice(0, 5), history);
+    assertEquals((await loadCheckpoint(folder))!.history, resumed.history);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
 Deno.test("an SAE to start from keeps its weights, and is steered from its own L0", async () => {
   using gpu = await openGpu();
   const options = { ...STEERED, architecture: "relu" } as const;
