@@ -66,7 +66,7 @@ export { packTokenRows, type TokenRowOptions } from "./lib/language_model/token_
 export type { TextDocument } from "./lib/language_model/text_pieces.ts";
 export { readDocuments, readTexts, type ReadTextsOptions } from "./lib/activations/read_texts.ts";
 export { shuffleRows, type ShuffleRowsOptions } from "./lib/activations/shuffle_rows.ts";
-export type { NormLimit, NormLimitChoice } from "./lib/sae/norm_limit.ts";
+export { type NormLimit, type NormLimitChoice, recordedNormLimit } from "./lib/sae/norm_limit.ts";
 export { measureNormLimit } from "./lib/sae/separate_massive.ts";
 export {
   type ActivationStore,

@@ -2,13 +2,17 @@ import {
   type ActivationStore,
   type LanguageModel,
   type Matrix,
+  measureNormLimit,
+  type NormLimit,
   openActivationStore,
+  orderedActivations,
   readDocuments,
   streamActivations,
 } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
 import { UsageError } from "./command.ts";
 import { openModel } from "./model.ts";
+import { givenNormLimit, type LeftOut, resolveNormLimit } from "./norm_limit.ts";
 
 /** How a run takes activations from their source. */
 export interface BatchOptions {
@@ -40,6 +44,10 @@ export interface ActivationSource extends AsyncDisposable {
   startsAnywhere: boolean;
   /** What text it is. */
   dataset: string;
+  /** Which activations are left out as massive. */
+  normLimit: NormLimit | "none";
+  /** What was left out of the activations of a store, or of those read last from text. */
+  leftOut(): LeftOut;
   /** The activations, shuffled. */
   batches(options: BatchOptions): AsyncIterable<Matrix>;
   /** The model, to measure with. */
@@ -49,8 +57,9 @@ export interface ActivationSource extends AsyncDisposable {
 /** Options that say what a store already knows. */
 const MODEL_OPTIONS = ["model", "hook", "text", "context", "buffer"];
 
-/** Checks that options name a store, or else a model, a hook and text. */
+/** Checks that options name a store, or else a model, a hook and text, and a limit that is one. */
 export function checkSourceOptions(options: Arguments): void {
+  givenNormLimit(options);
   const store = options.text("activations");
   if (store === undefined) {
     for (const name of ["model", "hook", "text"]) {
@@ -63,18 +72,60 @@ export function checkSourceOptions(options: Arguments): void {
   if (given) throw new UsageError(`--${given} does not go with --activations: the store says it`);
 }
 
-/** Opens what the options name. */
-export async function openActivationSource(options: Arguments): Promise<ActivationSource> {
+/**
+ * Opens what the options name.
+ *
+ * @param recorded What an SAE or a run that goes on leaves out as massive. Where neither it nor
+ * `--max-norm-multiple` nor the store says it, a median norm is measured.
+ * @param signal Ends that.
+ */
+export async function openActivationSource(
+  options: Arguments,
+  recorded?: NormLimit | "none",
+  signal?: AbortSignal,
+): Promise<ActivationSource> {
   const folder = options.text("activations");
-  return folder === undefined
-    ? textSource(await openModel(options), options)
-    : storeSource(await openActivationStore(folder), options);
+  if (folder !== undefined) return storeSource(await openStore(folder, options, recorded), options);
+  const model = await openModel(options);
+  try {
+    return await textSource(model, options, recorded, signal);
+  } catch (error) {
+    await model[Symbol.asyncDispose]();
+    throw error;
+  }
 }
 
-function textSource(model: LanguageModel, options: Arguments): ActivationSource {
+/** A store that was written without massive activations says itself which they are. */
+async function openStore(
+  folder: string,
+  options: Arguments,
+  recorded: NormLimit | "none" | undefined,
+): Promise<ActivationStore> {
+  const given = givenNormLimit(options);
+  const store = await openActivationStore(folder);
+  if (store.normLimit !== "none" && given === undefined) return store;
+  const normLimit = store.normLimit === "none" ? resolveNormLimit(given, recorded) : given;
+  return await openActivationStore(folder, { normLimit });
+}
+
+async function textSource(
+  model: LanguageModel,
+  options: Arguments,
+  recorded: NormLimit | "none" | undefined,
+  signal: AbortSignal | undefined,
+): Promise<ActivationSource> {
   const contextLength = options.number("context") ?? Math.min(128, model.maxContext);
   const skipPositions = options.flag("include-bos") ? [] : [0];
   const texts = options.texts("text");
+  const documents = () => readDocuments(texts, { field: options.text("field") });
+  const choice = resolveNormLimit(givenNormLimit(options), recorded);
+  const normLimit = choice === "none" || choice.medianNorm !== undefined
+    ? choice
+    : await measureNormLimit(
+      orderedActivations(model, documents(), { contextLength, skipPositions, signal }),
+      choice.multiple,
+    );
+  let read: LeftOut = { rows: 0, leftOut: 0 };
   return {
     model: model.id,
     hook: model.hook,
@@ -83,16 +134,22 @@ function textSource(model: LanguageModel, options: Arguments): ActivationSource 
     skipPositions,
     startsAnywhere: false,
     dataset: texts.join(" "),
+    normLimit,
+    leftOut: () => read,
     async *batches({ batchSize, epochs, seed, signal }) {
+      read = { rows: 0, leftOut: 0 };
       for (let epoch = 0; epoch < epochs; epoch++) {
-        const documents = readDocuments(texts, { field: options.text("field") });
-        const stream = streamActivations(model, documents, {
+        const stream = streamActivations(model, documents(), {
           contextLength,
           skipPositions,
           batchSize,
           bufferRows: options.number("buffer"),
           seed: seed + epoch,
           signal,
+          normLimit,
+          onActivations({ rows, leftOut }) {
+            read = { rows: read.rows + rows, leftOut: read.leftOut + leftOut };
+          },
         });
         try {
           yield* stream;
@@ -117,6 +174,8 @@ function storeSource(store: ActivationStore, options: Arguments): ActivationSour
     skipPositions: [...store.skipPositions],
     startsAnywhere: true,
     dataset: store.dataset ?? store.folder,
+    normLimit: store.normLimit,
+    leftOut: () => ({ rows: store.rows + store.leftOut, leftOut: store.leftOut }),
     // A training step copies its batch before it returns.
     batches: (how) => store.batches({ ...how, shareBuffer: true }),
     async openModel() {

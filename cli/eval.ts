@@ -1,10 +1,18 @@
-import { loadSae, readDocuments, type Selection } from "../mod.ts";
+import {
+  loadSae,
+  measureNormLimit,
+  orderedActivations,
+  readDocuments,
+  recordedNormLimit,
+  type Selection,
+} from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { downloadProgress } from "./download_progress.ts";
 import { evaluateOnTexts, evaluationTable, summary } from "./evaluate_text.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { openModel } from "./model.ts";
+import { describeLimit, givenNormLimit, resolveNormLimit } from "./norm_limit.ts";
 import { createOutput } from "./output.ts";
 
 const HELP = `Measures a saved SAE on text: NMSE, L0, dead latents, cross-entropy when spliced in.
@@ -22,6 +30,9 @@ Options
   --hook NAME         default: the hook that the SAE's config names
   --context N         tokens a row (default: the SAE's own context size)
   --include-bos       measure on the BOS position too
+  --max-norm-multiple N   leaves out what exceeds N times the median norm, none: nothing (default:
+                      as the SAE was trained; else 10, and the median is measured on the text);
+                      NMSE and L0 of all stand beside
   --selection KIND    threshold (default: inference, Eq. 8) or batch (as in training, Eq. 7)
   --dtype NAME, --revision NAME   of the model
   --cache-dir FOLDER  where downloads go
@@ -40,6 +51,7 @@ const VALUES = [
   "model",
   "hook",
   "context",
+  "max-norm-multiple",
   "selection",
   "dtype",
   "revision",
@@ -57,12 +69,14 @@ export const evaluate: Command = {
     if (!folder) throw new UsageError("the SAE is missing");
     if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}`);
     if (options.texts("text").length === 0) throw new UsageError("--text is missing");
+    const given = givenNormLimit(options);
     const output = createOutput(options.flag("json"));
     const sae = await loadSae(folder, {
       cacheDir: options.text("cache-dir"),
       onProgress: downloadProgress(output),
     });
     const { metadata } = sae;
+    const choice = resolveNormLimit(given, recordedNormLimit(sae));
     const named = (name: "model" | "hook"): string => {
       const value = options.text(name) ?? metadata[name];
       if (typeof value === "string") return value;
@@ -71,21 +85,32 @@ export const evaluate: Command = {
     using gpu = await openCommandGpu(options.text("adapter"));
     await using model = await openModel(options, { model: named("model"), hook: named("hook") });
     const trained = typeof metadata.contextSize === "number" ? metadata.contextSize : 128;
+    const contextLength = options.number("context") ?? Math.min(trained, model.maxContext);
+    const skipPositions = options.flag("include-bos") ? [] : [0];
+    const texts = () => readDocuments(options.texts("text"), { field: options.text("field") });
+    const normLimit = choice === "none" || choice.medianNorm !== undefined
+      ? choice
+      : await measureNormLimit(
+        orderedActivations(model, texts(), { contextLength, skipPositions }),
+        choice.multiple,
+      );
     const { evaluation, crossEntropy } = await evaluateOnTexts(
       gpu,
       model,
       sae,
-      () => readDocuments(options.texts("text"), { field: options.text("field") }),
+      texts,
       {
-        contextLength: options.number("context") ?? Math.min(trained, model.maxContext),
+        ...{ contextLength, skipPositions, normLimit },
         maxRows: options.number("rows") ?? 64,
-        skipPositions: options.flag("include-bos") ? [] : [0],
         selection: options.text("selection") as Selection | undefined,
       },
       output,
     );
     output.say(evaluationTable(evaluation, crossEntropy, sae.dictSize));
-    output.result({ sae: folder, evaluation: summary(evaluation), crossEntropy });
+    if (evaluation.leftOut && normLimit !== "none") {
+      output.say(`\nMassive: ${describeLimit(normLimit)}`);
+    }
+    output.result({ sae: folder, normLimit, evaluation: summary(evaluation), crossEntropy });
     return EXIT.ok;
   },
 };

@@ -5,6 +5,7 @@ import {
   type Evaluation,
   type Gpu,
   type LanguageModel,
+  type NormLimit,
   packTokenRows,
   type Sae,
   type Selection,
@@ -21,13 +22,18 @@ export interface TextEvaluationOptions {
   maxRows: number;
   /** Positions left out. */
   skipPositions: number[];
+  /** Which activations are left out as massive. */
+  normLimit: NormLimit | "none";
   /** How active latents are found. */
   selection?: Selection;
   /** Stops the evaluation. */
   signal?: AbortSignal;
 }
 
-/** Measures an SAE on documents: reconstruction, sparsity and cross-entropy. */
+/**
+ * Measures an SAE on documents: reconstruction, sparsity and cross-entropy. Massive activations are left
+ * out before the others are shuffled; where there are some, all are measured once more.
+ */
 export async function evaluateOnTexts(
   gpu: Gpu,
   model: LanguageModel,
@@ -40,23 +46,36 @@ export async function evaluateOnTexts(
   evaluation: Evaluation;
   crossEntropy: CrossEntropyEvaluation;
 }> {
-  const { contextLength, maxRows, skipPositions, selection, signal } = options;
+  const { contextLength, maxRows, skipPositions, normLimit, selection, signal } = options;
   const tokenRows = await Array.fromAsync(
     packTokenRows(model, texts(), { contextLength, maxRows }),
   );
   output.progress(`evaluating on ${tokenRows.length} rows of ${contextLength} tokens`);
   const kept = contextLength - new Set(skipPositions).size;
-  const batches = streamActivations(model, texts(), {
-    contextLength,
-    skipPositions,
-    maxTokens: tokenRows.length * kept,
-    keepLast: true,
-    bufferRows: 2048,
-    signal,
-  });
-  const evaluation = await evaluateSae(gpu, sae, batches, { selection });
+  let leftOut = 0;
+  const measure = (normLimit: NormLimit | "none") => {
+    leftOut = 0;
+    const batches = streamActivations(model, texts(), {
+      contextLength,
+      skipPositions,
+      maxTokens: tokenRows.length * kept,
+      keepLast: true,
+      bufferRows: 2048,
+      normLimit,
+      onActivations: (activations) => leftOut += activations.leftOut,
+      signal,
+    });
+    return evaluateSae(gpu, sae, batches, { selection, normLimit: "none" });
+  };
+  const evaluation = await measure(normLimit);
+  if (leftOut > 0) {
+    evaluation.leftOut = leftOut;
+    const { samples, mse, nmse, explainedVariance, l0 } = await measure("none");
+    evaluation.all = { samples, mse, nmse, explainedVariance, l0 };
+  }
   const crossEntropy = await evaluateCrossEntropy(gpu, model, sae, tokenRows, {
     skipPositions,
+    normLimit,
     selection,
     signal,
     onProgress: (done) => output.progress(`cross-entropy ${Math.round(done * 100)} %`),
@@ -73,12 +92,22 @@ export function evaluationTable(
   const percent = (share: number) => `${(share * 100).toFixed(1)} %`;
   const nats = (value: number) => value.toFixed(4);
   const ce = crossEntropy;
+  const { all } = evaluation;
   return formatTable([
     ["samples", String(evaluation.samples)],
     ["NMSE", evaluation.nmse.toFixed(4)],
     ["explained variance", percent(evaluation.explainedVariance)],
     ["MSE (Σ over d)", evaluation.mse.toPrecision(4)],
     ["L0", evaluation.l0.toFixed(2)],
+    ...(all
+      ? [
+        ["left out as massive", `${evaluation.leftOut} of ${all.samples}`],
+        ["NMSE of all", all.nmse.toFixed(4)],
+        ["explained variance of all", percent(all.explainedVariance)],
+        ["MSE of all", all.mse.toPrecision(4)],
+        ["L0 of all", all.l0.toFixed(2)],
+      ] as [string, string][]
+      : []),
     ["latents never active", `${evaluation.deadLatents} of ${dictSize}`],
     ["cross-entropy, clean", nats(ce.clean)],
     ["cross-entropy, spliced", nats(ce.spliced)],

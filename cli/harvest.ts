@@ -10,6 +10,7 @@ import { checkWhole } from "./check_whole.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { openModel } from "./model.ts";
+import { describeLeftOut, givenNormLimit } from "./norm_limit.ts";
 import { createOutput, formatSeconds } from "./output.ts";
 
 const HELP = `Writes a language model's activations to a folder, for \`train --activations\`.
@@ -25,12 +26,15 @@ What it reads
   --tokens N          activations after which to stop (default: where the text ends)
   --context N         tokens a row, BOS included (default: 128 or what the model takes)
   --include-bos       the BOS position too
+  --max-norm-multiple N   leaves out what exceeds N times the median norm (default 10, none: no
+                      limit), measured on the first 4096 activations
   --model-dtype NAME  weights of the model: fp32 (default), fp16, q8, q4 …
   --revision NAME, --cache-dir FOLDER   of a model on the hub
 
 What it writes
   --out FOLDER        store.json and shards of 64 MiB
-  --dtype NAME        float32 (default), or float16: half the bytes, rounded to 11 bits
+  --dtype NAME        float32 (default), float16: half the bytes, rounded to 11 bits, up to 65504;
+                      or bfloat16: half the bytes, rounded to 8 bits
   --seed N            of the order within shards (default 0)
   --overwrite         removes a store that is in the folder first
   --json              one JSON object a line instead of text
@@ -59,6 +63,7 @@ const VALUES = [
   "out",
   "dtype",
   "seed",
+  "max-norm-multiple",
 ];
 
 /** `saewing harvest`. */
@@ -77,9 +82,10 @@ export const harvest: Command = {
     const text = options.texts("text");
     if (text.length === 0) throw new UsageError("--text is missing");
     const dtype = options.text("dtype") ?? "float32";
-    if (dtype !== "float32" && dtype !== "float16") {
-      throw new UsageError(`--dtype is ${dtype}, expected float32 or float16`);
+    if (!["float32", "float16", "bfloat16"].includes(dtype)) {
+      throw new UsageError(`--dtype is ${dtype}, expected float32, float16 or bfloat16`);
     }
+    const normLimit = givenNormLimit(options);
     checkWhole(options, ["tokens"], 1);
     const tokens = options.number("tokens");
     const modelDtype = options.text("model-dtype") ?? "fp32";
@@ -100,7 +106,7 @@ export const harvest: Command = {
       const store = await writeActivations(
         (firstRow) => {
           [first, saved] = [firstRow, firstRow];
-          if (first > 0) output.say(`going on after the ${first} activations that are there`);
+          if (first > 0) output.say(`going on after the first ${first} activations`);
           return orderedActivations(opened, readDocuments(text, { field: options.text("field") }), {
             contextLength: contextSize,
             skipPositions,
@@ -118,18 +124,23 @@ export const harvest: Command = {
           seed: options.number("seed"),
           fingerprint,
           overwrite: options.flag("overwrite"),
-          onProgress({ rows, savedRows }) {
+          normLimit,
+          onProgress({ rows, savedRows, leftOut }) {
             saved = savedRows;
             const line = describeProgress(rows, (rows - first) / seconds(), tokens);
-            output.progress(line, { rows, savedRows });
+            output.progress(line, { rows, savedRows, leftOut });
           },
         },
       );
-      const rate = Math.round((store.rows - first) / seconds());
+      const read = store.rows + store.leftOut;
+      const rate = Math.round((read - first) / seconds());
       output.say(
         `${store.rows} activations in ${folder}, ${formatSeconds(seconds())} (${rate} tokens/s)`,
       );
-      output.result({ folder, rows: store.rows, dModel: store.dModel, dtype, first });
+      const left = describeLeftOut(store.normLimit, { rows: read, leftOut: store.leftOut });
+      if (left) output.say(left);
+      const { rows, dModel, leftOut } = store;
+      output.result({ folder, rows, dModel, dtype, first, normLimit: store.normLimit, leftOut });
       return EXIT.ok;
     } catch (error) {
       if (!signal.aborted) throw error;

@@ -4,6 +4,7 @@ import {
   type LatentExamples,
   packTokenRows,
   readDocuments,
+  recordedNormLimit,
   type Sae,
 } from "../mod.ts";
 import {
@@ -38,7 +39,7 @@ export async function openLatentTexts(
   const files = options.texts("text");
   if (files.length === 0) return undefined;
   checkSourceOptions(options);
-  const source = await openActivationSource(options);
+  const source = await openActivationSource(options, recordedNormLimit(sae));
   try {
     if (source.dModel !== sae.dModel) {
       throw new Error(
@@ -47,7 +48,7 @@ export async function openLatentTexts(
       );
     }
     const model = await source.openModel();
-    const { contextLength, skipPositions } = source;
+    const { contextLength, skipPositions, normLimit } = source;
     const texts = readDocuments(files, { field: options.text("field") });
     const maxRows = options.number("examples") ?? 64;
     const tokenRows = await Array.fromAsync(
@@ -60,6 +61,7 @@ export async function openLatentTexts(
           latents: Array.from({ length: sae.dictSize }, (_, latent) => latent),
           examples: EXAMPLES,
           skipPositions,
+          normLimit,
           signal,
           onProgress: (done) =>
             output.progress(`contexts of latents, ${Math.round(100 * done)} % of the text`),

@@ -44,7 +44,7 @@ export async function measureRun(
   { options, run, output, sae, history, trainSeconds, settings, signal }: TrainedRun,
 ): Promise<Record<string, unknown>> {
   if (options.texts("eval-text").length === 0) return {};
-  const { contextLength, skipPositions } = source;
+  const { contextLength, skipPositions, normLimit } = source;
   const started = performance.now();
   const model = await source.openModel();
   const { tokenRows, evaluation, crossEntropy } = await evaluateOnTexts(
@@ -52,12 +52,16 @@ export async function measureRun(
     model,
     sae,
     () => readDocuments(options.texts("eval-text"), { field: options.text("field") }),
-    { contextLength, skipPositions, maxRows: options.number("eval-rows") ?? 64, signal },
+    {
+      ...{ contextLength, skipPositions, normLimit, signal },
+      maxRows: options.number("eval-rows") ?? 64,
+    },
     output,
   );
-  await run.writeJson("evaluation.json", { ...evaluation, crossEntropy });
+  await run.writeJson("evaluation.json", { ...evaluation, crossEntropy, normLimit });
   const latents = await collectTopExamples(gpu, model, sae, tokenRows, {
     skipPositions,
+    normLimit,
     density: evaluation.density,
     signal,
   });
@@ -67,7 +71,7 @@ export async function measureRun(
     adapter: gpu.name,
     model: { id: model.id, hook: model.hook, layers: model.layers },
     sae: { ...sae, threshold: sae.threshold?.[0] },
-    settings: { ...(sae.metadata.training as Record<string, unknown>), ...settings },
+    settings: { ...(sae.metadata.training as Record<string, unknown>), ...settings, normLimit },
     history,
     warnings: (sae.metadata.warnings ?? []) as TrainingWarning[],
     evaluation,

@@ -23,6 +23,7 @@ import { writeMetaResults } from "./meta_results.ts";
 import { META_TRAINING, metaTraining } from "./meta_training.ts";
 import { compareAndReplace, type MetaWork, trainAndSave, trainControls } from "./meta_work.ts";
 import { nameSaes } from "./name_saes.ts";
+import { givenNormLimit } from "./norm_limit.ts";
 import { createOutput, formatSeconds } from "./output.ts";
 import { saeSource } from "./sae_source.ts";
 import { lossChangeOf, seedOf, trainingQuality } from "./training_quality.ts";
@@ -59,7 +60,8 @@ What it is put beside
   --text FILES        .txt, .jsonl, .csv (also .gz): names latents by where they are active
   --examples N        rows of it (default 64)
   --model ID, --hook NAME, --context N   default: what the SAE's config names
-  --field NAME, --include-bos, --dtype NAME, --revision NAME, --cache-dir FOLDER   as in train
+  --field NAME, --include-bos, --max-norm-multiple N, --dtype NAME, --revision NAME,
+  --cache-dir FOLDER   as in train
 
 What it writes
   --out FOLDER        default runs/meta-<date>: meta/ (the meta-SAE), report.html, CSV files, plots/
@@ -79,7 +81,17 @@ Examples
 const VALUES = [
   ...META_TRAINING,
   ...["epochs", "batch-size", "meta", "compare", "text", "examples", "model", "hook", "context"],
-  ...["field", "dtype", "revision", "cache-dir", "out", "latents", "meta-latents", "adapter"],
+  ...[
+    "field",
+    "max-norm-multiple",
+    "dtype",
+    "revision",
+    "cache-dir",
+    "out",
+    "latents",
+    "meta-latents",
+    "adapter",
+  ],
 ];
 const FLAGS = ["no-control", "include-bos", "json"];
 const NAMES = { values: VALUES, flags: FLAGS };
@@ -92,6 +104,7 @@ export const meta: Command = {
   async run(args) {
     const given = parseArguments(args, NAMES);
     const folders = chooseSaes(given, args);
+    givenNormLimit(given);
     const cacheDir = given.text("cache-dir");
     const output = createOutput(given.flag("json"));
     const load = (folder: string) =>

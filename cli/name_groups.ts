@@ -8,6 +8,7 @@ import {
   type ReadableModel,
   readDocuments,
   type Sae,
+  type TopExampleOptions,
 } from "../mod.ts";
 import { pairTitle, type StudiedPair } from "../lib/report/stitching_plots.ts";
 import type { NamedGroups } from "../lib/report/stitching_report.ts";
@@ -35,7 +36,7 @@ export async function nameGroups(
   const files = options.texts("text");
   if (rows === 0 || files.length === 0) return [];
   const model = await source.openModel();
-  const { contextLength, skipPositions } = source;
+  const { contextLength, skipPositions, normLimit } = source;
   const texts = readDocuments(files, { field: options.text("field") });
   const tokenRows = await Array.fromAsync(
     packTokenRows(model, texts, { contextLength, maxRows: rows }),
@@ -48,7 +49,8 @@ export async function nameGroups(
     const shown = kinds.flatMap(({ groups }) => groups);
     const names = (side: keyof LatentGroup, sae: Sae) => {
       const latents = shown.flatMap((group) => [...group[side].subarray(0, LATENTS_A_SIDE)]);
-      return nameLatents(gpu, model, sae, latents, tokenRows, skipPositions, signal);
+      const how = { skipPositions, normLimit, signal };
+      return nameLatents(gpu, model, sae, latents, tokenRows, how);
     };
     const small = await names("small", saes[i]);
     const large = await names("large", saes[i + 1]);
@@ -74,15 +76,13 @@ async function nameLatents(
   sae: Sae,
   latents: number[],
   tokenRows: Int32Array[],
-  skipPositions: number[],
-  signal?: AbortSignal,
+  how: Pick<TopExampleOptions, "skipPositions" | "normLimit" | "signal">,
 ): Promise<Map<number, string>> {
   if (latents.length === 0) return new Map();
   const found = await collectTopExamples(gpu, model, sae, tokenRows, {
     latents,
     examples: 3,
-    skipPositions,
-    signal,
+    ...how,
   });
   return new Map(found.map(({ latent, examples }) => {
     const tokens = examples.map(({ tokens, peak }) => `“${tokens[peak].trim()}”`);

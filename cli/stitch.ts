@@ -10,6 +10,8 @@ import {
   listCollections,
   loadSae,
   type Matrix,
+  type NormLimit,
+  recordedNormLimit,
   type Sae,
   type SaeCollection,
   studyPair,
@@ -27,6 +29,7 @@ import { openCommandGpu } from "./gpu.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { nameGroups } from "./name_groups.ts";
 import { nameSaes } from "./name_saes.ts";
+import { describeLeftOut, givenNormLimit } from "./norm_limit.ts";
 import { createOutput, formatSeconds, type Output } from "./output.ts";
 import { saeSource } from "./sae_source.ts";
 import { writeStitchResults } from "./stitch_results.ts";
@@ -55,6 +58,8 @@ What is measured on
   --activations FOLDER what \`saewing harvest\` wrote, in place of text
   --samples N          most activations (default 50000); they are held in memory
   --model ID, --hook NAME, --context N   default: what the first SAE's config names
+  --max-norm-multiple N   leaves out what exceeds N times the median norm, none: nothing (default:
+                       as the first SAE was trained, else 10)
   --field NAME, --include-bos, --dtype NAME, --revision NAME, --cache-dir FOLDER   as in train
   --examples N         rows of text for the names of latents in examples of groups (default 16,
                        0: none; with --text only)
@@ -82,6 +87,7 @@ const VALUES = [
   ...["text", "activations", "samples", "model", "hook", "context", "field", "dtype", "revision"],
   ...[
     "cache-dir",
+    "max-norm-multiple",
     "also",
     "sizes",
     "threshold",
@@ -128,6 +134,7 @@ async function study(
     throw new UsageError(`${folders.length} SAEs were given, expected at least 2`);
   }
   const how = studyOptions(given, collection);
+  givenNormLimit(given);
   const also = given.texts("also");
   const names = nameSaes([...folders, ...also]);
   const loaded = await Promise.all(
@@ -155,13 +162,15 @@ async function study(
   await Deno.mkdir(out, { recursive: true });
   const started = performance.now();
   using gpu = await openCommandGpu(options.text("adapter"));
-  await using source = await openActivationSource(options);
+  await using source = await openActivationSource(options, recordedLimit(saes), signal);
   signal.throwIfAborted();
   const transform = activationTransform(saes[0]);
   const taken = await takeBatches(source, how, transform, output, signal);
   const batches = () => untilAborted(taken, signal);
   const samples = taken.reduce((sum, { rows }) => sum + rows, 0);
   output.say(`${samples} activations of ${source.model} at ${source.hook}, on ${gpu.name}`);
+  const left = describeLeftOut(source.normLimit, source.leftOut());
+  if (left) output.say(left);
 
   const rows: StitchedSaeRow[] = [];
   for (const { name, sae } of named) {
@@ -196,13 +205,22 @@ async function study(
       ...how,
       activations: source.dataset,
       SAEs: folders.join(" "),
+      normLimit: source.normLimit,
+      "left out": left,
       ...(also.length > 0 ? { also: also.join(" ") } : {}),
       time: formatSeconds((performance.now() - started) / 1000),
     },
   });
   output.say(results.text);
   output.say(`report: ${results.report}`);
-  output.result({ report: results.report, saes: rows, pairs: results.claims });
+  const { normLimit } = source;
+  output.result({
+    report: results.report,
+    normLimit,
+    read: source.leftOut(),
+    saes: rows,
+    pairs: results.claims,
+  });
 }
 
 /** The batches, until a signal ends whoever reads them. */
@@ -228,6 +246,11 @@ function chooseSaes(given: Arguments, collection: SaeCollection | undefined): st
   } catch (error) {
     throw new UsageError((error as Error).message);
   }
+}
+
+/** What the first SAE that says it was trained without. */
+function recordedLimit(saes: Sae[]): NormLimit | "none" | undefined {
+  return saes.map(recordedNormLimit).find((limit) => limit !== undefined);
 }
 
 async function takeBatches(
@@ -260,7 +283,10 @@ async function measure(
   sae: Sae,
   batches: Iterable<Matrix>,
 ): Promise<StitchedSaeRow> {
-  const { l0, mse, nmse, deadLatents } = await evaluateSae(gpu, sae, batches);
+  const { l0, mse, nmse, deadLatents } = await evaluateSae(gpu, sae, batches, {
+    // The source leaves them out.
+    normLimit: "none",
+  });
   const { architecture, dictSize } = sae;
   return { name, architecture, dictSize, l0, mse, nmse, deadLatents };
 }

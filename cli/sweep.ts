@@ -12,9 +12,16 @@ import { defaultOut } from "./default_out.ts";
 import { evaluateOnTexts, summary } from "./evaluate_text.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { listenToInterrupts } from "./interrupt.ts";
+import { checkSameLimit } from "./norm_limit.ts";
 import { createOutput, type Output } from "./output.ts";
 import { describePreset, presetTexts, withPreset } from "./preset_options.ts";
-import { type CellState, forgetCell, readCell, writeCell } from "./sweep_cell.ts";
+import {
+  type CellState,
+  forgetCell,
+  readCell,
+  recordedCellLimit,
+  writeCell,
+} from "./sweep_cell.ts";
 import { agreedOptions, type Cell, readGrid } from "./sweep_grid.ts";
 import { rowOf, writeSweepResults } from "./sweep_results.ts";
 import { trainCells } from "./sweep_training.ts";
@@ -48,8 +55,8 @@ The grid: each option takes several values, separated by commas; every combinati
 
 What it reads
   --activations FOLDER   what \`saewing harvest\` wrote, in place of model, hook and text
-  --model ID, --hook NAME, --text FILES, --field NAME, --context N, --include-bos, --dtype NAME,
-  --revision NAME, --cache-dir FOLDER   as in \`saewing train\`
+  --model ID, --hook NAME, --text FILES, --field NAME, --context N, --include-bos,
+  --max-norm-multiple N, --dtype NAME, --revision NAME, --cache-dir FOLDER   as in \`saewing train\`
   --epochs N             how often everything is read (default 1, or as often as --steps needs)
   --batch-size N         activations a step (default 2048)
   --buffer N             activations that the shuffle holds back (default: 64 batches)
@@ -95,6 +102,7 @@ const VALUES = [
     "dtype",
     "revision",
   ],
+  ...["max-norm-multiple"],
   ...["cache-dir", "epochs", "batch-size", "buffer", "shuffle-seed", "eval-text", "eval-rows"],
   ...["out", "checkpoint-every", "at-once", "adapter"],
 ];
@@ -125,7 +133,11 @@ export const sweep: Command = {
     await Deno.mkdir(out, { recursive: true });
     using lock = await Deno.open(join(out, ".lock"), { create: true, write: true });
     if (!await lock.tryLock(true)) throw new Error(`another process works in ${out}`);
-    await using source = await openActivationSource(options);
+    const recorded = options.flag("overwrite")
+      ? undefined
+      : await recordedCellLimit(cells.map(({ name }) => join(out, name)));
+    if (recorded) checkSameLimit(options, recorded, `${out}: take another --out, or --overwrite`);
+    await using source = await openActivationSource(options, recorded);
     const states = await readStates(out, cells, source, options);
     using gpu = await openCommandGpu(options.text("adapter"));
     output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
@@ -196,6 +208,7 @@ async function runSweep(
       {
         contextLength: source.contextLength,
         skipPositions: source.skipPositions,
+        normLimit: source.normLimit,
         maxRows: common.evalRows,
         signal,
       },
@@ -245,6 +258,8 @@ function commonSettings(source: ActivationSource, options: Arguments) {
     activations: options.text("activations"),
     contextLength: source.contextLength,
     skipPositions: source.skipPositions,
+    // Without a limit as sweeps before there was one.
+    normLimit: source.normLimit === "none" ? undefined : source.normLimit,
     dtype: options.text("dtype"),
     revision: options.text("revision"),
     field: options.text("field"),

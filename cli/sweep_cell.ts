@@ -7,6 +7,9 @@ import { recordColumns } from "../lib/training/record_columns.ts";
 import {
   type CrossEntropyEvaluation,
   type Evaluation,
+  loadCheckpoint,
+  type NormLimit,
+  recordedNormLimit,
   type Sae,
   saveSae,
   type StepRecord,
@@ -43,19 +46,9 @@ export function readCell(
   folder: string,
   settings: Record<string, unknown>,
 ): CellState | undefined {
-  const file = join(folder, MARKER);
-  let state: CellState;
-  try {
-    state = parseCheckedJson(file, readRegularText(file)) as CellState;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return undefined;
-    throw new Error(`${file} cannot be read: ${(error as Error).message}`);
-  }
-  const found = state?.settings;
-  const problem = problemOf(state);
-  if (problem !== undefined) {
-    throw new UsageError(`${file} is not what \`saewing sweep\` writes: ${problem}`);
-  }
+  const state = readMarker(join(folder, MARKER));
+  if (!state) return undefined;
+  const found = state.settings;
   for (const name of new Set([...Object.keys(settings), ...Object.keys(found)])) {
     const [before, now] = [found, settings].map((all) => JSON.stringify(all[name]) ?? "not given");
     if (before !== now) {
@@ -68,6 +61,21 @@ export function readCell(
   return state;
 }
 
+function readMarker(file: string): CellState | undefined {
+  let state: unknown;
+  try {
+    state = parseCheckedJson(file, readRegularText(file));
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw new Error(`${file} cannot be read: ${(error as Error).message}`);
+  }
+  const problem = problemOf(state);
+  if (problem !== undefined) {
+    throw new UsageError(`${file} is not what \`saewing sweep\` writes: ${problem}`);
+  }
+  return state as CellState;
+}
+
 /** Numbers of a cell, by the part that has them. What was not finite is null in JSON. */
 const NUMBERS: Record<string, string[]> = {
   trained: ["steps", "samples", "loss"],
@@ -77,6 +85,9 @@ const NUMBERS: Record<string, string[]> = {
     ...["degradation", "recoveredFromZero", "recoveredFromMean"],
   ],
 };
+
+/** Numbers of a cell whose evaluation left massive activations out. */
+const OF_ALL = ["samples", "mse", "nmse", "explainedVariance", "l0"];
 
 /** What a cell's state lacks. */
 function problemOf(state: unknown): string | undefined {
@@ -93,14 +104,44 @@ function problemOf(state: unknown): string | undefined {
         return `${path}.${name} is ${JSON.stringify(found[name]) ?? "missing"}, expected a number`;
       }
     }
+    if (inner === "evaluation" && found.all !== undefined) {
+      const { all } = found;
+      const isWhole = isRecord(all) && typeof found.leftOut === "number" &&
+        OF_ALL.every((name) => typeof all[name] === "number" || all[name] === null);
+      if (!isWhole) return `${path}.all does not hold the measures of all activations`;
+    }
     if (inner === "evaluation" && !Array.isArray(found.l0Histogram)) {
       return `${path}.l0Histogram is not a list`;
     }
   }
 }
 
+/** What a cell was trained without; those from before there was a limit were trained on all. */
+function limitOf({ settings }: CellState): NormLimit | "none" {
+  const { normLimit } = settings;
+  return recordedNormLimit({ architecture: "topk", metadata: { normLimit } }) ?? "none";
+}
+
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/**
+ * Which activations the cells of a sweep that goes on were trained without; undefined where none was
+ * begun.
+ *
+ * @throws {UsageError | Error} A cell's file cannot be read or is malformed.
+ */
+export async function recordedCellLimit(
+  folders: readonly string[],
+): Promise<NormLimit | "none" | undefined> {
+  for (const folder of folders) {
+    const state = readMarker(join(folder, MARKER));
+    if (state) return limitOf(state);
+    const checkpoint = await loadCheckpoint(join(folder, CHECKPOINT));
+    if (checkpoint) return recordedNormLimit(checkpoint.sae) ?? "none";
+  }
+  return undefined;
 }
 
 /** Gives up what was done for a cell. */

@@ -26,7 +26,7 @@ const COLUMNS: (keyof SweepRow)[] = [
   ] as const,
   ...["steps", "nmse", "explainedVariance", "l0", "mse", "ceClean", "ceSpliced"] as const,
   ...["ceZeroAblated", "ceMeanAblated", "ceDegradation", "ceRecoveredFromZero"] as const,
-  ...["ceRecoveredFromMean", "deadLatents", "warnings"] as const,
+  ...["ceRecoveredFromMean", "deadLatents", "leftOut", "nmseAll", "l0All", "warnings"] as const,
 ];
 
 /** Columns of equal_l0.csv. */
@@ -58,6 +58,9 @@ export function rowOf({ name, variant, options }: Cell, state: CellState): Sweep
     ceRecoveredFromZero: crossEntropy.recoveredFromZero,
     ceRecoveredFromMean: crossEntropy.recoveredFromMean,
     deadLatents,
+    ...(evaluation.all
+      ? { leftOut: evaluation.leftOut, nmseAll: evaluation.all.nmse, l0All: evaluation.all.l0 }
+      : {}),
     warnings: state.trained.warnings?.join(" ") ?? "",
   };
 }

@@ -12,6 +12,7 @@ import {
 import type { ActivationSource } from "./activation_source.ts";
 import { describeWarning } from "./describe_warning.ts";
 import { UsageError } from "./command.ts";
+import { describeLeftOut } from "./norm_limit.ts";
 import { formatSeconds, type Output } from "./output.ts";
 import { type CellState, CHECKPOINT, writeTrained } from "./sweep_cell.ts";
 import type { Cell } from "./sweep_grid.ts";
@@ -63,6 +64,7 @@ export async function trainCells(
     contextSize: source.contextLength,
     prependBos: true,
     dataset: source.dataset,
+    normLimit: source.normLimit,
   };
   for (const [g, group] of groups.entries()) {
     const started = performance.now();
@@ -112,6 +114,8 @@ export async function trainCells(
     }
     const seconds = formatSeconds((performance.now() - started) / 1000);
     output.say(`${which}${group.length} SAEs trained in ${seconds}`);
+    const left = describeLeftOut(source.normLimit, source.leftOut());
+    if (left) output.say(`${which}${left}`);
   }
 }
 

@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { completeOptions } from "../lib/training/complete_options.ts";
-import { loadCheckpoint, loadSae } from "../mod.ts";
+import { loadCheckpoint, loadSae, type NormLimit, recordedNormLimit } from "../mod.ts";
 import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
@@ -8,6 +8,7 @@ import { type Command, UsageError } from "./command.ts";
 import { defaultOut } from "./default_out.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { onLastingGpu } from "./lasting_gpu.ts";
+import { checkSameLimit } from "./norm_limit.ts";
 import { createOutput } from "./output.ts";
 import { describePreset, PRESET_HELP, withPreset } from "./preset_options.ts";
 import { openRunFolder, readRunOptions } from "./run_folder.ts";
@@ -29,6 +30,8 @@ What it reads
   --field NAME        field or column that holds the text (default: text)
   --context N         tokens a row, BOS included (default: 128 or what the model takes)
   --include-bos       train and measure on the BOS position too
+  --max-norm-multiple N   leaves out what exceeds N times the median norm (default 10, none: no
+                      limit), measured on the first 4096 activations; a store's own, if it has one
   --dtype NAME        weights of the model: fp32 (default), fp16, q8, q4 …
   --revision NAME, --cache-dir FOLDER   of a model on the hub
 
@@ -90,7 +93,16 @@ Examples
 const VALUES = [
   ...TRAINING_OPTIONS,
   ...["preset", "activations", "model", "hook", "text", "field", "context", "dtype", "revision"],
-  ...["cache-dir", "epochs", "batch-size", "buffer", "initial", "out", "checkpoint-every"],
+  ...[
+    "max-norm-multiple",
+    "cache-dir",
+    "epochs",
+    "batch-size",
+    "buffer",
+    "initial",
+    "out",
+    "checkpoint-every",
+  ],
   ...["resume", "eval-text", "eval-rows", "adapter"],
 ];
 const FLAGS = ["include-bos", "overwrite", "json"];
@@ -110,7 +122,7 @@ export const train: Command = {
       options.text("initial") !== undefined,
     );
     if (missing) throw new UsageError(missing);
-    await checkTraining(options, resumed);
+    const recorded = await checkTraining(options, resumed);
     const output = createOutput(options.flag("json"));
     if (preset) output.say(preset);
     using run = await openRunFolder(resumed ?? options.text("out") ?? defaultOut("train"), {
@@ -122,7 +134,7 @@ export const train: Command = {
     );
     const steps = async () => (await loadCheckpoint(run.checkpoint))?.steps ?? 0;
     const open = () => openCommandGpu(options.text("adapter"));
-    await using source = await openActivationSource(options);
+    await using source = await openActivationSource(options, recorded);
     return await onLastingGpu({ open, steps, say: output.say }, (gpu) => {
       output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
       return trainAndMeasure(gpu, source, { options, kept, run, output });
@@ -151,10 +163,21 @@ async function readOptions(
   return { options, resumed, preset: describePreset(given) };
 }
 
-/** Refuses what cannot be trained before a run folder, a model or a GPU is opened. */
-async function checkTraining(options: Arguments, resumed: string | undefined): Promise<void> {
+/**
+ * Refuses what cannot be trained before a run folder, a model or a GPU is opened. Gives which activations
+ * the run that goes on, or the SAE that it starts from, leaves out as massive.
+ */
+async function checkTraining(
+  options: Arguments,
+  resumed: string | undefined,
+): Promise<NormLimit | "none" | undefined> {
   const resume = resumed && await loadCheckpoint(join(resumed, "checkpoint")) || undefined;
   const folder = options.text("initial");
   const initial = folder && !resume ? await loadSae(folder) : undefined;
   completeOptions({ ...trainingOptions(options.text), initial, resume });
+  if (!resume) return initial && recordedNormLimit(initial);
+  // Runs from before there was a limit go on without.
+  const recorded = recordedNormLimit(resume.sae) ?? "none";
+  checkSameLimit(options, recorded, `the run that goes on, ${resumed}`);
+  return recorded;
 }

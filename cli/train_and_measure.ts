@@ -16,6 +16,7 @@ import { EXIT } from "./command.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { describeWarning } from "./describe_warning.ts";
 import { measureRun } from "./measure_run.ts";
+import { describeLeftOut } from "./norm_limit.ts";
 import { formatSeconds, type Output } from "./output.ts";
 import type { RunFolder } from "./run_folder.ts";
 import { trainingOptions } from "./training_options.ts";
@@ -44,7 +45,7 @@ export async function trainAndMeasure(
   source: ActivationSource,
   { options, kept, run, output }: TrainRun,
 ): Promise<number> {
-  const { contextLength, skipPositions } = source;
+  const { contextLength, skipPositions, normLimit } = source;
   const resume = await loadCheckpoint(run.checkpoint);
   const initialFolder = options.text("initial");
   const initial = initialFolder && !resume ? await loadSae(initialFolder) : undefined;
@@ -59,6 +60,7 @@ export async function trainAndMeasure(
     contextSize: contextLength,
     prependBos: true,
     dataset: source.dataset,
+    normLimit,
   };
   // Without a number of steps everything is read once, else as often as the steps need.
   const epochs = options.number("epochs") ?? (steps === undefined ? 1 : Infinity);
@@ -123,6 +125,9 @@ export async function trainAndMeasure(
       `${taken} steps${resume ? `, ${taken - resume.steps} of them` : ""} ` +
         `in ${formatSeconds(trainSeconds)} (${rate} tokens/s); SAE saved in ${folder}`,
     );
+    const read = source.leftOut();
+    const left = describeLeftOut(normLimit, read);
+    if (left) output.say(left);
     const result = { folder: run.path, sae: folder, steps: taken, last };
     if (signal.aborted) {
       output.say(
@@ -139,7 +144,7 @@ export async function trainAndMeasure(
       settings: { batchSize, contextLength },
       signal,
     });
-    await run.writeJson("config.json", { ...config, finished: true });
+    await run.writeJson("config.json", { ...config, activationsRead: read, finished: true });
     output.result({ ...result, ...measures });
     return EXIT.ok;
   } catch (error) {

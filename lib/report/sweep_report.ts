@@ -54,6 +54,24 @@ export function propertiesMarkdown(rows: readonly SweepRow[], model: string): st
   return `${lines.join("\n")}\n\n${about}\n`;
 }
 
+/** Measures with massive activations beside those without, of SAEs for which some were left out. */
+function massiveTable(rows: readonly SweepRow[]): string {
+  const differing = rows.filter(({ leftOut }) => leftOut !== undefined);
+  if (differing.length === 0) return "";
+  return table(
+    "With the activations that were left out as massive, and without",
+    ["Name", "Left out", "NMSE", "NMSE of all", "L0", "L0 of all"],
+    differing.map(({ name, leftOut, nmse, nmseAll, l0, l0All }) => [
+      name,
+      formatNumber(leftOut!),
+      nmse.toFixed(4),
+      nmseAll!.toFixed(4),
+      l0.toFixed(1),
+      l0All!.toFixed(1),
+    ]),
+  );
+}
+
 /** All plots of a sweep. */
 export function sweepPlots(rows: readonly SweepRow[]): SweepPlot[] {
   return [...plotsBySize(rows), ...plotsByK(rows), paretoPlot(rows)];
@@ -70,7 +88,11 @@ export function sweepReport({ date, adapter, model, rows, settings }: SweepRepor
     byK.length > 0 ? section("By active latents", figures(byK)) : "",
     section("Sparsity against reconstruction", `<figure>\n${paretoPlot(rows).svg}\n</figure>`),
     equal.length > 0 ? section("At equal L0", equalL0Figure(equal)) : "",
-    section("The SAEs", table("Measured on held-out text", HEAD, propertiesTable(rows, model.id))),
+    section(
+      "The SAEs",
+      table("Measured on held-out text", HEAD, propertiesTable(rows, model.id)) +
+        massiveTable(rows),
+    ),
     warningsTable(rows),
     section("What all have in common", settingsTable(settings)),
   ];

@@ -42,6 +42,12 @@ export interface SweepRow {
   ceRecoveredFromMean: number;
   /** Latents that were active in no sample. */
   deadLatents: number;
+  /** Activations that were left out as massive, where some were. */
+  leftOut?: number;
+  /** NMSE on all activations, massive ones included, where some were left out. */
+  nmseAll?: number;
+  /** L0 on all activations, massive ones included, where some were left out. */
+  l0All?: number;
   /** What went wrong in training, kinds of warnings separated by blanks; often empty. */
   warnings?: string;
 }

@@ -95,6 +95,14 @@ function headline({ evaluation, crossEntropy, sae }: TrainingReport): string {
       `${formatShare(deadLatents / sae.dictSize)} of all`,
     ],
   ];
+  const { all, leftOut } = evaluation;
+  if (all) {
+    const note = `with ${formatNumber(leftOut!)} massive of ${formatNumber(all.samples)}`;
+    numbers.push(
+      ["NMSE of all", formatNumber(all.nmse), note],
+      ["L0 of all", formatNumber(all.l0), note],
+    );
+  }
   if (crossEntropy) {
     const { clean, spliced, zeroAblated, meanAblated, degradation } = crossEntropy;
     const { recoveredFromZero, recoveredFromMean } = crossEntropy;

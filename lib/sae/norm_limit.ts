@@ -43,7 +43,9 @@ export function checkNormLimit(choice: NormLimitChoice, name = "normLimit"): voi
  *
  * @throws {RangeError} It is no limit.
  */
-export function recordedNormLimit(sae: Sae | StitchedSae): NormLimit | "none" | undefined {
+export function recordedNormLimit(
+  sae: Pick<Sae, "architecture" | "metadata"> | StitchedSae,
+): NormLimit | "none" | undefined {
   if (sae.architecture === "stitched") {
     return recordedNormLimit(sae.small) ?? recordedNormLimit(sae.large);
   }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { loadSae, openActivationStore, openGpu, trainSae } from "../../mod.ts";
+import { loadSae, type NormLimit, openActivationStore, openGpu, trainSae } from "../../mod.ts";
 import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
 const last = (stdout: string) => JSON.parse(stdout.trim().split("\n").at(-1)!);
@@ -14,8 +14,10 @@ Deno.test("harvest writes a store that train reads, epochs included", async () =
     assertEquals(harvested.code, 0, harvested.stderr);
     assertEquals(last(harvested.stdout), {
       ...{ type: "result", folder: out, rows: 1000, dModel: 128, dtype: "float32", first: 0 },
+      ...{ normLimit: (await openActivationStore(out)).normLimit, leftOut: 0 },
     });
     const store = await openActivationStore(out);
+    assertEquals((store.normLimit as NormLimit).multiple, 10);
     assertEquals(
       [store.model, store.hook, store.contextSize, store.skipPositions, store.dataset, store.rows],
       [MODEL, HOOK, 128, [0], corpus, 1000],
@@ -121,7 +123,12 @@ const harvest = ["harvest", "--model", MODEL, "--hook", HOOK, "--text", "none.tx
 const CASES: [name: string, args: string[], code: number, error: RegExp][] = [
   ["no folder to write to", harvest.slice(0, -2), 2, /--out is missing/],
   ["no text", harvest.filter((arg) => !/text|none/.test(arg)), 2, /--text is missing/],
-  ["an unknown dtype", [...harvest, "--dtype", "fp16"], 2, /--dtype is fp16, expected float32 or/],
+  [
+    "an unknown dtype",
+    [...harvest, "--dtype", "fp16"],
+    2,
+    /--dtype is fp16, expected float32, float16 or/,
+  ],
   [
     "a fraction of tokens",
     [...harvest, "--tokens", "1.5"],
