@@ -171,6 +171,8 @@ async function study(
   output.say(`${samples} activations of ${source.model} at ${source.hook}, on ${gpu.name}`);
   const left = describeLeftOut(source.normLimit, source.leftOut());
   if (left) output.say(left);
+  const unlike = unlikeLimits(source.normLimit, named);
+  if (unlike) output.say(unlike);
 
   const rows: StitchedSaeRow[] = [];
   for (const { name, sae } of named) {
@@ -207,6 +209,7 @@ async function study(
       SAEs: folders.join(" "),
       normLimit: source.normLimit,
       "left out": left,
+      "trained otherwise": unlike,
       ...(also.length > 0 ? { also: also.join(" ") } : {}),
       time: formatSeconds((performance.now() - started) / 1000),
     },
@@ -251,6 +254,22 @@ function chooseSaes(given: Arguments, collection: SaeCollection | undefined): st
 /** What the first SAE that says it was trained without. */
 function recordedLimit(saes: Sae[]): NormLimit | "none" | undefined {
   return saes.map(recordedNormLimit).find((limit) => limit !== undefined);
+}
+
+/** Names SAEs that were trained without other activations than those that are left out here. */
+function unlikeLimits(
+  limit: NormLimit | "none",
+  saes: { name: string; sae: Sae }[],
+): string | undefined {
+  const multiple = (limit: NormLimit | "none") => limit === "none" ? "none" : limit.multiple;
+  const unlike = saes.flatMap(({ name, sae }) => {
+    const own = recordedNormLimit(sae);
+    return own === undefined || multiple(own) === multiple(limit) ? [] : [
+      `${name} was trained with --max-norm-multiple ${multiple(own)}`,
+    ];
+  });
+  if (unlike.length === 0) return undefined;
+  return `${unlike.join(", ")}; here it is ${multiple(limit)}`;
 }
 
 async function takeBatches(

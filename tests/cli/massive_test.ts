@@ -12,6 +12,7 @@ import {
   openLanguageModel,
   orderedActivations,
   readTexts,
+  saveSae,
   shuffleRows,
   streamActivations,
   trainSae,
@@ -175,8 +176,11 @@ Deno.test("planted massive activations are left out of every command, counted an
     const otherSweep = await run([...sweep, "--max-norm-multiple", "none"], 2);
     assertStringIncludes(otherSweep.stderr, "--max-norm-multiple is none, it was 10 in");
 
-    // Stitching and taking apart: what the first SAE was trained without.
-    const saes = [join(path("run"), "sae"), join(path("on-store"), "sae")];
+    // Stitching: what the first SAE was trained without; that another was not is said.
+    const onAll = await loadSae(join(path("on-all"), "sae"));
+    const metadata = { ...onAll.metadata, normLimit: "none" };
+    await saveSae({ ...onAll, metadata }, path("unlimited"));
+    const saes = [join(path("run"), "sae"), path("unlimited")];
     const stitched = last(
       (await run([
         ...["stitch", ...saes, "--text", corpus, "--samples", "2000", "--examples", "0", "--json"],
@@ -185,6 +189,12 @@ Deno.test("planted massive activations are left out of every command, counted an
     );
     assertEquals(stitched.normLimit, limit);
     assert(stitched.read.leftOut > 0);
+    const page = await Deno.readTextFile(join(path("stitch"), "report.html"));
+    assertMatch(page, /\d of \d+ activations left out as massive/);
+    assertStringIncludes(
+      page,
+      "unlimited was trained with --max-norm-multiple none; here it is 10",
+    );
   });
 });
 
