@@ -231,6 +231,7 @@ export {
 } from "./lib/meta/compare_meta_latents.ts";
 export {
   type ReplacedMetaSae,
+  type ReplacementControl,
   type ReplacementControls,
   type ReplacementOptions,
   replaceMetaDecoder,

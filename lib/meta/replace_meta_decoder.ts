@@ -22,12 +22,18 @@ export interface ReplacedMetaSae extends TrainedMetaSae {
   controls: ReplacementControls;
 }
 
+/** What random rows explain, and how far the loss still moved at the end of that training. */
+export interface ReplacementControl extends MetaMeasures {
+  /** `metadata.lossChange` of the meta-SAE with these rows, where there were steps enough to tell. */
+  lossChange?: number;
+}
+
 /** What is explained with random rows in place of a meta-SAE's decoder rows. */
 export interface ReplacementControls {
   /** By random unit rows (`randomUnitRows`). */
-  isotropic: MetaMeasures;
+  isotropic: ReplacementControl;
   /** By rows of the mean and covariance of the other SAE's (`covarianceMatchedRows`), where asked for. */
-  matched?: MetaMeasures;
+  matched?: ReplacementControl;
 }
 
 /** Options of {@linkcode replaceMetaDecoder}. */
@@ -70,15 +76,12 @@ export async function replaceMetaDecoder(
   checkRows(others, "replacement.wDec");
   const replaced = await trainWithRows(gpu, meta, rows, others, options);
   const { checkpoint: _, resume: __, startBatch: ___, ...anew } = options;
-  const measure = async (random: Matrix): Promise<MetaMeasures> => {
-    const { explainedVariance, l0, deadMetaLatents } = await trainWithRows(
-      gpu,
-      meta,
-      rows,
-      random,
-      anew,
-    );
-    return { explainedVariance, l0, deadMetaLatents };
+  const measure = async (random: Matrix): Promise<ReplacementControl> => {
+    const trained = await trainWithRows(gpu, meta, rows, random, anew);
+    const { explainedVariance, l0, deadMetaLatents } = trained;
+    const { lossChange } = trained.meta.metadata as { lossChange?: number };
+    const moved = lossChange === undefined ? {} : { lossChange };
+    return { explainedVariance, l0, deadMetaLatents, ...moved };
   };
   const { seed = 0 } = options;
   const isotropic = await measure(randomUnitRows(others.rows, others.cols, seed));

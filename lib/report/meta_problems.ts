@@ -69,7 +69,9 @@ export function replacementProblem(
   if (!matched) return "no control of the same covariance was trained";
   const all = [replaced, isotropic, matched].map(({ explainedVariance }) => explainedVariance);
   if (!all.every(Number.isFinite)) return "what the replaced rows explain is not known";
-  return unfinished(`the meta-SAE with rows of ${name}`, replaced);
+  return unfinished(`the meta-SAE with rows of ${name}`, replaced) ??
+    unfinished("the meta-SAE with random unit rows", isotropic) ??
+    unfinished(`the meta-SAE with random rows of the covariance of ${name}`, matched);
 }
 
 /** Why an SAE is no ground for a verdict, where it is not. */

@@ -206,6 +206,17 @@ Deno.test("replacement counts what is left beyond random rows in their place", (
   const [falling] = replaced(0.48, 0.1, 0.2);
   falling.replaced = { ...falling.replaced, lossChange: -0.05 };
   assertOpen(judge("replacement", { compared: [falling] }), "with rows of small still fell by 5 %");
+  // Random rows that were not trained to the end explain less than they can.
+  for (
+    const [kind, text] of [
+      ["isotropic", "with random unit rows still fell by 5 %"],
+      ["matched", "with random rows of the covariance of small still fell by 5 %"],
+    ] as const
+  ) {
+    const [early] = replaced(0.48, 0.1, 0.2);
+    early.replacedControls[kind]!.lossChange = -0.05;
+    assertOpen(judge("replacement", { compared: [early] }), text);
+  }
   // The SAE that is nearest in size decides.
   const other = { ...SMALL, name: "other", dictSize: 30, replaced: { ...SMALL.replaced } };
   other.replaced.explainedVariance = 0.2;
