@@ -5,7 +5,7 @@ const EVERY = 10;
 /** Thresholds turn round later than biases, and need to be held back more. */
 const GAINS = {
   relu: { integral: 0.2, proportional: 1 },
-  jumprelu: { integral: 0.4, proportional: 3 },
+  jumprelu: { integral: 0.6, proportional: 6 },
 };
 /** Largest change of log λ at a time: a factor of 7 in 100 steps. */
 const LARGEST = 0.2;
@@ -22,7 +22,7 @@ export function isSteered({ targetL0 }: Settings, step: number): boolean {
  * log λ that carries a trend on. With y the logarithm of L0 over its target, on average over 10 steps,
  *
  * log λ ← log λ + a · y + b · (y − y of the 10 steps before) + 0.7 · trend, a = 0.2 and b = 1 for relu,
- * 0.4 and 3 for jumprelu.
+ * 0.6 and 6 for jumprelu.
  *
  * The first term acts until y is 0. The second holds back where L0 already moves, as it does for many steps
  * after λ has changed, since weights and thresholds follow λ by Adam's steps. The third is the mean change
