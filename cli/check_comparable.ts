@@ -7,8 +7,22 @@ export function checkComparable(other: Sae, otherName: string, sae: Sae, name: s
     return checkStitchable(small, large)
       .map((warning) => `${otherName} beside ${name}: ${warning}`);
   } catch (error) {
-    throw new Error(`${otherName} cannot be compared with ${name}: ${(error as Error).message}`, {
-      cause: error,
-    });
+    throw new Error(
+      `${otherName} cannot be compared with ${name}: ${why(other, sae, name, error)}`,
+      {
+        cause: error,
+      },
+    );
   }
+}
+
+/** The reason in words that hold whichever of the two is larger. */
+function why(other: Sae, sae: Sae, name: string, error: unknown): string {
+  try {
+    checkStitchable(sae, other);
+  } catch (reversed) {
+    return (reversed as Error).message.replaceAll("large.", "its ")
+      .replaceAll("as the small SAE has", `as ${name} has`);
+  }
+  return (error as Error).message;
 }

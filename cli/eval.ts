@@ -7,6 +7,7 @@ import {
   type Selection,
 } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
+import { saePath } from "./check_inputs.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { downloadProgress } from "./download_progress.ts";
 import { evaluateOnTexts, evaluationTable, summary } from "./evaluate_text.ts";
@@ -20,7 +21,7 @@ const HELP = `Measures a saved SAE on text: NMSE, L0, dead latents, cross-entrop
 Usage
   saewing eval SAE --text FILES [options]
 
-SAE is a folder, a file or a hub id.
+SAE is a folder, a file or a hub id; a run's folder stands for its SAE.
 
 Options
   --text FILES        .txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated
@@ -65,12 +66,13 @@ export const evaluate: Command = {
   help: HELP,
   async run(args) {
     const options = parseArguments(args, { values: VALUES, flags: ["include-bos", "json"] });
-    const [folder, ...more] = options.positional;
-    if (!folder) throw new UsageError("the SAE is missing");
+    const [path, ...more] = options.positional;
+    if (!path) throw new UsageError("the SAE is missing");
     if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}`);
     if (options.texts("text").length === 0) throw new UsageError("--text is missing");
     const given = givenNormLimit(options);
     const output = createOutput(options.flag("json"));
+    const folder = await saePath(path);
     const sae = await loadSae(folder, {
       cacheDir: options.text("cache-dir"),
       onProgress: downloadProgress(output),

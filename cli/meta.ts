@@ -9,10 +9,13 @@ import {
   type Sae,
 } from "../mod.ts";
 import { mean } from "../lib/report/meta_findings.ts";
+import { checkExplains } from "../lib/meta/decompose.ts";
+import { decoderRows } from "../lib/sae/decoder_rows.ts";
 import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_choice.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
 import { checkComparable } from "./check_comparable.ts";
+import { saePath } from "./check_inputs.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { defaultOut } from "./default_out.ts";
 import { downloadProgress } from "./download_progress.ts";
@@ -103,7 +106,7 @@ export const meta: Command = {
   help: HELP,
   async run(args) {
     const given = parseArguments(args, NAMES);
-    const folders = chooseSaes(given, args);
+    const folders = await Promise.all(chooseSaes(given, args).map(saePath));
     givenNormLimit(given);
     const cacheDir = given.text("cache-dir");
     const output = createOutput(given.flag("json"));
@@ -115,6 +118,7 @@ export const meta: Command = {
     const before = metaFolder === undefined ? undefined : await load(metaFolder);
     const options = parseArguments(args, NAMES, saeSource(given, sae));
     const training = metaTraining(options, [sae, ...others], before);
+    if (before) await checkMetaOf(before, metaFolder!, sae);
     const shown = shownLatents(options, sae);
     const warnings = [
       ...(before && before.metadata.explains === undefined
@@ -203,6 +207,21 @@ function measuresOf(
   { explainedVariance, l0, deadMetaLatents, lossChange }: MetaMeasures & Partial<MetaControl>,
 ): MetaMeasures & { lossChange?: number } {
   return { explainedVariance, l0, deadMetaLatents, lossChange };
+}
+
+/** Refuses what is no meta-SAE, or is one of another SAE. */
+async function checkMetaOf(meta: Sae, folder: string, sae: Sae): Promise<void> {
+  const { explains, hook } = meta.metadata;
+  if (explains === undefined && typeof hook === "string") {
+    throw new UsageError(
+      `--meta ${folder} is no meta-SAE: its config says that it is an SAE of ${hook}`,
+    );
+  }
+  try {
+    await checkExplains(meta, decoderRows(sae));
+  } catch (error) {
+    throw new Error(`--meta ${folder}: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 function forMachines(

@@ -1,7 +1,6 @@
 import {
   type ActivationTransform,
   activationTransform,
-  checkStitchable,
   collectionIds,
   decoderBiasAgreement,
   decoderOverlap,
@@ -21,6 +20,8 @@ import type { StudiedPair } from "../lib/report/stitching_plots.ts";
 import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
 import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
+import { checkComparable } from "./check_comparable.ts";
+import { saePath } from "./check_inputs.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { defaultOut } from "./default_out.ts";
 import { downloadProgress } from "./download_progress.ts";
@@ -43,7 +44,7 @@ Usage
   saewing stitch SAE SAE [SAE …] --activations FOLDER [options]
   saewing stitch COLLECTION [--sizes M,M,…] --text FILES [options]
 
-Each SAE is a folder, a file or a hub id, small ones first, all of one hook of one model. A collection is
+Each SAE is a folder, a file or a hub id, all of one hook of one model; they are taken by their size. A collection is
 a published family: ${listCollections().map(({ name }) => name).join(", ")}.
 
 Each SAE is compared with the next: which latents are novel (Fig. 10), what each does when it is
@@ -129,13 +130,13 @@ async function study(
   signal: AbortSignal,
 ): Promise<void> {
   const collection = listCollections().find(({ name }) => name === given.positional[0]);
-  const folders = chooseSaes(given, collection);
+  const folders = await Promise.all(chooseSaes(given, collection).map(saePath));
   if (folders.length < 2) {
     throw new UsageError(`${folders.length} SAEs were given, expected at least 2`);
   }
   const how = studyOptions(given, collection);
   givenNormLimit(given);
-  const also = given.texts("also");
+  const also = await Promise.all(given.texts("also").map(saePath));
   const names = nameSaes([...folders, ...also]);
   const loaded = await Promise.all(
     [...folders, ...also].map((folder) =>
@@ -147,16 +148,22 @@ async function study(
     ),
   );
   const folded = foldScales(loaded);
-  const everything = names.map((name, i) => ({ name, sae: folded[i] }));
-  const named = everything.slice(0, folders.length);
-  const saes = folded.slice(0, folders.length);
+  const asGiven = names.map((name, i) => ({ name, sae: folded[i] }));
+  // Everything that is said of a pair means that the first is the smaller one.
+  const named = asGiven.slice(0, folders.length)
+    .sort((a, b) => a.sae.dictSize - b.sae.dictSize);
+  const everything = [...named, ...asGiven.slice(folders.length)];
+  const saes = named.map(({ sae }) => sae);
+  if (named.some(({ name }, i) => name !== names[i])) {
+    output.say(`the SAEs are taken by their size: ${named.map(({ name }) => name).join(", ")}`);
+  }
   const options = parseArguments(
     args,
     { values: VALUES, flags: FLAGS },
     saeSource(given, saes[0], collection),
   );
   checkSourceOptions(options);
-  for (const { sae } of everything) checkStitchable(saes[0], sae);
+  for (const { name, sae } of everything) checkComparable(sae, name, saes[0], named[0].name);
   const out = options.text("out") ?? defaultOut("stitch");
   // A folder that cannot be written is found out before the measurements, not after them.
   await Deno.mkdir(out, { recursive: true });

@@ -6,6 +6,7 @@ import {
   openActivationSource,
 } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
+import { checkDisk, checkEvalText } from "./check_inputs.ts";
 import { checkWhole } from "./check_whole.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { defaultOut } from "./default_out.ts";
@@ -138,6 +139,7 @@ export const sweep: Command = {
       : await recordedCellLimit(cells.map(({ name }) => join(out, name)));
     if (recorded) checkSameLimit(options, recorded, `${out}: take another --out, or --overwrite`);
     await using source = await openActivationSource(options, recorded);
+    await checkEvalText(options, await source.openModel(), source.contextLength);
     const states = await readStates(out, cells, source, options);
     using gpu = await openCommandGpu(options.text("adapter"));
     output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
@@ -179,6 +181,13 @@ async function runSweep(
   output: Output,
 ): Promise<void> {
   const missing = cells.filter(({ name }) => !states.has(name));
+  const checkpointEvery = options.number("checkpoint-every") ?? CHECKPOINT_EVERY;
+  const { dModel } = source;
+  await checkDisk(
+    out,
+    missing.map(({ options }) => ({ dModel, dictSize: options.dictSize! })),
+    checkpointEvery > 0,
+  );
   const known = cells.length - missing.length;
   if (known > 0) output.say(`${known} of ${cells.length} SAEs are already trained in ${out}`);
   const common = commonSettings(source, options);
@@ -188,7 +197,7 @@ async function runSweep(
     // Without a number of steps everything is read once, else as often as the steps need.
     epochs: common.epochs ?? (missing.every(({ options }) => options.steps) ? Infinity : 1),
     shuffleSeed: common.shuffleSeed,
-    checkpointEvery: options.number("checkpoint-every") ?? CHECKPOINT_EVERY,
+    checkpointEvery,
     atOnce: options.number("at-once") ?? Infinity,
     settings: (cell) => ({ ...cell.options, ...common }),
     onTrained: (name, state) => states.set(name, state),

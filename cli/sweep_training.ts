@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import { trainingBytes } from "../lib/training/check_memory.ts";
+import { checkMemory, trainingBytes } from "../lib/training/check_memory.ts";
 import { completeOptions } from "../lib/training/complete_options.ts";
 import {
   type Checkpoint,
@@ -146,7 +146,10 @@ function groupCells(
   let bytes = Infinity;
   for (const cell of cells) {
     const batch = { rows: batchSize, cols: dModel };
-    const own = trainingBytes(gpu, completeOptions(cell.options), batch);
+    const settings = completeOptions(cell.options);
+    const own = trainingBytes(gpu, settings, batch);
+    // One that does not fit alone is told before the others are trained.
+    checkMemory(gpu, settings, batch);
     if (bytes + own > free || groups.at(-1)!.length === atOnce) {
       groups.push([]);
       bytes = 0;

@@ -3,6 +3,7 @@ import { completeOptions } from "../lib/training/complete_options.ts";
 import { loadCheckpoint, loadSae, type NormLimit, recordedNormLimit } from "../mod.ts";
 import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
+import { checkEvalText } from "./check_inputs.ts";
 import { checkWhole } from "./check_whole.ts";
 import { type Command, UsageError } from "./command.ts";
 import { defaultOut } from "./default_out.ts";
@@ -135,6 +136,9 @@ export const train: Command = {
     const steps = async () => (await loadCheckpoint(run.checkpoint))?.steps ?? 0;
     const open = () => openCommandGpu(options.text("adapter"));
     await using source = await openActivationSource(options, recorded);
+    if (options.texts("eval-text").length > 0) {
+      await checkEvalText(options, await source.openModel(), source.contextLength);
+    }
     return await onLastingGpu({ open, steps, say: output.say }, (gpu) => {
       output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
       return trainAndMeasure(gpu, source, { options, kept, run, output });

@@ -1,4 +1,6 @@
 import { join } from "@std/path";
+import { checkMemory } from "../lib/training/check_memory.ts";
+import { completeOptions } from "../lib/training/complete_options.ts";
 import {
   firstBatchToResume,
   type Gpu,
@@ -12,6 +14,7 @@ import {
 } from "../mod.ts";
 import type { ActivationSource } from "./activation_source.ts";
 import type { Arguments, GivenOptions } from "./arguments.ts";
+import { checkDisk } from "./check_inputs.ts";
 import { EXIT } from "./command.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { describeWarning } from "./describe_warning.ts";
@@ -54,6 +57,10 @@ export async function trainAndMeasure(
   const batchSize = options.number("batch-size") ?? 2048;
   const every = options.number("checkpoint-every") ?? CHECKPOINT_EVERY;
   const settings = { ...trainingOptions(options.text), seed };
+  const full = completeOptions({ ...settings, initial, resume });
+  checkMemory(gpu, full, { rows: batchSize, cols: source.dModel });
+  const { dictSize } = full;
+  await checkDisk(run.path, [{ dModel: source.dModel, dictSize }], every > 0);
   const metadata = {
     model: source.model,
     hook: source.hook,
@@ -90,7 +97,6 @@ export async function trainAndMeasure(
   try {
     const startBatch = source.startsAnywhere && resume ? firstBatchToResume(resume, steps) : 0;
     const batches = source.batches({ batchSize, epochs, seed, startBatch, signal });
-    const dictSize = resume?.sae.dictSize ?? initial?.dictSize ?? settings.dictSize!;
     const started = performance.now();
     const first = resume?.history.at(-1);
     const { sae, history } = await trainSae(gpu, batches, {

@@ -25,7 +25,11 @@ export function trainingBytes(
  * @throws {GpuError} It is more than is free of `gpu.memoryLimit`, or more than the device binds: ReLU
  * and JumpReLU need room for every latent of every sample, 8 bytes each in the largest buffer.
  */
-export function checkMemory(gpu: Gpu, settings: Settings, batch: Matrix): void {
+export function checkMemory(
+  gpu: Gpu,
+  settings: Settings,
+  batch: Pick<Matrix, "rows" | "cols">,
+): void {
   const { architecture, dictSize: m } = settings;
   const most = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
   const largest = 8 * batch.rows * m;

@@ -224,6 +224,7 @@ Deno.test("meta says what does not fit before it works", async () => {
       [[nameless, "--text", "x"], 2, "--model is missing"],
       [[large, "--text", join(folder, "none.txt")], 1, "none.txt"],
       [[large, "--compare", elsewhere], 1, "elsewhere cannot be compared with large"],
+      [[large, "--meta", atoms], 2, "is no meta-SAE: its config says that it is an SAE of blocks"],
       [[large, "--meta", another], 1, "sae is not the SAE (b) that the meta-SAE explains"],
       [[large, "--dict-size", "90", "--epochs", "1"], 1, "dictSize is 90, but there are 80 rows"],
       [[join(folder, "none")], 1, "none"],

@@ -36,7 +36,7 @@ Deno.test("train writes a run folder that eval can measure", async () => {
     assertEquals(sae.metadata.hook, HOOK);
     assert(sae.threshold![0] > 0);
 
-    const shared = ["eval", join(run, "sae"), "--text", corpus, "--rows", "4", "--json"];
+    const shared = ["eval", run, "--text", corpus, "--rows", "4", "--json"];
     const measured = await saewing(shared);
     assertEquals(measured.code, 0, measured.stderr);
     const { evaluation, crossEntropy } = JSON.parse(measured.stdout.trim().split("\n").at(-1)!);
