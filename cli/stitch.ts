@@ -44,8 +44,9 @@ Usage
   saewing stitch SAE SAE [SAE …] --activations FOLDER [options]
   saewing stitch COLLECTION [--sizes M,M,…] --text FILES [options]
 
-Each SAE is a folder, a file or a hub id, all of one hook of one model; they are taken by their size. A collection is
-a published family: ${listCollections().map(({ name }) => name).join(", ")}.
+Each SAE is a folder, a file or a hub id, all of one hook of one model. They are taken by their size;
+a run's folder stands for its SAE. A collection is a published family:
+${listCollections().map(({ name }) => name).join(", ")}.
 
 Each SAE is compared with the next: which latents are novel (Fig. 10), what each does when it is
 added alone (Fig. 4, 16, 21), what swapping groups does (Fig. 17), how far similar latents are
