@@ -25,7 +25,7 @@ export function listenToInterrupts(): Interrupt {
       since = performance.now();
       console.error("\nending in order; once more ends at once");
       controller.abort();
-    } else if (performance.now() - since > SAME_MS) {
+    } else if (exitCode !== code || performance.now() - since > SAME_MS) {
       Deno.exit(exitCode);
     }
   };

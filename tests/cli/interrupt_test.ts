@@ -74,11 +74,19 @@ Deno.test("a second Ctrl-C ends at once, and so does one of another kind", async
     const args = ["run", "-A", "-c", join(ROOT, "deno.json"), script];
     const child = new Deno.Command(Deno.execPath(), { args, stderr: "piped", stdout: "null" })
       .spawn();
-    await waitFor(child, "listening");
+    let said = "";
+    const all = (async () => {
+      for await (const text of child.stderr.pipeThrough(new TextDecoderStream())) said += text;
+    })();
+    const until = async (what: string) => {
+      while (!said.includes(what)) await new Promise((resolve) => setTimeout(resolve, 20));
+    };
+    await until("listening");
     child.kill("SIGTERM");
-    await new Promise((resolve) => setTimeout(resolve, 600));
+    await until("once more ends at once");
     child.kill("SIGINT");
     assertEquals((await child.status).code, 130);
+    await all;
   });
 });
 
