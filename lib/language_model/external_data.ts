@@ -115,6 +115,12 @@ const bitsOf: Partial<Record<TensorProto_DataType, number>> = {
   [TensorProto_DataType.BFLOAT16]: 16,
   [TensorProto_DataType.UINT4]: 4,
   [TensorProto_DataType.INT4]: 4,
+  [TensorProto_DataType.COMPLEX64]: 64,
+  [TensorProto_DataType.COMPLEX128]: 128,
+  [TensorProto_DataType.FLOAT8E4M3FN]: 8,
+  [TensorProto_DataType.FLOAT8E4M3FNUZ]: 8,
+  [TensorProto_DataType.FLOAT8E5M2]: 8,
+  [TensorProto_DataType.FLOAT8E5M2FNUZ]: 8,
 };
 
 /** Checks that `size` bytes are what a tensor's type and dimensions need. Throws RangeError if not. */
@@ -125,7 +131,11 @@ export function checkByteSize(tensor: TensorProto, size: number): void {
     );
   }
   const bits = bitsOf[tensor.dataType as TensorProto_DataType];
-  if (bits === undefined) return;
+  if (bits === undefined) {
+    // Types of later versions of ONNX are ONNX Runtime's to know; texts have no raw data.
+    if (TensorProto_DataType[tensor.dataType] !== undefined) return;
+    throw new RangeError(`initializer ${tensor.name} has the unknown type ${tensor.dataType}`);
+  }
   const count = tensor.dims.reduce((product, dim) => product * Number(dim), 1);
   const expected = Math.ceil(count * bits / 8);
   if (size !== expected) {

@@ -52,6 +52,7 @@ export function readOnnxGraph(path: string): OnnxGraph {
   const folder = placeExternalData(plain.initializer, path);
   try {
     const graph = model.graph = withTokenInput(plain);
+    checkNames(graph);
     return { path, folder, model, graph };
   } catch (error) {
     throw new Error(`${path}: ${(error as Error).message}`);
@@ -82,6 +83,43 @@ function readStructure(path: string): ModelProto {
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new Error(`${path} (${file.size} bytes) is truncated or not an ONNX model: ${reason}`);
+  }
+}
+
+/**
+ * Checks that each value has one origin and that each value that is read has one: a damaged name would
+ * else be noticed when the model is run, or stand for another tensor.
+ */
+function checkNames({ input, initializer, sparseInitializer, node }: GraphProto): void {
+  const given = new Set(input.map(({ name }) => name));
+  // Until version 4 of the format initialisers were inputs too.
+  const weights = [
+    ...initializer.map(({ name }) => name),
+    ...sparseInitializer.map(({ values }) => values?.name ?? ""),
+  ];
+  const seen = new Set<string>();
+  for (const name of weights) {
+    if (seen.has(name)) throw new Error(`it has two initialisers ${JSON.stringify(name)}`);
+    seen.add(name);
+    given.add(name);
+  }
+  for (const { output, name } of node) {
+    for (const value of output.filter((value) => value !== "")) {
+      if (given.has(value)) {
+        throw new Error(
+          `node ${JSON.stringify(name)} gives ${JSON.stringify(value)} a second time`,
+        );
+      }
+      given.add(value);
+    }
+  }
+  for (const { input, name } of node) {
+    const missing = input.find((value) => value !== "" && !given.has(value));
+    if (missing !== undefined) {
+      throw new Error(
+        `node ${JSON.stringify(name)} reads ${JSON.stringify(missing)}, which nothing in it gives`,
+      );
+    }
   }
 }
 
