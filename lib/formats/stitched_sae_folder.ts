@@ -1,4 +1,5 @@
 import { join } from "@std/path";
+import { crc32 } from "node:zlib";
 import { parseCheckedJson } from "../language_model/checked_json.ts";
 import { readRegularText } from "../language_model/regular_file.ts";
 import { checkStitchedSae, type StitchedSae } from "../sae/stitched_sae.ts";
@@ -43,12 +44,14 @@ export async function saveStitchedSae(stitched: StitchedSae, folder: string): Pr
   }
   await saveSae(small, join(folder, "small"));
   await saveSae(large, join(folder, "large"));
-  const text = JSON.stringify({
-    format: FORMAT,
+  const lists = {
     smallLatents: Array.from(smallLatents),
     largeLatents: Array.from(largeLatents),
-  });
-  await replaceText(path, text + "\n");
+  };
+  await replaceText(
+    path,
+    JSON.stringify({ format: FORMAT, ...lists, crc32: checksum(lists) }) + "\n",
+  );
 }
 
 /**
@@ -70,6 +73,11 @@ export async function loadStitchedSae(
   } catch (error) {
     throw new Error(`${(error as Error).message}, in ${path}`, { cause: error });
   }
+}
+
+/** Of the two lists: one digit that is damaged would be another latent. */
+function checksum({ smallLatents, largeLatents }: Record<string, number[]>): string {
+  return crc32(JSON.stringify([smallLatents, largeLatents])).toString(16).padStart(8, "0");
 }
 
 function readText(path: string): string {
@@ -97,6 +105,14 @@ function parseLatents(
     if (!Array.isArray(found[name])) {
       throw new Error(`${name} is not a list of latents in ${path}`);
     }
+  }
+  // Earlier versions wrote none.
+  if (found.crc32 !== undefined && found.crc32 !== checksum(found)) {
+    throw new Error(
+      `${path} is damaged: the checksum of its latents is ${checksum(found)}, it says ${
+        JSON.stringify(found.crc32)
+      }`,
+    );
   }
   return found;
 }

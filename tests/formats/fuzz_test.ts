@@ -1,10 +1,10 @@
 // Files that are damaged at random, the same ones in every run. What is demanded of each:
 // - No hang, no crash: it is read, or refused by an Error that names the folder. Not a TypeError of ours.
 // - No weights of another shape, and none that is not a number.
-// - No other weights. Where checksums cover the numbers (saewing's SAEs, checkpoints, stores, npz archives)
-//   not one may differ. Safetensors of others, the list of latents of a stitched SAE and ONNX graphs have no
-//   checksum: a bit that is flipped in a number is a number like any other there. It may then change that one
-//   number and nothing else; a bit that is flipped in a header or config changes none.
+// - No other weights. Where checksums cover the numbers (saewing's SAEs, stitched SAEs, checkpoints, stores,
+//   npz archives) not one may differ. Safetensors of others and ONNX graphs have no checksum: a number with a
+//   bit flipped is a number like any other there. A flip may then change that one number and nothing else; one
+//   in a header or config changes none.
 // SAEWING_FUZZ="SEED RUNS" takes another seed and another number of damages of each kind and format.
 import { assert, assertEquals } from "@std/assert";
 import { join, relative } from "@std/path";

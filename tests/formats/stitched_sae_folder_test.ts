@@ -123,3 +123,22 @@ Deno.test("folders that hold no stitched SAE, or a broken one, are refused with 
   );
   await assertRejects(() => loadStitchedSae(join(folder, "none")), Error, "there is no such file");
 });
+
+Deno.test("another latent in the list is noticed; lists from before there were checksums load", async () => {
+  const folder = await Deno.makeTempDir();
+  const path = join(folder, "stitched.json");
+  await saveStitchedSae(example(), folder);
+  const text = await Deno.readTextFile(path);
+  const { crc32, ...before } = JSON.parse(text);
+  await Deno.writeTextFile(path, text.replace("[5,0]", "[4,0]"));
+  await assertRejects(
+    () => loadStitchedSae(folder),
+    Error,
+    `${path} is damaged: the checksum of its latents is`,
+  );
+  await Deno.writeTextFile(path, JSON.stringify({ ...before, crc32: Number(`0x${crc32}`) }));
+  await assertRejects(() => loadStitchedSae(folder), Error, "is damaged");
+  await Deno.writeTextFile(path, JSON.stringify(before));
+  assertEquals(await loadStitchedSae(folder), example());
+  await Deno.remove(folder, { recursive: true });
+});

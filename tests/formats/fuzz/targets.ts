@@ -196,7 +196,7 @@ export const targets: Target[] = [
   { name: "sparsify's SAE", checked: false, write: writeSparsify, read: readSae },
   { name: "Gemma Scope's SAE, stored", checked: true, write: gemma(0), read: readSae },
   { name: "Gemma Scope's SAE, deflated", checked: true, write: gemma(8), read: readSae },
-  { name: "stitched SAE", checked: false, write: writeStitched, read: readStitched },
+  { name: "stitched SAE", checked: true, write: writeStitched, read: readStitched },
   { name: "checkpoint", checked: true, write: writeCheckpoint, read: readCheckpoint },
   { name: "store", checked: true, write: writeStore, read: readStore },
   // Weights of language models are ONNX Runtime's to read; activations are checked where they are used.
