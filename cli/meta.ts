@@ -162,7 +162,7 @@ export const meta: Command = {
         adapter: gpu.name,
         sae: {
           ...{ name, architecture: sae.architecture, dictSize: sae.dictSize, dModel: sae.dModel },
-          ...await trainingQuality(folders[0], sae),
+          ...trainingQuality(folders[0], sae),
           source: describeSource(sae),
         },
         meta: { seed: seedOf(meta), lossChange: lossChangeOf(meta) },

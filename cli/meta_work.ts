@@ -132,7 +132,7 @@ export async function compareAndReplace(
   const lossChange = lossChangeOf(replacement.meta);
   return {
     ...comparison,
-    ...await trainingQuality(other.folder, other.sae),
+    ...trainingQuality(other.folder, other.sae),
     chance: { isotropic: isotropic.cosine, matched: matched.cosine },
     replaced: { explainedVariance, l0, deadMetaLatents, lossChange },
     replacedControls: controls,

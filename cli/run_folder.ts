@@ -1,6 +1,8 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
 import { removeLeftovers, replaceText } from "../lib/formats/replace_file.ts";
+import { parseCheckedJson } from "../lib/language_model/checked_json.ts";
+import { readRegularText } from "../lib/language_model/regular_file.ts";
 import { recordColumns } from "../lib/training/record_columns.ts";
 import type { StepRecord } from "../mod.ts";
 import type { GivenOptions } from "./arguments.ts";
@@ -85,12 +87,12 @@ export async function openRunFolder(
  * @param names Names of options with a value, and of flags.
  * @throws {UsageError} The folder is not a run's, or its options are not this version's.
  */
-export async function readRunOptions(
+export function readRunOptions(
   path: string,
   { values, flags }: { values: string[]; flags: string[] },
-): Promise<GivenOptions> {
+): GivenOptions {
   const file = join(path, CONFIG);
-  const options = (await readConfig(file))?.options as GivenOptions | undefined;
+  const options = readConfig(file)?.options as GivenOptions | undefined;
   if (!options || typeof options !== "object") {
     throw new UsageError(`there is no run to resume in ${path}: ${file} names no options`);
   }
@@ -105,14 +107,14 @@ export async function readRunOptions(
 
 async function isUnfinished(path: string, checkpoint: string): Promise<boolean> {
   const started = await Deno.stat(join(checkpoint, "checkpoint.safetensors")).catch(ignoreMissing);
-  return started !== undefined && (await readConfig(join(path, CONFIG)))?.finished !== true;
+  return started !== undefined && readConfig(join(path, CONFIG))?.finished !== true;
 }
 
-async function readConfig(file: string): Promise<Record<string, unknown> | undefined> {
+function readConfig(file: string): Record<string, unknown> | undefined {
   try {
-    return JSON.parse(await Deno.readTextFile(file)) ?? undefined;
+    const config = parseCheckedJson(file, readRegularText(file)) ?? undefined;
+    return config as Record<string, unknown> | undefined;
   } catch (error) {
-    if (error instanceof SyntaxError) throw new Error(`${file} is not JSON: ${error.message}`);
     return ignoreMissing(error);
   }
 }

@@ -116,7 +116,7 @@ export const train: Command = {
   summary: "train an SAE on a language model's activations",
   help: HELP,
   async run(args) {
-    const { options, resumed, preset } = await readOptions(args);
+    const { options, resumed, preset } = readOptions(args);
     const missing = missingOption(
       options.text("architecture") ?? "batchtopk",
       (name) => options.text(name) !== undefined,
@@ -147,9 +147,9 @@ export const train: Command = {
 };
 
 /** The options, those of the run that is resumed included. */
-async function readOptions(
+function readOptions(
   args: string[],
-): Promise<{ options: Arguments; resumed?: string; preset?: string }> {
+): { options: Arguments; resumed?: string; preset?: string } {
   const names = { values: VALUES, flags: FLAGS };
   const given = parseArguments(args, names);
   const resumed = given.text("resume");
@@ -157,7 +157,7 @@ async function readOptions(
   if (resumed !== undefined && other) throw new UsageError(`--${other} does not go with --resume`);
   const options = resumed === undefined
     ? withPreset(given, names)
-    : parseArguments(args, names, await readRunOptions(resumed, names));
+    : parseArguments(args, names, readRunOptions(resumed, names));
   if (options.positional.length > 0) {
     throw new UsageError(`unexpected argument ${options.positional[0]}`);
   }

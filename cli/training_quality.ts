@@ -1,4 +1,5 @@
 import { dirname, join } from "@std/path";
+import { readRegularText } from "../lib/language_model/regular_file.ts";
 import type { Sae, TrainingQuality, TrainOptions } from "../mod.ts";
 
 /** The seed that an SAE was trained with, where it says so. */
@@ -17,14 +18,14 @@ export function lossChangeOf({ metadata: { lossChange } }: Sae): number | undefi
  *
  * @param folder Where it was loaded from.
  */
-export async function trainingQuality(folder: string, sae: Sae): Promise<TrainingQuality> {
-  return { seed: seedOf(sae), lossChange: lossChangeOf(sae), nmse: await measuredNmse(folder) };
+export function trainingQuality(folder: string, sae: Sae): TrainingQuality {
+  return { seed: seedOf(sae), lossChange: lossChangeOf(sae), nmse: measuredNmse(folder) };
 }
 
-async function measuredNmse(folder: string): Promise<number | undefined> {
+function measuredNmse(folder: string): number | undefined {
   try {
     const { nmse } = JSON.parse(
-      await Deno.readTextFile(join(dirname(folder), "evaluation.json")),
+      readRegularText(join(dirname(folder), "evaluation.json")),
     ) as { nmse?: unknown };
     return typeof nmse === "number" ? nmse : undefined;
   } catch {

@@ -6,6 +6,7 @@ import { loadStitchedSae } from "../../lib/formats/stitched_sae_folder.ts";
 import { loadCheckpoint } from "../../lib/formats/checkpoint_folder.ts";
 import { inspectModel } from "../../lib/language_model/inspect_model.ts";
 import { openLanguageModel } from "../../lib/language_model/open_language_model.ts";
+import { readRunOptions } from "../../cli/run_folder.ts";
 import { readCell } from "../../cli/sweep_cell.ts";
 import { withFolder } from "../cli/cli_helper.ts";
 import { loadFixture, tinyGpt2 } from "../language_model/fixtures.ts";
@@ -48,6 +49,11 @@ const places: [string, string, (folder: string) => Promise<unknown>, string?][] 
   ["checkpoint", "checkpoint.safetensors", loadCheckpoint],
   ["store's header", "store.json", openActivationStore],
   ["sweep's note", "cell.json", (folder) => Promise.try(() => readCell(folder, {}))],
+  [
+    "run's options",
+    "config.json",
+    (folder) => Promise.try(() => readRunOptions(folder, { values: [], flags: [] })),
+  ],
   ["model's config", "config.json", (folder) => openLanguageModel(folder, { hook }), tinyGpt2],
   ["tokenizer", "tokenizer.json", (folder) => openLanguageModel(folder, { hook }), tinyGpt2],
   [

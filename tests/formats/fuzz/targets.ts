@@ -8,6 +8,7 @@ import { writeSafetensors } from "../../../lib/formats/safetensors.ts";
 import { loadStitchedSae, saveStitchedSae } from "../../../lib/formats/stitched_sae_folder.ts";
 import { inspectModel } from "../../../lib/language_model/inspect_model.ts";
 import { readOnnxGraph } from "../../../lib/language_model/onnx_graph.ts";
+import { openLanguageModel } from "../../../lib/language_model/open_language_model.ts";
 import { createRandom } from "../../../lib/random.ts";
 import type { Sae } from "../../../lib/sae/sae.ts";
 import { stitch } from "../../../lib/stitching/stitch.ts";
@@ -172,9 +173,14 @@ function writeOnnx(folder: string): Promise<void> {
 
 async function readOnnx(folder: string): Promise<Found> {
   await inspectModel(folder, { offline: true });
+  // A damaged graph is run too: ONNX Runtime may refuse it, the process must live.
+  const hook = "blocks.1.hook_resid_pre";
+  await using model = await openLanguageModel(folder, { hook, threads: 1, offline: true });
+  const { rows, cols } = await model.activations(Int32Array.of(1, 2, 3), 1);
+  await model.crossEntropy(Int32Array.of(1, 2, 3), 1);
   const path = join(folder, "onnx/model.onnx");
   const file = await Deno.readFile(path);
-  const found: Found = { weights: {}, shapes: {} };
+  const found: Found = { weights: {}, shapes: { activations: [rows, cols] } };
   for (const { name, dims, externalData } of readOnnxGraph(path).graph.initializer) {
     const entry = (key: string) => Number(externalData.find((one) => one.key === key)!.value);
     found.shapes[name] = dims.map(Number);
