@@ -35,6 +35,7 @@ export { initializeSae } from "./lib/sae/initialize.ts";
 export { type NormalizedInput, normalizeInput } from "./lib/sae/normalize_input.ts";
 export { encode, reconstruct } from "./lib/sae/encode.ts";
 export { foldInputScale } from "./lib/sae/fold_input_scale.ts";
+export { foldScales } from "./lib/sae/fold_scales.ts";
 export type { StitchedSae } from "./lib/sae/stitched_sae.ts";
 export {
   type Encoded,

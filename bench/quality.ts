@@ -50,6 +50,9 @@ const { sae, history } = await trainSae(gpu, recorded(), {
   initial,
   learningRate: lr,
   steps,
+  // As the peer.
+  decaySteps: 0,
+  auxCoefficient: 1 / 32,
 });
 const ours = (performance.now() - began) / history.length;
 file.close();

@@ -5,6 +5,7 @@ import {
   decoderBiasAgreement,
   decoderOverlap,
   evaluateSae,
+  foldScales,
   type Gpu,
   listCollections,
   loadSae,
@@ -25,7 +26,6 @@ import { saePath } from "./check_inputs.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { defaultOut } from "./default_out.ts";
 import { downloadProgress } from "./download_progress.ts";
-import { foldScales } from "./fold_scales.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { nameGroups } from "./name_groups.ts";

@@ -55,11 +55,12 @@ What it trains
   --steps N           default: until the epochs end
   --batch-size N      activations a step (default 2048)
   --buffer N          activations that the shuffle holds back (default: 64 batches)
-  --lr X              Adam's learning rate (default 3e-4)
-  --warmup-steps N, --decay-steps N   over which it rises from and falls to 0 (0, 0)
+  --lr X              Adam's learning rate (default 1.2e-2 · √(512/m) · ∛(400/steps))
+  --warmup-steps N    over which it rises from 0 (default 0)
+  --decay-steps N     last steps over which it falls to 0 (default: a fifth of --steps)
   --beta1 X, --beta2 X, --epsilon X   Adam's other settings (0.9, 0.99, 1e-8)
   --gradient-clip X   largest norm of all gradients together (default 0: any)
-  --aux-coefficient X, --aux-k N, --dead-after N   the auxiliary loss (1/32, 512, 5)
+  --aux-coefficient X, --aux-k N, --dead-after N   the auxiliary loss (1/4, 512, 5)
   --threshold-batches N   last batches the inference threshold is measured on (32)
   --init-bdec KIND    decoder bias starts at the mean of the first batch (mean, default) or zero
   --initial FOLDER    an SAE to start from
@@ -70,8 +71,9 @@ What it writes
                       metrics.csv, and with --eval-text evaluation.json and report.html
   --checkpoint-every N   steps between two checkpoints in the run folder (default 500, 0: none)
   --resume RUN_FOLDER goes on from the last checkpoint with the options of that run, and ends with
-                      the bits of a run never stopped; --steps may be raised. Paths that were not
-                      absolute are taken from the folder you are in
+                      the bits of a run never stopped; --steps may be raised before the learning
+                      rate falls (--decay-steps). Paths that were not absolute are taken from
+                      the folder you are in
   --overwrite         start anew in a folder that holds an unfinished run
   --eval-text FILES   held-out text to measure on; may be repeated
   --eval-rows N       most rows of it (default 64)

@@ -11,7 +11,7 @@ const model = relative(Deno.cwd(), fromFileUrl(import.meta.resolve("./tiny-gpt2"
 const args = [
   ...["train", "--model", model],
   ...["--hook", "blocks.2.hook_resid_pre", "--text", train],
-  ...["--dict-size", "1024", "--k", "16", "--steps", Deno.args[0] ?? "400", "--lr", "1e-3"],
+  ...["--dict-size", "1024", "--k", "16", "--steps", Deno.args[0] ?? "400"],
   ...["--batch-size", "1024"],
   ...["--out", folder, "--overwrite", "--eval-text", heldOut],
   ...["--eval-rows", "192"],

@@ -82,13 +82,13 @@ export function checkSameSpace(small: Sae, large: Sae): void {
     throw new RangeError(
       `large.inputNormalization is ${large.inputNormalization}, expected ` +
         `${small.inputNormalization} as the small SAE has: their decoders have different units` +
-        (folds ? ". Fold the input's scale into the weights (foldInputScale)" : ""),
+        (folds ? ". Fold the input's scale into the weights (foldScales)" : ""),
     );
   }
   if (small.inputScale !== large.inputScale) {
     throw new RangeError(
       `large.inputScale is ${large.inputScale}, expected ${small.inputScale} as the small SAE has: ` +
-        `their decoders have different units. Fold both scales into the weights (foldInputScale)`,
+        `their decoders have different units. Fold both scales into the weights (foldScales)`,
     );
   }
 }

@@ -121,7 +121,9 @@ function describeNorms({ wDec, dModel: d, dictSize: m }: Sae, name: string): str
     least = Math.min(least, norm);
     most = Math.max(most, norm);
   }
-  if (others === 0) return [];
+  // A scale of the input that was folded into the weights is the same for all rows.
+  const alike = least > 0 && most <= (1 + NORM_TOLERANCE) * least;
+  if (others === 0 || alike) return [];
   return [
     `${others} of the ${name} SAE's ${m} decoder rows have not the norm 1 (${
       least.toPrecision(3)

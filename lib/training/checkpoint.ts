@@ -2,6 +2,7 @@ import type { Matrix } from "../matrix.ts";
 import { checkSae } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Settings, StepRecord } from "./options.ts";
+import { defaultDecaySteps } from "./schedule.ts";
 
 /**
  * Everything that a run needs to go on with the same bits, as plain data: typed arrays, and values
@@ -49,8 +50,9 @@ export function plainSettings(
 export function checkResume(resume: Checkpoint, settings: Settings): void {
   checkSae(saeOf(resume), "resume");
   const given = plainSettings(settings);
+  const free = decaysByDefault(resume.settings) ? [...FREE, "decaySteps"] : FREE;
   for (const name of new Set([...Object.keys(given), ...Object.keys(resume.settings)])) {
-    if (!FREE.includes(name) && given[name] !== resume.settings[name]) {
+    if (!free.includes(name) && given[name] !== resume.settings[name]) {
       throw new RangeError(
         `${name} is ${given[name] ?? "not given"}, but the checkpoint's run has ` +
           `${resume.settings[name] ?? "none"}: expected the same to resume`,
@@ -76,12 +78,26 @@ export function checkResume(resume: Checkpoint, settings: Settings): void {
   }
   // The rate falls towards the last step: once it has begun to, the last step is settled.
   const before = Number(resume.settings.steps ?? 0);
-  if (decaySteps > 0 && steps !== before && resume.steps > Math.min(before, steps!) - decaySteps) {
+  const steady = Math.min(
+    fallsAfter(before, Number(resume.settings.decaySteps)),
+    fallsAfter(steps ?? 0, decaySteps),
+  );
+  if (steps !== before && resume.steps > steady) {
     throw new RangeError(
       `steps is ${steps}, but the checkpoint's run has ${before}, and its learning rate falls ` +
-        `since step ${before - decaySteps + 1}: expected the same to resume`,
+        `since step ${steady + 1}: expected the same to resume`,
     );
   }
+}
+
+/** The last step before the learning rate falls; without end where it never does. */
+function fallsAfter(steps: number, decaySteps: number): number {
+  return decaySteps > 0 ? steps - decaySteps : Infinity;
+}
+
+/** Whether a run's learning rate falls, over as many steps as where nothing is said of it. */
+export function decaysByDefault({ steps, decaySteps }: Checkpoint["settings"]): boolean {
+  return Number(decaySteps) > 0 && decaySteps === defaultDecaySteps(Number(steps ?? 0));
 }
 
 /**

@@ -1,7 +1,8 @@
 import { checkCount, checkK, checkNumber, checkSae } from "../sae/check.ts";
 import { checkInputScale } from "../sae/normalize_input.ts";
-import { type Checkpoint, checkResume } from "./checkpoint.ts";
+import { type Checkpoint, checkResume, decaysByDefault } from "./checkpoint.ts";
 import { isRagged, type Settings, type TrainOptions } from "./options.ts";
+import { defaultDecaySteps, defaultLearningRate } from "./schedule.ts";
 
 /**
  * Fills in defaults and checks each option.
@@ -13,9 +14,10 @@ export function completeOptions(given: TrainOptions): Settings {
   const { initial, resume, architecture } = options;
   const ragged = isRagged(architecture);
   if (initial) checkSae(initial, "initial");
+  const dictSize = options.dictSize ?? initial?.dictSize ?? NaN;
   const settings: Settings = {
     architecture,
-    dictSize: options.dictSize ?? initial?.dictSize ?? NaN,
+    dictSize,
     k: options.k ?? (ragged ? undefined : initial?.k) ?? NaN,
     sparsityCoefficient: options.sparsityCoefficient ?? (ragged ? NaN : 0),
     targetL0: options.targetL0,
@@ -27,20 +29,19 @@ export function completeOptions(given: TrainOptions): Settings {
     inputNormalization: options.inputNormalization ?? initial?.inputNormalization ??
       "expected_average_only_in",
     inputScale: options.inputScale,
-    learningRate: options.learningRate ?? 3e-4,
+    learningRate: options.learningRate ?? startingRate(options, dictSize),
     warmupSteps: options.warmupSteps ?? 0,
-    decaySteps: options.decaySteps ?? 0,
+    decaySteps: options.decaySteps ?? defaultDecaySteps(options.steps),
     beta1: options.beta1 ?? 0.9,
     beta2: options.beta2 ?? 0.99,
     epsilon: options.epsilon ?? 1e-8,
     gradientClip: options.gradientClip ?? 0,
     steps: options.steps,
-    auxCoefficient: options.auxCoefficient ?? (ragged ? 0 : 1 / 32),
+    auxCoefficient: options.auxCoefficient ?? (ragged ? 0 : 1 / 4),
     auxK: options.auxK ?? 512,
     deadAfter: options.deadAfter ?? 5,
     thresholdBatches: options.thresholdBatches ?? 32,
-    subtractDecoderBias: options.subtractDecoderBias ?? initial?.subtractDecoderBias ??
-      architecture !== "jumprelu",
+    subtractDecoderBias: options.subtractDecoderBias ?? initial?.subtractDecoderBias ?? true,
     bDec: options.bDec ?? "mean",
     seed: options.seed ?? 0,
     initial,
@@ -111,10 +112,19 @@ export function completeOptions(given: TrainOptions): Settings {
   return settings;
 }
 
+/** What was trained before is not thrown off what it learned. */
+function startingRate(options: TrainOptions, dictSize: number): number {
+  return options.initial ? FURTHER_RATE : defaultLearningRate({ ...options, dictSize });
+}
+
 /** Options over those of a checkpoint. */
 function withSettings({ settings }: Checkpoint, given: TrainOptions): TrainOptions {
   const own = Object.entries(given).filter(([, value]) => value !== undefined);
-  return { ...settings, ...Object.fromEntries(own) } as unknown as TrainOptions;
+  // A fifth of the steps is a fifth of other steps too.
+  const follows = given.steps !== undefined && decaysByDefault(settings)
+    ? { decaySteps: defaultDecaySteps(given.steps) }
+    : {};
+  return { ...settings, ...follows, ...Object.fromEntries(own) } as unknown as TrainOptions;
 }
 
 /** One of λ and a target L0, and what goes with it. */
@@ -176,6 +186,7 @@ function checkArchitecture(options: TrainOptions, settings: Settings): void {
   }
 }
 
+const FURTHER_RATE = 3e-4;
 const COEFFICIENTS = ["learningRate", "epsilon", "auxCoefficient"] as const;
 const JUMP_OPTIONS = ["bandwidth", "initialThreshold", "thresholdLearningRate"] as const;
 

@@ -6,7 +6,7 @@ import { trainingWarnings } from "./training_warnings.ts";
 /** How the run ended: `lossChange` where it is known, `warnings` where there are any. */
 export function describeEnd(history: StepRecord[], settings: Settings): Record<string, unknown> {
   const warnings = trainingWarnings(history, settings, !settings.signal?.aborted);
-  const change = lossChange(history);
+  const change = lossChange(history, settings);
   return {
     ...(change === undefined ? {} : { lossChange: change }),
     ...(warnings.length > 0 ? { warnings } : {}),

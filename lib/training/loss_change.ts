@@ -1,16 +1,32 @@
-import type { StepRecord } from "./options.ts";
+import type { Settings, StepRecord } from "./options.ts";
+
+// Fewer steps have no tenths to compare.
+const FEWEST = 20;
 
 /**
  * How much the loss still moved when training ended: relative change of the mean reconstruction loss
  * from the second-to-last tenth of the steps to the last. −0.05: it fell by 5 % from one to the other.
  *
+ * A learning rate that falls to 0 lowers the loss of every run, by 6 % of one that had come to rest.
+ * Steps in which it falls are left out, unless fewer than 20 remain.
+ *
  * @param history One record a step, from the first.
+ * @param schedule The run's steps, and the last of them in which the learning rate falls.
  * @returns The change; undefined for fewer than 20 steps, and where the loss was 0.
  */
 export function lossChange(
   history: readonly Pick<StepRecord, "reconstructionLoss">[],
+  { steps = 0, decaySteps = 0 }: Partial<Pick<Settings, "steps" | "decaySteps">> = {},
 ): number | undefined {
-  if (history.length < 20) return undefined;
+  const before = steps - decaySteps;
+  const steady = decaySteps > 0 && before >= FEWEST ? history.slice(0, before) : history;
+  return changeOf(steady);
+}
+
+function changeOf(
+  history: readonly Pick<StepRecord, "reconstructionLoss">[],
+): number | undefined {
+  if (history.length < FEWEST) return undefined;
   const tenth = Math.floor(history.length / 10);
   const mean = (from: number, to?: number) =>
     history.slice(from, to).reduce((sum, { reconstructionLoss }) => sum + reconstructionLoss, 0) /

@@ -87,11 +87,18 @@ export interface TrainOptions {
    * same normalisation, else √d over the mean norm of the first batch).
    */
   inputScale?: number;
-  /** Adam's learning rate (default 3e-4, A.3). */
+  /**
+   * Adam's learning rate (default 1.2e-2 · √(512 / dictSize) · ∛(400 / steps), steps being 10,000 where
+   * they are not given and at least 400; a quarter of that for relu and jumprelu; 3e-4 where training
+   * starts from `initial`; the paper has 3e-4, A.3).
+   */
   learningRate?: number;
   /** Steps over which the learning rate rises linearly from 0 (default 0: none). */
   warmupSteps?: number;
-  /** Last steps, over which it falls linearly to 0; needs `steps` (default 0: none). */
+  /**
+   * Last steps, over which it falls linearly to 0; needs `steps` (default: the last fifth of `steps`,
+   * none where they are not given). Once it falls a run can be resumed, but not be given more steps.
+   */
   decaySteps?: number;
   /** Decay of Adam's mean of gradients (default 0.9). */
   beta1?: number;
@@ -107,7 +114,7 @@ export interface TrainOptions {
   gradientClip?: number;
   /** Steps to take (default: until the batches end). */
   steps?: number;
-  /** topk, batchtopk: α, weight of the auxiliary loss (default 1/32; 0 turns it off). */
+  /** topk, batchtopk: α, weight of the auxiliary loss (default 1/4; the paper has 1/32; 0 turns it off). */
   auxCoefficient?: number;
   /** Most dead latents a sample that reconstruct its residual (default 512). */
   auxK?: number;
@@ -118,7 +125,10 @@ export interface TrainOptions {
    * with the weights that it belongs to (default 32). They are kept till then; as many as fit 256 MiB.
    */
   thresholdBatches?: number;
-  /** Whether the encoder reads x − bDec (default: as `initial`, else true, false for jumprelu). */
+  /**
+   * Whether the encoder reads x − bDec (default: as `initial`, else true). One that reads x itself hardly
+   * learns where the mean of the activations is long beside what varies around it.
+   */
   subtractDecoderBias?: boolean;
   /** Start of the decoder bias: the mean of the first batch (default) or zero. */
   bDec?: "zero" | "mean";

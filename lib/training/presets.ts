@@ -29,6 +29,7 @@ const RECIPE = {
   k: 32,
   inputNormalization: "layer_norm",
   bDec: "zero",
+  decaySteps: 0,
   learningRate: 3e-4,
   beta1: 0.9,
   beta2: 0.99,
@@ -66,7 +67,7 @@ const PRESETS: Record<string, Preset> = {
       ...{ architecture: "relu", dictSize: 24_576, learningRate: 4e-4, beta1: 0.9, beta2: 0.99 },
       ...{ sparsityCoefficient: 8e-5, lossNormalization: "input_deviation" },
       ...{ inputNormalization: "none", bDec: "zero" },
-      ...{ warmupSteps: 5000, steps: 73_243 },
+      ...{ warmupSteps: 5000, decaySteps: 0, steps: 73_243 },
     },
   },
   "paper/meta-sae": {
@@ -76,7 +77,7 @@ const PRESETS: Record<string, Preset> = {
     options: {
       ...{ architecture: "batchtopk", dictSize: 2304, k: 4, learningRate: 1e-4 },
       ...{ beta1: 0.9, beta2: 0.99, auxCoefficient: 1 / 16, auxK: 512, deadAfter: 100 },
-      ...{ inputNormalization: "none", bDec: "zero" },
+      ...{ inputNormalization: "none", bDec: "zero", decaySteps: 0 },
     },
   },
   "demo": {
@@ -84,7 +85,7 @@ const PRESETS: Record<string, Preset> = {
     model: "examples/tiny-gpt2",
     hook: "blocks.2.hook_resid_pre",
     batchSize: 2048,
-    options: { architecture: "batchtopk", dictSize: 1024, k: 16, learningRate: 1e-3, steps: 400 },
+    options: { architecture: "batchtopk", dictSize: 1024, k: 16, steps: 400 },
   },
 };
 

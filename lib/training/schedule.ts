@@ -1,4 +1,36 @@
-import type { Settings } from "./options.ts";
+import type { Architecture } from "../sae/sae.ts";
+import { isRagged, type Settings } from "./options.ts";
+
+// What suits 512 latents in 400 steps of 512 to 1024 samples (docs/defaults.md).
+const RATE = 1.2e-2;
+const RAGGED_RATE = 3e-3;
+const LATENTS = 512;
+const STEPS = 400;
+/** Steps of a run that lasts until the batches end, so far as the learning rate goes. */
+const UNKNOWN_STEPS = 10_000;
+
+/**
+ * The learning rate where none is given: 1.2e-2 · √(512 / m) · ∛(400 / steps), two digits of it, with at
+ * least 400 steps and 10,000 where their number is not known; for relu and jumprelu, which have no
+ * auxiliary loss that would revive latents, a quarter of it. More latents want a smaller one, and
+ * so do more steps, which give it time to settle.
+ */
+export function defaultLearningRate(
+  { architecture, dictSize, steps = UNKNOWN_STEPS }: {
+    architecture: Architecture;
+    dictSize: number;
+    steps?: number;
+  },
+): number {
+  const base = isRagged(architecture) ? RAGGED_RATE : RATE;
+  const rate = base * Math.sqrt(LATENTS / dictSize) * Math.cbrt(STEPS / Math.max(STEPS, steps));
+  return Number(rate.toPrecision(2));
+}
+
+/** Last steps over which the learning rate falls where it is not said: a fifth, none of an unknown number. */
+export function defaultDecaySteps(steps: number | undefined): number {
+  return Math.floor((steps ?? 0) / 5);
+}
 
 /**
  * The learning rate of a step, from 1: rising over the first `warmupSteps`, falling to 0 over the

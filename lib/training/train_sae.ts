@@ -21,7 +21,7 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
  * - relu, f = z: λ · mean over samples of Σ f;
  * - jumprelu, f = z where z > θ: λ · mean over samples of the number of active latents. θ = exp(log θ) is
  *   trained a latent: with r = 1 where |z − θ| < ε/2 its gradient is −(1/ε) · Σ r · (θ · ∂mean(e²)/∂f + λ/n)
- *   over the samples, and θ times that for log θ. Here the encoder reads x by default, not x − b_dec.
+ *   over the samples, and θ times that for log θ.
  *
  * λ is `sparsityCoefficient`, which `sparsityWarmupSteps` lets rise, or is steered until `targetL0` latents
  * are active a sample; `gradientClip` bounds the gradients.

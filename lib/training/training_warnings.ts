@@ -27,6 +27,10 @@ export interface WarnedSettings {
   targetL0?: number;
   /** Batches without activity after which a latent is dead. */
   deadAfter: number;
+  /** Steps of the run, where it was told. */
+  steps?: number;
+  /** The last of them, in which the learning rate falls. */
+  decaySteps?: number;
 }
 
 /** Records that count as recent: the noise of one batch is no warning. */
@@ -42,7 +46,7 @@ const RECENT = 20;
  * - l0: topk, batchtopk: fewer than 90 % of k are active; at the end, with `targetL0`: L0 is off by more
  *   than 5 %; relu, jumprelu: less than half a latent is active, or, at the end, more than half of all;
  * - not_converged, at the end: the loss still fell by more than 3 % from the second-to-last tenth of the
- *   steps to the last.
+ *   steps to the last, those left out in which the learning rate falls (`lossChange`).
  *
  * A loss that is not finite is no warning: it ends the run.
  *
@@ -62,7 +66,7 @@ export function trainingWarnings(
     divergence: divergence(history, ended),
     dead_latents: deadLatents(history, settings),
     l0: wrongL0(history, settings, ended),
-    not_converged: ended ? notConverged(history) : undefined,
+    not_converged: ended ? notConverged(history, settings) : undefined,
   };
   return (Object.keys(found) as TrainingWarning["kind"][])
     .flatMap((kind) => found[kind] === undefined ? [] : [{ kind, message: found[kind], step }]);
@@ -134,8 +138,11 @@ function wrongL0(
   return `${found}, of ${dictSize}: the sparsity loss is too weak; ${advice}`;
 }
 
-function notConverged(history: readonly StepRecord[]): string | undefined {
-  const change = lossChange(history);
+function notConverged(
+  history: readonly StepRecord[],
+  settings: WarnedSettings,
+): string | undefined {
+  const change = lossChange(history, settings);
   if (change === undefined || change >= -0.03) return undefined;
   return `the loss still fell, by ${
     (-100 * change).toFixed(1)

@@ -42,7 +42,7 @@ Deno.test("a preset leaves out what the asked-for architecture has not", () => {
     return { options: withPreset(given, NAMES), words: describePreset(given)! };
   };
   const relu = told("demo", "--architecture", "relu", "--sparsity", "0.1");
-  assertEquals([relu.options.text("k"), relu.options.text("lr")], [undefined, "0.001"]);
+  assertEquals([relu.options.text("k"), relu.options.text("steps")], [undefined, "400"]);
   assertMatch(
     relu.words,
     /sets --model .* --dict-size 1024 .*; overridden: --architecture batchtopk; not for relu: --k 16$/,
@@ -81,9 +81,9 @@ Deno.test("train --preset; the help lists them, an unknown one is refused", asyn
     ]);
     assertEquals(ran.code, 0, ran.stderr);
     assertStringIncludes(ran.stdout, "sets --hook blocks.2.hook_resid_pre --architecture batch");
-    assertStringIncludes(ran.stdout, "--lr 0.001; overridden: --model examples/tiny-gpt2");
+    assertStringIncludes(ran.stdout, "; overridden: --model examples/tiny-gpt2");
     const config = JSON.parse(await Deno.readTextFile(join(out, "config.json")));
-    assertEquals([config.learningRate, config.dictSize, config.k], [0.001, 32, 4]);
+    assertEquals([config.dictSize, config.k], [32, 4]);
     const resumed = await saewing(["train", "--resume", out, "--steps", "3"]);
     assertEquals(resumed.code, 0, resumed.stderr);
     const other = await saewing(["train", "--resume", out, "--preset", "demo"]);

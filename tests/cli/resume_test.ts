@@ -89,7 +89,7 @@ Deno.test("a run on a store goes on at its place, from an SAE and over epochs to
     const [first, second, whole] = ["first", "second", "whole"].map((name) => join(folder, name));
     const onStore = ["train", "--activations", store, ...SMALL, "--seed", "7"];
     await assertRuns([...onStore, "--steps", "3", "--out", first]);
-    const from = [...onStore, "--initial", join(first, "sae")];
+    const from = [...onStore, "--initial", join(first, "sae"), "--decay-steps", "0"];
     await assertRuns([...from, "--steps", "4", "--out", second]);
     await assertRuns(["train", "--resume", second, "--steps", "9"]);
     await assertRuns([...from, "--steps", "9", "--out", whole]);

@@ -67,7 +67,7 @@ Deno.test("train and eval of a JumpReLU SAE", async () => {
     const { architecture, threshold, subtractDecoderBias, metadata } = await loadSae(
       join(run, "sae"),
     );
-    assertEquals([architecture, subtractDecoderBias], ["jumprelu", false]);
+    assertEquals([architecture, subtractDecoderBias], ["jumprelu", true]);
     assert(threshold!.some((value) => Math.abs(value - 0.2) > 1e-5));
     const { sparsityCoefficient, bandwidth, lossNormalization } = metadata.training as Record<
       string,

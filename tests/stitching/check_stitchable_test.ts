@@ -91,6 +91,8 @@ Deno.test("what is no obstacle is a warning", () => {
   const long = sound(2, 9);
   long.wDec[0] = 3;
   long.wDec[25] = 0.1;
+  const folded = sound(2, 9);
+  folded.wDec = folded.wDec.map((w) => 30 * w);
   const cases: [Sae, Sae, string[]][] = [
     [
       sound(1, 4, withMetadata({ model: undefined })),
@@ -155,6 +157,8 @@ Deno.test("what is no obstacle is a warning", () => {
       long,
       ["2 of the large SAE's 9 decoder rows have not the norm 1 (0.100 to 3.16)"],
     ],
+    // As a folded scale of the input leaves them.
+    [sound(1, 4), folded, []],
     [
       sound(1, 4, { wDec: new Float32Array(12) }),
       sound(2, 9),

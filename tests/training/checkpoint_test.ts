@@ -16,6 +16,8 @@ const OPTIONS: TrainOptions = {
   deadAfter: 2,
   learningRate: 1e-2,
   steps: 12,
+  // So that there may be more.
+  decaySteps: 0,
   thresholdBatches: 8,
   metadata: { hook: "here" },
 };
@@ -216,4 +218,27 @@ Deno.test("a lost device is told, and another goes on from the last checkpoint",
   assertEquals(kept.map(({ steps }) => steps), [3, 6]);
   const resumed = await trainSae(gpu, BATCHES, { ...OPTIONS, resume: kept[1] });
   assertEquals(resumed, await trainSae(gpu, BATCHES, OPTIONS));
+});
+
+Deno.test("a fall of the learning rate that nobody asked for follows the number of steps", async () => {
+  using gpu = await openGpu();
+  const { decaySteps: _, ...options } = OPTIONS;
+  const kept: Checkpoint[] = [];
+  await trainSae(gpu, BATCHES, keeping(4, kept, { ...options, steps: 10 }));
+  // A fifth of 12 is 2, as of 10; of 6 it is 1.
+  for (const steps of [12, 6]) {
+    const resumed = await trainSae(gpu, BATCHES, { ...options, steps, resume: kept[0] });
+    assertEquals(resumed, await trainSae(gpu, BATCHES, { ...options, steps }));
+  }
+  await assertRejects(
+    () => trainSae(gpu, BATCHES, { ...options, steps: 12, resume: kept[2] }),
+    RangeError,
+    "steps is 12, but the checkpoint's run has 10, and its learning rate falls since step 9",
+  );
+  // One that was asked for stays.
+  await assertRejects(
+    () => trainSae(gpu, BATCHES, { ...options, steps: 4, decaySteps: 3, resume: kept[0] }),
+    RangeError,
+    "steps is 4",
+  );
 });

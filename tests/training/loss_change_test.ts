@@ -21,6 +21,18 @@ Deno.test("lossChange says whether the loss falls, rises or stays at the end", (
   assertEquals(lossChange(losses(200, (step) => step % 2)), 0);
 });
 
+Deno.test("lossChange leaves steps out in which the learning rate falls", () => {
+  // It rests at 3 for 80 steps, then falls with the learning rate.
+  const annealed = losses(100, (step) => step < 80 ? 3 : 3 - 0.1 * (step - 80));
+  assert(lossChange(annealed)! < -0.3);
+  assertEquals(lossChange(annealed, { steps: 100, decaySteps: 20 }), 0);
+  // A run that was stopped before counts as a whole; so does one whose rate falls from the beginning.
+  const stopped = losses(60, (step) => step < 54 ? 2 : 1);
+  assertEquals(lossChange(stopped, { steps: 100, decaySteps: 20 }), -0.5);
+  assert(lossChange(annealed, { steps: 100, decaySteps: 100 })! < -0.3);
+  assertEquals(lossChange(annealed, { decaySteps: 0 }), lossChange(annealed));
+});
+
 Deno.test("lossChange is not known of fewer than 20 steps, nor of a loss of 0", () => {
   assertEquals(lossChange(losses(19, (step) => 1 / (1 + step))), undefined);
   assertEquals(lossChange([]), undefined);

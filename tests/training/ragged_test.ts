@@ -52,7 +52,7 @@ async function compareRun(
       beta2: 0.99,
       epsilon: 1e-8,
       lossNormalization: "none",
-      subtractDecoderBias: !jump,
+      subtractDecoderBias: true,
       bandwidth: 0.001,
       ...all,
       sparsityCoefficient: options.sparsityCoefficient *

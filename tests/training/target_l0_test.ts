@@ -106,7 +106,11 @@ Deno.test("a steered run has the same bits resumed, beside others, and whenever 
   const folder = await Deno.makeTempDir();
   try {
     for (const architecture of ["relu", "jumprelu"] as const) {
-      const options: TrainOptions = { ...STEERED, architecture, targetL0: 4, steps: 130 };
+      const options: TrainOptions = {
+        ...{ ...STEERED, architecture, targetL0: 4, steps: 130 },
+        // Of its own number of steps otherwise.
+        decaySteps: 0,
+      };
       const whole = await trainSae(gpu, TRAIN, options);
       const kept: Checkpoint[] = [];
       const save = async (checkpoint: Checkpoint) => {

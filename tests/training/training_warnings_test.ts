@@ -154,7 +154,7 @@ Deno.test("runs that diverge or die are warned of while they train, and in the r
 Deno.test("a run that learns is not warned of", async () => {
   for (
     const options of [
-      { architecture: "batchtopk", k: 3 },
+      { architecture: "batchtopk", k: 3, auxCoefficient: 1 / 32 },
       { architecture: "relu", sparsityCoefficient: 0.01 },
     ] as const
   ) {

@@ -1,6 +1,5 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { foldScales } from "../../cli/fold_scales.ts";
-import { checkStitchable, createRandom, initializeSae, type Sae } from "../../mod.ts";
+import { checkStitchable, createRandom, foldScales, initializeSae, type Sae } from "../../mod.ts";
 
 function scaled(inputScale?: number): Sae {
   const random = createRandom(1);

@@ -1,0 +1,102 @@
+// What the defaults of training reach beside options set by hand, on the embedded model's activations and on
+// a planted stream like Gemma's (planted_stream.ts), by NMSE on held-out activations at the inference
+// threshold. Prints the table of docs/defaults.md:
+//   deno task bench:defaults [--steps 400] [--n 1024] [--m 512] [--k 16] [--only planted]
+import { parseArgs } from "@std/cli";
+import { fromFileUrl } from "@std/path";
+import {
+  evaluateSae,
+  type Gpu,
+  type Matrix,
+  openGpu,
+  openLanguageModel,
+  streamActivations,
+  type TrainOptions,
+  trainSaes,
+} from "../mod.ts";
+import { demoCorpus } from "../examples/demo_corpus.ts";
+import { plantedStream } from "./planted_stream.ts";
+
+const args = parseArgs(Deno.args, { string: ["steps", "n", "m", "k", "only"] });
+const [steps, n] = [Number(args.steps ?? 400), Number(args.n ?? 1024)];
+const [dictSize, k] = [Number(args.m ?? 512), Number(args.k ?? 16)];
+
+const BEFORE = { learningRate: 3e-4, decaySteps: 0, auxCoefficient: 1 / 32 };
+const OPTIONS: [name: string, options: Partial<TrainOptions>][] = [
+  ["defaults", {}],
+  ["those of before: bias zero, samples as they are, lr 3e-4 to the end, auxiliary loss 1/32", {
+    ...{ bDec: "zero", inputNormalization: "none", ...BEFORE },
+  }],
+  ["… bias at the mean", { inputNormalization: "none", ...BEFORE }],
+  ["… and samples scaled", BEFORE],
+  ...[1e-3, 2e-3, 4e-3, 8e-3, 1.6e-2].flatMap((learningRate): typeof OPTIONS => [
+    [`lr ${learningRate}`, { learningRate }],
+    [`lr ${learningRate} to the end`, { learningRate, decaySteps: 0 }],
+  ]),
+  ["lr 1.6e-2, falling over the last half, warm-up over a tenth", {
+    ...{ learningRate: 1.6e-2, decaySteps: steps >> 1, warmupSteps: Math.round(steps / 10) },
+  }],
+  ["warm-up over a tenth", { warmupSteps: Math.round(steps / 10) }],
+  ["β2 0.999", { beta2: 0.999 }],
+  ["no auxiliary loss", { auxCoefficient: 0 }],
+  ["auxiliary loss 1/32, as in the paper", { auxCoefficient: 1 / 32 }],
+  ["auxiliary loss 1", { auxCoefficient: 1 }],
+  ["dead after 20 batches", { deadAfter: 20 }],
+  ["gradients clipped to 1", { gradientClip: 1 }],
+  ["layer_norm", { inputNormalization: "layer_norm" }],
+];
+
+interface Stream {
+  name: string;
+  batches(): AsyncIterable<Matrix> | Iterable<Matrix>;
+  heldOut: Matrix[];
+}
+
+async function* tinyStreams(): AsyncGenerator<Stream> {
+  const folder = fromFileUrl(import.meta.resolve("../examples/tiny-gpt2"));
+  await using model = await openLanguageModel(folder, { hook: "blocks.2.hook_resid_pre" });
+  const { train, heldOut } = await demoCorpus();
+  const held = streamActivations(model, heldOut, { batchSize: 4096, maxTokens: 16_384 });
+  yield {
+    name: "tiny-gpt2",
+    batches: () => streamActivations(model, train, { batchSize: n, bufferRows: 64 * n }),
+    heldOut: await Array.fromAsync(held),
+  };
+}
+
+function* plantedBatches(): Generator<Matrix> {
+  for (let step = 0; step < steps; step++) yield plantedStream(step, n);
+}
+
+async function measure(gpu: Gpu, { name, batches, heldOut }: Stream): Promise<void> {
+  const trained = await trainSaes(
+    gpu,
+    batches(),
+    OPTIONS.map(([, options]) => ({ architecture: "batchtopk", dictSize, k, steps, ...options })),
+  );
+  const rows: { name: string; nmse: number; l0: number; never: number }[] = [];
+  for (const [i, { sae }] of trained.entries()) {
+    const { nmse, l0, deadLatents } = await evaluateSae(gpu, sae, heldOut);
+    rows.push({ name: OPTIONS[i][0], nmse, l0, never: deadLatents });
+  }
+  const best = Math.min(...rows.map(({ nmse }) => nmse));
+  console.log(`\n${name}: m ${dictSize}, k ${k}, ${steps} steps of ${n}\n`);
+  console.log(
+    `| options | NMSE | over the best | L0 | never active |\n| --- | --- | --- | --- | --- |`,
+  );
+  for (const { name, nmse, l0, never } of rows) {
+    const over = `${(100 * (nmse / best - 1)).toFixed(1)} %`;
+    console.log(`| ${name} | ${nmse.toFixed(4)} | ${over} | ${l0.toFixed(2)} | ${never} |`);
+  }
+}
+
+using gpu = await openGpu();
+if (args.only !== "planted") {
+  for await (const stream of tinyStreams()) {
+    await measure(gpu, stream);
+  }
+}
+if (args.only !== "tiny") {
+  const heldOut = [plantedStream(1e6, 8192)];
+  await measure(gpu, { name: "planted stream", batches: plantedBatches, heldOut });
+}
