@@ -104,7 +104,7 @@ export function evaluationTable(
         ["left out as massive", `${evaluation.leftOut} of ${all.samples}`],
         ["NMSE of all", all.nmse.toFixed(4)],
         ["explained variance of all", percent(all.explainedVariance)],
-        ["MSE of all", all.mse.toPrecision(4)],
+        ["MSE of all (Σ over d)", all.mse.toPrecision(4)],
         ["L0 of all", all.l0.toFixed(2)],
       ] as [string, string][]
       : []),

@@ -70,7 +70,7 @@ export async function measureRun(
     date: new Date().toISOString().slice(0, 10),
     adapter: gpu.name,
     model: { id: model.id, hook: model.hook, layers: model.layers },
-    sae: { ...sae, threshold: sae.threshold?.[0] },
+    sae,
     settings: { ...(sae.metadata.training as Record<string, unknown>), ...settings, normLimit },
     history,
     warnings: (sae.metadata.warnings ?? []) as TrainingWarning[],

@@ -16,15 +16,11 @@ export interface Cell {
   options: TrainOptions;
 }
 
-/** Options that no two cells give differently. */
+/** Options that all cells have, with one value. One that some lack, such as a k, is not shared. */
 export function agreedOptions(cells: readonly Pick<Cell, "options">[]): Record<string, unknown> {
-  const given = Map.groupBy(
-    cells.flatMap(({ options }) => Object.entries(options)),
-    ([name]) => name,
-  );
+  const all = cells.map(({ options }): Record<string, unknown> => ({ ...options }));
   return Object.fromEntries(
-    [...given.values()].filter((all) => all.every(([, value]) => value === all[0][1]))
-      .map(([first]) => first),
+    Object.entries(all[0]).filter(([name, value]) => all.every((own) => own[name] === value)),
   );
 }
 

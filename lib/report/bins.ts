@@ -32,3 +32,15 @@ export function logBins(values: ArrayLike<number>, perDecade: number): Bins {
   for (const log of logs) counts[Math.min(bins - 1, Math.floor((log - low) * perDecade))]++;
   return { edges: [...counts, 0].map((_, b) => 10 ** (low + b / perDecade)), counts };
 }
+
+/** Bins values into `count` bins of equal width, from the smallest to the largest finite one. */
+export function linearBins(values: ArrayLike<number>, count: number): Bins {
+  const finite = Array.from(values).filter(Number.isFinite);
+  const low = finite.reduce((least, value) => Math.min(least, value), Infinity);
+  const high = finite.reduce((most, value) => Math.max(most, value), -Infinity);
+  if (!(low < high)) return { edges: [], counts: [] };
+  const counts = new Array<number>(count).fill(0);
+  const width = (high - low) / count;
+  for (const value of finite) counts[Math.min(count - 1, Math.floor((value - low) / width))]++;
+  return { edges: [...counts, 0].map((_, b) => low + b * width), counts };
+}

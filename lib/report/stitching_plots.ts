@@ -71,7 +71,7 @@ export function effectsPlot(pair: StudiedPair): StitchingPlot {
         pairTitle(pair)
       }. Change of the MSE when a latent is added alone, against its largest cosine.`,
       xLabel: "largest decoder cosine with a latent of the small SAE",
-      yLabel: "change of MSE",
+      yLabel: "change of MSE (Σ over d)",
       mark: { x: threshold, label: `θ = ${threshold}` },
       clip: 0.01,
     }),

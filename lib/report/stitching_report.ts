@@ -157,7 +157,7 @@ export function claimTable(claims: readonly Claim[]): string {
 function saeTable(saes: readonly StitchedSaeRow[]): string {
   return table(
     "Each alone, on the same activations",
-    ["Name", "Architecture", "Latents", "L0", "MSE", "NMSE", "Never active"],
+    ["Name", "Architecture", "Latents", "L0", "MSE (Σ over d)", "NMSE", "Never active"],
     saes.map((sae) => [
       sae.name,
       sae.architecture,

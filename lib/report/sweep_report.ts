@@ -23,7 +23,7 @@ export interface SweepReport {
 }
 
 const HEAD = [
-  ...["Name", "Model", "Dict. size", "L0", "MSE", "CELR Zero", "CELR Mean"],
+  ...["Name", "Model", "Dict. size", "L0", "MSE (Σ over d)", "CELR Zero", "CELR Mean"],
   ...["NMSE", "CE degradation"],
 ];
 

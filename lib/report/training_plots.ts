@@ -30,7 +30,7 @@ export function trainingPlots(history: readonly StepRecord[]): string[] {
     });
   const lossTitle = losses.length === 1 ? "Reconstruction loss" : "Loss";
   return [
-    plot(losses, lossTitle, "mean squared error", spansDecade(losses[0].y)),
+    plot(losses, lossTitle, "loss, mean over samples and d", spansDecade(losses[0].y)),
     plot([curve("L0", "l0")], "Active latents a sample (L0)", "latents"),
     plot([curve("dead latents", "deadLatents")], "Dead latents", "latents"),
     plot([curve("smallest kept", "smallestKept")], "Smallest activation kept", "activation"),

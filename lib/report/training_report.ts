@@ -9,6 +9,7 @@ import { latentCard } from "./latent_card.ts";
 import { reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
 import { table } from "./table.ts";
+import { quartilesOf, thresholdPlot } from "./threshold_plot.ts";
 import { densityPlot, sampleSparsityPlot, trainingPlots } from "./training_plots.ts";
 
 /** What a report on a training run tells. */
@@ -21,8 +22,14 @@ export interface TrainingReport {
   adapter: string;
   /** The language model: its id or folder, the hook, its number of layers. */
   model: { id: string; hook: string; layers: number };
-  /** Shape of the SAE; `threshold` where it is one for all latents. */
-  sae: { architecture: string; dictSize: number; k?: number; dModel: number; threshold?: number };
+  /** Shape of the SAE, and the threshold of each latent where it has any. */
+  sae: {
+    architecture: string;
+    dictSize: number;
+    k?: number;
+    dModel: number;
+    threshold?: Float32Array;
+  };
   /** Settings of the run by name, shown as they are. */
   settings: Record<string, unknown>;
   /** Records of the steps. */
@@ -53,7 +60,11 @@ export function trainingReport(data: TrainingReport): string {
     section("Training", plots(trainingPlots(history))),
     section(
       "Sparsity",
-      plots([sampleSparsityPlot(evaluation, data.sae.k), densityPlot(evaluation)]),
+      plots([
+        sampleSparsityPlot(evaluation, data.sae.k),
+        densityPlot(evaluation),
+        ...thresholdPlot(data.sae.threshold ?? []),
+      ]),
     ),
     crossEntropy ? section("Spliced into the language model", spliceTable(crossEntropy)) : "",
     latents.length > 0 ? section("Latents", legend() + latents.map(latentCard).join("\n")) : "",
@@ -68,12 +79,21 @@ function heading({ title, date, adapter, model, sae }: TrainingReport): string {
     model.hook,
     `${sae.architecture} SAE, ${formatNumber(sae.dictSize)} latents on ` +
     `${formatNumber(sae.dModel)} dimensions` + (sae.k === undefined ? "" : `, k = ${sae.k}`) +
-    (sae.threshold === undefined ? "" : `, threshold ${formatNumber(sae.threshold)}`),
+    describeThresholds(sae.threshold ?? []),
     adapter,
     date,
   ];
   return `<h1>${escapeHtml(title)}</h1>\n<p class="about">` +
     `${facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join("")}</p>`;
+}
+
+function describeThresholds(threshold: ArrayLike<number>): string {
+  const { min, median, max } = quartilesOf(threshold);
+  if (isNaN(min)) return "";
+  if (min === max) return `, threshold ${formatNumber(min)}`;
+  return `, thresholds ${formatNumber(min)} to ${formatNumber(max)}, median ${
+    formatNumber(median)
+  }`;
 }
 
 function warningsList(warnings: readonly TrainingWarning[]): string {
@@ -86,7 +106,7 @@ function warningsList(warnings: readonly TrainingWarning[]): string {
 function headline({ evaluation, crossEntropy, sae }: TrainingReport): string {
   const { nmse, explainedVariance, mse, l0, deadLatents, samples } = evaluation;
   const numbers = [
-    ["NMSE", formatNumber(nmse), `MSE ${formatNumber(mse)}`],
+    ["NMSE", formatNumber(nmse), `MSE (Σ over d) ${formatNumber(mse)}`],
     ["Explained variance", formatShare(explainedVariance), `${formatNumber(samples)} samples`],
     ["L0", formatNumber(l0), "active latents a sample"],
     [

@@ -49,13 +49,17 @@ Deno.test("an architecture takes only its own options of a grid", async () => {
   ]);
 });
 
-Deno.test("what no two cells are told differently", async () => {
+Deno.test("what all cells share: an option that some lack is not shared", async () => {
   const grid = await cells(
     ...["--architecture", "topk,jumprelu", "--dict-size", "64,128", "--k", "4", "--steps", "9"],
     ...["--sparsity", "0.1,0.2", "--bandwidth", "0.2", "--lr", "1e-3,2e-3"],
   );
   assertEquals(grid.length, 12);
-  assertEquals(agreedOptions(grid), { k: 4, steps: 9, bandwidth: 0.2, seed: 0 });
+  // Only topk has the k, only jumprelu the bandwidth.
+  assertEquals(agreedOptions(grid), { steps: 9, seed: 0 });
+  assertEquals(agreedOptions(grid.filter(({ options }) => options.architecture === "topk")), {
+    ...{ architecture: "topk", k: 4, steps: 9, seed: 0 },
+  });
   assertEquals(agreedOptions(grid.slice(0, 1)), { ...grid[0].options });
 });
 

@@ -46,7 +46,10 @@ Deno.test("sweep trains, measures and plots a grid; started again it does what i
       ...["ce_by_dict_size_k4.svg", "nmse_by_dict_size_k4.svg", "pareto.svg"],
     ]);
     const table = await Deno.readTextFile(join(out, "table2.md"));
-    assertStringIncludes(table, "| Name | Model | Dict. size | L0 | MSE | CELR Zero | CELR Mean |");
+    assertStringIncludes(
+      table,
+      "| Name | Model | Dict. size | L0 | MSE (Σ over d) | CELR Zero | CELR Mean |",
+    );
     assertEquals(names.filter((name) => table.includes(`| ${name} |`)), names);
     const html = await Deno.readTextFile(join(out, "sweep.html"));
     assertStringIncludes(html, "<svg");

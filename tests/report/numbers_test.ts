@@ -1,6 +1,7 @@
-import { assertAlmostEquals, assertEquals } from "@std/assert";
-import { binCounts, logBins } from "../../lib/report/bins.ts";
+import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { binCounts, linearBins, logBins } from "../../lib/report/bins.ts";
 import { formatNumber, formatSeconds, formatShare } from "../../lib/report/format_number.ts";
+import { quartilesOf } from "../../lib/report/threshold_plot.ts";
 import { thinSeries } from "../../lib/report/thin_series.ts";
 
 Deno.test("formatNumber keeps four digits and says what is not finite", () => {
@@ -67,4 +68,18 @@ Deno.test("logBins bins positive values from a power of ten to a power of ten", 
   assertAlmostEquals(edges[3], 1);
   assertEquals(logBins([0, 0], 5), { edges: [], counts: [] });
   assertEquals(Array.from(logBins([1], 1).counts), [1]);
+});
+
+Deno.test("linearBins bins values from the smallest to the largest", () => {
+  const { edges, counts } = linearBins([1, 5, NaN, 2.9, 3, 3.1, Infinity], 2);
+  assertEquals({ edges, counts }, { edges: [1, 3, 5], counts: [2, 3] });
+  assertEquals(linearBins([2, 2], 3), { edges: [], counts: [] });
+});
+
+Deno.test("quartilesOf", () => {
+  assertEquals(quartilesOf([4, 1, 2, 3]), {
+    ...{ min: 1, lower: 1.75, median: 2.5, upper: 3.25, max: 4 },
+  });
+  assertEquals(quartilesOf([7]), { min: 7, lower: 7, median: 7, upper: 7, max: 7 });
+  assert(isNaN(quartilesOf([]).median));
 });

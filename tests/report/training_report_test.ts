@@ -16,12 +16,15 @@ function record(step: number, loss: number): TrainingReport["history"][number] {
   };
 }
 
+// BatchTopK has one for all latents.
+const THRESHOLD = new Float32Array(1024).fill(0.75);
+
 const REPORT: TrainingReport = {
   title: "a run",
   date: "a day",
   adapter: "an adapter",
   model: { id: "a model", hook: "blocks.1.hook_resid_pre", layers: 2 },
-  sae: { architecture: "batchtopk", dictSize: 1024, k: 4, dModel: 64, threshold: 0.75 },
+  sae: { architecture: "batchtopk", dictSize: 1024, k: 4, dModel: 64, threshold: THRESHOLD },
   settings: { learningRate: 3e-4, k: 4 },
   history: Array.from({ length: 20 }, (_, i) => record(i + 1, 1 / (i + 1))),
   evaluation: {
@@ -72,6 +75,25 @@ Deno.test("trainingReport shows the numbers of the run", () => {
     ]
   ) assert(words.includes(`|${text}|`) || words.includes(`${text}`), `no ${text}`);
   assertEquals([...html.matchAll(/<svg /g)].length, 4 + 2 + 1);
+  // A sum over d beside a mean over d: each says which it is.
+  assert(
+    words.includes("|MSE (Σ over d) 3.25|") && words.includes("|loss, mean over samples and d|"),
+  );
+});
+
+Deno.test("trainingReport shows how the thresholds of JumpReLU's latents are spread", () => {
+  const threshold = Float32Array.from({ length: 9 }, (_, i) => [4, 0.5, 2, 1, 3, 8, 6, 7, 5][i]);
+  const sae = { ...REPORT.sae, architecture: "jumprelu", k: undefined, dictSize: 9, threshold };
+  const html = trainingReport({ ...REPORT, sae });
+  assert(html.includes("dimensions, thresholds 0.5 to 8, median 4<"), html.slice(0, 9000));
+  assert(html.includes("of 9 latents: from 0.5 to 8, quartiles 2, 4 and 6."));
+  const plot = html.slice(html.indexOf("<title>Thresholds of latents</title>"));
+  const bars = [...plot.slice(0, plot.indexOf("</svg>")).matchAll(/: (\d+)<\/title><\/rect>/g)];
+  assertEquals(bars.reduce((sum, [, count]) => sum + Number(count), 0), 9);
+  for (const threshold of [undefined, THRESHOLD, new Float32Array()]) {
+    const page = trainingReport({ ...REPORT, sae: { ...REPORT.sae, threshold } });
+    assert(!page.includes("Thresholds of latents") && !page.includes("thresholds"));
+  }
 });
 
 Deno.test("trainingReport lists what went wrong, and shows the path of a λ that was steered", () => {
