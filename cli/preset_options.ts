@@ -1,4 +1,4 @@
-import { preset, PRESET_NAMES } from "../mod.ts";
+import { type Preset, preset, PRESET_NAMES, type TrainOptions } from "../mod.ts";
 import { type Arguments, type GivenOptions, parseArguments } from "./arguments.ts";
 import { UsageError } from "./command.ts";
 import { hasOption, trainingTexts } from "./training_options.ts";
@@ -13,31 +13,55 @@ export const PRESET_HELP: string = PRESET_NAMES
 /**
  * What `--preset` sets, as options of the command line; nothing where it is not given. What the
  * architectures that are asked for do not have, such as a k, is left out.
+ *
+ * @param grid Whether all values of the preset's grid are wanted, separated by commas.
  */
-export function presetTexts(options: Arguments): Record<string, string> {
-  const all = allTexts(options);
-  const asked = options.texts("architecture").flatMap((text) => text.split(","));
-  const steered = options.text("target-l0") !== undefined;
+export function presetTexts(options: Arguments, grid = false): Record<string, string> {
+  const asked = askedArchitectures(options);
+  const steered = options.texts("target-l0").length > 0;
   const suits = (name: string) =>
     asked.length === 0 || asked.some((architecture) => hasOption(architecture, name));
-  // The preset's λ gives way to a target that is asked for.
-  const gives = (name: string) => !(steered && name.startsWith("sparsity"));
-  return Object.fromEntries(Object.entries(all).filter(([name]) => suits(name) && gives(name)));
+  // The preset's λ gives way to a target that is asked for. One of L0 is none of L1, nor the other way.
+  const penalized = asked.filter((architecture) => hasOption(architecture, "sparsity"));
+  const fits = !steered && penalized.every((one) => one === penalizedBy(options));
+  return Object.fromEntries(
+    Object.entries(allTexts(options, grid))
+      .filter(([name]) => suits(name) && (fits || !name.startsWith("sparsity"))),
+  );
 }
 
-function allTexts(options: Arguments): Record<string, string> {
+function askedArchitectures(options: Arguments): string[] {
+  return options.texts("architecture").flatMap((text) => text.split(","));
+}
+
+/** The architecture that the preset's λ is for. */
+function penalizedBy(options: Arguments): string {
+  return presetOf(options)?.options.architecture === "relu" ? "relu" : "jumprelu";
+}
+
+function presetOf(options: Arguments): Preset | undefined {
   const name = options.text("preset");
-  if (name === undefined) return {};
+  if (name === undefined) return undefined;
   if (!PRESET_NAMES.includes(name)) {
     throw new UsageError(`there is no preset ${name}, expected ${PRESET_NAMES.join(", ")}`);
   }
-  const { model, hook, contextLength, batchSize, bufferRows, epochs, options: own } = preset(name);
+  return preset(name);
+}
+
+function allTexts(options: Arguments, wholeGrid = false): Record<string, string> {
+  const found = presetOf(options);
+  if (!found) return {};
+  const { model, hook, contextLength, batchSize, bufferRows, epochs, options: own } = found;
   const reading = { model, hook, context: contextLength, "batch-size": batchSize };
-  // A.3: the bandwidth of the paper's JumpReLU SAEs, wherever one is trained beside its recipe.
-  const jump = name.startsWith("paper/") &&
-    options.texts("architecture").some((text) => text.split(",").includes("jumprelu"));
-  const bandwidth = jump ? { bandwidth: 0.001 } : {};
-  const all = { ...reading, buffer: bufferRows, epochs, ...trainingTexts(own), ...bandwidth };
+  const jump = askedArchitectures(options).includes("jumprelu") ? found.jumpRelu : undefined;
+  const { dictSize, k, sparsityCoefficient } = wholeGrid ? found.grid ?? {} : {};
+  const all = {
+    ...{ ...reading, buffer: bufferRows, epochs },
+    ...trainingTexts({ ...own, ...jump } as TrainOptions),
+    ...(dictSize ? { "dict-size": dictSize.join(",") } : {}),
+    ...(k ? { k: k.join(",") } : {}),
+    ...(jump && sparsityCoefficient ? { sparsity: sparsityCoefficient.join(",") } : {}),
+  };
   const stored = options.text("activations") !== undefined;
   return Object.fromEntries(
     Object.entries(all)
@@ -62,13 +86,13 @@ export function withPreset(
 }
 
 /** What `--preset` sets, and what of it is overridden, in words; undefined where it is not given. */
-export function describePreset(options: Arguments): string | undefined {
+export function describePreset(options: Arguments, grid = false): string | undefined {
   const name = options.text("preset");
   if (name === undefined) return undefined;
-  const all = Object.entries(presetTexts(options));
+  const used = presetTexts(options, grid);
+  const all = Object.entries(used);
   const overridden = all.filter(([name]) => options.given[name]);
-  const used = Object.keys(presetTexts(options));
-  const foreign = Object.entries(allTexts(options)).filter(([name]) => !used.includes(name));
+  const foreign = Object.entries(allTexts(options, grid)).filter(([name]) => !(name in used));
   const set = all.filter(([name]) => !options.given[name]);
   const words = (list: [string, string][]) =>
     list.map(([name, text]) => `--${name} ${text}`).join(" ");
@@ -76,5 +100,13 @@ export function describePreset(options: Arguments): string | undefined {
     (overridden.length > 0 ? `; overridden: ${words(overridden)}` : "") +
     (foreign.length > 0
       ? `; not for ${options.texts("architecture").join(",")}: ${words(foreign)}`
-      : "");
+      : "") +
+    (used.sparsity && !options.given.sparsity ? `; ${describeLambda(used)}` : "");
+}
+
+/** What the preset's λ belongs to: with another loss or normalisation it asks for another L0. */
+function describeLambda(used: Record<string, string>): string {
+  const loss = used["loss-normalization"] ?? "none";
+  return `this λ (--sparsity) belongs to --input-normalization ${used["input-normalization"]} ` +
+    `--loss-normalization ${loss} and a loss that is a mean over samples and d`;
 }

@@ -49,8 +49,8 @@ The grid: each option takes several values, separated by commas; every combinati
   --gradient-clip X
   --aux-coefficient X, --aux-k N, --dead-after N, --threshold-batches N, --init-bdec KIND
   --steps N              default: until the epochs end
-  --preset NAME          sets the options of one of those that \`saewing train --help\` lists;
-                         others override it
+  --preset NAME          sets the options of one of those that \`saewing train --help\` lists, all
+                         sizes and k of the paper included; others override it
   --grid FILE            JSON with the same names, { "dict-size": [256, 512], "k": 8, … }, or a
                          list of such grids
 
@@ -85,7 +85,7 @@ Examples
     --eval-text held-out.jsonl --architecture batchtopk,topk --dict-size 256,512,1024 \\
     --k 8,16,32 --steps 1000 --lr 1e-3 --out runs/sweep
   saewing sweep --preset paper/gpt2-small --text openwebtext.jsonl.gz --eval-text held-out.jsonl \\
-    --architecture batchtopk,topk --dict-size 3072,6144,12288,24576 --k 16,32,64
+    --architecture batchtopk,topk,jumprelu
   saewing sweep --activations activations/gpt2-8 --eval-text held-out.jsonl --grid grid.json
 `;
 
@@ -126,9 +126,9 @@ export const sweep: Command = {
     if (options.texts("eval-text").length === 0) throw new UsageError("--eval-text is missing");
     checkWhole(options, ["epochs", "batch-size", "eval-rows", "at-once"], 1);
     checkWhole(options, ["checkpoint-every"], 0);
-    const cells = await readGrid(given, presetTexts(given));
+    const cells = await readGrid(given, presetTexts(given, true));
     const output = createOutput(options.flag("json"));
-    const preset = describePreset(given);
+    const preset = describePreset(given, true);
     if (preset) output.say(preset);
     const out = options.text("out") ?? defaultOut("sweep");
     await Deno.mkdir(out, { recursive: true });

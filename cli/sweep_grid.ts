@@ -32,7 +32,7 @@ const IN_NAME = ["architecture", "dict-size", "k", "target-l0", "sparsity", "see
 /**
  * The SAEs of a grid: every combination of the values on the command line and in `--grid`'s file.
  *
- * @param preset Options that hold where neither gives them.
+ * @param preset Options that hold where neither gives them, with values separated by commas.
  * @throws {UsageError} A value does not fit, or the file does not hold a grid.
  */
 export async function readGrid(
@@ -41,7 +41,7 @@ export async function readGrid(
 ): Promise<Cell[]> {
   const base: Axes = { architecture: ["batchtopk"], seed: ["0"] };
   for (const [name, text] of Object.entries(preset)) {
-    if (TRAINING_OPTIONS.includes(name)) base[name] = [text];
+    if (TRAINING_OPTIONS.includes(name)) base[name] = text.split(",");
   }
   const own: Axes = {};
   for (const name of TRAINING_OPTIONS) {
@@ -53,7 +53,10 @@ export async function readGrid(
   const all = grids.map((grid) => {
     const twice = Object.keys(grid).find((name) => name in own);
     if (twice) throw new UsageError(`${twice} is given on the command line and in ${file}`);
-    return { ...base, ...own, ...grid } as Axes;
+    const axes: Axes = { ...base, ...own, ...grid };
+    // A preset's λ gives way to a target.
+    if (axes["target-l0"] && axes.sparsity === base.sparsity) delete axes.sparsity;
+    return axes;
   });
   const several = variedOptions(all);
   const cells = new Map<string, Cell>();

@@ -18,6 +18,20 @@ export interface Preset {
   epochs?: number;
   /** What `trainSae` is told. */
   options: TrainOptions;
+  /**
+   * What JumpReLU SAEs are told in place of a k. This λ belongs to the other options: it weighs the mean L0
+   * against the mean over samples and d of squared errors, of samples normalised as they say.
+   */
+  jumpRelu?: { sparsityCoefficient: number; bandwidth: number };
+  /** Values that the paper sweeps, where `options` and `jumpRelu` have one; every combination is an SAE. */
+  grid?: {
+    /** Dictionary sizes m. */
+    dictSize: number[];
+    /** topk, batchtopk: active latents a sample. */
+    k?: number[];
+    /** jumprelu: λ. */
+    sparsityCoefficient?: number[];
+  };
 }
 
 /**
@@ -49,12 +63,20 @@ const PRESETS: Record<string, Preset> = {
     hook: "blocks.8.hook_resid_pre",
     ...READING,
     options: { ...RECIPE, dictSize: 12_288 },
+    jumpRelu: { sparsityCoefficient: 0.0018, bandwidth: 0.001 },
+    grid: {
+      dictSize: [3072, 6144, 12_288, 24_576],
+      k: [16, 32, 64],
+      sparsityCoefficient: [0.004, 0.0018, 0.0008],
+    },
   },
   "paper/gemma-2-2b": {
     summary: "BatchTopK on Gemma 2 2B, layer 12 (A.3, Fig. 8); give --model",
     hook: "blocks.12.hook_resid_post",
     ...READING,
     options: { ...RECIPE, dictSize: 16_384 },
+    jumpRelu: { sparsityCoefficient: 0.005, bandwidth: 0.001 },
+    grid: { dictSize: [16_384], k: [16, 32, 64], sparsityCoefficient: [0.02, 0.005, 0.001] },
   },
   // A.6; λ belongs to the normalised loss. 300 M tokens are 73,243 batches; the warm-up is that of the
   // published configuration, whose centring of the stream is not done here.
@@ -69,6 +91,7 @@ const PRESETS: Record<string, Preset> = {
       ...{ inputNormalization: "none", bDec: "zero" },
       ...{ warmupSteps: 5000, decaySteps: 0, steps: 73_243 },
     },
+    grid: { dictSize: [768, 1536, 3072, 6144, 12_288, 24_576, 49_152, 98_304] },
   },
   "paper/meta-sae": {
     summary: "meta-SAE on the decoder rows of an SAE (section 5)",
@@ -95,8 +118,8 @@ export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
 /**
  * A preset by its name: `paper/gpt2-small`, `paper/gemma-2-2b`,
  * `paper/relu-feature-splitting`, `paper/meta-sae` or `demo`. The
- * paper's figures, and the published code's where the paper names none; one of its sizes and one of
- * its k stand for all of them. It is the caller's own, to be changed at will.
+ * paper's figures, and the published code's where the paper names none. `options` have one of its sizes
+ * and one of its k, `grid` has all. It is the caller's own, to be changed at will.
  *
  * @throws {RangeError} There is no such preset.
  *

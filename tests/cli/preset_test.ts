@@ -1,7 +1,7 @@
-import { assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { parseArguments } from "../../cli/arguments.ts";
-import { describePreset, withPreset } from "../../cli/preset_options.ts";
+import { describePreset, presetTexts, withPreset } from "../../cli/preset_options.ts";
 import { readGrid } from "../../cli/sweep_grid.ts";
 import { TRAINING_OPTIONS } from "../../cli/training_options.ts";
 import { PRESET_NAMES } from "../../mod.ts";
@@ -106,4 +106,95 @@ Deno.test("a target L0 takes the place of a preset's λ; JumpReLU beside the pap
   assertEquals(set("paper/gpt2-small", ...jump).text("bandwidth"), "0.001");
   assertEquals(set("paper/gpt2-small").text("bandwidth"), undefined);
   assertEquals(set("demo", ...jump).text("bandwidth"), undefined);
+});
+
+Deno.test("sweep --preset takes all m and k of the paper, and its λ for JumpReLU", async () => {
+  const names = { values: NAMES.values, flags: [] };
+  const swept = async (...args: string[]) => {
+    const given = parseArguments(["--preset", ...args], names);
+    return {
+      cells: await readGrid(given, presetTexts(given, true)),
+      words: describePreset(given, true)!,
+    };
+  };
+  const { cells, words } = await swept(
+    ...["paper/gpt2-small", "--architecture", "batchtopk,topk,jumprelu"],
+  );
+  const sizes = [3072, 6144, 12_288, 24_576];
+  const each = (architecture: string, told: string[]) =>
+    sizes.flatMap((m) => told.map((one) => `${architecture}_m${m}_${one}_seed0`));
+  assertEquals(cells.map(({ name }) => name), [
+    ...each("batchtopk", ["k16", "k32", "k64"]),
+    ...each("topk", ["k16", "k32", "k64"]),
+    ...each("jumprelu", ["lambda0.004", "lambda0.0018", "lambda0.0008"]),
+  ]);
+  for (const { options } of cells) assertEquals(options.inputNormalization, "layer_norm");
+  assertEquals(cells.at(-1)!.options, {
+    ...{
+      architecture: "jumprelu",
+      dictSize: 24_576,
+      sparsityCoefficient: 0.0008,
+      bandwidth: 0.001,
+    },
+    ...{ inputNormalization: "layer_norm", bDec: "zero", learningRate: 3e-4, beta1: 0.9 },
+    ...{ beta2: 0.99, auxK: 512, deadAfter: 5, steps: 244_141, seed: 0 },
+  });
+  assertStringIncludes(words, "--dict-size 3072,6144,12288,24576 --k 16,32,64 ");
+  assertStringIncludes(
+    words,
+    "; this λ (--sparsity) belongs to --input-normalization layer_norm --loss-normalization none and a " +
+      "loss that is a mean over samples and d",
+  );
+  // What is given overrides; a target takes the λ's place, and without JumpReLU there is none.
+  const own = await swept("paper/gpt2-small", "--dict-size", "768", "--k", "8,9");
+  assertEquals(own.cells.map(({ name }) => name), [
+    ...["batchtopk_m768_k8_seed0", "batchtopk_m768_k9_seed0"],
+  ]);
+  assert(!own.words.includes("λ"), own.words);
+  const jump = ["--architecture", "jumprelu", "--dict-size", "768"];
+  const steered = await swept(
+    "paper/gemma-2-2b",
+    ...jump,
+    "--target-l0",
+    "16",
+    "--target-l0",
+    "32",
+  );
+  assertEquals(steered.cells.map(({ name }) => name), [
+    ...["jumprelu_m768_target16_seed0", "jumprelu_m768_target32_seed0"],
+  ]);
+  const gemma = await swept("paper/gemma-2-2b", ...jump);
+  assertEquals(gemma.cells.map(({ options }) => options.sparsityCoefficient), [0.02, 0.005, 0.001]);
+  const relu = await swept("paper/relu-feature-splitting");
+  assertEquals(relu.cells.map(({ options }) => [options.dictSize, options.sparsityCoefficient]), [
+    ...[768, 1536, 3072, 6144, 12_288, 24_576, 49_152, 98_304].map((m) => [m, 8e-5]),
+  ]);
+});
+
+Deno.test("a grid's target takes the place of a preset's λ", async () => {
+  await withFolder(async (folder) => {
+    const file = join(folder, "grid.json");
+    await Deno.writeTextFile(file, `{ "target-l0": 8, "dict-size": 64 }`);
+    const values = [...NAMES.values, "grid"];
+    const given = parseArguments(["--preset", "paper/relu-feature-splitting", "--grid", file], {
+      ...{ values, flags: [] },
+    });
+    const [{ name }] = await readGrid(given, presetTexts(given, true));
+    assertEquals(name, "relu_m64_target8_seed0");
+  });
+});
+
+Deno.test("train takes the λ that goes with the preset's k; ReLU's λ is none of JumpReLU's", () => {
+  const told = (...args: string[]) => {
+    const given = parseArguments(["--preset", ...args], NAMES);
+    return { sparsity: withPreset(given, NAMES).text("sparsity"), words: describePreset(given)! };
+  };
+  assertEquals(told("paper/gpt2-small", "--architecture", "jumprelu").sparsity, "0.0018");
+  assertEquals(told("paper/gemma-2-2b", "--architecture", "jumprelu").sparsity, "0.005");
+  const both = told("paper/gpt2-small", "--architecture", "jumprelu,relu");
+  assertEquals(both.sparsity, undefined);
+  assertMatch(both.words, /not for jumprelu,relu: .*--sparsity 0\.0018/);
+  const other = told("paper/relu-feature-splitting", "--architecture", "jumprelu");
+  assertEquals(other.sparsity, undefined);
+  assertMatch(other.words, /not for jumprelu: --sparsity 0\.00008$/);
 });

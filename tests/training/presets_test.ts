@@ -33,6 +33,25 @@ Deno.test("the paper's presets have the paper's figures", () => {
   const relu = preset("paper/relu-feature-splitting");
   assertEquals(Math.ceil(300e6 / relu.batchSize), relu.options.steps);
   assertEquals([relu.options.sparsityCoefficient, relu.options.learningRate], [8e-5, 4e-4]);
+  for (
+    const [name, sizes, lambdas] of [
+      ["paper/gpt2-small", [3072, 6144, 12_288, 24_576], [0.004, 0.0018, 0.0008]],
+      ["paper/gemma-2-2b", [16_384], [0.02, 0.005, 0.001]],
+    ] as const
+  ) {
+    const { grid, jumpRelu, options } = preset(name);
+    assertEquals(grid, {
+      dictSize: [...sizes],
+      k: [16, 32, 64],
+      sparsityCoefficient: [...lambdas],
+    });
+    // Those told by themselves are of the grid, λ at the place of k.
+    assert(grid!.dictSize.includes(options.dictSize!), name);
+    assertEquals(
+      grid!.k!.indexOf(options.k!),
+      grid!.sparsityCoefficient!.indexOf(jumpRelu!.sparsityCoefficient),
+    );
+  }
   const meta = preset("paper/meta-sae");
   assertEquals([meta.options.dictSize, meta.options.k, meta.epochs], [2304, 4, 2000]);
 });
