@@ -19,11 +19,16 @@ export interface Legend {
   draw(mark: (x: string, y: number, series: number) => string): string;
 }
 
-/** Places a legend's entries in rows. */
+// A letter of a wide 12-pixel font (DejaVu Sans) is 7.2 pixels wide on average.
+const LETTER = 7.2;
+
+/** Places a legend's entries in rows; a name longer than the plot loses its middle. */
 export function layOutLegend(labels: readonly string[], width = 480): Legend {
   let [at, row] = [4, 0];
-  const places = labels.map((label) => {
-    const wide = 22 + label.length * 6.5;
+  const most = Math.floor((width - 30) / LETTER);
+  const places = labels.map((whole) => {
+    const label = shorten(whole, most);
+    const wide = 22 + label.length * LETTER;
     if (at > 4 && at + wide > width) [at, row] = [4, row + 1];
     const place = { label, at, y: 33 + 20 * row };
     at += wide + 16;
@@ -36,4 +41,10 @@ export function layOutLegend(labels: readonly string[], width = 480): Legend {
         "",
       ),
   };
+}
+
+function shorten(label: string, most: number): string {
+  if (label.length <= most) return label;
+  const half = Math.floor((most - 1) / 2);
+  return `${label.slice(0, half)}…${label.slice(-half)}`;
 }

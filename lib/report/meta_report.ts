@@ -61,7 +61,7 @@ export function metaReport(report: MetaReport): string {
   const plots = metaPlots(report).map(({ svg }) => svg);
   return reportPage(title, [
     `<h1>${escapeHtml(title)}</h1>\n<p class="about">${
-      facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join("")
+      facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ")
     }</p>`,
     headline(report),
     section(
@@ -113,7 +113,7 @@ function headline({ decomposition, controls, sae }: MetaReport): string {
     ],
   ].map(([name, value, note]) =>
     `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}` +
-    `<small>${escapeHtml(note)}</small></dd></div>`
+    ` <small>${escapeHtml(note)}</small></dd></div>`
   );
   return `<dl class="numbers">\n${tiles.join("\n")}\n</dl>`;
 }

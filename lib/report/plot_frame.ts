@@ -27,7 +27,7 @@ export interface Axis {
   log?: boolean;
   /** Whether the axis is widened to round numbers, in place of ending at `low` and `high`. */
   round?: boolean;
-  /** Places of the ticks, in place of round numbers; those that leave no room are not named. */
+  /** Places of the ticks, in place of round numbers. Those that leave no room are not named. */
   ticks?: readonly number[];
 }
 
@@ -43,8 +43,8 @@ export interface PlotFrame {
   draw(contents: string): string;
 }
 
-// Widths of text are estimated: a digit of the 12-pixel font is about this wide.
-const DIGIT = 6.8;
+// Widths of text are estimated: a digit of a wide 12-pixel font (DejaVu Sans) is 7.6 pixels wide.
+const DIGIT = 7.7;
 const HEADING = 26;
 const WIDTH = 480;
 const HEIGHT = 280;
@@ -62,7 +62,7 @@ export function layoutPlot(options: PlotOptions, xAxis: Axis, yAxis: Axis, legen
   const yTicks = ticksOf(yAxis, (bottom - top) / (yAxis.log ? 25 : 45));
   const yNames = tickLabels(yTicks, yAxis.log);
   const widest = yNames.reduce((most, name) => Math.max(most, name.length), 0);
-  const left = (yLabel ? 22 : 2) + widest * DIGIT + 8;
+  const left = (yLabel ? 26 : 2) + widest * DIGIT + 8;
   const right = width - 16;
   const xTicks = ticksOf(xAxis, (right - left) / 55);
   const x = scale(rangeOf(xAxis, xTicks), left, right);
@@ -81,7 +81,7 @@ export function layoutPlot(options: PlotOptions, xAxis: Axis, yAxis: Axis, legen
   const below = xTicks.map((tick, i) => ({ at: x(tick), name: xNames[i] }))
     .filter(({ at, name }) => {
       const half = name.length * DIGIT / 2 + 4;
-      if (!within(at, left, right) || xAxis.ticks && at - half < named) return false;
+      if (!within(at, left, right) || at - half < named) return false;
       named = at + half;
       return true;
     })

@@ -47,6 +47,7 @@ figure { margin: 0; padding: .9rem 1rem; }
 svg { display: block; width: 100%; height: auto; }
 .tables { display: grid; gap: .75rem; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+.plots + .wide, figure + .wide, section > .wide + .wide { margin-top: .75rem; }
 .wide { overflow-x: auto; padding: .25rem 1rem .5rem; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { padding: .6rem 0; text-align: left; font-weight: 600; }

@@ -95,7 +95,7 @@ export function stitchingReport(report: StitchingReport): string {
   ];
   return reportPage(title, [
     `<h1>${escapeHtml(title)}</h1>\n<p class="about">${
-      facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join("")
+      facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ")
     }</p>`,
     section("The SAEs", saeTable(saes)),
     section(

@@ -81,7 +81,7 @@ export function sweepPlots(rows: readonly SweepRow[]): SweepPlot[] {
 export function sweepReport({ date, adapter, model, rows, settings }: SweepReport): string {
   const title = `${rows.length} SAEs on ${model.id} at ${model.hook}`;
   const [bySize, byK, equal] = [plotsBySize(rows), plotsByK(rows), atEqualL0(rows)];
-  const facts = [adapter, date].map((fact) => `<span>${escapeHtml(fact)}</span>`).join("");
+  const facts = [adapter, date].map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ");
   const sections = [
     `<h1>${escapeHtml(title)}</h1>\n<p class="about">${facts}</p>`,
     bySize.length > 0 ? section("By dictionary size", figures(bySize)) : "",

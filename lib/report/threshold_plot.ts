@@ -37,7 +37,7 @@ export function thresholdPlot(threshold: ArrayLike<number>): string[] {
     description:
       `The threshold of each of ${formatNumber(threshold.length)} latents: from ${low} ` +
       `to ${high}, quartiles ${first}, ${middle} and ${third}.`,
-    xLabel: `threshold: ${low} to ${high}, quartiles ${first}, ${middle}, ${third}`,
+    xLabel: `threshold; quartiles ${first}, ${middle} and ${third}`,
     yLabel: "latents",
     mark: { x: median, label: `median ${middle}` },
   })];

@@ -84,7 +84,7 @@ function heading({ title, date, adapter, model, sae }: TrainingReport): string {
     date,
   ];
   return `<h1>${escapeHtml(title)}</h1>\n<p class="about">` +
-    `${facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join("")}</p>`;
+    `${facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ")}</p>`;
 }
 
 function describeThresholds(threshold: ArrayLike<number>): string {
@@ -135,7 +135,7 @@ function headline({ evaluation, crossEntropy, sae }: TrainingReport): string {
   }
   const tiles = numbers.map(([name, value, note]) =>
     `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}` +
-    `<small>${escapeHtml(note)}</small></dd></div>`
+    ` <small>${escapeHtml(note)}</small></dd></div>`
   );
   return `<dl class="numbers">\n${tiles.join("\n")}\n</dl>`;
 }
