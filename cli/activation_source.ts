@@ -11,6 +11,7 @@ import {
 } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
 import { UsageError } from "./command.ts";
+import { findNamedModel } from "./find_model.ts";
 import { openModel } from "./model.ts";
 import { givenNormLimit, type LeftOut, resolveNormLimit } from "./norm_limit.ts";
 
@@ -181,7 +182,7 @@ function storeSource(store: ActivationStore, options: Arguments): ActivationSour
     async openModel() {
       const { model, hook, modelDtype } = store;
       opened ??= await openModel(options, {
-        model,
+        model: findNamedModel(model, store.folder),
         hook,
         dtype: options.text("dtype") ?? modelDtype,
       });

@@ -11,6 +11,7 @@ import { saePath } from "./check_inputs.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { downloadProgress } from "./download_progress.ts";
 import { evaluateOnTexts, evaluationTable, summary } from "./evaluate_text.ts";
+import { findNamedModel } from "./find_model.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { openModel } from "./model.ts";
 import { describeLimit, givenNormLimit, resolveNormLimit } from "./norm_limit.ts";
@@ -80,8 +81,12 @@ export const evaluate: Command = {
     const { metadata } = sae;
     const choice = resolveNormLimit(given, recordedNormLimit(sae));
     const named = (name: "model" | "hook"): string => {
-      const value = options.text(name) ?? metadata[name];
-      if (typeof value === "string") return value;
+      const given = options.text(name);
+      if (given !== undefined) return given;
+      const value = metadata[name];
+      if (typeof value === "string") {
+        return name === "model" ? findNamedModel(value, folder) : value;
+      }
       throw new UsageError(`${folder} names no ${name}: --${name} is missing`);
     };
     using gpu = await openCommandGpu(options.text("adapter"));

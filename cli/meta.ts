@@ -116,7 +116,7 @@ export const meta: Command = {
     const [name, ...names] = nameSaes(folders);
     const metaFolder = given.text("meta");
     const before = metaFolder === undefined ? undefined : await load(metaFolder);
-    const options = parseArguments(args, NAMES, saeSource(given, sae));
+    const options = parseArguments(args, NAMES, saeSource(given, sae, folders[0]));
     const training = metaTraining(options, [sae, ...others], before);
     if (before) await checkMetaOf(before, metaFolder!, sae);
     const shown = shownLatents(options, sae);

@@ -1,5 +1,6 @@
 import { type Dtype, type LanguageModel, openLanguageModel } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
+import { ModelMissingError } from "../lib/language_model/model_files.ts";
 import { downloadProgress } from "./download_progress.ts";
 import { createOutput } from "./output.ts";
 
@@ -12,11 +13,19 @@ export async function openModel(
     dtype?: string;
   } = {},
 ): Promise<LanguageModel> {
-  return await openLanguageModel(model ?? options.required("model"), {
-    hook: hook ?? options.required("hook"),
-    dtype: dtype as Dtype | undefined,
-    revision: options.text("revision"),
-    cacheDir: options.text("cache-dir"),
-    onProgress: downloadProgress(createOutput(options.flag("json"))),
-  });
+  const id = model ?? options.required("model");
+  try {
+    return await openLanguageModel(id, {
+      hook: hook ?? options.required("hook"),
+      dtype: dtype as Dtype | undefined,
+      revision: options.text("revision"),
+      cacheDir: options.text("cache-dir"),
+      onProgress: downloadProgress(createOutput(options.flag("json"))),
+    });
+  } catch (error) {
+    if (!(error instanceof ModelMissingError)) throw error;
+    throw new Error(`${error.message}. --model says where it is: a folder, or a hub id`, {
+      cause: error,
+    });
+  }
 }

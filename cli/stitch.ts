@@ -149,7 +149,9 @@ async function study(
     ),
   );
   const folded = foldScales(loaded);
-  const asGiven = names.map((name, i) => ({ name, sae: folded[i] }));
+  const asGiven = names.map((name, i) => ({
+    ...{ name, sae: folded[i], folder: [...folders, ...also][i] },
+  }));
   // Everything that is said of a pair means that the first is the smaller one.
   const named = asGiven.slice(0, folders.length)
     .sort((a, b) => a.sae.dictSize - b.sae.dictSize);
@@ -161,7 +163,7 @@ async function study(
   const options = parseArguments(
     args,
     { values: VALUES, flags: FLAGS },
-    saeSource(given, saes[0], collection),
+    saeSource(given, saes[0], named[0].folder, collection),
   );
   checkSourceOptions(options);
   for (const { name, sae } of everything) checkComparable(sae, name, saes[0], named[0].name);

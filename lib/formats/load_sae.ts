@@ -4,6 +4,7 @@ import { loadGemmaScope } from "./load_gemma_scope.ts";
 import { loadSaeLens } from "./load_sae_lens.ts";
 import { loadSparsify } from "./load_sparsify.ts";
 import { findSaeFiles } from "./sae_files.ts";
+import { nearRelease, parseRelease } from "./sae_releases.ts";
 
 /** Options of {@linkcode loadSae}. Those of the hub matter for hub ids only. */
 export interface LoadSaeOptions extends HubSaeOptions {
@@ -34,8 +35,9 @@ export interface LoadSaeOptions extends HubSaeOptions {
  * memory is taken, and memory is that of the result.
  *
  * @param pathOrHubId A folder, a file in it, or a hub id with a path in the repository:
- * `jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8/blocks.8.hook_resid_pre_768`. What exists on
- * disk is taken from there. Downloads go to the cache and are not repeated.
+ * `jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8/blocks.8.hook_resid_pre_768`, or a release of
+ * SAELens with the SAE's id: `gpt2-small-res-jb/blocks.8.hook_resid_pre`. What exists on disk is taken
+ * from there. Downloads go to the cache and are not repeated.
  * @returns The SAE in float32. `metadata` holds `model`, `hook`, `contextSize`, `prependBos` and `dataset`
  * where the files tell them, the config's other notes under their own names, and for SAEs of others
  * `source` (what was asked for), `format`, `folded` (what was folded into the weights), and
@@ -46,10 +48,16 @@ export interface LoadSaeOptions extends HubSaeOptions {
 export async function loadSae(pathOrHubId: string, options: LoadSaeOptions = {}): Promise<Sae> {
   const { signal, config: overrides, ...hubOptions } = options;
   signal?.throwIfAborted();
-  const hub = await isOnDisk(pathOrHubId) ? undefined : parseHubId(pathOrHubId);
-  const files = hub
-    ? await fetchSaeFiles(hub, { ...hubOptions, signal })
-    : await findSaeFiles(pathOrHubId);
+  const onDisk = await isOnDisk(pathOrHubId);
+  const release = onDisk ? undefined : parseRelease(pathOrHubId);
+  const hub = onDisk ? undefined : release ?? parseHubId(pathOrHubId);
+  const near = onDisk || release ? undefined : nearRelease(pathOrHubId);
+  const hint = release?.hint ?? (near && `SAELens's release ${near} is understood here`);
+  const files = await withHint(
+    hub ? fetchSaeFiles(hub, { ...hubOptions, signal }) : findSaeFiles(pathOrHubId),
+    hint,
+    signal,
+  );
   const { revision = "main" } = options;
   const source = hub && revision !== "main" ? `${pathOrHubId}@${revision}` : pathOrHubId;
   const request = { source, overrides, signal };
@@ -60,6 +68,16 @@ export async function loadSae(pathOrHubId: string, options: LoadSaeOptions = {})
       return await loadSparsify(files.config, files.weights, request);
     case "gemma-scope":
       return await loadGemmaScope(files.weights, request);
+  }
+}
+
+/** Adds what a name may mean to the error that it is not there. */
+async function withHint<T>(found: Promise<T>, hint?: string, signal?: AbortSignal): Promise<T> {
+  try {
+    return await found;
+  } catch (error) {
+    if (signal?.aborted || hint === undefined) throw error;
+    throw new Error(`${(error as Error).message}. ${hint}`, { cause: error });
   }
 }
 

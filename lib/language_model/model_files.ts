@@ -4,6 +4,7 @@ import { downloadHubFile, type DownloadProgress } from "./hub_file.ts";
 import { HubFileMissing, hubFolder, isHubId } from "./hub_location.ts";
 import { listHubFiles } from "./hub_listing.ts";
 import type { HubOptions } from "./hub_request.ts";
+import { explainModelName, exportOf } from "./model_names.ts";
 import { externalFiles } from "./onnx_graph.ts";
 
 /** Numeric type of a model's weights, by transformers.js's names. */
@@ -33,6 +34,12 @@ export interface ModelFileOptions extends HubOptions {
   revision: string;
   /** Called while files are downloaded. */
   onProgress?: (progress: DownloadProgress) => void;
+}
+
+/** A model is neither a folder nor on the hub, or cannot be fetched from there. */
+export class ModelMissingError extends Error {
+  /** The name shown in front of the message. */
+  override name: string = "ModelMissingError";
 }
 
 /** A model's files on disk. */
@@ -79,9 +86,11 @@ export async function findModelFiles(
   }
   // One slash at most, and no leading dot or slash: what cannot be an id was meant as a folder.
   if (!isHubId(idOrFolder)) {
-    throw new Error(`${local} does not exist, expected a folder with config.json and onnx/`);
+    throw new ModelMissingError(
+      `${local} does not exist, expected a folder with config.json and onnx/`,
+    );
   }
-  return await hubFiles(idOrFolder, names, options);
+  return await hubFiles(exportOf(idOrFolder), names, options);
 }
 
 function fileAlone(path: string): ModelFiles {
@@ -130,9 +139,12 @@ async function hubFiles(
     throw new HubFileMissing(await noOnnxFile(repo, names, options));
   } catch (error) {
     options.signal?.throwIfAborted();
-    throw new Error(`${repo} is no folder here, and as a model of the hub: ${messageOf(error)}`, {
-      cause: error,
-    });
+    const hint = explainModelName(repo);
+    throw new ModelMissingError(
+      `${repo} is no folder here, and as a model of the hub: ${messageOf(error)}` +
+        (hint ? `. ${hint}` : ""),
+      { cause: error },
+    );
   }
 }
 

@@ -1,0 +1,52 @@
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { explainModelName, exportOf } from "../../lib/language_model/model_names.ts";
+import { openLanguageModel } from "../../mod.ts";
+import { startFakeHub } from "./fake_hub.ts";
+
+Deno.test("names of TransformerLens: mapped, explained or nearly right", () => {
+  assertEquals(exportOf("gpt2-small"), "Xenova/gpt2");
+  for (const name of ["gpt2", "Xenova/gpt2", "gemma-2-2b", "toString"]) {
+    assertEquals(exportOf(name), name);
+  }
+  for (
+    const [name, id] of [
+      ["gemma-2-2b", "google/gemma-2-2b"],
+      ["gpt2-xl", "openai-community/gpt2-xl"],
+      ["pythia-70m-deduped", "EleutherAI/pythia-70m-deduped"],
+      ["tiny-stories-33M", "roneneldan/TinyStories-33M"],
+    ]
+  ) {
+    assertStringIncludes(
+      explainModelName(name)!,
+      `${name} is TransformerLens's name of ${id}: give the folder of an ONNX export of it`,
+    );
+  }
+  assertEquals(
+    explainModelName("GPT2_small"),
+    "gpt2-small is TransformerLens's name of Xenova/gpt2: it is understood here",
+  );
+  for (const name of ["someone/thing", "models", "google/gemma-2-2b"]) {
+    assertEquals(explainModelName(name), undefined);
+  }
+});
+
+Deno.test("openLanguageModel asks for the export that is known, and explains the other names", async () => {
+  await using hub = startFakeHub({ files: {} });
+  const cacheDir = await Deno.makeTempDir();
+  const open = (name: string) =>
+    openLanguageModel(name, {
+      ...{ hook: "blocks.0.hook_resid_pre", endpoint: hub.endpoint, cacheDir },
+      ...{ token: "", offline: false },
+    });
+  try {
+    await assertRejects(() => open("gpt2-small"), Error, "Xenova/gpt2 is no folder here");
+    assertEquals(hub.asked[0].path, "/Xenova/gpt2/resolve/main/config.json");
+    await assertRejects(
+      () => open("gemma-2-2b"),
+      Error,
+      ". gemma-2-2b is TransformerLens's name of google/gemma-2-2b: give the folder of an ONNX export",
+    );
+  } finally {
+    await Deno.remove(cacheDir, { recursive: true });
+  }
+});
