@@ -10,7 +10,6 @@ export const ADAPTER_VARIABLE = "SAEWING_ADAPTER";
  * adapter GPU memory is main memory, so most of what this process may still take of that is the limit.
  */
 export async function openCommandGpu(adapter: string | undefined): Promise<Gpu> {
-  quietDrivers();
   const wanted = adapter ?? Deno.env.get(ADAPTER_VARIABLE) ?? "auto";
   if (wanted !== "auto" && wanted !== "hardware" && wanted !== "software") {
     throw new UsageError(`the adapter is ${wanted}, expected auto, hardware or software`);
@@ -20,11 +19,4 @@ export async function openCommandGpu(adapter: string | undefined): Promise<Gpu> 
   gpu[Symbol.dispose]();
   const memoryLimit = Math.floor(availableMemory() * 0.9);
   return await openGpu({ adapter: wanted, memoryLimit });
-}
-
-/** Mesa prints an error where this variable, which it does not need here, is not set. */
-function quietDrivers(): void {
-  if (Deno.build.os === "linux" && !Deno.env.get("XDG_RUNTIME_DIR")) {
-    Deno.env.set("XDG_RUNTIME_DIR", "/tmp");
-  }
 }

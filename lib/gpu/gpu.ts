@@ -145,8 +145,12 @@ export async function throwIfLost(gpu: Gpu): Promise<void> {
 async function requestAdapter(kind: "auto" | "hardware" | "software"): Promise<GPUAdapter> {
   const gpu = globalThis.navigator?.gpu;
   if (!gpu) throw new GpuError("this runtime has no WebGPU (navigator.gpu is missing)");
-  const adapter = await gpu.requestAdapter(
-    kind === "software" ? { forceFallbackAdapter: true } : { powerPreference: "high-performance" },
+  const adapter = await withRuntimeFolder(() =>
+    gpu.requestAdapter(
+      kind === "software"
+        ? { forceFallbackAdapter: true }
+        : { powerPreference: "high-performance" },
+    )
   );
   if (!adapter) throw new GpuError(NO_ADAPTER);
   const { name, software } = describeAdapter(adapter.info);
@@ -156,6 +160,25 @@ async function requestAdapter(kind: "auto" | "hardware" | "software"): Promise<G
     );
   }
   return adapter;
+}
+
+/**
+ * Calls with XDG_RUNTIME_DIR set where Linux has none, as in containers: Mesa's Vulkan driver looks for a
+ * display there and prints errors without it. Nothing is at the place that it is told, nobody but root
+ * could put something there, and the variable is gone afterwards. Without the right to set it
+ * (--allow-env=XDG_RUNTIME_DIR) it is left alone; nobody is asked.
+ */
+async function withRuntimeFolder<T>(call: () => Promise<T>): Promise<T> {
+  const variable = "XDG_RUNTIME_DIR";
+  const mayBeSet = globalThis.Deno?.build.os === "linux" &&
+    Deno.permissions.querySync({ name: "env", variable }).state === "granted";
+  if (!mayBeSet || Deno.env.get(variable)) return await call();
+  Deno.env.set(variable, "/nonexistent");
+  try {
+    return await call();
+  } finally {
+    Deno.env.delete(variable);
+  }
 }
 
 async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
