@@ -5,7 +5,7 @@ import { type LanguageModel, packTokenRows, readDocuments } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
 
 /**
- * Reads as much of `--eval-text` as fills one row, before any work is done for it.
+ * Reads as much of `--eval-text`, or another option's text, as fills one row, before any work is done for it.
  *
  * @throws {Error} A file is missing or cannot be read, its documents have no such field, or they do not fill a
  * row.
@@ -14,12 +14,13 @@ export async function checkEvalText(
   options: Arguments,
   model: LanguageModel,
   contextLength: number,
+  name = "eval-text",
 ): Promise<void> {
-  const texts = readDocuments(options.texts("eval-text"), { field: options.text("field") });
+  const texts = readDocuments(options.texts(name), { field: options.text("field") });
   try {
     for await (const _ of packTokenRows(model, texts, { contextLength, maxRows: 1 })) break;
   } catch (error) {
-    throw new Error(`--eval-text: ${(error as Error).message}`, { cause: error });
+    throw new Error(`--${name}: ${(error as Error).message}`, { cause: error });
   }
 }
 
@@ -91,4 +92,14 @@ export async function saePath(path: string): Promise<string> {
   const isThere = (name: string) => Deno.stat(join(path, name)).then(() => true, () => false);
   const isRun = await isThere("config.json") && await isThere("sae") && !await isThere("cfg.json");
   return isRun ? join(path, "sae") : path;
+}
+
+/** Options whose values are paths that a command reads. */
+const INPUTS = [
+  ...["text", "eval-text", "activations", "initial", "model", "grid", "meta", "compare", "also"],
+];
+
+/** The paths of a command's inputs, as far as they are known; globs and ids of the hub among them. */
+export function inputPaths(options: Arguments): string[] {
+  return INPUTS.flatMap((name) => options.texts(name));
 }

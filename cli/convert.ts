@@ -1,9 +1,10 @@
-import { join } from "@std/path";
 import { loadSae, type Sae, saveSae } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { downloadProgress } from "./download_progress.ts";
 import { createOutput, formatTable } from "./output.ts";
+import { openOutputFolder } from "./output_folder.ts";
+import { RUN_FILES, saeFiles } from "./run_files.ts";
 
 const HELP = `Converts an SAE to a folder that saewing and SAELens read (float32, safetensors).
 
@@ -13,7 +14,7 @@ Usage
 SAE is a folder, a file or a hub id: SAELens of any version, Gemma Scope (params.npz), sparsify.
 
 Options
-  --overwrite         replace an SAE that is in OUT
+  --overwrite         replace an SAE, or another run, that OUT holds; files of others stay
   --set KEY=VALUE     a key in place of the config's own, for configs that are wrong or say too little
                       (--set architecture=topk --set k=32); may be repeated
   --revision NAME     branch, tag or commit on the hub (default main)
@@ -39,7 +40,14 @@ export const convert: Command = {
     if (!from) throw new UsageError("the SAE is missing");
     if (!out) throw new UsageError("the folder to write is missing");
     if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}`);
-    if (!options.flag("overwrite")) await refuseExisting(out);
+    using folder = await openOutputFolder(out, {
+      command: "convert",
+      options: { ...options.given, SAE: [from] },
+      overwrite: options.flag("overwrite"),
+      inputs: [from],
+      // Saving replaces them in a way that leaves one SAE or the other, whenever it is killed.
+      keep: RUN_FILES.convert,
+    });
     const output = createOutput(options.flag("json"));
     const sae = await loadSae(from, {
       config: parseSettings(options.texts("set")),
@@ -48,7 +56,9 @@ export const convert: Command = {
       ...(options.flag("offline") ? { offline: true } : {}),
       onProgress: downloadProgress(output),
     });
+    await folder.start(saeFiles(""));
     await saveSae(sae, out);
+    await folder.finish();
     const found = describe(sae);
     output.say(formatTable(Object.entries(found).map(([name, value]) => [name, String(value)])));
     output.say(`written to ${out}`);
@@ -56,21 +66,6 @@ export const convert: Command = {
     return EXIT.ok;
   },
 };
-
-async function refuseExisting(out: string): Promise<void> {
-  for (const name of ["cfg.json", "sae_weights.safetensors"]) {
-    try {
-      await Deno.lstat(join(out, name));
-    } catch (error) {
-      // What else keeps it from being written is told when it is written.
-      if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
-        continue;
-      }
-      throw error;
-    }
-    throw new UsageError(`${join(out, name)} exists: --overwrite replaces it`);
-  }
-}
 
 /** KEY=VALUE, the value as JSON where it is JSON and as text where not. */
 function parseSettings(settings: string[]): Record<string, unknown> {

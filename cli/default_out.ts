@@ -1,6 +1,23 @@
 import { join } from "@std/path";
 
-/** Folder of results that no `--out` names: one of its own for each second. */
-export function defaultOut(kind: string, now = new Date()): string {
-  return join("runs", `${kind}-${now.toISOString().slice(0, 19).replaceAll(":", "-")}`);
+/**
+ * Makes the folder of results that no `--out` names: one of its own for each run, also for those that
+ * start in the same second.
+ */
+export async function makeDefaultOut(
+  kind: string,
+  now = new Date(),
+  parent = "runs",
+): Promise<string> {
+  await Deno.mkdir(parent, { recursive: true });
+  const base = join(parent, `${kind}-${now.toISOString().slice(0, 19).replaceAll(":", "-")}`);
+  for (let same = 1;; same++) {
+    const path = same === 1 ? base : `${base}-${same}`;
+    try {
+      await Deno.mkdir(path);
+      return path;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  }
 }

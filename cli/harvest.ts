@@ -6,12 +6,15 @@ import {
   writeActivations,
 } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
+import { checkEvalText, inputPaths } from "./check_inputs.ts";
 import { checkWhole } from "./check_whole.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { openModel } from "./model.ts";
 import { describeLeftOut, givenNormLimit } from "./norm_limit.ts";
 import { createOutput, formatSeconds } from "./output.ts";
+import { openOutputFolder } from "./output_folder.ts";
+import { RUN_FILES } from "./run_files.ts";
 
 const HELP = `Writes a language model's activations to a folder, for \`train --activations\`.
 
@@ -36,7 +39,7 @@ What it writes
   --dtype NAME        float32 (default), float16: half the bytes, rounded to 11 bits, up to 65504;
                       or bfloat16: half the bytes, rounded to 8 bits
   --seed N            of the order within shards (default 0)
-  --overwrite         removes a store that is in the folder first
+  --overwrite         replaces a store, or another run, that the folder holds; files of others stay
   --json              one JSON object a line instead of text
 
 Ctrl-C, or any other end, keeps finished shards: the same command goes on from there, and the
@@ -78,7 +81,7 @@ export const harvest: Command = {
     if (options.positional.length > 0) {
       throw new UsageError(`unexpected argument ${options.positional[0]}`);
     }
-    const folder = options.required("out");
+    options.required("out");
     const text = options.texts("text");
     if (text.length === 0) throw new UsageError("--text is missing");
     const dtype = options.text("dtype") ?? "float32";
@@ -91,9 +94,20 @@ export const harvest: Command = {
     const modelDtype = options.text("model-dtype") ?? "fp32";
     const [model, hook] = [options.required("model"), options.required("hook")];
     const output = createOutput(options.flag("json"));
+    using out = await openOutputFolder(options.required("out"), {
+      command: "harvest",
+      options: options.given,
+      overwrite: options.flag("overwrite"),
+      inputs: inputPaths(options),
+      goOn: ({ command, finished }) => command === "harvest" && finished === undefined,
+      // Removed under the lock that all have who write stores.
+      keep: RUN_FILES.harvest,
+    });
+    const folder = out.path;
     await using opened = await openModel(options, { model, hook, dtype: modelDtype });
     const contextSize = options.number("context") ?? Math.min(128, opened.maxContext);
     const skipPositions = options.flag("include-bos") ? [] : [0];
+    await checkEvalText(options, opened, contextSize, "text");
     output.say(`${opened.id} at ${opened.hook}, d = ${opened.dModel}, ${dtype}, to ${folder}`);
 
     using interrupt = listenToInterrupts();
@@ -103,6 +117,7 @@ export const harvest: Command = {
     const seconds = () => (performance.now() - started) / 1000;
     let [first, saved] = [0, 0];
     try {
+      await out.start(["store.json"]);
       const store = await writeActivations(
         (firstRow) => {
           [first, saved] = [firstRow, firstRow];
@@ -123,7 +138,7 @@ export const harvest: Command = {
           dtype: dtype as StoreDtype,
           seed: options.number("seed"),
           fingerprint,
-          overwrite: options.flag("overwrite"),
+          overwrite: !out.goesOn,
           normLimit,
           onProgress({ rows, savedRows, leftOut }) {
             saved = savedRows;
@@ -132,6 +147,7 @@ export const harvest: Command = {
           },
         },
       );
+      await out.finish();
       const read = store.rows + store.leftOut;
       const rate = Math.round((read - first) / seconds());
       output.say(

@@ -79,7 +79,7 @@ export async function measureRun(
     latents,
     seconds: { training: trainSeconds, evaluation: (performance.now() - started) / 1000 },
   });
-  await run.writeText("report.html", report);
+  await run.write({ "report.html": report });
   output.say(evaluationTable(evaluation, crossEntropy, sae.dictSize));
   output.say(`report: ${join(run.path, "report.html")}`);
   return { evaluation: summary(evaluation), crossEntropy };

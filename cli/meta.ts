@@ -1,4 +1,4 @@
-import { join } from "@std/path";
+import { join, resolve } from "@std/path";
 import {
   type ComparedMetaLatents,
   decompose,
@@ -15,9 +15,8 @@ import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_choice.t
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
 import { checkComparable } from "./check_comparable.ts";
-import { saePath } from "./check_inputs.ts";
+import { inputPaths, saePath } from "./check_inputs.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
-import { defaultOut } from "./default_out.ts";
 import { downloadProgress } from "./download_progress.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { listenToInterrupts } from "./interrupt.ts";
@@ -28,6 +27,8 @@ import { compareAndReplace, type MetaWork, trainAndSave, trainControls } from ".
 import { nameSaes } from "./name_saes.ts";
 import { givenNormLimit } from "./norm_limit.ts";
 import { createOutput, formatSeconds } from "./output.ts";
+import { openOutputFolder } from "./output_folder.ts";
+import { saeFiles } from "./run_files.ts";
 import { saeSource } from "./sae_source.ts";
 import { lossChangeOf, seedOf, trainingQuality } from "./training_quality.ts";
 
@@ -68,6 +69,7 @@ What it is put beside
 
 What it writes
   --out FOLDER        default runs/meta-<date>: meta/ (the meta-SAE), report.html, CSV files, plots/
+  --overwrite         replaces a run that the folder holds: its files are removed, those of others stay
   --latents N,N,…     latents to show taken apart (default: a dozen, among those explained best)
   --meta-latents N    most meta-latents in the report (default 60; the CSV files have all)
   --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
@@ -96,7 +98,7 @@ const VALUES = [
     "adapter",
   ],
 ];
-const FLAGS = ["no-control", "include-bos", "json"];
+const FLAGS = ["no-control", "include-bos", "overwrite", "json"];
 const NAMES = { values: VALUES, flags: FLAGS };
 const DOZEN = 12;
 
@@ -133,10 +135,21 @@ export const meta: Command = {
       .sort((a, b) => a.sae.dictSize - b.sae.dictSize);
 
     const started = performance.now();
+    using out = await openOutputFolder(options.text("out"), {
+      command: "meta",
+      options: options.given,
+      overwrite: options.flag("overwrite"),
+      inputs: [...folders, ...inputPaths(options)],
+      // Of a run that was interrupted the meta-SAE is there already.
+      goOn: ({ command, finished }) =>
+        command === "meta" && finished === undefined && metaFolder !== undefined &&
+        resolve(metaFolder) === resolve(options.text("out")!, "meta"),
+    });
     await using texts = await openLatentTexts(options, sae);
     using gpu = await openCommandGpu(options.text("adapter"));
-    const out = options.text("out") ?? defaultOut("meta");
-    const folder = metaFolder ?? join(out, "meta");
+    const folder = metaFolder ?? join(out.path, "meta");
+    // What is there stays until there is something to put in its place.
+    const begin = () => out.start(before ? [] : saeFiles("meta"));
     using interrupt = listenToInterrupts();
     const { signal } = interrupt;
     const work: MetaWork = { gpu, sae, name: folders[0], training, signal, output };
@@ -144,7 +157,7 @@ export const meta: Command = {
     try {
       const { meta, history } = before
         ? { meta: before, history: [] }
-        : await trainAndSave(work, folder);
+        : await trainAndSave(work, folder, begin);
       saved = true;
       signal.throwIfAborted();
       const decomposition = await decompose(gpu, meta, sae);
@@ -157,6 +170,9 @@ export const meta: Command = {
       const contexts = await texts?.find(gpu, output, signal) ?? new Map<number, LatentExamples>();
       signal.throwIfAborted();
       const active = (latent: number) => !texts || contexts.get(latent)!.examples.length > 0;
+      await begin();
+      // Of a run that was killed while it wrote them.
+      await out.remove((name) => !name.startsWith("meta/"));
       const results = await writeMetaResults(out, {
         date: new Date().toISOString().slice(0, 10),
         adapter: gpu.name,
@@ -179,6 +195,7 @@ export const meta: Command = {
           time: formatSeconds((performance.now() - started) / 1000),
         },
       });
+      await out.finish();
       const { explainedVariance, l0, deadMetaLatents } = decomposition;
       output.say(results.text);
       output.say(`report: ${results.report}`);

@@ -8,28 +8,30 @@ import {
   type MetaReport,
   metaReport,
 } from "../mod.ts";
-import { replaceText } from "../lib/formats/replace_file.ts";
 import { mean } from "../lib/report/meta_findings.ts";
 import { peakTokens } from "../lib/report/meta_labels.ts";
 import { metaPlots } from "../lib/report/meta_plots.ts";
 import { describeClaim } from "./describe_claim.ts";
+import type { OutputFolder } from "./output_folder.ts";
 
 /** Writes report, tables and plots of a meta-SAE; gives a summary for people and machines. */
 export async function writeMetaResults(
-  out: string,
+  folder: OutputFolder,
   about: MetaReport,
 ): Promise<{ report: string; text: string; claims: Claim[] }> {
-  const plots = join(out, "plots");
-  const report = join(out, "report.html");
-  await Deno.mkdir(plots, { recursive: true });
-  for (const { name, svg } of metaPlots(about)) await replaceText(join(plots, `${name}.svg`), svg);
-  for (const [name, rows] of Object.entries(metaTables(about))) {
-    if (rows.length === 0) continue;
-    await replaceText(join(out, `${name}.csv`), stringify(rows, { columns: Object.keys(rows[0]) }));
-  }
-  await replaceText(report, metaReport(about));
+  const tables = Object.entries(metaTables(about)).filter(([, rows]) => rows.length > 0);
+  const csv = (rows: Row[]) => stringify(rows, { columns: Object.keys(rows[0]) });
+  await folder.write({
+    ...Object.fromEntries(metaPlots(about).map(({ name, svg }) => [`plots/${name}.svg`, svg])),
+    ...Object.fromEntries(tables.map(([name, rows]) => [`${name}.csv`, csv(rows)])),
+    "report.html": metaReport(about),
+  });
   const claims = metaClaims(about);
-  return { report, text: claims.map(describeClaim).join("\n"), claims };
+  return {
+    report: join(folder.path, "report.html"),
+    text: claims.map(describeClaim).join("\n"),
+    claims,
+  };
 }
 
 type Row = Record<string, string | number>;

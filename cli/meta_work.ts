@@ -35,10 +35,15 @@ export interface MetaWork {
   output: Output;
 }
 
-/** Trains the meta-SAE and saves it, also where it was interrupted. */
+/**
+ * Trains the meta-SAE and saves it, also where it was interrupted.
+ *
+ * @param begin Called before it is saved.
+ */
 export async function trainAndSave(
   { gpu, sae, name, training, signal, output }: MetaWork,
   folder: string,
+  begin: () => Promise<void>,
 ): Promise<{ meta: Sae; history: StepRecord[] }> {
   output.say(
     `${training.dictSize} meta-latents on ${sae.dictSize} decoder rows, k = ${training.k}, ` +
@@ -49,6 +54,7 @@ export async function trainAndSave(
     ...{ name, signal },
     onProgress: metaProgress("meta-SAE", training, output),
   });
+  await begin();
   await saveSae(meta, folder);
   output.say(
     `${history.length} steps explain ${(100 * explainedVariance).toFixed(1)} % of the variance; ` +

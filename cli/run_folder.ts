@@ -1,83 +1,93 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
-import { removeLeftovers, replaceText } from "../lib/formats/replace_file.ts";
 import { parseCheckedJson } from "../lib/language_model/checked_json.ts";
 import { readRegularText } from "../lib/language_model/regular_file.ts";
 import { recordColumns } from "../lib/training/record_columns.ts";
-import type { StepRecord } from "../mod.ts";
+import { type Checkpoint, loadCheckpoint, type Sae, saveSae, type StepRecord } from "../mod.ts";
 import type { GivenOptions } from "./arguments.ts";
 import { UsageError } from "./command.ts";
+import type { FoundRun } from "./found_run.ts";
+import { type OpenOutput, openOutputFolder, type OutputFolder } from "./output_folder.ts";
+import { saeFiles } from "./run_files.ts";
 
-/** A folder that a run writes its results to, locked against other processes until it is closed. */
-export interface RunFolder extends Disposable {
-  /** Its path. */
-  path: string;
+/** The folder that `saewing train` writes to. */
+export interface RunFolder extends Omit<OutputFolder, "start"> {
+  /** Removes the run that is replaced and marks this one as begun, once; see {@linkcode OutputFolder}. */
+  start(): Promise<void>;
   /** The folder of its checkpoint. */
   checkpoint: string;
+  /** The checkpoint of this run, not of one that it replaces. */
+  loadCheckpoint(): Promise<Checkpoint | undefined>;
   /** Starts metrics.jsonl anew with the records of a checkpoint. */
   startMetrics(records: StepRecord[]): Promise<void>;
   /** Adds records to metrics.jsonl. */
   addMetrics(records: StepRecord[]): void;
   /** Writes a JSON file. */
   writeJson(name: string, data: unknown): Promise<void>;
-  /** Writes a text file. */
-  writeText(name: string, text: string): Promise<void>;
   /** Writes metrics.csv. */
   writeMetricsTable(history: StepRecord[]): Promise<void>;
+  /** Saves the SAE; what was measured of the one before is removed first. */
+  saveSae(sae: Sae): Promise<void>;
 }
 
 const CONFIG = "config.json";
+const METRICS = "metrics.jsonl";
+const OF_ONE_SAE = ["metrics.csv", "evaluation.json", "report.html"];
+
+/** Files of a run. */
+const FILES = [
+  ...[CONFIG, METRICS, ...OF_ONE_SAE, ...saeFiles("sae")],
+  "checkpoint/checkpoint.safetensors",
+];
 
 /**
  * Makes a run's folder, before any work: a folder that cannot be written is told at once.
  *
- * @param anew Whether a run starts here; its folder must not hold an unfinished one, unless
- * `overwrite` gives that up.
- * @throws {UsageError} The folder holds an unfinished run.
+ * @param resumed Whether its run goes on.
+ * @throws {UsageError} The folder holds a run that would be lost, or none that can go on; see
+ * {@linkcode openOutputFolder}.
  * @throws {Error} The folder cannot be made or written, or another process works in it.
  */
 export async function openRunFolder(
-  path: string,
-  { anew, overwrite }: { anew: boolean; overwrite: boolean },
+  out: string | undefined,
+  { resumed, ...how }: { resumed: boolean } & Omit<OpenOutput, "command" | "goOn" | "keep">,
 ): Promise<RunFolder> {
-  const metrics = join(path, "metrics.jsonl");
+  const goOn = ({ command }: FoundRun) => resumed && command === "train";
+  const folder = await openOutputFolder(out, { ...how, command: "train", goOn });
+  const { path, goesOn } = folder;
+  if (resumed && !goesOn) {
+    folder[Symbol.dispose]();
+    throw new UsageError(`there is no run to resume in ${path}: its files are not all of one run`);
+  }
+  const metrics = join(path, METRICS);
   const checkpoint = join(path, "checkpoint");
-  let lock: Deno.FsFile;
-  try {
-    await Deno.mkdir(path, { recursive: true });
-    lock = await Deno.open(join(path, ".lock"), { create: true, write: true });
-    if (!await lock.tryLock(true)) throw new Error("another process works in it");
-    for (const folder of [path, join(path, "sae")]) await removeLeftovers(folder);
-  } catch (error) {
-    throw new Error(`the output folder ${path} cannot be written: ${(error as Error).message}`);
-  }
-  if (anew) {
-    if (!overwrite && await isUnfinished(path, checkpoint)) {
-      throw new UsageError(
-        `${path} holds an unfinished run: \`saewing train --resume ${path}\` goes on with it, ` +
-          `--overwrite gives it up`,
-      );
-    }
-    await Deno.remove(checkpoint, { recursive: true }).catch(ignoreMissing);
-  }
-  const writeText = (name: string, text: string) => replaceText(join(path, name), text);
   return {
-    path,
+    ...folder,
+    get started() {
+      return folder.started;
+    },
+    start: () => folder.start(FILES),
     checkpoint,
+    loadCheckpoint: async () =>
+      goesOn || folder.started ? await loadCheckpoint(checkpoint) : undefined,
     startMetrics: (records) => Deno.writeTextFile(metrics, formatRecords(records)),
     addMetrics: (records) => {
       Deno.writeTextFileSync(metrics, formatRecords(records), { append: true });
     },
-    writeJson: (name, data) => writeText(name, JSON.stringify(data, plainArrays, 2) + "\n"),
-    writeText,
+    writeJson: (name, data) =>
+      folder.write({ [name]: JSON.stringify(data, plainArrays, 2) + "\n" }),
     writeMetricsTable: (history) =>
-      writeText(
-        "metrics.csv",
-        history.length === 0 ? "" : stringify(history as unknown as Record<string, unknown>[], {
-          columns: recordColumns(history),
-        }),
-      ),
-    [Symbol.dispose]: () => lock.close(),
+      folder.write({
+        "metrics.csv": history.length === 0
+          ? ""
+          : stringify(history as unknown as Record<string, unknown>[], {
+            columns: recordColumns(history),
+          }),
+      }),
+    async saveSae(sae) {
+      await folder.remove((name) => OF_ONE_SAE.includes(name));
+      await saveSae(sae, join(path, "sae"));
+    },
   };
 }
 
@@ -103,11 +113,6 @@ export function readRunOptions(
     if (!fits) throw new UsageError(`${file} has an option that does not fit, ${name}`);
   }
   return options;
-}
-
-async function isUnfinished(path: string, checkpoint: string): Promise<boolean> {
-  const started = await Deno.stat(join(checkpoint, "checkpoint.safetensors")).catch(ignoreMissing);
-  return started !== undefined && readConfig(join(path, CONFIG))?.finished !== true;
 }
 
 function readConfig(file: string): Record<string, unknown> | undefined {

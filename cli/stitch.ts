@@ -22,9 +22,8 @@ import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
 import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkComparable } from "./check_comparable.ts";
-import { saePath } from "./check_inputs.ts";
+import { inputPaths, saePath } from "./check_inputs.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
-import { defaultOut } from "./default_out.ts";
 import { downloadProgress } from "./download_progress.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { listenToInterrupts } from "./interrupt.ts";
@@ -32,6 +31,7 @@ import { nameGroups } from "./name_groups.ts";
 import { nameSaes } from "./name_saes.ts";
 import { describeLeftOut, givenNormLimit } from "./norm_limit.ts";
 import { createOutput, formatSeconds, type Output } from "./output.ts";
+import { openOutputFolder } from "./output_folder.ts";
 import { saeSource } from "./sae_source.ts";
 import { writeStitchResults } from "./stitch_results.ts";
 import { type StudyOptions, studyOptions } from "./study_options.ts";
@@ -76,6 +76,7 @@ How
 
 What it writes
   --out FOLDER         default runs/stitch-<date>: report.html, CSV files, plots/
+  --overwrite          replaces a run that the folder holds: its files are removed, those of others stay
   --adapter KIND       auto (default), hardware or software; also SAEWING_ADAPTER
   --json               one JSON object a line instead of text
 
@@ -101,7 +102,7 @@ const VALUES = [
     "buffer",
   ],
 ];
-const FLAGS = ["include-bos", "json"];
+const FLAGS = ["include-bos", "overwrite", "json"];
 
 /** `saewing stitch`. */
 export const stitch: Command = {
@@ -167,9 +168,13 @@ async function study(
   );
   checkSourceOptions(options);
   for (const { name, sae } of everything) checkComparable(sae, name, saes[0], named[0].name);
-  const out = options.text("out") ?? defaultOut("stitch");
   // A folder that cannot be written is found out before the measurements, not after them.
-  await Deno.mkdir(out, { recursive: true });
+  using folder = await openOutputFolder(options.text("out"), {
+    command: "stitch",
+    options: options.given,
+    overwrite: options.flag("overwrite"),
+    inputs: [...folders, ...also, ...inputPaths(options)],
+  });
   const started = performance.now();
   using gpu = await openCommandGpu(options.text("adapter"));
   await using source = await openActivationSource(options, recordedLimit(saes), signal);
@@ -204,7 +209,9 @@ async function study(
   const overlap = await decoderOverlap(gpu, everything, how.threshold);
   const biases = decoderBiasAgreement(everything);
   const examples = await nameGroups(gpu, source, options, pairs, saes, output, signal);
-  const results = await writeStitchResults(out, {
+  // What is there stays until there is something to put in its place.
+  await folder.start([]);
+  const results = await writeStitchResults(folder, {
     date: new Date().toISOString().slice(0, 10),
     adapter: gpu.name,
     source: { model: source.model, hook: source.hook, samples },
@@ -224,6 +231,7 @@ async function study(
       time: formatSeconds((performance.now() - started) / 1000),
     },
   });
+  await folder.finish();
   output.say(results.text);
   output.say(`report: ${results.report}`);
   const { normLimit } = source;

@@ -1,6 +1,5 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
-import { replaceText } from "../lib/formats/replace_file.ts";
 import { stitchingClaims } from "../lib/report/stitching_claims.ts";
 import { pairFile, pairTitle, type StudiedPair } from "../lib/report/stitching_plots.ts";
 import {
@@ -10,6 +9,7 @@ import {
 } from "../lib/report/stitching_report.ts";
 import { commonReason, withoutCommonReason } from "../lib/report/verdict.ts";
 import { describeClaim } from "./describe_claim.ts";
+import type { OutputFolder } from "./output_folder.ts";
 
 /** Pairs and what this run says to the paper's claims about them, for machines. */
 export type PairClaims = {
@@ -21,15 +21,10 @@ export type PairClaims = {
 
 /** Writes report, tables and plots of a stitching run; gives a summary for people and machines. */
 export async function writeStitchResults(
-  out: string,
+  folder: OutputFolder,
   about: StitchingReport,
 ): Promise<{ report: string; text: string; claims: PairClaims[] }> {
-  const plots = join(out, "plots");
-  const report = join(out, "report.html");
-  await Deno.mkdir(plots, { recursive: true });
-  for (const { name, svg } of stitchingPlots(about.pairs)) {
-    await replaceText(join(plots, `${name}.svg`), svg);
-  }
+  const plots = stitchingPlots(about.pairs);
   const claims = about.pairs.map((pair) => ({
     pair: pairTitle(pair),
     warnings: pair.study.warnings,
@@ -37,14 +32,17 @@ export async function writeStitchResults(
     claims: stitchingClaims(pair.study),
   }));
   const tables = { ...stitchTables(about), claims: claimRows(claims) };
-  for (const [name, rows] of Object.entries(tables)) {
+  const csv = (rows: Row[]) => {
     const columns = Object.keys(rows[0] ?? {});
-    const text = columns.length > 0 ? stringify(rows.map(finiteOnly), { columns }) : "";
-    await replaceText(join(out, `${name}.csv`), text);
-  }
-  await replaceText(report, stitchingReport(about));
+    return columns.length > 0 ? stringify(rows.map(finiteOnly), { columns }) : "";
+  };
+  await folder.write({
+    ...Object.fromEntries(plots.map(({ name, svg }) => [`plots/${name}.svg`, svg])),
+    ...Object.fromEntries(Object.entries(tables).map(([name, rows]) => [`${name}.csv`, csv(rows)])),
+    "report.html": stitchingReport(about),
+  });
   const text = claims.map(describePair).join("\n");
-  return { report, text, claims };
+  return { report: join(folder.path, "report.html"), text, claims };
 }
 
 function describePair({ pair, warnings, claims }: PairClaims): string {

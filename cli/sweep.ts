@@ -6,23 +6,19 @@ import {
   openActivationSource,
 } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
-import { checkDisk, checkEvalText } from "./check_inputs.ts";
+import { checkDisk, checkEvalText, inputPaths } from "./check_inputs.ts";
 import { checkWhole } from "./check_whole.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
-import { defaultOut } from "./default_out.ts";
+import type { FoundRun } from "./found_run.ts";
 import { evaluateOnTexts, summary } from "./evaluate_text.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { checkSameLimit } from "./norm_limit.ts";
 import { createOutput, type Output } from "./output.ts";
+import { openOutputFolder, type OutputFolder } from "./output_folder.ts";
 import { describePreset, presetTexts, withPreset } from "./preset_options.ts";
-import {
-  type CellState,
-  forgetCell,
-  readCell,
-  recordedCellLimit,
-  writeCell,
-} from "./sweep_cell.ts";
+import { WORK } from "./run_files.ts";
+import { cellFiles, type CellState, readCell, recordedCellLimit, writeCell } from "./sweep_cell.ts";
 import { agreedOptions, type Cell, readGrid } from "./sweep_grid.ts";
 import { rowOf, writeSweepResults } from "./sweep_results.ts";
 import { trainCells } from "./sweep_training.ts";
@@ -71,7 +67,8 @@ What it writes
                       where several kinds of SAEs are compared at equal measured L0
   --at-once N         most SAEs that are trained together (default: as many as memory holds)
   --checkpoint-every N   steps between two checkpoints of an SAE in training (default 500, 0: none)
-  --overwrite         trains anew what the folder already holds of the grid
+  --overwrite         starts anew in a folder that holds a run: its files are removed, those of others
+                      stay
   --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
   --json              one JSON object a line instead of text
 
@@ -130,24 +127,28 @@ export const sweep: Command = {
     const output = createOutput(options.flag("json"));
     const preset = describePreset(given, true);
     if (preset) output.say(preset);
-    const out = options.text("out") ?? defaultOut("sweep");
-    await Deno.mkdir(out, { recursive: true });
-    using lock = await Deno.open(join(out, ".lock"), { create: true, write: true });
-    if (!await lock.tryLock(true)) throw new Error(`another process works in ${out}`);
-    const recorded = options.flag("overwrite")
-      ? undefined
-      : await recordedCellLimit(cells.map(({ name }) => join(out, name)));
+    using folder = await openOutputFolder(options.text("out"), {
+      command: "sweep",
+      options: options.given,
+      overwrite: options.flag("overwrite"),
+      inputs: inputPaths(options),
+      goOn: (found) => holdsNoOthers(found, cells, options.text("out")!),
+    });
+    const out = folder.path;
+    const recorded = folder.goesOn
+      ? await recordedCellLimit(cells.map(({ name }) => join(out, name)))
+      : undefined;
     if (recorded) checkSameLimit(options, recorded, `${out}: take another --out, or --overwrite`);
     await using source = await openActivationSource(options, recorded);
     await checkEvalText(options, await source.openModel(), source.contextLength);
-    const states = await readStates(out, cells, source, options);
+    const states = folder.goesOn ? readStates(out, cells, source, options) : new Map();
     using gpu = await openCommandGpu(options.text("adapter"));
     output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
 
     using interrupt = listenToInterrupts();
     const { signal } = interrupt;
     try {
-      await runSweep(gpu, source, { cells, states, options, out, signal }, output);
+      await runSweep(gpu, source, { cells, states, options, folder, signal }, output);
       return EXIT.ok;
     } catch (error) {
       if (!signal.aborted) throw error;
@@ -170,16 +171,17 @@ interface Sweep {
   /** What is done, by name of the cell. */
   states: Map<string, CellState>;
   options: Arguments;
-  out: string;
+  folder: OutputFolder;
   signal: AbortSignal;
 }
 
 async function runSweep(
   gpu: Gpu,
   source: ActivationSource,
-  { cells, states, options, out, signal }: Sweep,
+  { cells, states, options, folder, signal }: Sweep,
   output: Output,
 ): Promise<void> {
+  const out = folder.path;
   const missing = cells.filter(({ name }) => !states.has(name));
   const checkpointEvery = options.number("checkpoint-every") ?? CHECKPOINT_EVERY;
   const { dModel } = source;
@@ -200,6 +202,7 @@ async function runSweep(
     checkpointEvery,
     atOnce: options.number("at-once") ?? Infinity,
     settings: (cell) => ({ ...cell.options, ...common }),
+    begin: () => folder.start(cells.flatMap(({ name }) => cellFiles(name))),
     onTrained: (name, state) => states.set(name, state),
     signal,
   }, output);
@@ -230,28 +233,43 @@ async function runSweep(
     output.progress(`${name}: measured`, { sae: name, nmse: evaluation.nmse, l0: evaluation.l0 });
   }
   const rows = cells.map((cell) => rowOf(cell, states.get(cell.name)!));
-  const files = await writeSweepResults(out, rows, {
+  const files = await writeSweepResults(folder, rows, {
     date: new Date().toISOString().slice(0, 10),
     adapter: gpu.name,
     model: { id: source.model, hook: source.hook },
     settings: { ...agreedOptions(cells), ...common },
   });
+  await folder.finish();
   output.say(files.table);
   output.say(`report: ${files.report}`);
   output.result({ folder: out, report: files.report, saes: rows });
 }
 
+/** Whether a folder holds a sweep whose SAEs are all of this grid, so that none is left beside it. */
+function holdsNoOthers({ command, files }: FoundRun, cells: Cell[], out: string): boolean {
+  if (command !== "sweep") return false;
+  const own = new Set(cells.map(({ name }) => name));
+  const all = files.filter((name) => WORK.test(name)).map((name) => name.split("/")[0]);
+  const [other, ...more] = new Set(all.filter((name) => !own.has(name)));
+  if (other === undefined) return true;
+  throw new UsageError(
+    `${out} holds ${other}${
+      more.length > 0 ? ` and ${more.length} more` : ""
+    }, which this grid has ` +
+      `not: give a grid that has them too, take another --out, or --overwrite`,
+  );
+}
+
 /** What is done of a sweep, by name of the cell. */
-async function readStates(
+function readStates(
   out: string,
   cells: Cell[],
   source: ActivationSource,
   options: Arguments,
-): Promise<Map<string, CellState>> {
+): Map<string, CellState> {
   const states = new Map<string, CellState>();
   const common = commonSettings(source, options);
   for (const cell of cells) {
-    if (options.flag("overwrite")) await forgetCell(join(out, cell.name));
     const state = readCell(join(out, cell.name), { ...cell.options, ...common });
     if (state) states.set(cell.name, state);
   }

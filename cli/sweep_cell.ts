@@ -16,6 +16,7 @@ import {
   type TrainingWarning,
 } from "../mod.ts";
 import { UsageError } from "./command.ts";
+import { saeFiles } from "./run_files.ts";
 
 /** What a cell's folder says of it. */
 export interface CellState {
@@ -144,9 +145,10 @@ export async function recordedCellLimit(
   return undefined;
 }
 
-/** Gives up what was done for a cell. */
-export async function forgetCell(folder: string): Promise<void> {
-  for (const name of [MARKER, CHECKPOINT]) await removeIfThere(join(folder, name));
+/** Files of a cell, relative to the sweep's folder. */
+export function cellFiles(name: string): string[] {
+  const others = [MARKER, "metrics.csv", `${CHECKPOINT}/checkpoint.safetensors`];
+  return [...saeFiles(`${name}/sae`), ...others.map((file) => `${name}/${file}`)];
 }
 
 async function removeIfThere(path: string): Promise<void> {

@@ -1,6 +1,5 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
-import { replaceText } from "../lib/formats/replace_file.ts";
 import { atEqualL0, type EqualL0 } from "../lib/report/equal_l0.ts";
 import {
   propertiesMarkdown,
@@ -9,6 +8,7 @@ import {
   sweepReport,
 } from "../lib/report/sweep_report.ts";
 import type { SweepRow } from "../lib/report/sweep_row.ts";
+import type { OutputFolder } from "./output_folder.ts";
 import type { CellState } from "./sweep_cell.ts";
 import type { Cell } from "./sweep_grid.ts";
 
@@ -65,29 +65,25 @@ export function rowOf({ name, variant, options }: Cell, state: CellState): Sweep
   };
 }
 
-/** Writes table, plots and page of a sweep. */
+/** Writes table, plots and page of a sweep; those of fewer SAEs that it goes on from are removed. */
 export async function writeSweepResults(
-  out: string,
+  folder: OutputFolder,
   rows: SweepRow[],
   about: Omit<SweepReport, "rows">,
 ): Promise<{ report: string; table: string }> {
   const table = propertiesMarkdown(rows, about.model.id);
-  const plots = join(out, "plots");
-  const report = join(out, "sweep.html");
-  await Deno.mkdir(plots, { recursive: true });
-  for (const { name, svg } of sweepPlots(rows)) await replaceText(join(plots, `${name}.svg`), svg);
-  await replaceText(
-    join(out, "sweep.csv"),
-    stringify(rows as unknown as Record<string, unknown>[], { columns: COLUMNS }),
-  );
   const equal = atEqualL0(rows);
-  if (equal.length > 0) {
-    await replaceText(
-      join(out, "equal_l0.csv"),
-      stringify(equal as unknown as Record<string, unknown>[], { columns: EQUAL_COLUMNS }),
-    );
-  }
-  await replaceText(join(out, "table2.md"), table);
-  await replaceText(report, sweepReport({ ...about, rows }));
-  return { report, table };
+  const csv = (rows: unknown, columns: string[]) =>
+    stringify(rows as Record<string, unknown>[], { columns });
+  const texts: Record<string, string> = {
+    ...Object.fromEntries(sweepPlots(rows).map(({ name, svg }) => [`plots/${name}.svg`, svg])),
+    "sweep.csv": csv(rows, COLUMNS),
+    ...(equal.length > 0 ? { "equal_l0.csv": csv(equal, EQUAL_COLUMNS) } : {}),
+    "table2.md": table,
+    "sweep.html": sweepReport({ ...about, rows }),
+  };
+  await folder.write(texts);
+  const isResult = (name: string) => !name.includes("/") || name.startsWith("plots/");
+  await folder.remove((name) => isResult(name) && !(name in texts));
+  return { report: join(folder.path, "sweep.html"), table };
 }

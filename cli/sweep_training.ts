@@ -33,6 +33,8 @@ export interface SweepTraining {
   checkpointEvery: number;
   /** What each cell's marker says of the sweep. */
   settings: (cell: Cell) => Record<string, unknown>;
+  /** Called when it is clear that the cells fit, before anything is read or written. */
+  begin: () => Promise<void>;
   /** Called with what was written of a cell. */
   onTrained: (name: string, state: CellState) => void;
   /** Ends training after the current step; of an unfinished SAE the checkpoint is kept. */
@@ -52,6 +54,7 @@ export async function trainCells(
 ): Promise<void> {
   const { batchSize, epochs, shuffleSeed, signal } = training;
   const groups = groupCells(gpu, cells, source.dModel, training);
+  await training.begin();
   if (groups.length > 1) {
     output.say(
       `${cells.length} SAEs are trained in ${groups.length} groups, the activations are made or read ` +

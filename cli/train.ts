@@ -3,10 +3,9 @@ import { completeOptions } from "../lib/training/complete_options.ts";
 import { loadCheckpoint, loadSae, type NormLimit, recordedNormLimit } from "../mod.ts";
 import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
-import { checkEvalText } from "./check_inputs.ts";
+import { checkEvalText, inputPaths } from "./check_inputs.ts";
 import { checkWhole } from "./check_whole.ts";
 import { type Command, UsageError } from "./command.ts";
-import { defaultOut } from "./default_out.ts";
 import { openCommandGpu } from "./gpu.ts";
 import { onLastingGpu } from "./lasting_gpu.ts";
 import { checkSameLimit } from "./norm_limit.ts";
@@ -74,7 +73,8 @@ What it writes
                       the bits of a run never stopped; --steps may be raised before the learning
                       rate falls (--decay-steps). Paths that were not absolute are taken from
                       the folder you are in
-  --overwrite         start anew in a folder that holds an unfinished run
+  --overwrite         start anew in a folder that holds a run, finished or not: its files are removed,
+                      those of others stay
   --eval-text FILES   held-out text to measure on; may be repeated
   --eval-rows N       most rows of it (default 64)
   --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
@@ -128,18 +128,21 @@ export const train: Command = {
     const recorded = await checkTraining(options, resumed);
     const output = createOutput(options.flag("json"));
     if (preset) output.say(preset);
-    using run = await openRunFolder(resumed ?? options.text("out") ?? defaultOut("train"), {
-      anew: resumed === undefined,
-      overwrite: options.flag("overwrite"),
-    });
     const kept = Object.fromEntries(
       Object.entries(options.given).filter(([name]) => !ONCE.includes(name)),
     );
-    const steps = async () => (await loadCheckpoint(run.checkpoint))?.steps ?? 0;
+    using run = await openRunFolder(resumed ?? options.text("out"), {
+      resumed: resumed !== undefined,
+      overwrite: options.flag("overwrite"),
+      options: kept,
+      inputs: inputPaths(options),
+    });
+    const steps = async () => (await run.loadCheckpoint())?.steps ?? 0;
     const open = () => openCommandGpu(options.text("adapter"));
     await using source = await openActivationSource(options, recorded);
-    if (options.texts("eval-text").length > 0) {
-      await checkEvalText(options, await source.openModel(), source.contextLength);
+    for (const name of ["text", "eval-text"]) {
+      if (options.texts(name).length === 0) continue;
+      await checkEvalText(options, await source.openModel(), source.contextLength, name);
     }
     return await onLastingGpu({ open, steps, say: output.say }, (gpu) => {
       output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);

@@ -4,11 +4,9 @@ import { completeOptions } from "../lib/training/complete_options.ts";
 import {
   firstBatchToResume,
   type Gpu,
-  loadCheckpoint,
   loadSae,
   NonFiniteError,
   saveCheckpoint,
-  saveSae,
   type StepRecord,
   trainSae,
 } from "../mod.ts";
@@ -49,7 +47,7 @@ export async function trainAndMeasure(
   { options, kept, run, output }: TrainRun,
 ): Promise<number> {
   const { contextLength, skipPositions, normLimit } = source;
-  const resume = await loadCheckpoint(run.checkpoint);
+  const resume = await run.loadCheckpoint();
   const initialFolder = options.text("initial");
   const initial = initialFolder && !resume ? await loadSae(initialFolder) : undefined;
   const steps = options.number("steps");
@@ -83,7 +81,9 @@ export async function trainAndMeasure(
   // Options that do not fit the checkpoint must not stay: they are kept with the next one.
   let written = false;
   const keepOptions = async () => {
-    if (!written) await run.writeJson("config.json", config);
+    if (written) return;
+    await run.start();
+    await run.writeJson("config.json", config);
     written = true;
   };
   if (!resume) await keepOptions();
@@ -121,7 +121,8 @@ export async function trainAndMeasure(
       },
     });
     const trainSeconds = (performance.now() - started) / 1000;
-    await saveSae(sae, folder);
+    await keepOptions();
+    await run.saveSae(sae);
     saved = true;
     await run.writeMetricsTable(history);
     const taken = history.length;
@@ -151,6 +152,7 @@ export async function trainAndMeasure(
       signal,
     });
     await run.writeJson("config.json", { ...config, activationsRead: read, finished: true });
+    await run.finish();
     output.result({ ...result, ...measures });
     return EXIT.ok;
   } catch (error) {
@@ -165,7 +167,8 @@ export async function trainAndMeasure(
       return interrupt.exitCode();
     }
     if (!(error instanceof NonFiniteError) || !error.sae) throw error;
-    await saveSae(error.sae, folder);
+    await keepOptions();
+    await run.saveSae(error.sae);
     throw new Error(
       `${error.message}. What was learned before is saved: \`--initial ${folder}\` starts from it`,
       { cause: error },

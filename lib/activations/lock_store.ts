@@ -8,10 +8,11 @@ const LOCK_FILE = "store.lock";
  * `store.lock`, which names process and host: it ends with its process, however that ends, so that no
  * lock of a dead one has to be removed.
  *
+ * @param name Name of the file, where it is another folder than a store's.
  * @throws {Error} Another process writes to the folder.
  */
-export async function lockStore(folder: string): Promise<Disposable> {
-  const path = join(folder, LOCK_FILE);
+export async function lockStore(folder: string, name = LOCK_FILE): Promise<Disposable> {
+  const path = join(folder, name);
   for (;;) {
     let file: Deno.FsFile;
     try {

@@ -16,7 +16,8 @@ Deno.test("convert: a Gemma Scope archive becomes a folder, and says what it was
 
     const again = await saewing(["convert", GEMMA, out]);
     assertEquals(again.code, 2);
-    assertStringIncludes(again.stderr, "cfg.json exists: --overwrite replaces it");
+    assertStringIncludes(again.stderr, "holds what `saewing convert` finished");
+    assertStringIncludes(again.stderr, "take another folder, or --overwrite replaces it");
     const machine = await saewing(["convert", out, out, "--overwrite", "--json"]);
     assertEquals(machine.code, 0, machine.stderr);
     const { type, format, dictSize, architecture } = JSON.parse(machine.stdout);

@@ -230,7 +230,7 @@ Deno.test("meta says what does not fit before it works", async () => {
       [[join(folder, "none")], 1, "none"],
     ];
     const ran = await Promise.all(
-      cases.map(([args]) => saewing(["meta", ...args, "--out", join(folder, "never")])),
+      cases.map(([args], i) => saewing(["meta", ...args, "--out", join(folder, `never${i}`)])),
     );
     for (const [i, { code, stderr }] of ran.entries()) {
       assertStringIncludes(stderr, cases[i][2]);

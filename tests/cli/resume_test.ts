@@ -120,9 +120,11 @@ Deno.test("what cannot be resumed is refused, and the run stays as it was", asyn
       assertEquals(ran.code, code, ran.stderr);
     }
     assertEquals(await Deno.readFile(join(run, "checkpoint/checkpoint.safetensors")), before);
-    // A finished run makes room for another.
+    // A finished run makes room for another where that is asked for.
     await assertRuns(["train", "--resume", run, "--steps", "4", "--lr", "1e-3"]);
-    await assertRuns(onText(corpus, "--steps", "1", "--out", run));
+    await assertRuns(onText(corpus, "--steps", "1", "--out", run), 2);
+    assertEquals((await loadCheckpoint(join(run, "checkpoint")))?.steps, 4);
+    await assertRuns(onText(corpus, "--steps", "1", "--out", run, "--overwrite"));
     assertEquals((await loadCheckpoint(join(run, "checkpoint")))?.steps, 1);
   });
 });

@@ -1,7 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { parseArguments } from "../../cli/arguments.ts";
 import { UsageError } from "../../cli/command.ts";
-import { defaultOut } from "../../cli/default_out.ts";
 import { studyOptions } from "../../cli/study_options.ts";
 import { listCollections } from "../../mod.ts";
 
@@ -32,9 +31,4 @@ Deno.test("what does not fit is refused", () => {
   for (const [name, value, message] of refused) {
     assertThrows(() => studyOptions(read(`--${name}`, value)), UsageError, message);
   }
-});
-
-Deno.test("results of one day have folders of their own", () => {
-  const at = new Date("2026-11-24T07:08:09.5Z");
-  assertEquals(defaultOut("stitch", at).replaceAll("\\", "/"), "runs/stitch-2026-11-24T07-08-09");
 });

@@ -1,0 +1,320 @@
+import { dirname, join, relative, resolve } from "@std/path";
+import { lockStore } from "../lib/activations/lock_store.ts";
+import { removeLeftovers, replaceText } from "../lib/formats/replace_file.ts";
+import { VERSION } from "../lib/version.ts";
+import type { GivenOptions } from "./arguments.ts";
+import { UsageError } from "./command.ts";
+import { makeDefaultOut } from "./default_out.ts";
+import {
+  findRun,
+  type FoundRun,
+  listFiles,
+  LOCK,
+  MANIFEST,
+  readManifest,
+  type RunManifest,
+} from "./found_run.ts";
+import { RUN_FILES, RUN_FOLDERS, WORK, type WritingCommand } from "./run_files.ts";
+
+/**
+ * A folder that a command writes one run into, locked against other processes until it is disposed of.
+ * `saewing.json` in it says which run that is, and lists its files.
+ */
+export interface OutputFolder extends Disposable {
+  /** Its path. */
+  path: string;
+  /** Whether this goes on with the run that is there. */
+  goesOn: boolean;
+  /** Whether {@linkcode OutputFolder.start} was called. */
+  started: boolean;
+  /**
+   * Removes the run that is replaced, and marks this one as begun: from here on, until
+   * {@linkcode OutputFolder.finish}, the folder says that its run is unfinished. Called when all inputs
+   * are checked, before the first file is written; a second call only adds files.
+   *
+   * @param files Files that the run may write.
+   */
+  start(files: string[]): Promise<void>;
+  /** Writes text files by their names, which are listed first. */
+  write(texts: Record<string, string>): Promise<void>;
+  /** Removes files of this run. */
+  remove(which: (name: string) => boolean): Promise<void>;
+  /** Marks the run as finished, and lists the files that it has. */
+  finish(): Promise<void>;
+}
+
+/** How a command opens its folder. */
+export interface OpenOutput {
+  /** The command. */
+  command: WritingCommand;
+  /** Its options, for the manifest. */
+  options: GivenOptions;
+  /** Whether a run that is there is replaced. */
+  overwrite: boolean;
+  /** Paths that are read. None may be part of what is replaced; those that are not there do not matter. */
+  inputs: string[];
+  /** Whether to go on with the run that is there. Not asked with `overwrite`. */
+  goOn?: (found: FoundRun) => boolean;
+  /** Files that the command replaces itself, each in one rename: they stay until then. */
+  keep?: RegExp;
+}
+
+/**
+ * Opens the folder of a run. Nothing that is in it is changed yet.
+ *
+ * @param out Its path, made where missing; a new folder below runs/ where it is not given.
+ * @throws {UsageError} It holds a run that would be lost, files of others in the place of this
+ * command's, or an input; or it is part of another run's folder.
+ * @throws {Error} It cannot be made or written, or another process works in it.
+ */
+export async function openOutputFolder(
+  out: string | undefined,
+  { command, options, overwrite, inputs, goOn, keep }: OpenOutput,
+): Promise<OutputFolder> {
+  if (out !== undefined) refusePartOfRun(out);
+  const { path, isNew } = await makeFolder(out, command);
+  const lock = await lockStore(path, LOCK);
+  try {
+    const present = await listFiles(path);
+    const found = await findRun(path, present);
+    const goesOn = found !== undefined && !overwrite && !found.halfReplaced &&
+      goOn?.(found) === true;
+    const before = found && !goesOn ? found.files : [];
+    if (found && !goesOn && !overwrite) refuseLoss(path, found, command);
+    refuseForeign(path, present, found, command, goesOn);
+    const clears = before.filter((name) => !keep?.test(name));
+    await refuseInputs(path, clears, inputs);
+
+    let manifest: RunManifest = {
+      format: "saewing run",
+      version: 1,
+      createdBy: `saewing ${VERSION}`,
+      run: goesOn && found.manifest ? found.manifest.run : crypto.randomUUID(),
+      command,
+      options,
+      started: goesOn && found.manifest ? found.manifest.started : new Date().toISOString(),
+      files: goesOn ? found.files : before.filter((name) => keep?.test(name)),
+    };
+    const save = async (change: Partial<RunManifest>) => {
+      manifest = { ...manifest, ...change };
+      const text = JSON.stringify(manifest, undefined, 2) + "\n";
+      await replaceText(join(path, MANIFEST), text);
+    };
+    const list = async (names: string[]) => {
+      const wrong = names.find((name) => !RUN_FILES[command].test(name));
+      if (wrong !== undefined) throw new Error(`${wrong} is no file that ${command} writes`);
+      const files = [...new Set([...manifest.files, ...names])];
+      if (files.length > manifest.files.length) await save({ files });
+    };
+    let started = false;
+    return {
+      path,
+      goesOn,
+      get started() {
+        return started;
+      },
+      async start(files) {
+        if (!started) {
+          started = true;
+          await save(clears.length > 0 ? { clears } : {});
+          await clear(path, clears);
+          if (clears.length > 0) await save({ clears: undefined });
+        }
+        await list(files);
+      },
+      async write(texts) {
+        await list(Object.keys(texts));
+        for (const [name, text] of Object.entries(texts)) {
+          await Deno.mkdir(dirname(join(path, name)), { recursive: true });
+          await replaceText(join(path, name), text);
+        }
+      },
+      async remove(which) {
+        await clear(path, manifest.files.filter(which));
+      },
+      async finish() {
+        const isOwn = (name: string) =>
+          // A store lists its shards itself.
+          command === "harvest" ? RUN_FILES.harvest.test(name) : manifest.files.includes(name);
+        const files = (await listFiles(path)).filter(isOwn);
+        await save({ files, finished: new Date().toISOString() });
+      },
+      [Symbol.dispose]() {
+        lock[Symbol.dispose]();
+        if (isNew && !started) removeIfEmpty(path);
+      },
+    };
+  } catch (error) {
+    lock[Symbol.dispose]();
+    if (isNew) removeIfEmpty(path);
+    throw error;
+  }
+}
+
+async function makeFolder(
+  out: string | undefined,
+  command: string,
+): Promise<{ path: string; isNew: boolean }> {
+  try {
+    if (out === undefined) return { path: await makeDefaultOut(command), isNew: true };
+    const isNew = await Deno.stat(out).then(() => false, () => true);
+    await Deno.mkdir(out, { recursive: true });
+    return { path: out, isNew };
+  } catch (error) {
+    const isFile = error instanceof Deno.errors.AlreadyExists ||
+      error instanceof Deno.errors.NotADirectory;
+    const why = isFile ? "it is, or lies in, a file, expected a folder" : (error as Error).message;
+    throw new Error(`the output folder ${out ?? "runs"} cannot be written: ${why}`, {
+      cause: error,
+    });
+  }
+}
+
+/** Files of a run are at most two folders deep: `runs/sweep/topk_m64_k4_seed0/sae`. */
+function refusePartOfRun(out: string): void {
+  const full = resolve(out);
+  for (const folder of [dirname(full), dirname(dirname(full))]) {
+    const within = `${relative(folder, full).replaceAll("\\", "/")}/`;
+    const manifest = manifestAbove(folder);
+    if (!manifest?.files.some((name) => name.startsWith(within))) continue;
+    throw new UsageError(
+      `${out} is part of what \`saewing ${manifest.command}\` wrote in ${folder}: take another folder`,
+    );
+  }
+}
+
+function manifestAbove(folder: string): RunManifest | undefined {
+  // A program that may read less is not to ask for more.
+  if (Deno.permissions.querySync({ name: "read", path: folder }).state !== "granted") return;
+  try {
+    return readManifest(folder);
+  } catch {
+    // Whatever it is, it is not about this run.
+    return undefined;
+  }
+}
+
+/** @throws {UsageError} The run is finished, or worth going on with. */
+function refuseLoss(path: string, found: FoundRun, command: WritingCommand): void {
+  const other = command === "convert" ? "another folder" : "another --out";
+  if (found.finished !== undefined) {
+    const day = `${found.finished.slice(0, 10)} ${found.finished.slice(11, 16)} UTC`;
+    const what = found.command === "convert" && !found.manifest
+      ? `an SAE, written ${day}`
+      : `what \`saewing ${found.command}\` finished ${day}`;
+    throw new UsageError(`${path} holds ${what}: take ${other}, or --overwrite replaces it`);
+  }
+  if (found.halfReplaced || !found.files.some((name) => WORK.test(name))) return;
+  const run = found.command === "train" ? "run" : `run of \`saewing ${found.command}\``;
+  throw new UsageError(
+    `${path} holds an unfinished ${run}: ${howToGoOn(path, found)}, --overwrite gives it up`,
+  );
+}
+
+function howToGoOn(path: string, { command, files }: FoundRun): string {
+  const same = "the command that began it goes on with it";
+  return {
+    train: files.includes("checkpoint/checkpoint.safetensors")
+      ? `\`saewing train --resume ${path}\` goes on with it`
+      : `\`--initial ${join(path, "sae")}\` starts from its SAE`,
+    sweep: same,
+    harvest: same,
+    stitch: "take another --out",
+    meta: `\`--meta ${join(path, "meta")}\` goes on with it`,
+    convert: "take another folder",
+  }[command];
+}
+
+/** @throws {UsageError} Something that no run here wrote would be written over or into. */
+function refuseForeign(
+  path: string,
+  present: string[],
+  found: FoundRun | undefined,
+  command: WritingCommand,
+  goesOn: boolean,
+): void {
+  const own = new Set(found?.files);
+  const foreign = present.find((name) => RUN_FILES[command].test(name) && !own.has(name));
+  if (foreign !== undefined) {
+    throw new UsageError(
+      `${
+        join(path, foreign)
+      } is not from a run that ${path} names, and would be written over: take ` +
+        `another folder`,
+    );
+  }
+  // Of a run that goes on, somebody may have moved a folder to another disk.
+  const link = present.find((name) => RUN_FOLDERS.test(name));
+  if (link !== undefined && !goesOn) {
+    throw new UsageError(
+      `${
+        join(path, link)
+      } is a link or a file, expected a folder or nothing: what it leads to is not ` +
+        `written over. Take another folder`,
+    );
+  }
+}
+
+/** @throws {UsageError} An input is, or holds, one of the files. */
+async function refuseInputs(path: string, files: string[], inputs: string[]): Promise<void> {
+  if (files.length === 0) return;
+  const folder = await Deno.realPath(path);
+  for (const input of inputs) {
+    // An id of the hub, or a glob.
+    const at = await Deno.realPath(input).catch(() => undefined);
+    if (at === undefined) continue;
+    const isHeld = files.some((name) => isWithin(join(folder, name), at));
+    if (!isHeld) continue;
+    throw new UsageError(
+      `${input} is read, and is part of the run in ${path} that would be replaced: take another folder`,
+    );
+  }
+}
+
+function isWithin(path: string, folder: string): boolean {
+  return !relative(folder, path).startsWith("..");
+}
+
+/**
+ * Removes files, and the folders below that are empty then. Of a link the link is removed, never what it
+ * leads to.
+ *
+ * @throws {Error} One is not a file any more, or lies behind a link; nothing was removed.
+ */
+async function clear(path: string, files: string[]): Promise<void> {
+  const folders = new Set<string>();
+  for (const name of files) {
+    for (let at = dirname(name); at !== "."; at = dirname(at)) folders.add(at);
+    if ((await lstat(join(path, name)))?.isDirectory) {
+      throw new Error(`${join(path, name)} is a folder, expected a file: it is not removed`);
+    }
+  }
+  for (const folder of folders) {
+    const info = await lstat(join(path, folder));
+    if (info && !info.isDirectory) {
+      throw new Error(`${join(path, folder)} is no folder: what it leads to is not removed`);
+    }
+  }
+  for (const name of files) await Deno.remove(join(path, name)).catch(ignoreMissing);
+  await removeLeftovers(path);
+  for (const folder of [...folders].sort().reverse()) {
+    await removeLeftovers(join(path, folder));
+    removeIfEmpty(join(path, folder));
+  }
+}
+
+function removeIfEmpty(folder: string): void {
+  try {
+    Deno.removeSync(folder);
+  } catch {
+    // Others' files stay, and their folder with them.
+  }
+}
+
+async function lstat(path: string): Promise<Deno.FileInfo | undefined> {
+  return await Deno.lstat(path).catch(ignoreMissing);
+}
+
+function ignoreMissing(error: unknown): undefined {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
+}
