@@ -42,7 +42,7 @@ for (const [architecture, own] of Object.entries(families)) {
     `${out}/${architecture}_m${size}_${amount}_seed${seed}/sae`;
   await run([
     ...["stitch", ...all.map(folder), ...others.flatMap((sae) => ["--also", folder(sae)])],
-    ...["--text", heldOut, "--samples", "20000", "--out", `${out}-stitched`],
+    ...["--text", heldOut, "--samples", "20000", "--out", `${out}-stitched`, "--overwrite"],
   ]);
 }
 
