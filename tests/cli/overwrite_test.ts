@@ -57,7 +57,7 @@ Deno.test("a finished run is replaced only with --overwrite and then as a whole,
     const measured = ["--eval-text", corpus, "--eval-rows", "2"];
     const texts = ["--text", corpus, "--context", "32"];
     const meta = ["--epochs", "2", "--dict-size", "8", "--no-control"];
-    const stitch = ["--samples", "200", "--examples", "0"];
+    const stitch = ["--samples", "64", "--examples", "0"];
     /** The arguments of a run, of another one and of one that cannot be; what must not stay. */
     const cases: [command: string, one: string[], two: string[], bad: string[], gone: string[]][] =
       [
@@ -174,16 +174,18 @@ Deno.test("a finished run is replaced only with --overwrite and then as a whole,
       },
     );
 
-    await t.step("a sweep of more SAEs goes on with those that are there", async () => {
-      const out = join(folder, "sweep");
-      const { run } = readManifest(out)!;
-      const weights = join(out, "batchtopk_m16_k2_seed0/sae/sae_weights.safetensors");
-      const before = await Deno.stat(weights);
-      await assertRuns(["sweep", ...train, "--dict-size", "16,24", ...measured, "--out", out]);
-      assertEquals((await Deno.stat(weights)).mtime, before.mtime);
-      assertEquals(readManifest(out)!.run, run);
-      await assertListed(out, ["notes.txt"]);
-    });
+    await t.step(
+      "a sweep of more SAEs goes on, also from before there were manifests",
+      async () => {
+        const out = join(folder, "sweep");
+        await Deno.remove(join(out, MANIFEST));
+        const weights = join(out, "batchtopk_m16_k2_seed0/sae/sae_weights.safetensors");
+        const before = await Deno.stat(weights);
+        await assertRuns(["sweep", ...train, "--dict-size", "16,24", ...measured, "--out", out]);
+        assertEquals((await Deno.stat(weights)).mtime, before.mtime);
+        await assertListed(out, ["notes.txt"]);
+      },
+    );
   });
 });
 
@@ -197,6 +199,8 @@ Deno.test("a run that goes on leaves no report of the SAE before beside the new 
       ...["--checkpoint-every", "2", "--eval-text", corpus, "--eval-rows", "2"],
     ]);
     await Deno.stat(join(run, "report.html"));
+    // As it was before there were manifests.
+    await Deno.remove(join(run, MANIFEST));
     const child = new Deno.Command(Deno.execPath(), {
       args: [
         ...["run", "-A", join(ROOT, "cli.ts"), "train", "--resume", run],
@@ -248,6 +252,7 @@ Deno.test("the meta-SAE of a run that was killed is kept, and --meta goes on wit
     await assertRuns([...command, "--meta", join(out, "meta")]);
     assertEquals(await Deno.readFile(join(out, "meta/sae_weights.safetensors")), saved);
     assert(!(await files(out)).has("compared.csv"));
+    assertEquals(readManifest(out)!.run, manifest.run);
     await assertListed(out, []);
     // It is finished now, and what would be read would be removed.
     const again = [...command, "--meta", join(out, "meta")];
