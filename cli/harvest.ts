@@ -5,6 +5,7 @@ import {
   type StoreDtype,
   writeActivations,
 } from "../mod.ts";
+import { lockStore } from "../lib/activations/lock_store.ts";
 import { parseArguments } from "./arguments.ts";
 import { checkEvalText, inputPaths } from "./check_inputs.ts";
 import { checkWhole } from "./check_whole.ts";
@@ -14,7 +15,6 @@ import { openModel } from "./model.ts";
 import { describeLeftOut, givenNormLimit } from "./norm_limit.ts";
 import { createOutput, formatSeconds } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
-import { RUN_FILES } from "./run_files.ts";
 
 const HELP = `Writes a language model's activations to a folder, for \`train --activations\`.
 
@@ -100,8 +100,6 @@ export const harvest: Command = {
       overwrite: options.flag("overwrite"),
       inputs: inputPaths(options),
       goOn: ({ command, finished }) => command === "harvest" && finished === undefined,
-      // Removed under the lock that all have who write stores.
-      keep: RUN_FILES.harvest,
     });
     const folder = out.path;
     await using opened = await openModel(options, { model, hook, dtype: modelDtype });
@@ -117,7 +115,11 @@ export const harvest: Command = {
     const seconds = () => (performance.now() - started) / 1000;
     let [first, saved] = [0, 0];
     try {
-      await out.start(["store.json"]);
+      {
+        // Library users who write stores hold this lock, not the command's.
+        using _lock = await lockStore(folder);
+        await out.start(["store.json"]);
+      }
       const store = await writeActivations(
         (firstRow) => {
           [first, saved] = [firstRow, firstRow];

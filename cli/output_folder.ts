@@ -11,7 +11,6 @@ import {
   listFiles,
   LOCK,
   MANIFEST,
-  readManifest,
   type RunManifest,
 } from "./found_run.ts";
 import { RUN_FILES, RUN_FOLDERS, WORK, type WritingCommand } from "./run_files.ts";
@@ -71,7 +70,7 @@ export async function openOutputFolder(
   out: string | undefined,
   { command, options, overwrite, inputs, goOn, keep }: OpenOutput,
 ): Promise<OutputFolder> {
-  if (out !== undefined) refusePartOfRun(out);
+  if (out !== undefined) await refusePartOfRun(out);
   const { path, isNew } = await makeFolder(out, command);
   const lock = await lockStore(path, LOCK);
   try {
@@ -171,23 +170,25 @@ async function makeFolder(
 }
 
 /** Files of a run are at most two folders deep: `runs/sweep/topk_m64_k4_seed0/sae`. */
-function refusePartOfRun(out: string): void {
+async function refusePartOfRun(out: string): Promise<void> {
   const full = resolve(out);
   for (const folder of [dirname(full), dirname(dirname(full))]) {
-    const within = `${relative(folder, full).replaceAll("\\", "/")}/`;
-    const manifest = manifestAbove(folder);
-    if (!manifest?.files.some((name) => name.startsWith(within))) continue;
+    const within = relative(folder, full).replaceAll("\\", "/");
+    if (!RUN_FOLDERS.test(within)) continue;
+    const found = await runAbove(folder);
+    const files = found?.manifest?.files ?? found?.files ?? [];
+    if (!found || !files.some((name) => name.startsWith(`${within}/`))) continue;
     throw new UsageError(
-      `${out} is part of what \`saewing ${manifest.command}\` wrote in ${folder}: take another folder`,
+      `${out} is part of what \`saewing ${found.command}\` wrote in ${folder}: take another folder`,
     );
   }
 }
 
-function manifestAbove(folder: string): RunManifest | undefined {
+async function runAbove(folder: string): Promise<FoundRun | undefined> {
   // A program that may read less is not to ask for more.
   if (Deno.permissions.querySync({ name: "read", path: folder }).state !== "granted") return;
   try {
-    return readManifest(folder);
+    return await findRun(folder, await listFiles(folder));
   } catch {
     // Whatever it is, it is not about this run.
     return undefined;

@@ -196,11 +196,19 @@ Deno.test("what is read is not removed, and no run is written into a part of ano
     }
     const others = [join(path, "held-out.jsonl"), "Xenova/gpt2", join(folder, "*.txt"), "."];
     (await openOutputFolder(path, { ...OVER, inputs: others }))[Symbol.dispose]();
-    const error = await assertRejects(
-      () => openOutputFolder(join(path, "sae"), { ...OVER, command: "convert" }),
-      UsageError,
-    );
-    assertMatch(error.message, /is part of what `saewing train` wrote in .*run: take another/);
+    const part = async () => {
+      const error = await assertRejects(
+        () => openOutputFolder(join(path, "sae"), { ...OVER, command: "convert" }),
+        UsageError,
+      );
+      assertMatch(error.message, /is part of what `saewing train` wrote in .*run: take another/);
+    };
+    await part();
+    // Also where the run is from before there were manifests.
+    await Deno.rename(join(path, MANIFEST), join(folder, MANIFEST));
+    await Deno.writeTextFile(join(path, "config.json"), `{ "options": {} }`);
+    await part();
+    await Deno.rename(join(folder, MANIFEST), join(path, MANIFEST));
     await finishedRun(join(path, "stitched"), ONE);
   });
 });
@@ -268,6 +276,30 @@ Deno.test("folders from before there were manifests are known by their files", a
       );
       assertMatch(error.message, /config\.json is not from a run/);
     }
+  });
+});
+
+Deno.test("a store that is complete is finished, whether or not its manifest was written last", async () => {
+  await withFolder(async (folder) => {
+    const path = join(folder, "store");
+    const harvest: OpenOutput = { ...STITCH, command: "harvest" };
+    const write = async (complete: boolean, how: OpenOutput) => {
+      using out = await openOutputFolder(path, how);
+      await out.start(["store.json"]);
+      assertEquals(await tree(path), [".lock"]);
+      await out.write({ "shard-00000.bin": "", "store.json": JSON.stringify({ complete }) });
+    };
+    await write(true, harvest);
+    const refuses = (message: string) =>
+      assertRejects(() => openOutputFolder(path, harvest), UsageError, message);
+    await refuses("holds what `saewing harvest` finished");
+    await write(false, { ...harvest, overwrite: true });
+    await refuses("holds an unfinished run of `saewing harvest`");
+    // One that is killed while it removes a complete store has none.
+    const manifest = { ...readManifest(path)!, clears: ["store.json", "shard-00000.bin"] };
+    await Deno.writeTextFile(join(path, MANIFEST), JSON.stringify(manifest));
+    await Deno.writeTextFile(join(path, "store.json"), `{ "complete": true }`);
+    await write(true, harvest);
   });
 });
 
