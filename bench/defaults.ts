@@ -1,7 +1,7 @@
 // What the defaults of training reach beside options set by hand, on the embedded model's activations and on
 // a planted stream like Gemma's (planted_stream.ts), by NMSE on held-out activations at the inference
 // threshold. Prints the table of docs/defaults.md:
-//   deno task bench:defaults [--steps 400] [--n 1024] [--m 512] [--k 16] [--only planted]
+//   deno task bench:defaults [--steps 400] [--n 512] [--m 512] [--k 16] [--only planted]
 import { parseArgs } from "@std/cli";
 import { fromFileUrl } from "@std/path";
 import {
@@ -18,7 +18,7 @@ import { demoCorpus } from "../examples/demo_corpus.ts";
 import { plantedStream } from "./planted_stream.ts";
 
 const args = parseArgs(Deno.args, { string: ["steps", "n", "m", "k", "only"] });
-const [steps, n] = [Number(args.steps ?? 400), Number(args.n ?? 1024)];
+const [steps, n] = [Number(args.steps ?? 400), Number(args.n ?? 512)];
 const [dictSize, k] = [Number(args.m ?? 512), Number(args.k ?? 16)];
 
 const BEFORE = { learningRate: 3e-4, decaySteps: 0, auxCoefficient: 1 / 32 };

@@ -33,8 +33,7 @@ for (const [architecture, own] of Object.entries(families)) {
   await run([
     ...["sweep", "--model", model, "--hook", "blocks.2.hook_resid_pre", "--text", train],
     ...["--grid", `${out}.json`, "--steps", steps, "--decay-steps", String(Number(steps) >> 2)],
-    // Decoder biases that start at the mean of the activations agree, as Eq. 5 wants them to.
-    ...["--lr", "1.5e-3", "--init-bdec", "mean", "--batch-size", "256", "--eval-text", heldOut],
+    ...["--lr", "1.5e-3", "--batch-size", "256", "--eval-text", heldOut],
     ...["--out", out],
   ]);
   const amount = "k" in own ? `k${own.k}` : `lambda${Number(own.sparsity)}`;

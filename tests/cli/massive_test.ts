@@ -64,6 +64,7 @@ const readJson = async (folder: string, name: string) =>
 
 const SHAPE = [
   ...["--dict-size", "64", "--k", "4", "--batch-size", "128", "--steps", "12", "--lr", "1e-3"],
+  ...["--decay-steps", "0"],
   ...["--input-normalization", "none"],
 ];
 
@@ -91,7 +92,7 @@ Deno.test("planted massive activations are left out of every command, counted an
     const order = { batchSize: 128, bufferRows: 64 * 128, seed: 0 };
     const { sae: alone } = await trainSae(gpu, shuffleRows(below(most, ordered()), order), {
       ...{ architecture: "batchtopk", dictSize: 64, k: 4, steps: 12, learningRate: 1e-3, seed: 0 },
-      inputNormalization: "none",
+      ...{ inputNormalization: "none", decaySteps: 0 },
     });
     assertEquals([sae.wDec, sae.threshold], [alone.wDec, alone.threshold]);
 
