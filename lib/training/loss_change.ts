@@ -7,8 +7,9 @@ const FEWEST = 20;
  * How much the loss still moved when training ended: relative change of the mean reconstruction loss
  * from the second-to-last tenth of the steps to the last. −0.05: it fell by 5 % from one to the other.
  *
- * A learning rate that falls to 0 lowers the loss of every run, by 6 % of one that had come to rest.
- * Steps in which it falls are left out, unless fewer than 20 remain.
+ * A learning rate that falls to 0 lowers the loss of every run, by 6 % of one that had come to rest, and
+ * lets one rest that had not. The steps in which it falls are left out, unless they are most of the run
+ * or leave fewer than 20.
  *
  * @param history One record a step, from the first.
  * @param schedule The run's steps, and the last of them in which the learning rate falls.
@@ -19,8 +20,8 @@ export function lossChange(
   { steps = 0, decaySteps = 0 }: Partial<Pick<Settings, "steps" | "decaySteps">> = {},
 ): number | undefined {
   const before = steps - decaySteps;
-  const steady = decaySteps > 0 && before >= FEWEST ? history.slice(0, before) : history;
-  return changeOf(steady);
+  const leftOut = decaySteps <= steps / 2 && before >= FEWEST;
+  return changeOf(leftOut ? history.slice(0, before) : history);
 }
 
 function changeOf(
