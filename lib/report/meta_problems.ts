@@ -1,3 +1,4 @@
+import { CONVERGED } from "../training/loss_change.ts";
 import { formatShare } from "./format_number.ts";
 import type {
   ComparedMetaLatents,
@@ -5,9 +6,6 @@ import type {
   MetaFindings,
   TrainingQuality,
 } from "./meta_findings.ts";
-
-// A loss that still falls by more than 3 % from one tenth of the steps to the next is not done.
-const CONVERGED = -0.03;
 
 /** Why nothing can be said of a meta-SAE, where nothing can. */
 export function metaProblem({ decomposition, sae, meta }: MetaFindings): string | undefined {

@@ -1,5 +1,6 @@
 import type { SaeControls } from "../stitching/measure_controls.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";
+import { CONVERGED } from "../training/loss_change.ts";
 import { formatShare } from "./format_number.ts";
 import { wilsonInterval } from "./wilson_interval.ts";
 
@@ -7,8 +8,6 @@ import { wilsonInterval } from "./wilson_interval.ts";
 const FEWEST_SAMPLES = 1000;
 // The paper's pairs differ by a factor of two; SAEs of 128 and 130 latents differ by their seeds.
 const LEAST_RATIO = 1.25;
-// Relative change of the loss from the second-to-last tenth of the steps to the last.
-const CONVERGED = -0.03;
 // Random directions are as good as an SAE that is not at least a tenth better.
 const BETTER_THAN_RANDOM = 0.9;
 // Below this share of random rows, a cosine of θ is a sign of something; so is more than this share of

@@ -1,5 +1,8 @@
 import type { Settings, StepRecord } from "./options.ts";
 
+/** A loss that still falls by more than this, from one tenth of the steps to the next, has not converged. */
+export const CONVERGED = -0.03;
+
 // Fewer steps have no tenths to compare.
 const FEWEST = 20;
 

@@ -1,4 +1,4 @@
-import { lossChange } from "./loss_change.ts";
+import { CONVERGED, lossChange } from "./loss_change.ts";
 import type { Architecture } from "../sae/sae.ts";
 import type { StepRecord } from "./options.ts";
 
@@ -143,7 +143,7 @@ function notConverged(
   settings: WarnedSettings,
 ): string | undefined {
   const change = lossChange(history, settings);
-  if (change === undefined || change >= -0.03) return undefined;
+  if (change === undefined || change >= CONVERGED) return undefined;
   return `the loss still fell, by ${
     (-100 * change).toFixed(1)
   } % from the second-to-last tenth of the ` +
