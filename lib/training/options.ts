@@ -89,7 +89,7 @@ export interface TrainOptions {
   inputScale?: number;
   /**
    * Adam's learning rate (default 1.2e-2 · √(512 / dictSize) · ∛(400 / steps), steps being 10,000 where
-   * they are not given and at least 400; a quarter of that for relu and jumprelu; 3e-4 where training
+   * they are not given and at least 400; half of that for relu and jumprelu; 3e-4 where training
    * starts from `initial`; the paper has 3e-4, A.3).
    */
   learningRate?: number;

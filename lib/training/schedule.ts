@@ -3,7 +3,7 @@ import { isRagged, type Settings } from "./options.ts";
 
 // What suits 512 latents in 400 steps of 512 to 1024 samples (docs/defaults.md).
 const RATE = 1.2e-2;
-const RAGGED_RATE = 3e-3;
+const RAGGED_RATE = 6e-3;
 const LATENTS = 512;
 const STEPS = 400;
 /** Steps of a run that lasts until the batches end, so far as the learning rate goes. */
@@ -12,7 +12,7 @@ const UNKNOWN_STEPS = 10_000;
 /**
  * The learning rate where none is given: 1.2e-2 · √(512 / m) · ∛(400 / steps), two digits of it, with at
  * least 400 steps and 10,000 where their number is not known; for relu and jumprelu, which have no
- * auxiliary loss that would revive latents, a quarter of it. More latents want a smaller one, and
+ * auxiliary loss that would revive latents, half of it. More latents want a smaller one, and
  * so do more steps, which give it time to settle.
  */
 export function defaultLearningRate(

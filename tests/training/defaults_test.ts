@@ -48,7 +48,7 @@ Deno.test("defaults: the mean as bias, scaled samples, a learning rate by size a
   // Four times the latents, half of it; eight times the steps too; never more than for 400 steps.
   assertEquals([rate(512, 100), rate(2048, 400), rate(512, 3200)], [1.2e-2, 6e-3, 6e-3]);
   assertEquals(rate(512), rate(512, 10_000));
-  assertEquals(defaultLearningRate({ architecture: "relu", dictSize: 512, steps: 400 }), 3e-3);
+  assertEquals(defaultLearningRate({ architecture: "relu", dictSize: 512, steps: 400 }), 6e-3);
 });
 
 Deno.test("an SAE to start from keeps its normalisation, and is not thrown off what it learned", () => {
