@@ -170,14 +170,16 @@ async function requestAdapter(kind: "auto" | "hardware" | "software"): Promise<G
  */
 async function withRuntimeFolder<T>(call: () => Promise<T>): Promise<T> {
   const variable = "XDG_RUNTIME_DIR";
-  const mayBeSet = globalThis.Deno?.build.os === "linux" &&
-    Deno.permissions.querySync({ name: "env", variable }).state === "granted";
-  if (!mayBeSet || Deno.env.get(variable)) return await call();
-  Deno.env.set(variable, "/nonexistent");
+  // A browser has none.
+  const deno = globalThis.Deno;
+  const mayBeSet = deno?.build.os === "linux" &&
+    deno.permissions.querySync({ name: "env", variable }).state === "granted";
+  if (!mayBeSet || deno.env.get(variable)) return await call();
+  deno.env.set(variable, "/nonexistent");
   try {
     return await call();
   } finally {
-    Deno.env.delete(variable);
+    deno.env.delete(variable);
   }
 }
 
