@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { deno, ROOT } from "./cli/cli_helper.ts";
+import { deno, type Ran, ROOT } from "./cli/cli_helper.ts";
 
 const readme = await Deno.readTextFile(join(ROOT, "README.md"));
 
@@ -30,6 +30,7 @@ Deno.test("README's commands run", async (t) => {
       if (args.join(" ") === "task demo") args.push("20");
       const ran = await deno(args);
       assertEquals(ran.code, 0, ran.stderr);
+      assertMeaning(args, ran);
     });
   }
   await t.step("README's script, on what the demo left", async () => {
@@ -38,6 +39,20 @@ Deno.test("README's commands run", async (t) => {
     assert(/\d+ steps, loss \d/.test(ran.stdout), ran.stdout);
   });
 });
+
+/** Of an example's numbers something can be learned: SAEs are trained to the end, most claims decided. */
+function assertMeaning(args: string[], { stdout, stderr }: Ran): void {
+  const command = args[args.indexOf("cli.ts") + 1];
+  // The first run does not end: it is given more steps.
+  if (command === "sweep" || (command === "train" && args.includes("--activations"))) {
+    assert(!stderr.includes("the loss still fell"), stderr);
+  }
+  const fewest = { stitch: 6, meta: 3 }[command];
+  if (fewest === undefined) return;
+  const verdicts = [...stdout.matchAll(/^  (yes|no|\?) +\w/gm)].map(([, verdict]) => verdict);
+  const decided = verdicts.filter((verdict) => verdict !== "?").length;
+  assert(decided >= fewest, `${decided} of ${verdicts.length} claims are decided:\n${stdout}`);
+}
 
 Deno.test("README's files are there", async () => {
   const links = [...readme.matchAll(/\]\(([^#)]+)\)/g)].map(([, link]) => link);
