@@ -43,7 +43,8 @@ dl, dd, dt { margin: 0; }
   font-weight: 400; }
 .plots { display: grid; gap: .75rem;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
-figure { margin: 0; padding: .9rem 1rem; }
+figure { margin: 0; padding: .9rem 1rem; overflow-x: auto; }
+figure.broad svg { min-width: 44rem; }
 svg { display: block; width: 100%; height: auto; }
 .tables { display: grid; gap: .75rem; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }

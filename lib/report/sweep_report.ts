@@ -86,7 +86,10 @@ export function sweepReport({ date, adapter, model, rows, settings }: SweepRepor
     `<h1>${escapeHtml(title)}</h1>\n<p class="about">${facts}</p>`,
     bySize.length > 0 ? section("By dictionary size", figures(bySize)) : "",
     byK.length > 0 ? section("By active latents", figures(byK)) : "",
-    section("Sparsity against reconstruction", `<figure>\n${paretoPlot(rows).svg}\n</figure>`),
+    section(
+      "Sparsity against reconstruction",
+      `<figure class="broad">\n${paretoPlot(rows).svg}\n</figure>`,
+    ),
     equal.length > 0 ? section("At equal L0", equalL0Figure(equal)) : "",
     section(
       "The SAEs",

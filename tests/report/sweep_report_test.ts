@@ -40,6 +40,17 @@ Deno.test("a plot for each k and for each size, where there is more than one poi
   assert(Math.abs((b - a) - (c - b)) < 0.02, `${a} ${b} ${c}`);
 });
 
+Deno.test("the broad plot of a sweep keeps its size on a small screen, and scrolls", () => {
+  const html = sweepReport({
+    ...{ date: "a day", adapter: "an adapter", model: { id: "m", hook: "h" }, settings: {} },
+    rows: [row({ k: 8 }), row({ k: 16 })],
+  });
+  const broad = [...html.matchAll(/<figure([^>]*)>\n<svg [^>]*viewBox="0 0 (\d+) /g)]
+    .filter(([, , width]) => Number(width) > 700);
+  assertEquals(broad.map(([, attributes]) => attributes), [' class="broad"']);
+  assertStringIncludes(html, "figure.broad svg { min-width: 44rem; }");
+});
+
 Deno.test("SAEs that differ in their seed alone are one point, their mean", () => {
   const [one, other] = [0.2, 0.4].map((nmse, seed) => row({ k: 8, seed, nmse }));
   const far = row({ k: 16, nmse: 0.1 });
