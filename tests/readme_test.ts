@@ -49,7 +49,7 @@ function assertMeaning(args: string[], { stdout, stderr }: Ran): void {
   }
   const fewest = { stitch: 6, meta: 3 }[command];
   if (fewest === undefined) return;
-  const verdicts = [...stdout.matchAll(/^  (yes|no|\?) +\w/gm)].map(([, verdict]) => verdict);
+  const verdicts = [...stdout.matchAll(/^ {2}(yes|no|\?) +\w/gm)].map(([, verdict]) => verdict);
   const decided = verdicts.filter((verdict) => verdict !== "?").length;
   assert(decided >= fewest, `${decided} of ${verdicts.length} claims are decided:\n${stdout}`);
 }
