@@ -137,7 +137,7 @@ export const meta: Command = {
     const started = performance.now();
     using out = await openOutputFolder(options.text("out"), {
       command: "meta",
-      options: options.given,
+      options: { ...options.given, SAE: folders.slice(0, 1) },
       overwrite: options.flag("overwrite"),
       inputs: [...folders, ...inputPaths(options)],
       // Of a run that was interrupted the meta-SAE is there already.

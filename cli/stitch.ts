@@ -171,7 +171,7 @@ async function study(
   // A folder that cannot be written is found out before the measurements, not after them.
   using folder = await openOutputFolder(options.text("out"), {
     command: "stitch",
-    options: options.given,
+    options: { ...options.given, SAE: folders },
     overwrite: options.flag("overwrite"),
     inputs: [...folders, ...also, ...inputPaths(options)],
   });

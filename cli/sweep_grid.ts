@@ -1,3 +1,4 @@
+import { regularFileSize } from "../lib/language_model/regular_file.ts";
 import { completeOptions } from "../lib/training/complete_options.ts";
 import type { TrainOptions } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
@@ -115,6 +116,7 @@ function makeCell(given: Record<string, string>, several: string[]): Cell {
 async function readGridFile(file: string): Promise<Axes[]> {
   let data: unknown;
   try {
+    regularFileSize(file);
     data = JSON.parse(await Deno.readTextFile(file));
   } catch (error) {
     const why = error instanceof Deno.errors.NotFound ? "there is no such file" : `${error}`;

@@ -1,4 +1,5 @@
 import { CsvParseStream } from "@std/csv";
+import { regularFileSize } from "../language_model/regular_file.ts";
 import type { TextDocument } from "../language_model/text_pieces.ts";
 import { findTextFiles, type TextFile } from "./find_text_files.ts";
 
@@ -194,6 +195,7 @@ async function* decode({ path, gzip }: TextFile): AsyncGenerator<string> {
 
 async function* readBytes(path: string, gzip: boolean): AsyncGenerator<Uint8Array<ArrayBuffer>> {
   try {
+    regularFileSize(path);
     const file = await Deno.open(path);
     yield* gzip ? file.readable.pipeThrough(new DecompressionStream("gzip")) : file.readable;
   } catch (error) {

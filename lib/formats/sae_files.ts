@@ -66,7 +66,11 @@ export async function findSaeFiles(path: string): Promise<SaeFiles> {
   const inside = [];
   for (const name of names) if (await holdsSae(join(folder, name))) inside.push(name);
   if (inside.length > 0) {
-    fail(`it holds several: give one of its folders ${inside.slice(0, 12).join(", ")}`);
+    fail(
+      inside.length === 1
+        ? `the SAE is in its folder ${inside[0]}: give that one`
+        : `it holds several: give one of its folders ${inside.slice(0, 12).join(", ")}`,
+    );
   }
   return fail(
     names.includes(CONFIG)

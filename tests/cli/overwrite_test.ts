@@ -101,8 +101,10 @@ Deno.test("a finished run is replaced only with --overwrite and then as a whole,
       await t.step(command, async () => {
         const out = join(folder, command);
         await assertRuns([command, ...one, "--out", out]);
-        const { run, command: named } = readManifest(out)!;
+        const { run, command: named, options } = readManifest(out)!;
         assertEquals(named, command);
+        const saes = one.slice(0, one.findIndex((argument) => argument.startsWith("--")));
+        if (saes.length > 0) assertEquals(options.SAE, saes);
         await assertListed(out, []);
         await Deno.writeTextFile(join(out, "notes.txt"), "mine");
         const before = await files(out);

@@ -145,6 +145,8 @@ Deno.test("loadSae: a folder of several says which", async () => {
   for (const name of ["b", "a", "c"]) await saveSae(makeSae("relu"), join(folder, name));
   await Deno.mkdir(join(folder, "empty"));
   await assertRejects(() => loadSae(folder), Error, "give one of its folders a, b, c");
+  for (const name of ["b", "c"]) await Deno.remove(join(folder, name), { recursive: true });
+  await assertRejects(() => loadSae(folder), Error, "the SAE is in its folder a: give that one");
 });
 
 /** Runs a hub that has files, and loads an SAE from it. */

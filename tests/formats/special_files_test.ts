@@ -2,12 +2,15 @@ import { assert, assertRejects } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { loadSae } from "../../lib/formats/load_sae.ts";
 import { openActivationStore } from "../../lib/activations/activation_store.ts";
+import { readTexts } from "../../lib/activations/read_texts.ts";
 import { loadStitchedSae } from "../../lib/formats/stitched_sae_folder.ts";
 import { loadCheckpoint } from "../../lib/formats/checkpoint_folder.ts";
 import { inspectModel } from "../../lib/language_model/inspect_model.ts";
 import { openLanguageModel } from "../../lib/language_model/open_language_model.ts";
+import { parseArguments } from "../../cli/arguments.ts";
 import { readRunOptions } from "../../cli/run_folder.ts";
 import { readCell } from "../../cli/sweep_cell.ts";
+import { readGrid } from "../../cli/sweep_grid.ts";
 import { withFolder } from "../cli/cli_helper.ts";
 import { loadFixture, tinyGpt2 } from "../language_model/fixtures.ts";
 
@@ -48,6 +51,15 @@ const places: [string, string, (folder: string) => Promise<unknown>, string?][] 
   ["stitched SAE", "stitched.json", loadStitchedSae],
   ["checkpoint", "checkpoint.safetensors", loadCheckpoint],
   ["store's header", "store.json", openActivationStore],
+  ["texts", "a.jsonl", (folder) => Array.fromAsync(readTexts(join(folder, "a.jsonl")))],
+  [
+    "sweep's grid",
+    "grid.json",
+    (folder) =>
+      readGrid(
+        parseArguments(["--grid", join(folder, "grid.json")], { values: ["grid"], flags: [] }),
+      ),
+  ],
   ["sweep's note", "cell.json", (folder) => Promise.try(() => readCell(folder, {}))],
   [
     "run's options",
