@@ -60,7 +60,8 @@ What it trains
   --beta1 X, --beta2 X, --epsilon X   Adam's other settings (0.9, 0.99, 1e-8)
   --gradient-clip X   largest norm of all gradients together (default 0: any)
   --aux-coefficient X, --aux-k N, --dead-after N   the auxiliary loss (1/4, 512, 5)
-  --threshold-batches N   last batches the inference threshold is measured on (32)
+  --threshold-batches N   batches after the last step that the inference
+                      threshold is measured on (default 32)
   --init-bdec KIND    decoder bias starts at the mean of the first batch (mean, default) or zero
   --initial FOLDER    an SAE to start from
   --seed N            of weights and shuffling (default 0)

@@ -112,7 +112,10 @@ export interface TrainOptions {
    * decoder's have lost the part along its rows before.
    */
   gradientClip?: number;
-  /** Steps to take (default: until the batches end). */
+  /**
+   * Steps to take (default: until the batches end). A batchtopk SAE reads up to `thresholdBatches` more
+   * batches after the last step.
+   */
   steps?: number;
   /** topk, batchtopk: α, weight of the auxiliary loss (default 1/4; the paper has 1/32; 0 turns it off). */
   auxCoefficient?: number;
@@ -121,8 +124,9 @@ export interface TrainOptions {
   /** Batches without activity, the current one included, after which a latent is dead (default 5). */
   deadAfter?: number;
   /**
-   * batchtopk: last batches on which the threshold of Eq. 8 is measured, after the last step and so
-   * with the weights that it belongs to (default 32). They are kept till then; as many as fit 256 MiB.
+   * batchtopk: batches on which the threshold of Eq. 8 is measured, after the last step and so with the
+   * weights that it belongs to (default 32, as many as fit 256 MiB, no more than there were steps):
+   * the next ones of the stream, which were not learned from, or the last ones where it ends.
    */
   thresholdBatches?: number;
   /**

@@ -90,7 +90,7 @@ export async function trainSaes(
     ),
   );
   const trainers: Trainer[] = settings.map((each) => createTrainer(gpu, each, recent));
-  const done = () => trainers.every((trainer) => trainer.done());
+  const ready = () => trainers.every((trainer) => trainer.ready());
   const trained = new Map<Trainer, { sae: Sae; history: StepRecord[] }>();
   const finish = async (which: Trainer[]) => {
     for (const trainer of which) {
@@ -99,15 +99,19 @@ export async function trainSaes(
   };
   try {
     // A run that is resumed may have nothing left to do.
-    for await (const batch of done() ? [] : batches) {
+    for await (const batch of ready() ? [] : batches) {
       // Who takes the batch is settled before it is taken: a signal that comes between two SAEs lets all
       // of them end after the same step.
-      const running = trainers.filter((each) => !each.done());
+      const waiting = trainers.filter((each) => !each.ready());
+      const learning = new Set(waiting.filter((each) => !each.done()));
       recent.add(batch);
-      for (const trainer of running) await trainer.step(batch);
-      // Thresholds are measured on the batches that were the last ones of this SAE.
-      await finish(running.filter((each) => each.done()));
-      if (done()) break;
+      for (const trainer of waiting) {
+        if (learning.has(trainer)) await trainer.step(batch);
+        else trainer.look(batch);
+      }
+      // Thresholds are measured before other batches take the place of theirs.
+      await finish(waiting.filter((each) => each.ready()));
+      if (ready()) break;
     }
     await finish(trainers);
     return trainers.map((trainer) => trained.get(trainer)!);

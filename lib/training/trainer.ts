@@ -28,6 +28,10 @@ export interface Trainer {
   done(): boolean;
   /** Takes a step. Reads records back now and then; throws where one of them failed. */
   step(batch: Matrix): Promise<void>;
+  /** Whether it wants no more batches: done, and a batchtopk SAE has seen enough to measure θ on. */
+  ready(): boolean;
+  /** Sees a batch after the last step, which is measured on and not learned from. */
+  look(batch: Matrix): void;
   /** Ends the training; gives the SAE with its threshold, and a record of every step. */
   finish(): Promise<{ sae: Sae; history: StepRecord[] }>;
   /** Frees the buffers. */
@@ -52,6 +56,8 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
   let toSkip = resume ? taken - settings.startBatch : 0;
   let saved = taken;
   let inferenceThreshold = resume?.inferenceThreshold;
+  // Batches that came after the last step.
+  let unseen = 0;
   let unread: TakenStep[] = [];
   let unreadBytes = 0;
   const told = new Set<string>();
@@ -97,15 +103,17 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
   };
 
   /**
-   * θ of Eq. 8 with the weights as they are: the mean over the last batches of the smallest activation
-   * kept. No step may follow.
+   * θ of Eq. 8 with the weights as they are: the mean over batches of the smallest activation kept. Batches
+   * that were not learned from are taken where there are any: an SAE keeps 1 to 2 % more of them than of
+   * its own above the same threshold. No step may follow.
    *
    * @param without How many of the newest batches to leave out.
    */
   const measureThreshold = async (without: number): Promise<number | undefined> => {
     if (settings.architecture !== "batchtopk" || !state || !sae) return undefined;
     const smallest = [];
-    for (const { data, rows } of recent.last(settings.thresholdBatches, without)) {
+    const count = unseen > 0 ? unseen : settings.thresholdBatches;
+    for (const { data, rows } of recent.last(count, without)) {
       const step = await stepFor({ sae, state }, rows);
       smallest.push(await step.smallestKept(data));
     }
@@ -155,15 +163,26 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
 
   const done = () => settings.signal?.aborted === true || taken === settings.steps;
 
+  /** Checks a batch; whether it is one that the checkpoint's run took. */
+  const skip = (batch: Matrix): boolean => {
+    const dModel = sae?.dModel ?? resume?.sae.dModel ?? settings.initial?.dModel;
+    checkBatch(batch, taken + 1 - toSkip, dModel);
+    if (toSkip === 0) return false;
+    if (--toSkip === 0 && fingerprint(batch) !== lastBatch) throw otherStream(taken);
+    return true;
+  };
+
   return {
     done,
+    ready: () =>
+      settings.signal?.aborted === true || taken === settings.steps &&
+        (settings.architecture !== "batchtopk" || inferenceThreshold !== undefined ||
+          unseen >= Math.min(taken, settings.thresholdBatches)),
+    look(batch) {
+      if (!skip(batch)) unseen++;
+    },
     async step(batch) {
-      const dModel = sae?.dModel ?? resume?.sae.dModel ?? settings.initial?.dModel;
-      checkBatch(batch, taken + 1 - toSkip, dModel);
-      if (toSkip > 0) {
-        if (--toSkip === 0 && fingerprint(batch) !== lastBatch) throw otherStream(taken);
-        return;
-      }
+      if (skip(batch)) return;
       const running = state && sae ? { sae, state } : begin(batch);
       lastBatch = fingerprint(batch);
       const step = await stepFor(running, batch.rows);

@@ -301,14 +301,17 @@ Deno.test("an error of the stream passes through, and memory is free again", asy
   await assertFails(gpu, "the stream broke", {}, failing());
 });
 
-Deno.test("steps: no more batches are taken than asked for", async () => {
+Deno.test("steps: no more are taken than asked for, nor more batches than the threshold needs", async () => {
   using gpu = await openGpu();
   let taken = 0;
   function* counting() {
     for (;;) yield randomMatrix(taken++, N, D);
   }
+  await trainSae(gpu, counting(), { ...OPTIONS, architecture: "topk", steps: 4 });
+  assertEquals(taken, 4);
+  taken = 0;
   const { sae, history } = await trainSae(gpu, counting(), { ...OPTIONS, steps: 4 });
-  assertEquals([history.length, taken], [4, 4]);
+  assertEquals([history.length, taken], [4, 8]);
   assertEquals(sae.metadata.steps, 4);
   assertEquals(sae.metadata.samples, 4 * N);
 });

@@ -6,6 +6,8 @@ import { createRecentBatches } from "../../lib/training/recent_batches.ts";
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
+import type { Matrix } from "../../lib/matrix.ts";
+import type { Sae } from "../../lib/sae/sae.ts";
 import { randomMatrix } from "../gpu_helper.ts";
 import { plantedRows } from "./planted_rows.ts";
 
@@ -15,9 +17,9 @@ Deno.test("L0 at inference is k within 1 %, however few steps were taken", async
   using gpu = await openGpu();
   const heldOut = plantedRows(1000, 8192, 24);
   // The weights move fast in the first steps: thresholds of then, averaged, gave L0 9.2 after 20.
-  for (const steps of [20, 100]) {
-    const batches = Array.from({ length: steps }, (_, step) => plantedRows(step, 512, 24));
-    const { sae } = await trainSae(gpu, batches, OPTIONS);
+  for (const steps of [5, 20, 100]) {
+    const batches = Array.from({ length: 2 * steps }, (_, step) => plantedRows(step, 512, 24));
+    const { sae } = await trainSae(gpu, batches, { ...OPTIONS, steps });
     const { l0 } = await evaluateSae(gpu, sae, [heldOut]);
     assertAlmostEquals(l0, 6, 0.06, `after ${steps} steps`);
   }
@@ -37,6 +39,37 @@ Deno.test("the threshold is the mean of what the final weights keep of the last 
   // It is another than the steps' own.
   const before = history.slice(-4).reduce((sum, { smallestKept }) => sum + smallestKept, 0) / 4;
   assert(Math.abs(before / mean - 1) > 0.01);
+});
+
+Deno.test("where the stream has more batches the threshold is measured on those, not learned from", async () => {
+  using gpu = await openGpu();
+  const batches = Array.from({ length: 9 }, (_, step) => plantedRows(step, 40, 24));
+  const options = { ...OPTIONS, thresholdBatches: 3 };
+  const smallestOf = async (sae: Sae, chosen: Matrix[]) => {
+    const found = [];
+    for (const batch of chosen) {
+      const { values } = await encode(gpu, sae, batch, { selection: "batch" });
+      found.push(values.reduce((least, value) => Math.min(least, value)));
+    }
+    return found.reduce((sum, value) => sum + value, 0) / found.length;
+  };
+  // Of the steps taken, those asked for, and those that are left.
+  for (const [steps, from, to] of [[2, 2, 4], [5, 5, 8], [8, 8, 9], [9, 6, 9]]) {
+    let taken = 0;
+    const stream = function* () {
+      for (const batch of batches) {
+        taken++;
+        yield batch;
+      }
+    };
+    const { sae, history } = await trainSae(gpu, stream(), { ...options, steps });
+    const wanted = await smallestOf(sae, batches.slice(from, to));
+    assertAlmostEquals(sae.threshold![0], wanted, 1e-6 * wanted, `${steps} steps`);
+    assertEquals([history.length, taken], [steps, to]);
+    // They change nothing else.
+    const { sae: alone } = await trainSae(gpu, batches.slice(0, steps), { ...options, steps });
+    assertEquals([sae.wEnc, sae.wDec, sae.bDec], [alone.wEnc, alone.wDec, alone.bDec]);
+  }
 });
 
 Deno.test("SAEs that end at different steps of one stream have the thresholds of runs alone", async () => {
