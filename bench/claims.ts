@@ -13,15 +13,13 @@ import {
   initializeSae,
   type Matrix,
   openGpu,
-  openLanguageModel,
   type Sae,
   stitchingClaims,
-  streamActivations,
   studyPair,
   type TrainOptions,
   trainSae,
 } from "../mod.ts";
-import { demoCorpus } from "../examples/demo_corpus.ts";
+import { tinyActivations } from "./tiny_activations.ts";
 import { shrinkagePlot, type StudiedPair } from "../lib/report/stitching_plots.ts";
 
 const text = parseArgs(Deno.args, {
@@ -33,7 +31,12 @@ const [small, large] = [Number(text.small ?? 128), Number(text.large ?? 256)];
 const BATCH = 512;
 
 using gpu = await openGpu();
-const { train, heldOut } = await readActivations();
+const { train, heldOut } = await tinyActivations(
+  BATCH,
+  // Steps beyond these batches read them again.
+  Math.min(steps, 400) * BATCH,
+  Math.max(samples, BATCH),
+);
 const families: Record<string, TrainOptions> = {
   relu: {
     architecture: "relu",
@@ -92,23 +95,6 @@ if (text.out) {
   const { svg } = shrinkagePlot(drawn);
   const shown = svg.replace("<svg ", '<svg color="#1a202c" style="background: #fff" ');
   await Deno.writeTextFile(join(text.out, "shrinkage.svg"), shown);
-}
-
-async function readActivations(): Promise<{ train: Matrix[]; heldOut: Matrix[] }> {
-  await using model = await openLanguageModel(
-    new URL("../examples/tiny-gpt2", import.meta.url).pathname,
-    { hook: "blocks.2.hook_resid_pre" },
-  );
-  const corpus = await demoCorpus();
-  const read = (texts: string[], rows: number) =>
-    Array.fromAsync(
-      streamActivations(model, texts, { batchSize: BATCH, maxTokens: rows, bufferRows: rows }),
-    );
-  // Steps beyond these batches read them again.
-  return {
-    train: await read(corpus.train, Math.min(steps, 400) * BATCH),
-    heldOut: await read(corpus.heldOut, Math.max(samples, BATCH)),
-  };
 }
 
 function sae(family: string, dictSize: number, seed: number): () => Promise<Sae> {

@@ -18,15 +18,13 @@ import {
   type Matrix,
   metaClaims,
   openGpu,
-  openLanguageModel,
   randomUnitRows,
   type Sae,
-  streamActivations,
   trainMetaSae,
   type TrainOptions,
   trainSaes,
 } from "../mod.ts";
-import { demoCorpus } from "../examples/demo_corpus.ts";
+import { tinyActivations } from "./tiny_activations.ts";
 
 const text = parseArgs(Deno.args, { string: ["only", "steps", "meta-steps", "m", "lr"] });
 const steps = Number(text.steps ?? 2000);
@@ -38,7 +36,12 @@ const META_BATCH = 128;
 const META_SEED = 9;
 
 using gpu = await openGpu();
-const { train, heldOut } = await readActivations();
+const { train, heldOut } = await tinyActivations(
+  BATCH,
+  // Steps beyond these batches read them again.
+  Math.min(steps, 400) * BATCH,
+  20 * BATCH,
+);
 const families: Record<string, TrainOptions> = {
   BatchTopK: { architecture: "batchtopk", k: 16, deadAfter: 20 },
   ReLU: {
@@ -100,23 +103,6 @@ async function study(name: string, sae: Sae, beside: Sae[]): Promise<void> {
       `  ${verdict(holds)}  ${claim}\n    ${found}${why ? `\n    Not decided: ${why}.` : ""}`,
     );
   }
-}
-
-async function readActivations(): Promise<{ train: Matrix[]; heldOut: Matrix[] }> {
-  await using model = await openLanguageModel(
-    new URL("../examples/tiny-gpt2", import.meta.url).pathname,
-    { hook: "blocks.2.hook_resid_pre" },
-  );
-  const corpus = await demoCorpus();
-  const read = (texts: string[], rows: number) =>
-    Array.fromAsync(
-      streamActivations(model, texts, { batchSize: BATCH, maxTokens: rows, bufferRows: rows }),
-    );
-  // Steps beyond these batches read them again.
-  return {
-    train: await read(corpus.train, Math.min(steps, 400) * BATCH),
-    heldOut: await read(corpus.heldOut, 20 * BATCH),
-  };
 }
 
 /** SAEs of several sizes, each with a seed of its own. */
