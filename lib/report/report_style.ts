@@ -60,6 +60,7 @@ thead th { color: var(--soft); font-size: .8125rem; white-space: normal; }
 td { overflow-wrap: anywhere; }
 .prose tbody th { width: 36%; white-space: normal; }
 .prose td:not(:last-child) { width: 7rem; overflow-wrap: normal; }
+@media (min-width: 50rem) { .prose td:not(:last-child) { width: 13rem; } }
 .numeric td, .numeric th:not(:first-child) { text-align: right; }
 .numeric td { white-space: nowrap; }
 .latent { display: grid; gap: .5rem 1.5rem; margin-bottom: .75rem; padding: 1rem;
