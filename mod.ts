@@ -4,12 +4,12 @@
  *
  * @example Train on the middle of a model
  * ```ts no-eval
- * import { openGpu, openLanguageModel, readTexts, streamActivations, trainSae } from "@saewing/saewing";
+ * import { openDevice, openLanguageModel, readTexts, streamActivations, trainSae } from "@saewing/saewing";
  *
- * using gpu = await openGpu();
+ * using device = await openDevice();
  * await using model = await openLanguageModel("Xenova/gpt2", { hook: "blocks.8.hook_resid_pre" });
  * const batches = streamActivations(model, readTexts("corpus/*.txt"), { batchSize: 4096 });
- * const { sae } = await trainSae(gpu, batches, { architecture: "batchtopk", dictSize: 12288, k: 32 });
+ * const { sae } = await trainSae(device, batches, { architecture: "batchtopk", dictSize: 12288, k: 32 });
  * ```
  *
  * @module
@@ -18,13 +18,12 @@ export * from "./lib/matrix.ts";
 export { VERSION } from "./lib/version.ts";
 export { createRandom, type Random } from "./lib/random.ts";
 export {
-  DeviceLostError,
-  type Gpu,
-  GpuError,
-  type GpuLimits,
-  type GpuOptions,
-  openGpu,
-} from "./lib/gpu/gpu.ts";
+  type Device,
+  type DeviceLimits,
+  type DeviceOptions,
+  openDevice,
+} from "./lib/device/device.ts";
+export { DeviceError, DeviceLostError } from "./lib/device/errors.ts";
 export type { Architecture, InputNormalization, Sae } from "./lib/sae/sae.ts";
 export {
   type ActivationTransform,

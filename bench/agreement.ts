@@ -2,7 +2,7 @@
 // start on common batches, for the four architectures and what can be changed about their training:
 //   deno task bench:agreement [--steps 40] [--only WORD: runs whose name has it]
 import { parseArgs } from "@std/cli";
-import { createRandom, initializeSae, openGpu, type TrainOptions, trainSae } from "../mod.ts";
+import { createRandom, initializeSae, openDevice, type TrainOptions, trainSae } from "../mod.ts";
 import { runPeer, writeFloats } from "./peer.ts";
 
 const { steps: asked = "40", only = "" } = parseArgs(Deno.args, { string: ["steps", "only"] });
@@ -74,13 +74,17 @@ for (const options of [batchtopk, topk, relu, jumprelu]) {
   }
 }
 
-using gpu = await openGpu();
+using device = await openDevice();
 let furthest = 0;
 for (const [name, options] of runs.filter(([name]) => name.includes(only))) {
   const { k: _, ...weights } = start;
   const ragged = options.architecture === "relu" || options.architecture === "jumprelu";
   const initial = { ...weights, architecture: options.architecture, ...(ragged ? {} : { k }) };
-  const { sae, history } = await trainSae(gpu, batches, { initial, learningRate: lr, ...options });
+  const { sae, history } = await trainSae(device, batches, {
+    initial,
+    learningRate: lr,
+    ...options,
+  });
   const peer = await runPeer(initial, batchFile, {
     ...{ n, steps, lr },
     architecture: options.architecture,

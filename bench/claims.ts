@@ -12,7 +12,7 @@ import {
   foldInputScale,
   initializeSae,
   type Matrix,
-  openGpu,
+  openDevice,
   type Sae,
   stitchingClaims,
   studyPair,
@@ -30,7 +30,7 @@ const samples = Number(text.samples ?? 20_000);
 const [small, large] = [Number(text.small ?? 128), Number(text.large ?? 256)];
 const BATCH = 512;
 
-using gpu = await openGpu();
+using device = await openDevice();
 const { train, heldOut } = await tinyActivations(
   BATCH,
   // Steps beyond these batches read them again.
@@ -76,7 +76,7 @@ const studied: { name: string; pair: StudiedPair; claims: Claim[] }[] = [];
 for (const [name, smaller, larger] of pairs) {
   if (!name.includes(text.only ?? "")) continue;
   const [one, two] = [await smaller(), await larger()];
-  const study = await studyPair(gpu, one, two, () => heldOut);
+  const study = await studyPair(device, one, two, () => heldOut);
   const claims = stitchingClaims(study);
   const pair = { small: String(one.dictSize), large: String(two.dictSize), study };
   studied.push({ name, pair, claims });
@@ -112,7 +112,7 @@ async function trainOne(
   dictSize: number,
   seed: number,
 ): Promise<Sae> {
-  const { sae } = await trainSae(gpu, again(train, steps), {
+  const { sae } = await trainSae(device, again(train, steps), {
     ...own,
     dictSize,
     seed,

@@ -5,10 +5,10 @@
 import { parseArgs } from "@std/cli";
 import { fromFileUrl } from "@std/path";
 import {
+  type Device,
   evaluateSae,
-  type Gpu,
   type Matrix,
-  openGpu,
+  openDevice,
   openLanguageModel,
   streamActivations,
   type TrainOptions,
@@ -68,15 +68,15 @@ function* plantedBatches(): Generator<Matrix> {
   for (let step = 0; step < steps; step++) yield plantedStream(step, n);
 }
 
-async function measure(gpu: Gpu, { name, batches, heldOut }: Stream): Promise<void> {
+async function measure(device: Device, { name, batches, heldOut }: Stream): Promise<void> {
   const trained = await trainSaes(
-    gpu,
+    device,
     batches(),
     OPTIONS.map(([, options]) => ({ architecture: "batchtopk", dictSize, k, steps, ...options })),
   );
   const rows: { name: string; nmse: number; l0: number; never: number }[] = [];
   for (const [i, { sae }] of trained.entries()) {
-    const { nmse, l0, deadLatents } = await evaluateSae(gpu, sae, heldOut);
+    const { nmse, l0, deadLatents } = await evaluateSae(device, sae, heldOut);
     rows.push({ name: OPTIONS[i][0], nmse, l0, never: deadLatents });
   }
   const best = Math.min(...rows.map(({ nmse }) => nmse));
@@ -90,13 +90,13 @@ async function measure(gpu: Gpu, { name, batches, heldOut }: Stream): Promise<vo
   }
 }
 
-using gpu = await openGpu();
+using device = await openDevice();
 if (args.only !== "planted") {
   for await (const stream of tinyStreams()) {
-    await measure(gpu, stream);
+    await measure(device, stream);
   }
 }
 if (args.only !== "tiny") {
   const heldOut = [plantedStream(1e6, 8192)];
-  await measure(gpu, { name: "planted stream", batches: plantedBatches, heldOut });
+  await measure(device, { name: "planted stream", batches: plantedBatches, heldOut });
 }

@@ -14,7 +14,7 @@ import {
   latentGroups,
   loadSae,
   type Matrix,
-  openGpu,
+  openDevice,
   type Sae,
   stitch,
 } from "../mod.ts";
@@ -90,7 +90,7 @@ async function chooseThreshold(sae: Sae, batch: Matrix): Promise<void> {
   for (let turn = 0; turn < 12; turn++) {
     const middle = (low + high) / 2;
     sae.threshold!.fill(middle);
-    if ((await evaluateSae(gpu, sae, [batch])).l0 > l0) low = middle;
+    if ((await evaluateSae(device, sae, [batch])).l0 > l0) low = middle;
     else high = middle;
   }
 }
@@ -129,31 +129,33 @@ const timed = async <T>(work: () => Promise<T>): Promise<[result: T, seconds: nu
   return [await work(), (performance.now() - started) / 1000];
 };
 
-using gpu = await openGpu();
+using device = await openDevice();
 const [small, large] = args.saes
   ? await Promise.all(String(args.saes).split(",").map((folder) => loadSae(folder)))
   : await makePair();
 const batches = [...makeBatches(large)];
 const part = takeRows(batches, Math.min(samples, number("part", 4096)));
 const order = (args.order ?? "random") as InterpolationOrder;
-const { groups } = await latentGroups(gpu, small, large, number("threshold", 0.7));
+const { groups } = await latentGroups(device, small, large, number("threshold", 0.7));
 // Kernels are compiled before anything is timed.
-const points = await interpolate(gpu, small, large, part, { groups, order });
+const points = await interpolate(device, small, large, part, { groups, order });
 const steps = points.length - 1;
 const swaps = points.filter(({ phase }) => phase === "swap").length;
 const seconds = (value: number) => `${value.toFixed(value < 10 ? 2 : 0)} s`;
 console.log(
-  `${gpu.name}: ${small.dictSize} → ${large.dictSize} latents, d ${small.dModel}, ${samples} samples; ` +
+  `${device.name}: ${small.dictSize} → ${large.dictSize} latents, d ${small.dModel}, ${samples} samples; ` +
     `${steps} steps in the order "${order}", ${swaps} of them swaps`,
 );
 
 const [plain, encoding] = await timed(async () => [
-  await evaluateSae(gpu, small, batches),
-  await evaluateSae(gpu, large, batches),
+  await evaluateSae(device, small, batches),
+  await evaluateSae(device, large, batches),
 ]);
 const active = plain.map((each) => each.l0.toFixed(1)).join(" and ");
 console.log(`evaluating the two SAEs     ${seconds(encoding)} (L0 ${active})`);
-const [path, fast] = await timed(() => interpolate(gpu, small, large, batches, { groups, order }));
+const [path, fast] = await timed(() =>
+  interpolate(device, small, large, batches, { groups, order })
+);
 console.log(`interpolation, all steps    ${seconds(fast)}`);
 const ends = [path[0], path.at(-1)!]
   .map(({ mse }, at) => Math.abs(mse / plain[at].mse - 1).toExponential(1));
@@ -169,7 +171,7 @@ for (const { step, removed, inserted, mse } of points) {
   for (const latent of inserted) right.add(latent);
   if (!chosen.includes(step)) continue;
   const stitched = stitch(small, [...left], large, [...right]);
-  const [evaluation, time] = await timed(() => evaluateSae(gpu, stitched, part));
+  const [evaluation, time] = await timed(() => evaluateSae(device, stitched, part));
   times.push(time);
   furthest = Math.max(furthest, Math.abs(mse / evaluation.mse - 1));
 }

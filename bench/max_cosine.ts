@@ -1,7 +1,7 @@
 // Largest decoder cosine of every latent, ours beside PyTorch's chunked product, in one run:
 //   deno task bench:max-cosine [--size 24576] [--to 24576] [--d 768] [--chunk 1024]
 import { parseArgs } from "@std/cli";
-import { createRandom, type Matrix, maxDecoderCosine, openGpu } from "../mod.ts";
+import { createRandom, type Matrix, maxDecoderCosine, openDevice } from "../mod.ts";
 import { findPython, writeFloats } from "./peer.ts";
 
 const args = parseArgs(Deno.args, { string: ["size", "to", "d", "chunk"] });
@@ -26,24 +26,24 @@ const line = (name: string, seconds: number, memory: string) =>
   );
 
 console.log(`maxDecoderCosine, ${size} × ${others} latents, d ${d}`);
-using gpu = await openGpu();
+using device = await openDevice();
 // Kernels are compiled outside of the time.
 const few = (x: Matrix) => ({ ...x, rows: 2, data: x.data.subarray(0, 2 * d) });
-await maxDecoderCosine(gpu, few(from), few(to));
+await maxDecoderCosine(device, few(from), few(to));
 const before = Deno.memoryUsage().rss;
 let [peak, onGpu] = [before, 0];
-const account = gpu.account;
-gpu.account = (bytes, what) => {
+const account = device.account;
+device.account = (bytes, what) => {
   account(bytes, what);
-  onGpu = Math.max(onGpu, gpu.allocated);
+  onGpu = Math.max(onGpu, device.allocated);
 };
 const started = performance.now();
-const ours = await maxDecoderCosine(gpu, from, to, {
+const ours = await maxDecoderCosine(device, from, to, {
   onProgress: () => peak = Math.max(peak, Deno.memoryUsage().rss),
 });
 const seconds = (performance.now() - started) / 1000;
 line(
-  `saewing on ${gpu.name}`,
+  `saewing on ${device.name}`,
   seconds,
   `${mebibytes(onGpu)} on the GPU; ${mebibytes(peak)} resident, ${mebibytes(before)} before`,
 );

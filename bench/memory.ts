@@ -1,6 +1,6 @@
 // Resident memory over a long run: deno task bench:memory [--steps 2000]
 import { parseArgs } from "@std/cli";
-import { createRandom, openGpu, trainSae } from "../mod.ts";
+import { createRandom, openDevice, trainSae } from "../mod.ts";
 
 const steps = Number(parseArgs(Deno.args, { string: ["steps"] }).steps ?? 2000);
 const [rows, cols, dictSize, k] = [512, 64, 512, 8];
@@ -13,8 +13,8 @@ function* batches() {
   }
 }
 
-using gpu = await openGpu();
-await trainSae(gpu, batches(), {
+using device = await openDevice();
+await trainSae(device, batches(), {
   architecture: "batchtopk",
   dictSize,
   k,
@@ -22,7 +22,7 @@ await trainSae(gpu, batches(), {
     const { step } = records[records.length - 1];
     if (step % 200 !== 0) return;
     const resident = Deno.memoryUsage().rss / 2 ** 20;
-    const gpuBytes = gpu.allocated / 2 ** 20;
+    const gpuBytes = device.allocated / 2 ** 20;
     console.log(`step ${step}: ${resident.toFixed(1)} MiB resident, ${gpuBytes.toFixed(1)} on GPU`);
   },
 });

@@ -17,7 +17,7 @@ import {
   evaluateSae,
   type Matrix,
   metaClaims,
-  openGpu,
+  openDevice,
   randomUnitRows,
   type Sae,
   trainMetaSae,
@@ -35,7 +35,7 @@ const BATCH = 256;
 const META_BATCH = 128;
 const META_SEED = 9;
 
-using gpu = await openGpu();
+using device = await openDevice();
 const { train, heldOut } = await tinyActivations(
   BATCH,
   // Steps beyond these batches read them again.
@@ -81,15 +81,15 @@ async function study(name: string, sae: Sae, beside: Sae[]): Promise<void> {
   };
   const output = { say: () => {}, progress: () => {}, warn: () => {}, result: () => {} };
   const { signal } = new AbortController();
-  const work: MetaWork = { gpu, sae, name, training, signal, output };
-  const { meta } = await trainMetaSae(gpu, sae, training);
+  const work: MetaWork = { gpu: device, sae, name, training, signal, output };
+  const { meta } = await trainMetaSae(device, sae, training);
   const compared: ComparedMetaLatents[] = [];
   for (const other of beside) {
     const named = { name: `m ${other.dictSize}`, folder: "", sae: other };
     compared.push(await compareAndReplace(work, meta, named, true));
   }
   const claims = metaClaims({
-    decomposition: await decompose(gpu, meta, sae),
+    decomposition: await decompose(device, meta, sae),
     k: training.k,
     sae: { seed: seedOf(sae), lossChange: lossChangeOf(sae) },
     meta: { seed: META_SEED, lossChange: lossChangeOf(meta) },
@@ -108,7 +108,7 @@ async function study(name: string, sae: Sae, beside: Sae[]): Promise<void> {
 /** SAEs of several sizes, each with a seed of its own. */
 async function trainFamily(own: TrainOptions, sizes: number[]): Promise<Sae[]> {
   const trained = await trainSaes(
-    gpu,
+    device,
     again(train, steps),
     sizes.map((dictSize, seed) => ({
       ...own,
@@ -117,7 +117,7 @@ async function trainFamily(own: TrainOptions, sizes: number[]): Promise<Sae[]> {
     })),
   );
   for (const { sae } of trained) {
-    const { nmse, l0 } = await evaluateSae(gpu, sae, heldOut);
+    const { nmse, l0 } = await evaluateSae(device, sae, heldOut);
     console.error(
       `${own.architecture} m ${sae.dictSize}: NMSE ${nmse.toFixed(4)}, L0 ${l0.toFixed(1)}, loss ` +
         `changed by ${lossChangeOf(sae)?.toFixed(4)} at the end`,

@@ -3,13 +3,13 @@
 // A few steps are timed, an epoch is as many as cover all rows. The rows are sums of 4 of 2304
 // random directions, so that there is something to find.
 import { parseArgs } from "@std/cli";
-import { createBuffers, readFloats, writeBuffer } from "../lib/gpu/buffer.ts";
+import { createBuffers, readFloats, writeBuffer } from "../lib/device/buffer.ts";
 import { shuffledEpochs } from "../lib/meta/shuffled_epochs.ts";
 import {
   createRandom,
   initializeSae,
   type Matrix,
-  openGpu,
+  openDevice,
   preset,
   randomUnitRows,
   trainSae,
@@ -38,9 +38,9 @@ for (let step = 0; step < steps + 2; step++) {
   gathering.push(performance.now() - begun);
 }
 
-using gpu = await openGpu();
+using device = await openDevice();
 const times: number[] = [];
-await trainSae(gpu, batches, {
+await trainSae(device, batches, {
   ...options,
   ...{ dictSize: m, initial },
   recordEvery: 1,
@@ -50,13 +50,13 @@ await trainSae(gpu, batches, {
 const step = median(times.slice(2).map((time, at) => time - times[at + 1]));
 const uploading: number[] = [];
 {
-  using buffers = createBuffers(gpu);
+  using buffers = createBuffers(device);
   const buffer = buffers.zeros("batch", n * d);
-  await readFloats(gpu, buffer, 1);
+  await readFloats(device, buffer, 1);
   for (const { data } of batches) {
     const begun = performance.now();
-    writeBuffer(gpu, buffer, data);
-    await readFloats(gpu, buffer, 1);
+    writeBuffer(device, buffer, data);
+    await readFloats(device, buffer, 1);
     uploading.push(performance.now() - begun);
   }
 }
@@ -78,7 +78,7 @@ const line = (name: string, milliseconds: number) =>
       `${(1000 / milliseconds / (count / n)).toFixed(4).padStart(9)} epochs/s`,
   );
 console.log(`meta-SAE, ${count} rows of ${d}, ${m} meta-latents, k ${options.k}, batches of ${n}`);
-line(`saewing on ${gpu.name}`, ours);
+line(`saewing on ${device.name}`, ours);
 const share = (milliseconds: number) => `${(100 * milliseconds / ours).toFixed(1)} %`;
 console.log(
   `of a step, gathering its rows takes ${share(median(gathering))}, uploading them at most ` +

@@ -6,7 +6,7 @@ import {
   createRandom,
   evaluateSae,
   initializeSae,
-  openGpu,
+  openDevice,
   openLanguageModel,
   streamActivations,
   trainSae,
@@ -21,7 +21,7 @@ const n = Number(text.batch ?? 2048);
 const dictSize = Number(text.m ?? 1024);
 const k = Number(text.k ?? 16);
 
-using gpu = await openGpu();
+using device = await openDevice();
 await using model = await openLanguageModel(
   new URL("../examples/tiny-gpt2", import.meta.url).pathname,
   { hook: "/transformer/h.1/Add_1_output_0" },
@@ -45,7 +45,7 @@ async function* recorded() {
   }
 }
 const began = performance.now();
-const { sae, history } = await trainSae(gpu, recorded(), {
+const { sae, history } = await trainSae(device, recorded(), {
   architecture: "batchtopk",
   initial,
   learningRate: lr,
@@ -67,14 +67,14 @@ console.log(
     `${heldOut.length * 4096} held-out activations`,
 );
 const report = async (name: string, of: typeof sae, milliseconds: number) => {
-  const { nmse, l0, deadLatents } = await evaluateSae(gpu, of, heldOut);
+  const { nmse, l0, deadLatents } = await evaluateSae(device, of, heldOut);
   console.log(
     `${name.padEnd(28)} NMSE ${nmse.toFixed(5)}  L0 ${l0.toFixed(3)}  never active ${deadLatents}` +
       `  ${milliseconds.toFixed(1)} ms/step`,
   );
   return nmse;
 };
-const mine = await report(`saewing on ${gpu.name}`, sae, ours);
+const mine = await report(`saewing on ${device.name}`, sae, ours);
 if (peer) {
   const theirs = await report(`PyTorch ${peer.torch}`, peer.sae, median(peer.milliseconds));
   console.log(`NMSE ratio (saewing / PyTorch): ${(mine / theirs).toFixed(4)}`);

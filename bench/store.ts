@@ -5,7 +5,7 @@
 // --cold drops the system's page cache before each read (Linux, as root).
 import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
-import { createRandom, type Matrix, openGpu, trainSae, writeActivations } from "../mod.ts";
+import { createRandom, type Matrix, openDevice, trainSae, writeActivations } from "../mod.ts";
 import { median } from "./peer.ts";
 
 const names = ["mb", "dtype", "d", "rounds", "steps", "n", "m", "k", "folder"];
@@ -84,7 +84,7 @@ try {
 
   const steps = number("steps", 6);
   if (steps > 0) {
-    using gpu = await openGpu();
+    using device = await openDevice();
     const dictSize = number("m", 3072);
     const k = number("k", 32);
     let waited = 0;
@@ -101,12 +101,12 @@ try {
         yield next.value;
       }
     };
-    await trainSae(gpu, watched(), {
+    await trainSae(device, watched(), {
       ...{ architecture: "batchtopk", dictSize, k, steps: steps + 1, recordEvery: 1 },
     });
     const total = performance.now() - started;
     console.log(
-      `training, n ${n}, m ${dictSize}, k ${k}, on ${gpu.name}: ${
+      `training, n ${n}, m ${dictSize}, k ${k}, on ${device.name}: ${
         (total / steps).toFixed(1)
       } ms a ` +
         `step, ${(waited / steps).toFixed(2)} ms of them (${

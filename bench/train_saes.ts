@@ -4,7 +4,7 @@
 import { parseArgs } from "@std/cli";
 import { fromFileUrl } from "@std/path";
 import {
-  openGpu,
+  openDevice,
   openLanguageModel,
   type Sae,
   streamActivations,
@@ -27,7 +27,7 @@ const options: TrainOptions[] = [
 const { train } = await demoCorpus();
 const hook = "blocks.2.hook_resid_pre";
 const folder = fromFileUrl(import.meta.resolve("../examples/tiny-gpt2"));
-using gpu = await openGpu();
+using device = await openDevice();
 await using model = await openLanguageModel(folder, { hook });
 /** The same batches from the beginning, made anew. */
 const stream = () => streamActivations(model, train, { batchSize: n, bufferRows: 8 * n });
@@ -38,16 +38,16 @@ async function timed<T>(work: () => Promise<T>): Promise<[result: T, seconds: nu
 }
 
 // Kernels are compiled and files are read before the clock runs.
-await trainSaes(gpu, stream(), options.map((each) => ({ ...each, steps: 1 })));
+await trainSaes(device, stream(), options.map((each) => ({ ...each, steps: 1 })));
 const [, harvest] = await timed(async () => {
   let batches = 0;
   for await (const _ of stream()) if (++batches === steps) break;
 });
-const [together, one] = await timed(() => trainSaes(gpu, stream(), options));
+const [together, one] = await timed(() => trainSaes(device, stream(), options));
 const alone: { sae: Sae }[] = [];
 let four = 0;
 for (const each of options) {
-  const [trained, seconds] = await timed(() => trainSae(gpu, stream(), each));
+  const [trained, seconds] = await timed(() => trainSae(device, stream(), each));
   alone.push(trained);
   four += seconds;
 }
@@ -57,7 +57,7 @@ const equal = together.every(({ sae }, i) =>
     (sae[name]?.every((value, at) => Object.is(value, alone[i].sae[name]![at])) ?? true)
   )
 );
-console.log(`${gpu.name}; ${steps} steps of ${n} activations, d = ${model.dModel}`);
+console.log(`${device.name}; ${steps} steps of ${n} activations, d = ${model.dModel}`);
 console.log(`harvesting alone ${harvest.toFixed(1)} s`);
 console.log(
   `four SAEs on one stream ${one.toFixed(1)} s, four runs ${four.toFixed(1)} s: ` +

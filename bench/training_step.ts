@@ -6,7 +6,7 @@ import {
   type Architecture,
   createRandom,
   initializeSae,
-  openGpu,
+  openDevice,
   type Sae,
   type TrainOptions,
   trainSae,
@@ -37,7 +37,7 @@ const initial = ragged ? { ...unbounded, bEnc: biasFor(weights, batches[0].data)
 const sparsity = ragged ? { sparsityCoefficient: 1e-5 } : {};
 const jump = architecture === "jumprelu" ? { bandwidth: 0.05, initialThreshold: 0.01 } : {};
 
-using gpu = await openGpu();
+using device = await openDevice();
 const times: number[] = [];
 const options: TrainOptions = {
   ...{ architecture, initial, learningRate: lr, recordEvery: 1 },
@@ -46,7 +46,7 @@ const options: TrainOptions = {
   onProgress: () => times.push(performance.now()),
 };
 const given = Array.from({ length: steps + 2 }, (_, step) => batches[step % 2]);
-const { history } = await trainSae(gpu, given, options);
+const { history } = await trainSae(device, given, options);
 // The first two steps compile kernels and fill caches.
 const ours = median(times.slice(2).map((time, at) => time - times[at + 1]));
 const batchFile = await Deno.makeTempFile();
@@ -72,7 +72,7 @@ const line = (name: string, milliseconds: number) =>
   );
 const active = `L0 ${history[2].l0.toFixed(1)} → ${history.at(-1)!.l0.toFixed(1)}`;
 console.log(`${architecture} training step, n ${n}, d ${d}, m ${m}, ${active}`);
-line(`saewing on ${gpu.name}`, ours);
+line(`saewing on ${device.name}`, ours);
 if (peer) {
   const theirs = median(peer.milliseconds.slice(2));
   line(`PyTorch ${peer.torch} on ${peer.device}, ${peer.threads} threads`, theirs);

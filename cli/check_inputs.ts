@@ -1,6 +1,6 @@
 import { statfs } from "node:fs/promises";
 import { join } from "@std/path";
-import { formatBytes } from "../lib/gpu/describe.ts";
+import { formatBytes } from "../lib/device/describe.ts";
 import { type LanguageModel, packTokenRows, readDocuments } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
 

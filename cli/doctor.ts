@@ -1,7 +1,8 @@
-import { type Gpu, trainSae, VERSION } from "../mod.ts";
+import type { Gpu } from "../lib/device/gpu.ts";
+import { type Device, trainSae, VERSION } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT } from "./command.ts";
-import { openCommandGpu } from "./gpu.ts";
+import { openCommandDevice } from "./device.ts";
 import { createOutput, formatTable, type Output } from "./output.ts";
 
 const HELP = `Shows which GPU serves, its limits, how fast a training step is, and what is missing.
@@ -13,7 +14,7 @@ Options
   --install           on Debian and Ubuntu, as root: install the software Vulkan driver
                       (mesa-vulkan-drivers) where there is no Vulkan adapter
   --quiet             say only what is missing or being installed
-  --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
+  --device KIND       auto (default), gpu, cpu or software; also SAEWING_DEVICE
   --json              JSON instead of text
 
 DENO_WEBGPU_BACKEND=vulkan, gl, metal or dx12 chooses the driver interface.
@@ -29,26 +30,27 @@ export const doctor: Command = {
   help: HELP,
   async run(args) {
     const options = parseArguments(args, {
-      values: ["adapter"],
+      values: ["device"],
       flags: ["install", "quiet", "json"],
     });
     const output = createOutput(options.flag("json"));
     const quiet = options.flag("quiet");
     if (options.flag("install")) await installVulkan(output, quiet);
     if (quiet) {
-      using _gpu = await openCommandGpu(options.text("adapter"));
+      using _gpu = await openCommandDevice(options.text("device"));
       return EXIT.ok;
     }
-    using gpu = await openCommandGpu(options.text("adapter"));
+    using gpu = await openCommandDevice(options.text("device"));
     const step = await timeStep(gpu);
     const limits = gpu.limits;
+    const features = "features" in gpu ? [...(gpu as Gpu).features] : [];
     const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
     output.say(formatTable([
       ["saewing", VERSION],
       ["Deno", Deno.version.deno],
-      ["adapter", gpu.name],
+      ["device", gpu.name],
       ["kind", gpu.software ? "software (runs on the CPU)" : "hardware"],
-      ["optional features", [...gpu.features].join(", ") || "none"],
+      ["optional features", features.join(", ") || "none"],
       ["largest binding", mebibytes(limits.maxStorageBufferBindingSize)],
       ["largest buffer", mebibytes(limits.maxBufferSize)],
       ["training step", `${step.toFixed(1)} ms (n 1024, d 128, m 1024, k 16)`],
@@ -61,9 +63,9 @@ export const doctor: Command = {
     output.result({
       version: VERSION,
       deno: Deno.version.deno,
-      adapter: gpu.name,
+      device: gpu.name,
       software: gpu.software,
-      features: [...gpu.features],
+      features,
       limits,
       stepMilliseconds: step,
     });
@@ -72,7 +74,7 @@ export const doctor: Command = {
 };
 
 /** Milliseconds of a training step, the first few left out. */
-async function timeStep(gpu: Gpu): Promise<number> {
+async function timeStep(gpu: Device): Promise<number> {
   const [rows, cols] = [1024, 128];
   const data = Float32Array.from({ length: rows * cols }, (_, at) => Math.sin(at * at));
   const times: number[] = [];

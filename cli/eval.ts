@@ -12,7 +12,7 @@ import { type Command, EXIT, UsageError } from "./command.ts";
 import { downloadProgress } from "./download_progress.ts";
 import { evaluateOnTexts, evaluationTable, summary } from "./evaluate_text.ts";
 import { findNamedModel } from "./find_model.ts";
-import { openCommandGpu } from "./gpu.ts";
+import { openCommandDevice } from "./device.ts";
 import { openModel } from "./model.ts";
 import { describeLimit, givenNormLimit, resolveNormLimit } from "./norm_limit.ts";
 import { createOutput } from "./output.ts";
@@ -38,7 +38,7 @@ Options
   --selection KIND    threshold (default: inference, Eq. 8) or batch (as in training, Eq. 7)
   --dtype NAME, --revision NAME   of the model
   --cache-dir FOLDER  where downloads go
-  --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
+  --device KIND       auto (default), gpu, cpu or software; also SAEWING_DEVICE
   --json              JSON instead of a table
 
 Examples
@@ -58,7 +58,7 @@ const VALUES = [
   "dtype",
   "revision",
   "cache-dir",
-  "adapter",
+  "device",
 ];
 
 /** `saewing eval`. */
@@ -89,7 +89,7 @@ export const evaluate: Command = {
       }
       throw new UsageError(`${folder} names no ${name}: --${name} is missing`);
     };
-    using gpu = await openCommandGpu(options.text("adapter"));
+    using gpu = await openCommandDevice(options.text("device"));
     await using model = await openModel(options, { model: named("model"), hook: named("hook") });
     const trained = typeof metadata.contextSize === "number" ? metadata.contextSize : 128;
     const contextLength = options.number("context") ?? Math.min(trained, model.maxContext);

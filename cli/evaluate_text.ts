@@ -1,9 +1,9 @@
 import {
   type CrossEntropyEvaluation,
+  type Device,
   evaluateCrossEntropy,
   evaluateSae,
   type Evaluation,
-  type Gpu,
   type LanguageModel,
   type NormLimit,
   packTokenRows,
@@ -35,7 +35,7 @@ export interface TextEvaluationOptions {
  * out before the others are shuffled; where there are some, all are measured once more.
  */
 export async function evaluateOnTexts(
-  gpu: Gpu,
+  gpu: Device,
   model: LanguageModel,
   sae: Sae,
   texts: () => AsyncIterable<TextDocument>,

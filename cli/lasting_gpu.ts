@@ -1,4 +1,4 @@
-import { DeviceLostError, type Gpu } from "../mod.ts";
+import { type Device, DeviceLostError } from "../mod.ts";
 
 /**
  * Does work on a GPU. Where its device is lost, another is opened and the work is done again, from
@@ -11,11 +11,11 @@ import { DeviceLostError, type Gpu } from "../mod.ts";
  */
 export async function onLastingGpu<T>(
   { open, steps, say }: {
-    open: () => Promise<Gpu>;
+    open: () => Promise<Device>;
     steps: () => Promise<number>;
     say: (text: string) => void;
   },
-  work: (gpu: Gpu) => Promise<T>,
+  work: (gpu: Device) => Promise<T>,
 ): Promise<T> {
   for (let before = -1;;) {
     using gpu = await open();

@@ -1,6 +1,6 @@
 import {
   collectTopExamples,
-  type Gpu,
+  type Device,
   type LatentExamples,
   packTokenRows,
   readDocuments,
@@ -20,7 +20,7 @@ export interface LatentTexts extends AsyncDisposable {
   /** Where its activations come from. */
   source: ActivationSource;
   /** Where every latent is most active in it, by its number. */
-  find(gpu: Gpu, output: Output, signal?: AbortSignal): Promise<Map<number, LatentExamples>>;
+  find(gpu: Device, output: Output, signal?: AbortSignal): Promise<Map<number, LatentExamples>>;
 }
 
 const EXAMPLES = 3;

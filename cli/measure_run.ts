@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import {
   collectTopExamples,
-  type Gpu,
+  type Device,
   readDocuments,
   type Sae,
   type StepRecord,
@@ -39,7 +39,7 @@ export interface TrainedRun {
  * table. Gives what machines read of it.
  */
 export async function measureRun(
-  gpu: Gpu,
+  gpu: Device,
   source: ActivationSource,
   { options, run, output, sae, history, trainSeconds, settings, signal }: TrainedRun,
 ): Promise<Record<string, unknown>> {
@@ -68,7 +68,7 @@ export async function measureRun(
   const report = trainingReport({
     title: `${model.id} · ${model.hook}`,
     date: new Date().toISOString().slice(0, 10),
-    adapter: gpu.name,
+    device: gpu.name,
     model: { id: model.id, hook: model.hook, layers: model.layers },
     sae,
     settings: { ...(sae.metadata.training as Record<string, unknown>), ...settings, normLimit },

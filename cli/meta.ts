@@ -18,7 +18,7 @@ import { checkComparable } from "./check_comparable.ts";
 import { inputPaths, saePath } from "./check_inputs.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { downloadProgress } from "./download_progress.ts";
-import { openCommandGpu } from "./gpu.ts";
+import { openCommandDevice } from "./device.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { openLatentTexts } from "./latent_contexts.ts";
 import { writeMetaResults } from "./meta_results.ts";
@@ -72,7 +72,7 @@ What it writes
   --overwrite         replaces a run that the folder holds: its files are removed, those of others stay
   --latents N,N,…     latents to show taken apart (default: a dozen, among those explained best)
   --meta-latents N    most meta-latents in the report (default 60; the CSV files have all)
-  --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
+  --device KIND       auto (default), gpu, cpu or software; also SAEWING_DEVICE
   --json              one JSON object a line instead of text
 
 Ctrl-C ends the training after the current step and saves the meta-SAE so far.
@@ -95,7 +95,7 @@ const VALUES = [
     "out",
     "latents",
     "meta-latents",
-    "adapter",
+    "device",
   ],
 ];
 const FLAGS = ["no-control", "include-bos", "overwrite", "json"];
@@ -146,7 +146,7 @@ export const meta: Command = {
         resolve(metaFolder) === resolve(options.text("out")!, "meta"),
     });
     await using texts = await openLatentTexts(options, sae);
-    using gpu = await openCommandGpu(options.text("adapter"));
+    using gpu = await openCommandDevice(options.text("device"));
     const folder = metaFolder ?? join(out.path, "meta");
     // What is there stays until there is something to put in its place.
     const begin = () => out.start(before ? [] : saeFiles("meta"));
@@ -175,7 +175,7 @@ export const meta: Command = {
       await out.remove((name) => !name.startsWith("meta/"));
       const results = await writeMetaResults(out, {
         date: new Date().toISOString().slice(0, 10),
-        adapter: gpu.name,
+        device: gpu.name,
         sae: {
           ...{ name, architecture: sae.architecture, dictSize: sae.dictSize, dModel: sae.dModel },
           ...trainingQuality(folders[0], sae),

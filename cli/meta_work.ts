@@ -3,7 +3,7 @@ import {
   compareMetaLatents,
   covarianceMatchedRows,
   decompose,
-  type Gpu,
+  type Device,
   type Matrix,
   type MetaControl,
   type MetaFindings,
@@ -22,7 +22,7 @@ import { lossChangeOf, trainingQuality } from "./training_quality.ts";
 /** What everything that is trained here has in common. */
 export interface MetaWork {
   /** The open GPU. */
-  gpu: Gpu;
+  gpu: Device;
   /** The SAE that is taken apart. */
   sae: Sae;
   /** Path of the SAE. */

@@ -1,7 +1,7 @@
 import {
   collectTopExamples,
   describeGroup,
-  type Gpu,
+  type Device,
   groupsByKind,
   type LatentGroup,
   packTokenRows,
@@ -24,7 +24,7 @@ const LATENTS_A_SIDE = 4;
  * `--examples` rows of `--text`. None where there is no text.
  */
 export async function nameGroups(
-  gpu: Gpu,
+  gpu: Device,
   source: ActivationSource,
   options: Arguments,
   pairs: readonly StudiedPair[],
@@ -71,7 +71,7 @@ export async function nameGroups(
 
 /** "12 “walk” “run”": a latent's number and its strongest tokens. */
 async function nameLatents(
-  gpu: Gpu,
+  gpu: Device,
   model: ReadableModel,
   sae: Sae,
   latents: number[],

@@ -4,9 +4,9 @@ import {
   collectionIds,
   decoderBiasAgreement,
   decoderOverlap,
+  type Device,
   evaluateSae,
   foldScales,
-  type Gpu,
   listCollections,
   loadSae,
   type Matrix,
@@ -25,7 +25,7 @@ import { checkComparable } from "./check_comparable.ts";
 import { inputPaths, saePath } from "./check_inputs.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { downloadProgress } from "./download_progress.ts";
-import { openCommandGpu } from "./gpu.ts";
+import { openCommandDevice } from "./device.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { nameGroups } from "./name_groups.ts";
 import { nameSaes } from "./name_saes.ts";
@@ -77,7 +77,7 @@ How
 What it writes
   --out FOLDER         default runs/stitch-<date>: report.html, CSV files, plots/
   --overwrite          replaces a run that the folder holds: its files are removed, those of others stay
-  --adapter KIND       auto (default), hardware or software; also SAEWING_ADAPTER
+  --device KIND        auto (default), gpu, cpu or software; also SAEWING_DEVICE
   --json               one JSON object a line instead of text
 
 Examples
@@ -97,7 +97,7 @@ const VALUES = [
     "order",
     "seed",
     "out",
-    "adapter",
+    "device",
     "examples",
     "buffer",
   ],
@@ -176,7 +176,7 @@ async function study(
     inputs: [...folders, ...also, ...inputPaths(options)],
   });
   const started = performance.now();
-  using gpu = await openCommandGpu(options.text("adapter"));
+  using gpu = await openCommandDevice(options.text("device"));
   await using source = await openActivationSource(options, recordedLimit(saes), signal);
   signal.throwIfAborted();
   const transform = activationTransform(saes[0]);
@@ -213,7 +213,7 @@ async function study(
   await folder.start([]);
   const results = await writeStitchResults(folder, {
     date: new Date().toISOString().slice(0, 10),
-    adapter: gpu.name,
+    device: gpu.name,
     source: { model: source.model, hook: source.hook, samples },
     saes: rows,
     pairs,
@@ -315,7 +315,7 @@ async function takeBatches(
 }
 
 async function measure(
-  gpu: Gpu,
+  gpu: Device,
   name: string,
   sae: Sae,
   batches: Iterable<Matrix>,

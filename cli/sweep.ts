@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import { type Gpu, loadSae, readDocuments } from "../mod.ts";
+import { type Device, loadSae, readDocuments } from "../mod.ts";
 import {
   type ActivationSource,
   checkSourceOptions,
@@ -11,7 +11,7 @@ import { checkWhole } from "./check_whole.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import type { FoundRun } from "./found_run.ts";
 import { evaluateOnTexts, summary } from "./evaluate_text.ts";
-import { openCommandGpu } from "./gpu.ts";
+import { openCommandDevice } from "./device.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { checkSameLimit } from "./norm_limit.ts";
 import { createOutput, type Output } from "./output.ts";
@@ -69,7 +69,7 @@ What it writes
   --checkpoint-every N   steps between two checkpoints of an SAE in training (default 500, 0: none)
   --overwrite         starts anew in a folder that holds a run: its files are removed, those of others
                       stay
-  --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
+  --device KIND       auto (default), gpu, cpu or software; also SAEWING_DEVICE
   --json              one JSON object a line instead of text
 
 Activations are made once for all SAEs that are trained together, and each SAE has the bits that
@@ -102,7 +102,7 @@ const VALUES = [
   ],
   ...["max-norm-multiple"],
   ...["cache-dir", "epochs", "batch-size", "buffer", "shuffle-seed", "eval-text", "eval-rows"],
-  ...["out", "checkpoint-every", "at-once", "adapter"],
+  ...["out", "checkpoint-every", "at-once", "device"],
 ];
 const FLAGS = ["include-bos", "overwrite", "json"];
 
@@ -142,7 +142,7 @@ export const sweep: Command = {
     await using source = await openActivationSource(options, recorded);
     await checkEvalText(options, await source.openModel(), source.contextLength);
     const states = folder.goesOn ? readStates(out, cells, source, options) : new Map();
-    using gpu = await openCommandGpu(options.text("adapter"));
+    using gpu = await openCommandDevice(options.text("device"));
     output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
 
     using interrupt = listenToInterrupts();
@@ -176,7 +176,7 @@ interface Sweep {
 }
 
 async function runSweep(
-  gpu: Gpu,
+  gpu: Device,
   source: ActivationSource,
   { cells, states, options, folder, signal }: Sweep,
   output: Output,
@@ -235,7 +235,7 @@ async function runSweep(
   const rows = cells.map((cell) => rowOf(cell, states.get(cell.name)!));
   const files = await writeSweepResults(folder, rows, {
     date: new Date().toISOString().slice(0, 10),
-    adapter: gpu.name,
+    device: gpu.name,
     model: { id: source.model, hook: source.hook },
     settings: { ...agreedOptions(cells), ...common },
   });

@@ -3,7 +3,7 @@ import { checkMemory, trainingBytes } from "../lib/training/check_memory.ts";
 import { completeOptions } from "../lib/training/complete_options.ts";
 import {
   type Checkpoint,
-  type Gpu,
+  type Device,
   loadCheckpoint,
   saveCheckpoint,
   type TrainOptions,
@@ -46,7 +46,7 @@ export interface SweepTraining {
  * each into its folder.
  */
 export async function trainCells(
-  gpu: Gpu,
+  gpu: Device,
   source: ActivationSource,
   cells: Cell[],
   training: SweepTraining,
@@ -139,7 +139,7 @@ async function loadCellCheckpoint(out: string, cell: Cell): Promise<Checkpoint |
 
 /** Splits cells into groups that are trained together: as many as fit, in the order of the grid. */
 function groupCells(
-  gpu: Gpu,
+  gpu: Device,
   cells: Cell[],
   dModel: number,
   { batchSize, atOnce }: SweepTraining,

@@ -6,7 +6,7 @@ import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkEvalText, inputPaths } from "./check_inputs.ts";
 import { checkWhole } from "./check_whole.ts";
 import { type Command, UsageError } from "./command.ts";
-import { openCommandGpu } from "./gpu.ts";
+import { openCommandDevice } from "./device.ts";
 import { onLastingGpu } from "./lasting_gpu.ts";
 import { checkSameLimit } from "./norm_limit.ts";
 import { createOutput } from "./output.ts";
@@ -78,7 +78,7 @@ What it writes
                       those of others stay
   --eval-text FILES   held-out text to measure on; may be repeated
   --eval-rows N       most rows of it (default 64)
-  --adapter KIND      auto (default), hardware or software; also SAEWING_ADAPTER
+  --device KIND       auto (default), gpu, cpu or software; also SAEWING_DEVICE
   --json              one JSON object a line instead of text
 
 Presets
@@ -107,7 +107,7 @@ const VALUES = [
     "out",
     "checkpoint-every",
   ],
-  ...["resume", "eval-text", "eval-rows", "adapter"],
+  ...["resume", "eval-text", "eval-rows", "device"],
 ];
 const FLAGS = ["include-bos", "overwrite", "json"];
 
@@ -139,7 +139,7 @@ export const train: Command = {
       inputs: inputPaths(options),
     });
     const steps = async () => (await run.loadCheckpoint())?.steps ?? 0;
-    const open = () => openCommandGpu(options.text("adapter"));
+    const open = () => openCommandDevice(options.text("device"));
     await using source = await openActivationSource(options, recorded);
     for (const name of ["text", "eval-text"]) {
       if (options.texts(name).length === 0) continue;

@@ -2,8 +2,8 @@ import { join } from "@std/path";
 import { checkMemory } from "../lib/training/check_memory.ts";
 import { completeOptions } from "../lib/training/complete_options.ts";
 import {
+  type Device,
   firstBatchToResume,
-  type Gpu,
   loadSae,
   NonFiniteError,
   saveCheckpoint,
@@ -42,7 +42,7 @@ export interface TrainRun {
  * was learned. Gives the exit code.
  */
 export async function trainAndMeasure(
-  gpu: Gpu,
+  gpu: Device,
   source: ActivationSource,
   { options, kept, run, output }: TrainRun,
 ): Promise<number> {

@@ -6,10 +6,10 @@
 import { parseArgs } from "@std/cli";
 import {
   createRandom,
-  type Gpu,
+  type Device,
   initializeSae,
   type Matrix,
-  openGpu,
+  openDevice,
   type Sae,
   type StepRecord,
   toyData,
@@ -43,7 +43,7 @@ export interface ToyResult {
  * starts, and the one with the lowest loss is taken, which needs no knowledge of the answer.
  */
 export async function toyModel(
-  gpu: Gpu,
+  device: Device,
   { starts = { small: 8, large: 3, meta: 8 }, seed = 0, ...options }: ToyDataOptions & {
     starts?: { small: number; large: number; meta: number };
   } = {},
@@ -60,7 +60,7 @@ export async function toyModel(
     ...begin(pairs.rows, starts.large, first),
   ];
   const trained = await trainSaes(
-    gpu,
+    device,
     data.batches(batchSize),
     initial.map((initial) => ({ ...TRAINING, initial })),
   );
@@ -70,7 +70,7 @@ export async function toyModel(
   const rows = { data: large.wDec, rows: large.dictSize, cols: large.dModel };
   const metas = [];
   for (const initial of begin(factors.rows, starts.meta, rows)) {
-    const { meta: sae, ...rest } = await trainMetaSae(gpu, large, {
+    const { meta: sae, ...rest } = await trainMetaSae(device, large, {
       ...TRAINING,
       sparsityCoefficient: 0.005,
       initial,
@@ -138,13 +138,13 @@ if (import.meta.main) {
     shapes: values(args.shapes),
     noise: Number(args.noise),
   };
-  using gpu = await openGpu();
+  using device = await openDevice();
   const begun = performance.now();
   const complete = { small: 0, large: 0, meta: 0 };
   console.log("least cosine of   small SAE   large SAE    meta-SAE  (all found where above 0.95)");
   for (let i = 0; i < Number(args.seeds); i++) {
     const seed = Number(args.seed) + i;
-    const result = await toyModel(gpu, { ...options, seed });
+    const result = await toyModel(device, { ...options, seed });
     const stages = ["small", "large", "meta"] as const;
     for (const stage of stages) if (isComplete(result[stage].found)) complete[stage]++;
     const least = stages.map((stage) => Math.min(...result[stage].found).toFixed(3).padStart(11));

@@ -1,5 +1,5 @@
 import {
-  openGpu,
+  openDevice,
   openLanguageModel,
   readTexts,
   saveSae,
@@ -7,14 +7,14 @@ import {
   trainSae,
 } from "@saewing/saewing";
 
-using gpu = await openGpu();
+using device = await openDevice();
 await using model = await openLanguageModel("examples/tiny-gpt2", {
   hook: "blocks.2.hook_resid_pre",
 });
 const batches = streamActivations(model, readTexts("runs/demo/train.jsonl"), {
   maxTokens: 200_000,
 });
-const { sae, history } = await trainSae(gpu, batches, {
+const { sae, history } = await trainSae(device, batches, {
   architecture: "batchtopk",
   dictSize: 512,
   k: 16,

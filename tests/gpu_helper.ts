@@ -1,7 +1,20 @@
 // What tests of the GPU share: small random matrices, buffers in and out, comparisons.
 import { assert, assertEquals } from "@std/assert";
-import { type BufferSet, readFloats, readIntegers, writeBuffer } from "../lib/gpu/buffer.ts";
-import type { Gpu, GpuOptions } from "../lib/gpu/gpu.ts";
+import {
+  type BufferSet,
+  type DeviceBuffer,
+  readFloats,
+  readIntegers,
+  writeBuffer,
+} from "../lib/device/buffer.ts";
+import { type Gpu, hasHardwareGpu, openGpu as openAdapter } from "../lib/device/gpu.ts";
+import {
+  createProgram,
+  type Program,
+  type Stage,
+  submit as submitStages,
+} from "../lib/device/program.ts";
+import type { Device, DeviceOptions } from "../lib/device/device.ts";
 import type { Matrix } from "../lib/matrix.ts";
 import type { PreActivations } from "../lib/ops/encode.ts";
 import { createSparseRows, type SparseRows } from "../lib/ops/sparse_rows.ts";
@@ -10,17 +23,42 @@ import type { Sae } from "../lib/sae/sae.ts";
 import type { PlainSparse } from "./oracles/sparse.ts";
 
 /** Limits at which small weights fall into shards, z into blocks, and dispatches into two dimensions. */
-export const TIGHT: GpuOptions = {
+export const TIGHT: DeviceOptions = {
   limits: { maxStorageBufferBindingSize: 4096, maxComputeWorkgroupsPerDimension: 7 },
 };
 
 /** The same, where a selection of the batch takes part: its histogram alone takes 8 KiB. */
-export const SMALL: GpuOptions = {
+export const SMALL: DeviceOptions = {
   limits: { maxStorageBufferBindingSize: 8192, maxComputeWorkgroupsPerDimension: 7 },
 };
 
 /** Dispatches in two dimensions, and buffers of any size. */
-export const NARROW: GpuOptions = { limits: { maxComputeWorkgroupsPerDimension: 7 } };
+export const NARROW: DeviceOptions = { limits: { maxComputeWorkgroupsPerDimension: 7 } };
+
+/** A device that runs the WGSL kernels: a hardware GPU where there is one, else a software adapter. */
+export async function openGpu(options: DeviceOptions = {}): Promise<Gpu> {
+  return await openAdapter(await hasHardwareGpu() ? "hardware" : "software", options);
+}
+
+/** The stages that `append` appends, with what they need in `buffers`. */
+export async function build(
+  device: Device,
+  buffers: BufferSet,
+  append: (p: Program) => void,
+): Promise<Stage[]> {
+  const p = createProgram(device, buffers);
+  append(p);
+  return await p.stages();
+}
+
+/** `submit` of stages that `build` gave, one or more times. */
+export function submit(
+  device: Device,
+  stages: (Stage | Stage[])[],
+  clear: DeviceBuffer[] = [],
+): void {
+  submitStages(device, stages.flat(), clear);
+}
 
 /** `length` numbers, uniform in ±scale. */
 export function randomNumbers(seed: number, length: number, scale = 1): Float32Array {
@@ -86,12 +124,12 @@ export function relativeDistance(actual: ArrayLike<number>, expected: ArrayLike<
 }
 
 /** The same GPU as a hardware adapter, or a software one: operations choose other kernels for it. */
-export function presentAs(gpu: Gpu, kind: "hardware" | "software"): Gpu {
+export function presentAs(gpu: Device, kind: "hardware" | "software"): Device {
   return Object.create(gpu, { software: { value: kind === "software" } });
 }
 
 /** Runs `body` as on a hardware adapter and as on a software one, and gives what both have given. */
-export async function onBothKinds<T>(gpu: Gpu, body: (gpu: Gpu) => Promise<T>): Promise<T> {
+export async function onBothKinds<T>(gpu: Device, body: (gpu: Device) => Promise<T>): Promise<T> {
   const hardware = await body(presentAs(gpu, "hardware"));
   const software = await body(presentAs(gpu, "software"));
   assertEquals(hardware, software);
@@ -99,7 +137,7 @@ export async function onBothKinds<T>(gpu: Gpu, body: (gpu: Gpu) => Promise<T>): 
 }
 
 /** Runs `body` with just `bytes` of the GPU's memory limit free. */
-export async function withFree<T>(gpu: Gpu, bytes: number, body: () => Promise<T>): Promise<T> {
+export async function withFree<T>(gpu: Device, bytes: number, body: () => Promise<T>): Promise<T> {
   const ballast = gpu.memoryLimit - gpu.allocated - bytes;
   gpu.account(ballast, "ballast");
   try {
@@ -125,14 +163,14 @@ export function putPreActivations(
 }
 
 /** Reads pre-activations back. */
-export async function readPreActivations(gpu: Gpu, z: PreActivations): Promise<number[]> {
+export async function readPreActivations(gpu: Device, z: PreActivations): Promise<number[]> {
   const all: number[] = [];
   for (const block of z.blocks) all.push(...await readFloats(gpu, block.z, block.rows * z.cols));
   return all;
 }
 
 /** Puts sparse rows on the GPU. */
-export function putSparse(gpu: Gpu, buffers: BufferSet, plain: PlainSparse): SparseRows {
+export function putSparse(gpu: Device, buffers: BufferSet, plain: PlainSparse): SparseRows {
   const { offsets, latents, values } = plain;
   const sparse = createSparseRows(buffers, offsets.length - 1, Math.max(1, latents.length));
   writeBuffer(gpu, sparse.offsets, Uint32Array.from(offsets));
@@ -143,7 +181,7 @@ export function putSparse(gpu: Gpu, buffers: BufferSet, plain: PlainSparse): Spa
 
 /** Reads the first `rows` sparse rows back. */
 export async function readSparse(
-  gpu: Gpu,
+  gpu: Device,
   sparse: SparseRows,
   rows = sparse.rows,
 ): Promise<PlainSparse> {

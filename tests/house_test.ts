@@ -8,7 +8,7 @@ const ROOT = fromFileUrl(new URL("..", import.meta.url));
 /** Each folder imports only from itself and from folders before it. */
 const FOLDERS = [
   "kernels",
-  "lib/gpu",
+  "lib/device",
   "lib/ops",
   "lib/sae",
   "lib/training",
@@ -69,7 +69,7 @@ Deno.test("the house has the sources that its rules are about", () => {
     assert(folderOf(path) >= 0 || GROUND.includes(path), `${path} is in no known folder`);
   }
   // The reader of imports finds them: on one line, on several, re-exported, at run time.
-  const text = `import a from "./a.ts";\nimport {\n  b,\n} from "../gpu/b.ts";\n// from "c"\n` +
+  const text = `import a from "./a.ts";\nimport { \n  b, \n } from "../gpu/b.ts";\n// from "c"\n` +
     `export * from "npm:d";\nimport("./e.ts");\nimport "node:fs";\n` +
     `buffers.from("encoder", Array.from("text"));`;
   assertEquals(importsOf({ path: "lib/ops/x.ts", text }), [

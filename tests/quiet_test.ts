@@ -38,7 +38,7 @@ Deno.test("a script that uses the library prints what it prints, and nothing els
 
 Deno.test("openGpu asks for no leave to set a variable", async () => {
   await withFolder(async (folder) => {
-    const script = `import { openGpu } from "${toFileUrl(join(ROOT, "lib/gpu/gpu.ts"))}";
+    const script = `import { openGpu } from "${toFileUrl(join(ROOT, "lib/device/device.ts"))}";
 using gpu = await openGpu();
 console.log(gpu.features.size >= 0);`;
     const path = join(folder, "plain.ts");

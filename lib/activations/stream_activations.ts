@@ -56,7 +56,7 @@ export interface StreamActivationsOptions
  * @example
  * ```ts ignore
  * const batches = streamActivations(model, readTexts("corpus.jsonl"), { maxTokens: 1e6, seed: 1 });
- * const { sae } = await trainSae(gpu, batches, { dictSize: 4096, k: 32 });
+ * const { sae } = await trainSae(device, batches, { dictSize: 4096, k: 32 });
  * ```
  */
 export function streamActivations(

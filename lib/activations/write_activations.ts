@@ -89,7 +89,7 @@ const SHARD_BYTES = 2 ** 26;
  *   "activations",
  *   { model: model.id, hook: model.hook, contextSize: 128, skipPositions: [0], dtype: "float16" },
  * );
- * const { sae } = await trainSae(gpu, store.batches({ epochs: 2 }), { dictSize: 4096, k: 32 });
+ * const { sae } = await trainSae(device, store.batches({ epochs: 2 }), { dictSize: 4096, k: 32 });
  * ```
  */
 export async function writeActivations(

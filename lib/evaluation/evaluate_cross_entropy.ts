@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { checkCount } from "../sae/check.ts";
 import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
@@ -84,7 +84,7 @@ export interface CrossEntropyOptions extends InferenceOptions {
  * `rowsPerRun` is no whole number above 0.
  */
 export async function evaluateCrossEntropy(
-  gpu: Gpu,
+  device: Device,
   model: SplicedModel,
   sae: Sae | StitchedSae,
   tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
@@ -99,7 +99,7 @@ export async function evaluateCrossEntropy(
   const positions = replacedPositions(length, options.skipPositions ?? [0]);
   const chosen = chooseNormLimit(options.normLimit, sae);
   const transform = activationTransform(sae);
-  using inference = openInference(gpu, sae, options);
+  using inference = openInference(device, sae, options);
   const losses = { clean: 0, spliced: 0, zeroAblated: 0, meanAblated: 0 };
   const sums = new Float64Array(sae.dModel);
   let tokens = 0;

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type Encoded, type InferenceOptions, openInference } from "../sae/inference.ts";
@@ -65,14 +65,14 @@ export interface EvaluateOptions extends InferenceOptions {
  * @throws {RangeError} There are no activations, their width is not the SAE's, or one is not finite.
  */
 export async function evaluateSae(
-  gpu: Gpu,
+  device: Device,
   sae: Sae | StitchedSae,
   batches: AsyncIterable<Matrix> | Iterable<Matrix>,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const transform = activationTransform(sae);
   const limit = chooseNormLimit(options.normLimit, sae);
-  using inference = openInference(gpu, sae, options);
+  using inference = openInference(device, sae, options);
   const ordinary = createSums(sae.dModel);
   const active = new Float64Array(sae.dictSize);
   const histogram: number[] = [];

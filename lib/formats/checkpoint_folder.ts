@@ -32,7 +32,7 @@ const HISTORY = "history";
  * @example
  * ```ts ignore
  * const save = (checkpoint: Checkpoint) => saveCheckpoint(checkpoint, "runs/long/checkpoint");
- * await trainSae(gpu, batches, { ...options, checkpoint: { every: 500, save } });
+ * await trainSae(device, batches, { ...options, checkpoint: { every: 500, save } });
  * ```
  */
 export async function saveCheckpoint(checkpoint: Checkpoint, folder: string): Promise<void> {

@@ -1,4 +1,4 @@
-import { formatBytes } from "../gpu/describe.ts";
+import { formatBytes } from "../device/describe.ts";
 import { availableMemory } from "./available_memory.ts";
 import { transposeBlock } from "./transpose.ts";
 

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
@@ -97,14 +97,14 @@ export interface TopExampleOptions extends InferenceOptions {
  *
  * @example Where a trained SAE's latents are active
  * ```ts no-eval
- * const found = await collectTopExamples(gpu, model, sae, tokenRows, { count: 4 });
+ * const found = await collectTopExamples(device, model, sae, tokenRows, { count: 4 });
  * for (const { latent, examples } of found) {
  *   console.log(latent, examples.map(({ tokens, peak }) => tokens[peak]));
  * }
  * ```
  */
 export async function collectTopExamples(
-  gpu: Gpu,
+  device: Device,
   model: ReadableModel,
   sae: Sae,
   tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
@@ -121,7 +121,7 @@ export async function collectTopExamples(
   const passes = given ? 1 : 2;
   let seen = 0;
 
-  using inference = openInference(gpu, sae, options);
+  using inference = openInference(device, sae, options);
   const activations = async (run: number): Promise<Matrix> => {
     options.signal?.throwIfAborted();
     const part = rows.slice(run * rowsPerRun, (run + 1) * rowsPerRun);

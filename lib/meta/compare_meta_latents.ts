@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -37,13 +37,13 @@ export interface MetaComparison {
  * @throws {RangeError} An SAE has another width.
  */
 export async function compareMetaLatents(
-  gpu: Gpu,
+  device: Device,
   meta: Sae | Matrix,
   saes: readonly ComparedSae[],
 ): Promise<MetaComparison[]> {
   const found: MetaComparison[] = [];
   for (const { name, sae } of saes) {
-    const { cosine, nearest } = await maxDecoderCosine(gpu, meta, sae);
+    const { cosine, nearest } = await maxDecoderCosine(device, meta, sae);
     const meanCosine = cosine.reduce((sum, value) => sum + value, 0) / cosine.length;
     found.push({ name, dictSize: decoderRows(sae).rows, cosine, nearest, meanCosine });
   }

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import { openInference } from "../sae/inference.ts";
@@ -38,20 +38,20 @@ export interface Decomposition extends MetaMeasures {
  * widths differ.
  */
 export async function decompose(
-  gpu: Gpu,
+  device: Device,
   meta: Sae,
   sae: Sae | Matrix,
 ): Promise<Decomposition> {
   const rows = decoderRows(sae);
   checkRows(rows, "sae.wDec");
   await checkExplains(meta, rows);
-  using inference = openInference(gpu, meta);
+  using inference = openInference(device, meta);
   const { codes, squaredErrors } = await inference.run(rows);
   return {
     latents: codes,
     metaLatents: transpose(codes),
     squaredErrors,
-    singleErrors: await singleErrors(gpu, meta, rows),
+    singleErrors: await singleErrors(device, meta, rows),
     variance: rowVariance(rows) / rows.rows,
     ...measureCodes(rows, codes, squaredErrors),
   };

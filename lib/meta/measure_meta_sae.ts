@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { openInference } from "../sae/inference.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -14,8 +14,12 @@ export interface MetaMeasures {
 }
 
 /** Measures a meta-SAE on the rows that it explains, with its inference threshold (Eq. 8). */
-export async function measureMetaSae(gpu: Gpu, meta: Sae, rows: Matrix): Promise<MetaMeasures> {
-  using inference = openInference(gpu, meta);
+export async function measureMetaSae(
+  device: Device,
+  meta: Sae,
+  rows: Matrix,
+): Promise<MetaMeasures> {
+  using inference = openInference(device, meta);
   const { codes, squaredErrors } = await inference.run(rows);
   return measureCodes(rows, codes, squaredErrors);
 }

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -63,7 +63,7 @@ export interface ReplacementOptions extends MetaSaeOptions {
  * @throws The signal's reason, where it was aborted before the last training began.
  */
 export async function replaceMetaDecoder(
-  gpu: Gpu,
+  device: Device,
   meta: Sae,
   sae: Sae | Matrix,
   replacement: Sae | Matrix,
@@ -74,10 +74,10 @@ export async function replaceMetaDecoder(
   await checkExplains(meta, rows);
   const others = decoderRows(replacement);
   checkRows(others, "replacement.wDec");
-  const replaced = await trainWithRows(gpu, meta, rows, others, options);
+  const replaced = await trainWithRows(device, meta, rows, others, options);
   const { checkpoint: _, resume: __, startBatch: ___, ...anew } = options;
   const measure = async (random: Matrix): Promise<ReplacementControl> => {
-    const trained = await trainWithRows(gpu, meta, rows, random, anew);
+    const trained = await trainWithRows(device, meta, rows, random, anew);
     const { explainedVariance, l0, deadMetaLatents } = trained;
     const { lossChange } = trained.meta.metadata as { lossChange?: number };
     const moved = lossChange === undefined ? {} : { lossChange };
@@ -88,23 +88,23 @@ export async function replaceMetaDecoder(
   const matched = matchedControl
     ? { matched: await measure(covarianceMatchedRows(others, others.rows, seed)) }
     : {};
-  const before = await measureMetaSae(gpu, meta, rows);
+  const before = await measureMetaSae(device, meta, rows);
   return { ...replaced, before, controls: { isotropic, ...matched } };
 }
 
 /** Trains all but the directions again, these being the most similar rows of `others`. */
 async function trainWithRows(
-  gpu: Gpu,
+  device: Device,
   meta: Sae,
   rows: Matrix,
   others: Matrix,
   options: MetaSaeOptions,
 ): Promise<TrainedMetaSae & { cosine: Float32Array; nearest: Uint32Array }> {
-  const { cosine, nearest } = await maxDecoderCosine(gpu, meta, others);
+  const { cosine, nearest } = await maxDecoderCosine(device, meta, others);
   const { architecture, k, name } = { ...describe(meta), ...options };
   // A checkpoint's run goes on as it began: before, the bias was frozen too.
   const began = options.resume?.settings.freezeDecoder as boolean | "directions" | undefined;
-  const trained = await trainMetaSae(gpu, rows, {
+  const trained = await trainMetaSae(device, rows, {
     ...options,
     architecture,
     k,

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -10,11 +10,11 @@ import { maxDecoderCosine } from "../stitching/max_decoder_cosine.ts";
  *
  * @returns [rows].
  */
-export async function singleErrors(gpu: Gpu, meta: Sae, rows: Matrix): Promise<Float32Array> {
+export async function singleErrors(device: Device, meta: Sae, rows: Matrix): Promise<Float32Array> {
   const { x, scale } = normalizeInput(meta, rows);
   const { cols } = x;
   const data = x.data.map((value, at) => value - meta.bDec[at % cols]);
-  const { cosine } = await maxDecoderCosine(gpu, { ...x, data }, meta);
+  const { cosine } = await maxDecoderCosine(device, { ...x, data }, meta);
   return cosine.map((best, r) => {
     let squares = 0;
     for (let c = 0; c < cols; c++) squares += data[r * cols + c] ** 2;

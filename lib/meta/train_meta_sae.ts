@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { checkCount } from "../sae/check.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
@@ -60,17 +60,17 @@ export interface Explains {
  *
  * @example A meta-SAE with a 21st of the latents
  * ```ts no-eval
- * import { loadSae, openGpu, saveSae, trainMetaSae } from "@saewing/saewing";
+ * import { loadSae, openDevice, saveSae, trainMetaSae } from "@saewing/saewing";
  *
- * using gpu = await openGpu();
+ * using device = await openDevice();
  * const sae = await loadSae("runs/2048");
- * const { meta, explainedVariance } = await trainMetaSae(gpu, sae, { dictSize: 98, name: "runs/2048" });
+ * const { meta, explainedVariance } = await trainMetaSae(device, sae, { dictSize: 98, name: "runs/2048" });
  * console.log(`${explainedVariance} of the variance explained`);
  * await saveSae(meta, "runs/2048-meta");
  * ```
  */
 export async function trainMetaSae(
-  gpu: Gpu,
+  device: Device,
   sae: Sae | Matrix,
   { epochs, batchSize, name, ...options }: MetaSaeOptions = {},
 ): Promise<TrainedMetaSae> {
@@ -95,11 +95,15 @@ export async function trainMetaSae(
     dModel: rows.cols,
     decoderDigest: await rowsDigest(rows),
   };
-  const { sae: meta, history } = await trainSae(gpu, shuffledEpochs(rows, size, seed, startBatch), {
-    ...settings,
-    metadata: { ...settings.metadata, explains },
-  });
-  return { meta, history, ...await measureMetaSae(gpu, meta, rows) };
+  const { sae: meta, history } = await trainSae(
+    device,
+    shuffledEpochs(rows, size, seed, startBatch),
+    {
+      ...settings,
+      metadata: { ...settings.metadata, explains },
+    },
+  );
+  return { meta, history, ...await measureMetaSae(device, meta, rows) };
 }
 
 /** The paper's settings under those that are given; what belongs to BatchTopK only where it is meant. */

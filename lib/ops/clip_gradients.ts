@@ -1,9 +1,8 @@
 import { gradientNorm } from "../../kernels/gradient_norm.ts";
 import { gradientSquares } from "../../kernels/gradient_squares.ts";
 import { scaleGradients } from "../../kernels/scale_gradients.ts";
-import type { BufferSet } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { createOperation, type Operation } from "../gpu/kernel.ts";
+import type { DeviceBuffer } from "../device/buffer.ts";
+import type { Program } from "../device/program.ts";
 import type { SparseColumns } from "./gradients.ts";
 import type { RecordBuffers } from "./record.ts";
 import type { Weights } from "./weights.ts";
@@ -17,54 +16,51 @@ import { words } from "./words.ts";
  *
  * The norm goes into the step's record; one that is not finite freezes the run.
  */
-export async function clipGradients(
-  gpu: Gpu,
-  buffers: BufferSet,
+export function clipGradients(
+  p: Program,
   { limit, half, weights, columns, residual, input, gradients, ...state }: {
     limit: number;
     half: number;
     weights: Weights;
     columns: SparseColumns;
     /** What the decoder's gradients are gathered from. */
-    residual: GPUBuffer;
+    residual: DeviceBuffer;
     /** What the encoder's gradients are gathered from. */
-    input: GPUBuffer;
+    input: DeviceBuffer;
     /** Gradients by the encoder bias [m], by the decoder bias [d], and for JumpReLU by log θ [m]. */
-    gradients: { bEnc: GPUBuffer; bDec: GPUBuffer; logTheta?: GPUBuffer };
+    gradients: { bEnc: DeviceBuffer; bDec: DeviceBuffer; logTheta?: DeviceBuffer };
   } & Pick<RecordBuffers, "step" | "records" | "recordSlots" | "frozen">,
-): Promise<Operation[]> {
+): void {
   const { dModel: d, dictSize: m } = weights;
-  const squares = buffers.zeros("squared gradients", m);
-  const factor = buffers.zeros("clip factor", 1);
-  const operations: Operation[] = [];
+  const squares = p.buffers.zeros("squared gradients", m);
+  const factor = p.buffers.zeros("clip factor", 1);
   for (const { first, latents, wDec } of weights.shards) {
-    const sizes = buffers.uniform("gradient squares sizes", words([latents, first, half]));
+    const sizes = p.buffers.uniform("gradient squares sizes", words([latents, first, half]));
     const { latentOffsets, rows, factors } = columns;
     for (const [source, own] of [[residual, [wDec]], [input, []]] as const) {
       const code = gradientSquares({ d, decoder: own.length > 0 });
       const bound = [sizes, source, latentOffsets, rows, factors, squares, ...own];
-      operations.push(await createOperation(gpu, "gradient squares", code, bound, latents));
+      p.kernel("gradient squares", code, bound, latents);
     }
   }
   const { bEnc, bDec, logTheta } = gradients;
   const { step, records, recordSlots, frozen } = state;
-  const sizes = buffers.uniform("gradient norm sizes", words([m, d, recordSlots], [limit]));
+  const sizes = p.buffers.uniform("gradient norm sizes", words([m, d, recordSlots], [limit]));
   const bound = [sizes, step, squares, bEnc, bDec, factor, records, frozen];
   if (logTheta) bound.push(logTheta);
   const code = gradientNorm({ jump: logTheta !== undefined });
-  operations.push(await createOperation(gpu, "gradient norm", code, bound, 1));
+  p.kernel("gradient norm", code, bound, 1);
 
-  const scale = async (x: GPUBuffer, numbers: number, offsets?: GPUBuffer) => {
-    const sizes = buffers.uniform("scale gradients sizes", words([numbers]));
+  const scale = (x: DeviceBuffer, numbers: number, offsets?: DeviceBuffer) => {
+    const sizes = p.buffers.uniform("scale gradients sizes", words([numbers]));
     const code = scaleGradients({ entries: offsets !== undefined });
     // How many entries there are is known to the GPU: 1024 workgroups share them.
     const workgroups = offsets ? 1024 : Math.ceil(numbers / 64);
     const bound = [sizes, factor, x, ...(offsets ? [offsets] : [])];
-    operations.push(await createOperation(gpu, "scale gradients", code, bound, workgroups));
+    p.kernel("scale gradients", code, bound, workgroups);
   };
-  await scale(columns.factors, m, columns.latentOffsets);
-  await scale(bEnc, m);
-  await scale(bDec, d);
-  if (logTheta) await scale(logTheta, m);
-  return operations;
+  scale(columns.factors, m, columns.latentOffsets);
+  scale(bEnc, m);
+  scale(bDec, d);
+  if (logTheta) scale(logTheta, m);
 }

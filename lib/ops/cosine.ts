@@ -1,3 +1,4 @@
+import type { Program } from "../device/program.ts";
 import {
   cosineLanes,
   LANE_PANEL,
@@ -8,9 +9,11 @@ import {
 } from "../../kernels/cosine_lanes.ts";
 import { cosineTiled, TILE } from "../../kernels/cosine_tiled.ts";
 import { mergeMaxima } from "../../kernels/merge_maxima.ts";
-import { type BufferSet, createBuffers } from "../gpu/buffer.ts";
-import { type Gpu, GpuError } from "../gpu/gpu.ts";
-import { type Bindings, createOperation, type Operation } from "../gpu/kernel.ts";
+import { type BufferSet, createBuffers, type DeviceBuffer } from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
+import { DeviceError } from "../device/errors.ts";
+import type { Gpu } from "../device/gpu.ts";
+import type { Bindings } from "../device/kernel.ts";
 import { packRows, type UnitRows } from "./unit_rows.ts";
 import { words } from "./words.ts";
 
@@ -38,18 +41,18 @@ export type CosineOutput =
   | {
     mode: "maxima";
     /** Room for [rows of one dispatch, slots]: see `maximaSlots`. */
-    values: GPUBuffer;
-    indices: GPUBuffer;
+    values: DeviceBuffer;
+    indices: DeviceBuffer;
     /** [rows] the largest cosine and its column. */
-    maxima: GPUBuffer;
-    which: GPUBuffer;
+    maxima: DeviceBuffer;
+    which: DeviceBuffer;
     /** Whether row i is not compared with column i. */
     skipSame: boolean;
   }
   | {
     mode: "edges";
     /** Room for `edgeWords` numbers. */
-    words: GPUBuffer;
+    words: DeviceBuffer;
     threshold: number;
   };
 
@@ -113,17 +116,17 @@ function rowBuffers(steps: number): number | undefined {
 }
 
 /** The kernel for an adapter. Rows of more than 8192 numbers do not fit into uniform buffers. */
-export function chooseCosineKernel(gpu: Gpu, steps: number): CosineKernel {
-  return gpu.software && rowBuffers(steps) !== undefined ? "lanes" : "tiled";
+export function chooseCosineKernel(device: Device, steps: number): CosineKernel {
+  return device.software && rowBuffers(steps) !== undefined ? "lanes" : "tiled";
 }
 
 /**
  * Most columns that one product can take, within the device's limits and `most` bytes, in whole panels.
  *
- * @throws {GpuError} Not one panel fits.
+ * @throws {DeviceError} Not one panel fits.
  */
 export function columnsAtOnce(
-  gpu: Gpu,
+  device: Device,
   kernel: CosineKernel,
   steps: number,
   most: number,
@@ -131,8 +134,8 @@ export function columnsAtOnce(
   const panel = columnPanel(kernel);
   const bytes = Math.min(
     most,
-    gpu.limits.maxStorageBufferBindingSize,
-    gpu.limits.maxBufferSize,
+    device.limits.maxStorageBufferBindingSize,
+    device.limits.maxBufferSize,
   );
   // Panels stand below one another in a texture, whose sides have at most 8192 texels by default.
   const panels = kernel === "lanes"
@@ -143,7 +146,7 @@ export function columnsAtOnce(
     )
     : Math.floor(bytes / (steps * panel * 16));
   if (panels < 1) {
-    throw new GpuError(
+    throw new DeviceError(
       `${panel} rows of ${steps * 4} numbers need ${steps * panel * 16} bytes at once, ` +
         `this device binds ${bytes}`,
     );
@@ -153,7 +156,7 @@ export function columnsAtOnce(
 
 /** Puts `count` unit rows from row `first` on where a kernel looks for its columns. */
 export function createCosineColumns(
-  gpu: Gpu,
+  device: Device,
   kernel: CosineKernel,
   rows: UnitRows,
   first: number,
@@ -162,11 +165,11 @@ export function createCosineColumns(
   const panel = columnPanel(kernel);
   const { steps } = rows;
   const packed = packRows(rows, first, count, panel);
-  const buffers = createBuffers(gpu);
+  const buffers = createBuffers(device);
   try {
     const bound = kernel === "tiled"
       ? buffers.from("columns", packed)
-      : layPanels(gpu, buffers, packed, panel);
+      : layPanels(device, buffers, packed, panel);
     return {
       ...{ kernel, first, count, steps, bound },
       [Symbol.dispose]: () => buffers[Symbol.dispose](),
@@ -179,7 +182,7 @@ export function createCosineColumns(
 
 // Panels below one another: a row of the texture is a vector of each column of a panel.
 function layPanels(
-  gpu: Gpu,
+  device: Device,
   buffers: BufferSet,
   packed: Float32Array,
   panel: number,
@@ -187,7 +190,10 @@ function layPanels(
   const height = packed.length / 4 / panel;
   const texture = buffers.texture("columns", panel, height);
   const layout = { bytesPerRow: panel * 16 };
-  gpu.device.queue.writeTexture({ texture }, packed as BufferSource, layout, [panel, height]);
+  (device as Gpu).device.queue.writeTexture({ texture }, packed as BufferSource, layout, [
+    panel,
+    height,
+  ]);
   return texture.createView();
 }
 
@@ -196,9 +202,8 @@ function layPanels(
  * column that has it into `output`, or the bits of the cosines that reach a threshold. A cosine is the
  * same number in both modes: float32, summed in the order of the numbers, cut to [−1, 1].
  */
-export async function compareRows(
-  gpu: Gpu,
-  buffers: BufferSet,
+export function compareRows(
+  p: Program,
   { rows, first, count, columns, output }: {
     rows: UnitRows;
     first: number;
@@ -206,23 +211,23 @@ export async function compareRows(
     columns: CosineColumns;
     output: CosineOutput;
   },
-): Promise<Operation[]> {
+): void {
   const tile = rowTile(columns.kernel);
   // Lanes take 16 rows a dispatch, tiles as many as there are.
   const step = columns.kernel === "lanes" ? tile : count;
-  const operations: Operation[] = [];
   for (let done = 0; done < count; done += step) {
     const part = { rows, first: first + done, count: Math.min(step, count - done) };
-    const multiply = columns.kernel === "lanes" ? multiplyLanes : multiplyTiles;
-    operations.push(await multiply(gpu, buffers, { ...part, done, columns, output }));
+    const multiply: typeof multiplyLanes = columns.kernel === "lanes"
+      ? multiplyLanes
+      : multiplyTiles;
+    multiply(p, { ...part, done, columns, output });
     if (output.mode === "edges") continue;
     const slots = maximaSlots(columns.kernel, columns.count);
-    const sizes = buffers.uniform("merge maxima sizes", words([part.count, slots, done]));
+    const sizes = p.buffers.uniform("merge maxima sizes", words([part.count, slots, done]));
     const { values, indices, maxima, which } = output;
     const bound = [sizes, values, indices, maxima, which];
-    operations.push(await createOperation(gpu, "merge maxima", mergeMaxima(), bound, part.count));
+    p.kernel("merge maxima", mergeMaxima(), bound, part.count);
   }
-  return operations;
 }
 
 interface Part {
@@ -235,11 +240,10 @@ interface Part {
   output: CosineOutput;
 }
 
-async function multiplyLanes(
-  gpu: Gpu,
-  buffers: BufferSet,
+function multiplyLanes(
+  p: Program,
   { rows, first, count, done, columns, output }: Part,
-): Promise<Operation> {
+): void {
   const { steps } = rows;
   const bindings = rowBuffers(steps)!;
   const packed = new Float32Array(LANE_ROWS * steps * 4);
@@ -247,36 +251,35 @@ async function multiplyLanes(
   const length = packed.length / bindings;
   const panels = Math.ceil(columns.count / LANE_PANEL);
   const out = output.mode === "edges" ? done / LANE_ROWS * panels * LANES * LANE_WORDS : 0;
-  const sizes = buffers.uniform(
+  const sizes = p.buffers.uniform(
     "cosine sizes",
     words([count, columns.count, first, columns.first, out, skipSame(output)], [limit(output)]),
   );
   const rowParts = Array.from(
     { length: bindings },
-    (_, at) => buffers.uniform("rows", packed.subarray(at * length, (at + 1) * length)),
+    (_, at) => p.buffers.uniform("rows", packed.subarray(at * length, (at + 1) * length)),
   );
   const bound = [sizes, columns.bound, ...outputs(output), ...rowParts];
   const code = cosineLanes({ steps, buffers: bindings, mode: output.mode });
-  return await createOperation(gpu, `cosine lanes, ${output.mode}`, code, bound, panels);
+  p.kernel(`cosine lanes, ${output.mode}`, code, bound, panels);
 }
 
-async function multiplyTiles(
-  gpu: Gpu,
-  buffers: BufferSet,
+function multiplyTiles(
+  p: Program,
   { rows, first, count, columns, output }: Part,
-): Promise<Operation> {
-  const sizes = buffers.uniform(
+): void {
+  const sizes = p.buffers.uniform(
     "cosine sizes",
     words(
       [count, columns.count, first, columns.first, rows.steps, skipSame(output)],
       [limit(output)],
     ),
   );
-  const lines = buffers.from("rows", packRows(rows, first, count, TILE));
+  const lines = p.buffers.from("rows", packRows(rows, first, count, TILE));
   const bound = [sizes, lines, columns.bound, ...outputs(output)];
   const code = cosineTiled({ mode: output.mode });
   const tiles = Math.ceil(count / TILE) * Math.ceil(columns.count / TILE);
-  return await createOperation(gpu, `cosine tiled, ${output.mode}`, code, bound, tiles);
+  p.kernel(`cosine tiled, ${output.mode}`, code, bound, tiles);
 }
 
 const skipSame = (output: CosineOutput) => output.mode === "maxima" && output.skipSame ? 1 : 0;

@@ -1,6 +1,6 @@
-import { type BufferSet, createBuffers, readParts } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { submit } from "../gpu/kernel.ts";
+import { type BufferSet, createBuffers, readParts } from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
+import { createProgram, submit } from "../device/program.ts";
 import {
   chooseCosineKernel,
   columnPanel,
@@ -56,14 +56,14 @@ const FIRST_FLOPS = 2 ** 32;
  * GPU memory: at most 128 MiB of `to` and some 32 MiB more, whatever the sizes.
  */
 export async function searchMaxima(
-  gpu: Gpu,
+  device: Device,
   from: UnitRows,
   to: UnitRows,
   { skipSame = false, ...options }: CosineSearchOptions & { skipSame?: boolean } = {},
 ): Promise<{ cosine: Float32Array; nearest: Uint32Array }> {
   const cosine = new Float32Array(from.matrix.rows).fill(-2);
   const nearest = new Uint32Array(from.matrix.rows);
-  await searchPieces(gpu, from, to, options, async ({ first, count, columns, buffers }) => {
+  await searchPieces(device, from, to, options, async ({ first, count, columns, buffers }) => {
     const tile = columns.kernel === "lanes" ? rowTile(columns.kernel) : count;
     const slots = maximaSlots(columns.kernel, columns.count);
     const maxima = buffers.zeros("maxima", count);
@@ -74,9 +74,11 @@ export async function searchMaxima(
       indices: buffers.zeros("partial nearest", tile * slots),
       ...{ maxima, which, skipSame },
     };
-    submit(gpu, await compareRows(gpu, buffers, { rows: from, first, count, columns, output }));
+    const p = createProgram(device, buffers);
+    compareRows(p, { rows: from, first, count, columns, output });
+    submit(device, await p.stages());
     const parts = await readParts(
-      gpu,
+      device,
       [maxima, which].map((buffer) => ({ buffer, length: count })),
     );
     const values = new Float32Array(parts[0]);
@@ -97,7 +99,7 @@ export async function searchMaxima(
  * adapter, and not sorted.
  */
 export async function searchEdges(
-  gpu: Gpu,
+  device: Device,
   from: UnitRows,
   to: UnitRows,
   threshold: number,
@@ -105,12 +107,14 @@ export async function searchEdges(
   options: CosineSearchOptions = {},
 ): Promise<void> {
   const least = ceilFloat32(threshold);
-  await searchPieces(gpu, from, to, options, async ({ first, count, columns, buffers }) => {
+  await searchPieces(device, from, to, options, async ({ first, count, columns, buffers }) => {
     const length = edgeWords(columns.kernel, count, columns.count);
     const words = buffers.zeros("edges", length);
     const output = { mode: "edges" as const, words, threshold: least };
-    submit(gpu, await compareRows(gpu, buffers, { rows: from, first, count, columns, output }));
-    const [bits] = await readParts(gpu, [{ buffer: words, length }]);
+    const p = createProgram(device, buffers);
+    compareRows(p, { rows: from, first, count, columns, output });
+    submit(device, await p.stages());
+    const [bits] = await readParts(device, [{ buffer: words, length }]);
     readEdges(columns.kernel, columns.count, new Uint32Array(bits), (row, column) => {
       edge(first + row, columns.first + column);
     });
@@ -133,7 +137,7 @@ export function ceilFloat32(value: number): number {
  * that takes seconds. The cut has no influence on what is found.
  */
 async function searchPieces(
-  gpu: Gpu,
+  device: Device,
   from: UnitRows,
   to: UnitRows,
   options: CosineSearchOptions,
@@ -141,15 +145,15 @@ async function searchPieces(
 ): Promise<void> {
   const { signal, onProgress } = options;
   const { steps } = from;
-  const kernel = options.kernel ?? chooseCosineKernel(gpu, steps);
+  const kernel = options.kernel ?? chooseCosineKernel(device, steps);
   const [rows, total] = [from.matrix.rows, to.matrix.rows];
-  const atOnce = columnsAtOnce(gpu, kernel, steps, MOST_COLUMN_BYTES);
+  const atOnce = columnsAtOnce(device, kernel, steps, MOST_COLUMN_BYTES);
   const tile = rowTile(kernel);
   let wanted = 0;
   for (let column = 0; column < total; column += atOnce) {
     const count = Math.min(atOnce, total - column);
-    using columns = createCosineColumns(gpu, kernel, to, column, count);
-    const most = mostRows(gpu, kernel, steps, count);
+    using columns = createCosineColumns(device, kernel, to, column, count);
+    const most = mostRows(device, kernel, steps, count);
     wanted ||= FIRST_FLOPS / (2 * count * steps * 4);
     for (let row = 0; row < rows;) {
       signal?.throwIfAborted();
@@ -157,7 +161,7 @@ async function searchPieces(
       const piece = Math.min(asked, rows - row);
       const started = performance.now();
       {
-        using buffers = createBuffers(gpu);
+        using buffers = createBuffers(device);
         await run({ first: row, count: piece, columns, buffers });
       }
       const elapsed = performance.now() - started;
@@ -170,8 +174,8 @@ async function searchPieces(
 }
 
 // Rows whose numbers, partial maxima and edges fit into a piece and into the device's bindings.
-function mostRows(gpu: Gpu, kernel: CosineKernel, steps: number, columns: number): number {
-  const bytes = Math.min(MOST_PIECE_BYTES, gpu.limits.maxStorageBufferBindingSize);
+function mostRows(device: Device, kernel: CosineKernel, steps: number, columns: number): number {
+  const bytes = Math.min(MOST_PIECE_BYTES, device.limits.maxStorageBufferBindingSize);
   const tile = rowTile(kernel);
   const panels = Math.ceil(columns / columnPanel(kernel));
   const partial = kernel === "lanes" ? 4 : 4 * maximaSlots(kernel, columns);

@@ -1,8 +1,7 @@
 import { decode } from "../../kernels/decode.ts";
 import { rowSquares } from "../../kernels/row_squares.ts";
-import type { BufferSet } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { createOperation, type Operation } from "../gpu/kernel.ts";
+import type { DeviceBuffer } from "../device/buffer.ts";
+import type { Program } from "../device/program.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 import { words } from "./words.ts";
@@ -13,39 +12,40 @@ import { words } from "./words.ts";
  * multiplied by zero: the cost is that of the entries. Without a target it is row r of `out` itself
  * (for what dead latents leave of the residual).
  */
-export async function subtractDecoded(
-  gpu: Gpu,
-  buffers: BufferSet,
+export function subtractDecoded(
+  p: Program,
   { rows, firstRow = 0, sparse, weights, target, out }: {
     rows: number;
     firstRow?: number;
     sparse: SparseRows;
     weights: Weights;
-    target?: GPUBuffer;
-    out: GPUBuffer;
+    target?: DeviceBuffer;
+    out: DeviceBuffer;
   },
-): Promise<Operation[]> {
-  const operations: Operation[] = [];
+): void {
   for (const [index, shard] of weights.shards.entries()) {
     const start = index === 0 ? target : undefined;
-    const sizes = buffers.uniform(
+    const sizes = p.buffers.uniform(
       "decode sizes",
       words([rows, firstRow, shard.first, shard.latents, index === 0 ? 0 : firstRow]),
     );
     const bound = [sizes, sparse.offsets, sparse.latents, sparse.values, shard.wDec, out];
     if (start) bound.push(start);
     const code = decode({ d: weights.dModel, target: start !== undefined });
-    operations.push(await createOperation(gpu, "decode", code, bound, rows));
+    p.kernel("decode", code, bound, rows);
   }
-  return operations;
 }
 
 /** squares[r] = Σ_c x[r, c]². */
-export async function squareRows(
-  gpu: Gpu,
-  buffers: BufferSet,
-  { rows, cols, x, squares }: { rows: number; cols: number; x: GPUBuffer; squares: GPUBuffer },
-): Promise<Operation> {
-  const sizes = buffers.uniform("row squares sizes", words([rows, cols]));
-  return await createOperation(gpu, "row squares", rowSquares(), [sizes, x, squares], rows);
+export function squareRows(
+  p: Program,
+  { rows, cols, x, squares }: {
+    rows: number;
+    cols: number;
+    x: DeviceBuffer;
+    squares: DeviceBuffer;
+  },
+): void {
+  const sizes = p.buffers.uniform("row squares sizes", words([rows, cols]));
+  p.kernel("row squares", rowSquares(), [sizes, x, squares], rows);
 }

@@ -1,8 +1,8 @@
 import { center } from "../../kernels/center.ts";
 import { encodeTiled } from "../../kernels/encode_tiled.ts";
-import type { BufferSet } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { createOperation, type Operation } from "../gpu/kernel.ts";
+import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
+import type { Program } from "../device/program.ts";
 import { encodeInLanes, laneBytes, MOST_LANE_WIDTH } from "./encode_in_lanes.ts";
 import { splitRows, type Weights } from "./weights.ts";
 import { words } from "./words.ts";
@@ -12,19 +12,19 @@ export interface PreActivations {
   /** Number of latents m. */
   cols: number;
   /** The blocks, in order of row. */
-  blocks: { first: number; rows: number; z: GPUBuffer }[];
+  blocks: { first: number; rows: number; z: DeviceBuffer }[];
 }
 
 /** Makes room for the pre-activations of `rows` samples. */
 export function createPreActivations(
-  gpu: Gpu,
+  device: Device,
   buffers: BufferSet,
   rows: number,
   cols: number,
 ): PreActivations {
   return {
     cols,
-    blocks: splitRows(gpu, rows, cols).map((block) => ({
+    blocks: splitRows(device, rows, cols).map((block) => ({
       ...block,
       z: buffers.zeros("pre-activations", block.rows * cols),
     })),
@@ -34,22 +34,21 @@ export function createPreActivations(
 /**
  * centered = x − bDec, for a batch x of [rows, d]. `stats[0]` notes numbers that are not finite.
  */
-export async function centerBatch(
-  gpu: Gpu,
-  buffers: BufferSet,
+export function centerBatch(
+  p: Program,
   { rows, dModel, x, bDec, centered, stats }: {
     rows: number;
     dModel: number;
-    x: GPUBuffer;
-    bDec: GPUBuffer;
-    centered: GPUBuffer;
-    stats: GPUBuffer;
+    x: DeviceBuffer;
+    bDec: DeviceBuffer;
+    centered: DeviceBuffer;
+    stats: DeviceBuffer;
   },
-): Promise<Operation> {
+): void {
   const numbers = rows * dModel;
-  const sizes = buffers.uniform("center sizes", words([numbers, dModel]));
+  const sizes = p.buffers.uniform("center sizes", words([numbers, dModel]));
   const bound = [sizes, x, bDec, centered, stats];
-  return await createOperation(gpu, "center", center(), bound, Math.ceil(numbers / 256));
+  p.kernel("center", center(), bound, Math.ceil(numbers / 256));
 }
 
 /** Which of the two encoder kernels serves: "lanes" on software adapters, else "tiled". */
@@ -60,42 +59,41 @@ export type EncodeKernel = "lanes" | "tiled";
  *
  * @param options `input` is [rows, d]: x, or x − bDec for SAEs that subtract it.
  */
-export async function encodeBatch(
-  gpu: Gpu,
-  buffers: BufferSet,
-  { input, weights, z, kernel = chooseEncodeKernel(gpu, weights.dModel) }: {
-    input: GPUBuffer;
+export function encodeBatch(
+  p: Program,
+  { input, weights, z, kernel = chooseEncodeKernel(p.device, weights.dModel) }: {
+    input: DeviceBuffer;
     weights: Weights;
     z: PreActivations;
     kernel?: EncodeKernel;
   },
-): Promise<Operation[]> {
-  if (kernel === "lanes") return await encodeInLanes(gpu, buffers, { input, weights, z });
+): void {
+  if (kernel === "lanes") return encodeInLanes(p, { input, weights, z });
   const code = encodeTiled({ d: weights.dModel });
-  const operations: Operation[] = [];
   for (const block of z.blocks) {
     for (const shard of weights.shards) {
-      const sizes = buffers.uniform(
+      const sizes = p.buffers.uniform(
         "encode sizes",
         words([block.rows, shard.latents, z.cols, shard.first, block.first]),
       );
       const workgroups = Math.ceil(block.rows / 128) * Math.ceil(shard.latents / 128);
       const bound = [sizes, input, shard.wEnc, weights.bEnc, block.z];
-      operations.push(await createOperation(gpu, "encode tiled", code, bound, workgroups));
+      p.kernel("encode tiled", code, bound, workgroups);
     }
   }
-  return operations;
 }
 
 /** Bytes that `encodeBatch` lays rows and encoder out in, the few of its sizes aside. */
 export function encoderBytes(
-  gpu: Gpu,
+  device: Device,
   { rows, dModel, dictSize }: { rows: number; dModel: number; dictSize: number },
 ): number {
-  return chooseEncodeKernel(gpu, dModel) === "lanes" ? laneBytes(gpu, rows, dModel, dictSize) : 0;
+  return chooseEncodeKernel(device, dModel) === "lanes"
+    ? laneBytes(device, rows, dModel, dictSize)
+    : 0;
 }
 
 /** The kernel for an adapter. Rows of more than 8192 numbers do not fit into uniform buffers. */
-function chooseEncodeKernel(gpu: Gpu, d: number): EncodeKernel {
-  return gpu.software && d <= MOST_LANE_WIDTH ? "lanes" : "tiled";
+function chooseEncodeKernel(device: Device, d: number): EncodeKernel {
+  return device.software && d <= MOST_LANE_WIDTH ? "lanes" : "tiled";
 }

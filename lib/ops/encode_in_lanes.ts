@@ -1,8 +1,8 @@
 import { encodeLanes, LANE_PANEL, LANE_ROWS, LANES } from "../../kernels/encode_lanes.ts";
 import { layLanes } from "../../kernels/lay_lanes.ts";
-import type { BufferSet } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { createOperation, type Operation } from "../gpu/kernel.ts";
+import type { DeviceBuffer } from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
+import type { Program } from "../device/program.ts";
 import type { PreActivations } from "./encode.ts";
 import { splitRows, type Weights } from "./weights.ts";
 import { words } from "./words.ts";
@@ -21,13 +21,12 @@ const MOST_VECTORS = 4096;
  * anew, then the rows part by part: m · d + n · d numbers are copied for n · m · d products. One texture
  * and one buffer serve all of them in turn: at most 32 MiB and 512 KiB.
  */
-export async function encodeInLanes(
-  gpu: Gpu,
-  buffers: BufferSet,
-  { input, weights, z }: { input: GPUBuffer; weights: Weights; z: PreActivations },
-): Promise<Operation[]> {
+export function encodeInLanes(
+  p: Program,
+  { input, weights, z }: { input: DeviceBuffer; weights: Weights; z: PreActivations },
+): void {
   const d = weights.dModel;
-  const room = planRoom(gpu, d, weights.shards, z.blocks);
+  const room = planRoom(p.device, d, weights.shards, z.blocks);
   const { steps, bindings, perBuffer, width, held } = room;
   const pieces = weights.shards.flatMap((shard) =>
     split(shard.latents, room.latents).map((piece) => ({ shard, ...piece }))
@@ -35,25 +34,22 @@ export async function encodeInLanes(
   const parts = z.blocks.flatMap((block) =>
     split(block.rows, room.rows).map((part) => ({ block, ...part }))
   );
-  const texture = buffers.texture("encoder panels", width, room.height).createView();
+  const texture = p.buffers.texture("encoder panels", width, room.height).createView();
   const size = held * 16;
-  const buffer = buffers.writtenUniform("encode rows", bindings * held * 4);
+  const buffer = p.buffers.writtenUniform("encode rows", bindings * held * 4);
   const rows = Array.from({ length: bindings }, (_, at) => ({ buffer, offset: at * size, size }));
   const layRows = layLanes({ to: "rows" });
   const layPanels = layLanes({ to: "panels" });
   const encode = encodeLanes({ buffers: bindings, vectors: held });
 
-  const operations: Operation[] = [];
   for (const { shard, first, length: latents } of pieces) {
     const across = Math.ceil(latents / LANE_PANEL);
-    const laying = buffers.uniform("encoder sizes", words([latents, first, d, steps, width, 0]));
+    const laying = p.buffers.uniform("encoder sizes", words([latents, first, d, steps, width, 0]));
     const laid = [laying, shard.wEnc, texture];
     const threads = across * width * steps;
-    operations.push(
-      await createOperation(gpu, "lay panels", layPanels, laid, Math.ceil(threads / 64)),
-    );
+    p.kernel("lay panels", layPanels, laid, Math.ceil(threads / 64));
     for (const { block, first: firstRow, length: count } of parts) {
-      const copying = buffers.uniform(
+      const copying = p.buffers.uniform(
         "rows sizes",
         words([count, block.first + firstRow, d, steps, perBuffer, held]),
       );
@@ -61,31 +57,28 @@ export async function encodeInLanes(
       const vectors = Math.floor(last / perBuffer) * held +
         (last % perBuffer + 1) * steps;
       const copied = [copying, input, { buffer, size: vectors * 16 }];
-      const sizes = buffers.uniform(
+      const sizes = p.buffers.uniform(
         "encode sizes",
         words([count, latents, z.cols, shard.first + first, firstRow, steps]),
       );
       const bound = [sizes, texture, weights.bEnc, block.z, ...rows];
       const tiles = Math.ceil(count / LANE_ROWS) * across;
-      operations.push(
-        await createOperation(gpu, "lay rows", layRows, copied, Math.ceil(count * steps / 64)),
-        await createOperation(gpu, "encode lanes", encode, bound, tiles),
-      );
+      p.kernel("lay rows", layRows, copied, Math.ceil(count * steps / 64)),
+        p.kernel("encode lanes", encode, bound, tiles);
     }
   }
-  return operations;
 }
 
 /** Bytes of the texture and the buffer of `encodeInLanes`, for n rows of d numbers and m latents. */
-export function laneBytes(gpu: Gpu, n: number, d: number, m: number): number {
-  const shards = splitRows(gpu, m, d).map(({ rows }) => ({ latents: rows }));
-  const { width, height, bindings, held } = planRoom(gpu, d, shards, splitRows(gpu, n, m));
+export function laneBytes(device: Device, n: number, d: number, m: number): number {
+  const shards = splitRows(device, m, d).map(({ rows }) => ({ latents: rows }));
+  const { width, height, bindings, held } = planRoom(device, d, shards, splitRows(device, n, m));
   return 16 * (width * height + bindings * held);
 }
 
 // The texture and the uniform buffers, and how many latents and rows they hold at a time.
 function planRoom(
-  gpu: Gpu,
+  device: Device,
   d: number,
   shards: { latents: number }[],
   blocks: { rows: number }[],
@@ -102,7 +95,7 @@ function planRoom(
   const width = Math.min(LANE_PANEL, Math.ceil(latents / LANES) * LANES);
   const height = Math.ceil(latents / width) * steps;
   // Kernels write the rows through a storage binding.
-  const written = Math.floor(gpu.limits.maxStorageBufferBindingSize / (steps * 16));
+  const written = Math.floor(device.limits.maxStorageBufferBindingSize / (steps * 16));
   const rows = Math.min(
     Math.max(1, Math.min(perBuffer * bindings, written)),
     Math.max(...blocks.map((block) => block.rows)),

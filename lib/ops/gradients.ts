@@ -2,9 +2,9 @@ import { columnSums } from "../../kernels/column_sums.ts";
 import { entryGradients } from "../../kernels/entry_gradients.ts";
 import { latentSums } from "../../kernels/latent_sums.ts";
 import { countLatents, fillLatents, sumBlocks } from "../../kernels/sort_by_latent.ts";
-import type { BufferSet } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { createOperation, type Operation } from "../gpu/kernel.ts";
+import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
+import type { Program } from "../device/program.ts";
 import { scanCounts } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
@@ -28,26 +28,26 @@ export interface LossScales {
 /** Entries latent by latent: for latent i the entries latentOffsets[i] … latentOffsets[i + 1] − 1. */
 export interface SparseColumns {
   /** [m + 1] offsets into the entries. */
-  latentOffsets: GPUBuffer;
+  latentOffsets: DeviceBuffer;
   /** Row of each entry, ascending within a latent. */
-  rows: GPUBuffer;
+  rows: DeviceBuffer;
   /** Pairs: what multiplies the residual, and what multiplies the input, in the latent's gradients. */
-  factors: GPUBuffer;
+  factors: DeviceBuffer;
   /** Scratch: entries of each latent in each block of rows; zero at the start of a step. */
-  counts: GPUBuffer;
+  counts: DeviceBuffer;
   /** Number of blocks. */
   blocks: number;
 }
 
 /** Makes room for the entries of sparse rows, latent by latent. */
 export function createSparseColumns(
-  gpu: Gpu,
+  device: Device,
   buffers: BufferSet,
   sparse: SparseRows,
   dictSize: number,
 ): SparseColumns {
   // Blocks of 32 rows are walked in parallel, as far as one buffer holds their counts.
-  const most = Math.floor(gpu.limits.maxStorageBufferBindingSize / (4 * dictSize));
+  const most = Math.floor(device.limits.maxStorageBufferBindingSize / (4 * dictSize));
   const blocks = Math.max(1, Math.min(Math.ceil(sparse.rows / 32), 256, most));
   return {
     latentOffsets: buffers.zeros("latent offsets", dictSize + 1),
@@ -62,24 +62,22 @@ export function createSparseColumns(
  * deltas[j] = factor · e[r] · wDec[latents[j]] + sparsity: the loss's gradient by each activation. `step`
  * goes with `scales.sparsity`.
  */
-export async function differentiateEntries(
-  gpu: Gpu,
-  buffers: BufferSet,
-  { sparse, weights, residual, deltas, scales, step, lanes = gpu.software ? 1 : 8 }: {
+export function differentiateEntries(
+  p: Program,
+  { sparse, weights, residual, deltas, scales, step, lanes = p.device.software ? 1 : 8 }: {
     sparse: SparseRows;
     weights: Weights;
-    residual: GPUBuffer;
-    deltas: GPUBuffer;
+    residual: DeviceBuffer;
+    deltas: DeviceBuffer;
     scales: LossScales;
     /** Uniform {…, sparsity}: the share of `scales.sparsity` that holds. */
-    step?: GPUBuffer;
+    step?: DeviceBuffer;
     /** Lanes that share an entry; see the kernel. */
     lanes?: 1 | 8;
   },
-): Promise<Operation[]> {
-  const operations: Operation[] = [];
+): void {
   for (const shard of weights.shards) {
-    const sizes = buffers.uniform(
+    const sizes = p.buffers.uniform(
       "entry gradients sizes",
       words(
         [sparse.rows, scales.half, shard.first, shard.latents],
@@ -89,109 +87,90 @@ export async function differentiateEntries(
     const bound = [sizes, sparse.offsets, sparse.latents, residual, shard.wDec, deltas];
     if (step) bound.push(step);
     const code = entryGradients({ d: weights.dModel, lanes, penalized: step !== undefined });
-    operations.push(await createOperation(gpu, "entry gradients", code, bound, sparse.rows));
+    p.kernel("entry gradients", code, bound, sparse.rows);
   }
-  return operations;
 }
 
 /** Orders the entries of sparse rows by latent, rows ascending: the same order in every run. */
-export async function sortByLatent(
-  gpu: Gpu,
-  buffers: BufferSet,
+export function sortByLatent(
+  p: Program,
   { sparse, deltas, columns, dictSize, scales }: {
     sparse: SparseRows;
-    deltas: GPUBuffer;
+    deltas: DeviceBuffer;
     columns: SparseColumns;
     dictSize: number;
     scales: LossScales;
   },
-): Promise<Operation[]> {
+): void {
   const { blocks, counts, latentOffsets } = columns;
   const rowsPerBlock = Math.ceil(sparse.rows / blocks);
-  const totals = buffers.zeros("entries a latent", dictSize);
-  const countSizes = buffers.uniform("sizes", words([sparse.rows, rowsPerBlock, dictSize]));
-  const sumSizes = buffers.uniform("sizes", words([blocks, dictSize]));
-  const fillSizes = buffers.uniform(
+  const totals = p.buffers.zeros("entries a latent", dictSize);
+  const countSizes = p.buffers.uniform("sizes", words([sparse.rows, rowsPerBlock, dictSize]));
+  const sumSizes = p.buffers.uniform("sizes", words([blocks, dictSize]));
+  const fillSizes = p.buffers.uniform(
     "sizes",
     words(
       [sparse.rows, rowsPerBlock, dictSize, scales.half],
       [scales.main, scales.auxiliary],
     ),
   );
-  return [
-    await createOperation(
-      gpu,
-      "count latents",
-      countLatents(),
-      [countSizes, sparse.offsets, sparse.latents, counts],
-      blocks,
-    ),
-    await createOperation(
-      gpu,
-      "sum blocks",
-      sumBlocks(),
-      [sumSizes, counts, totals],
-      Math.ceil(dictSize / 64),
-    ),
-    await scanCounts(gpu, buffers, totals, latentOffsets, 0, dictSize),
-    await createOperation(
-      gpu,
-      "fill latents",
-      fillLatents(),
-      [
-        fillSizes,
-        sparse.offsets,
-        sparse.latents,
-        sparse.values,
-        deltas,
-        latentOffsets,
-        counts,
-        columns.rows,
-        columns.factors,
-      ],
-      blocks,
-    ),
-  ];
+  p.kernel(
+    "count latents",
+    countLatents(),
+    [countSizes, sparse.offsets, sparse.latents, counts],
+    blocks,
+  );
+  p.kernel("sum blocks", sumBlocks(), [sumSizes, counts, totals], Math.ceil(dictSize / 64));
+  scanCounts(p, totals, latentOffsets, 0, dictSize);
+  p.kernel("fill latents", fillLatents(), [
+    fillSizes,
+    sparse.offsets,
+    sparse.latents,
+    sparse.values,
+    deltas,
+    latentOffsets,
+    counts,
+    columns.rows,
+    columns.factors,
+  ], blocks);
 }
 
 /** gradient[i] = Σ of latent i's deltas: the gradient by the encoder bias. */
-export async function sumLatents(
-  gpu: Gpu,
-  buffers: BufferSet,
+export function sumLatents(
+  p: Program,
   { columns, dictSize, gradient }: {
     columns: SparseColumns;
     dictSize: number;
-    gradient: GPUBuffer;
+    gradient: DeviceBuffer;
   },
-): Promise<Operation> {
-  const sizes = buffers.uniform("latent sums sizes", words([dictSize]));
+): void {
+  const sizes = p.buffers.uniform("latent sums sizes", words([dictSize]));
   const bound = [sizes, columns.latentOffsets, columns.factors, gradient];
   const workgroups = Math.ceil(dictSize / 64);
-  return await createOperation(gpu, "latent sums", latentSums(), bound, workgroups);
+  p.kernel("latent sums", latentSums(), bound, workgroups);
 }
 
 /**
  * Gradient by the decoder bias: main · Σ_r e[r] from the output, and −Σ_i bEncGradient[i] · wEnc[i]
  * from the input where the encoder reads x − bDec.
  */
-export async function differentiateDecoderBias(
-  gpu: Gpu,
-  buffers: BufferSet,
+export function differentiateDecoderBias(
+  p: Program,
   { rows, residual, scale, weights, bEncGradient, gradient }: {
     rows: number;
-    residual: GPUBuffer;
+    residual: DeviceBuffer;
     scale: number;
     weights: Weights;
     /** Left out where the encoder reads x itself. */
-    bEncGradient?: GPUBuffer;
-    gradient: GPUBuffer;
+    bEncGradient?: DeviceBuffer;
+    gradient: DeviceBuffer;
   },
-): Promise<Operation[]> {
+): void {
   const d = weights.dModel;
   const across = Math.ceil(d / 64);
   // 64 rows a block keep float32 sums short; their totals are summed in a second stage.
   const parts = [
-    { rows, x: residual, scale, first: 0, weight: undefined as GPUBuffer | undefined },
+    { rows, x: residual, scale, first: 0, weight: undefined as DeviceBuffer | undefined },
     ...(bEncGradient
       ? weights.shards.map((shard) => ({
         rows: shard.latents,
@@ -203,24 +182,20 @@ export async function differentiateDecoderBias(
       : []),
   ];
   const total = parts.reduce((sum, part) => sum + Math.ceil(part.rows / 64), 0);
-  const partial = buffers.zeros("partial bias gradients", total * d);
-  const operations: Operation[] = [];
+  const partial = p.buffers.zeros("partial bias gradients", total * d);
   let firstBlock = 0;
   for (const part of parts) {
     const blocks = Math.ceil(part.rows / 64);
-    const sizes = buffers.uniform(
+    const sizes = p.buffers.uniform(
       "column sums sizes",
       words([part.rows, d, 64, firstBlock, part.first], [part.scale]),
     );
     const code = columnSums({ weighted: part.weight !== undefined });
     const bound = [sizes, part.x, partial, ...(part.weight ? [part.weight] : [])];
-    operations.push(await createOperation(gpu, "column sums", code, bound, blocks * across));
+    p.kernel("column sums", code, bound, blocks * across);
     firstBlock += blocks;
   }
-  const sizes = buffers.uniform("column sums sizes", words([total, d, total, 0, 0], [1]));
+  const sizes = p.buffers.uniform("column sums sizes", words([total, d, total, 0, 0], [1]));
   const code = columnSums({ weighted: false });
-  operations.push(
-    await createOperation(gpu, "column sums", code, [sizes, partial, gradient], across),
-  );
-  return operations;
+  p.kernel("column sums", code, [sizes, partial, gradient], across);
 }

@@ -1,9 +1,8 @@
 import { jumpThresholds } from "../../kernels/jump_thresholds.ts";
 import { noteActive } from "../../kernels/note_active.ts";
 import { thresholdGradients } from "../../kernels/threshold_gradients.ts";
-import type { BufferSet } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { createOperation, type Operation } from "../gpu/kernel.ts";
+import type { DeviceBuffer } from "../device/buffer.ts";
+import type { Program } from "../device/program.ts";
 import type { PreActivations } from "./encode.ts";
 import type { SparseColumns } from "./gradients.ts";
 import { countAbove, type StepBuffers, writeAbove } from "./select.ts";
@@ -14,9 +13,9 @@ import { words } from "./words.ts";
 /** What JumpReLU has beside the weights. */
 export interface JumpThresholds {
   /** [m] log θ, which is trained. */
-  logTheta: GPUBuffer;
+  logTheta: DeviceBuffer;
   /** [m] θ, made from log θ in every step. */
-  theta: GPUBuffer;
+  theta: DeviceBuffer;
   /** ε, width of the window around θ in which samples count for θ's gradient. */
   bandwidth: number;
 }
@@ -28,40 +27,36 @@ export interface JumpThresholds {
  *
  * `penalties` [n] gets Σ of each sample's activations (ReLU) or their number (JumpReLU).
  */
-export async function selectRagged(
-  gpu: Gpu,
-  buffers: BufferSet,
+export function selectRagged(
+  p: Program,
   { z, out, penalties, jump, step, lastActive, stats }: {
     z: PreActivations;
     out: SparseRows;
-    penalties: GPUBuffer;
+    penalties: DeviceBuffer;
     jump?: JumpThresholds;
   } & StepBuffers,
-): Promise<Operation[]> {
+): void {
   const rows = z.blocks.reduce((sum, block) => sum + block.rows, 0);
-  const threshold = buffers.zeros("selection thresholds", z.cols);
-  const sizes = buffers.uniform("note active sizes", words([rows]));
+  const threshold = p.buffers.zeros("selection thresholds", z.cols);
+  const sizes = p.buffers.uniform("note active sizes", words([rows]));
   const bound = [sizes, step, out.offsets, out.latents, out.values, lastActive, stats, penalties];
   if (jump) bound.push(jump.theta);
-  return [
-    ...(jump ? [await exponentiate(gpu, buffers, z.cols, jump, threshold)] : []),
-    ...await countAbove(gpu, buffers, { z, threshold, kept: out.kept, offsets: out.offsets }),
-    ...await writeAbove(gpu, buffers, { z, threshold, out }),
-    await createOperation(gpu, "note active", noteActive({ jump: !!jump }), bound, rows),
-  ];
+  if (jump) exponentiate(p, z.cols, jump, threshold);
+  countAbove(p, { z, threshold, kept: out.kept, offsets: out.offsets });
+  writeAbove(p, { z, threshold, out });
+  p.kernel("note active", noteActive({ jump: !!jump }), bound, rows);
 }
 
-async function exponentiate(
-  gpu: Gpu,
-  buffers: BufferSet,
+function exponentiate(
+  p: Program,
   latents: number,
   { logTheta, theta, bandwidth }: JumpThresholds,
-  reach: GPUBuffer,
-): Promise<Operation> {
-  const sizes = buffers.uniform("thresholds sizes", words([latents], [bandwidth / 2]));
+  reach: DeviceBuffer,
+): void {
+  const sizes = p.buffers.uniform("thresholds sizes", words([latents], [bandwidth / 2]));
   const bound = [sizes, logTheta, theta, reach];
   const workgroups = Math.ceil(latents / 64);
-  return await createOperation(gpu, "thresholds", jumpThresholds(), bound, workgroups);
+  p.kernel("thresholds", jumpThresholds(), bound, workgroups);
 }
 
 /**
@@ -69,28 +64,26 @@ async function exponentiate(
  * of L0 (straight-through, see the kernel). Entries below θ lose their gradient afterwards: run it
  * between `sortByLatent` and everything that reads the sorted entries.
  */
-export async function differentiateThresholds(
-  gpu: Gpu,
-  buffers: BufferSet,
+export function differentiateThresholds(
+  p: Program,
   { rows, jump, columns, weights, outputGradient, main, penalty, step, gradient }: {
     rows: number;
     jump: JumpThresholds;
     columns: SparseColumns;
     weights: Weights;
     /** [d] main · Σ_r e[r], e being the residual. */
-    outputGradient: GPUBuffer;
+    outputGradient: DeviceBuffer;
     /** The factor that turns residuals into gradients. */
     main: number;
     /** λ / n. */
     penalty: number;
     /** Uniform {…, sparsity}: the share of λ that holds. */
-    step: GPUBuffer;
-    gradient: GPUBuffer;
+    step: DeviceBuffer;
+    gradient: DeviceBuffer;
   },
-): Promise<Operation[]> {
-  const operations: Operation[] = [];
+): void {
   for (const { first, latents, wDec } of weights.shards) {
-    const sizes = buffers.uniform(
+    const sizes = p.buffers.uniform(
       "threshold gradients sizes",
       words([rows, first, latents], [main, jump.bandwidth, penalty]),
     );
@@ -98,7 +91,6 @@ export async function differentiateThresholds(
     const bound = [sizes, jump.theta, latentOffsets, factors, wDec, outputGradient, gradient, step];
     const code = thresholdGradients({ d: weights.dModel });
     const workgroups = Math.ceil(latents / 64);
-    operations.push(await createOperation(gpu, "threshold gradients", code, bound, workgroups));
+    p.kernel("threshold gradients", code, bound, workgroups);
   }
-  return operations;
 }

@@ -1,7 +1,6 @@
 import { recordStep } from "../../kernels/record_step.ts";
-import type { BufferSet } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { createOperation, type Operation } from "../gpu/kernel.ts";
+import type { DeviceBuffer } from "../device/buffer.ts";
+import type { Program } from "../device/program.ts";
 import { words } from "./words.ts";
 
 /** Words of one record; see the kernel. */
@@ -10,15 +9,15 @@ export const RECORD_WORDS = 11;
 /** What a step writes for people to read later. */
 export interface RecordBuffers {
   /** Uniform {step, …, sparsity}: the last is the share of the sparsity loss that holds. */
-  step: GPUBuffer;
+  step: DeviceBuffer;
   /** [3] {first bad input, smallest kept, dead latents}. */
-  stats: GPUBuffer;
+  stats: DeviceBuffer;
   /** [recordSlots, RECORD_WORDS] the records. */
-  records: GPUBuffer;
+  records: DeviceBuffer;
   /** Number of records that fit. */
   recordSlots: number;
   /** [1] set where the loss or the batch is not finite. */
-  frozen: GPUBuffer;
+  frozen: DeviceBuffer;
 }
 
 /**
@@ -27,20 +26,24 @@ export interface RecordBuffers {
  * as many for the auxiliary loss where its coefficient is not 0. The sparsity loss, where there is one, is
  * coefficient · Σ penalties / n; with `theta` (JumpReLU) the penalties are numbers of active latents.
  */
-export async function recordLosses(
-  gpu: Gpu,
-  buffers: BufferSet,
+export function recordLosses(
+  p: Program,
   { rows, numbers, auxCoefficient, squares, offsets, sparsity, ...state }: {
     rows: number;
     /** n · d: losses are means over so many numbers. */
     numbers: number;
     auxCoefficient: number;
-    squares: GPUBuffer;
-    offsets: GPUBuffer;
-    sparsity?: { coefficient: number; penalties: GPUBuffer; latents: number; theta?: GPUBuffer };
+    squares: DeviceBuffer;
+    offsets: DeviceBuffer;
+    sparsity?: {
+      coefficient: number;
+      penalties: DeviceBuffer;
+      latents: number;
+      theta?: DeviceBuffer;
+    };
   } & RecordBuffers,
-): Promise<Operation> {
-  const sizes = buffers.uniform(
+): void {
+  const sizes = p.buffers.uniform(
     "record sizes",
     words(
       [rows, auxCoefficient > 0 ? 1 : 0, state.recordSlots, sparsity?.latents ?? 1],
@@ -51,5 +54,5 @@ export async function recordLosses(
   const bound = [sizes, step, squares, sparsity?.theta ?? offsets, stats, records, frozen];
   if (sparsity) bound.push(sparsity.penalties);
   const code = recordStep({ sparsity: !sparsity ? "none" : sparsity.theta ? "l0" : "l1" });
-  return await createOperation(gpu, "record", code, bound, 1);
+  p.kernel("record", code, bound, 1);
 }

@@ -1,4 +1,4 @@
-import type { BufferSet } from "../gpu/buffer.ts";
+import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
 
 /** Latent activations on the GPU as compressed sparse rows; see `SparseMatrix`. */
 export interface SparseRows {
@@ -7,13 +7,13 @@ export interface SparseRows {
   /** Most entries that fit. */
   capacity: number;
   /** [rows + 1] offsets into the entries; the first is 0. */
-  offsets: GPUBuffer;
+  offsets: DeviceBuffer;
   /** Latent of each entry, ascending within a row. */
-  latents: GPUBuffer;
+  latents: DeviceBuffer;
   /** Activation of each entry. */
-  values: GPUBuffer;
+  values: DeviceBuffer;
   /** Scratch: number of entries of each row. */
-  kept: GPUBuffer;
+  kept: DeviceBuffer;
 }
 
 /** Makes room for sparse rows. */

@@ -1,7 +1,13 @@
 import { walkEntries } from "../../kernels/walk_entries.ts";
-import { type BufferSet, createBuffers, readFloats, writeBuffer } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { createOperation, submit } from "../gpu/kernel.ts";
+import {
+  type BufferSet,
+  createBuffers,
+  type DeviceBuffer,
+  readFloats,
+  writeBuffer,
+} from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
+import { createProgram, submit } from "../device/program.ts";
 import { createCpuWalker } from "./walk_on_cpu.ts";
 import { splitRows } from "./weights.ts";
 import { words } from "./words.ts";
@@ -49,18 +55,18 @@ export interface Walker {
  * @throws {RangeError} One row is larger than a binding of the device.
  */
 export function createWalker(
-  gpu: Gpu,
+  device: Device,
   { dModel: d, decoders }: { dModel: number; decoders: Float32Array[] },
 ): Walker {
-  if (gpu.software) return createCpuWalker(d, decoders);
-  const owned = createBuffers(gpu);
+  if (device.software) return createCpuWalker(d, decoders);
+  const owned = createBuffers(device);
   try {
     const rows = decoders.reduce((sum, decoder) => sum + decoder.length / d, 0);
-    const table = splitRows(gpu, rows, d).length === 1
-      ? keepRows(gpu, owned, decoders)
-      : gatherRows(gpu, owned, decoders, d);
+    const table = splitRows(device, rows, d).length === 1
+      ? keepRows(device, owned, decoders)
+      : gatherRows(device, owned, decoders, d);
     return {
-      run: (walk, { residual = false } = {}) => runWalk(gpu, d, table, walk, residual),
+      run: (walk, { residual = false } = {}) => runWalk(device, d, table, walk, residual),
       [Symbol.dispose]: () => owned[Symbol.dispose](),
     };
   } catch (error) {
@@ -71,7 +77,7 @@ export function createWalker(
 
 /** Decoder rows on the GPU. */
 interface RowTable {
-  buffer: GPUBuffer;
+  buffer: DeviceBuffer;
   /**
    * Writes where the rows of entries `first` … `last` − 1 lie, and returns the end of those that
    * have a place: fewer than asked for where the table is full.
@@ -79,12 +85,12 @@ interface RowTable {
   place(latents: Uint32Array, first: number, last: number, places: Uint32Array): number;
 }
 
-function keepRows(gpu: Gpu, owned: BufferSet, decoders: Float32Array[]): RowTable {
+function keepRows(device: Device, owned: BufferSet, decoders: Float32Array[]): RowTable {
   const length = decoders.reduce((sum, decoder) => sum + decoder.length, 0);
   const buffer = owned.zeros("decoder rows", length);
   let start = 0;
   for (const decoder of decoders) {
-    writeBuffer(gpu, buffer, decoder, start);
+    writeBuffer(device, buffer, decoder, start);
     start += decoder.length;
   }
   return {
@@ -96,9 +102,14 @@ function keepRows(gpu: Gpu, owned: BufferSet, decoders: Float32Array[]): RowTabl
   };
 }
 
-function gatherRows(gpu: Gpu, owned: BufferSet, decoders: Float32Array[], d: number): RowTable {
+function gatherRows(
+  device: Device,
+  owned: BufferSet,
+  decoders: Float32Array[],
+  d: number,
+): RowTable {
   const rows = decoders.reduce((sum, decoder) => sum + decoder.length / d, 0);
-  const capacity = splitRows(gpu, rows, d)[0].rows;
+  const capacity = splitRows(device, rows, d)[0].rows;
   const buffer = owned.zeros("decoder rows", capacity * d);
   const gathered = new Float32Array(capacity * d);
   const placeOf = new Uint32Array(rows);
@@ -129,14 +140,14 @@ function gatherRows(gpu: Gpu, owned: BufferSet, decoders: Float32Array[], d: num
         }
         places[at - first] = placeOf[latent];
       }
-      writeBuffer(gpu, buffer, gathered.subarray(0, taken * d));
+      writeBuffer(device, buffer, gathered.subarray(0, taken * d));
       return at;
     },
   };
 }
 
 async function runWalk(
-  gpu: Gpu,
+  device: Device,
   d: number,
   table: RowTable,
   walk: Walk,
@@ -146,35 +157,35 @@ async function runWalk(
   const dots = new Float32Array(walk.latents.length);
   const residual = wantsResidual ? new Float32Array(walk.rows * d) : undefined;
   // 2: the offsets, one more than rows, must fit into a binding too.
-  for (const { first, rows } of splitRows(gpu, walk.rows, Math.max(2, d))) {
-    using buffers = createBuffers(gpu);
+  for (const { first, rows } of splitRows(device, walk.rows, Math.max(2, d))) {
+    using buffers = createBuffers(device);
     const own = base.subarray(first * d, (first + rows) * d);
     const left = buffers.from("residual", own);
     const range = { first, rows, begin: rowOffsets[first], end: rowOffsets[first + rows] };
     if (range.begin < range.end) {
       const start = walk.restart && buffers.from("base", own);
-      await walkRows(gpu, buffers, { d, table, walk, range, left, start, dots });
+      await walkRows(device, buffers, { d, table, walk, range, left, start, dots });
     }
-    residual?.set(await readFloats(gpu, left, rows * d), first * d);
+    residual?.set(await readFloats(device, left, rows * d), first * d);
   }
   return { dots, ...(residual ? { residual } : {}) };
 }
 
 async function walkRows(
-  gpu: Gpu,
+  device: Device,
   buffers: BufferSet,
   { d, table, walk, range: { first, rows, begin, end }, left, start, dots }: {
     d: number;
     table: RowTable;
     walk: Walk;
     range: { first: number; rows: number; begin: number; end: number };
-    left: GPUBuffer;
-    start: GPUBuffer | undefined;
+    left: DeviceBuffer;
+    start: DeviceBuffer | undefined;
     dots: Float32Array;
   },
 ): Promise<void> {
   const { latents, values, rowOffsets, restart } = walk;
-  const most = splitRows(gpu, end - begin, 1)[0].rows;
+  const most = splitRows(device, end - begin, 1)[0].rows;
   const sizes = buffers.uniform("walk entries sizes", words([rows]));
   const offsets = buffers.zeros("entry offsets", rows + 1);
   const place = buffers.zeros("entry places", most);
@@ -183,7 +194,9 @@ async function walkRows(
   const bound = [sizes, offsets, place, value, table.buffer, left, dot];
   if (start) bound.push(start);
   const code = walkEntries({ d, restart: start !== undefined });
-  const operation = await createOperation(gpu, "walk entries", code, bound, rows);
+  const p = createProgram(device, buffers);
+  p.kernel("walk entries", code, bound, rows);
+  const stages = await p.stages();
   const places = new Uint32Array(most);
   // A part may end within a row: what it left of the residual is where the next part goes on.
   for (let from = begin; from < end;) {
@@ -192,11 +205,11 @@ async function walkRows(
       for (let at = from; at < to; at++) if (restart[at]) places[at - from] |= 0x80000000;
     }
     const within = (offset: number) => Math.min(Math.max(offset, from), to) - from;
-    writeBuffer(gpu, offsets, rowOffsets.slice(first, first + rows + 1).map(within));
-    writeBuffer(gpu, place, places.subarray(0, to - from));
-    writeBuffer(gpu, value, values.subarray(from, to));
-    submit(gpu, [operation]);
-    dots.set(await readFloats(gpu, dot, to - from), from);
+    writeBuffer(device, offsets, rowOffsets.slice(first, first + rows + 1).map(within));
+    writeBuffer(device, place, places.subarray(0, to - from));
+    writeBuffer(device, value, values.subarray(from, to));
+    submit(device, stages);
+    dots.set(await readFloats(device, dot, to - from), from);
     from = to;
   }
 }

@@ -1,5 +1,5 @@
-import { type BufferSet, readFloats } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import { type BufferSet, type DeviceBuffer, readFloats } from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
 
 /** A range of latents whose rows of the encoder and decoder lie in one buffer each. */
 export interface Shard {
@@ -8,9 +8,9 @@ export interface Shard {
   /** Number of latents. */
   latents: number;
   /** Encoder rows, [latents, d]. */
-  wEnc: GPUBuffer;
+  wEnc: DeviceBuffer;
   /** Decoder rows, [latents, d]. */
-  wDec: GPUBuffer;
+  wDec: DeviceBuffer;
 }
 
 /** The weights of an SAE on the GPU, split by latents so that each buffer can be bound. */
@@ -22,9 +22,9 @@ export interface Weights {
   /** The shards, in order of latent. */
   shards: Shard[];
   /** Encoder bias, [m]. */
-  bEnc: GPUBuffer;
+  bEnc: DeviceBuffer;
   /** Decoder bias, [d]. */
-  bDec: GPUBuffer;
+  bDec: DeviceBuffer;
 }
 
 /** An SAE's weights in memory, latent-major: row i of wEnc and wDec belongs to latent i. */
@@ -45,11 +45,11 @@ export interface PlainWeights {
 
 /** Splits `length` rows of `width` 32-bit numbers into ranges that fit into one binding each. */
 export function splitRows(
-  gpu: Gpu,
+  device: Device,
   length: number,
   width: number,
 ): { first: number; rows: number }[] {
-  const bytes = Math.min(gpu.limits.maxStorageBufferBindingSize, gpu.limits.maxBufferSize);
+  const bytes = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
   const most = Math.floor(bytes / (4 * width));
   if (most < 1) {
     throw new RangeError(
@@ -64,14 +64,14 @@ export function splitRows(
 }
 
 /** Copies an SAE's weights to the GPU. */
-export function uploadWeights(gpu: Gpu, buffers: BufferSet, sae: PlainWeights): Weights {
+export function uploadWeights(device: Device, buffers: BufferSet, sae: PlainWeights): Weights {
   const { dModel: d, dictSize: m } = sae;
   const part = (w: Float32Array, first: number, rows: number) =>
     w.subarray(first * d, (first + rows) * d);
   return {
     dModel: d,
     dictSize: m,
-    shards: splitRows(gpu, m, d).map(({ first, rows }) => ({
+    shards: splitRows(device, m, d).map(({ first, rows }) => ({
       first,
       latents: rows,
       wEnc: buffers.from("encoder", part(sae.wEnc, first, rows)),
@@ -84,20 +84,20 @@ export function uploadWeights(gpu: Gpu, buffers: BufferSet, sae: PlainWeights): 
 
 /** Reads weights back from the GPU. */
 export async function downloadWeights(
-  gpu: Gpu,
+  device: Device,
   weights: Weights,
 ): Promise<Omit<PlainWeights, "dModel" | "dictSize">> {
   const { dModel: d, dictSize: m, shards } = weights;
   const wEnc = new Float32Array(m * d);
   const wDec = new Float32Array(m * d);
   for (const shard of shards) {
-    wEnc.set(await readFloats(gpu, shard.wEnc, shard.latents * d), shard.first * d);
-    wDec.set(await readFloats(gpu, shard.wDec, shard.latents * d), shard.first * d);
+    wEnc.set(await readFloats(device, shard.wEnc, shard.latents * d), shard.first * d);
+    wDec.set(await readFloats(device, shard.wDec, shard.latents * d), shard.first * d);
   }
   return {
     wEnc,
-    bEnc: await readFloats(gpu, weights.bEnc, m),
+    bEnc: await readFloats(device, weights.bEnc, m),
     wDec,
-    bDec: await readFloats(gpu, weights.bDec, d),
+    bDec: await readFloats(device, weights.bDec, d),
   };
 }

@@ -17,7 +17,7 @@ export interface MetaReport extends MetaFindings {
   /** When it ran, as the reader should see it. */
   date: string;
   /** Name of the GPU that it ran on. */
-  adapter: string;
+  device: string;
   /** The SAE that was taken apart. */
   sae: TrainingQuality & {
     /** Its name. */
@@ -47,7 +47,7 @@ export interface MetaReport extends MetaFindings {
 
 /** Writes a report on a meta-SAE: one HTML page that needs nothing else. */
 export function metaReport(report: MetaReport): string {
-  const { sae, date, adapter, history, metaLatents, latents, contexts, warnings } = report;
+  const { sae, date, device, history, metaLatents, latents, contexts, warnings } = report;
   const { settings, decomposition: { metaLatents: { rows } } } = report;
   const title = `${sae.name}, taken apart`;
   const facts = [
@@ -55,7 +55,7 @@ export function metaReport(report: MetaReport): string {
     `${formatNumber(sae.dModel)} dimensions`,
     ...(sae.source === undefined ? [] : [sae.source]),
     `${formatNumber(rows)} meta-latents`,
-    adapter,
+    device,
     date,
   ];
   const plots = metaPlots(report).map(({ svg }) => svg);

@@ -53,7 +53,7 @@ export interface StitchingReport {
   /** When it ran, as the reader should see it. */
   date: string;
   /** Name of the GPU that it ran on. */
-  adapter: string;
+  device: string;
   /** Where the activations come from. */
   source: { model: string; hook: string; samples: number };
   /** The SAEs, in the order of the chain. */
@@ -85,12 +85,12 @@ function pairPlots(pair: StudiedPair): StitchingPlot[] {
 
 /** Writes a report on stitching: one HTML page that needs nothing else. */
 export function stitchingReport(report: StitchingReport): string {
-  const { date, adapter, source, saes, pairs, overlap, biases, examples = [], settings } = report;
+  const { date, device, source, saes, pairs, overlap, biases, examples = [], settings } = report;
   const title = `${saes.map(({ name }) => name).join(" → ")}, stitched`;
   const facts = [
     `${source.model} at ${source.hook}`,
     `${formatNumber(source.samples)} samples`,
-    adapter,
+    device,
     date,
   ];
   return reportPage(title, [

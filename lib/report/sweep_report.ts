@@ -13,7 +13,7 @@ export interface SweepReport {
   /** When it ran, as the reader should see it. */
   date: string;
   /** Name of the GPU that it ran on. */
-  adapter: string;
+  device: string;
   /** The language model and the hook. */
   model: { id: string; hook: string };
   /** The SAEs. */
@@ -78,10 +78,10 @@ export function sweepPlots(rows: readonly SweepRow[]): SweepPlot[] {
 }
 
 /** Writes a report on a sweep: one HTML page that needs nothing else. */
-export function sweepReport({ date, adapter, model, rows, settings }: SweepReport): string {
+export function sweepReport({ date, device, model, rows, settings }: SweepReport): string {
   const title = `${rows.length} SAEs on ${model.id} at ${model.hook}`;
   const [bySize, byK, equal] = [plotsBySize(rows), plotsByK(rows), atEqualL0(rows)];
-  const facts = [adapter, date].map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ");
+  const facts = [device, date].map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ");
   const sections = [
     `<h1>${escapeHtml(title)}</h1>\n<p class="about">${facts}</p>`,
     bySize.length > 0 ? section("By dictionary size", figures(bySize)) : "",

@@ -19,7 +19,7 @@ export interface TrainingReport {
   /** When it ran, as the reader should see it. */
   date: string;
   /** Name of the GPU that it ran on. */
-  adapter: string;
+  device: string;
   /** The language model: its id or folder, the hook, its number of layers. */
   model: { id: string; hook: string; layers: number };
   /** Shape of the SAE, and the threshold of each latent where it has any. */
@@ -73,14 +73,14 @@ export function trainingReport(data: TrainingReport): string {
   return reportPage(title, sections);
 }
 
-function heading({ title, date, adapter, model, sae }: TrainingReport): string {
+function heading({ title, date, device, model, sae }: TrainingReport): string {
   const facts = [
     `${model.id}, ${formatNumber(model.layers)} layers`,
     model.hook,
     `${sae.architecture} SAE, ${formatNumber(sae.dictSize)} latents on ` +
     `${formatNumber(sae.dModel)} dimensions` + (sae.k === undefined ? "" : `, k = ${sae.k}`) +
     describeThresholds(sae.threshold ?? []),
-    adapter,
+    device,
     date,
   ];
   return `<h1>${escapeHtml(title)}</h1>\n<p class="about">` +

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { type InferenceOptions, openInference } from "./inference.ts";
 import type { Sae } from "./sae.ts";
@@ -14,12 +14,12 @@ import type { StitchedSae } from "./stitched_sae.ts";
  * @throws {RangeError} x has not the SAE's width, or is not finite.
  */
 export async function encode(
-  gpu: Gpu,
+  device: Device,
   sae: Sae | StitchedSae,
   x: Matrix,
   options: InferenceOptions = {},
 ): Promise<SparseMatrix> {
-  using inference = openInference(gpu, sae, options);
+  using inference = openInference(device, sae, options);
   return (await inference.run(x)).codes;
 }
 
@@ -31,12 +31,12 @@ export async function encode(
  * @throws {RangeError} x has not the SAE's width, or is not finite.
  */
 export async function reconstruct(
-  gpu: Gpu,
+  device: Device,
   sae: Sae | StitchedSae,
   x: Matrix,
   options: InferenceOptions = {},
 ): Promise<Matrix> {
-  using inference = openInference(gpu, sae, options);
+  using inference = openInference(device, sae, options);
   const { residual } = await inference.run(x, { residual: true });
   return { ...x, data: x.data.map((value, at) => value - residual![at]) };
 }

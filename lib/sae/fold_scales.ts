@@ -9,7 +9,7 @@ import type { Sae } from "./sae.ts";
  * @example
  * ```ts ignore
  * const [small, large] = foldScales([await loadSae("runs/small/sae"), await loadSae("runs/large/sae")]);
- * const study = await studyPair(gpu, small, large, batches);
+ * const study = await studyPair(device, small, large, batches);
  * ```
  */
 export function foldScales(saes: readonly Sae[]): readonly Sae[] {

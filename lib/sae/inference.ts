@@ -1,5 +1,5 @@
-import { createBuffers } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import { createBuffers } from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { uploadWeights } from "../ops/weights.ts";
 import { checkSae } from "./check.ts";
@@ -53,34 +53,34 @@ export interface Inference {
  * @throws {RangeError | TypeError} The SAE is not consistent, or cannot be run by this version.
  */
 export function openInference(
-  gpu: Gpu,
+  device: Device,
   sae: Sae | StitchedSae,
   options: InferenceOptions = {},
 ): Inference {
   return sae.architecture === "stitched"
-    ? openStitchedInference(gpu, sae, options, openPlain)
-    : openPlain(gpu, sae, options);
+    ? openStitchedInference(device, sae, options, openPlain)
+    : openPlain(device, sae, options);
 }
 
-function openPlain(gpu: Gpu, sae: Sae, options: InferenceOptions): Inference {
+function openPlain(device: Device, sae: Sae, options: InferenceOptions): Inference {
   checkSae(sae);
   const selection = checkSelection(sae, options.selection);
-  const owned = createBuffers(gpu);
+  const owned = createBuffers(device);
   let block: InferenceBlock | undefined;
   let last: Promise<unknown> = Promise.resolve();
   try {
-    const weights = uploadWeights(gpu, owned, sae);
+    const weights = uploadWeights(device, owned, sae);
     const threshold = owned.from("threshold", sae.threshold ?? new Float32Array(sae.dictSize));
     const runBlocks = async (x: Matrix, residual: boolean) => {
       checkMatrix(x, sae.dModel);
-      const rows = selection === "batch" ? x.rows : blockRows(gpu, sae);
+      const rows = selection === "batch" ? x.rows : blockRows(device, sae);
       const parts: Encoded[] = [];
       for (let first = 0; first < x.rows; first += rows) {
         const count = Math.min(rows, x.rows - first);
         if (block?.rows !== count) {
           block?.[Symbol.dispose]();
           block = undefined;
-          block = await createInferenceBlock(gpu, sae, weights, threshold, selection, count);
+          block = await createInferenceBlock(device, sae, weights, threshold, selection, count);
         }
         const data = x.data.subarray(first * x.cols, (first + count) * x.cols);
         parts.push(await block.run(data, first, residual));
@@ -138,8 +138,8 @@ function checkMatrix(x: Matrix, dModel: number): void {
 }
 
 // Blocks whose pre-activations take 64 MiB, or what the device allows.
-function blockRows(gpu: Gpu, { dModel, dictSize }: Sae): number {
-  const most = Math.min(2 ** 26, gpu.limits.maxStorageBufferBindingSize);
+function blockRows(device: Device, { dModel, dictSize }: Sae): number {
+  const most = Math.min(2 ** 26, device.limits.maxStorageBufferBindingSize);
   return Math.max(1, Math.min(4096, Math.floor(most / (4 * Math.max(dictSize, dModel)))));
 }
 

@@ -1,11 +1,16 @@
-import { type BufferSet, createBuffers, readParts, writeBuffer } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { type Operation, submit } from "../gpu/kernel.ts";
+import {
+  type BufferSet,
+  createBuffers,
+  type DeviceBuffer,
+  readParts,
+  writeBuffer,
+} from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
+import { createProgram, type Program, type Stage, submit } from "../device/program.ts";
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
-import { centerBatch, createPreActivations, encodeBatch } from "../ops/encode.ts";
+import { centerBatch } from "../ops/encode.ts";
 import { normalizeBatch, scaleBatch } from "../ops/normalize_input.ts";
-import { countAbove, selectBatch, writeAbove } from "../ops/select.ts";
-import { selectTopK } from "../ops/select_rows.ts";
+import { selectAbove, selectActive, type SelectionRule } from "../ops/select_active.ts";
 import { createSparseRows, type SparseRows } from "../ops/sparse_rows.ts";
 import type { Weights } from "../ops/weights.ts";
 import type { Encoded, Selection } from "./inference.ts";
@@ -26,15 +31,15 @@ export interface InferenceBlock {
  * place before they are encoded; the residual is taken back to their space before it is squared.
  */
 export async function createInferenceBlock(
-  gpu: Gpu,
+  device: Device,
   sae: Sae,
   weights: Weights,
-  threshold: GPUBuffer,
+  threshold: DeviceBuffer,
   selection: Selection,
   rows: number,
 ): Promise<InferenceBlock> {
   const { dModel: d, dictSize: m } = sae;
-  const buffers = createBuffers(gpu);
+  const buffers = createBuffers(device);
   try {
     const x = buffers.zeros("batch", rows * d);
     const centered = buffers.zeros("centered batch", rows * d);
@@ -43,87 +48,60 @@ export async function createInferenceBlock(
     const stats = buffers.zeros("stats", 3);
     const normalized = sae.inputNormalization !== "none";
     const scale = buffers.zeros("input scales", normalized ? rows : 1);
-    const z = createPreActivations(gpu, buffers, rows, m);
-    const encoding = [
-      ...await normalizeBatch(gpu, buffers, {
-        normalization: sae,
-        rows,
-        dModel: d,
-        x,
-        scale,
-        stats,
-      }),
-      await centerBatch(gpu, buffers, {
-        rows,
-        dModel: d,
-        x,
-        bDec: weights.bDec,
-        centered,
-        stats,
-      }),
-      ...await encodeBatch(gpu, buffers, {
-        input: sae.subtractDecoderBias ? centered : x,
-        weights,
-        z,
-      }),
-    ];
+    const input = sae.subtractDecoderBias ? centered : x;
+    const p = createProgram(device, buffers);
+    normalizeBatch(p, { normalization: sae, rows, dModel: d, x, scale, stats });
+    centerBatch(p, { rows, dModel: d, x, bDec: weights.bDec, centered, stats });
+    const encoding = await p.stages();
     // Most SAEs keep far fewer than 64 latents a sample; where that is too few, room is made below.
     let capacity = selection === "threshold" ? rows * Math.min(m, 64) : Math.ceil(rows * sae.k!);
-    let entries: { buffers: BufferSet; sparse: SparseRows; operations: Operation[] } | undefined;
+    let entries: { buffers: BufferSet; sparse: SparseRows; decoding: Stage[] } | undefined;
 
     const prepare = async () => {
       entries?.buffers[Symbol.dispose]();
       entries = undefined;
-      const own = createBuffers(gpu);
+      const own = createBuffers(device);
       try {
         const sparse = createSparseRows(own, rows, capacity);
-        entries = { buffers: own, sparse, operations: await selectAndDecode(own, sparse) };
+        const program = createProgram(device, own);
+        selectAndDecode(program, sparse);
+        entries = { buffers: own, sparse, decoding: await program.stages() };
         return entries;
       } catch (error) {
         own[Symbol.dispose]();
         throw error;
       }
     };
-    const selectAndDecode = async (own: BufferSet, sparse: SparseRows): Promise<Operation[]> => {
-      const decoding = { rows, sparse, weights, target: centered, out: residual };
-      return [
-        ...await select(own, sparse),
-        ...await subtractDecoded(gpu, own, decoding),
-        ...normalized ? [await scaleBatch(gpu, own, { rows, cols: d, x: residual, scale })] : [],
-        await squareRows(gpu, own, { rows, cols: d, x: residual, squares }),
-      ];
+    const selectAndDecode = (p: Program, sparse: SparseRows) => {
+      select(p, sparse);
+      subtractDecoded(p, { rows, sparse, weights, target: centered, out: residual });
+      if (normalized) scaleBatch(p, { rows, cols: d, x: residual, scale });
+      squareRows(p, { rows, cols: d, x: residual, squares });
     };
-    const select = async (own: BufferSet, out: SparseRows): Promise<Operation[]> => {
-      if (selection !== "threshold") {
-        const step = own.uniform("step", new Uint32Array([1]));
-        const lastActive = own.zeros("last active", m);
-        const shared = { z, out, step, lastActive, stats };
-        return selection === "batch"
-          ? await selectBatch(gpu, own, {
-            ...shared,
-            wanted: Math.max(1, Math.round(rows * sae.k!)),
-          })
-          : await selectTopK(gpu, own, { ...shared, wanted: Math.max(1, Math.round(sae.k!)) });
+    const select = (p: Program, out: SparseRows) => {
+      if (selection === "threshold") {
+        selectAbove(p, { rows, input, weights, threshold, out });
+        return;
       }
-      const { kept, offsets } = out;
-      return [
-        ...await countAbove(gpu, own, { z, threshold, kept, offsets }),
-        ...await writeAbove(gpu, own, { z, threshold, out }),
-      ];
+      const step = p.buffers.uniform("step", new Uint32Array([1]));
+      const lastActive = p.buffers.zeros("last active", m);
+      const wanted = Math.max(1, Math.round((selection === "batch" ? rows : 1) * sae.k!));
+      const rule: SelectionRule = { by: selection === "batch" ? "batch" : "row", wanted };
+      selectActive(p, { rows, input, weights, rule, out, step, lastActive, stats });
     };
 
     return {
       rows,
       async run(data, first, wantsResidual) {
-        let { sparse, operations } = entries ?? await prepare();
-        writeBuffer(gpu, x, data);
-        submit(gpu, [...encoding, ...operations], [stats]);
+        let { sparse, decoding } = entries ?? await prepare();
+        writeBuffer(device, x, data);
+        submit(device, [...encoding, ...decoding], [stats]);
         const parts = [
           { buffer: sparse.offsets, length: rows + 1 },
           { buffer: squares, length: rows },
           { buffer: stats, length: 1 },
         ];
-        let [offsets, errors, bad] = await readParts(gpu, parts);
+        let [offsets, errors, bad] = await readParts(device, parts);
         const badInput = new Uint32Array(bad)[0];
         if (badInput !== 0) {
           const at = ~badInput >>> 0;
@@ -134,14 +112,14 @@ export async function createInferenceBlock(
         let rowOffsets = new Uint32Array(offsets);
         if (rowOffsets[rows] > capacity) {
           capacity = Math.min(rows * m, Math.ceil(rowOffsets[rows] * 1.25));
-          ({ sparse, operations } = await prepare());
-          submit(gpu, operations);
+          ({ sparse, decoding } = await prepare());
+          submit(device, decoding);
           parts[0].buffer = sparse.offsets;
-          [offsets, errors] = await readParts(gpu, parts);
+          [offsets, errors] = await readParts(device, parts);
           rowOffsets = new Uint32Array(offsets);
         }
         const length = rowOffsets[rows];
-        const [latents, values, left] = await readParts(gpu, [
+        const [latents, values, left] = await readParts(device, [
           { buffer: sparse.latents, length },
           { buffer: sparse.values, length },
           { buffer: residual, length: wantsResidual ? rows * d : 0 },

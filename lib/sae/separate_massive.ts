@@ -106,7 +106,7 @@ export async function readFirstParts(
  * ```ts ignore
  * const normLimit = await measureNormLimit(orderedActivations(model, readTexts("corpus.jsonl")));
  * const batches = streamActivations(model, readTexts("corpus.jsonl"), { normLimit });
- * const { sae } = await trainSae(gpu, batches, { dictSize: 4096, k: 32, metadata: { normLimit } });
+ * const { sae } = await trainSae(device, batches, { dictSize: 4096, k: 32, metadata: { normLimit } });
  * ```
  */
 export async function measureNormLimit(

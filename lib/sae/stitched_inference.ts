@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { fuseStitched } from "./fuse_stitched.ts";
 import type { Encoded, Inference, InferenceOptions } from "./inference.ts";
@@ -14,15 +14,15 @@ import { checkStitchedSae, type StitchedSae, stitchedSides } from "./stitched_sa
  * @param open Puts a plain SAE on the GPU.
  */
 export function openStitchedInference(
-  gpu: Gpu,
+  device: Device,
   stitched: StitchedSae,
   options: InferenceOptions,
-  open: (gpu: Gpu, sae: Sae, options: InferenceOptions) => Inference,
+  open: (device: Device, sae: Sae, options: InferenceOptions) => Inference,
 ): Inference {
   checkStitchedSae(stitched);
   const sides = stitchedSides(stitched);
   if (sides.every(({ sae }) => hasThreshold(sae, options))) {
-    return open(gpu, fuseStitched(stitched), options);
+    return open(device, fuseStitched(stitched), options);
   }
   const opened: { inference: Inference; places: Int32Array }[] = [];
   const dispose = () => opened.forEach(({ inference }) => inference[Symbol.dispose]());
@@ -30,7 +30,7 @@ export function openStitchedInference(
     for (const { sae, latents, first } of sides) {
       const places = new Int32Array(sae.dictSize).fill(-1);
       latents.forEach((latent, i) => places[latent] = first + i);
-      opened.push({ inference: open(gpu, sae, options), places });
+      opened.push({ inference: open(device, sae, options), places });
     }
   } catch (error) {
     dispose();

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { openInference } from "../sae/inference.ts";
 import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
@@ -67,14 +67,14 @@ export interface ActivationSimilarityOptions {
  *
  * @example Fig. 11 of two SAEs
  * ```ts ignore
- * const { nearest } = await maxDecoderCosine(gpu, large, small);
+ * const { nearest } = await maxDecoderCosine(device, large, small);
  * const pairs = [...nearestPairs(nearest), ...samplePairs(small, large)];
- * const { fitAbove } = await activationSimilarity(gpu, small, large, pairs, batches);
+ * const { fitAbove } = await activationSimilarity(device, small, large, pairs, batches);
  * console.log(fitAbove.activationCosine?.rSquared);
  * ```
  */
 export async function activationSimilarity(
-  gpu: Gpu,
+  device: Device,
   small: Sae,
   large: Sae,
   pairs: Iterable<LatentPair>,
@@ -85,8 +85,8 @@ export async function activationSimilarity(
   const transform = activationTransform(small);
   const all = distinctPairs(pairs, small, large);
   const partners = groupByLarge(all, large.dictSize);
-  using smaller = openInference(gpu, small);
-  using larger = openInference(gpu, large);
+  using smaller = openInference(device, small);
+  using larger = openInference(device, large);
   const own = createMoments(small.dictSize);
   const other = createMoments(large.dictSize);
   const products = new Float64Array(all.length);

@@ -6,7 +6,7 @@ import { checkThreshold } from "./check_threshold.ts";
  * where a cosine equal to θ belongs; here it makes an edge of the graph of {@linkcode latentGroups}, so
  * novel latents are those without an edge.
  *
- * @param cosine [m] largest cosines, as `maxDecoderCosine(gpu, large, small)` gives them.
+ * @param cosine [m] largest cosines, as `maxDecoderCosine(device, large, small)` gives them.
  * @param threshold θ in [−1, 1]: the paper takes 0.7 for GPT-2 and 0.4 for Gemma Scope.
  * @returns The latents of both kinds, ascending.
  * @throws {RangeError} The threshold is no cosine, or one of the cosines is not.

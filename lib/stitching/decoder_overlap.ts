@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { CosineProgress, CosineSearchOptions } from "../ops/cosine_search.ts";
 import { checkCount } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -26,7 +26,7 @@ export interface DecoderOverlap {
  * no cosine.
  */
 export async function decoderOverlap(
-  gpu: Gpu,
+  device: Device,
   saes: readonly { name: string; sae: Sae }[],
   threshold: number,
   options: CosineSearchOptions = {},
@@ -50,7 +50,7 @@ export async function decoderOverlap(
   for (const { sae: own } of saes) {
     const [shares, means]: number[][] = [[], []];
     for (const { sae: other } of saes) {
-      const { cosine } = await maxDecoderCosine(gpu, own, other, { ...options, onProgress });
+      const { cosine } = await maxDecoderCosine(device, own, other, { ...options, onProgress });
       before += own.dictSize * other.dictSize;
       shares.push(
         cosine.reduce((sum, value) => sum + (value >= threshold ? 1 : 0), 0) / cosine.length,

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { openInference } from "../sae/inference.ts";
@@ -50,18 +50,18 @@ export interface FitGainOptions {
  *
  * @example How far an SAE shrinks its activations
  * ```ts ignore
- * const { gain, nmse, nmseWithGain } = await fitGain(gpu, sae, batches);
+ * const { gain, nmse, nmseWithGain } = await fitGain(device, sae, batches);
  * const unshrunk = withGain(sae, gain);
  * ```
  */
 export async function fitGain(
-  gpu: Gpu,
+  device: Device,
   sae: Sae,
   batches: Batches,
   { samples: most = Infinity, onProgress, signal }: FitGainOptions = {},
 ): Promise<GainFit> {
   const transform = activationTransform(sae);
-  using inference = openInference(gpu, sae);
+  using inference = openInference(device, sae);
   const spread = createSpread(sae.dModel);
   const sums: GainSums = { squares: 0, along: 0, decoded: 0 };
   const everActive = new Uint8Array(sae.dictSize);

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Batches } from "../training/train_sae.ts";
 import { checkGroups } from "./check_groups.ts";
@@ -81,12 +81,12 @@ export interface InterpolationPoint {
  *
  * @example The path of Fig. 5
  * ```ts ignore
- * const points = await interpolate(gpu, small, large, () => store.batches(), { threshold: 0.7 });
+ * const points = await interpolate(device, small, large, () => store.batches(), { threshold: 0.7 });
  * for (const { phase, l0, mse } of points) console.log(phase, l0, mse);
  * ```
  */
 export async function interpolate(
-  gpu: Gpu,
+  device: Device,
   small: Sae,
   large: Sae,
   batches: RepeatableBatches,
@@ -98,17 +98,17 @@ export async function interpolate(
   const read = readRepeatedly(batches, passesOf(options), `order "${order}"`);
   const { signal } = options;
   const groups = options.groups ??
-    (await latentGroups(gpu, small, large, options.threshold!, { signal })).groups;
+    (await latentGroups(device, small, large, options.threshold!, { signal })).groups;
   checkGroups(groups, small, large);
   const unordered = splitPath(groups, small, large);
   const parts = swap ? unordered : { ...unordered, swaps: [] };
-  const { samples: before, ...ordered } = await orderPath(gpu, small, large, parts, read, {
+  const { samples: before, ...ordered } = await orderPath(device, small, large, parts, read, {
     ...options,
     order,
   });
   const path = layPath({ ...parts, ...ordered }, { swap, removal });
   const { onProgress } = options;
-  return await measurePath(gpu, small, large, path, read(), {
+  return await measurePath(device, small, large, path, read(), {
     signal,
     ...(onProgress ? { onProgress: (samples) => onProgress(before + samples) } : {}),
   });
@@ -116,7 +116,7 @@ export async function interpolate(
 
 /** Measures the small SAE and the SAE after each step of a path, in one pass. */
 export async function measurePath(
-  gpu: Gpu,
+  device: Device,
   small: Sae,
   large: Sae,
   path: readonly PathStep[],
@@ -124,7 +124,7 @@ export async function measurePath(
   options: StitchingOptions,
 ): Promise<InterpolationPoint[]> {
   const plan = planOf(path, small, large);
-  const sums = await sumSteps(gpu, small, large, plan, batches, options);
+  const sums = await sumSteps(device, small, large, plan, batches, options);
   return tracePath(path, sums, small.dictSize);
 }
 

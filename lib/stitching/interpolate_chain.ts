@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Sae } from "../sae/sae.ts";
 import {
   interpolate,
@@ -35,7 +35,7 @@ export interface ChainPoint extends InterpolationPoint {
  * @throws {RangeError | TypeError} There are fewer than two SAEs, or as {@linkcode interpolate} throws.
  */
 export async function interpolateChain(
-  gpu: Gpu,
+  device: Device,
   saes: readonly Sae[],
   batches: RepeatableBatches,
   options: ChainOptions = {},
@@ -57,7 +57,7 @@ export async function interpolateChain(
   let before = 0;
   for (let pair = 0; pair < pairs; pair++) {
     let measured = 0;
-    const path = await interpolate(gpu, saes[pair], saes[pair + 1], read, {
+    const path = await interpolate(device, saes[pair], saes[pair + 1], read, {
       ...shared,
       groups: groups?.[pair],
       cosine: cosine?.[pair],

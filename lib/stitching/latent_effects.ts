@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Batches } from "../training/train_sae.ts";
 import { measureApart, type StitchingEffects } from "./measure_apart.ts";
@@ -21,12 +21,12 @@ import type { StitchingOptions } from "./sum_steps.ts";
  *
  * @example Latents that improve the small SAE most
  * ```ts ignore
- * const { deltaMse } = await latentEffects(gpu, small, large, batches);
+ * const { deltaMse } = await latentEffects(device, small, large, batches);
  * const best = [...deltaMse.keys()].sort((a, b) => deltaMse[a] - deltaMse[b]).slice(0, 10);
  * ```
  */
 export async function latentEffects(
-  gpu: Gpu,
+  device: Device,
   small: Sae,
   large: Sae,
   batches: Batches,
@@ -36,5 +36,5 @@ export async function latentEffects(
   for (let i = 0; i < large.dictSize; i++) stepOf[small.dictSize + i] = i;
   const plan = { steps: large.dictSize, stepOf };
   const counts = () => ({ removed: 0, inserted: 1 });
-  return await measureApart(gpu, small, large, plan, counts, batches, options);
+  return await measureApart(device, small, large, plan, counts, batches, options);
 }

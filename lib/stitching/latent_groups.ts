@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { type CosineSearchOptions, searchEdges } from "../ops/cosine_search.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -43,7 +43,7 @@ export interface LatentGroups {
  * no cosine.
  */
 export async function latentGroups(
-  gpu: Gpu,
+  device: Device,
   small: Sae | Matrix,
   large: Sae | Matrix,
   threshold: number,
@@ -55,7 +55,7 @@ export async function latentGroups(
   // Nodes: the small SAE's latents, then the large one's.
   const parents = Uint32Array.from({ length: m0 + largeRows.matrix.rows }, (_, node) => node);
   let edges = 0;
-  await searchEdges(gpu, largeRows, smallRows, threshold, (largeLatent, smallLatent) => {
+  await searchEdges(device, largeRows, smallRows, threshold, (largeLatent, smallLatent) => {
     edges++;
     const a = findRoot(parents, smallLatent);
     const b = findRoot(parents, m0 + largeLatent);

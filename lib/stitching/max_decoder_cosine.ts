@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { type CosineSearchOptions, searchMaxima } from "../ops/cosine_search.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -29,16 +29,16 @@ export interface MaxDecoderCosineOptions extends CosineSearchOptions {
  *
  * @example How much of a large SAE a small one has
  * ```ts no-eval
- * import { classifyLatents, loadSae, maxDecoderCosine, openGpu } from "@saewing/saewing";
+ * import { classifyLatents, loadSae, maxDecoderCosine, openDevice } from "@saewing/saewing";
  *
- * using gpu = await openGpu();
+ * using device = await openDevice();
  * const [small, large] = [await loadSae("runs/768"), await loadSae("runs/1536")];
- * const { cosine } = await maxDecoderCosine(gpu, large, small);
+ * const { cosine } = await maxDecoderCosine(device, large, small);
  * console.log(classifyLatents(cosine, 0.7).novel.length, "latents are novel");
  * ```
  */
 export async function maxDecoderCosine(
-  gpu: Gpu,
+  device: Device,
   from: Sae | Matrix,
   to: Sae | Matrix,
   options: MaxDecoderCosineOptions = {},
@@ -47,5 +47,5 @@ export async function maxDecoderCosine(
   if (options.skipSame && others.matrix.rows === 1) {
     throw new RangeError("skipSame leaves latent 0 nothing to compare with: `to` has one latent");
   }
-  return await searchMaxima(gpu, own, others, options);
+  return await searchMaxima(device, own, others, options);
 }

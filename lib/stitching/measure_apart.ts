@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Batches } from "../training/train_sae.ts";
 import { mixedError, mixedErrorChange } from "./mixed_bias.ts";
@@ -29,7 +29,7 @@ export interface StitchingEffects {
  * @param counts Of each step: how many small latents it takes out, how many large ones it puts in.
  */
 export async function measureApart(
-  gpu: Gpu,
+  device: Device,
   small: Sae,
   large: Sae,
   plan: Omit<StepPlan, "apart">,
@@ -37,7 +37,7 @@ export async function measureApart(
   batches: Batches,
   options: StitchingOptions,
 ): Promise<StitchingEffects> {
-  const sums = await sumSteps(gpu, small, large, { ...plan, apart: true }, batches, options);
+  const sums = await sumSteps(device, small, large, { ...plan, apart: true }, batches, options);
   const { samples, base, bias } = sums;
   const before = { small: small.dictSize, large: plan.inserted?.length ?? 0 };
   const deltaMse = new Float64Array(plan.steps);

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Batches } from "../training/train_sae.ts";
 import { fitGain, type FitGainOptions } from "./fit_gain.ts";
@@ -48,7 +48,7 @@ const RANDOM_SAMPLES = 4000;
  * 4,000 samples.
  */
 export async function measureControls(
-  gpu: Gpu,
+  device: Device,
   small: Sae,
   large: Sae,
   batches: () => Batches,
@@ -58,13 +58,13 @@ export async function measureControls(
   let random: Sae | undefined;
   for (const [seed, sae] of [small, large].entries()) {
     const { activeLatents, l0, nmse, gain, nmseWithGain } = await fitGain(
-      gpu,
+      device,
       sae,
       batches(),
       options,
     );
     random = randomTwin(sae, l0, { seed });
-    const twin = await fitGain(gpu, random, batches(), { ...options, samples: RANDOM_SAMPLES });
+    const twin = await fitGain(device, random, batches(), { ...options, samples: RANDOM_SAMPLES });
     measured.push({
       ...{ dictSize: sae.dictSize, activeLatents, l0, nmse, gain, nmseWithGain },
       randomNmse: twin.nmseWithGain,
@@ -72,7 +72,7 @@ export async function measureControls(
       ...known("lossChange", sae.metadata.lossChange),
     });
   }
-  const { cosine } = await maxDecoderCosine(gpu, random!, small, { signal: options.signal });
+  const { cosine } = await maxDecoderCosine(device, random!, small, { signal: options.signal });
   return {
     small: measured[0],
     large: measured[1],

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { openInference } from "../sae/inference.ts";
 import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
@@ -63,7 +63,7 @@ export interface MissingInformationOptions {
  * large SAE or is given twice; the SAEs cannot be stitched.
  */
 export async function missingInformation(
-  gpu: Gpu,
+  device: Device,
   small: Sae,
   large: Sae,
   novel: ArrayLike<number>,
@@ -73,8 +73,8 @@ export async function missingInformation(
   checkStitchable(small, large);
   const transform = activationTransform(small);
   checkLatents(novel, large.dictSize, "novel");
-  using smaller = openInference(gpu, small);
-  using larger = openInference(gpu, large);
+  using smaller = openInference(device, small);
+  using larger = openInference(device, large);
   const total = { small: 0, large: 0 };
   // Sums over the samples in which a latent is active, for every latent: 24 bytes each.
   const active = {

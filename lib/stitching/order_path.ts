@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import { createRandom } from "../random.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Batches } from "../training/train_sae.ts";
@@ -34,7 +34,7 @@ export interface OrderOptions extends StitchingOptions {
  * @returns The parts, and how many samples were read for it.
  */
 export async function orderPath(
-  gpu: Gpu,
+  device: Device,
   small: Sae,
   large: Sae,
   { novel, swaps, leftovers }: PathParts,
@@ -53,11 +53,11 @@ export async function orderPath(
   const all = [...novel, ...swaps];
   if (order === "cosine") {
     const largest = cosine ??
-      (await maxDecoderCosine(gpu, large, small, { signal: running.signal })).cosine;
+      (await maxDecoderCosine(device, large, small, { signal: running.signal })).cosine;
     keys = all.map((group) => mean(group.large, largest));
   } else {
     const { signal, onProgress } = running;
-    const effects = await swapEffects(gpu, small, large, all, read(), { signal, onProgress });
+    const effects = await swapEffects(device, small, large, all, read(), { signal, onProgress });
     keys = [...effects.deltaMse];
     samples = effects.samples;
   }

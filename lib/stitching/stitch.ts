@@ -19,7 +19,7 @@ import { checkStitchable } from "./check_stitchable.ts";
  * @example Latent 7 of the large SAE added to the small one
  * ```ts ignore
  * const all = Array.from({ length: small.dictSize }, (_, latent) => latent);
- * const { mse } = await evaluateSae(gpu, stitch(small, all, large, [7]), batches);
+ * const { mse } = await evaluateSae(device, stitch(small, all, large, [7]), batches);
  * ```
  */
 export function stitch(

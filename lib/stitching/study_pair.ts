@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Batches } from "../training/train_sae.ts";
 import type { Sae } from "../sae/sae.ts";
 import { type ActivationSimilarity, activationSimilarity } from "./activation_similarity.ts";
@@ -79,7 +79,7 @@ export interface PairStudy {
  * threshold is no cosine.
  */
 export async function studyPair(
-  gpu: Gpu,
+  device: Device,
   small: Sae,
   large: Sae,
   batches: () => Batches,
@@ -91,46 +91,46 @@ export async function studyPair(
     return { signal, onProgress: (samples: number) => onProgress?.(measurement, samples) };
   };
   onProgress?.("decoder cosines", 0);
-  const nearest = await maxDecoderCosine(gpu, large, small, { signal });
-  const groups = await latentGroups(gpu, small, large, threshold, { signal });
-  const effects = await latentEffects(gpu, small, large, batches(), watch("effects of latents"));
+  const nearest = await maxDecoderCosine(device, large, small, { signal });
+  const groups = await latentGroups(device, small, large, threshold, { signal });
+  const effects = await latentEffects(device, small, large, batches(), watch("effects of latents"));
   const roc = noveltyRoc(nearest.cosine, effects.deltaMse, {
     threshold,
     activity: effects.deltaL0,
   });
   const swapped = watch("effects of swaps");
-  const swaps = await swapEffects(gpu, small, large, groups.groups, batches(), swapped);
+  const swaps = await swapEffects(device, small, large, groups.groups, batches(), swapped);
   const pairs = [...nearestPairs(nearest.nearest), ...samplePairs(small, large, { seed })];
   const compared = watch("activation similarity");
-  const similarity = await activationSimilarity(gpu, small, large, pairs, batches(), compared);
+  const similarity = await activationSimilarity(device, small, large, pairs, batches(), compared);
   const novel = groups.largeOnly;
   const missed = watch("missing information");
-  const missing = await missingInformation(gpu, small, large, novel, batches(), missed);
+  const missing = await missingInformation(device, small, large, novel, batches(), missed);
   const shared = { groups: groups.groups, cosine: nearest.cosine, seed };
-  const path = await interpolate(gpu, small, large, batches, {
+  const path = await interpolate(device, small, large, batches, {
     ...shared,
     order,
     // One step for all that is left over would be the largest of the path by far.
     removal: "each",
     ...watch("interpolation"),
   });
-  const randomInsertions = await interpolate(gpu, small, large, batches, {
+  const randomInsertions = await interpolate(device, small, large, batches, {
     ...shared,
     order: "random",
     swap: false,
     ...watch("random insertion"),
   });
   const checked = watch("controls");
-  const controls = await measureControls(gpu, small, large, batches, { threshold, ...checked });
+  const controls = await measureControls(device, small, large, batches, { threshold, ...checked });
   const [own, other] = [
     withGain(small, controls.small.gain),
     withGain(large, controls.large.gain),
   ];
   const scaled = watch("effects of latents with gains");
-  const effectsWithGain = await latentEffects(gpu, own, other, batches(), scaled);
+  const effectsWithGain = await latentEffects(device, own, other, batches(), scaled);
   const steps = path.slice(1) as PathStep[];
   const measured = watch("interpolation with gains");
-  const pathWithGain = await measurePath(gpu, own, other, steps, batches(), measured);
+  const pathWithGain = await measurePath(device, own, other, steps, batches(), measured);
   return {
     threshold,
     warnings,

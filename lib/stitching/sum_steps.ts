@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { createWalker, type Walker } from "../ops/walk_entries.ts";
 import { type Encoded, openInference } from "../sae/inference.ts";
@@ -57,7 +57,7 @@ export interface StepSums {
  * @throws {RangeError} The SAEs cannot be stitched, or there are no activations.
  */
 export async function sumSteps(
-  gpu: Gpu,
+  device: Device,
   small: Sae,
   large: Sae,
   plan: StepPlan,
@@ -87,9 +87,9 @@ export async function sumSteps(
   };
   let weight = 0;
 
-  using smallInference = openInference(gpu, small);
-  using largeInference = openInference(gpu, large);
-  using walker = createWalker(gpu, { dModel: small.dModel, decoders });
+  using smallInference = openInference(device, small);
+  using largeInference = openInference(device, large);
+  using walker = createWalker(device, { dModel: small.dModel, decoders });
   for await (const raw of batches) {
     signal?.throwIfAborted();
     const batch = transformActivations(raw, transform);

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Batches } from "../training/train_sae.ts";
 import { checkGroups } from "./check_groups.ts";
@@ -30,7 +30,7 @@ export interface SwapEffectsOptions extends StitchingOptions {
  * that is in already; a group leaves no latent at all; or as {@linkcode latentEffects} throws.
  */
 export async function swapEffects(
-  gpu: Gpu,
+  device: Device,
   small: Sae,
   large: Sae,
   groups: readonly LatentGroup[],
@@ -50,7 +50,7 @@ export async function swapEffects(
     removed: groups[step].small.length,
     inserted: groups[step].large.length,
   });
-  return await measureApart(gpu, small, large, plan, counts, batches, options);
+  return await measureApart(device, small, large, plan, counts, batches, options);
 }
 
 function checkBase(

@@ -126,7 +126,7 @@ export const PRESET_NAMES: readonly string[] = Object.keys(PRESETS);
  * @example
  * ```ts ignore
  * const { batchSize, options } = preset("paper/gpt2-small");
- * const { sae } = await trainSae(gpu, batches, { ...options, k: 64 });
+ * const { sae } = await trainSae(device, batches, { ...options, k: 64 });
  * ```
  */
 export function preset(name: string): Preset {

@@ -1,5 +1,5 @@
-import { type BufferPart, readParts, writeBuffer } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import { type BufferPart, readParts, writeBuffer } from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import { namedBuffers, type TrainingState } from "./training_state.ts";
 
@@ -11,14 +11,14 @@ const INTEGERS = ["lastActive"];
 
 /** Reads back what outlives a step (waits for the GPU). */
 export async function downloadState(
-  gpu: Gpu,
+  device: Device,
   state: TrainingState,
 ): Promise<Checkpoint["arrays"]> {
   const arrays: Checkpoint["arrays"] = {};
   let parts: (BufferPart & { into: ArrayBuffer; at: number })[] = [];
   let held = 0;
   const read = async () => {
-    for (const [i, bytes] of (await readParts(gpu, parts)).entries()) {
+    for (const [i, bytes] of (await readParts(device, parts)).entries()) {
       new Uint8Array(parts[i].into).set(new Uint8Array(bytes), parts[i].at * 4);
     }
     parts = [];
@@ -49,7 +49,11 @@ export async function downloadState(
  *
  * @throws {RangeError | TypeError} An array is missing or of another length.
  */
-export function uploadState(gpu: Gpu, state: TrainingState, arrays: Checkpoint["arrays"]): void {
+export function uploadState(
+  device: Device,
+  state: TrainingState,
+  arrays: Checkpoint["arrays"],
+): void {
   const named = Object.entries(namedBuffers(state));
   for (const [name, buffers] of named) {
     const wanted = buffers.reduce((sum, { size }) => sum + size / 4, 0);
@@ -65,7 +69,7 @@ export function uploadState(gpu: Gpu, state: TrainingState, arrays: Checkpoint["
   for (const [name, buffers] of named) {
     let at = 0;
     for (const buffer of buffers) {
-      writeBuffer(gpu, buffer, arrays[name].subarray(at, at += buffer.size / 4));
+      writeBuffer(device, buffer, arrays[name].subarray(at, at += buffer.size / 4));
     }
   }
 }

@@ -1,4 +1,4 @@
-import type { Gpu } from "../gpu/gpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Sae } from "../sae/sae.ts";
 import { completeOptions } from "./complete_options.ts";
@@ -44,12 +44,12 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
  * @throws {NonFiniteError} A batch, a loss or a trained weight was not finite.
  * @throws The signal's reason, where it was aborted before the first step.
  * @throws {DeviceLostError} The GPU's device is gone: open another and resume.
- * @throws {GpuError} The GPU has not enough memory, or failed.
+ * @throws {DeviceError} The GPU has not enough memory, or failed.
  *
  * @example Checkpoints, and a script that goes on where it was stopped
  * ```ts ignore
  * const folder = "runs/long/checkpoint";
- * const { sae } = await trainSae(gpu, batches, {
+ * const { sae } = await trainSae(device, batches, {
  *   architecture: "batchtopk",
  *   dictSize: 24576,
  *   k: 32,
@@ -59,11 +59,11 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
  * ```
  */
 export async function trainSae(
-  gpu: Gpu,
+  device: Device,
   batches: Batches,
   options: TrainOptions,
 ): Promise<{ sae: Sae; history: StepRecord[] }> {
-  return (await trainSaes(gpu, batches, [options]))[0];
+  return (await trainSaes(device, batches, [options]))[0];
 }
 
 /**
@@ -77,7 +77,7 @@ export async function trainSae(
  * @throws As `trainSae` does; one that fails ends all.
  */
 export async function trainSaes(
-  gpu: Gpu,
+  device: Device,
   batches: Batches,
   options: TrainOptions[],
 ): Promise<{ sae: Sae; history: StepRecord[] }[]> {
@@ -89,7 +89,7 @@ export async function trainSaes(
       ),
     ),
   );
-  const trainers: Trainer[] = settings.map((each) => createTrainer(gpu, each, recent));
+  const trainers: Trainer[] = settings.map((each) => createTrainer(device, each, recent));
   const ready = () => trainers.every((trainer) => trainer.ready());
   const trained = new Map<Trainer, { sae: Sae; history: StepRecord[] }>();
   const finish = async (which: Trainer[]) => {

@@ -1,5 +1,5 @@
-import { readFloats } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import { readFloats } from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { downloadWeights } from "../ops/weights.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -43,7 +43,7 @@ export interface Trainer {
  *
  * @param recent The last batches of the stream, each there before `step` takes it.
  */
-export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatches): Trainer {
+export function createTrainer(device: Device, settings: Settings, recent: RecentBatches): Trainer {
   const { resume } = settings;
   const history: StepRecord[] = [...resume?.history ?? []];
   const steps = new Map<number, TrainingStep>();
@@ -64,7 +64,7 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
 
   const read = async () => {
     if (!state || !sae || unread.length === 0) return;
-    const records = await readRecords(gpu, state, settings, unread);
+    const records = await readRecords(device, state, settings, unread);
     unread = [];
     unreadBytes = 0;
     const failed = records.find((record) => record.frozen);
@@ -89,15 +89,15 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
 
   const begin = (batch: Matrix): { sae: Sae; state: TrainingState } => {
     sae = resume ? saeOf(resume) : startingSae(settings, batch);
-    checkMemory(gpu, settings, batch);
-    state = createTrainingState(gpu, sae, settings.recordEvery);
-    if (resume) uploadState(gpu, state, resume.arrays);
+    checkMemory(device, settings, batch);
+    state = createTrainingState(device, sae, settings.recordEvery);
+    if (resume) uploadState(device, state, resume.arrays);
     return { sae, state };
   };
 
   const stepFor = async (running: { sae: Sae; state: TrainingState }, rows: number) => {
     const step = steps.get(rows) ??
-      await createTrainingStep(gpu, running.state, settings, running.sae, rows);
+      await createTrainingStep(device, running.state, settings, running.sae, rows);
     steps.set(rows, step);
     return step;
   };
@@ -135,13 +135,13 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
     // An SAE to start from has told of its own end.
     const { lossChange: _, warnings: __, ...metadata } = sae.metadata;
     const threshold = state.logTheta
-      ? (await readFloats(gpu, state.logTheta.value, dictSize)).map(Math.exp)
+      ? (await readFloats(device, state.logTheta.value, dictSize)).map(Math.exp)
       : inferenceThreshold === undefined
       ? undefined
       : new Float32Array(dictSize).fill(inferenceThreshold);
     return {
       ...sae,
-      ...await downloadWeights(gpu, state.weights),
+      ...await downloadWeights(device, state.weights),
       ...(threshold ? { threshold } : {}),
       metadata: {
         ...metadata,
@@ -153,7 +153,7 @@ export function createTrainer(gpu: Gpu, settings: Settings, recent: RecentBatche
 
   /** What a checkpoint holds of this step. */
   const takeCheckpoint = async (state: TrainingState, sae: Sae): Promise<Checkpoint> => {
-    const arrays = await downloadState(gpu, state);
+    const arrays = await downloadState(device, state);
     const { wEnc: _1, bEnc: _2, wDec: _3, bDec: _4, threshold: _5, ...plain } = sae;
     // Weights of no use must not take the place of an earlier checkpoint.
     if (!isFinite(saeOf({ sae: plain, arrays }))) throw describeWeights(taken);

@@ -1,5 +1,11 @@
-import { type BufferSet, createBuffers, readIntegers, writeBuffer } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
+import {
+  type BufferSet,
+  createBuffers,
+  type DeviceBuffer,
+  readIntegers,
+  writeBuffer,
+} from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
 import { createMoments, type Moments } from "../ops/adam.ts";
 import { RECORD_WORDS } from "../ops/record.ts";
 import { uploadWeights, type Weights } from "../ops/weights.ts";
@@ -19,28 +25,28 @@ export interface TrainingState {
   /** Adam's moments of the decoder bias. */
   bDecMoments: Moments;
   /** [m] log θ of JumpReLU, which is trained, with Adam's moments; others have none. */
-  logTheta?: { value: GPUBuffer; moments: Moments };
+  logTheta?: { value: DeviceBuffer; moments: Moments };
   /** [m] last step in which each latent was active. */
-  lastActive: GPUBuffer;
+  lastActive: DeviceBuffer;
   /** Uniform {step, rate, correction, beta1, beta2, epsilon, sparsity}. */
-  step: GPUBuffer;
+  step: DeviceBuffer;
   /** [3] {first bad input, smallest kept, dead latents} of the current step. */
-  stats: GPUBuffer;
+  stats: DeviceBuffer;
   /** [recordSlots, RECORD_WORDS] what the last steps did. */
-  records: GPUBuffer;
+  records: DeviceBuffer;
   /** Number of records that `records` holds. */
   recordSlots: number;
   /** [1] not zero once a loss or a batch was not finite. */
-  frozen: GPUBuffer;
+  frozen: DeviceBuffer;
   /** The buffers above. */
   buffers: BufferSet;
 }
 
 /** Copies an SAE to the GPU and makes everything that training keeps beside it. */
-export function createTrainingState(gpu: Gpu, sae: Sae, recordSlots: number): TrainingState {
-  const buffers = createBuffers(gpu);
+export function createTrainingState(device: Device, sae: Sae, recordSlots: number): TrainingState {
+  const buffers = createBuffers(device);
   try {
-    const weights = uploadWeights(gpu, buffers, sae);
+    const weights = uploadWeights(device, buffers, sae);
     return {
       weights,
       shardMoments: weights.shards.map(({ latents }) => ({
@@ -76,7 +82,7 @@ export function createTrainingState(gpu: Gpu, sae: Sae, recordSlots: number): Tr
  * into shards its buffers come in their order. The others (`step`, `stats`, `records`) are written
  * anew by every step.
  */
-export function namedBuffers(state: TrainingState): Record<string, GPUBuffer[]> {
+export function namedBuffers(state: TrainingState): Record<string, DeviceBuffer[]> {
   const { weights: { shards, bEnc, bDec }, shardMoments, bEncMoments, bDecMoments } = state;
   const { logTheta } = state;
   return {
@@ -108,7 +114,7 @@ export function namedBuffers(state: TrainingState): Record<string, GPUBuffer[]> 
  * (with `targetL0` λ itself), before a step runs.
  */
 export function writeStep(
-  gpu: Gpu,
+  device: Device,
   state: TrainingState,
   step: number,
   settings: Settings,
@@ -126,7 +132,7 @@ export function writeStep(
   ]);
   const words = new Uint32Array(constants.buffer);
   words[0] = step;
-  writeBuffer(gpu, state.step, words);
+  writeBuffer(device, state.step, words);
 }
 
 /** A record as it was read back, with what only the GPU knows of a failed step. */
@@ -145,12 +151,12 @@ export type TakenStep =
 
 /** Reads back the records of steps that were taken (waits for the GPU). */
 export async function readRecords(
-  gpu: Gpu,
+  device: Device,
   state: TrainingState,
   settings: Settings,
   steps: TakenStep[],
 ): Promise<RawRecord[]> {
-  const words = await readIntegers(gpu, state.records, state.recordSlots * RECORD_WORDS);
+  const words = await readIntegers(device, state.records, state.recordSlots * RECORD_WORDS);
   const floats = new Float32Array(words.buffer);
   return steps.map(({ step, rows, samples, ...known }) => {
     const at = ((step - 1) % state.recordSlots) * RECORD_WORDS;

@@ -1,26 +1,25 @@
-import { createBuffers, readIntegers, writeBuffer } from "../gpu/buffer.ts";
-import type { Gpu } from "../gpu/gpu.ts";
-import { type Operation, submit } from "../gpu/kernel.ts";
+import { createBuffers, readIntegers, writeBuffer } from "../device/buffer.ts";
+import type { Device } from "../device/device.ts";
+import { createProgram, type Program, submit } from "../device/program.ts";
 import { updateLatents, updateVector } from "../ops/adam.ts";
 import { clipGradients } from "../ops/clip_gradients.ts";
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
-import { centerBatch, createPreActivations, encodeBatch } from "../ops/encode.ts";
+import { centerBatch } from "../ops/encode.ts";
 import {
-  createSparseColumns,
   differentiateDecoderBias,
   differentiateEntries,
   sortByLatent,
   sumLatents,
 } from "../ops/gradients.ts";
-import { selectBatch } from "../ops/select.ts";
-import { listDeadLatents, selectDead, selectTopK } from "../ops/select_rows.ts";
 import { normalizeBatch, type RowNormalization } from "../ops/normalize_input.ts";
 import { divideByDeviation } from "../ops/normalize_loss.ts";
-import { differentiateThresholds, type JumpThresholds, selectRagged } from "../ops/ragged.ts";
+import { differentiateThresholds } from "../ops/ragged.ts";
 import { recordLosses } from "../ops/record.ts";
-import { createSparseRows } from "../ops/sparse_rows.ts";
+import { selectActive, type SelectionRule } from "../ops/select_active.ts";
+import { listDeadLatents, selectDead } from "../ops/select_rows.ts";
 import { isRagged, type Settings } from "./options.ts";
 import { thresholdRateFactor } from "./schedule.ts";
+import { createStepMemory, fullSparsity, lossScales, type StepMemory } from "./step_buffers.ts";
 import { type TrainingState, writeStep } from "./training_state.ts";
 
 /** A training step for batches of one size. Owns the buffers that such a batch needs. */
@@ -39,256 +38,67 @@ export interface TrainingStep {
   [Symbol.dispose](): void;
 }
 
+/** What all parts of a step share. */
+interface Parts extends StepMemory {
+  state: TrainingState;
+  settings: Settings;
+  rows: number;
+  /** Whether dead latents reconstruct the residual. */
+  auxiliary: boolean;
+  /** What the encoder reads: x − b_dec, or x. */
+  input: StepMemory["x"];
+  scales: ReturnType<typeof lossScales>;
+}
+
 /**
- * Prepares the training step for batches of `rows` samples: one dense product, the rest sparse. The
+ * Prepares the training step for batches of `rows` samples. Everything but the encoder is sparse. The
  * samples' own rows of the sparse matrices and of the residual come first (n of them); where there is
  * an auxiliary loss, row n + r holds sample r's dead latents and what their reconstruction leaves of
- * its residual, so that one set of kernels serves both losses.
+ * its residual, so that one set of operations serves both losses.
  *
  * ReLU and JumpReLU have no bound on active latents below n·m, so there is room for all of them (28
  * bytes each, pre-activations included); the work is that of those which are active.
  */
 export async function createTrainingStep(
-  gpu: Gpu,
+  device: Device,
   state: TrainingState,
   settings: Settings,
   normalization: RowNormalization,
   rows: number,
 ): Promise<TrainingStep> {
-  const { weights, stats } = state;
-  const { dModel, dictSize, shards } = weights;
-  const auxiliary = settings.auxCoefficient > 0;
-  const auxK = auxiliary ? Math.min(settings.auxK, dictSize) : 0;
-  const half = rows;
-  const sparseRows = auxiliary ? 2 * rows : rows;
-  const main = -2 / (rows * dModel);
-  const ragged = isRagged(settings.architecture);
-  const jump = state.logTheta;
-  // The λ of which each step has its share: where it is steered the share is λ itself.
-  const fullSparsity = settings.targetL0 === undefined ? settings.sparsityCoefficient : 1;
-  // λ/n: what L1 adds to each activation's gradient, and L0's share of its thresholds'.
-  const penalty = fullSparsity / rows;
-  const scales = {
-    half,
-    main,
-    auxiliary: main * settings.auxCoefficient,
-    sparsity: settings.architecture === "relu" ? penalty : 0,
-  };
-
-  const buffers = createBuffers(gpu);
+  const buffers = createBuffers(device);
   try {
-    const x = buffers.zeros("batch", rows * dModel);
-    const scale = buffers.zeros("input scales", rows);
-    const centered = buffers.zeros("centered batch", rows * dModel);
-    const z = createPreActivations(gpu, buffers, rows, dictSize);
-    const sparse = createSparseRows(
-      buffers,
-      sparseRows,
-      rows * (ragged ? dictSize : settings.k + auxK),
-    );
-    const residual = buffers.zeros("residual", sparseRows * dModel);
-    const squares = buffers.zeros("squared errors", sparseRows);
-    const penalties = buffers.zeros("penalties", ragged ? rows : 1);
-    const thresholds = jump && {
-      logTheta: jump.value,
-      theta: buffers.zeros("thresholds", dictSize),
-      bandwidth: settings.bandwidth,
+    const memory = createStepMemory(device, buffers, state, settings, rows);
+    const parts: Parts = {
+      ...memory,
+      ...{ state, settings, rows },
+      auxiliary: settings.auxCoefficient > 0,
+      input: settings.subtractDecoderBias ? memory.centered : memory.x,
+      scales: lossScales(settings, rows, state.weights.dModel),
     };
-    const dispatch = buffers.dispatch("workgroups for dead latents");
-    const dead = buffers.zeros("dead latents", 1 + dictSize);
-    const deltas = buffers.zeros("entry gradients", sparse.capacity);
-    const columns = createSparseColumns(gpu, buffers, sparse, dictSize);
-    const bEncGradient = buffers.zeros("encoder bias gradient", dictSize);
-    const bDecGradient = buffers.zeros("decoder bias gradient", dModel);
-    const input = settings.subtractDecoderBias ? centered : x;
-    const operations: Operation[] = [];
-    const thresholdGradient = jump && buffers.zeros("threshold gradient", dictSize);
-    const differentiateJump = async (
-      jump: JumpThresholds,
-      gradient: GPUBuffer,
-    ): Promise<Operation[]> => {
-      const output = { rows, residual, scale: main, weights, gradient: bDecGradient };
-      const shared = { columns, weights, outputGradient: bDecGradient, main, penalty, gradient };
-      return [
-        // So far the part of the output alone.
-        ...await differentiateDecoderBias(gpu, buffers, output),
-        ...await differentiateThresholds(gpu, buffers, {
-          rows,
-          jump,
-          step: state.step,
-          ...shared,
-        }),
-      ];
-    };
+    const p = createProgram(device, buffers);
+    prepare(p, parts, normalization);
+    const encoding = select(p, parts);
+    const selecting = await p.stages();
+    reconstruct(p, parts, encoding);
+    record(p, parts);
+    differentiate(p, parts);
+    update(p, parts);
+    const stages = await p.stages();
 
-    // From here on x is what the SAE reads; z = ReLU((x − b_dec) · W_encᵀ + b_enc), and its n·k largest numbers (Eq. 7), the k largest of
-    // each row (Eq. 9), or all that are above 0 or their threshold.
-    operations.push(
-      ...await normalizeBatch(gpu, buffers, { normalization, rows, dModel, x, scale, stats }),
-      await centerBatch(gpu, buffers, { rows, dModel, x, bDec: weights.bDec, centered, stats }),
-      ...await encodeBatch(gpu, buffers, { input, weights, z }),
-      ...ragged
-        ? await selectRagged(gpu, buffers, {
-          z,
-          out: sparse,
-          penalties,
-          jump: thresholds,
-          ...state,
-        })
-        : settings.architecture === "topk"
-        ? await selectTopK(gpu, buffers, { z, wanted: settings.k, out: sparse, ...state })
-        : await selectBatch(gpu, buffers, { z, wanted: rows * settings.k, out: sparse, ...state }),
-    );
-    const selecting = operations.slice();
-    // e = x − x̂, rows 0 … n − 1 of the residual.
-    operations.push(
-      ...await subtractDecoded(gpu, buffers, {
-        rows,
-        sparse,
-        weights,
-        target: centered,
-        out: residual,
-      }),
-    );
-    operations.push(
-      await listDeadLatents(gpu, buffers, {
-        latents: dictSize,
-        rows,
-        deadAfter: settings.deadAfter,
-        dead,
-        dispatch,
-        ...state,
-      }),
-    );
-    if (auxiliary) {
-      // e − ê, rows n … 2n − 1: dead latents reconstruct the residual, which is a constant here.
-      operations.push(
-        ...await selectDead(gpu, buffers, {
-          z,
-          wanted: auxK,
-          out: sparse,
-          dead,
-          dispatch,
-        }),
-        ...await subtractDecoded(gpu, buffers, {
-          rows,
-          firstRow: rows,
-          sparse,
-          weights,
-          out: residual,
-        }),
-      );
-    }
-    operations.push(
-      await squareRows(gpu, buffers, { rows: sparseRows, cols: dModel, x: residual, squares }),
-      ...settings.lossNormalization === "input_deviation"
-        ? await divideByDeviation(gpu, buffers, { rows, dModel, x, residual, squares })
-        : [],
-      await recordLosses(gpu, buffers, {
-        rows,
-        numbers: rows * dModel,
-        auxCoefficient: settings.auxCoefficient,
-        squares,
-        offsets: sparse.offsets,
-        sparsity: ragged
-          ? {
-            coefficient: fullSparsity,
-            penalties,
-            latents: dictSize,
-            theta: thresholds?.theta,
-          }
-          : undefined,
-        ...state,
-      }),
-    );
-    // Gradients by each entry, ordered by latent, and by the two biases.
-    operations.push(
-      ...await differentiateEntries(gpu, buffers, {
-        sparse,
-        weights,
-        residual,
-        deltas,
-        scales,
-        step: settings.architecture === "relu" ? state.step : undefined,
-      }),
-      ...await sortByLatent(gpu, buffers, { sparse, deltas, columns, dictSize, scales }),
-      ...thresholds && thresholdGradient
-        ? await differentiateJump(thresholds, thresholdGradient)
-        : [],
-      await sumLatents(gpu, buffers, { columns, dictSize, gradient: bEncGradient }),
-      ...await differentiateDecoderBias(gpu, buffers, {
-        rows,
-        residual,
-        scale: main,
-        weights,
-        bEncGradient: settings.subtractDecoderBias ? bEncGradient : undefined,
-        gradient: bDecGradient,
-      }),
-    );
-    if (settings.gradientClip > 0) {
-      operations.push(
-        ...await clipGradients(gpu, buffers, {
-          limit: settings.gradientClip,
-          half,
-          columns,
-          residual,
-          input,
-          gradients: { bEnc: bEncGradient, bDec: bDecGradient, logTheta: thresholdGradient },
-          ...state,
-        }),
-      );
-    }
-    // Adam, latent by latent, gradients gathered on the way; decoder rows end with norm 1.
-    for (const [index, { first, latents, wEnc, wDec }] of shards.entries()) {
-      const moments = state.shardMoments[index];
-      const shared = { dModel, first, latents, half, columns, ...state };
-      if (!settings.freezeDecoder) {
-        operations.push(
-          await updateLatents(gpu, buffers, {
-            ...shared,
-            decoder: true,
-            w: wDec,
-            moments: moments.decoder,
-            source: residual,
-          }),
-        );
-      }
-      operations.push(
-        await updateLatents(gpu, buffers, {
-          ...shared,
-          decoder: false,
-          w: wEnc,
-          moments: moments.encoder,
-          source: input,
-        }),
-      );
-    }
-    const vectors = [
-      [weights.bEnc, bEncGradient, state.bEncMoments, dictSize, 1],
-      ...settings.freezeDecoder === true
-        ? []
-        : [[weights.bDec, bDecGradient, state.bDecMoments, dModel, 1] as const],
-      ...jump && thresholdGradient
-        ? [
-          [jump.value, thresholdGradient, jump.moments, dictSize, thresholdRateFactor(settings)],
-        ] as const
-        : [],
-    ] as const;
-    for (const [value, gradient, moments, length, rateFactor] of vectors) {
-      const vector = { length, value, gradient, moments, rateFactor };
-      operations.push(await updateVector(gpu, buffers, { ...vector, ...state }));
-    }
+    const { x, columns, sparse } = memory;
+    const cleared = [state.stats, columns.counts, sparse.kept];
     return {
       run(batch, step, sparsityCoefficient) {
-        writeBuffer(gpu, x, batch);
-        writeStep(gpu, state, step, settings, sparsityCoefficient);
-        submit(gpu, operations, [stats, columns.counts, sparse.kept]);
+        writeBuffer(device, x, batch);
+        writeStep(device, state, step, settings, sparsityCoefficient);
+        submit(device, stages, cleared);
       },
       async smallestKept(batch) {
-        writeBuffer(gpu, x, batch);
-        submit(gpu, selecting, [stats, columns.counts, sparse.kept]);
+        writeBuffer(device, x, batch);
+        submit(device, selecting, cleared);
         // The complement of its bits, so that 0 stands for none.
-        const [, complement] = await readIntegers(gpu, stats, 3);
+        const [, complement] = await readIntegers(device, state.stats, 3);
         return complement === 0 ? 0 : new Float32Array(Uint32Array.of(~complement).buffer)[0];
       },
       [Symbol.dispose]: () => buffers[Symbol.dispose](),
@@ -296,5 +106,116 @@ export async function createTrainingStep(
   } catch (error) {
     buffers[Symbol.dispose]();
     throw error;
+  }
+}
+
+/** From here on x is what the SAE reads, and `centered` is x − b_dec. */
+function prepare(p: Program, parts: Parts, normalization: RowNormalization): void {
+  const { rows, x, scale, centered, state: { weights: { dModel, bDec }, stats } } = parts;
+  normalizeBatch(p, { normalization, rows, dModel, x, scale, stats });
+  centerBatch(p, { rows, dModel, x, bDec, centered, stats });
+}
+
+/**
+ * z = ReLU((x − b_dec) · W_encᵀ + b_enc), of which its n·k largest numbers stay (Eq. 7), the k largest of
+ * each row (Eq. 9), or all that are above 0 or their threshold.
+ */
+function select(p: Program, { rows, input, sparse, penalties, jump, state, settings }: Parts) {
+  const { architecture, k } = settings;
+  const rule: SelectionRule = isRagged(architecture)
+    ? { by: "ragged", penalties, jump }
+    : architecture === "topk"
+    ? { by: "row", wanted: k }
+    : { by: "batch", wanted: rows * k };
+  return selectActive(p, { rows, input, rule, out: sparse, ...state });
+}
+
+/** e = x − x̂; dead latents reconstruct it, as a constant, and leave e − ê. */
+function reconstruct(p: Program, parts: Parts, encoding: ReturnType<typeof select>): void {
+  const { rows, sparse, centered, residual, dead, state, settings, auxiliary } = parts;
+  const { weights } = state;
+  subtractDecoded(p, { rows, sparse, weights, target: centered, out: residual });
+  const { dictSize: latents } = weights;
+  listDeadLatents(p, { latents, rows, deadAfter: settings.deadAfter, ...dead, ...state });
+  if (!auxiliary) return;
+  const wanted = Math.min(settings.auxK, latents);
+  selectDead(p, { encoding, rows, wanted, out: sparse, ...dead });
+  subtractDecoded(p, { rows, firstRow: rows, sparse, weights, out: residual });
+}
+
+/** The losses, and what else of the step people want to know. */
+function record(p: Program, parts: Parts): void {
+  const { rows, x, sparse, residual, squares, penalties, jump, state, settings, auxiliary } = parts;
+  const { dModel, dictSize: latents } = state.weights;
+  squareRows(p, { rows: auxiliary ? 2 * rows : rows, cols: dModel, x: residual, squares });
+  if (settings.lossNormalization === "input_deviation") {
+    divideByDeviation(p, { rows, dModel, x, residual, squares });
+  }
+  const sparsity = isRagged(settings.architecture)
+    ? { coefficient: fullSparsity(settings), penalties, latents, theta: jump?.theta }
+    : undefined;
+  const { auxCoefficient } = settings;
+  const { offsets } = sparse;
+  const numbers = rows * dModel;
+  recordLosses(p, { rows, numbers, auxCoefficient, squares, offsets, sparsity, ...state });
+}
+
+/** Gradients with respect to each entry, ordered by latent, and to the biases. */
+function differentiate(p: Program, parts: Parts): void {
+  const { rows, input, sparse, residual, jump, deltas, columns, gradients, scales } = parts;
+  const { state: { weights, step, ...state }, settings } = parts;
+  const { dictSize } = weights;
+  const penalized = settings.architecture === "relu" ? step : undefined;
+  differentiateEntries(p, { sparse, weights, residual, deltas, scales, step: penalized });
+  sortByLatent(p, { sparse, deltas, columns, dictSize, scales });
+  const { main, penalty } = scales;
+  if (jump && gradients.logTheta) {
+    // So far the decoder bias has the part of the output alone.
+    differentiateDecoderBias(p, { rows, residual, scale: main, weights, gradient: gradients.bDec });
+    const { bDec: outputGradient, logTheta: gradient } = gradients;
+    const shared = { rows, jump, columns, weights, outputGradient, main, penalty };
+    differentiateThresholds(p, { ...shared, step, gradient });
+  }
+  sumLatents(p, { columns, dictSize, gradient: gradients.bEnc });
+  const bEncGradient = settings.subtractDecoderBias ? gradients.bEnc : undefined;
+  const gradient = gradients.bDec;
+  differentiateDecoderBias(p, { rows, residual, scale: main, weights, bEncGradient, gradient });
+  if (settings.gradientClip === 0) return;
+  const sources = { half: rows, columns, residual, input };
+  clipGradients(p, {
+    limit: settings.gradientClip,
+    ...sources,
+    gradients,
+    weights,
+    step,
+    ...state,
+  });
+}
+
+/** Adam, latent by latent, gradients gathered on the way; decoder rows end with norm 1. */
+function update(p: Program, parts: Parts): void {
+  const { rows: half, input, residual, columns, gradients, state, settings } = parts;
+  const { weights: { dModel, dictSize, shards, bEnc, bDec }, logTheta } = state;
+  const frozen = settings.freezeDecoder;
+  for (const [index, { first, latents, wEnc, wDec }] of shards.entries()) {
+    const { encoder, decoder } = state.shardMoments[index];
+    const shared = { dModel, first, latents, half, columns, ...state };
+    if (!frozen) {
+      updateLatents(p, { ...shared, decoder: true, w: wDec, moments: decoder, source: residual });
+    }
+    updateLatents(p, { ...shared, decoder: false, w: wEnc, moments: encoder, source: input });
+  }
+  const vector = (
+    value: typeof bEnc,
+    gradient: typeof bEnc,
+    moments: TrainingState["bEncMoments"],
+    length: number,
+    rateFactor = 1,
+  ) => updateVector(p, { length, value, gradient, moments, rateFactor, ...state });
+  vector(bEnc, gradients.bEnc, state.bEncMoments, dictSize);
+  if (frozen !== true) vector(bDec, gradients.bDec, state.bDecMoments, dModel);
+  if (logTheta && gradients.logTheta) {
+    const factor = thresholdRateFactor(settings);
+    vector(logTheta.value, gradients.logTheta, logTheta.moments, dictSize, factor);
   }
 }

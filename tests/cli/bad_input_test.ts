@@ -132,10 +132,10 @@ const CASES: {
     error: /unknown option --colour/,
   },
   {
-    name: "an unknown adapter",
-    change: () => Promise.resolve({ adapter: "magic" }),
+    name: "an unknown device",
+    change: () => Promise.resolve({ device: "magic" }),
     code: 2,
-    error: /magic.*auto, hardware or software/,
+    error: /magic.*auto, gpu, cpu or software/,
   },
   {
     name: "an output folder that cannot be written",

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { loadSae, type NormLimit, openActivationStore, openGpu, trainSae } from "../../mod.ts";
+import { loadSae, type NormLimit, openActivationStore, trainSae } from "../../mod.ts";
 import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 const last = (stdout: string) => JSON.parse(stdout.trim().split("\n").at(-1)!);
 
@@ -38,7 +39,7 @@ Deno.test("harvest writes a store that train reads, epochs included", async () =
       ...["--epochs", "2", "--seed", "5", "--lr", "1e-3", "--out", run],
       // A scale is folded into the weights when an SAE is saved, and they are rounded.
       ...["--input-normalization", "none"],
-      ...["--eval-text", corpus, "--eval-rows", "2", "--adapter", "auto"],
+      ...["--eval-text", corpus, "--eval-rows", "2", "--device", "auto"],
     ]);
     assertEquals(trained.code, 0, trained.stderr);
     // 2 · 1000 activations are 7 batches of 256.

@@ -4,8 +4,8 @@ import { join } from "@std/path";
 import { parseArguments } from "../../cli/arguments.ts";
 import { openLatentTexts } from "../../cli/latent_contexts.ts";
 import { createOutput } from "../../cli/output.ts";
-import { loadCheckpoint, loadSae, openGpu, type Sae, saveSae } from "../../mod.ts";
-import { randomNumbers } from "../gpu_helper.ts";
+import { loadCheckpoint, loadSae, type Sae, saveSae } from "../../mod.ts";
+import { openGpu, randomNumbers } from "../gpu_helper.ts";
 import { HOOK, MODEL, ROOT, withFolder } from "./cli_helper.ts";
 
 Deno.test("Ctrl-C while train measures: SAE and checkpoint stay, nothing is measured", async () => {

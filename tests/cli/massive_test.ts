@@ -9,7 +9,6 @@ import {
   loadSae,
   type NormLimit,
   openActivationStore,
-  openGpu,
   openLanguageModel,
   orderedActivations,
   readTexts,
@@ -21,6 +20,7 @@ import {
 } from "../../mod.ts";
 import { below, numbersOf } from "../activations/massive_helper.ts";
 import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 const last = (stdout: string) => JSON.parse(stdout.trim().split("\n").at(-1)!);
 

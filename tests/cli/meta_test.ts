@@ -7,11 +7,11 @@ import {
   type Explains,
   initializeSae,
   loadSae,
-  openGpu,
   type Sae,
   saveSae,
 } from "../../mod.ts";
 import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 function tinySae(dictSize: number, seed: number): Sae {
   const sae = initializeSae({

@@ -1,15 +1,9 @@
+import type { Gpu } from "../../lib/device/gpu.ts";
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { onLastingGpu } from "../../cli/lasting_gpu.ts";
-import {
-  type Checkpoint,
-  DeviceLostError,
-  loadCheckpoint,
-  loadSae,
-  openGpu,
-  trainSae,
-} from "../../mod.ts";
-import { randomMatrix } from "../gpu_helper.ts";
+import { type Checkpoint, DeviceLostError, loadCheckpoint, loadSae, trainSae } from "../../mod.ts";
+import { openGpu, randomMatrix } from "../gpu_helper.ts";
 import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
 const SMALL = ["--dict-size", "64", "--k", "4", "--batch-size", "128", "--lr", "1e-3"];
@@ -162,7 +156,7 @@ Deno.test("a lost device is opened again, and the run goes on from its last chec
   const trained = await onLastingGpu(lasting, (gpu) => {
     const loss = losses.shift();
     const breaking = batches.values().map((batch, at) => {
-      if (at === loss) gpu.device.destroy();
+      if (at === loss) (gpu as Gpu).device.destroy();
       return batch;
     });
     const save = (checkpoint: Checkpoint) => Promise.resolve(void (kept = checkpoint));
@@ -181,7 +175,7 @@ Deno.test("a lost device is opened again, and the run goes on from its last chec
     () =>
       onLastingGpu({ ...lasting, steps: () => Promise.resolve(0) }, (gpu) => {
         tries++;
-        gpu.device.destroy();
+        (gpu as Gpu).device.destroy();
         return trainSae(gpu, batches, options);
       }),
     DeviceLostError,

@@ -4,10 +4,10 @@ import {
   evaluateCrossEntropy,
   type SplicedModel,
 } from "../../lib/evaluation/evaluate_cross_entropy.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import { randomMatrix, randomSae } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, randomSae } from "../gpu_helper.ts";
 import { infer } from "../oracles/inference.ts";
 
 const D = 3;

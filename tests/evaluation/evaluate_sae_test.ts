@@ -1,9 +1,9 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import { randomMatrix, randomSae, SMALL } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, randomSae, SMALL } from "../gpu_helper.ts";
 import { evaluate } from "../oracles/evaluation.ts";
 
 async function check(sae: Sae, batches: Matrix[], selection?: "threshold" | "batch") {

@@ -7,7 +7,7 @@ import {
   type SplicedModel,
 } from "../../lib/evaluation/evaluate_cross_entropy.ts";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { collectTopExamples } from "../../lib/interpretation/top_examples.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
@@ -15,7 +15,7 @@ import { measureNormLimit } from "../../lib/sae/separate_massive.ts";
 import { stitch } from "../../lib/stitching/stitch.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import { below, D, plantedModel } from "../activations/massive_helper.ts";
-import { randomMatrix, randomSae } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, randomSae } from "../gpu_helper.ts";
 
 const TOKENS = 10_000;
 const MOST = 50;

@@ -1,10 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { loadStitchedSae, saveStitchedSae } from "../../lib/formats/stitched_sae_folder.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { encode, reconstruct } from "../../lib/sae/encode.ts";
 import { stitch } from "../../lib/stitching/stitch.ts";
-import { assertClose, randomMatrix } from "../gpu_helper.ts";
+import { assertClose, openGpu, randomMatrix } from "../gpu_helper.ts";
 import { ARCHITECTURES, choose, makeSae } from "../stitching/made_saes.ts";
 
 /** Normalisations that are not folded into the weights. */

@@ -1,9 +1,10 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { collectTopExamples, type ReadableModel } from "../../lib/interpretation/top_examples.ts";
 import { createRandom } from "../../lib/random.ts";
 import { transformActivations } from "../../lib/sae/activation_transform.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 const D = 6;
 const M = 20;

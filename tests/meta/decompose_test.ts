@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { decompose, type Decomposition } from "../../lib/meta/decompose.ts";
 import { latentsOf, metaLatentsOf, relatedLatents } from "../../lib/meta/read_decomposition.ts";
 import { rowsDigest } from "../../lib/meta/rows_digest.ts";
@@ -9,6 +9,7 @@ import type { Sae } from "../../lib/sae/sae.ts";
 import {
   assertClose,
   NARROW,
+  openGpu,
   randomMatrix,
   randomNumbers,
   randomSae,

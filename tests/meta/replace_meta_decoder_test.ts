@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { compareMetaLatents } from "../../lib/meta/compare_meta_latents.ts";
 import { randomUnitRows } from "../../lib/meta/random_unit_rows.ts";
 import { replaceMetaDecoder } from "../../lib/meta/replace_meta_decoder.ts";
 import { trainMetaSae } from "../../lib/meta/train_meta_sae.ts";
 import type { Checkpoint } from "../../lib/training/checkpoint.ts";
-import { assertClose, randomSae } from "../gpu_helper.ts";
+import { assertClose, openGpu, randomSae } from "../gpu_helper.ts";
 import { takeApart } from "../oracles/meta.ts";
 import { composedSae, rowsOf, sumsOf } from "./made_rows.ts";
 

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { toyFigure } from "../../examples/toy_figure.ts";
 import { isComplete, toyModel } from "../../examples/toy_model.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 Deno.test("the toy model: factors, composed pairs, and the factors again", async () => {
   using gpu = await openGpu();

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertNotEquals, assertRejects } from "@std/assert";
-import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Device } from "../../lib/device/device.ts";
 import { decompose } from "../../lib/meta/decompose.ts";
 import { randomUnitRows } from "../../lib/meta/random_unit_rows.ts";
 import { shuffledEpochs } from "../../lib/meta/shuffled_epochs.ts";
@@ -11,7 +11,7 @@ import { saveSae } from "../../lib/formats/sae_folder.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { type Checkpoint, firstBatchToResume } from "../../lib/training/checkpoint.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { randomMatrix, randomSae } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, randomSae } from "../gpu_helper.ts";
 import { takeApart } from "../oracles/meta.ts";
 import { composedSae, rowsOf } from "./made_rows.ts";
 
@@ -193,7 +193,7 @@ Deno.test("freezeDecoder keeps the decoder's bits and trains the encoder as ever
 });
 
 async function assertFails(
-  gpu: Gpu,
+  gpu: Device,
   text: string,
   sae: Sae,
   options: MetaSaeOptions,

@@ -1,9 +1,16 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { createBuffers, readFloats } from "../../lib/gpu/buffer.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
-import { submit } from "../../lib/gpu/kernel.ts";
+import { createBuffers, readFloats } from "../../lib/device/buffer.ts";
+
 import { updateLatents, updateVector } from "../../lib/ops/adam.ts";
-import { assertClose, NARROW, randomMatrix, randomNumbers } from "../gpu_helper.ts";
+import {
+  assertClose,
+  build,
+  NARROW,
+  openGpu,
+  randomMatrix,
+  randomNumbers,
+  submit,
+} from "../gpu_helper.ts";
 import { adamStep, normalizeRows, removeParallel } from "../oracles/adam.ts";
 import { orderByLatent, randomSparse, rowsOf } from "../oracles/sparse.ts";
 
@@ -38,14 +45,15 @@ Deno.test("updateVector is a step of Adam; a frozen run is left alone", async ()
         first: buffers.from("first", start.first),
         second: buffers.from("second", start.second),
       };
-      const operation = await updateVector(gpu, buffers, {
-        length,
-        value: put.value,
-        gradient: buffers.from("gradient", gradient),
-        moments: put,
-        step: buffers.uniform("step", stepWords(step)),
-        frozen: buffers.from("frozen", Uint32Array.of(frozen ? 1 : 0)),
-      });
+      const operation = await build(gpu, buffers, (p) =>
+        updateVector(p, {
+          length,
+          value: put.value,
+          gradient: buffers.from("gradient", gradient),
+          moments: put,
+          step: buffers.uniform("step", stepWords(step)),
+          frozen: buffers.from("frozen", Uint32Array.of(frozen ? 1 : 0)),
+        }));
       submit(gpu, [operation]);
       const expected = {
         value: Float64Array.from(start.value),
@@ -96,25 +104,26 @@ async function checkLatents(
     second: buffers.from("second", start.second),
   };
   const put = buffers.from("w", w);
-  const operation = await updateLatents(gpu, buffers, {
-    dModel: d,
-    decoder,
-    first,
-    latents: m,
-    half: rows,
-    w: put,
-    moments,
-    source: buffers.from("source", source),
-    columns: {
-      latentOffsets: buffers.from("latent offsets", Uint32Array.from(offsets)),
-      rows: buffers.from("rows", Uint32Array.from([...order.map((at) => owners[at]), 0])),
-      factors: buffers.from("factors", Float32Array.from([...factors, 0, 0])),
-      counts: put,
-      blocks: 1,
-    },
-    step: buffers.uniform("step", stepWords(step)),
-    frozen: buffers.from("frozen", Uint32Array.of(frozen ? 1 : 0)),
-  });
+  const operation = await build(gpu, buffers, (p) =>
+    updateLatents(p, {
+      dModel: d,
+      decoder,
+      first,
+      latents: m,
+      half: rows,
+      w: put,
+      moments,
+      source: buffers.from("source", source),
+      columns: {
+        latentOffsets: buffers.from("latent offsets", Uint32Array.from(offsets)),
+        rows: buffers.from("rows", Uint32Array.from([...order.map((at) => owners[at]), 0])),
+        factors: buffers.from("factors", Float32Array.from([...factors, 0, 0])),
+        counts: put,
+        blocks: 1,
+      },
+      step: buffers.uniform("step", stepWords(step)),
+      frozen: buffers.from("frozen", Uint32Array.of(frozen ? 1 : 0)),
+    }));
   submit(gpu, [operation]);
 
   const gradient = new Float64Array(m * d);
@@ -180,19 +189,20 @@ Deno.test("updateLatents: a decoder row of zeros stays zero and finite", async (
   using buffers = createBuffers(gpu);
   const zeros = (length: number) => buffers.zeros("zeros", length);
   const w = zeros(6);
-  const operation = await updateLatents(gpu, buffers, {
-    dModel: 3,
-    decoder: true,
-    first: 0,
-    latents: 2,
-    half: 1,
-    w,
-    moments: { first: zeros(6), second: zeros(6) },
-    source: zeros(3),
-    columns: { latentOffsets: zeros(3), rows: zeros(1), factors: zeros(2), counts: w, blocks: 1 },
-    step: buffers.uniform("step", stepWords(1)),
-    frozen: zeros(1),
-  });
+  const operation = await build(gpu, buffers, (p) =>
+    updateLatents(p, {
+      dModel: 3,
+      decoder: true,
+      first: 0,
+      latents: 2,
+      half: 1,
+      w,
+      moments: { first: zeros(6), second: zeros(6) },
+      source: zeros(3),
+      columns: { latentOffsets: zeros(3), rows: zeros(1), factors: zeros(2), counts: w, blocks: 1 },
+      step: buffers.uniform("step", stepWords(1)),
+      frozen: zeros(1),
+    }));
   submit(gpu, [operation]);
   assertEquals([...await readFloats(gpu, w, 6)], [0, 0, 0, 0, 0, 0]);
 });

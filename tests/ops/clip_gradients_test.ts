@@ -1,16 +1,18 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { createBuffers, readFloats, readIntegers } from "../../lib/gpu/buffer.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
-import { submit } from "../../lib/gpu/kernel.ts";
+import { createBuffers, readFloats, readIntegers } from "../../lib/device/buffer.ts";
+
 import { clipGradients } from "../../lib/ops/clip_gradients.ts";
 import { RECORD_WORDS } from "../../lib/ops/record.ts";
 import { uploadWeights } from "../../lib/ops/weights.ts";
 import {
   assertClose,
+  build,
   NARROW,
+  openGpu,
   randomMatrix,
   randomNumbers,
   randomSae,
+  submit,
   TIGHT,
 } from "../gpu_helper.ts";
 import { clipByNorm, removeParallel } from "../oracles/adam.ts";
@@ -53,14 +55,15 @@ async function check(
   const frozen = buffers.zeros("frozen", 1);
   submit(
     gpu,
-    await clipGradients(gpu, buffers, {
-      ...{ limit, half: rows, weights, columns },
-      residual: buffers.from("residual", residual),
-      input: buffers.from("input", input),
-      gradients: { bEnc: put[0], bDec: put[1], logTheta: jump ? put[2] : undefined },
-      step: buffers.uniform("step", Uint32Array.of(5, 0, 0, 0, 0, 0, 0, 0)),
-      ...{ records, recordSlots: SLOTS, frozen },
-    }),
+    await build(gpu, buffers, (p) =>
+      clipGradients(p, {
+        ...{ limit, half: rows, weights, columns },
+        residual: buffers.from("residual", residual),
+        input: buffers.from("input", input),
+        gradients: { bEnc: put[0], bDec: put[1], logTheta: jump ? put[2] : undefined },
+        step: buffers.uniform("step", Uint32Array.of(5, 0, 0, 0, 0, 0, 0, 0)),
+        ...{ records, recordSlots: SLOTS, frozen },
+      })),
   );
 
   const decoder = new Float64Array(m * d);
@@ -119,22 +122,23 @@ Deno.test("a norm that is not finite freezes the run and is in its record", asyn
   const [records, frozen] = [zeros(RECORD_WORDS), zeros(1)];
   submit(
     gpu,
-    await clipGradients(gpu, buffers, {
-      ...{ limit: 1, half: 1, weights: uploadWeights(gpu, buffers, randomSae(1, 2, 3)) },
-      columns: {
-        ...{
-          latentOffsets: zeros(4),
-          rows: zeros(1),
-          factors: zeros(2),
-          counts: zeros(1),
-          blocks: 1,
+    await build(gpu, buffers, (p) =>
+      clipGradients(p, {
+        ...{ limit: 1, half: 1, weights: uploadWeights(gpu, buffers, randomSae(1, 2, 3)) },
+        columns: {
+          ...{
+            latentOffsets: zeros(4),
+            rows: zeros(1),
+            factors: zeros(2),
+            counts: zeros(1),
+            blocks: 1,
+          },
         },
-      },
-      ...{ residual: zeros(2), input: zeros(2) },
-      gradients: { bEnc: buffers.from("huge", Float32Array.of(0, 1e30, 0)), bDec: zeros(2) },
-      step: buffers.uniform("step", Uint32Array.of(1, 0, 0, 0, 0, 0, 0, 0)),
-      ...{ records, recordSlots: 1, frozen },
-    }),
+        ...{ residual: zeros(2), input: zeros(2) },
+        gradients: { bEnc: buffers.from("huge", Float32Array.of(0, 1e30, 0)), bDec: zeros(2) },
+        step: buffers.uniform("step", Uint32Array.of(1, 0, 0, 0, 0, 0, 0, 0)),
+        ...{ records, recordSlots: 1, frozen },
+      })),
   );
   assertEquals([...await readIntegers(gpu, frozen, 1)], [1]);
   const words = await readIntegers(gpu, records, RECORD_WORDS);

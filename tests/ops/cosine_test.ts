@@ -1,12 +1,13 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type Gpu, GpuError, type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Device, DeviceOptions } from "../../lib/device/device.ts";
+import { DeviceError } from "../../lib/device/errors.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { chooseCosineKernel, type CosineKernel } from "../../lib/ops/cosine.ts";
 import { ceilFloat32, searchEdges, searchMaxima } from "../../lib/ops/cosine_search.ts";
 import { packRows, unitRows } from "../../lib/ops/unit_rows.ts";
 import { createRandom } from "../../lib/random.ts";
-import { assertClose, NARROW, presentAs, randomMatrix, SMALL } from "../gpu_helper.ts";
+import { assertClose, NARROW, openGpu, presentAs, randomMatrix, SMALL } from "../gpu_helper.ts";
 import { cosines, rowMaxima } from "../oracles/cosine.ts";
 
 const KERNELS = ["lanes", "tiled"] as const;
@@ -19,7 +20,7 @@ function signs(seed: number, rows: number): Matrix {
 }
 
 async function check(
-  gpu: Gpu,
+  gpu: Device,
   a: Matrix,
   b: Matrix,
   options: { kernel: CosineKernel; skipSame?: boolean },
@@ -41,7 +42,7 @@ async function check(
 }
 
 async function edgesOf(
-  gpu: Gpu,
+  gpu: Device,
   a: Matrix,
   b: Matrix,
   threshold: number,
@@ -54,7 +55,7 @@ async function edgesOf(
 }
 
 Deno.test("searchMaxima agrees with its oracle: both kernels, any shape, blocks and pieces", async () => {
-  const cases: [GpuOptions, number[][]][] = [
+  const cases: [DeviceOptions, number[][]][] = [
     [{}, [[1, 1, 1], [1, 300, 5], [300, 1, 4], [17, 257, 33], [130, 129, 8], [40, 515, 70]]],
     [NARROW, [[19, 2050, 3], [390, 1000, 6]]],
     // Columns in several blocks, rows in several pieces.
@@ -197,12 +198,12 @@ Deno.test("a device that binds not one panel is told how much it takes", async (
   const rows = unitRows(randomMatrix(1, 3, 8), "x");
   await assertRejects(
     () => searchMaxima(gpu, rows, rows, { kernel: "tiled" }),
-    GpuError,
+    DeviceError,
     "128 rows of 8 numbers need 4096 bytes at once, this device binds 1024",
   );
   await assertRejects(
     () => searchMaxima(gpu, rows, rows, { kernel: "lanes" }),
-    GpuError,
+    DeviceError,
     "256 rows",
   );
 });

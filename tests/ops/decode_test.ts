@@ -1,10 +1,19 @@
 import { assert, assertEquals } from "@std/assert";
-import { createBuffers, readFloats } from "../../lib/gpu/buffer.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
-import { submit } from "../../lib/gpu/kernel.ts";
+import { createBuffers, readFloats } from "../../lib/device/buffer.ts";
+
 import { squareRows, subtractDecoded } from "../../lib/ops/decode.ts";
 import { uploadWeights } from "../../lib/ops/weights.ts";
-import { assertClose, NARROW, putSparse, randomMatrix, randomSae, TIGHT } from "../gpu_helper.ts";
+import {
+  assertClose,
+  build,
+  NARROW,
+  openGpu,
+  putSparse,
+  randomMatrix,
+  randomSae,
+  submit,
+  TIGHT,
+} from "../gpu_helper.ts";
 import { minusDecoded } from "../oracles/dense.ts";
 import { randomSparse, toDense } from "../oracles/sparse.ts";
 
@@ -25,13 +34,14 @@ Deno.test("subtractDecoded takes sparse reconstructions from a target", async ()
         const out = buffers.zeros("out", n * d);
         const target = buffers.from("target", x);
         const sparse = putSparse(gpu, buffers, plain);
-        const operations = await subtractDecoded(gpu, buffers, {
-          rows: n,
-          sparse,
-          weights,
-          target,
-          out,
-        });
+        const operations = await build(gpu, buffers, (p) =>
+          subtractDecoded(p, {
+            rows: n,
+            sparse,
+            weights,
+            target,
+            out,
+          }));
         submit(gpu, operations);
         // Again: what the first run left in `out` must not matter.
         submit(gpu, operations);
@@ -56,11 +66,15 @@ Deno.test("subtractDecoded without a target takes the second half of the rows fr
       const out = buffers.zeros("out", 2 * n * d);
       const data = new Float32Array(2 * n * d).fill(9);
       data.set(residual);
-      gpu.device.queue.writeBuffer(out, 0, data);
+      gpu.device.queue.writeBuffer(out as GPUBuffer, 0, data);
       const sparse = putSparse(gpu, buffers, plain);
       submit(
         gpu,
-        await subtractDecoded(gpu, buffers, { rows: n, firstRow: n, sparse, weights, out }),
+        await build(
+          gpu,
+          buffers,
+          (p) => subtractDecoded(p, { rows: n, firstRow: n, sparse, weights, out }),
+        ),
       );
       const a = toDense(plain, m).subarray(n * m);
       const expected = minusDecoded(residual, a, sae.wDec, n, d, m);
@@ -77,7 +91,7 @@ Deno.test("squareRows sums the squares of each row", async () => {
     const { data } = randomMatrix(rows, rows, cols);
     const x = buffers.from("x", data);
     const squares = buffers.zeros("squares", rows);
-    submit(gpu, [await squareRows(gpu, buffers, { rows, cols, x, squares })]);
+    submit(gpu, [await build(gpu, buffers, (p) => squareRows(p, { rows, cols, x, squares }))]);
     const expected = Array.from(
       { length: rows },
       (_, r) => data.subarray(r * cols, (r + 1) * cols).reduce((sum, value) => sum + value ** 2, 0),

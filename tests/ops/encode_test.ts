@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { createBuffers, readFloats, readIntegers } from "../../lib/gpu/buffer.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
-import { submit } from "../../lib/gpu/kernel.ts";
+import { createBuffers, readFloats, readIntegers } from "../../lib/device/buffer.ts";
+
 import {
   centerBatch,
   createPreActivations,
@@ -11,11 +10,14 @@ import {
 import { uploadWeights } from "../../lib/ops/weights.ts";
 import {
   assertClose,
+  build,
+  openGpu,
   presentAs,
   randomMatrix,
   randomNumbers,
   randomSae,
   readPreActivations,
+  submit,
   TIGHT,
 } from "../gpu_helper.ts";
 import { center, preActivations } from "../oracles/dense.ts";
@@ -32,14 +34,15 @@ Deno.test("centerBatch subtracts the bias and notes the first number that is not
       const centered = buffers.zeros("centered", data.length);
       const x = buffers.from("x", data);
       const bDec = buffers.from("bias", bias);
-      const operation = await centerBatch(gpu, buffers, {
-        rows,
-        dModel: d,
-        x,
-        bDec,
-        centered,
-        stats,
-      });
+      const operation = await build(gpu, buffers, (p) =>
+        centerBatch(p, {
+          rows,
+          dModel: d,
+          x,
+          bDec,
+          centered,
+          stats,
+        }));
       submit(gpu, [operation]);
       assertClose(await readFloats(gpu, centered, data.length), center(data, bias), `${rows}×${d}`);
       assertEquals([...await readIntegers(gpu, stats, 3)], [0, 0, 0]);
@@ -65,7 +68,11 @@ Deno.test("centerBatch notes NaN and both infinities wherever they are", async (
     const centered = buffers.zeros("centered", data.length);
     const x = buffers.from("x", data);
     submit(gpu, [
-      await centerBatch(gpu, buffers, { rows, dModel: d, x, bDec, centered, stats }),
+      await build(
+        gpu,
+        buffers,
+        (p) => centerBatch(p, { rows, dModel: d, x, bDec, centered, stats }),
+      ),
     ]);
     const first = Math.min(...bad.map(([at]) => at));
     assertEquals(~(await readIntegers(gpu, stats, 1))[0] >>> 0, first);
@@ -89,7 +96,10 @@ Deno.test("encodeBatch agrees with its oracle: both kernels, any shape, shards a
         if (options === TIGHT && n * m > 1024) assert(z.blocks.length > 1);
         if (options === TIGHT && d * m > 1024) assert(weights.shards.length > 1);
         const input = buffers.from("x", x);
-        submit(gpu, await encodeBatch(gpu, buffers, { input, weights, z, kernel }));
+        submit(
+          gpu,
+          await build(gpu, buffers, (p) => encodeBatch(p, { input, weights, z, kernel })),
+        );
         const expected = preActivations(x, sae.wEnc, sae.bEnc, n, d, m);
         const actual = await readPreActivations(gpu, z);
         assertClose(actual, expected, `${kernel} ${n}×${d}×${m}`);
@@ -111,7 +121,10 @@ Deno.test("encodeBatch in lanes: several panels, parts of a batch and uniform bu
     const weights = uploadWeights(gpu, buffers, sae);
     const z = createPreActivations(gpu, buffers, n, m);
     const input = buffers.from("x", x);
-    submit(gpu, await encodeBatch(gpu, buffers, { input, weights, z, kernel: "lanes" }));
+    submit(
+      gpu,
+      await build(gpu, buffers, (p) => encodeBatch(p, { input, weights, z, kernel: "lanes" })),
+    );
     const expected = preActivations(x, sae.wEnc, sae.bEnc, n, d, m);
     assertClose(await readPreActivations(gpu, z), expected, `${n}×${d}×${m}`);
   }
@@ -130,7 +143,7 @@ Deno.test("encoderBytes are what encodeBatch allocates, its sizes aside", async 
         const z = createPreActivations(gpu, buffers, rows, dictSize);
         const input = buffers.zeros("x", rows * dModel);
         const before = gpu.allocated;
-        const operations = await encodeBatch(gpu, buffers, { input, weights, z });
+        const operations = await build(gpu, buffers, (p) => encodeBatch(p, { input, weights, z }));
         // Each has six numbers of sizes in lanes, five in tiles.
         const sizes = operations.length * (kind === "software" ? 24 : 20);
         const expected = encoderBytes(gpu, { rows, dModel, dictSize }) + sizes;
@@ -154,7 +167,7 @@ Deno.test("encodeBatch takes weights that are zero, and inputs all of whose sums
       const weights = uploadWeights(gpu, buffers, sae);
       const z = createPreActivations(gpu, buffers, n, m);
       const input = buffers.from("x", x);
-      submit(gpu, await encodeBatch(gpu, buffers, { input, weights, z, kernel }));
+      submit(gpu, await build(gpu, buffers, (p) => encodeBatch(p, { input, weights, z, kernel })));
       const actual = await readPreActivations(gpu, z);
       assertEquals(actual.filter((value) => !Object.is(value, 0)), [], `${kernel} ${weight}`);
     }

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { createBuffers, readFloats, readIntegers } from "../../lib/gpu/buffer.ts";
-import { type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
-import { submit } from "../../lib/gpu/kernel.ts";
+import { createBuffers, readFloats, readIntegers } from "../../lib/device/buffer.ts";
+import type { DeviceOptions } from "../../lib/device/device.ts";
+
 import {
   createSparseColumns,
   differentiateDecoderBias,
@@ -12,11 +12,14 @@ import {
 import { uploadWeights } from "../../lib/ops/weights.ts";
 import {
   assertClose,
+  build,
   NARROW,
+  openGpu,
   putSparse,
   randomMatrix,
   randomNumbers,
   randomSae,
+  submit,
   TIGHT,
 } from "../gpu_helper.ts";
 import { orderByLatent, type PlainSparse, randomSparse, rowsOf } from "../oracles/sparse.ts";
@@ -37,14 +40,15 @@ Deno.test("differentiateEntries: factor · e · wDec of each entry's row and lat
         const e = randomMatrix(3, rows, d).data;
         const weights = uploadWeights(gpu, buffers, sae);
         const deltas = buffers.zeros("deltas", Math.max(1, plain.values.length));
-        const operations = await differentiateEntries(gpu, buffers, {
-          sparse: putSparse(gpu, buffers, plain),
-          weights,
-          residual: buffers.from("residual", e),
-          deltas,
-          scales: { half, ...SCALES },
-          lanes,
-        });
+        const operations = await build(gpu, buffers, (p) =>
+          differentiateEntries(p, {
+            sparse: putSparse(gpu, buffers, plain),
+            weights,
+            residual: buffers.from("residual", e),
+            deltas,
+            scales: { half, ...SCALES },
+            lanes,
+          }));
         submit(gpu, operations);
         const owners = rowsOf(plain);
         const expected = plain.latents.map((latent, at) => {
@@ -60,7 +64,7 @@ Deno.test("differentiateEntries: factor · e · wDec of each entry's row and lat
 });
 
 /** Runs sortByLatent and sumLatents, compares them with a sort. */
-async function checkSort(plain: PlainSparse, m: number, options: GpuOptions, name: string) {
+async function checkSort(plain: PlainSparse, m: number, options: DeviceOptions, name: string) {
   using gpu = await openGpu(options);
   using buffers = createBuffers(gpu);
   const rows = plain.offsets.length - 1;
@@ -72,8 +76,12 @@ async function checkSort(plain: PlainSparse, m: number, options: GpuOptions, nam
   const deltas = buffers.from("deltas", own.length ? own : new Float32Array(1));
   const scales = { half, ...SCALES };
   const operations = [
-    ...await sortByLatent(gpu, buffers, { sparse, deltas, columns, dictSize: m, scales }),
-    await sumLatents(gpu, buffers, { columns, dictSize: m, gradient }),
+    ...await build(
+      gpu,
+      buffers,
+      (p) => sortByLatent(p, { sparse, deltas, columns, dictSize: m, scales }),
+    ),
+    await build(gpu, buffers, (p) => sumLatents(p, { columns, dictSize: m, gradient })),
   ];
   submit(gpu, operations);
   submit(gpu, operations, [columns.counts]);
@@ -143,14 +151,15 @@ Deno.test("differentiateDecoderBias sums residuals, and the encoder's rows where
         const weights = uploadWeights(gpu, buffers, sae);
         if (options === TIGHT && d * m > 1024) assert(weights.shards.length > 1);
         const gradient = buffers.zeros("gradient", d);
-        const operations = await differentiateDecoderBias(gpu, buffers, {
-          rows,
-          residual: buffers.from("residual", e),
-          scale: -0.5,
-          weights,
-          bEncGradient: subtracts ? buffers.from("encoder bias gradient", own) : undefined,
-          gradient,
-        });
+        const operations = await build(gpu, buffers, (p) =>
+          differentiateDecoderBias(p, {
+            rows,
+            residual: buffers.from("residual", e),
+            scale: -0.5,
+            weights,
+            bEncGradient: subtracts ? buffers.from("encoder bias gradient", own) : undefined,
+            gradient,
+          }));
         submit(gpu, operations);
         const expected = new Float64Array(d);
         for (let at = 0; at < e.length; at++) expected[at % d] -= 0.5 * e[at];

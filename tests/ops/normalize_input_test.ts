@@ -1,9 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
-import { createBuffers, readFloats, readIntegers } from "../../lib/gpu/buffer.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
-import { submit } from "../../lib/gpu/kernel.ts";
+import { createBuffers, readFloats, readIntegers } from "../../lib/device/buffer.ts";
+
 import { normalizeBatch, scaleBatch } from "../../lib/ops/normalize_input.ts";
-import { assertClose, NARROW, randomMatrix } from "../gpu_helper.ts";
+import { assertClose, build, NARROW, openGpu, randomMatrix, submit } from "../gpu_helper.ts";
 import { normalizeRows } from "../oracles/normalize_input.ts";
 
 const KINDS = [
@@ -35,9 +34,10 @@ Deno.test("normalizeBatch agrees with the oracle, scaleBatch takes it back", asy
         const stats = buffers.zeros("stats", 3);
         submit(
           gpu,
-          await normalizeBatch(gpu, buffers, {
-            ...{ normalization, rows, dModel: cols, x, scale, stats },
-          }),
+          await build(gpu, buffers, (p) =>
+            normalizeBatch(p, {
+              ...{ normalization, rows, dModel: cols, x, scale, stats },
+            })),
         );
         const wanted = normalizeRows(normalization, plain);
         const name = `${normalization.inputNormalization} ${rows}×${cols}`;
@@ -52,7 +52,7 @@ Deno.test("normalizeBatch agrees with the oracle, scaleBatch takes it back", asy
           } else assertClose(own(actual), own(wanted.x), `${name}, row ${r}`, 1e-5);
         }
         assertEquals([...await readIntegers(gpu, stats, 3)], [0, 0, 0], name);
-        submit(gpu, [await scaleBatch(gpu, buffers, { rows, cols, x, scale })]);
+        submit(gpu, [await build(gpu, buffers, (p) => scaleBatch(p, { rows, cols, x, scale }))]);
         const back = actual.map((value, at) => value * wanted.scale[Math.floor(at / cols)]);
         assertClose(await readFloats(gpu, x, rows * cols), back, `${name}: back`, 1e-6);
       }
@@ -71,9 +71,10 @@ Deno.test("normalizeBatch names the first number that is not finite and makes ze
     const stats = buffers.zeros("stats", 3);
     submit(
       gpu,
-      await normalizeBatch(gpu, buffers, {
-        ...{ normalization, rows: 6, dModel: 70, x, scale, stats },
-      }),
+      await build(gpu, buffers, (p) =>
+        normalizeBatch(p, {
+          ...{ normalization, rows: 6, dModel: 70, x, scale, stats },
+        })),
     );
     assertEquals(~(await readIntegers(gpu, stats, 1))[0] >>> 0, 3 * 70 + 66);
     const normalized = await readFloats(gpu, x, 420);
@@ -91,5 +92,8 @@ Deno.test("no normalisation is no work", async () => {
   const x = buffers.zeros("x", 4);
   const shared = { rows: 2, dModel: 2, x, scale: x, stats: x };
   const normalization = { inputNormalization: "none" } as const;
-  assertEquals(await normalizeBatch(gpu, buffers, { normalization, ...shared }), []);
+  assertEquals(
+    await build(gpu, buffers, (p) => normalizeBatch(p, { normalization, ...shared })),
+    [],
+  );
 });

@@ -1,9 +1,16 @@
 import { assertEquals } from "@std/assert";
-import { createBuffers, readFloats } from "../../lib/gpu/buffer.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
-import { submit } from "../../lib/gpu/kernel.ts";
+import { createBuffers, readFloats } from "../../lib/device/buffer.ts";
+
 import { divideByDeviation } from "../../lib/ops/normalize_loss.ts";
-import { assertClose, NARROW, randomMatrix, randomNumbers } from "../gpu_helper.ts";
+import {
+  assertClose,
+  build,
+  NARROW,
+  openGpu,
+  randomMatrix,
+  randomNumbers,
+  submit,
+} from "../gpu_helper.ts";
 import { sampleScales } from "../oracles/dense.ts";
 
 Deno.test("divideByDeviation scales errors and their squares by the distance from the mean", async () => {
@@ -18,7 +25,7 @@ Deno.test("divideByDeviation scales errors and their squares by the distance fro
       const residual = buffers.from("residual", e);
       const squares = buffers.from("squares", own);
       const bound = { rows, dModel: d, x: buffers.from("batch", x), residual, squares };
-      submit(gpu, await divideByDeviation(gpu, buffers, bound));
+      submit(gpu, await build(gpu, buffers, (p) => divideByDeviation(p, bound)));
       const scales = [...sampleScales(x, d, "input_deviation"), 1];
       const name = `${rows}×${d}`;
       assertClose(

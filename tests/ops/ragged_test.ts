@@ -1,7 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
-import { type BufferSet, createBuffers, readFloats, readIntegers } from "../../lib/gpu/buffer.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
-import { submit } from "../../lib/gpu/kernel.ts";
+import {
+  type BufferSet,
+  createBuffers,
+  readFloats,
+  readIntegers,
+} from "../../lib/device/buffer.ts";
+
 import {
   createSparseColumns,
   differentiateDecoderBias,
@@ -14,11 +18,14 @@ import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { uploadWeights } from "../../lib/ops/weights.ts";
 import {
   assertClose,
+  build,
+  openGpu,
   putPreActivations,
   randomMatrix,
   randomNumbers,
   randomSae,
   readSparse,
+  submit,
   TIGHT,
 } from "../gpu_helper.ts";
 import { toSparse } from "../oracles/sparse.ts";
@@ -63,7 +70,7 @@ Deno.test("selectRagged keeps what is above 0 or θ, and what lies in the window
           const z = makeZ(rows, rows * cols, share);
           if (share === 1) z.forEach((value, at) => z[at] = value || 0.25);
           const put = prepare(buffers, z, cols, bandwidth);
-          submit(gpu, await selectRagged(gpu, buffers, put));
+          submit(gpu, await build(gpu, buffers, (p) => selectRagged(p, put)));
 
           const theta = put.jump && await readFloats(gpu, put.jump.theta, cols);
           if (theta) assertClose(theta, Float64Array.from(put.log, Math.exp), name, 1e-6);
@@ -121,34 +128,41 @@ Deno.test("differentiateThresholds: θ's straight-through gradient, zeros in the
         const sparse = put.out;
         const jump = put.jump!;
         submit(gpu, [
-          ...await selectRagged(gpu, buffers, put),
-          ...await differentiateEntries(gpu, buffers, {
-            sparse,
-            weights,
-            residual,
-            deltas,
-            scales,
-          }),
-          ...await sortByLatent(gpu, buffers, { sparse, deltas, columns, dictSize: m, scales }),
-          ...await differentiateDecoderBias(gpu, buffers, {
-            rows,
-            residual,
-            scale: MAIN,
-            weights,
-            gradient: outputGradient,
-          }),
-          ...await differentiateThresholds(gpu, buffers, {
-            rows,
-            jump,
-            columns,
-            weights,
-            outputGradient,
-            main: MAIN,
-            penalty: PENALTY / 0.75,
-            step: stepWith(buffers, 0.75),
-            gradient,
-          }),
-          await sumLatents(gpu, buffers, { columns, dictSize: m, gradient: sums }),
+          ...await build(gpu, buffers, (p) => selectRagged(p, put)),
+          ...await build(gpu, buffers, (p) =>
+            differentiateEntries(p, {
+              sparse,
+              weights,
+              residual,
+              deltas,
+              scales,
+            })),
+          ...await build(
+            gpu,
+            buffers,
+            (p) => sortByLatent(p, { sparse, deltas, columns, dictSize: m, scales }),
+          ),
+          ...await build(gpu, buffers, (p) =>
+            differentiateDecoderBias(p, {
+              rows,
+              residual,
+              scale: MAIN,
+              weights,
+              gradient: outputGradient,
+            })),
+          ...await build(gpu, buffers, (p) =>
+            differentiateThresholds(p, {
+              rows,
+              jump,
+              columns,
+              weights,
+              outputGradient,
+              main: MAIN,
+              penalty: PENALTY / 0.75,
+              step: stepWith(buffers, 0.75),
+              gradient,
+            })),
+          await build(gpu, buffers, (p) => sumLatents(p, { columns, dictSize: m, gradient: sums })),
         ], [columns.counts]);
         const expected = new Float64Array(m);
         const gated = new Float64Array(m);
@@ -185,8 +199,12 @@ Deno.test("differentiateEntries adds L1's gradient", async () => {
     const step = stepWith(buffers, 0.25);
     const scales = { half: rows, main: MAIN, auxiliary: 0, sparsity: PENALTY };
     submit(gpu, [
-      ...await selectRagged(gpu, buffers, put),
-      ...await differentiateEntries(gpu, buffers, { ...shared, residual, scales, step }),
+      ...await build(gpu, buffers, (p) => selectRagged(p, put)),
+      ...await build(
+        gpu,
+        buffers,
+        (p) => differentiateEntries(p, { ...shared, residual, scales, step }),
+      ),
     ]);
     const { values } = await readSparse(gpu, put.out);
     assert(values.length > 10);

@@ -1,13 +1,22 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { createBuffers, readIntegers, writeBuffer } from "../../lib/gpu/buffer.ts";
-import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
-import { submit } from "../../lib/gpu/kernel.ts";
+import { createBuffers, readIntegers, writeBuffer } from "../../lib/device/buffer.ts";
+import type { Device } from "../../lib/device/device.ts";
+
 import { countAbove, writeAbove } from "../../lib/ops/select.ts";
 import { listDeadLatents, selectDead } from "../../lib/ops/select_rows.ts";
 import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { createRandom } from "../../lib/random.ts";
-import { NARROW, onBothKinds, presentAs, putPreActivations, readSparse } from "../gpu_helper.ts";
+import {
+  build,
+  NARROW,
+  onBothKinds,
+  openGpu,
+  presentAs,
+  putPreActivations,
+  readSparse,
+  submit,
+} from "../gpu_helper.ts";
 import { keepLargestOfRows } from "../oracles/dense.ts";
 import { toSparse } from "../oracles/sparse.ts";
 
@@ -16,7 +25,7 @@ const DEAD_AFTER = 5;
 
 /** Runs listDeadLatents and selectDead behind rows of other entries, and compares with a sort. */
 async function checkDeadOn(
-  gpu: Gpu,
+  gpu: Device,
   z: Float32Array,
   { ages, wanted, rowsPerBlock = 15, name = "" }: {
     ages: number[];
@@ -38,8 +47,19 @@ async function checkDeadOn(
   const listed = { dead: buffers.zeros("dead", 1 + cols), dispatch: buffers.dispatch("dispatch") };
   const shared = { deadAfter: DEAD_AFTER, step, lastActive, stats };
   submit(gpu, [
-    await listDeadLatents(gpu, buffers, { latents: cols, rows, ...shared, ...listed }),
-    ...await selectDead(gpu, buffers, { z: put, wanted, out, ...listed }),
+    await build(
+      gpu,
+      buffers,
+      (p) => listDeadLatents(p, { latents: cols, rows, ...shared, ...listed }),
+    ),
+    ...await build(gpu, buffers, (p) =>
+      selectDead(p, {
+        encoding: { z: put },
+        rows,
+        wanted,
+        out,
+        ...listed,
+      })),
   ]);
 
   const oldest = [...ages.keys()].filter((i) => ages[i] >= DEAD_AFTER);
@@ -57,7 +77,7 @@ async function checkDeadOn(
   return expected.values.length;
 }
 
-const checkDead = (gpu: Gpu, z: Float32Array, how: Parameters<typeof checkDeadOn>[2]) =>
+const checkDead = (gpu: Device, z: Float32Array, how: Parameters<typeof checkDeadOn>[2]) =>
   onBothKinds(gpu, (own) => checkDeadOn(own, z, how));
 
 Deno.test("selectDead keeps the largest numbers of dead latents in each row, ties by latent", async () => {
@@ -129,7 +149,7 @@ Deno.test("listDeadLatents: one latent, many latents, the borderline", async () 
       const dispatch = buffers.dispatch("dispatch");
       const dead = buffers.zeros("dead", 1 + latents);
       const shared = { rows: 20, deadAfter, step, lastActive, stats, dead, dispatch };
-      submit(gpu, [await listDeadLatents(gpu, buffers, { latents, ...shared })]);
+      submit(gpu, [await build(gpu, buffers, (p) => listDeadLatents(p, { latents, ...shared }))]);
       const oldest = [...active.keys()].filter((i) => STEP - active[i] >= deadAfter);
       const list = [oldest.length, ...oldest];
       assertEquals([...await readIntegers(gpu, dead, list.length)], list);
@@ -158,8 +178,8 @@ Deno.test("countAbove and writeAbove keep what is above each latent's threshold,
         const threshold = buffers.from("threshold", limits);
         const out = createSparseRows(buffers, rows, rows * cols);
         submit(gpu, [
-          ...await countAbove(gpu, buffers, { z: put, threshold, ...out }),
-          ...await writeAbove(gpu, buffers, { z: put, threshold, out }),
+          ...await build(gpu, buffers, (p) => countAbove(p, { z: put, threshold, ...out })),
+          ...await build(gpu, buffers, (p) => writeAbove(p, { z: put, threshold, out })),
         ]);
         const mask = z.map((value, at) => value > 0 && value > limits[at % cols] ? 1 : 0);
         assertEquals(await readSparse(gpu, out), toSparse(z, mask, cols), `${rows}×${cols}`);
@@ -178,8 +198,8 @@ Deno.test("writeAbove without enough room writes what fits and nothing behind it
   const whole = createSparseRows(buffers, rows, rows * cols);
   const out = { ...whole, capacity: 100 };
   submit(gpu, [
-    ...await countAbove(gpu, buffers, { z: put, threshold, ...out }),
-    ...await writeAbove(gpu, buffers, { z: put, threshold, out }),
+    ...await build(gpu, buffers, (p) => countAbove(p, { z: put, threshold, ...out })),
+    ...await build(gpu, buffers, (p) => writeAbove(p, { z: put, threshold, out })),
   ]);
   // The offsets say how much room it takes.
   assertEquals((await readIntegers(gpu, out.offsets, rows + 1))[rows], rows * cols);

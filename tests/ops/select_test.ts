@@ -1,24 +1,27 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { createBuffers, readIntegers } from "../../lib/gpu/buffer.ts";
-import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
-import { submit } from "../../lib/gpu/kernel.ts";
+import { createBuffers, readIntegers } from "../../lib/device/buffer.ts";
+import type { Device } from "../../lib/device/device.ts";
+
 import { scanCounts, selectBatch } from "../../lib/ops/select.ts";
 import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { createRandom } from "../../lib/random.ts";
 import {
+  build,
   NARROW,
   onBothKinds,
+  openGpu,
   putPreActivations,
   randomNumbers,
   readSparse,
+  submit,
 } from "../gpu_helper.ts";
 import { keepLargest } from "../oracles/dense.ts";
 import { toSparse } from "../oracles/sparse.ts";
 
 /** Runs selectBatch and compares everything it writes with a sort. */
 async function checkBatchOn(
-  gpu: Gpu,
+  gpu: Device,
   z: Float32Array,
   { cols, wanted, rowsPerBlock = 15, name = "" }: {
     cols: number;
@@ -35,7 +38,7 @@ async function checkBatchOn(
   const out = createSparseRows(buffers, rows, wanted);
   const put = putPreActivations(buffers, z, cols, rowsPerBlock);
   const given = { z: put, wanted, out, step, lastActive, stats };
-  const operations = await selectBatch(gpu, buffers, given);
+  const operations = await build(gpu, buffers, (p) => selectBatch(p, given));
   submit(gpu, operations);
   // Twice: nothing of the first run may be left in the scratch buffers.
   submit(gpu, operations, [stats]);
@@ -61,7 +64,7 @@ function positives(seed: number, length: number, share = 0.5): Float32Array {
 const TINY = 2 ** -149;
 const MAX = (2 - 2 ** -23) * 2 ** 127;
 
-const checkBatch = (gpu: Gpu, z: Float32Array, how: Parameters<typeof checkBatchOn>[2]) =>
+const checkBatch = (gpu: Device, z: Float32Array, how: Parameters<typeof checkBatchOn>[2]) =>
   onBothKinds(gpu, (own) => checkBatchOn(own, z, how));
 
 Deno.test("selectBatch keeps the n·k largest numbers of any matrix, ties by row and latent", async () => {
@@ -138,7 +141,7 @@ Deno.test("scanCounts adds up from any row on", async () => {
     const offsets = new Uint32Array(first + length + 1).fill(7);
     offsets[first] = 1000;
     const put = buffers.from("offsets", offsets);
-    submit(gpu, [await scanCounts(gpu, buffers, counts, put, first, length)]);
+    submit(gpu, [await build(gpu, buffers, (p) => scanCounts(p, counts, put, first, length))]);
     let total = 1000;
     for (let at = 0; at < length; at++) offsets[first + at + 1] = total += numbers[first + at];
     assertEquals([...await readIntegers(gpu, put, offsets.length)], [...offsets]);

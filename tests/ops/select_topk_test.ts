@@ -1,18 +1,26 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { createBuffers, readIntegers } from "../../lib/gpu/buffer.ts";
-import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
-import { submit } from "../../lib/gpu/kernel.ts";
+import { createBuffers, readIntegers } from "../../lib/device/buffer.ts";
+import type { Device } from "../../lib/device/device.ts";
+
 import { selectTopK } from "../../lib/ops/select_rows.ts";
 import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { createRandom } from "../../lib/random.ts";
-import { NARROW, onBothKinds, putPreActivations, readSparse } from "../gpu_helper.ts";
+import {
+  build,
+  NARROW,
+  onBothKinds,
+  openGpu,
+  putPreActivations,
+  readSparse,
+  submit,
+} from "../gpu_helper.ts";
 import { keepLargestOfRows } from "../oracles/dense.ts";
 import { toSparse } from "../oracles/sparse.ts";
 
 /** Runs selectTopK and compares everything it writes with a sort. */
 async function checkTopKOn(
-  gpu: Gpu,
+  gpu: Device,
   z: Float32Array,
   { cols, wanted, rowsPerBlock = 15 }: { cols: number; wanted: number; rowsPerBlock?: number },
 ): Promise<number> {
@@ -23,7 +31,14 @@ async function checkTopKOn(
   const stats = buffers.zeros("stats", 3);
   const out = createSparseRows(buffers, rows, rows * wanted);
   const put = putPreActivations(buffers, z, cols, rowsPerBlock);
-  submit(gpu, await selectTopK(gpu, buffers, { z: put, wanted, out, step, lastActive, stats }));
+  submit(
+    gpu,
+    await build(
+      gpu,
+      buffers,
+      (p) => selectTopK(p, { z: put, wanted, out, step, lastActive, stats }),
+    ),
+  );
 
   const latents = Array.from({ length: cols }, (_, i) => i);
   const expected = toSparse(z, keepLargestOfRows(z, cols, latents, wanted), cols);
@@ -37,7 +52,7 @@ async function checkTopKOn(
   return expected.values.length;
 }
 
-const checkTopK = (gpu: Gpu, z: Float32Array, how: Parameters<typeof checkTopKOn>[2]) =>
+const checkTopK = (gpu: Device, z: Float32Array, how: Parameters<typeof checkTopKOn>[2]) =>
   onBothKinds(gpu, (own) => checkTopKOn(own, z, how));
 
 Deno.test("selectTopK keeps the k largest numbers of each row, ties by latent", async () => {

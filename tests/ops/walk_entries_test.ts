@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
+import type { DeviceOptions } from "../../lib/device/device.ts";
 import { createWalker, type Walk } from "../../lib/ops/walk_entries.ts";
 import { createRandom } from "../../lib/random.ts";
-import { assertClose, NARROW, presentAs, randomNumbers, TIGHT } from "../gpu_helper.ts";
+import { assertClose, NARROW, openGpu, presentAs, randomNumbers, TIGHT } from "../gpu_helper.ts";
 import { walk as oracle } from "../oracles/walk.ts";
 
 /** A walk with `most` entries a row at most, in no order, and with an empty row where there are more. */
@@ -45,7 +45,7 @@ const SHAPES = [
   [300, 1, 700, 800, 3],
 ];
 
-const ADAPTERS: [name: string, options: GpuOptions, kind: "hardware" | "software"][] = [
+const ADAPTERS: [name: string, options: DeviceOptions, kind: "hardware" | "software"][] = [
   ["a software adapter", {}, "software"],
   ["hardware", {}, "hardware"],
   ["hardware, NARROW", NARROW, "hardware"],

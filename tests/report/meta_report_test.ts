@@ -28,7 +28,7 @@ const CONTEXTS = new Map([
 function report(change: Partial<MetaReport> = {}): MetaReport {
   return {
     date: "2026-01-02",
-    adapter: "a GPU",
+    device: "a GPU",
     sae: { name: "s<1>", architecture: "relu", dictSize: 5, dModel: 3, source: "m at h" },
     decomposition: decomposition(),
     k: 2,

@@ -1,12 +1,13 @@
 // Verdicts on SAEs that were made, not trained: it is known what holds.
 import { assert, assertEquals } from "@std/assert";
-import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom, type Random } from "../../lib/random.ts";
 import { stitchingClaims } from "../../lib/report/stitching_claims.ts";
 import { initializeSae } from "../../lib/sae/initialize.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { studyPair } from "../../lib/stitching/study_pair.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 const D = 64;
 const SAMPLES = 1000;
@@ -61,7 +62,7 @@ function detector(latents: { row: Float32Array; strength: number }[]): Sae {
 const known = (rows: Float32Array[], strength = 1) => rows.map((row) => ({ row, strength }));
 
 /** Verdicts by the first words of their claims. */
-async function verdictsOf(gpu: Gpu, small: Sae, large: Sae, x: Matrix) {
+async function verdictsOf(gpu: Device, small: Sae, large: Sae, x: Matrix) {
   const claims = stitchingClaims(await studyPair(gpu, small, large, () => [x]));
   assert(claims.every(({ holds, why }) => (holds === undefined) === (why !== undefined)));
   if (Deno.env.get("SHOW")) { for (const c of claims) console.log(c); }

@@ -4,7 +4,7 @@ import { assertEquals } from "@std/assert";
 import { compareAndReplace, type MetaWork, trainControls } from "../../cli/meta_work.ts";
 import type { MetaTraining } from "../../cli/meta_training.ts";
 import { lossChangeOf } from "../../cli/training_quality.ts";
-import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { covarianceMatchedRows } from "../../lib/meta/covariance_matched_rows.ts";
 import { decompose } from "../../lib/meta/decompose.ts";
@@ -15,7 +15,7 @@ import { createRandom } from "../../lib/random.ts";
 import type { Claim } from "../../lib/report/claim.ts";
 import { metaClaims } from "../../lib/report/meta_claims.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import { randomSae } from "../gpu_helper.ts";
+import { openGpu, randomSae } from "../gpu_helper.ts";
 import { sumsOf } from "../meta/made_rows.ts";
 
 const D = 64;
@@ -33,7 +33,7 @@ function saeOf({ data, rows, cols }: Matrix): Sae {
 }
 
 async function claimsOn(
-  gpu: Gpu,
+  gpu: Device,
   rows: Matrix,
   beside: Matrix[],
 ): Promise<Claim[]> {

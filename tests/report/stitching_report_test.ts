@@ -14,7 +14,7 @@ Deno.test("stitchingReport shows every part, escaped", () => {
   const row = { name: "a<b", architecture: "relu", dictSize: 2, l0: 2, mse: 4, nmse: 0.4 };
   const page = stitchingReport({
     date: "2026-01-02",
-    adapter: "a GPU",
+    device: "a GPU",
     source: { model: "m", hook: "h", samples: 10 },
     saes: [{ ...row, deadLatents: 0 }, { ...row, name: "c d", nmse: NaN, deadLatents: 1 }],
     pairs: [pair],
@@ -80,7 +80,7 @@ Deno.test("shrinkagePlot draws what novel latents do, with gains and without", (
 Deno.test("a report says why claims are not decided, and shows the controls", () => {
   const study = makeStudy({ controls: controlsOf({ gain: 1.2345, seed: 0 }, { seed: 0 }) });
   const page = stitchingReport({
-    ...{ date: "2026-01-02", adapter: "a GPU", saes: [], settings: {} },
+    ...{ date: "2026-01-02", device: "a GPU", saes: [], settings: {} },
     source: { model: "m", hook: "h", samples: 10 },
     pairs: [{ small: "a", large: "b", study }],
     overlap: { names: [], share: [], meanCosine: [] },

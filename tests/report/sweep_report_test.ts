@@ -42,7 +42,7 @@ Deno.test("a plot for each k and for each size, where there is more than one poi
 
 Deno.test("the broad plot of a sweep keeps its size on a small screen, and scrolls", () => {
   const html = sweepReport({
-    ...{ date: "a day", adapter: "an adapter", model: { id: "m", hook: "h" }, settings: {} },
+    ...{ date: "a day", device: "an adapter", model: { id: "m", hook: "h" }, settings: {} },
     rows: [row({ k: 8 }), row({ k: 16 })],
   });
   const broad = [...html.matchAll(/<figure([^>]*)>\n<svg [^>]*viewBox="0 0 (\d+) /g)]
@@ -196,7 +196,7 @@ Deno.test("a value that is read lies between its neighbours' and is theirs at th
 Deno.test("the page lists the SAEs that were warned of", () => {
   const page = (rows: SweepRow[]) =>
     sweepReport({
-      ...{ rows, date: "2026-01-01", adapter: "gpu", model: { id: "m", hook: "h" } },
+      ...{ rows, date: "2026-01-01", device: "gpu", model: { id: "m", hook: "h" } },
       settings: {},
     });
   const warned = page([row({ k: 8 }), row({ k: 16, warnings: "divergence dead_latents" })]);
@@ -211,7 +211,7 @@ Deno.test("the table has Table 2's columns, in Markdown and on the page", () => 
     "| topk_m256_k8_seed0 | a\\|b | 256 | 8.0 | 2.72 | 0.915 | 0.875 | 0.3000 | 0.5000 |",
   );
   const page = sweepReport({
-    ...{ rows, date: "2026-01-01", adapter: "<gpu>", model: { id: "m", hook: "h" } },
+    ...{ rows, date: "2026-01-01", device: "<gpu>", model: { id: "m", hook: "h" } },
     settings: { batchSize: 128 },
   });
   assertStringIncludes(page, "topk_m256_k16_seed0");

@@ -22,7 +22,7 @@ const THRESHOLD = new Float32Array(1024).fill(0.75);
 const REPORT: TrainingReport = {
   title: "a run",
   date: "a day",
-  adapter: "an adapter",
+  device: "an adapter",
   model: { id: "a model", hook: "blocks.1.hook_resid_pre", layers: 2 },
   sae: { architecture: "batchtopk", dictSize: 1024, k: 4, dModel: 64, threshold: THRESHOLD },
   settings: { learningRate: 3e-4, k: 4 },
@@ -126,7 +126,7 @@ Deno.test("trainingReport escapes every text", () => {
     ...REPORT,
     title: evil,
     date: evil,
-    adapter: evil,
+    device: evil,
     model: { id: evil, hook: evil, layers: 2 },
     sae: { ...REPORT.sae, architecture: evil },
     settings: { [evil]: evil, list: [evil] },

@@ -1,11 +1,11 @@
 import { assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { evaluateCrossEntropy } from "../../lib/evaluation/evaluate_cross_entropy.ts";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import type { Matrix } from "../../lib/matrix.ts";
 import { activationTransform, transformActivations } from "../../lib/sae/activation_transform.ts";
 import { openInference } from "../../lib/sae/inference.ts";
-import { randomMatrix, randomSae } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, randomSae } from "../gpu_helper.ts";
 
 const [d, m] = [5, 24];
 const threshold = new Float32Array(m).fill(0.2);

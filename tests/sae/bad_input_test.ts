@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
-import { GpuError, openGpu } from "../../lib/gpu/gpu.ts";
+import { DeviceError } from "../../lib/device/errors.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { encode, reconstruct } from "../../lib/sae/encode.ts";
 import { openInference, type Selection } from "../../lib/sae/inference.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import { assertClose, randomMatrix, randomSae, TIGHT, withFree } from "../gpu_helper.ts";
+import { assertClose, openGpu, randomMatrix, randomSae, TIGHT, withFree } from "../gpu_helper.ts";
 import { infer } from "../oracles/inference.ts";
 
 const [D, M] = [5, 16];
@@ -124,7 +124,7 @@ Deno.test("whatever the memory limit, nothing stays allocated after an error", a
           await encode(gpu, some, randomMatrix(1, 10, D), { selection });
           runs++;
         } catch (error) {
-          assertInstanceOf(error, GpuError);
+          assertInstanceOf(error, DeviceError);
           failures++;
         }
       });
@@ -145,7 +145,7 @@ Deno.test("an inference whose run found too little memory still runs what fits",
       const run = (x: Matrix) => inference.run(x).catch((error) => error);
       const [first, second, third] = [await run(small), await run(large), await run(small)];
       if (first instanceof Error) {
-        assertInstanceOf(third, GpuError);
+        assertInstanceOf(third, DeviceError);
         return assertEquals(third.message, first.message);
       }
       assertEquals(third, first, `with ${bytes} bytes`);

@@ -1,11 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
-import { type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
+import type { DeviceOptions } from "../../lib/device/device.ts";
 import type { Matrix, SparseMatrix } from "../../lib/matrix.ts";
 import { encode, reconstruct } from "../../lib/sae/encode.ts";
 import { type InferenceOptions, openInference } from "../../lib/sae/inference.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import {
   assertClose,
+  openGpu,
   randomMatrix,
   randomNumbers,
   randomSae,
@@ -28,7 +29,7 @@ async function check(
   sae: Sae,
   x: Matrix,
   options: InferenceOptions = {},
-  gpuOptions: GpuOptions = {},
+  gpuOptions: DeviceOptions = {},
   name = "",
 ) {
   using gpu = await openGpu(gpuOptions);

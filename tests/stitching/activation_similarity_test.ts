@@ -1,10 +1,10 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { activationSimilarity } from "../../lib/stitching/activation_similarity.ts";
 import type { LatentPair } from "../../lib/stitching/latent_pairs.ts";
-import { randomMatrix, TIGHT } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, TIGHT } from "../gpu_helper.ts";
 import { activationsOf, correlationOf, cosineOf, decoderRow } from "../oracles/similarity.ts";
 import { assertStops } from "./assert_stops.ts";
 import { ARCHITECTURES, makeSae, NORMALIZATIONS } from "./made_saes.ts";

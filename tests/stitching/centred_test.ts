@@ -1,11 +1,11 @@
 import { assertAlmostEquals } from "@std/assert";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { transformActivations } from "../../lib/sae/activation_transform.ts";
 import { activationSimilarity } from "../../lib/stitching/activation_similarity.ts";
 import { latentEffects } from "../../lib/stitching/latent_effects.ts";
 import { missingInformation } from "../../lib/stitching/missing_information.ts";
-import { assertClose } from "../gpu_helper.ts";
+import { assertClose, openGpu } from "../gpu_helper.ts";
 import { makePair, makeRows } from "./made_pair.ts";
 
 Deno.test("stitching centres activations where the SAEs want them centred", async () => {

@@ -1,11 +1,11 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { encode, reconstruct } from "../../lib/sae/encode.ts";
 import { foldInputScale } from "../../lib/sae/fold_input_scale.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import type { Sae } from "../../lib/sae/sae.ts";
 import { checkStitchable } from "../../lib/stitching/check_stitchable.ts";
 import { stitch } from "../../lib/stitching/stitch.ts";
-import { assertClose, randomMatrix } from "../gpu_helper.ts";
+import { assertClose, openGpu, randomMatrix } from "../gpu_helper.ts";
 import { makeSae } from "./made_saes.ts";
 
 const metadata = {

@@ -1,8 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { decoderBiasAgreement } from "../../lib/stitching/decoder_bias_agreement.ts";
 import { decoderOverlap } from "../../lib/stitching/decoder_overlap.ts";
-import { assertClose, presentAs, randomNumbers, randomSae } from "../gpu_helper.ts";
+import { assertClose, openGpu, presentAs, randomNumbers, randomSae } from "../gpu_helper.ts";
 import { cosines, rowMaxima } from "../oracles/cosine.ts";
 
 Deno.test("decoderOverlap agrees with its oracle, for every pair", async () => {

@@ -1,12 +1,12 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { latentEffects } from "../../lib/stitching/latent_effects.ts";
 import type { LatentGroup } from "../../lib/stitching/latent_groups.ts";
 import type { StitchingEffects } from "../../lib/stitching/measure_apart.ts";
 import { swapEffects } from "../../lib/stitching/swap_effects.ts";
-import { assertClose, presentAs, randomMatrix, randomSae } from "../gpu_helper.ts";
+import { assertClose, openGpu, presentAs, randomMatrix, randomSae } from "../gpu_helper.ts";
 import { encodeBoth, type Measures } from "../oracles/stitched_from_scratch.ts";
 import { assertStops } from "./assert_stops.ts";
 import { makeGroups, makePair, makeRows, PAIRS, upTo } from "./made_pair.ts";
@@ -146,9 +146,9 @@ Deno.test("effects refuse what cannot be measured", async () => {
     small: Uint32Array.from(smallLatents),
     large: Uint32Array.from(largeLatents),
   });
-  const swap = (groups: LatentGroup[], inserted?: number[]) => (gpu: Gpu) =>
+  const swap = (groups: LatentGroup[], inserted?: number[]) => (gpu: Device) =>
     swapEffects(gpu, small, large, groups, [x], { inserted });
-  const cases: [(gpu: Gpu) => Promise<unknown>, string][] = [
+  const cases: [(gpu: Device) => Promise<unknown>, string][] = [
     [(gpu) => latentEffects(gpu, small, large, []), "there were no activations to measure on"],
     [(gpu) => latentEffects(gpu, small, randomSae(1, 8, 4), [x]), "dModel"],
     [(gpu) => latentEffects(gpu, small, large, makeRows(1, 8, [4])), "expected 9 columns"],

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { transformActivations } from "../../lib/sae/activation_transform.ts";
 import { encode } from "../../lib/sae/encode.ts";
 import { fitGain, withGain } from "../../lib/stitching/fit_gain.ts";
@@ -10,6 +10,7 @@ import { evaluateWithGain, gainOf } from "../oracles/gain.ts";
 import { assertStops } from "./assert_stops.ts";
 import { makeRows } from "./made_pair.ts";
 import { ARCHITECTURES, makeSae, NORMALIZATIONS } from "./made_saes.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 Deno.test("fitGain finds the least squares of float64, for every architecture and normalisation", async () => {
   using gpu = await openGpu();

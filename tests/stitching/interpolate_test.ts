@@ -6,7 +6,7 @@ import {
   assertRejects,
 } from "@std/assert";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import {
@@ -17,7 +17,7 @@ import {
 import { interpolateChain } from "../../lib/stitching/interpolate_chain.ts";
 import { latentEffects } from "../../lib/stitching/latent_effects.ts";
 import { swapEffects } from "../../lib/stitching/swap_effects.ts";
-import { presentAs, randomNumbers } from "../gpu_helper.ts";
+import { openGpu, presentAs, randomNumbers } from "../gpu_helper.ts";
 import { encodeBoth } from "../oracles/stitched_from_scratch.ts";
 import { makeGroups, makePair, makeRows, makeSleepingSae, PAIRS, upTo } from "./made_pair.ts";
 

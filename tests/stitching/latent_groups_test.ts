@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
-import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { classifyLatents } from "../../lib/stitching/classify_latents.ts";
 import { describeGroup, groupsByKind } from "../../lib/stitching/describe_groups.ts";
 import { type LatentGroups, latentGroups } from "../../lib/stitching/latent_groups.ts";
 import { maxDecoderCosine } from "../../lib/stitching/max_decoder_cosine.ts";
-import { NARROW, presentAs, randomMatrix, randomSae, SMALL } from "../gpu_helper.ts";
+import { NARROW, openGpu, presentAs, randomMatrix, randomSae, SMALL } from "../gpu_helper.ts";
 import { components, cosines } from "../oracles/cosine.ts";
 
 const KINDS = ["software", "hardware"] as const;
@@ -132,7 +132,7 @@ Deno.test("laws: a partition, novel latents as classified, higher thresholds ref
 });
 
 async function checkLaws(
-  gpu: Gpu,
+  gpu: Device,
   small: ReturnType<typeof randomSae>,
   large: ReturnType<typeof randomSae>,
   threshold: number,

@@ -1,5 +1,5 @@
 // Pairs of small random SAEs that have little in common, and activations for them.
-import type { GpuOptions } from "../../lib/gpu/gpu.ts";
+import type { DeviceOptions } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom } from "../../lib/random.ts";
 import type { Architecture, InputNormalization, Sae } from "../../lib/sae/sae.ts";
@@ -17,7 +17,7 @@ export interface PairOptions {
 }
 
 /** Pairs of all architectures and normalizations, with the rows of their batches. */
-export const PAIRS: (PairOptions & { rows: number[]; limits?: GpuOptions })[] = [
+export const PAIRS: (PairOptions & { rows: number[]; limits?: DeviceOptions })[] = [
   { seed: 1, d: 9, sizes: [20, 33], architectures: ["batchtopk", "batchtopk"], rows: [20, 1, 14] },
   { seed: 2, d: 70, sizes: [12, 7], architectures: ["relu", "topk"], rows: [9], limits: SMALL },
   {

@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom } from "../../lib/random.ts";
 import { classifyLatents } from "../../lib/stitching/classify_latents.ts";
 import { cosineHistogram } from "../../lib/stitching/cosine_histogram.ts";
 import { maxDecoderCosine } from "../../lib/stitching/max_decoder_cosine.ts";
-import { assertClose, presentAs, randomMatrix, randomSae, SMALL } from "../gpu_helper.ts";
+import { assertClose, openGpu, presentAs, randomMatrix, randomSae, SMALL } from "../gpu_helper.ts";
 import { cosines, rowMaxima } from "../oracles/cosine.ts";
 
 const KINDS = ["software", "hardware"] as const;

@@ -1,11 +1,12 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { fitGain } from "../../lib/stitching/fit_gain.ts";
 import { measureControls } from "../../lib/stitching/measure_controls.ts";
 import { randomTwin } from "../../lib/stitching/random_twin.ts";
 import { evaluate } from "../oracles/evaluation.ts";
 import { gainOf } from "../oracles/gain.ts";
 import { makePair, makeRows } from "./made_pair.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 Deno.test("measureControls: gains, random twins and what training says of itself", async () => {
   using gpu = await openGpu();

@@ -1,9 +1,9 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { type ErrorContrast, missingInformation } from "../../lib/stitching/missing_information.ts";
-import { randomMatrix, TIGHT } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, TIGHT } from "../gpu_helper.ts";
 import { activationsOf, errorsWhere } from "../oracles/similarity.ts";
 import { assertStops } from "./assert_stops.ts";
 import { ARCHITECTURES, choose, makeSae, NORMALIZATIONS } from "./made_saes.ts";

@@ -2,14 +2,14 @@ import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/ass
 import fc from "fast-check";
 import { evaluateCrossEntropy } from "../../lib/evaluation/evaluate_cross_entropy.ts";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
-import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Device } from "../../lib/device/device.ts";
 import type { Matrix, SparseMatrix } from "../../lib/matrix.ts";
 import { encode, reconstruct } from "../../lib/sae/encode.ts";
 import { openInference, type Selection } from "../../lib/sae/inference.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import type { StitchedSae } from "../../lib/sae/stitched_sae.ts";
 import { stitch, stitchedOrigin } from "../../lib/stitching/stitch.ts";
-import { assertClose, randomMatrix, randomNumbers, SMALL, TIGHT } from "../gpu_helper.ts";
+import { assertClose, openGpu, randomMatrix, randomNumbers, SMALL, TIGHT } from "../gpu_helper.ts";
 import { type Choice, inferStitched } from "../oracles/stitched.ts";
 import { ARCHITECTURES, choose, makeSae, NORMALIZATIONS } from "./made_saes.ts";
 
@@ -30,7 +30,7 @@ function denseRows({ rows, cols, rowOffsets, latents, values }: SparseMatrix): n
 
 /** Compares all that runs a stitched SAE with the oracle; gives the number of entries. */
 async function check(
-  gpu: Gpu,
+  gpu: Device,
   choice: Choice,
   x: Matrix,
   selection?: Selection,

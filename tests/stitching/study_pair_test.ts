@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { studyPair } from "../../lib/stitching/study_pair.ts";
 import { makePair, makeRows } from "./made_pair.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 Deno.test("studyPair reads the activations as often as it says and frees what it takes", async () => {
   using gpu = await openGpu();

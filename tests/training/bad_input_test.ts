@@ -1,12 +1,12 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { assertStringIncludes } from "@std/assert";
-import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import type { StepRecord, TrainOptions } from "../../lib/training/options.ts";
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { randomMatrix, randomSae } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, randomSae } from "../gpu_helper.ts";
 
 const [N, D, M] = [6, 5, 16];
 const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: M, k: 2, deadAfter: 2 };
@@ -20,7 +20,7 @@ const batches = (count: number): Matrix[] =>
 
 /** Trains, expects an error whose message begins with `text`, and that nothing stays allocated. */
 async function assertFails(
-  gpu: Gpu,
+  gpu: Device,
   text: string,
   options: Partial<TrainOptions>,
   input: Iterable<Matrix> = batches(2),

@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { DeviceLostError, openGpu } from "../../lib/gpu/gpu.ts";
+import { DeviceLostError } from "../../lib/device/errors.ts";
 import { type Checkpoint, firstBatchToResume } from "../../lib/training/checkpoint.ts";
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
-import { randomMatrix, SMALL } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, SMALL } from "../gpu_helper.ts";
 
 const BATCHES = Array.from({ length: 12 }, (_, step) => randomMatrix(step, 40, 10));
 // Latents die after two batches, so that the auxiliary loss and lastActive take part.

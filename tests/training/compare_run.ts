@@ -1,12 +1,12 @@
 // Runs of BatchTopK and TopK training, compared with the oracle.
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
+import type { DeviceOptions } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom } from "../../lib/random.ts";
 import { initializeSae } from "../../lib/sae/initialize.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { presentAs, relativeDistance } from "../gpu_helper.ts";
+import { openGpu, presentAs, relativeDistance } from "../gpu_helper.ts";
 import {
   createOracle,
   isFrozen,
@@ -23,7 +23,7 @@ export const WEIGHTS = ["wEnc", "bEnc", "wDec", "bDec"] as const;
 export async function compareRun(
   batches: Matrix[],
   options: Partial<TrainOptions> & { k: number; dictSize: number },
-  gpuOptions: GpuOptions = {},
+  gpuOptions: DeviceOptions = {},
   kind?: "hardware" | "software",
   rates?: number[],
 ) {

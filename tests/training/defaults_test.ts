@@ -1,12 +1,12 @@
 import { assert, assertEquals } from "@std/assert";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { completeOptions } from "../../lib/training/complete_options.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { preset } from "../../lib/training/presets.ts";
 import { defaultLearningRate } from "../../lib/training/schedule.ts";
 import { trainSaes } from "../../lib/training/train_sae.ts";
-import { randomSae } from "../gpu_helper.ts";
+import { openGpu, randomSae } from "../gpu_helper.ts";
 import { plantedRows } from "./planted_rows.ts";
 
 const MAIN: TrainOptions = { architecture: "batchtopk", dictSize: 96, k: 6 };

@@ -1,10 +1,11 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { loadSae } from "../../lib/formats/load_sae.ts";
 import { saveSae } from "../../lib/formats/sae_folder.ts";
 import { lossChange } from "../../lib/training/loss_change.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import { makeBatches } from "./made_batches.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 const records = (losses: number[]) => losses.map((reconstructionLoss) => ({ reconstructionLoss }));
 const losses = (steps: number, at: (step: number) => number) =>

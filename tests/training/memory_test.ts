@@ -1,9 +1,9 @@
 import { assert, assertAlmostEquals, assertEquals, assertInstanceOf } from "@std/assert";
 import { assertRejects, assertStringIncludes } from "@std/assert";
-import { GpuError, openGpu } from "../../lib/gpu/gpu.ts";
+import { DeviceError } from "../../lib/device/errors.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { presentAs, randomMatrix, withFree } from "../gpu_helper.ts";
+import { openGpu, presentAs, randomMatrix, withFree } from "../gpu_helper.ts";
 
 const [N, D, M] = [6, 5, 16];
 const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: M, k: 2, deadAfter: 2 };
@@ -23,7 +23,7 @@ Deno.test("too little memory is said before anything is allocated", async () => 
     "training 16 latents on batches of 6 × 5 needs ",
   );
   assertEquals(gpu.allocated, 0);
-  assertInstanceOf(error, GpuError);
+  assertInstanceOf(error, DeviceError);
   assertStringIncludes(error.message, "of GPU memory, 3.9 KiB are free: take fewer latents");
   assertEquals(created, 0);
 });
@@ -32,7 +32,7 @@ Deno.test("what software adapters lay the encoder out in counts too", async () =
   using gpu = await openGpu({ memoryLimit: 4000 });
   const needed = async (kind: "software" | "hardware") => {
     const run = () => trainSae(presentAs(gpu, kind), batches(2), OPTIONS);
-    const { message } = await assertRejects(run, GpuError);
+    const { message } = await assertRejects(run, DeviceError);
     return Number(/needs ([\d.]+) KiB/.exec(message)![1]);
   };
   // A texture of 32 × 2 vectors and a buffer of 16.
@@ -51,7 +51,7 @@ Deno.test("ReLU and JumpReLU say how many samples have room for all latents", as
         `one buffer; this device allows 8.0 KiB: take batches of at most 3 samples, or fewer latents`,
     );
     assertEquals(gpu.allocated, 0);
-    assertInstanceOf(error, GpuError);
+    assertInstanceOf(error, DeviceError);
     const few = Array.from({ length: 2 }, (_, step) => randomMatrix(step, 3, D));
     await trainSae(gpu, few, own);
   }
@@ -67,7 +67,7 @@ Deno.test("whatever the memory limit, all of it is free again after an error", a
       try {
         assertEquals((await trainSae(gpu, batches(2), own)).history.length, 2);
       } catch (error) {
-        assertInstanceOf(error, GpuError);
+        assertInstanceOf(error, DeviceError);
         failures++;
       }
     });

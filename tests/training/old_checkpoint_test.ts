@@ -1,9 +1,10 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { loadCheckpoint } from "../../lib/formats/checkpoint_folder.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { createRandom } from "../../lib/random.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 // What the version before the defaults were changed wrote after 3 of 6 steps on these batches: a bias
 // that started at zero, samples as they are, no checksum. Learning rate 1e-2, m 16, k 3 or λ 1e-3.

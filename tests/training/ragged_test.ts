@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { type GpuOptions, openGpu } from "../../lib/gpu/gpu.ts";
+import type { DeviceOptions } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom } from "../../lib/random.ts";
 import { initializeSae } from "../../lib/sae/initialize.ts";
@@ -7,7 +7,14 @@ import type { Sae } from "../../lib/sae/sae.ts";
 import { encode } from "../../lib/sae/encode.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { presentAs, randomMatrix, randomSae, relativeDistance, SMALL } from "../gpu_helper.ts";
+import {
+  openGpu,
+  presentAs,
+  randomMatrix,
+  randomSae,
+  relativeDistance,
+  SMALL,
+} from "../gpu_helper.ts";
 import { createOracle } from "../oracles/batchtopk.ts";
 import { infer } from "../oracles/inference.ts";
 import { normalizationOf, normalizeRows } from "../oracles/normalize_input.ts";
@@ -29,7 +36,7 @@ async function compareRun(
   name: string,
   batches: Matrix[],
   options: TrainOptions & { dictSize: number; sparsityCoefficient: number },
-  { gpuOptions = {}, kind }: { gpuOptions?: GpuOptions; kind?: "hardware" | "software" } = {},
+  { gpuOptions = {}, kind }: { gpuOptions?: DeviceOptions; kind?: "hardware" | "software" } = {},
 ) {
   const { architecture, dictSize } = options;
   const jump = architecture === "jumprelu";

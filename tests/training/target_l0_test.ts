@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { loadCheckpoint, saveCheckpoint } from "../../lib/formats/checkpoint_folder.ts";
-import { type Gpu, openGpu } from "../../lib/gpu/gpu.ts";
+import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { encode } from "../../lib/sae/encode.ts";
 import { createRandom } from "../../lib/random.ts";
@@ -9,7 +9,7 @@ import type { Checkpoint } from "../../lib/training/checkpoint.ts";
 import type { StepRecord, TrainOptions } from "../../lib/training/options.ts";
 import { steeredCoefficient } from "../../lib/training/steer_sparsity.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
-import { randomMatrix } from "../gpu_helper.ts";
+import { openGpu, randomMatrix } from "../gpu_helper.ts";
 
 const DIRECTIONS = randomMatrix(99, 60, 16).data;
 
@@ -38,7 +38,7 @@ const STEERED = {
   inputNormalization: "expected_average_only_in",
 } as const;
 
-async function measuredL0(gpu: Gpu, sae: Sae, batches: Matrix[]): Promise<number> {
+async function measuredL0(gpu: Device, sae: Sae, batches: Matrix[]): Promise<number> {
   let [active, rows] = [0, 0];
   for (const batch of batches) {
     active += (await encode(gpu, sae, batch)).latents.length;

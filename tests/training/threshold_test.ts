@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { encode } from "../../lib/sae/encode.ts";
 import { createRecentBatches } from "../../lib/training/recent_batches.ts";
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
@@ -8,7 +8,7 @@ import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import { randomMatrix } from "../gpu_helper.ts";
+import { openGpu, randomMatrix } from "../gpu_helper.ts";
 import { plantedRows } from "./planted_rows.ts";
 
 const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: 96, k: 6, learningRate: 3e-3 };

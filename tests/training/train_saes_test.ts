@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
-import { assertClose, randomMatrix } from "../gpu_helper.ts";
+import { assertClose, openGpu, randomMatrix } from "../gpu_helper.ts";
 import { normalizeRows } from "../oracles/normalize_input.ts";
 
 const BATCHES = Array.from({ length: 9 }, (_, step) => randomMatrix(step, 40, 10));

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { randomSae, relativeDistance, SMALL } from "../gpu_helper.ts";
+import { openGpu, randomSae, relativeDistance, SMALL } from "../gpu_helper.ts";
 import { compareRun, WEIGHTS } from "./compare_run.ts";
 import { makeBatches } from "./made_batches.ts";
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { openGpu } from "../../lib/gpu/gpu.ts";
+
 import type { StepRecord, TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import {
@@ -8,6 +8,7 @@ import {
   type WarnedSettings,
 } from "../../lib/training/training_warnings.ts";
 import { makeBatches } from "./made_batches.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 const BATCHTOPK: WarnedSettings = {
   architecture: "batchtopk",

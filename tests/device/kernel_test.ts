@@ -1,7 +1,10 @@
+import { submit } from "../../lib/device/program.ts";
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { createBuffers, readIntegers } from "../../lib/gpu/buffer.ts";
-import { type Gpu, GpuError, openGpu } from "../../lib/gpu/gpu.ts";
-import { compileKernel, createOperation, submit } from "../../lib/gpu/kernel.ts";
+import { createBuffers, readIntegers } from "../../lib/device/buffer.ts";
+import { DeviceError } from "../../lib/device/errors.ts";
+import type { Device } from "../../lib/device/device.ts";
+import { compileKernel, createOperation } from "../../lib/device/kernel.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 const COUNT = `
 @group(0) @binding(0) var<storage, read_write> out: array<u32>;
@@ -12,7 +15,7 @@ fn main(@builtin(workgroup_id) id: vec3u, @builtin(num_workgroups) count: vec3u)
 }`;
 
 /** Waits until `check` throws; the device reports errors some time after the call. */
-async function failureOf(gpu: Gpu): Promise<unknown> {
+async function failureOf(gpu: Device): Promise<unknown> {
   for (let turn = 0; turn < 200; turn++) {
     try {
       gpu.check();
@@ -27,7 +30,7 @@ async function failureOf(gpu: Gpu): Promise<unknown> {
 Deno.test("a kernel that does not compile is shown with its name and line", async () => {
   using gpu = await openGpu();
   const broken = COUNT.replace("at + 1u", "at + 1.5");
-  const error = await assertRejects(() => compileKernel(gpu, "count", broken), GpuError);
+  const error = await assertRejects(() => compileKernel(gpu, "count", broken), DeviceError);
   const [first, ...lines] = error.message.split("\n");
   assert(/^kernel count does not compile: line 6: \S/.test(first), first);
   assert(lines.some((line) => /^> +6 .*out\[at\] \+= at \+ 1\.5/.test(line)), error.message);
@@ -44,7 +47,7 @@ Deno.test("what the compiler says below its first line is not lost", async () =>
     [COUNT.replace("size(1)", "size(65536)"), "Shader ", "Workgroup size is out of range"],
   ];
   for (const [code, start, reason] of cases) {
-    const error = await assertRejects(() => compileKernel(gpu, "count", code), GpuError);
+    const error = await assertRejects(() => compileKernel(gpu, "count", code), DeviceError);
     const [first] = error.message.split("\n");
     assertEquals(first.slice(0, 31 + start.length), `kernel count does not compile: ${start}`);
     assert(first.includes(reason), first);
@@ -55,7 +58,7 @@ Deno.test("a kernel that no device can run is refused by name", async () => {
   using gpu = await openGpu();
   const code = COUNT.replace("workgroup_size(1)", "workgroup_size(512)");
   const text = "kernel count is not valid: ";
-  await assertRejects(() => compileKernel(gpu, "count", code), GpuError, text);
+  await assertRejects(() => compileKernel(gpu, "count", code), DeviceError, text);
   await compileKernel(gpu, "count", COUNT);
   gpu.check();
 });
@@ -107,7 +110,7 @@ Deno.test("a binding above the limit is refused by name", async () => {
   });
   await assertRejects(
     () => createOperation(gpu, "count", COUNT, [buffer], 1),
-    GpuError,
+    DeviceError,
     "count: large (68 bytes) is above the limit",
   );
   buffer.destroy();
@@ -120,9 +123,9 @@ Deno.test("an error that the device reports outside of a call is thrown by the n
   // One binding too many.
   await createOperation(gpu, "count", COUNT, [one, two], 1).catch(() => {});
   const failure = await failureOf(gpu);
-  assert(failure instanceof GpuError, String(failure));
+  assert(failure instanceof DeviceError, String(failure));
   assert(failure.message.length > 10);
-  assertThrows(() => submit(gpu, []), GpuError, failure.message);
-  assertThrows(() => buffers.zeros("more", 1), GpuError, failure.message);
-  await assertRejects(() => readIntegers(gpu, one, 1), GpuError, failure.message);
+  assertThrows(() => submit(gpu, []), DeviceError, failure.message);
+  assertThrows(() => buffers.zeros("more", 1), DeviceError, failure.message);
+  await assertRejects(() => readIntegers(gpu, one, 1), DeviceError, failure.message);
 });

@@ -5,9 +5,10 @@ import {
   readIntegers,
   readParts,
   writeBuffer,
-} from "../../lib/gpu/buffer.ts";
-import { GpuError, openGpu } from "../../lib/gpu/gpu.ts";
-import { randomNumbers } from "../gpu_helper.ts";
+} from "../../lib/device/buffer.ts";
+import { DeviceError } from "../../lib/device/errors.ts";
+
+import { openGpu, randomNumbers } from "../gpu_helper.ts";
 
 Deno.test("buffers: numbers come back as they went in, zeros are zero", async () => {
   using gpu = await openGpu();
@@ -58,17 +59,17 @@ Deno.test("ranges outside a buffer are refused before the runtime sees them", as
   const five = new Float32Array(5);
   assertThrows(
     () => writeBuffer(gpu, buffer, five),
-    GpuError,
+    DeviceError,
     "20 bytes do not fit into weights (16 bytes)",
   );
-  assertThrows(() => writeBuffer(gpu, buffer, five.subarray(2), 2), GpuError, "20 bytes do not");
+  assertThrows(() => writeBuffer(gpu, buffer, five.subarray(2), 2), DeviceError, "20 bytes do not");
   assertThrows(() => writeBuffer(gpu, buffer, five.subarray(2), -1), Error);
   await assertRejects(
     () => readFloats(gpu, buffer, 5),
-    GpuError,
+    DeviceError,
     "weights has 16 bytes, 20 were wanted",
   );
-  await assertRejects(() => readFloats(gpu, buffer, 1, 4), GpuError, "20 were wanted");
+  await assertRejects(() => readFloats(gpu, buffer, 1, 4), DeviceError, "20 were wanted");
   await assertRejects(() => readFloats(gpu, buffer, 1, -1), Error);
   // The device is still good.
   assertEquals([...await readFloats(gpu, buffer, 4)], [0, 0, 0, 0]);
@@ -82,7 +83,7 @@ Deno.test("a buffer above the device's limits is refused by name", async () => {
     using buffers = createBuffers(gpu);
     buffers.zeros("fits", 256);
     const text = "decoder needs 1.0 KiB in one buffer, this device allows 1.0 KiB";
-    assertThrows(() => buffers.zeros("decoder", 257), GpuError, text);
+    assertThrows(() => buffers.zeros("decoder", 257), DeviceError, text);
     assertEquals(gpu.allocated, 1024);
   }
 });
@@ -96,7 +97,7 @@ Deno.test("bytes are counted against the memory limit, and freed together", asyn
     second.from("bias", new Float32Array(512));
     assertEquals(gpu.allocated, 3072);
     const text = "decoder needs 1.0 KiB of GPU memory; 3.0 KiB of the 4.0 KiB allowed are in use";
-    assertThrows(() => second.zeros("decoder", 257), GpuError, text);
+    assertThrows(() => second.zeros("decoder", 257), DeviceError, text);
     assertEquals(gpu.allocated, 3072);
     second[Symbol.dispose]();
     assertEquals(gpu.allocated, 1024);

@@ -1,3 +1,4 @@
+import { submit } from "../../lib/device/program.ts";
 import {
   assert,
   assertEquals,
@@ -5,10 +6,12 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { createBuffers, writeBuffer } from "../../lib/gpu/buffer.ts";
-import { describeAdapter, formatBytes } from "../../lib/gpu/describe.ts";
-import { GpuError, openGpu } from "../../lib/gpu/gpu.ts";
-import { submit } from "../../lib/gpu/kernel.ts";
+import { createBuffers, writeBuffer } from "../../lib/device/buffer.ts";
+import { describeAdapter, formatBytes } from "../../lib/device/describe.ts";
+import { DeviceError } from "../../lib/device/errors.ts";
+
+import { openDevice } from "../../lib/device/device.ts";
+import { openGpu } from "../gpu_helper.ts";
 
 /** Answers requestAdapter with `adapter` while `body` runs; tells what was asked for. */
 async function withAdapter(
@@ -36,13 +39,13 @@ async function withNavigatorGpu(gpu: unknown, body: () => Promise<void>) {
 }
 
 Deno.test("openGpu: no adapter says how to get one", async () => {
-  for (const adapter of ["auto", "hardware", "software"] as const) {
+  for (const device of ["gpu", "software"] as const) {
     await withAdapter(null, async (asked) => {
-      const error = await assertRejects(() => openGpu({ adapter }), GpuError);
+      const error = await assertRejects(() => openDevice({ device }), DeviceError);
       assertStringIncludes(error.message, "no WebGPU adapter was found");
       assertStringIncludes(error.message, "apt-get install mesa-vulkan-drivers");
       assertStringIncludes(error.message, "DENO_WEBGPU_BACKEND");
-      assertEquals(asked[0]?.forceFallbackAdapter ?? false, adapter === "software");
+      assertEquals(asked[0]?.forceFallbackAdapter ?? false, device === "software");
     });
   }
 });
@@ -50,7 +53,7 @@ Deno.test("openGpu: no adapter says how to get one", async () => {
 Deno.test("openGpu: a runtime without WebGPU is named as such", async () => {
   await withNavigatorGpu(undefined, async () => {
     const text = "this runtime has no WebGPU (navigator.gpu is missing)";
-    await assertRejects(() => openGpu(), GpuError, text);
+    await assertRejects(() => openDevice({ device: "software" }), DeviceError, text);
   });
   using gpu = await openGpu();
   assert(gpu.name.length > 0);
@@ -61,7 +64,7 @@ Deno.test("openGpu: hardware that is asked for is not replaced by software", asy
   await withAdapter({ info }, async () => {
     const text = "the only WebGPU adapter is a software one (llvmpipe (LLVM 15.0.6, 256 bits)), " +
       "a hardware one was asked for";
-    await assertRejects(() => openGpu({ adapter: "hardware" }), GpuError, text);
+    await assertRejects(() => openDevice({ device: "gpu" }), DeviceError, text);
   });
 });
 
@@ -105,9 +108,9 @@ Deno.test("a GPU that was disposed of says so", async () => {
   const buffer = buffers.zeros("numbers", 4);
   gpu[Symbol.dispose]();
   const text = "the GPU was used after it was disposed of";
-  assertThrows(() => buffers.zeros("more", 4), GpuError, text);
-  assertThrows(() => writeBuffer(gpu, buffer, Uint32Array.of(1)), GpuError, text);
-  assertThrows(() => submit(gpu, []), GpuError, text);
+  assertThrows(() => buffers.zeros("more", 4), DeviceError, text);
+  assertThrows(() => writeBuffer(gpu, buffer, Uint32Array.of(1)), DeviceError, text);
+  assertThrows(() => submit(gpu, []), DeviceError, text);
 });
 
 Deno.test("describeAdapter finds a name, and software by its name or its flag", () => {

@@ -1,4 +1,6 @@
-import { type Gpu, GpuError, throwIfLost } from "./gpu.ts";
+import type { DeviceBuffer } from "./buffer.ts";
+import { DeviceError } from "./errors.ts";
+import { type Gpu, throwIfLost } from "./gpu.ts";
 
 /** Records one step of work into a compute pass. Made once, recorded as often as wanted. */
 export type Operation = (pass: GPUComputePassEncoder) => void;
@@ -6,7 +8,7 @@ export type Operation = (pass: GPUComputePassEncoder) => void;
 /**
  * Compiles WGSL with the entry point `main`; the same source is compiled once a device.
  *
- * @throws {GpuError} The source does not compile: the message names the kernel and prints the lines.
+ * @throws {DeviceError} The source does not compile: the message names the kernel and prints the lines.
  */
 export function compileKernel(gpu: Gpu, label: string, code: string): Promise<GPUComputePipeline> {
   let kernel = gpu.kernels.get(code);
@@ -27,8 +29,8 @@ async function compile(gpu: Gpu, label: string, code: string): Promise<GPUComput
   const [{ messages }, invalid] = await Promise.all([module.getCompilationInfo(), scope]);
   const error = messages.find((message) => message.type === "error");
   if (error || invalid) await throwIfLost(gpu);
-  if (error) throw new GpuError(`kernel ${label} does not compile: ${describe(code, error)}`);
-  if (invalid) throw new GpuError(`kernel ${label} is not valid: ${invalid.message}`);
+  if (error) throw new DeviceError(`kernel ${label} does not compile: ${describe(code, error)}`);
+  if (invalid) throw new DeviceError(`kernel ${label} is not valid: ${invalid.message}`);
   return pipeline;
 }
 
@@ -48,7 +50,17 @@ function describe(code: string, error: GPUCompilationMessage): string {
 }
 
 /** What a kernel is bound to, binding 0 first: whole buffers, ranges of buffers, textures. */
-export type Bindings = (GPUBuffer | GPUBufferBinding | GPUTextureView)[];
+export type Bindings = (DeviceBuffer | BufferRange | GPUTextureView)[];
+
+/** A range of a buffer, in bytes. */
+export interface BufferRange {
+  /** The buffer. */
+  buffer: DeviceBuffer;
+  /** First byte (default 0). */
+  offset?: number;
+  /** How many bytes. */
+  size: number;
+}
 
 /**
  * Compiles a kernel and binds it. Whole buffers are checked against the limit that work is split by;
@@ -63,13 +75,13 @@ export async function createOperation(
   label: string,
   code: string,
   bindings: Bindings,
-  workgroups: number | GPUBuffer,
+  workgroups: number | DeviceBuffer,
 ): Promise<Operation> {
   const pipeline = await compileKernel(gpu, label, code);
   const entries = bindings.map((bound, binding) => {
-    if (!(bound instanceof GPUBuffer)) return { binding, resource: bound };
+    if (!(bound instanceof GPUBuffer)) return { binding, resource: checkBound(label, bound) };
     if (bound.size > gpu.limits.maxStorageBufferBindingSize) {
-      throw new GpuError(`${label}: ${bound.label} (${bound.size} bytes) is above the limit`);
+      throw new DeviceError(`${label}: ${bound.label} (${bound.size} bytes) is above the limit`);
     }
     return { binding, resource: { buffer: bound } };
   });
@@ -83,29 +95,24 @@ export async function createOperation(
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group);
     if (typeof workgroups === "number") pass.dispatchWorkgroups(x, y);
-    else pass.dispatchWorkgroupsIndirect(workgroups, 0);
+    else pass.dispatchWorkgroupsIndirect(workgroups as GPUBuffer, 0);
   };
 }
 
 /** Workgroups as {x, y}: over two dimensions where one dimension has not room for them. */
-export function spreadWorkgroups(gpu: Gpu, workgroups: number): [number, number] {
-  const most = gpu.limits.maxComputeWorkgroupsPerDimension;
+export function spreadWorkgroups(
+  { limits }: Pick<Gpu, "limits">,
+  workgroups: number,
+): [number, number] {
+  const most = limits.maxComputeWorkgroupsPerDimension;
   if (workgroups <= most) return [workgroups, 1];
   const y = Math.ceil(workgroups / most);
   return [Math.ceil(workgroups / y), y];
 }
 
-/**
- * Runs operations in order, in one submission. `clear` buffers are zeroed first.
- *
- * @throws {GpuError} The device reported an error in earlier work.
- */
-export function submit(gpu: Gpu, operations: Operation[], clear: GPUBuffer[] = []): void {
-  gpu.check();
-  const encoder = gpu.device.createCommandEncoder();
-  for (const buffer of clear) encoder.clearBuffer(buffer);
-  const pass = encoder.beginComputePass();
-  for (const operation of operations) operation(pass);
-  pass.end();
-  gpu.device.queue.submit([encoder.finish()]);
+function checkBound(label: string, bound: Bindings[number]): GPUBindingResource {
+  if ("offset" in bound && !("buffer" in bound)) {
+    throw new DeviceError(`${label}: ${bound.label} lies in the CPU's memory, not on the GPU`);
+  }
+  return bound as GPUBindingResource;
 }

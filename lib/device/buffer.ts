@@ -1,8 +1,24 @@
 import { formatBytes } from "./describe.ts";
-import { type Gpu, GpuError, throwIfLost } from "./gpu.ts";
+import { type Cpu, isCpu } from "./cpu.ts";
+import type { Device } from "./device.ts";
+import { DeviceError } from "./errors.ts";
+import { type Gpu, throwIfLost } from "./gpu.ts";
 
 /** Numbers that a buffer can hold. */
 export type BufferData = Float32Array | Uint32Array;
+
+/** A buffer of the CPU device: a range of its memory. */
+export interface CpuBuffer {
+  /** What it holds, for messages. */
+  readonly label: string;
+  /** Bytes. */
+  readonly size: number;
+  /** First byte in the device's memory. */
+  readonly offset: number;
+}
+
+/** Memory of a device that stages read and write. */
+export type DeviceBuffer = GPUBuffer | CpuBuffer;
 
 /**
  * Buffers that live and die together. `create` counts the bytes first; disposing of the set frees
@@ -10,15 +26,15 @@ export type BufferData = Float32Array | Uint32Array;
  */
 export interface BufferSet {
   /** A storage buffer of `length` 32-bit numbers, all zero. */
-  zeros(label: string, length: number): GPUBuffer;
+  zeros(label: string, length: number): DeviceBuffer;
   /** A storage buffer with a copy of `data`. */
-  from(label: string, data: BufferData): GPUBuffer;
+  from(label: string, data: BufferData): DeviceBuffer;
   /** A storage buffer of the three workgroup counts that a dispatch reads, all zero. */
-  dispatch(label: string): GPUBuffer;
+  dispatch(label: string): DeviceBuffer;
   /** A uniform buffer of `length` 32-bit numbers, or with a copy of data. */
-  uniform(label: string, data: BufferData): GPUBuffer;
+  uniform(label: string, data: BufferData): DeviceBuffer;
   /** A buffer of `length` 32-bit numbers that kernels write and then read as uniforms, all zero. */
-  writtenUniform(label: string, length: number): GPUBuffer;
+  writtenUniform(label: string, length: number): DeviceBuffer;
   /** A texture of vectors of four 32-bit floats that kernels write and then read, all zero. */
   texture(label: string, width: number, height: number): GPUTexture;
   /** Frees everything in the set. */
@@ -28,9 +44,62 @@ export interface BufferSet {
 /**
  * Starts a set of buffers on a device.
  *
- * @throws {GpuError} From its methods: a buffer above the device's limits or the memory limit.
+ * @throws {DeviceError} From its methods: a buffer above the device's limits or the memory limit.
  */
-export function createBuffers(gpu: Gpu): BufferSet {
+export function createBuffers(device: Device): BufferSet {
+  return isCpu(device) ? createCpuBuffers(device) : createGpuBuffers(device as Gpu);
+}
+
+function createCpuBuffers(cpu: Cpu): BufferSet {
+  const owned: CpuBuffer[] = [];
+  const zeros = (label: string, length: number): CpuBuffer => {
+    cpu.check();
+    const size = Math.max(1, Math.ceil(length)) * 4;
+    if (size > Math.min(cpu.limits.maxBufferSize, cpu.limits.maxStorageBufferBindingSize)) {
+      throw new DeviceError(
+        `${label} needs ${formatBytes(size)} in one buffer, this device allows ${
+          formatBytes(Math.min(cpu.limits.maxBufferSize, cpu.limits.maxStorageBufferBindingSize))
+        }`,
+      );
+    }
+    cpu.account(size, label);
+    try {
+      const buffer = { label, size, offset: cpu.memory.take(size) };
+      owned.push(buffer);
+      return buffer;
+    } catch (error) {
+      cpu.account(-size, label);
+      throw error;
+    }
+  };
+  const from = (label: string, data: BufferData): CpuBuffer => {
+    const buffer = zeros(label, data.length);
+    writeBuffer(cpu, buffer, data);
+    return buffer;
+  };
+  return {
+    zeros,
+    from,
+    uniform: from,
+    writtenUniform: zeros,
+    dispatch: (label) => zeros(label, 3),
+    texture() {
+      throw new DeviceError("the CPU device has no textures");
+    },
+    [Symbol.dispose]() {
+      const buffers = owned.splice(0);
+      for (const { label, size } of buffers) cpu.account(-size, label);
+      const give = () => {
+        for (const { offset, size } of buffers) cpu.memory.give(offset, size);
+      };
+      // Stages that wait may still use them.
+      if (cpu.busy) cpu.enqueue(give);
+      else give();
+    },
+  };
+}
+
+function createGpuBuffers(gpu: Gpu): BufferSet {
   const owned: { label: string; bytes: number; resource: GPUBuffer | GPUTexture }[] = [];
   const own = <R extends GPUBuffer | GPUTexture>(label: string, bytes: number, create: () => R) => {
     gpu.account(bytes, label);
@@ -53,7 +122,7 @@ export function createBuffers(gpu: Gpu): BufferSet {
       ? gpu.limits.maxBufferSize
       : Math.min(gpu.limits.maxBufferSize, gpu.limits.maxStorageBufferBindingSize);
     if (size > most) {
-      throw new GpuError(
+      throw new DeviceError(
         `${label} needs ${formatBytes(size)} in one buffer, this device allows ${
           formatBytes(most)
         }`,
@@ -97,26 +166,47 @@ export function createBuffers(gpu: Gpu): BufferSet {
 /**
  * Copies numbers into a buffer, from its element `start` on.
  *
- * @throws {GpuError} The data do not fit (checked here: past the end Deno's process ends).
+ * @throws {DeviceError} The data do not fit (checked here: past the end Deno's process ends).
  */
-export function writeBuffer(gpu: Gpu, buffer: GPUBuffer, data: BufferData, start = 0): void {
-  gpu.check();
+export function writeBuffer(
+  device: Device,
+  buffer: DeviceBuffer,
+  data: BufferData,
+  start = 0,
+): void {
+  device.check();
   const end = start * 4 + data.byteLength;
   if (end > buffer.size) {
-    throw new GpuError(`${end} bytes do not fit into ${buffer.label} (${buffer.size} bytes)`);
+    throw new DeviceError(`${end} bytes do not fit into ${buffer.label} (${buffer.size} bytes)`);
+  }
+  if (isCpu(device)) {
+    const at = (buffer as CpuBuffer).offset + start * 4;
+    const put = (numbers: BufferData) => {
+      const View = numbers instanceof Float32Array ? Float32Array : Uint32Array;
+      new View(device.memory.wasm.buffer as ArrayBuffer, at, numbers.length).set(numbers);
+    };
+    // Stages that wait are to see what was there before.
+    const copy = device.busy ? data.slice() : data;
+    if (device.busy) device.enqueue(() => put(copy));
+    else put(data);
+    return;
   }
   // 4 MiB at a time is the fastest way through the staging memory of Deno's queue.
   const chunk = 1 << 20;
   for (let at = 0; at < data.length; at += chunk) {
     const part = data.subarray(at, Math.min(data.length, at + chunk));
-    gpu.device.queue.writeBuffer(buffer, (start + at) * 4, part as BufferSource);
+    (device as Gpu).device.queue.writeBuffer(
+      buffer as GPUBuffer,
+      (start + at) * 4,
+      part as BufferSource,
+    );
   }
 }
 
 /** Part of a buffer: `length` 32-bit numbers from element `start` on (default 0). */
 export interface BufferPart {
   /** The buffer. */
-  buffer: GPUBuffer;
+  buffer: DeviceBuffer;
   /** How many numbers. */
   length: number;
   /** First number. */
@@ -127,23 +217,41 @@ export interface BufferPart {
  * Reads parts of buffers back, all in one wait. Waits until the GPU has done all work submitted
  * before (at least 10 ms in Deno): never call it inside a hot loop.
  */
-export async function readParts(gpu: Gpu, parts: BufferPart[]): Promise<ArrayBuffer[]> {
-  gpu.check();
+export async function readParts(device: Device, parts: BufferPart[]): Promise<ArrayBuffer[]> {
+  device.check();
   const total = parts.reduce((sum, part) => sum + part.length * 4, 0);
   if (total === 0) return parts.map(() => new ArrayBuffer(0));
   for (const { buffer, length, start = 0 } of parts) {
     const end = (start + length) * 4;
     if (end > buffer.size) {
-      throw new GpuError(`${buffer.label} has ${buffer.size} bytes, ${end} were wanted`);
+      throw new DeviceError(`${buffer.label} has ${buffer.size} bytes, ${end} were wanted`);
     }
   }
+  if (isCpu(device)) {
+    await device.settled();
+    device.check();
+    return parts.map(({ buffer, length, start = 0 }) => {
+      const { offset } = buffer as CpuBuffer;
+      const copy = new ArrayBuffer(length * 4);
+      new Uint32Array(copy).set(
+        new Uint32Array(device.memory.wasm.buffer, offset + start * 4, length),
+      );
+      return copy;
+    });
+  }
+  return await readGpuParts(device as Gpu, parts, total);
+}
+
+async function readGpuParts(gpu: Gpu, parts: BufferPart[], total: number): Promise<ArrayBuffer[]> {
   const usage = GPUBufferUsage.COPY_DST | GPUBufferUsage.MAP_READ;
   const staging = gpu.device.createBuffer({ label: "staging", size: total, usage });
   try {
     const encoder = gpu.device.createCommandEncoder();
     let at = 0;
     for (const { buffer, length, start = 0 } of parts) {
-      if (length > 0) encoder.copyBufferToBuffer(buffer, start * 4, staging, at, length * 4);
+      if (length > 0) {
+        encoder.copyBufferToBuffer(buffer as GPUBuffer, start * 4, staging, at, length * 4);
+      }
       at += length * 4;
     }
     gpu.device.queue.submit([encoder.finish()]);
@@ -162,20 +270,20 @@ export async function readParts(gpu: Gpu, parts: BufferPart[]): Promise<ArrayBuf
 
 /** Reads float32 numbers back; see {@linkcode readParts}. */
 export async function readFloats(
-  gpu: Gpu,
-  buffer: GPUBuffer,
+  device: Device,
+  buffer: DeviceBuffer,
   length: number,
   start = 0,
 ): Promise<Float32Array<ArrayBuffer>> {
-  return new Float32Array((await readParts(gpu, [{ buffer, length, start }]))[0]);
+  return new Float32Array((await readParts(device, [{ buffer, length, start }]))[0]);
 }
 
 /** Reads 32-bit whole numbers back; see {@linkcode readParts}. */
 export async function readIntegers(
-  gpu: Gpu,
-  buffer: GPUBuffer,
+  device: Device,
+  buffer: DeviceBuffer,
   length: number,
   start = 0,
 ): Promise<Uint32Array<ArrayBuffer>> {
-  return new Uint32Array((await readParts(gpu, [{ buffer, length, start }]))[0]);
+  return new Uint32Array((await readParts(device, [{ buffer, length, start }]))[0]);
 }

@@ -1,0 +1,174 @@
+import type { Device, DeviceLimits, DeviceOptions } from "./device.ts";
+import { formatBytes } from "./describe.ts";
+import { DeviceError } from "./errors.ts";
+import { type CpuMemory, createMemory } from "./cpu_memory.ts";
+import { type CpuStage, createThread, runStages, type Thread } from "./cpu_stage.ts";
+
+/** The processor as a device: loops over shared memory, on one worker per core. */
+export interface Cpu extends Device {
+  /** The processor. */
+  readonly kind: "cpu";
+  /** Number of threads that share the work. */
+  readonly threads: number;
+  /** The memory that all buffers lie in. */
+  readonly memory: CpuMemory;
+  /** Work that waits or runs: done after what came before. A failure shows at the next `check`. */
+  enqueue(work: () => void | Promise<void>): void;
+  /** Whether work waits or runs. */
+  readonly busy: boolean;
+  /** Resolves when all work enqueued so far is done. */
+  settled(): Promise<void>;
+  /** Runs stages one after the other, each shared by all threads. */
+  run(stages: CpuStage[]): Promise<void>;
+}
+
+/** Whether a device is the processor. */
+export const isCpu = (device: Device): device is Cpu => device.kind === "cpu";
+
+/** One worker with its answers. */
+interface Crew {
+  run(stages: CpuStage[]): Promise<void>;
+  end(): void;
+}
+
+/**
+ * Opens the processor as a device.
+ *
+ * @throws {RangeError} `workers` is no whole number from 0 to 256, or a limit none above 0.
+ */
+export async function openCpu(options: DeviceOptions): Promise<Cpu> {
+  const { workers = defaultWorkers(), simd = true, integerProduct = defaultProduct() } = options;
+  if (!(Number.isInteger(workers) && workers >= 0 && workers <= 256)) {
+    throw new RangeError(`workers is ${workers}, expected a whole number from 0 to 256`);
+  }
+  const memory = createMemory();
+  const given = { memory: memory.wasm, simd, integerProduct: integerProduct || undefined };
+  const crew = workers === 0 ? await ownThread(given) : await startWorkers(workers, given);
+  const memoryLimit = options.memoryLimit ?? Infinity;
+  let allocated = 0;
+  let pending = 0;
+  let last: Promise<void> = Promise.resolve();
+  let failure: Error | undefined;
+  let disposed = false;
+  return {
+    kind: "cpu",
+    name: `CPU (${Math.max(1, workers)} thread${workers > 1 ? "s" : ""}${simd ? ", SIMD" : ""})`,
+    software: true,
+    limits: limitsOf(options.limits),
+    memoryLimit,
+    threads: Math.max(1, workers),
+    memory,
+    get allocated() {
+      return allocated;
+    },
+    get busy() {
+      return pending > 0;
+    },
+    account(bytes, what) {
+      if (bytes > 0 && allocated + bytes > memoryLimit) {
+        throw new DeviceError(
+          `${what} needs ${formatBytes(bytes)} of memory; ${formatBytes(allocated)} of the ` +
+            `${formatBytes(memoryLimit)} allowed are in use`,
+        );
+      }
+      allocated += bytes;
+    },
+    check() {
+      if (disposed) throw new DeviceError("the device was used after it was disposed of");
+      if (failure) throw failure;
+    },
+    enqueue(work) {
+      pending++;
+      last = last.then(async () => {
+        try {
+          if (!failure && !disposed) await work();
+        } catch (error) {
+          failure ??= error instanceof Error ? error : new DeviceError(String(error));
+        } finally {
+          pending--;
+        }
+      });
+    },
+    settled: () => last,
+    run: (stages) => crew.run(stages),
+    [Symbol.dispose]() {
+      disposed = true;
+      crew.end();
+    },
+  };
+}
+
+// Buffers may be of any size, since nothing is bound. The limits can be made smaller, for tests.
+function limitsOf(wanted: Partial<DeviceLimits> = {}): DeviceLimits {
+  const limits: DeviceLimits = {
+    maxStorageBufferBindingSize: 2 ** 32,
+    maxBufferSize: 2 ** 32,
+    maxComputeWorkgroupsPerDimension: 65535,
+  };
+  for (const [key, value] of Object.entries(wanted)) {
+    if (!Number.isInteger(value) || value < 1) {
+      throw new RangeError(`limits.${key} is ${value}, expected a whole number above 0`);
+    }
+    limits[key as keyof DeviceLimits] = value;
+  }
+  return limits;
+}
+
+// A page that is not isolated from other origins has no shared memory; workers also need an address
+// of their own module, which a bundle has not: there the calling thread does the work.
+function defaultWorkers(): number {
+  return "Deno" in globalThis ? navigator.hardwareConcurrency : 0;
+}
+
+function defaultProduct(): string | false {
+  return "Deno" in globalThis &&
+    new URL("../language_model/integer_product.ts", import.meta.url).href;
+}
+
+interface Given {
+  memory: WebAssembly.Memory;
+  simd: boolean;
+  integerProduct: string | undefined;
+}
+
+async function ownThread({ memory, simd, integerProduct }: Given): Promise<Crew> {
+  const thread: Thread = await createThread({
+    index: 0,
+    count: 1,
+    memory,
+    simd,
+    integerProduct,
+  });
+  return { run: (stages) => runStages(thread, stages), end() {} };
+}
+
+async function startWorkers(count: number, given: Given): Promise<Crew> {
+  const control = new Int32Array(new SharedArrayBuffer(64));
+  const url = new URL("../ops/worker.ts", import.meta.url);
+  const workers = Array.from({ length: count }, () => new Worker(url, { type: "module" }));
+  const ask = (message: (index: number) => unknown) =>
+    Promise.all(workers.map((worker, index) =>
+      new Promise<void>((resolve, reject) => {
+        worker.onmessage = ({ data }) => data === null ? resolve() : reject(describe(data));
+        worker.onerror = (event) => {
+          event.preventDefault();
+          reject(new DeviceError(`a worker of the CPU device failed: ${event.message}`));
+        };
+        worker.postMessage(message(index));
+      })
+    )).then(() => {});
+  const end = () => {
+    for (const worker of workers) worker.terminate();
+  };
+  try {
+    await ask((index) => ({ ...given, index, count, control }));
+  } catch (error) {
+    end();
+    throw error;
+  }
+  return { run: (stages) => ask(() => stages), end };
+}
+
+function describe(data: unknown): Error {
+  return data instanceof Error ? data : new DeviceError(String(data));
+}

@@ -1,0 +1,76 @@
+import { formatBytes } from "./describe.ts";
+import { DeviceError } from "./errors.ts";
+
+const PAGE = 65536;
+// One cache line: neighbouring buffers of two threads share none, and SIMD loads are aligned.
+const LINE = 64;
+
+/** A WebAssembly memory, shared where that is allowed, that hands out ranges of itself. */
+export interface CpuMemory {
+  /** The memory; it grows, so take `buffer` anew when it is used. */
+  readonly wasm: WebAssembly.Memory;
+  /** Takes `bytes` bytes, all zero; gives their offset. */
+  take(bytes: number): number;
+  /** Gives back what `take` gave. */
+  give(offset: number, bytes: number): void;
+}
+
+/** Makes an empty memory that can grow to 4 GiB, as far as 32-bit addresses reach. */
+export function createMemory(): CpuMemory {
+  const shared = typeof SharedArrayBuffer === "function";
+  const wasm = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared });
+  // Free ranges, ascending, no two of them adjacent. The first line is never given: 0 is no address.
+  const free: { offset: number; bytes: number }[] = [{ offset: LINE, bytes: PAGE - LINE }];
+  let top = PAGE;
+  // What was never handed out is zero.
+  let touched = LINE;
+
+  const grow = (bytes: number) => {
+    const pages = Math.ceil(bytes / PAGE);
+    try {
+      wasm.grow(pages);
+    } catch {
+      throw new DeviceError(
+        `the CPU device holds ${formatBytes(top)} and cannot take ${formatBytes(bytes)} more: ` +
+          "4 GiB is the most that it addresses",
+      );
+    }
+    give(top, pages * PAGE);
+    top += pages * PAGE;
+  };
+  const give = (offset: number, bytes: number) => {
+    let at = free.findIndex((range) => range.offset > offset);
+    if (at < 0) at = free.length;
+    free.splice(at, 0, { offset, bytes });
+    for (const index of [at, at - 1]) {
+      const [range, next] = [free[index], free[index + 1]];
+      if (!range || !next || range.offset + range.bytes !== next.offset) continue;
+      range.bytes += next.bytes;
+      free.splice(index + 1, 1);
+    }
+  };
+  const rounded = (bytes: number) => Math.max(1, Math.ceil(bytes / LINE)) * LINE;
+
+  return {
+    wasm,
+    take(bytes) {
+      const size = rounded(bytes);
+      let at = free.findIndex((range) => range.bytes >= size);
+      if (at < 0) {
+        const last = free.at(-1);
+        const atEnd = last && last.offset + last.bytes === top ? last.bytes : 0;
+        grow(size - atEnd);
+        at = free.length - 1;
+      }
+      const range = free[at];
+      const { offset } = range;
+      range.offset += size;
+      range.bytes -= size;
+      if (range.bytes === 0) free.splice(at, 1);
+      if (offset < touched) new Uint8Array(wasm.buffer, offset, size).fill(0);
+      touched = Math.max(touched, offset + size);
+      return offset;
+    },
+    give: (offset, bytes) => give(offset, rounded(bytes)),
+  };
+}

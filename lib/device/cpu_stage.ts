@@ -1,0 +1,186 @@
+import { loadSimd, type Simd } from "../../kernels/simd/load.ts";
+
+/** Multiplies 8-bit matrices: a [rows, inner] of 0 … 255 by b [inner, cols] of −128 … 127, exactly. */
+export type IntegerProduct = (
+  a: Uint8Array,
+  b: Int8Array,
+  sizes: { rows: number; inner: number; cols: number },
+) => Int32Array | Promise<Int32Array>;
+
+/** One of the threads that share a stage's work, as a loop sees it. */
+export interface Thread {
+  /** Which of them, from 0. */
+  readonly index: number;
+  /** How many there are. */
+  readonly count: number;
+  /** Barriers and counters, shared by all threads; none where there is one. */
+  readonly control?: Int32Array;
+  /** The memory that all buffers lie in. */
+  readonly memory: WebAssembly.Memory;
+  /** The hot loops in WebAssembly SIMD; none where plain loops are wanted or nothing else is there. */
+  readonly simd?: Simd;
+  /** Multiplies 8-bit matrices; none: our own loops do. */
+  readonly integerProduct?: IntegerProduct;
+}
+
+/** Numbers in a device's memory, as they are told to another thread. */
+export interface Range<T> {
+  /** Which view shows them. */
+  readonly view: T;
+  /** First byte. */
+  readonly offset: number;
+  /** How many numbers. */
+  readonly length: number;
+}
+
+const VIEWS = {
+  f32: Float32Array,
+  u32: Uint32Array,
+  i32: Int32Array,
+  u8: Uint8Array,
+  i8: Int8Array,
+};
+
+/** Names of the views of a range. */
+export type ViewName = keyof typeof VIEWS;
+
+/**
+ * What a loop is given: numbers as they are, ranges for its typed arrays. A loop over `items` pieces of
+ * work gets a part of them at a time, from `from` to `to` − 1; parts of one stage run at the same time.
+ */
+export type Loop<A> = (
+  args: A,
+  from: number,
+  to: number,
+  thread: Thread,
+) => void | Promise<void>;
+
+/** The arguments of a loop with ranges in the place of typed arrays. */
+export type Ranges<A> = {
+  [K in keyof A]: A[K] extends Float32Array | undefined ? Range<"f32"> | Extract<A[K], undefined>
+    : A[K] extends Uint32Array | undefined ? Range<"u32"> | Extract<A[K], undefined>
+    : A[K] extends Int32Array | undefined ? Range<"i32"> | Extract<A[K], undefined>
+    : A[K] extends Uint8Array | undefined ? Range<"u8"> | Extract<A[K], undefined>
+    : A[K] extends Int8Array | undefined ? Range<"i8"> | Extract<A[K], undefined>
+    : A[K];
+};
+
+/** A loop with its arguments, ready to run. */
+export interface CpuStage {
+  /** Name of the loop's function, by which workers find it. */
+  readonly name: string;
+  /** The loop; workers have their own. */
+  readonly loop?: Loop<never>;
+  /** Its arguments. */
+  readonly args: Readonly<Record<string, unknown>>;
+  /** Pieces of work. */
+  readonly items: number;
+  /** Pieces that a thread takes at a time. */
+  readonly grain: number;
+}
+
+/** What a thread is made of. */
+export interface ThreadOptions {
+  index: number;
+  count: number;
+  memory: WebAssembly.Memory;
+  control?: Int32Array;
+  simd: boolean;
+  integerProduct?: string;
+}
+
+/** Prepares a thread: loads its SIMD loops, and the module that multiplies 8-bit matrices. */
+export async function createThread(
+  { simd, integerProduct, ...given }: ThreadOptions,
+): Promise<Thread> {
+  return {
+    ...given,
+    simd: simd ? loadSimd(given.memory) : undefined,
+    integerProduct: integerProduct === undefined
+      ? undefined
+      : await (await import(integerProduct)).createIntegerProduct(),
+  };
+}
+
+const ARRIVED = 0;
+const GENERATION = 1;
+const NEXT = 2;
+const FAILED = 3;
+
+/**
+ * Runs a thread's share of stages, one after the other: all threads have ended a stage before one
+ * begins the next. Pieces of work are taken as threads come to them: no result depends on who does what.
+ *
+ * @param find Finds a loop by its name, where stages do not bring theirs.
+ */
+export async function runStages(
+  thread: Thread,
+  stages: CpuStage[],
+  find?: (name: string) => Loop<never> | undefined,
+): Promise<void> {
+  const { control } = thread;
+  let failure: unknown;
+  for (const { name, loop = find?.(name), args, items, grain } of stages) {
+    try {
+      if (!loop) throw new Error(`there is no loop ${name}`);
+      const own = viewsOf(thread.memory, args) as never;
+      const next = counter(control);
+      const failed = () => control ? Atomics.load(control, FAILED) !== 0 : false;
+      for (let from = next(grain); from < items && !failed(); from = next(grain)) {
+        const ended = loop(own, from, Math.min(items, from + grain), thread);
+        if (ended) await ended;
+      }
+    } catch (error) {
+      failure ??= error;
+      if (!control) throw error;
+      Atomics.store(control, FAILED, 1);
+    }
+    if (control) meet(control, thread.count);
+  }
+  if (control) {
+    // Read by all before one of them clears it.
+    const failed = Atomics.load(control, FAILED);
+    meet(control, thread.count);
+    if (failed) Atomics.store(control, FAILED, 0);
+  }
+  if (failure) throw failure;
+}
+
+function counter(control: Int32Array | undefined): (step: number) => number {
+  if (control) return (step) => Atomics.add(control, NEXT, step);
+  let at = 0;
+  return (step) => {
+    const from = at;
+    at += step;
+    return from;
+  };
+}
+
+/** Waits until all threads are here. The last one to come sets the counter of pieces back. */
+function meet(control: Int32Array, count: number): void {
+  const generation = Atomics.load(control, GENERATION);
+  if (Atomics.add(control, ARRIVED, 1) === count - 1) {
+    Atomics.store(control, ARRIVED, 0);
+    Atomics.store(control, NEXT, 0);
+    Atomics.add(control, GENERATION, 1);
+    Atomics.notify(control, GENERATION);
+    return;
+  }
+  // Most stages end together: looking for 20 µs costs less than to sleep and be woken.
+  for (let spin = 0; spin < 4000; spin++) {
+    if (Atomics.load(control, GENERATION) !== generation) return;
+  }
+  Atomics.wait(control, GENERATION, generation);
+}
+
+function viewsOf(memory: WebAssembly.Memory, args: CpuStage["args"]): Record<string, unknown> {
+  const { buffer } = memory;
+  const views: Record<string, unknown> = {};
+  for (const [name, value] of Object.entries(args)) {
+    const range = value as Range<ViewName> | null | undefined;
+    views[name] = typeof range === "object" && range !== null && "view" in range
+      ? new VIEWS[range.view](buffer as ArrayBuffer, range.offset, range.length)
+      : value;
+  }
+  return views;
+}

@@ -1,0 +1,81 @@
+import { openCpu } from "./cpu.ts";
+import { DeviceError } from "./errors.ts";
+import { hasHardwareGpu, openGpu } from "./gpu.ts";
+
+/** The limits that decide how work is split. Every kernel works within WebGPU's defaults. */
+export interface DeviceLimits {
+  /** Largest range of a buffer that one kernel can see, in bytes (WebGPU default: 128 MiB). */
+  maxStorageBufferBindingSize: number;
+  /** Largest buffer, in bytes (WebGPU default: 256 MiB). */
+  maxBufferSize: number;
+  /** Largest number of workgroups in one dimension of a dispatch (WebGPU default: 65,535). */
+  maxComputeWorkgroupsPerDimension: number;
+}
+
+/**
+ * An open device: WebGPU's, or the processor itself; the same programs run on both. Owns memory:
+ * dispose of it.
+ */
+export interface Device {
+  /** Tells the kinds of devices apart. */
+  readonly kind: "gpu" | "cpu";
+  /** The adapter's or the processor's name. */
+  readonly name: string;
+  /** Whether the work is done by the processor: the CPU device, or a software adapter (llvmpipe, WARP). */
+  readonly software: boolean;
+  /** The limits that work is split by: the device's, or smaller ones asked for in the options. */
+  readonly limits: DeviceLimits;
+  /** Most bytes that all buffers together may take. */
+  readonly memoryLimit: number;
+  /** Bytes in buffers that are alive. */
+  readonly allocated: number;
+  /** Counts bytes before they are allocated (negative: freed); throws where the limit is passed. */
+  account(bytes: number, what: string): void;
+  /** Throws the first error that the device met outside of any call, if there was one. */
+  check(): void;
+  /** Frees the device and everything on it. */
+  [Symbol.dispose](): void;
+}
+
+/** Options of {@linkcode openDevice}. */
+export interface DeviceOptions {
+  /**
+   * Which device: "gpu" (a hardware adapter; an error where there is none), "cpu" (the processor's
+   * own loops), "software" (the GPU's kernels on a software adapter, for tests), or "auto", which
+   * takes a hardware GPU before the CPU (the default).
+   */
+  device?: "auto" | "gpu" | "cpu" | "software";
+  /** Smaller limits than the device's, to try how work is split. */
+  limits?: Partial<DeviceLimits>;
+  /** Most bytes that all buffers together may take (default: no limit but the device's own). */
+  memoryLimit?: number;
+  /** CPU: number of workers, 0 for the calling thread alone (default: one per core). */
+  workers?: number;
+  /** CPU: whether the hot loops run as WebAssembly SIMD where they can (default); the bits are the same. */
+  simd?: boolean;
+  /**
+   * CPU: address of a module whose `createIntegerProduct` multiplies 8-bit matrices, for the screening
+   * of selections (default: ONNX Runtime's in Deno, our own elsewhere); false for our own.
+   */
+  integerProduct?: string | false;
+}
+
+/**
+ * Opens a device: a hardware GPU where there is one, else the CPU.
+ *
+ * @returns The open device; dispose of it with `using`.
+ * @throws {DeviceError} The device that was asked for is not there: the message says what to install.
+ * @throws {RangeError} An option is out of range.
+ */
+export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
+  const wanted = options.device ?? "auto";
+  if (wanted === "gpu") return await openGpu("hardware", options);
+  if (wanted === "software") return await openGpu("software", options);
+  if (wanted === "cpu") return await openCpu(options);
+  if (wanted !== "auto") {
+    throw new DeviceError(
+      `the device is ${JSON.stringify(wanted)}, expected "auto", "gpu", "cpu" or "software"`,
+    );
+  }
+  return await openGpu(await hasHardwareGpu() ? "hardware" : "software", options);
+}

@@ -1,0 +1,114 @@
+import { type BufferSet, createBuffers, type DeviceBuffer } from "./buffer.ts";
+import { type Cpu, isCpu } from "./cpu.ts";
+import type { CpuStage, Loop, Range, Ranges, ViewName } from "./cpu_stage.ts";
+import type { Device } from "./device.ts";
+import { DeviceError } from "./errors.ts";
+import type { Gpu } from "./gpu.ts";
+import { type Bindings, createOperation, type Operation } from "./kernel.ts";
+
+/** One piece of a program's work: a dispatch on a GPU, a loop on the CPU. */
+export type Stage = Operation | CpuStage;
+
+/**
+ * A list of stages in the making, with the buffers that they need. Operations (lib/ops) append theirs:
+ * kernels where the device is a GPU, loops where it is the CPU.
+ */
+export interface Program {
+  /** Where it runs. */
+  readonly device: Device;
+  /** What it owns; operations put what only they need there too. */
+  readonly buffers: BufferSet;
+  /**
+   * Appends a kernel.
+   *
+   * @param workgroups How many to start, or a buffer that holds {x, y, z} when the work starts.
+   */
+  kernel(
+    label: string,
+    code: string,
+    bindings: Bindings,
+    workgroups: number | DeviceBuffer,
+  ): void;
+  /**
+   * Appends a loop over `items` pieces of work, which threads take `grain` at a time (default: an
+   * eighth of a thread's share).
+   */
+  loop<A>(loop: Loop<A>, args: Ranges<A>, items: number, grain?: number): void;
+  /** The stages so far, compiled. */
+  stages(): Promise<Stage[]>;
+}
+
+/** Starts a program; `buffers` (default: a new set) belong to the caller. */
+export function createProgram(device: Device, buffers: BufferSet = createBuffers(device)): Program {
+  const ready: Stage[] = [];
+  const pending: (() => Stage | Promise<Stage>)[] = [];
+  return {
+    device,
+    buffers,
+    kernel(label, code, bindings, workgroups) {
+      pending.push(() => createOperation(device as Gpu, label, code, bindings, workgroups));
+    },
+    loop(loop, args, items, grain) {
+      const threads = (device as Cpu).threads;
+      const stage = {
+        name: loop.name,
+        loop: loop as Loop<never>,
+        args: args as Record<string, unknown>,
+        items,
+        grain: grain ?? Math.max(1, Math.ceil(items / threads / 8)),
+      };
+      pending.push(() => stage);
+    },
+    async stages() {
+      // One after the other: where one fails, none is left that binds buffers already freed.
+      for (const make of pending.splice(0)) ready.push(await make());
+      return [...ready];
+    },
+  };
+}
+
+/**
+ * Runs stages in order: one submission on a GPU, one call of the workers on the CPU. `clear` buffers
+ * are zeroed first. Nothing is waited for.
+ *
+ * @throws {DeviceError} The device reported an error in earlier work.
+ */
+export function submit(device: Device, stages: Stage[], clear: DeviceBuffer[] = []): void {
+  device.check();
+  if (isCpu(device)) {
+    const work = stages as CpuStage[];
+    device.enqueue(() => {
+      for (const buffer of clear) {
+        const { offset, length } = u32(buffer);
+        new Uint32Array(device.memory.wasm.buffer, offset, length).fill(0);
+      }
+      return device.run(work);
+    });
+    return;
+  }
+  const gpu = (device as Gpu).device;
+  const encoder = gpu.createCommandEncoder();
+  for (const buffer of clear) encoder.clearBuffer(buffer as GPUBuffer);
+  const pass = encoder.beginComputePass();
+  for (const operation of stages as Operation[]) operation(pass);
+  pass.end();
+  gpu.queue.submit([encoder.finish()]);
+}
+
+const range = <V extends ViewName>(view: V, bytes: number) => (buffer: DeviceBuffer): Range<V> => {
+  if (!("offset" in buffer)) {
+    throw new DeviceError(`${buffer.label} lies on a GPU, a loop of the CPU was to use it`);
+  }
+  return { view, offset: buffer.offset, length: buffer.size / bytes };
+};
+
+/** A buffer of the CPU as 32-bit floats, for a loop. */
+export const f32: (buffer: DeviceBuffer) => Range<"f32"> = range("f32", 4);
+/** A buffer of the CPU as 32-bit whole numbers from 0, for a loop. */
+export const u32: (buffer: DeviceBuffer) => Range<"u32"> = range("u32", 4);
+/** A buffer of the CPU as 32-bit whole numbers, for a loop. */
+export const i32: (buffer: DeviceBuffer) => Range<"i32"> = range("i32", 4);
+/** A buffer of the CPU as bytes from 0 to 255, for a loop. */
+export const u8: (buffer: DeviceBuffer) => Range<"u8"> = range("u8", 1);
+/** A buffer of the CPU as bytes from −128 to 127, for a loop. */
+export const i8: (buffer: DeviceBuffer) => Range<"i8"> = range("i8", 1);
