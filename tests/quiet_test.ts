@@ -3,9 +3,9 @@ import { join, toFileUrl } from "@std/path";
 import { MODEL, ROOT, withFolder } from "./cli/cli_helper.ts";
 
 const SCRIPT = `
-import { inspectModel, openGpu } from "${toFileUrl(join(ROOT, "mod.ts"))}";
-using first = await openGpu();
-using second = await openGpu();
+import { inspectModel, openDevice } from "${toFileUrl(join(ROOT, "mod.ts"))}";
+using first = await openDevice();
+using second = await openDevice();
 const { layers } = await inspectModel(Deno.args[0]);
 console.log(first.name === second.name, layers, Deno.env.get("XDG_RUNTIME_DIR") ?? "not set");
 `;
@@ -36,10 +36,10 @@ Deno.test("a script that uses the library prints what it prints, and nothing els
   });
 });
 
-Deno.test("openGpu asks for no leave to set a variable", async () => {
+Deno.test("openDevice asks for no leave to set a variable", async () => {
   await withFolder(async (folder) => {
-    const script = `import { openGpu } from "${toFileUrl(join(ROOT, "lib/device/device.ts"))}";
-using gpu = await openGpu();
+    const script = `import { openDevice } from "${toFileUrl(join(ROOT, "lib/device/device.ts"))}";
+using gpu = await openDevice();
 console.log(gpu.features.size >= 0);`;
     const path = join(folder, "plain.ts");
     await Deno.writeTextFile(path, script);
