@@ -86,18 +86,9 @@ for (const [name, options] of runs.filter(([name]) => name.includes(only))) {
     ...options,
   });
   const peer = await runPeer(initial, batchFile, {
-    ...{ n, steps, lr },
-    architecture: options.architecture,
-    "aux-coefficient": options.auxCoefficient,
-    "aux-k": options.auxK,
-    "dead-after": options.deadAfter,
-    sparsity: options.sparsityCoefficient,
-    "sparsity-warmup-steps": options.sparsityWarmupSteps,
-    bandwidth: options.bandwidth,
-    "initial-threshold": options.initialThreshold,
-    "gradient-clip": options.gradientClip,
-    "input-normalization": options.inputNormalization,
-  }, "peer_autograd.py");
+    ...{ n, steps, device: "cpu", dtype: "float64" },
+    ...{ ...options, learningRate: lr },
+  });
   if (!peer) break;
   const names = ["wEnc", "bEnc", "wDec", "bDec"] as const;
   const compared = options.architecture === "jumprelu" ? [...names, "threshold"] as const : names;

@@ -67,8 +67,8 @@ const file = await Deno.open(batchFile, { write: true });
 for (const { data } of batches) await writeFloats(file, data);
 file.close();
 const peer = await runPeer(initial, batchFile, {
-  ...{ n, steps: steps + 2, lr },
-  ...{ "aux-coefficient": options.auxCoefficient, "dead-after": options.deadAfter },
+  ...{ n, steps: steps + 2, learningRate: lr },
+  ...{ auxCoefficient: options.auxCoefficient, deadAfter: options.deadAfter },
 });
 await Deno.remove(batchFile);
 

@@ -1,20 +1,65 @@
-// Runs the PyTorch peer on batches and weights handed over in files.
-import type { Sae } from "../mod.ts";
+// Runs PyTorch's and SAELens's training steps (peer_step.py) on batches and weights handed over in files.
+import type { Sae, TrainOptions } from "../mod.ts";
+
+/** Which step: the authors' dense one, the sparse one, SAELens's trainer, or only x · W_encᵀ. */
+export type PeerName = "dense" | "sparse" | "saelens" | "product";
+
+/** What to run, and options of training by their names in TrainOptions. */
+export interface PeerOptions extends
+  Pick<
+    TrainOptions,
+    | "auxCoefficient"
+    | "auxK"
+    | "deadAfter"
+    | "sparsityCoefficient"
+    | "sparsityWarmupSteps"
+    | "bandwidth"
+    | "initialThreshold"
+    | "gradientClip"
+    | "inputNormalization"
+  > {
+  /** Default "dense". */
+  peer?: PeerName;
+  /** Samples of each batch. */
+  n: number;
+  /** Steps to take; batches are taken in turn. */
+  steps: number;
+  /** Adam's learning rate. */
+  learningRate: number;
+  /** Default "float32". */
+  dtype?: "float32" | "float64";
+  /** Default "cuda" where there is one. */
+  device?: "cpu" | "cuda";
+  /** Whether products on a CUDA device may round their input to TF32. */
+  tf32?: boolean;
+}
 
 /** What the peer reports. */
 export interface PeerResult {
   /** Milliseconds of each step. */
   milliseconds: number[];
-  /** Inference threshold (Eq. 8). */
+  /** Loss of each step; SAELens's is divided by d. */
+  losses: number[];
+  /** Active latents a sample of each step; SAELens's of the last alone. */
+  l0: number[];
+  /** Inference threshold (Eq. 8); of the dense step alone. */
   threshold: number;
   /** Where it ran. */
   device: string;
-  /** Its version. */
+  /** PyTorch's version. */
   torch: string;
-  /** Its threads. */
+  /** SAELens's name and version. */
+  version?: string;
+  /** PyTorch's threads. */
   threads: number;
-  /** What it trained. */
-  sae: Sae;
+}
+
+/** The rates that a machine reaches. */
+export interface Ceilings {
+  /** Of a large float32 product, 10⁹ operations a second. */
+  gflops: number;
+  /** Of a = b + 2c over large arrays, 10⁹ bytes a second. */
+  gbs: number;
 }
 
 /**
@@ -23,41 +68,69 @@ export interface PeerResult {
  */
 export async function findPython(): Promise<string | undefined> {
   const python = Deno.env.get("PYTHON") ?? "python3";
-  try {
-    const probe = new Deno.Command(python, { args: ["-c", "import torch, numpy"], stderr: "null" });
-    if ((await probe.output()).success) return python;
-  } catch { /* No such program. */ }
+  if (await succeeds(python, "import torch, numpy")) return python;
   console.log("no Python with PyTorch was found (PYTHON names the interpreter)");
 }
 
-/** Trains the peer from `initial`, with the options of its script; undefined without {@link findPython}. */
+/** Whether the Python has SAELens. */
+export function hasSaeLens(python: string): Promise<boolean> {
+  return succeeds(python, "import importlib.util as u; assert u.find_spec('sae_lens')");
+}
+
+/** Whether the Python's PyTorch has a CUDA device. */
+export function hasCuda(python: string): Promise<boolean> {
+  return succeeds(python, "import torch; assert torch.cuda.is_available()");
+}
+
+async function succeeds(python: string, code: string): Promise<boolean> {
+  try {
+    const probe = new Deno.Command(python, { args: ["-c", code], stderr: "null", stdout: "null" });
+    return (await probe.output()).success;
+  } catch {
+    return false; // No such program.
+  }
+}
+
+/** Measures what PyTorch reaches on a device. */
+export function measureCeilings(python: string, device: "cpu" | "cuda"): Promise<Ceilings> {
+  return runJob(python, { peer: "ceilings", device }) as Promise<Ceilings>;
+}
+
+/**
+ * Takes some steps of a peer.
+ *
+ * @param weightFile wEnc, bEnc, wDec, bDec of `sae`, by {@linkcode writeWeights}.
+ * @param batchFile Batches of [n, d], one after the other.
+ * @param out A file for the trained weights, and for JumpReLU's thresholds.
+ */
+export function runSteps(
+  python: string,
+  { architecture, dModel: d, dictSize: m, k }: Sae,
+  weightFile: string,
+  batchFile: string,
+  options: PeerOptions,
+  out?: string,
+): Promise<PeerResult> {
+  const files = { weights: weightFile, batches: batchFile, out };
+  const job = { peer: "dense", ...options, architecture, d, m, k, ...files };
+  return runJob(python, job) as Promise<PeerResult>;
+}
+
+/** Trains a peer from `initial`; undefined without {@linkcode findPython}. */
 export async function runPeer(
   initial: Sae,
   batchFile: string,
-  options: { n: number; steps: number; lr: number } & Record<string, string | number | undefined>,
-  script = "peer_batchtopk.py",
-): Promise<PeerResult | undefined> {
+  options: PeerOptions,
+): Promise<PeerResult & { sae: Sae } | undefined> {
   const python = await findPython();
   if (python === undefined) return undefined;
   const folder = await Deno.makeTempDir();
   try {
-    const { wEnc, bEnc, wDec, bDec, dModel: d, dictSize: m, k } = initial;
-    const file = await Deno.open(`${folder}/weights`, { write: true, create: true });
-    for (const part of [wEnc, bEnc, wDec, bDec]) await writeFloats(file, part);
-    file.close();
-    const sizes = { ...options, d, m, k };
-    const { success, stdout } = await new Deno.Command(python, {
-      args: [
-        new URL(script, import.meta.url).pathname,
-        ...["--batches", batchFile, "--weights", `${folder}/weights`, "--out", `${folder}/out`],
-        ...Object.entries(sizes).filter(([, value]) => value !== undefined)
-          .flatMap(([name, value]) => [`--${name}`, String(value)]),
-      ],
-      stderr: "inherit",
-    }).output();
-    if (!success) throw new Error("the PyTorch peer failed");
-    const result = JSON.parse(new TextDecoder().decode(stdout));
-    const trained = new Float32Array((await Deno.readFile(`${folder}/out`)).buffer);
+    const [weights, out] = [`${folder}/weights`, `${folder}/out`];
+    await writeWeights(weights, initial);
+    const result = await runSteps(python, initial, weights, batchFile, options, out);
+    const trained = new Float32Array((await Deno.readFile(out)).buffer);
+    const { dModel: d, dictSize: m } = initial;
     const sae = {
       ...initial,
       wEnc: trained.slice(0, m * d),
@@ -72,6 +145,30 @@ export async function runPeer(
   } finally {
     await Deno.remove(folder, { recursive: true });
   }
+}
+
+async function runJob(python: string, job: Record<string, unknown>): Promise<unknown> {
+  const script = new URL("peer_step.py", import.meta.url).pathname;
+  const child = new Deno.Command(python, {
+    args: [script],
+    env: { TQDM_DISABLE: "1" },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const writer = child.stdin.getWriter();
+  // Undefined fields are left out; a child that has ended already says why on its standard error.
+  await writer.write(new TextEncoder().encode(JSON.stringify(job))).catch(() => {});
+  await writer.close().catch(() => {});
+  const { success, stdout, stderr } = await child.output();
+  if (!success) throw new Error(`the peer failed:\n${new TextDecoder().decode(stderr)}`);
+  return JSON.parse(new TextDecoder().decode(stdout).trim().split("\n").at(-1)!);
+}
+
+/** Writes wEnc, bEnc, wDec and bDec into a file. */
+export async function writeWeights(path: string, { wEnc, bEnc, wDec, bDec }: Sae): Promise<void> {
+  using file = await Deno.open(path, { write: true, create: true, truncate: true });
+  for (const part of [wEnc, bEnc, wDec, bDec]) await writeFloats(file, part);
 }
 
 /** Writes all of an array. */

@@ -56,7 +56,10 @@ const { sae, history } = await trainSae(device, recorded(), {
 });
 const ours = (performance.now() - began) / history.length;
 file.close();
-const peer = await runPeer(initial, batchFile, { n, steps: history.length, lr });
+const peer = await runPeer(initial, batchFile, {
+  ...{ n, steps: history.length, learningRate: lr },
+  auxCoefficient: 1 / 32,
+});
 await Deno.remove(batchFile);
 
 const heldOut = await Array.fromAsync(

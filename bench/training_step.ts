@@ -1,93 +1,186 @@
-// Steps a second of one training step, ours beside PyTorch's dense step, in one process tree:
-//   deno task bench [--architecture batchtopk] [--n 4096] [--d 768] [--m 3072] [--k 32] [--steps 6]
-// relu and jumprelu, which are told no k, start from a bias with which about k latents are active.
+// Milliseconds of a training step, ours on each device beside PyTorch's and SAELens's, in one process tree and by
+// turns: ours, the peers, ours, the peers, …; medians over all rounds. PYTHON names the interpreter of the peers.
+//   deno task bench [--shapes "n,d,m,k;…"] [--architecture batchtopk|topk|relu|jumprelu|all] [--l0 32,256,all]
+//     [--steps 4] [--rounds 3] [--devices gpu,cpu,software] [--peers dense,sparse,saelens,product]
+//     [--peer-devices cpu,cuda,tf32] [--dead-after 1000] [--markdown] [--csv FILE]
+// relu and jumprelu, which are told no k, start from a bias with which about `--l0` latents are active (default k).
+// No latent of the others dies, and their auxiliary loss has no work, unless `--dead-after` is small.
+// Rates count what a step's way of computing needs at least (step_table.ts), beside the machine's in the same run.
 import { parseArgs } from "@std/cli";
+import { cpus } from "node:os";
+import { type Architecture, type DeviceOptions, openDevice } from "../mod.ts";
 import {
-  type Architecture,
-  createRandom,
-  initializeSae,
-  openDevice,
-  type Sae,
-  type TrainOptions,
-  trainSae,
-} from "../mod.ts";
-import { median, runPeer, writeFloats } from "./peer.ts";
+  type Ceilings,
+  findPython,
+  hasCuda,
+  hasSaeLens,
+  measureCeilings,
+  type PeerName,
+  type PeerResult,
+  runSteps,
+  writeFloats,
+  writeWeights,
+} from "./peer.ts";
+import { type Device, makeInputs, runOurs, type StepInputs, WARMUP } from "./step_case.ts";
+import { parseShapes, type StepCase, type StepRow, tableCsv, tableLines } from "./step_table.ts";
 
-const text = parseArgs(Deno.args, { string: ["architecture", "n", "d", "m", "k", "steps"] });
-const architecture = (text.architecture ?? "batchtopk") as Architecture;
-const ragged = architecture === "relu" || architecture === "jumprelu";
-const number = (name: "n" | "d" | "m" | "k" | "steps", otherwise: number) =>
-  Number(text[name] ?? otherwise);
-const n = number("n", 4096);
-const d = number("d", 768);
-const m = number("m", 3072);
-const k = number("k", 32);
-const steps = number("steps", 6);
-const lr = 3e-4;
-
-const random = createRandom(1);
-const batches = Array.from({ length: 2 }, () => ({
-  rows: n,
-  cols: d,
-  data: Float32Array.from({ length: n * d }, () => random.uniform() + random.uniform() - 1),
-}));
-const weights = initializeSae({ architecture, dModel: d, dictSize: m, k, random });
-const { k: _, ...unbounded } = weights;
-const initial = ragged ? { ...unbounded, bEnc: biasFor(weights, batches[0].data) } : weights;
-const sparsity = ragged ? { sparsityCoefficient: 1e-5 } : {};
-const jump = architecture === "jumprelu" ? { bandwidth: 0.05, initialThreshold: 0.01 } : {};
-
-using device = await openDevice();
-const times: number[] = [];
-const options: TrainOptions = {
-  ...{ architecture, initial, learningRate: lr, recordEvery: 1 },
-  ...sparsity,
-  ...jump,
-  onProgress: () => times.push(performance.now()),
-};
-const given = Array.from({ length: steps + 2 }, (_, step) => batches[step % 2]);
-const { history } = await trainSae(device, given, options);
-// The first two steps compile kernels and fill caches.
-const ours = median(times.slice(2).map((time, at) => time - times[at + 1]));
-const batchFile = await Deno.makeTempFile();
-const file = await Deno.open(batchFile, { write: true });
-for (const { data } of batches) await writeFloats(file, data);
-file.close();
-const shared = { n, steps: steps + 2, lr };
-const peer = architecture === "batchtopk"
-  ? await runPeer(initial, batchFile, shared)
-  : await runPeer(initial, batchFile, {
-    ...shared,
-    ...{ architecture, sparsity: sparsity.sparsityCoefficient, bandwidth: jump.bandwidth },
-    "initial-threshold": jump.initialThreshold,
-    ...architecture === "topk" ? { "aux-coefficient": 1 / 32 } : {},
-    dtype: "float32",
-  }, "peer_autograd.py");
-await Deno.remove(batchFile);
-
-const line = (name: string, milliseconds: number) =>
-  console.log(
-    `${name.padEnd(48)} ${milliseconds.toFixed(1).padStart(9)} ms/step ` +
-      `${(1000 / milliseconds).toFixed(3).padStart(9)} steps/s`,
-  );
-const active = `L0 ${history[2].l0.toFixed(1)} → ${history.at(-1)!.l0.toFixed(1)}`;
-console.log(`${architecture} training step, n ${n}, d ${d}, m ${m}, ${active}`);
-line(`saewing on ${device.name}`, ours);
-if (peer) {
-  const theirs = median(peer.milliseconds.slice(2));
-  line(`PyTorch ${peer.torch} on ${peer.device}, ${peer.threads} threads`, theirs);
-  console.log(`ratio (PyTorch / saewing): ${(theirs / ours).toFixed(3)}`);
+/** Opens the devices asked for, or each that is there; those that are not are named. */
+async function openDevices(kinds?: string[]): Promise<(Device & Disposable)[]> {
+  const devices: (Device & Disposable)[] = [];
+  for (const device of (kinds ?? ["auto"]) as DeviceOptions["device"][]) {
+    try {
+      devices.push(await openDevice({ device }));
+    } catch (error) {
+      console.log(`${device}: ${(error as Error).message}`);
+    }
+  }
+  return devices;
 }
 
-/** An encoder bias with which k latents a sample are active, measured on the first rows. */
-function biasFor({ wEnc }: Sae, data: Float32Array): Float32Array {
-  const rows = Math.min(n, 32);
-  const z = Float32Array.from({ length: rows * m }, (_, at) => {
-    const [row, latent] = [Math.floor(at / m) * d, at % m * d];
-    let sum = 0;
-    for (let c = 0; c < d; c++) sum += data[row + c] * wEnc[latent + c];
-    return sum;
-  }).sort();
-  // A little below, so that none is zero where all are active.
-  return new Float32Array(m).fill(-z[Math.max(0, z.length - rows * k)] + 1e-3);
+/** Whether steps run beside the program, so that looking at each of them would slow them down. */
+const isHardware = (device: Device) => !device.software;
+
+const text = parseArgs(Deno.args, {
+  string: [
+    "shapes",
+    "architecture",
+    "l0",
+    "steps",
+    "rounds",
+    "devices",
+    "peers",
+    "peer-devices",
+    "dead-after",
+    "csv",
+  ],
+  boolean: ["markdown"],
+});
+const SHAPES = "4096,768,12288,32;4096,768,3072,32;2048,576,2048,32;2048,128,1024,16";
+const shapes = parseShapes(text.shapes ?? SHAPES);
+const architectures =
+  (text.architecture === "all"
+    ? ["batchtopk", "topk", "relu", "jumprelu"]
+    : (text.architecture ?? "batchtopk").split(",")) as Architecture[];
+const steps = Number(text.steps ?? 4);
+const rounds = Number(text.rounds ?? 3);
+const deadAfter = Number(text["dead-after"] ?? 1000);
+let peers = (text.peers ?? "dense,sparse,saelens,product").split(",").filter(Boolean) as PeerName[];
+
+const python = peers.length > 0 ? await findPython() : undefined;
+if (python && peers.includes("saelens") && !await hasSaeLens(python)) {
+  console.log("SAELens is left out: this Python has no sae-lens");
+  peers = peers.filter((peer) => peer !== "saelens");
+}
+type PeerDevice = "cpu" | "cuda" | "tf32";
+const peerDevices = (text["peer-devices"]?.split(",") ??
+  (python && await hasCuda(python) ? ["cuda", "tf32"] : ["cpu"])) as PeerDevice[];
+const devices = await openDevices(text.devices?.split(","));
+
+const head = [
+  `machine: ${cpus()[0]?.model ?? "unknown CPU"}, ${navigator.hardwareConcurrency} cores, ` +
+  `${Deno.build.os}, Deno ${Deno.version.deno}`,
+  `command: deno task bench ${Deno.args.map(quoted).join(" ")}`.trimEnd(),
+];
+const say = (lines: string[]) => console.log(lines.join("\n") + "\n");
+say(text.markdown ? head.flatMap((line) => [line, ""]).slice(0, -1) : head);
+const ceilings = new Map<string, Ceilings>();
+const cases: StepCase[] = [];
+for (const shape of shapes) {
+  for (const architecture of architectures) {
+    const ragged = architecture === "relu" || architecture === "jumprelu";
+    for (const l0 of ragged ? (text.l0 ?? String(shape.k)).split(",") : [""]) {
+      const active = l0 === "all" ? shape.m : Number(l0);
+      const measured = await measure(makeInputs(shape, architecture, active, deadAfter));
+      cases.push(measured);
+      say(tableLines(measured, text.markdown));
+    }
+  }
+}
+const reached = [...ceilings].map(([device, { gflops, gbs }]) =>
+  `ceilings, PyTorch on ${device}: ${gflops.toFixed(0)} GFLOP/s (float32 product), ` +
+  `${gbs.toFixed(1)} GB/s (a = b + 2c)`
+);
+if (reached.length > 0) say(reached);
+if (text.csv) await Deno.writeTextFile(text.csv, tableCsv([...head, ...reached], cases));
+for (const device of devices) device[Symbol.dispose]();
+
+/** Takes our step and the peers' by turns, `rounds` times. */
+async function measure(inputs: StepInputs): Promise<StepCase> {
+  const { shape, initial, options } = inputs;
+  const measured = new Map<string, { row: StepRow; on: "cpu" | "cuda" }>();
+  const add = (row: StepRow, on: "cpu" | "cuda") => {
+    const known = measured.get(row.name);
+    if (known) known.row.milliseconds.push(...row.milliseconds);
+    else measured.set(row.name, { row, on });
+  };
+  let l0: [number, number] | undefined;
+  const folder = await Deno.makeTempDir();
+  const [weights, batches] = [`${folder}/weights`, `${folder}/batches`];
+  try {
+    if (python) {
+      await writeWeights(weights, initial);
+      using file = await Deno.open(batches, { write: true, create: true });
+      for (const { data } of inputs.batches) await writeFloats(file, data);
+    }
+    for (let round = 0; round < rounds; round++) {
+      for (const device of devices) {
+        const hardware = isHardware(device);
+        const { l0: active, ...ours } = await runOurs(device, inputs, steps, hardware ? steps : 1);
+        l0 = active;
+        const row = { method: "ours", name: `saewing, ${device.name}`, ...ours } as const;
+        add(row, hardware ? "cuda" : "cpu");
+      }
+      if (!python) continue;
+      for (const place of peerDevices) {
+        const on = place === "cpu" ? "cpu" as const : "cuda" as const;
+        await raiseCeilings(on);
+        const where = { n: shape.n, steps: WARMUP + steps, device: on, tf32: place === "tf32" };
+        for (const peer of peers) {
+          const job = { ...options, ...where, peer };
+          const result = await runSteps(python, initial, weights, batches, job);
+          // SAELens tells that of its last step alone.
+          if (peer !== "saelens" && result.l0.length > 0) l0 ??= [result.l0[0], result.l0.at(-1)!];
+          const row = {
+            method: peer,
+            name: peerName(peer, result, place === "tf32"),
+            milliseconds: result.milliseconds.slice(WARMUP),
+            loss: result.losses.at(-1),
+          };
+          add(row, on);
+        }
+      }
+    }
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+  return {
+    shape,
+    architecture: initial.architecture,
+    l0: l0 ?? [shape.k, shape.k],
+    rows: [...measured.values()].map(({ row, on }) => ({ ...row, ceilings: ceilings.get(on) })),
+  };
+}
+
+/** Measures what the machine reaches once more, and keeps the best. */
+async function raiseCeilings(device: "cpu" | "cuda"): Promise<void> {
+  const { gflops, gbs } = await measureCeilings(python!, device);
+  const { gflops: operations = 0, gbs: bytes = 0 } = ceilings.get(device) ?? {};
+  ceilings.set(device, { gflops: Math.max(gflops, operations), gbs: Math.max(gbs, bytes) });
+}
+
+function peerName(peer: PeerName, result: PeerResult, tf32: boolean): string {
+  const { torch, version, device, threads } = result;
+  const what = {
+    dense: "dense step",
+    sparse: "one product, sparse rest",
+    saelens: `${version}`,
+    product: "x · W_enc alone",
+  }[peer];
+  const where = device === "cpu" ? `${threads} threads` : `${device}${tf32 ? ", TF32" : ""}`;
+  return `${what}, PyTorch ${torch}, ${where}`;
+}
+
+/** An argument as a shell takes it. */
+function quoted(argument: string): string {
+  return /^[\w.,=/-]+$/.test(argument) ? argument : `"${argument}"`;
 }
