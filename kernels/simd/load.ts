@@ -1,9 +1,59 @@
-/** The hot loops in WebAssembly SIMD, over the memory that they were loaded with. */
+import { SIMD_BYTES } from "./bytes.ts";
+
+/** The hot loops in WebAssembly SIMD. Addresses are bytes in the memory that they were loaded with. */
 export interface Simd {
-  readonly placeholder?: undefined;
+  /** See `dot` in lib/ops/arithmetic.ts. */
+  dot(a: number, b: number, d: number): number;
+  /** See `addRows` in lib/ops/arithmetic.ts; `stride` is in bytes. */
+  addRows(
+    out: number,
+    source: number,
+    rows: number,
+    factors: number,
+    stride: number,
+    count: number,
+    half: number,
+    sign: number,
+    fresh: number,
+    d: number,
+  ): void;
+  /** See `updateRow` in lib/ops/update_row.ts. */
+  updateRow(
+    w: number,
+    first: number,
+    second: number,
+    gradient: number,
+    step: number,
+    rate: number,
+    decoder: number,
+    d: number,
+  ): void;
+  /** Rounds a row to bytes; see `roundLatents` in lib/ops/round_rows.ts. */
+  roundRow(
+    w: number,
+    balance: number,
+    peaks: number,
+    bytes: number,
+    most: number,
+    zero: number,
+    d: number,
+    scale: number,
+    norm: number,
+    error: number,
+  ): void;
 }
 
-/** Loads the SIMD loops; nothing where the runtime has no WebAssembly SIMD. */
-export function loadSimd(_memory: WebAssembly.Memory): Simd | undefined {
-  return undefined;
+/** Loads the SIMD loops over a shared memory; nothing where the runtime cannot run them. */
+export function loadSimd(memory: WebAssembly.Memory): Simd | undefined {
+  const bytes = Uint8Array.from(atob(SIMD_BYTES), (letter) => letter.charCodeAt(0));
+  if (!WebAssembly.validate(bytes)) return undefined;
+  try {
+    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
+      env: { memory },
+    });
+    return exports as unknown as Simd;
+  } catch {
+    // The module was compiled for a shared memory: a page that may have none runs the plain loops.
+    return undefined;
+  }
 }

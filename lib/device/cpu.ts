@@ -166,7 +166,14 @@ async function startWorkers(count: number, given: Given): Promise<Crew> {
     end();
     throw error;
   }
-  return { run: (stages) => ask(() => stages), end };
+  return {
+    run(stages) {
+      // Functions cannot be sent: workers find them by their names.
+      const sent = stages.map(({ loop: _, ...stage }) => stage);
+      return ask(() => sent);
+    },
+    end,
+  };
 }
 
 function describe(data: unknown): Error {

@@ -1,11 +1,18 @@
 import { loadSimd, type Simd } from "../../kernels/simd/load.ts";
 
-/** Multiplies 8-bit matrices: a [rows, inner] of 0 … 255 by b [inner, cols] of −128 … 127, exactly. */
-export type IntegerProduct = (
-  a: Uint8Array,
-  b: Int8Array,
-  sizes: { rows: number; inner: number; cols: number },
-) => Int32Array | Promise<Int32Array>;
+/** A product of 8-bit matrices: exact sums of (a − zero) · b. */
+export interface IntegerProduct {
+  /** Bits of a's numbers: |a − zero| < 2^(bits − 1). */
+  readonly bits: 7 | 8;
+  /** What stands for zero in a. */
+  readonly zero: number;
+  /** a [rows, inner] times b [inner, cols]; b's numbers lie in −127 … 127. */
+  multiply(
+    a: Uint8Array,
+    b: Int8Array,
+    sizes: { rows: number; inner: number; cols: number },
+  ): Int32Array | Promise<Int32Array>;
+}
 
 /** One of the threads that share a stage's work, as a loop sees it. */
 export interface Thread {
@@ -19,8 +26,8 @@ export interface Thread {
   readonly memory: WebAssembly.Memory;
   /** The hot loops in WebAssembly SIMD; none where plain loops are wanted or nothing else is there. */
   readonly simd?: Simd;
-  /** Multiplies 8-bit matrices; none: our own loops do. */
-  readonly integerProduct?: IntegerProduct;
+  /** Multiplies 8-bit matrices. */
+  readonly integerProduct: IntegerProduct;
 }
 
 /** Numbers in a device's memory, as they are told to another thread. */
@@ -77,6 +84,8 @@ export interface CpuStage {
   readonly items: number;
   /** Pieces that a thread takes at a time. */
   readonly grain: number;
+  /** Goes back so many stages, unless the flag is 1 when all threads have ended this one. */
+  readonly repeat?: { flag: Range<"u32">; back: number };
 }
 
 /** What a thread is made of. */
@@ -97,10 +106,28 @@ export async function createThread(
     ...given,
     simd: simd ? loadSimd(given.memory) : undefined,
     integerProduct: integerProduct === undefined
-      ? undefined
+      ? plainProduct
       : await (await import(integerProduct)).createIntegerProduct(),
   };
 }
+
+/** The product of 8-bit matrices in a plain loop, where nothing faster is there. */
+export const plainProduct: IntegerProduct = {
+  bits: 8,
+  zero: 128,
+  multiply(a, b, { rows, inner, cols }) {
+    const out = new Int32Array(rows * cols);
+    for (let row = 0; row < rows; row++) {
+      const own = out.subarray(row * cols, (row + 1) * cols);
+      for (let k = 0; k < inner; k++) {
+        const factor = a[row * inner + k] - 128;
+        if (factor === 0) continue;
+        for (let c = 0, at = k * cols; c < cols; c++, at++) own[c] += factor * b[at];
+      }
+    }
+    return out;
+  },
+};
 
 const ARRIVED = 0;
 const GENERATION = 1;
@@ -120,7 +147,8 @@ export async function runStages(
 ): Promise<void> {
   const { control } = thread;
   let failure: unknown;
-  for (const { name, loop = find?.(name), args, items, grain } of stages) {
+  for (let stage = 0; stage < stages.length; stage++) {
+    const { name, loop = find?.(name), args, items, grain, repeat } = stages[stage];
     try {
       if (!loop) throw new Error(`there is no loop ${name}`);
       const own = viewsOf(thread.memory, args) as never;
@@ -136,6 +164,11 @@ export async function runStages(
       Atomics.store(control, FAILED, 1);
     }
     if (control) meet(control, thread.count);
+    // No thread writes the flag before all have read it: the next stage's end is another meeting.
+    if (repeat && !(control && Atomics.load(control, FAILED))) {
+      const flag = new Uint32Array(thread.memory.buffer, repeat.flag.offset, 1);
+      if (Atomics.load(flag, 0) !== 1) stage -= repeat.back + 1;
+    }
   }
   if (control) {
     // Read by all before one of them clears it.

@@ -34,6 +34,10 @@ export interface Program {
    * eighth of a thread's share).
    */
   loop<A>(loop: Loop<A>, args: Ranges<A>, items: number, grain?: number): void;
+  /** Where the next stage will stand, for `repeat`. */
+  mark(): number;
+  /** Has the loops since `mark` run again as long as `flag` is not 1 at their end. */
+  repeat(mark: number, flag: Range<"u32">): void;
   /** The stages so far, compiled. */
   stages(): Promise<Stage[]>;
 }
@@ -58,6 +62,12 @@ export function createProgram(device: Device, buffers: BufferSet = createBuffers
         grain: grain ?? Math.max(1, Math.ceil(items / threads / 8)),
       };
       pending.push(() => stage);
+    },
+    mark: () => ready.length + pending.length,
+    repeat(mark, flag) {
+      const last = pending.pop()!;
+      const back = ready.length + pending.length - mark;
+      pending.push(() => ({ ...(last() as CpuStage), repeat: { flag, back } }));
     },
     async stages() {
       // One after the other: where one fails, none is left that binds buffers already freed.

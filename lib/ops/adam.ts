@@ -1,7 +1,11 @@
 import { adamVector } from "../../kernels/adam_vector.ts";
 import { updateRows } from "../../kernels/update_rows.ts";
+import { isCpu } from "../device/cpu.ts";
+import { f32, type Program, u32 } from "../device/program.ts";
+import type { Thread } from "../device/cpu_stage.ts";
+import { addRowsOn } from "./arithmetic.ts";
+import { updateRowOn } from "./update_row.ts";
 import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
-import type { Program } from "../device/program.ts";
 import type { SparseColumns } from "./gradients.ts";
 import { words } from "./words.ts";
 
@@ -41,6 +45,14 @@ export function updateVector(
     rateFactor?: number;
   } & UpdateBuffers,
 ): void {
+  if (isCpu(p.device)) {
+    p.loop(updateNumbers, {
+      ...{ step: f32(step), frozen: u32(frozen), gradient: f32(gradient), value: f32(value) },
+      ...{ first: f32(moments.first), second: f32(moments.second) },
+      rateFactor: Math.fround(rateFactor),
+    }, length);
+    return;
+  }
   const sizes = p.buffers.uniform("adam sizes", words([length], [rateFactor]));
   const bound = [sizes, step, gradient, value, moments.first, moments.second, frozen];
   p.kernel("adam", adamVector(), bound, Math.ceil(length / 64));
@@ -64,6 +76,22 @@ export function updateLatents(
     columns: SparseColumns;
   } & UpdateBuffers,
 ): void {
+  if (isCpu(p.device)) {
+    const { latentOffsets, rows, factors } = columns;
+    p.loop(
+      updateLatentRows,
+      {
+        ...{ step: f32(step), frozen: u32(frozen), w: f32(w), source: f32(source) },
+        ...{ first: f32(moments.first), second: f32(moments.second) },
+        ...{ latentOffsets: u32(latentOffsets), rows: u32(rows), factors: f32(factors) },
+        gradient: f32(p.buffers.zeros("gradients of a latent", dModel * p.device.threads)),
+        ...{ decoder, half, d: dModel },
+      },
+      latents,
+      64,
+    );
+    return;
+  }
   const sizes = p.buffers.uniform("update sizes", words([latents, first, half]));
   const label = decoder ? "update decoder" : "update encoder";
   const bound = [
@@ -79,4 +107,65 @@ export function updateLatents(
     frozen,
   ];
   p.kernel(label, updateRows({ d: dModel, decoder }), bound, latents);
+}
+
+/** The loop of {@linkcode updateVector}, over numbers. */
+export function updateNumbers(
+  { step, frozen, gradient, value, first, second, rateFactor }: {
+    step: Float32Array;
+    frozen: Uint32Array;
+    gradient: Float32Array;
+    value: Float32Array;
+    first: Float32Array;
+    second: Float32Array;
+    rateFactor: number;
+  },
+  from: number,
+  to: number,
+  thread: Thread,
+): void {
+  if (frozen[0] !== 0) return;
+  const rate = Math.fround(rateFactor * step[1]);
+  const own = { w: value, first, second, at: from, gradient, gradientAt: from, d: to - from };
+  updateRowOn(thread)(own, { step, rate, decoder: false });
+}
+
+/** The loop of {@linkcode updateLatents}, over latents. */
+export function updateLatentRows(
+  { step, frozen, w, first, second, source, latentOffsets, rows, factors, gradient, ...sizes }: {
+    step: Float32Array;
+    frozen: Uint32Array;
+    w: Float32Array;
+    first: Float32Array;
+    second: Float32Array;
+    source: Float32Array;
+    latentOffsets: Uint32Array;
+    rows: Uint32Array;
+    factors: Float32Array;
+    /** [threads, d] a thread's gradient of one latent. */
+    gradient: Float32Array;
+    decoder: boolean;
+    half: number;
+    d: number;
+  },
+  from: number,
+  to: number,
+  thread: Thread,
+): void {
+  if (frozen[0] !== 0) return;
+  const { decoder, half, d } = sizes;
+  const add = addRowsOn(thread);
+  const update = updateRowOn(thread);
+  const gradientAt = thread.index * d;
+  // Rows of the auxiliary loss have a residual of their own, and the samples' inputs.
+  const repeats = decoder ? undefined : half;
+  const own = decoder ? factors : factors.subarray(1);
+  const constants = { step, rate: step[1], decoder };
+  for (let latent = from; latent < to; latent++) {
+    const [begin, last] = [latentOffsets[latent], latentOffsets[latent + 1]];
+    add(gradient, gradientAt, source, rows, own, {
+      ...{ first: begin, last, stride: 2, half: repeats, fresh: true, d },
+    });
+    update({ w, first, second, at: latent * d, gradient, gradientAt, d }, constants);
+  }
 }

@@ -1,10 +1,13 @@
 import { gradientNorm } from "../../kernels/gradient_norm.ts";
 import { gradientSquares } from "../../kernels/gradient_squares.ts";
 import { scaleGradients } from "../../kernels/scale_gradients.ts";
+import { isCpu } from "../device/cpu.ts";
+import { f32, type Program, u32 } from "../device/program.ts";
+import type { Thread } from "../device/cpu_stage.ts";
+import { addRowsOn, isFiniteNumber } from "./arithmetic.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
-import type { Program } from "../device/program.ts";
 import type { SparseColumns } from "./gradients.ts";
-import type { RecordBuffers } from "./record.ts";
+import { RECORD_WORDS, type RecordBuffers } from "./record.ts";
 import type { Weights } from "./weights.ts";
 import { words } from "./words.ts";
 
@@ -31,6 +34,10 @@ export function clipGradients(
     gradients: { bEnc: DeviceBuffer; bDec: DeviceBuffer; logTheta?: DeviceBuffer };
   } & Pick<RecordBuffers, "step" | "records" | "recordSlots" | "frozen">,
 ): void {
+  if (isCpu(p.device)) {
+    clipOnCpu(p, { limit, half, weights, columns, residual, input, gradients, ...state });
+    return;
+  }
   const { dModel: d, dictSize: m } = weights;
   const squares = p.buffers.zeros("squared gradients", m);
   const factor = p.buffers.zeros("clip factor", 1);
@@ -63,4 +70,126 @@ export function clipGradients(
   scale(bEnc, m);
   scale(bDec, d);
   if (logTheta) scale(logTheta, m);
+}
+
+function clipOnCpu(
+  p: Program,
+  { limit, half, weights, columns, residual, input, gradients, ...state }: Parameters<
+    typeof clipGradients
+  >[1],
+): void {
+  const { dModel: d, dictSize: m, shards: [{ wDec }] } = weights;
+  const squares = f32(p.buffers.zeros("squared gradients", m));
+  const factor = f32(p.buffers.zeros("clip factor", 1));
+  const factors = f32(columns.factors);
+  const latentOffsets = u32(columns.latentOffsets);
+  const threads = isCpu(p.device) ? p.device.threads : 1;
+  p.loop(squareGradients, {
+    ...{ latentOffsets, rows: u32(columns.rows), factors, squares, half, d },
+    ...{ residual: f32(residual), input: f32(input), wDec: f32(wDec) },
+    gradient: f32(p.buffers.zeros("gradients of a latent", d * threads)),
+  }, m);
+  const [bEnc, bDec] = [f32(gradients.bEnc), f32(gradients.bDec)];
+  const logTheta = gradients.logTheta && f32(gradients.logTheta);
+  p.loop(normOfGradients, {
+    ...{ squares, bEnc, bDec, logTheta, factor, limit, slots: state.recordSlots },
+    ...{ step: u32(state.step), records: f32(state.records), frozen: u32(state.frozen) },
+  }, 1);
+  p.loop(scaleFactors, { latentOffsets, factors, factor }, m);
+  for (const [x, length] of [[bEnc, m], [bDec, d], [logTheta, m]] as const) {
+    if (x) p.loop(scaleNumbers, { x, factor }, length);
+  }
+}
+
+/** squares[i] = ‖g‖² of both of latent i's gradients, over latents; see the kernel. */
+export function squareGradients(
+  { latentOffsets, rows, factors, squares, residual, input, wDec, gradient, half, d }: {
+    latentOffsets: Uint32Array;
+    rows: Uint32Array;
+    factors: Float32Array;
+    squares: Float32Array;
+    residual: Float32Array;
+    input: Float32Array;
+    wDec: Float32Array;
+    /** [threads, d] a thread's gradient of one latent. */
+    gradient: Float32Array;
+    half: number;
+    d: number;
+  },
+  from: number,
+  to: number,
+  thread: Thread,
+): void {
+  const add = addRowsOn(thread);
+  const at = thread.index * d;
+  const own = gradient.subarray(at, at + d);
+  const inputFactors = factors.subarray(1);
+  for (let latent = from; latent < to; latent++) {
+    const range = { first: latentOffsets[latent], last: latentOffsets[latent + 1], stride: 2 };
+    let sum = 0;
+    add(gradient, at, input, rows, inputFactors, { ...range, half, fresh: true, d });
+    for (let c = 0; c < d; c++) sum += own[c] * own[c];
+    add(gradient, at, residual, rows, factors, { ...range, fresh: true, d });
+    let [along, squared] = [0, 0];
+    for (let c = 0, from = latent * d; c < d; c++, from++) {
+      along += own[c] * wDec[from];
+      squared += wDec[from] * wDec[from];
+    }
+    const parallel = squared > 0 ? along / squared : 0;
+    for (let c = 0, from = latent * d; c < d; c++, from++) {
+      sum += (own[c] - parallel * wDec[from]) ** 2;
+    }
+    squares[latent] = sum;
+  }
+}
+
+/** The norm of all gradients and what they are multiplied by, one piece of work. */
+export function normOfGradients(
+  { squares, bEnc, bDec, logTheta, factor, limit, slots, step, records, frozen }: {
+    squares: Float32Array;
+    bEnc: Float32Array;
+    bDec: Float32Array;
+    logTheta: Float32Array | undefined;
+    factor: Float32Array;
+    limit: number;
+    slots: number;
+    step: Uint32Array;
+    records: Float32Array;
+    frozen: Uint32Array;
+  },
+): void {
+  let sum = 0;
+  for (const square of squares) sum += square;
+  for (const values of [bEnc, bDec, logTheta]) {
+    for (const value of values ?? []) sum += value * value;
+  }
+  const norm = Math.fround(Math.sqrt(sum));
+  factor[0] = Math.min(1, limit / (norm + 1e-6));
+  const at = (step[0] - 1) % slots * RECORD_WORDS;
+  records[at + 10] = norm;
+  if (isFiniteNumber(norm)) return;
+  frozen[0] = 1;
+  new Uint32Array(records.buffer, records.byteOffset, records.length)[at + 6] = 1;
+}
+
+/** Multiplies the pairs of factors, over latents. */
+export function scaleFactors(
+  { latentOffsets, factors, factor }: {
+    latentOffsets: Uint32Array;
+    factors: Float32Array;
+    factor: Float32Array;
+  },
+  from: number,
+  to: number,
+): void {
+  for (let at = 2 * latentOffsets[from]; at < 2 * latentOffsets[to]; at++) factors[at] *= factor[0];
+}
+
+/** x[i] *= factor[0], over numbers. */
+export function scaleNumbers(
+  { x, factor }: { x: Float32Array; factor: Float32Array },
+  from: number,
+  to: number,
+): void {
+  for (let at = from; at < to; at++) x[at] *= factor[0];
 }

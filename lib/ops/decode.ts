@@ -1,7 +1,10 @@
 import { decode } from "../../kernels/decode.ts";
 import { rowSquares } from "../../kernels/row_squares.ts";
+import { isCpu } from "../device/cpu.ts";
+import { f32, type Program, u32 } from "../device/program.ts";
+import type { Thread } from "../device/cpu_stage.ts";
+import { addRowsOn } from "./arithmetic.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
-import type { Program } from "../device/program.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 import { words } from "./words.ts";
@@ -23,6 +26,19 @@ export function subtractDecoded(
     out: DeviceBuffer;
   },
 ): void {
+  if (isCpu(p.device)) {
+    const { offsets, latents, values } = sparse;
+    const own = {
+      offsets: u32(offsets),
+      latents: u32(latents),
+      values: f32(values),
+      out: f32(out),
+    };
+    const wDec = f32(weights.shards[0].wDec);
+    const { dModel: d } = weights;
+    p.loop(decodeRows, { ...own, wDec, target: target && f32(target), firstRow, d }, rows);
+    return;
+  }
   for (const [index, shard] of weights.shards.entries()) {
     const start = index === 0 ? target : undefined;
     const sizes = p.buffers.uniform(
@@ -46,6 +62,49 @@ export function squareRows(
     squares: DeviceBuffer;
   },
 ): void {
+  if (isCpu(p.device)) {
+    p.loop(sumSquares, { x: f32(x), squares: f32(squares), cols }, rows);
+    return;
+  }
   const sizes = p.buffers.uniform("row squares sizes", words([rows, cols]));
   p.kernel("row squares", rowSquares(), [sizes, x, squares], rows);
+}
+
+/** The loop of {@linkcode subtractDecoded}, over rows: out = target − Σ_j values[j] · wDec[latents[j]]. */
+export function decodeRows(
+  { offsets, latents, values, wDec, target, out, firstRow, d }: {
+    offsets: Uint32Array;
+    latents: Uint32Array;
+    values: Float32Array;
+    wDec: Float32Array;
+    target: Float32Array | undefined;
+    out: Float32Array;
+    firstRow: number;
+    d: number;
+  },
+  from: number,
+  to: number,
+  thread: Thread,
+): void {
+  const add = addRowsOn(thread);
+  for (let row = from; row < to; row++) {
+    const at = (firstRow + row) * d;
+    // Without a target what the samples' own latents left of them is taken, row `row` of `out`.
+    out.set((target ?? out).subarray(row * d, (row + 1) * d), at);
+    const [first, last] = [offsets[firstRow + row], offsets[firstRow + row + 1]];
+    add(out, at, wDec, latents, values, { first, last, sign: -1, d });
+  }
+}
+
+/** The loop of {@linkcode squareRows}, over rows; the sums are float64. */
+export function sumSquares(
+  { x, squares, cols }: { x: Float32Array; squares: Float32Array; cols: number },
+  from: number,
+  to: number,
+): void {
+  for (let row = from; row < to; row++) {
+    let sum = 0;
+    for (let at = row * cols; at < (row + 1) * cols; at++) sum += x[at] * x[at];
+    squares[row] = sum;
+  }
 }

@@ -1,8 +1,10 @@
 import { center } from "../../kernels/center.ts";
 import { encodeTiled } from "../../kernels/encode_tiled.ts";
+import { isCpu } from "../device/cpu.ts";
+import { f32, type Program, u32 } from "../device/program.ts";
+import { atomicMax, isFiniteNumber } from "./arithmetic.ts";
 import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
-import type { Program } from "../device/program.ts";
 import { encodeInLanes, laneBytes, MOST_LANE_WIDTH } from "./encode_in_lanes.ts";
 import { splitRows, type Weights } from "./weights.ts";
 import { words } from "./words.ts";
@@ -45,6 +47,11 @@ export function centerBatch(
     stats: DeviceBuffer;
   },
 ): void {
+  if (isCpu(p.device)) {
+    const own = { x: f32(x), bDec: f32(bDec), centered: f32(centered), stats: u32(stats) };
+    p.loop(centerRows, { ...own, d: dModel }, rows);
+    return;
+  }
   const numbers = rows * dModel;
   const sizes = p.buffers.uniform("center sizes", words([numbers, dModel]));
   const bound = [sizes, x, bDec, centered, stats];
@@ -96,4 +103,24 @@ export function encoderBytes(
 /** The kernel for an adapter. Rows of more than 8192 numbers do not fit into uniform buffers. */
 function chooseEncodeKernel(device: Device, d: number): EncodeKernel {
   return device.software && d <= MOST_LANE_WIDTH ? "lanes" : "tiled";
+}
+
+/** The loop of {@linkcode centerBatch}, over rows. */
+export function centerRows(
+  { x, bDec, centered, stats, d }: {
+    x: Float32Array;
+    bDec: Float32Array;
+    centered: Float32Array;
+    stats: Uint32Array;
+    d: number;
+  },
+  from: number,
+  to: number,
+): void {
+  for (let row = from, at = from * d; row < to; row++) {
+    for (let c = 0; c < d; c++, at++) {
+      if (!isFiniteNumber(x[at])) atomicMax(stats, 0, ~at >>> 0);
+      centered[at] = x[at] - bDec[c];
+    }
+  }
 }

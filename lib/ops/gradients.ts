@@ -2,9 +2,12 @@ import { columnSums } from "../../kernels/column_sums.ts";
 import { entryGradients } from "../../kernels/entry_gradients.ts";
 import { latentSums } from "../../kernels/latent_sums.ts";
 import { countLatents, fillLatents, sumBlocks } from "../../kernels/sort_by_latent.ts";
+import { isCpu } from "../device/cpu.ts";
+import { f32, type Program, u32 } from "../device/program.ts";
+import type { Thread } from "../device/cpu_stage.ts";
+import { dotOn } from "./arithmetic.ts";
 import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
-import type { Program } from "../device/program.ts";
 import { scanCounts } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
@@ -48,7 +51,8 @@ export function createSparseColumns(
 ): SparseColumns {
   // Blocks of 32 rows are walked in parallel, as far as one buffer holds their counts.
   const most = Math.floor(device.limits.maxStorageBufferBindingSize / (4 * dictSize));
-  const blocks = Math.max(1, Math.min(Math.ceil(sparse.rows / 32), 256, most));
+  const atMost = isCpu(device) ? 16 : 256;
+  const blocks = Math.max(1, Math.min(Math.ceil(sparse.rows / 32), atMost, most));
   return {
     latentOffsets: buffers.zeros("latent offsets", dictSize + 1),
     rows: buffers.zeros("entry rows", sparse.capacity),
@@ -76,6 +80,16 @@ export function differentiateEntries(
     lanes?: 1 | 8;
   },
 ): void {
+  if (isCpu(p.device)) {
+    const { offsets, latents } = sparse;
+    p.loop(differentiateRows, {
+      ...{ offsets: u32(offsets), latents: u32(latents), residual: f32(residual) },
+      ...{ wDec: f32(weights.shards[0].wDec), deltas: f32(deltas), step: step && f32(step) },
+      ...scales,
+      d: weights.dModel,
+    }, sparse.rows);
+    return;
+  }
   for (const shard of weights.shards) {
     const sizes = p.buffers.uniform(
       "entry gradients sizes",
@@ -102,6 +116,28 @@ export function sortByLatent(
     scales: LossScales;
   },
 ): void {
+  if (isCpu(p.device)) {
+    const { blocks, counts, latentOffsets, rows, factors } = columns;
+    const { offsets, latents, values } = sparse;
+    const rowsPerBlock = Math.ceil(sparse.rows / blocks);
+    const shared = {
+      ...{ rows: sparse.rows, rowsPerBlock, blocks, dictSize, counts: u32(counts) },
+      ...{ offsets: u32(offsets), latents: u32(latents), latentOffsets: u32(latentOffsets) },
+    };
+    p.loop(countByLatent, shared, blocks, 1);
+    p.loop(placeLatents, shared, 1);
+    p.loop(
+      fillByLatent,
+      {
+        ...shared,
+        ...{ values: f32(values), deltas: f32(deltas), rowsOut: u32(rows), factors: f32(factors) },
+        ...{ half: scales.half, main: scales.main, auxiliary: scales.auxiliary },
+      },
+      blocks,
+      1,
+    );
+    return;
+  }
   const { blocks, counts, latentOffsets } = columns;
   const rowsPerBlock = Math.ceil(sparse.rows / blocks);
   const totals = p.buffers.zeros("entries a latent", dictSize);
@@ -144,6 +180,12 @@ export function sumLatents(
     gradient: DeviceBuffer;
   },
 ): void {
+  if (isCpu(p.device)) {
+    const { latentOffsets, factors } = columns;
+    const own = { latentOffsets: u32(latentOffsets), factors: f32(factors) };
+    p.loop(sumDeltas, { ...own, gradient: f32(gradient) }, dictSize);
+    return;
+  }
   const sizes = p.buffers.uniform("latent sums sizes", words([dictSize]));
   const bound = [sizes, columns.latentOffsets, columns.factors, gradient];
   const workgroups = Math.ceil(dictSize / 64);
@@ -166,6 +208,21 @@ export function differentiateDecoderBias(
     gradient: DeviceBuffer;
   },
 ): void {
+  if (isCpu(p.device)) {
+    const { dModel: d, dictSize } = weights;
+    const blocks = Math.ceil(rows / 64);
+    const more = bEncGradient ? Math.ceil(dictSize / 64) : 0;
+    const partial = f32(p.buffers.zeros("partial bias gradients", (blocks + more) * d));
+    const own = { x: f32(residual), rows, weight: undefined, scale, firstBlock: 0, partial, d };
+    p.loop(sumBlocksOfRows, own, blocks);
+    if (bEncGradient) {
+      const wEnc = f32(weights.shards[0].wEnc);
+      const weighted = { x: wEnc, rows: dictSize, weight: f32(bEncGradient), scale: -1 };
+      p.loop(sumBlocksOfRows, { ...weighted, firstBlock: blocks, partial, d }, more);
+    }
+    p.loop(addBlocks, { partial, blocks: blocks + more, gradient: f32(gradient), d }, d);
+    return;
+  }
   const d = weights.dModel;
   const across = Math.ceil(d / 64);
   // 64 rows a block keep float32 sums short; their totals are summed in a second stage.
@@ -198,4 +255,173 @@ export function differentiateDecoderBias(
   const sizes = p.buffers.uniform("column sums sizes", words([total, d, total, 0, 0], [1]));
   const code = columnSums({ weighted: false });
   p.kernel("column sums", code, [sizes, partial, gradient], across);
+}
+
+/** The loop of {@linkcode differentiateEntries}, over rows. */
+export function differentiateRows(
+  { offsets, latents, residual, wDec, deltas, step, half, main, auxiliary, sparsity = 0, d }:
+    & {
+      offsets: Uint32Array;
+      latents: Uint32Array;
+      residual: Float32Array;
+      wDec: Float32Array;
+      deltas: Float32Array;
+      step: Float32Array | undefined;
+      d: number;
+    }
+    & LossScales,
+  from: number,
+  to: number,
+  thread: Thread,
+): void {
+  const dot = dotOn(thread);
+  const penalty = step ? Math.fround(Math.fround(sparsity) * step[6]) : 0;
+  for (let row = from; row < to; row++) {
+    const scale = Math.fround(row < half ? main : auxiliary);
+    for (let j = offsets[row]; j < offsets[row + 1]; j++) {
+      deltas[j] = Math.fround(scale * dot(residual, row * d, wDec, latents[j] * d, d)) + penalty;
+    }
+  }
+}
+
+/** How many entries each latent has in blocks of rows, over blocks. */
+export function countByLatent(
+  { offsets, latents, counts, rows, rowsPerBlock, dictSize }: {
+    offsets: Uint32Array;
+    latents: Uint32Array;
+    counts: Uint32Array;
+    rows: number;
+    rowsPerBlock: number;
+    dictSize: number;
+  },
+  from: number,
+  to: number,
+): void {
+  for (let block = from; block < to; block++) {
+    const own = counts.subarray(block * dictSize, (block + 1) * dictSize).fill(0);
+    const last = offsets[Math.min(rows, (block + 1) * rowsPerBlock)];
+    for (let j = offsets[Math.min(rows, block * rowsPerBlock)]; j < last; j++) own[latents[j]]++;
+  }
+}
+
+/** Turns counts into places, one piece of work: latent by latent, in it block by block. */
+export function placeLatents(
+  { counts, latentOffsets, blocks, dictSize }: {
+    counts: Uint32Array;
+    latentOffsets: Uint32Array;
+    blocks: number;
+    dictSize: number;
+  },
+): void {
+  let place = 0;
+  for (let latent = 0; latent < dictSize; latent++) {
+    latentOffsets[latent] = place;
+    for (let at = latent; at < blocks * dictSize; at += dictSize) {
+      const count = counts[at];
+      counts[at] = place;
+      place += count;
+    }
+  }
+  latentOffsets[dictSize] = place;
+}
+
+/** The loop of {@linkcode sortByLatent}'s last part, over blocks of rows. */
+export function fillByLatent(
+  { offsets, latents, values, deltas, counts, rowsOut, factors, ...sizes }: {
+    offsets: Uint32Array;
+    latents: Uint32Array;
+    values: Float32Array;
+    deltas: Float32Array;
+    counts: Uint32Array;
+    rowsOut: Uint32Array;
+    factors: Float32Array;
+    rows: number;
+    rowsPerBlock: number;
+    dictSize: number;
+    half: number;
+    main: number;
+    auxiliary: number;
+  },
+  from: number,
+  to: number,
+): void {
+  const { rows, rowsPerBlock, dictSize, half, main, auxiliary } = sizes;
+  for (let block = from; block < to; block++) {
+    const places = counts.subarray(block * dictSize, (block + 1) * dictSize);
+    const last = Math.min(rows, (block + 1) * rowsPerBlock);
+    for (let row = block * rowsPerBlock; row < last; row++) {
+      const scale = Math.fround(row < half ? main : auxiliary);
+      for (let j = offsets[row]; j < offsets[row + 1]; j++) {
+        const place = places[latents[j]]++;
+        rowsOut[place] = row;
+        factors[2 * place] = scale * values[j];
+        factors[2 * place + 1] = deltas[j];
+      }
+    }
+  }
+}
+
+/** The loop of {@linkcode sumLatents}, over latents; the sums are float64. */
+export function sumDeltas(
+  { latentOffsets, factors, gradient }: {
+    latentOffsets: Uint32Array;
+    factors: Float32Array;
+    gradient: Float32Array;
+  },
+  from: number,
+  to: number,
+): void {
+  for (let latent = from; latent < to; latent++) {
+    let sum = 0;
+    for (let j = latentOffsets[latent]; j < latentOffsets[latent + 1]; j++) {
+      sum += factors[2 * j + 1];
+    }
+    gradient[latent] = sum;
+  }
+}
+
+/** partial[firstBlock + b] = scale · Σ_r weight[r] · x[r] over 64 rows each, over blocks. */
+export function sumBlocksOfRows(
+  { x, rows, weight, scale, firstBlock, partial, d }: {
+    x: Float32Array;
+    rows: number;
+    weight: Float32Array | undefined;
+    scale: number;
+    firstBlock: number;
+    partial: Float32Array;
+    d: number;
+  },
+  from: number,
+  to: number,
+  _thread: Thread,
+): void {
+  const factor = Math.fround(scale);
+  for (let block = from; block < to; block++) {
+    const own = partial.subarray((firstBlock + block) * d, (firstBlock + block + 1) * d).fill(0);
+    const last = Math.min(rows, 64 * (block + 1));
+    for (let row = 64 * block; row < last; row++) {
+      const w = weight ? weight[row] : 1;
+      if (w === 0) continue;
+      for (let c = 0, at = row * d; c < d; c++, at++) own[c] += Math.fround(w * x[at]);
+    }
+    for (let c = 0; c < d; c++) own[c] *= factor;
+  }
+}
+
+/** gradient[c] = Σ_b partial[b, c], over columns; the sums are float64. */
+export function addBlocks(
+  { partial, blocks, gradient, d }: {
+    partial: Float32Array;
+    blocks: number;
+    gradient: Float32Array;
+    d: number;
+  },
+  from: number,
+  to: number,
+): void {
+  for (let c = from; c < to; c++) {
+    let sum = 0;
+    for (let block = 0; block < blocks; block++) sum += partial[block * d + c];
+    gradient[c] = sum;
+  }
 }

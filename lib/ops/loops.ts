@@ -1,9 +1,36 @@
 import type { Loop } from "../device/cpu_stage.ts";
+import * as adam from "./adam.ts";
+import * as clip from "./clip_gradients.ts";
+import * as decode from "./decode.ts";
+import * as encode from "./encode.ts";
+import * as gradients from "./gradients.ts";
+import * as normalizeInput from "./normalize_input.ts";
+import * as normalizeLoss from "./normalize_loss.ts";
+import * as ragged from "./ragged.ts";
+import * as record from "./record.ts";
+import * as roundRows from "./round_rows.ts";
+import * as screen from "./screen.ts";
+import * as selectOnCpu from "./select_on_cpu.ts";
+import * as selectRows from "./select_rows.ts";
 
-/** Every loop of the CPU device, by the name of its function. */
-const LOOPS: Record<string, Loop<never>> = {};
+/** Every function of the operations, loops among them, by name. */
+const FUNCTIONS: Record<string, unknown> = {
+  ...adam,
+  ...clip,
+  ...decode,
+  ...encode,
+  ...gradients,
+  ...normalizeInput,
+  ...normalizeLoss,
+  ...ragged,
+  ...record,
+  ...roundRows,
+  ...screen,
+  ...selectOnCpu,
+  ...selectRows,
+};
 
 /** The loop of a name, as workers look for it; none where there is no such loop. */
 export function findLoop(name: string): Loop<never> | undefined {
-  return LOOPS[name];
+  return FUNCTIONS[name] as Loop<never> | undefined;
 }

@@ -1,7 +1,9 @@
 import { normalizeInput } from "../../kernels/normalize_input.ts";
 import { scaleRows } from "../../kernels/scale_rows.ts";
+import { isCpu } from "../device/cpu.ts";
+import { f32, type Program, u32 } from "../device/program.ts";
+import { atomicMax, isFiniteNumber } from "./arithmetic.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
-import type { Program } from "../device/program.ts";
 import { words } from "./words.ts";
 
 /** A normalisation of samples; see `normalizeInput` of lib/sae, which this is on the GPU. */
@@ -28,6 +30,15 @@ export function normalizeBatch(
   },
 ): void {
   if (kind === "none") return;
+  if (isCpu(p.device)) {
+    const own = { x: f32(x), scale: f32(scale), stats: u32(stats) };
+    p.loop(
+      normalizeRows,
+      { ...own, kind, unit: Math.fround(1 / (inputScale ?? 1)), d: dModel },
+      rows,
+    );
+    return;
+  }
   const sizes = p.buffers.uniform(
     "normalize input sizes",
     words([rows, dModel], [1 / (inputScale ?? 1)]),
@@ -41,8 +52,65 @@ export function scaleBatch(
   p: Program,
   { rows, cols, x, scale }: { rows: number; cols: number; x: DeviceBuffer; scale: DeviceBuffer },
 ): void {
+  if (isCpu(p.device)) {
+    p.loop(multiplyRows, { x: f32(x), scale: f32(scale), cols }, rows);
+    return;
+  }
   const numbers = rows * cols;
   const sizes = p.buffers.uniform("scale rows sizes", words([numbers, cols]));
   const workgroups = Math.ceil(numbers / 256);
   p.kernel("scale rows", scaleRows(), [sizes, scale, x], workgroups);
+}
+
+/** The loop of {@linkcode normalizeBatch}, over rows; sums over a row are float64. */
+export function normalizeRows(
+  { x, scale, stats, kind, unit: given, d }: {
+    x: Float32Array;
+    scale: Float32Array;
+    stats: Uint32Array;
+    kind: RowNormalization["inputNormalization"];
+    unit: number;
+    d: number;
+  },
+  from: number,
+  to: number,
+): void {
+  for (let row = from; row < to; row++) {
+    const own = x.subarray(row * d, (row + 1) * d);
+    const bad = own.findIndex((value) => !isFiniteNumber(value));
+    if (bad >= 0) {
+      // Its mean would make all of the row not finite.
+      atomicMax(stats, 0, ~(row * d + bad) >>> 0);
+      own.fill(0);
+      scale[row] = 1;
+      continue;
+    }
+    let [mean, unit] = [0, given];
+    if (kind !== "expected_average_only_in") {
+      if (kind === "layer_norm") {
+        for (let c = 0; c < d; c++) mean += own[c];
+        mean /= d;
+      }
+      let squares = 0;
+      for (let c = 0; c < d; c++) squares += (own[c] - mean) ** 2;
+      unit = Math.fround(
+        kind === "layer_norm"
+          ? Math.sqrt(squares / Math.max(1, d - 1)) + 1e-5
+          : Math.sqrt(squares / d),
+      );
+    }
+    scale[row] = unit;
+    for (let c = 0; c < d; c++) own[c] = unit === 0 ? 0 : (own[c] - mean) / unit;
+  }
+}
+
+/** The loop of {@linkcode scaleBatch}, over rows. */
+export function multiplyRows(
+  { x, scale, cols }: { x: Float32Array; scale: Float32Array; cols: number },
+  from: number,
+  to: number,
+): void {
+  for (let row = from; row < to; row++) {
+    for (let at = row * cols; at < (row + 1) * cols; at++) x[at] *= scale[row];
+  }
 }

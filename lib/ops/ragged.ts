@@ -1,8 +1,11 @@
 import { jumpThresholds } from "../../kernels/jump_thresholds.ts";
 import { noteActive } from "../../kernels/note_active.ts";
 import { thresholdGradients } from "../../kernels/threshold_gradients.ts";
+import { isCpu } from "../device/cpu.ts";
+import { f32, type Program, u32 } from "../device/program.ts";
+import type { Thread } from "../device/cpu_stage.ts";
+import { atomicMax, dotOn } from "./arithmetic.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
-import type { Program } from "../device/program.ts";
 import type { PreActivations } from "./encode.ts";
 import type { SparseColumns } from "./gradients.ts";
 import { countAbove, type StepBuffers, writeAbove } from "./select.ts";
@@ -47,6 +50,38 @@ export function selectRagged(
   p.kernel("note active", noteActive({ jump: !!jump }), bound, rows);
 }
 
+/**
+ * The part of {@linkcode selectRagged} that follows the selection, on the CPU: notes what is active, sets
+ * what is below θ to 0, and sums what the sparsity loss is made of.
+ */
+export function noteRagged(
+  p: Program,
+  { rows, out, penalties, jump, step, lastActive, stats }: {
+    rows: number;
+    out: SparseRows;
+    penalties: DeviceBuffer;
+    jump?: JumpThresholds;
+  } & StepBuffers,
+): void {
+  p.loop(noteRows, {
+    ...{ offsets: u32(out.offsets), latents: u32(out.latents), values: f32(out.values) },
+    ...{ penalties: f32(penalties), theta: jump && f32(jump.theta), step: u32(step) },
+    ...{ lastActive: u32(lastActive), stats: u32(stats) },
+  }, rows);
+}
+
+/** θ of the CPU from log θ; gives what pre-activations must pass to count: θ less half the bandwidth. */
+export function exponentiateOnCpu(
+  p: Program,
+  latents: number,
+  { logTheta, theta, bandwidth }: JumpThresholds,
+): DeviceBuffer {
+  const reach = p.buffers.zeros("selection thresholds", latents);
+  const own = { logTheta: f32(logTheta), theta: f32(theta), reach: f32(reach) };
+  p.loop(exponentiateLatents, { ...own, half: Math.fround(bandwidth / 2) }, latents);
+  return reach;
+}
+
 function exponentiate(
   p: Program,
   latents: number,
@@ -82,6 +117,16 @@ export function differentiateThresholds(
     gradient: DeviceBuffer;
   },
 ): void {
+  if (isCpu(p.device)) {
+    const { latentOffsets, factors } = columns;
+    p.loop(differentiateLogTheta, {
+      ...{ theta: f32(jump.theta), latentOffsets: u32(latentOffsets), factors: f32(factors) },
+      ...{ wDec: f32(weights.shards[0].wDec), outputGradient: f32(outputGradient) },
+      ...{ gradient: f32(gradient), step: f32(step), rows, d: weights.dModel },
+      ...{ main: Math.fround(main), bandwidth: jump.bandwidth, penalty },
+    }, weights.dictSize);
+    return;
+  }
   for (const { first, latents, wDec } of weights.shards) {
     const sizes = p.buffers.uniform(
       "threshold gradients sizes",
@@ -92,5 +137,102 @@ export function differentiateThresholds(
     const code = thresholdGradients({ d: weights.dModel });
     const workgroups = Math.ceil(latents / 64);
     p.kernel("threshold gradients", code, bound, workgroups);
+  }
+}
+
+/** theta = exp(logTheta), reach = theta − half; over latents. */
+export function exponentiateLatents(
+  { logTheta, theta, reach, half }: {
+    logTheta: Float32Array;
+    theta: Float32Array;
+    reach: Float32Array;
+    half: number;
+  },
+  from: number,
+  to: number,
+): void {
+  for (let latent = from; latent < to; latent++) {
+    theta[latent] = Math.exp(logTheta[latent]);
+    reach[latent] = theta[latent] - half;
+  }
+}
+
+/** The loop of {@linkcode noteRagged}, over rows. */
+export function noteRows(
+  { offsets, latents, values, penalties, theta, step, lastActive, stats }: {
+    offsets: Uint32Array;
+    latents: Uint32Array;
+    values: Float32Array;
+    penalties: Float32Array;
+    theta: Float32Array | undefined;
+    step: Uint32Array;
+    lastActive: Uint32Array;
+    stats: Uint32Array;
+  },
+  from: number,
+  to: number,
+): void {
+  let least = Infinity;
+  for (let row = from; row < to; row++) {
+    let sum = 0;
+    for (let j = offsets[row]; j < offsets[row + 1]; j++) {
+      const value = values[j];
+      if (theta && !(value > theta[latents[j]])) {
+        values[j] = 0;
+        continue;
+      }
+      sum += theta ? 1 : value;
+      least = Math.min(least, value);
+      lastActive[latents[j]] = step[0];
+    }
+    penalties[row] = sum;
+  }
+  if (least < Infinity) {
+    atomicMax(stats, 1, ~new Uint32Array(Float32Array.of(least).buffer)[0] >>> 0);
+  }
+}
+
+/** The loop of {@linkcode differentiateThresholds}, over latents; the sums are float64. */
+export function differentiateLogTheta(
+  { theta, latentOffsets, factors, wDec, outputGradient, gradient, step, ...sizes }: {
+    theta: Float32Array;
+    latentOffsets: Uint32Array;
+    factors: Float32Array;
+    wDec: Float32Array;
+    outputGradient: Float32Array;
+    gradient: Float32Array;
+    step: Float32Array;
+    rows: number;
+    d: number;
+    main: number;
+    bandwidth: number;
+    penalty: number;
+  },
+  from: number,
+  to: number,
+  thread: Thread,
+): void {
+  const { rows, d, main, bandwidth, penalty } = sizes;
+  const dot = dotOn(thread);
+  for (let latent = from; latent < to; latent++) {
+    const limit = theta[latent];
+    const [first, last] = [latentOffsets[latent], latentOffsets[latent + 1]];
+    let [inside, all, samples] = [0, 0, 0];
+    for (let j = first; j < last; j++) {
+      const delta = factors[2 * j + 1];
+      all += delta;
+      if (factors[2 * j] / main < limit + bandwidth / 2) {
+        inside += delta;
+        samples++;
+      }
+      // Below θ: its gradient must not reach the encoder.
+      if (factors[2 * j] === 0) factors[2 * j + 1] = 0;
+    }
+    // Where there are none the difference would be rounding noise, which Adam makes a step of.
+    if (limit < bandwidth / 2 && rows > last - first) {
+      inside += dot(outputGradient, 0, wDec, latent * d, d) - all;
+      samples += rows - (last - first);
+    }
+    gradient[latent] = -limit / bandwidth * (limit * inside + penalty * step[6] * samples);
   }
 }

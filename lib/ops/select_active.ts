@@ -1,8 +1,11 @@
 import type { DeviceBuffer } from "../device/buffer.ts";
+import { isCpu } from "../device/cpu.ts";
 import type { Program } from "../device/program.ts";
 import { createPreActivations, encodeBatch, type PreActivations } from "./encode.ts";
-import { type JumpThresholds, selectRagged } from "./ragged.ts";
+import { exponentiateOnCpu, type JumpThresholds, noteRagged, selectRagged } from "./ragged.ts";
+import type { Rounded } from "./round_rows.ts";
 import { countAbove, selectBatch, type StepBuffers, writeAbove } from "./select.ts";
+import { selectOnCpu } from "./select_on_cpu.ts";
 import { selectTopK } from "./select_rows.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
@@ -16,14 +19,18 @@ export type SelectionRule =
   /** ReLU and JumpReLU in training: all above 0 or θ; see `selectRagged`. */
   | { by: "ragged"; penalties: DeviceBuffer; jump?: JumpThresholds };
 
-/** What a selection leaves for the auxiliary loss: the pre-activations, where there are any. */
+/** What a selection leaves for the auxiliary loss. */
 export interface Encoding {
   /** [n, d] what the encoder read. */
   input: DeviceBuffer;
   /** The encoder. */
   weights: Weights;
+  /** {first bad number, …} of the step. */
+  stats: DeviceBuffer;
   /** The pre-activations on a GPU. */
   z?: PreActivations;
+  /** The batch and the encoder in 8 bits on the CPU. */
+  rounded?: Rounded;
 }
 
 /**
@@ -40,12 +47,27 @@ export function selectActive(
     out: SparseRows;
   } & StepBuffers,
 ): Encoding {
+  const { stats } = state;
+  if (isCpu(p.device)) {
+    const shared = { rows, input, weights, out, stats };
+    if (rule.by !== "ragged") {
+      const { by: cut, wanted } = rule;
+      const rounded = selectOnCpu(p, { ...shared, cut, wanted, notes: state });
+      return { input, weights, stats, rounded };
+    }
+    const threshold = rule.jump
+      ? exponentiateOnCpu(p, weights.dictSize, rule.jump)
+      : p.buffers.zeros("selection thresholds", weights.dictSize);
+    const rounded = selectOnCpu(p, { ...shared, cut: "latent", threshold });
+    noteRagged(p, { ...rule, rows, out, ...state });
+    return { input, weights, stats, rounded };
+  }
   const z = createPreActivations(p.device, p.buffers, rows, weights.dictSize);
   encodeBatch(p, { input, weights, z });
   if (rule.by === "batch") selectBatch(p, { z, wanted: rule.wanted, out, ...state });
   else if (rule.by === "row") selectTopK(p, { z, wanted: rule.wanted, out, ...state });
   else selectRagged(p, { z, out, penalties: rule.penalties, jump: rule.jump, ...state });
-  return { input, weights, z };
+  return { input, weights, stats, z };
 }
 
 /**
@@ -54,15 +76,21 @@ export function selectActive(
  */
 export function selectAbove(
   p: Program,
-  { rows, input, weights, threshold, out }: {
+  { rows, input, weights, threshold, out, stats }: {
     rows: number;
     input: DeviceBuffer;
     weights: Weights;
     /** [m] the thresholds. */
     threshold: DeviceBuffer;
     out: SparseRows;
+    /** {first bad number, …}: where the batch is not finite. */
+    stats: DeviceBuffer;
   },
 ): void {
+  if (isCpu(p.device)) {
+    selectOnCpu(p, { rows, input, weights, threshold, out, stats, cut: "latent" });
+    return;
+  }
   const z = createPreActivations(p.device, p.buffers, rows, weights.dictSize);
   encodeBatch(p, { input, weights, z });
   countAbove(p, { z, threshold, kept: out.kept, offsets: out.offsets });

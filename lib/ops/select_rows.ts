@@ -1,7 +1,10 @@
 import { listDead } from "../../kernels/list_dead.ts";
 import { selectRows } from "../../kernels/select_rows.ts";
 import { writeRows } from "../../kernels/write_rows.ts";
-import type { Program } from "../device/program.ts";
+import { isCpu } from "../device/cpu.ts";
+import { type Program, u32 } from "../device/program.ts";
+import type { Encoding } from "./select_active.ts";
+import { selectOnCpu } from "./select_on_cpu.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 import { spreadWorkgroups } from "../device/kernel.ts";
 import type { PreActivations } from "./encode.ts";
@@ -65,14 +68,18 @@ export interface DeadLatents {
  */
 export function selectDead(
   p: Program,
-  { encoding: { z }, rows, wanted, out, dead, dispatch }: {
-    encoding: { z?: PreActivations };
+  { encoding: { z, input, weights, rounded, stats }, rows, wanted, out, dead, dispatch }: {
+    encoding: Encoding;
     rows: number;
     wanted: number;
     out: SparseRows;
   } & DeadLatents,
 ): void {
-  if (!z) throw new TypeError("the pre-activations are missing");
+  if (!z) {
+    const selection = { rows, input, weights, rounded, stats, out, wanted, firstRow: rows };
+    selectOnCpu(p, { ...selection, cut: "row", among: dead });
+    return;
+  }
   const threshold = p.buffers.zeros("threshold a row", rows);
   const quota = p.buffers.zeros("ties a row", rows);
   for (const block of z.blocks) {
@@ -108,6 +115,16 @@ export function listDeadLatents(
     & DeadLatents
     & StepBuffers,
 ): void {
+  if (isCpu(p.device)) {
+    const own = {
+      step: u32(step),
+      lastActive: u32(lastActive),
+      stats: u32(stats),
+      dead: u32(dead),
+    };
+    p.loop(listDeadOnCpu, { ...own, latents, deadAfter }, 1);
+    return;
+  }
   const [x, y] = spreadWorkgroups(p.device, rows);
   const sizes = p.buffers.uniform("list dead sizes", words([latents, deadAfter, x, y]));
   const bound = [sizes, step, lastActive, stats, dispatch, dead];
@@ -116,4 +133,23 @@ export function listDeadLatents(
 
 function countRowsOf(z: PreActivations): number {
   return z.blocks.reduce((sum, block) => sum + block.rows, 0);
+}
+
+/** The loop of {@linkcode listDeadLatents}, one piece of work. */
+export function listDeadOnCpu(
+  { step, lastActive, stats, dead, latents, deadAfter }: {
+    step: Uint32Array;
+    lastActive: Uint32Array;
+    stats: Uint32Array;
+    dead: Uint32Array;
+    latents: number;
+    deadAfter: number;
+  },
+): void {
+  let count = 0;
+  for (let latent = 0; latent < latents; latent++) {
+    if (step[0] - lastActive[latent] >= deadAfter) dead[++count] = latent;
+  }
+  dead[0] = count;
+  stats[2] = count;
 }

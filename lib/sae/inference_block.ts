@@ -80,7 +80,7 @@ export async function createInferenceBlock(
     };
     const select = (p: Program, out: SparseRows) => {
       if (selection === "threshold") {
-        selectAbove(p, { rows, input, weights, threshold, out });
+        selectAbove(p, { rows, input, weights, threshold, out, stats });
         return;
       }
       const step = p.buffers.uniform("step", new Uint32Array([1]));

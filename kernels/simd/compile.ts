@@ -1,0 +1,36 @@
+// Compiles source/loops.ts and writes it, as base64 text, to bytes.ts: `deno task simd`.
+import { main } from "assemblyscript/asc";
+
+/** The WebAssembly of the SIMD loops, compiled anew. */
+export async function compileSimd(): Promise<Uint8Array> {
+  const source = await Deno.readTextFile(new URL("source/loops.ts", import.meta.url));
+  let compiled: Uint8Array | undefined;
+  const args = ["loops.ts", "-O3", "--noAssert", "--runtime", "stub", "-o", "loops.wasm"];
+  args.push("--enable", "simd,threads,bulk-memory", "--importMemory", "--sharedMemory");
+  args.push("--initialMemory", "1", "--maximumMemory", "65536");
+  const { error, stderr } = await main(args, {
+    readFile: (name: string) => name === "loops.ts" ? source : null,
+    writeFile: (name: string, contents: Uint8Array | string) => {
+      if (name.endsWith(".wasm")) compiled = contents as Uint8Array;
+    },
+    listFiles: () => [],
+  });
+  if (error || !compiled) throw new Error(`the SIMD loops do not compile: ${stderr.toString()}`);
+  return compiled;
+}
+
+/** The text of bytes.ts. */
+export function bytesModule(wasm: Uint8Array): string {
+  const lines = wasm.toBase64().match(/.{1,88}/g)!.map((line) => `  "${line}",`).join("\n");
+  return `/** What \`deno task simd\` makes of source/loops.ts: WebAssembly, in base64. */
+export const SIMD_BYTES: string = [
+${lines}
+].join("");
+`;
+}
+
+if (import.meta.main) {
+  const wasm = await compileSimd();
+  await Deno.writeTextFile(new URL("bytes.ts", import.meta.url), bytesModule(wasm));
+  console.log(`${wasm.length} bytes`);
+}

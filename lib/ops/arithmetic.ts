@@ -1,0 +1,109 @@
+import type { Thread } from "../device/cpu_stage.ts";
+
+// Float32 arithmetic of the CPU device. Every sum has one order, whoever computes it: the plain loops here
+// define it, the SIMD loops (kernels/simd) keep it. A product is rounded before it is added: no processor
+// may fuse the two. Float64 arithmetic followed by one rounding gives the same bits as float32's own, for
+// +, −, ×, ÷ and √.
+
+const f = Math.fround;
+
+/**
+ * Σ_c a[aAt + c] · b[bAt + c] over d numbers: 16 partial sums, number c in sum c mod 16; they are added
+ * as ((0 + 4) + (8 + 12)) and so on for four, those as (0 + 1) + (2 + 3); what is left above a multiple of
+ * 16 comes last, number by number.
+ */
+export function dot(
+  a: Float32Array,
+  aAt: number,
+  b: Float32Array,
+  bAt: number,
+  d: number,
+): number {
+  const sums = new Float32Array(16);
+  const whole = d - d % 16;
+  for (let c = 0; c < whole; c += 16) {
+    for (let lane = 0; lane < 16; lane++) sums[lane] += f(a[aAt + c + lane] * b[bAt + c + lane]);
+  }
+  for (let lane = 0; lane < 4; lane++) {
+    sums[lane] = f(sums[lane] + sums[lane + 4]) + f(sums[lane + 8] + sums[lane + 12]);
+  }
+  let total = f(f(sums[0] + sums[1]) + f(sums[2] + sums[3]));
+  for (let c = whole; c < d; c++) total = f(total + f(a[aAt + c] * b[bAt + c]));
+  return total;
+}
+
+/** {@linkcode dot} on a thread: by SIMD where it has it. */
+export function dotOn(thread: Thread): typeof dot {
+  const { simd } = thread;
+  if (!simd) return dot;
+  return (a, aAt, b, bAt, d) => simd.dot(a.byteOffset + 4 * aAt, b.byteOffset + 4 * bAt, d);
+}
+
+/**
+ * Adds weighted rows: out[outAt + c] = start + Σ_j factors[stride · j] · source[rows[j] · d + c] for
+ * j = first … last − 1, in that order, each number by itself. `start` is what `out` holds, or zero with
+ * `fresh`. Rows from `half` on are taken as row − half.
+ */
+export function addRows(
+  out: Float32Array,
+  outAt: number,
+  source: Float32Array,
+  rows: Uint32Array,
+  factors: Float32Array,
+  { first, last, stride = 1, half = 0xffffffff, sign = 1, fresh = false, d }: {
+    first: number;
+    last: number;
+    d: number;
+    stride?: number;
+    half?: number;
+    /** −1 takes them away. */
+    sign?: 1 | -1;
+    fresh?: boolean;
+  },
+): void {
+  if (fresh) out.fill(0, outAt, outAt + d);
+  for (let j = first; j < last; j++) {
+    const factor = sign * factors[stride * j];
+    const row = rows[j] < half ? rows[j] : rows[j] - half;
+    for (let c = 0, from = row * d; c < d; c++, from++) out[outAt + c] += f(factor * source[from]);
+  }
+}
+
+/** {@linkcode addRows} on a thread: by SIMD where it has it. */
+export function addRowsOn(thread: Thread): typeof addRows {
+  const { simd } = thread;
+  if (!simd) return addRows;
+  return (
+    out,
+    outAt,
+    source,
+    rows,
+    factors,
+    { first, last, stride = 1, half = 0xffffffff, sign = 1, fresh = false, d },
+  ) =>
+    simd.addRows(
+      out.byteOffset + 4 * outAt,
+      source.byteOffset,
+      rows.byteOffset + 4 * first,
+      factors.byteOffset + 4 * stride * first,
+      4 * stride,
+      last - first,
+      half,
+      sign,
+      fresh ? 1 : 0,
+      d,
+    );
+}
+
+/** Raises words[at] to `value`, whoever else does the same. */
+export function atomicMax(words: Uint32Array, at: number, value: number): void {
+  let found = Atomics.load(words, at);
+  while (found < value) {
+    const before = Atomics.compareExchange(words, at, found, value);
+    if (before === found) return;
+    found = before;
+  }
+}
+
+/** Whether a float32 is finite. */
+export const isFiniteNumber = (value: number): boolean => value - value === 0;

@@ -1,0 +1,214 @@
+import { type DeviceBuffer } from "../device/buffer.ts";
+import { f32, i8, type Program, u8 } from "../device/program.ts";
+import type { Thread } from "../device/cpu_stage.ts";
+
+// Rows rounded to 8 bits, with what the rounding costs. Column c of one side is divided by balance[c] and
+// that of the other multiplied by it, a power of two, so that products stay as they are and both sides use
+// their 8 bits: x · w = Σ_c (x[c] / balance[c]) · (w[c] · balance[c]).
+
+/** Rows of a block: its columns are one operand of an 8-bit product. */
+export const BLOCK = 128;
+
+/** What is known of rounded rows: row ≈ scale · bytes. The norms are those of the balanced rows. */
+export interface RoundedRows {
+  /** Largest |number| / 127, or 0 for a row that is taken for zeros. */
+  scale: DeviceBuffer;
+  /** ‖row‖. */
+  norm: DeviceBuffer;
+  /** ‖row − scale · bytes‖. */
+  error: DeviceBuffer;
+}
+
+const createRounded = (p: Program, rows: number): RoundedRows => ({
+  scale: p.buffers.zeros("8-bit scales", rows),
+  norm: p.buffers.zeros("norms of rows", rows),
+  error: p.buffers.zeros("8-bit errors", rows),
+});
+
+/** A batch and an encoder in 8 bits. */
+export interface Rounded {
+  /** Samples, in blocks of {@linkcode BLOCK} rows, [d, rows of the block] each. */
+  samples: RoundedRows & { bytes: DeviceBuffer };
+  /** Latents, [m, d], to as many bits, with as much added, as the 8-bit product wants. */
+  latents: RoundedRows & { bytes: DeviceBuffer };
+}
+
+/** Rounds a batch [rows, d] and an encoder [m, d]. */
+export function roundBoth(
+  p: Program,
+  { input, wEnc, rows, latents, d }: {
+    input: DeviceBuffer;
+    wEnc: DeviceBuffer;
+    rows: number;
+    latents: number;
+    d: number;
+  },
+): Rounded {
+  const bytes = (label: string, length: number) => p.buffers.zeros(label, Math.ceil(length / 4));
+  const samples = { ...createRounded(p, rows), bytes: bytes("8-bit samples", rows * d) };
+  const encoder = { ...createRounded(p, latents), bytes: bytes("8-bit encoder", latents * d) };
+  const groups = { samples: Math.ceil(rows / 64), latents: Math.ceil(latents / 64) };
+  const samplePeaks = f32(p.buffers.zeros("peaks of samples", groups.samples * d));
+  // Those of the encoder are found on the way, when it is rounded: they balance the next batch.
+  const latentPeaks = f32(p.buffers.zeros("peaks of the encoder", groups.latents * d));
+  const balance = f32(p.buffers.zeros("balance of columns", d));
+  p.loop(findPeaks, { x: f32(input), peaks: samplePeaks, rows, d }, groups.samples);
+  p.loop(balanceColumns, { samplePeaks, latentPeaks, balance, d }, d);
+  const views = ({ scale, norm, error }: RoundedRows) => ({
+    scale: f32(scale),
+    norm: f32(norm),
+    error: f32(error),
+  });
+  p.loop(roundLatents, {
+    ...views(encoder),
+    ...{ w: f32(wEnc), bytes: u8(encoder.bytes), balance, peaks: latentPeaks, latents, d },
+  }, groups.latents);
+  p.loop(roundSamples, {
+    ...views(samples),
+    ...{ x: f32(input), bytes: i8(samples.bytes), balance, rows, d },
+  }, Math.ceil(rows / BLOCK));
+  return { samples, latents: encoder };
+}
+
+/** peaks[g, c] = the largest |x[r, c]| of 64 rows, over groups of rows. */
+export function findPeaks(
+  { x, peaks, rows, d }: { x: Float32Array; peaks: Float32Array; rows: number; d: number },
+  from: number,
+  to: number,
+): void {
+  for (let group = from; group < to; group++) {
+    const own = peaks.subarray(group * d, (group + 1) * d).fill(0);
+    for (let row = 64 * group; row < Math.min(rows, 64 * (group + 1)); row++) {
+      for (let c = 0, at = row * d; c < d; c++, at++) {
+        const size = Math.abs(x[at]);
+        if (size > own[c]) own[c] = size;
+      }
+    }
+  }
+}
+
+/** balance[c] = √(peak of the samples / peak of the encoder), to the nearest power of two; over columns. */
+export function balanceColumns(
+  { samplePeaks, latentPeaks, balance, d }: {
+    samplePeaks: Float32Array;
+    latentPeaks: Float32Array;
+    balance: Float32Array;
+    d: number;
+  },
+  from: number,
+  to: number,
+): void {
+  const peak = (peaks: Float32Array, c: number) => {
+    let most = 0;
+    for (let at = c; at < peaks.length; at += d) most = Math.max(most, peaks[at]);
+    return most;
+  };
+  for (let c = from; c < to; c++) {
+    const power = Math.round(Math.log2(peak(samplePeaks, c) / peak(latentPeaks, c)) / 2);
+    // Where one of them is zero or not finite there is nothing to balance.
+    balance[c] = Math.abs(power) <= 60 ? 2 ** power : 1;
+  }
+}
+
+/** Rounds latents, over groups of 64. */
+export function roundLatents(
+  { w, bytes, scale, norm, error, balance, peaks, latents, d }: {
+    w: Float32Array;
+    bytes: Uint8Array;
+    scale: Float32Array;
+    norm: Float32Array;
+    error: Float32Array;
+    balance: Float32Array;
+    peaks: Float32Array;
+    latents: number;
+    d: number;
+  },
+  from: number,
+  to: number,
+  { simd, integerProduct: { bits, zero } }: Thread,
+): void {
+  const most = 2 ** (bits - 1) - 1;
+  for (let group = from; group < to; group++) {
+    const peaksOf = peaks.subarray(group * d, (group + 1) * d).fill(0);
+    for (let latent = 64 * group; latent < Math.min(latents, 64 * (group + 1)); latent++) {
+      const at = latent * d;
+      if (simd) {
+        const out = scale.byteOffset + 4 * latent;
+        simd.roundRow(
+          ...[w.byteOffset + 4 * at, balance.byteOffset, peaksOf.byteOffset] as const,
+          ...[bytes.byteOffset + at, most, zero, d] as const,
+          ...[out, norm.byteOffset + 4 * latent, error.byteOffset + 4 * latent] as const,
+        );
+        continue;
+      }
+      let peak = 0;
+      for (let c = 0; c < d; c++) {
+        const size = Math.abs(w[at + c]);
+        if (size > peaksOf[c]) peaksOf[c] = size;
+        peak = Math.max(peak, size * balance[c]);
+      }
+      const step = stepOf(peak, most);
+      let [squares, errors] = [0, 0];
+      for (let c = 0; c < d; c++) {
+        const value = w[at + c] * balance[c];
+        const byte = step > 0 ? Math.round(value / step) : 0;
+        bytes[at + c] = byte + zero;
+        squares += value * value;
+        errors += (value - byte * step) ** 2;
+      }
+      scale[latent] = step;
+      norm[latent] = Math.sqrt(squares) * UP;
+      error[latent] = Math.sqrt(errors) * UP;
+    }
+  }
+}
+
+/** Rounds samples to 8 bits, block by block, a block's bytes column by column; over blocks. */
+export function roundSamples(
+  { x, bytes, scale, norm, error, balance, rows, d }: {
+    x: Float32Array;
+    bytes: Int8Array;
+    scale: Float32Array;
+    norm: Float32Array;
+    error: Float32Array;
+    balance: Float32Array;
+    rows: number;
+    d: number;
+  },
+  from: number,
+  to: number,
+): void {
+  const inverse = balance.map((value) => 1 / value);
+  for (let block = from; block < to; block++) {
+    const first = block * BLOCK;
+    const count = Math.min(BLOCK, rows - first);
+    const own = bytes.subarray(first * d, (first + count) * d);
+    for (let r = 0; r < count; r++) {
+      const at = (first + r) * d;
+      let peak = 0;
+      for (let c = 0; c < d; c++) peak = Math.max(peak, Math.abs(x[at + c] * inverse[c]));
+      const step = stepOf(peak, 127);
+      const perStep = step > 0 ? 1 / step : 0;
+      let [squares, errors] = [0, 0];
+      for (let c = 0; c < d; c++) {
+        const value = x[at + c] * inverse[c];
+        const byte = Math.max(-127, Math.min(127, Math.round(value * perStep)));
+        own[c * count + r] = byte;
+        squares += value * value;
+        errors += (value - byte * step) ** 2;
+      }
+      scale[first + r] = step;
+      norm[first + r] = Math.sqrt(squares) * UP;
+      error[first + r] = Math.sqrt(errors) * UP;
+    }
+  }
+}
+
+// Norms are bounds: what float32 rounds them by is added.
+const UP = 1 + 2 ** -20;
+
+// A row so small that its step would be subnormal is taken for zeros: its error is its norm.
+function stepOf(peak: number, most: number): number {
+  const step = Math.fround(peak / most);
+  return step > 1e-30 && step < Infinity ? step : 0;
+}

@@ -1,0 +1,275 @@
+import type { DeviceBuffer } from "../device/buffer.ts";
+import { f32, i8, type Program, u32, u8 } from "../device/program.ts";
+import type { Thread } from "../device/cpu_stage.ts";
+import { atomicMax, dotOn } from "./arithmetic.ts";
+import { BLOCK, roundBoth, type Rounded } from "./round_rows.ts";
+import { type Cut, type Found, screenBlocks, screenInOrder } from "./screen.ts";
+import type { StepBuffers } from "./select.ts";
+import type { SparseRows } from "./sparse_rows.ts";
+import type { Weights } from "./weights.ts";
+
+/** What a selection on the CPU reads and writes. */
+export interface CpuSelection {
+  rows: number;
+  input: DeviceBuffer;
+  weights: Weights;
+  out: SparseRows;
+  cut: Cut;
+  /** "latent": [m] what each latent's pre-activations must pass. */
+  threshold?: DeviceBuffer;
+  /** "batch" and "row": how many are kept, of the batch or of each row. */
+  wanted?: number;
+  /** {count, latents}: only these take part. */
+  among?: DeviceBuffer;
+  /** First of the sparse rows that are written (default 0). */
+  firstRow?: number;
+  /** A batch and encoder that were rounded before, in the same program. */
+  rounded?: Rounded;
+  stats: DeviceBuffer;
+  /** Where what was active is noted. */
+  notes?: Pick<StepBuffers, "step" | "lastActive">;
+}
+
+/** Screens a batch, and writes what is kept as sparse rows; gives the rounded batch for further use. */
+export function selectOnCpu(p: Program, selection: CpuSelection): Rounded {
+  const { rows: n, input, weights, out, cut, wanted = 0, firstRow = 0, stats } = selection;
+  const { dModel: d, dictSize: m, shards: [{ wEnc }], bEnc } = weights;
+  const rounded = selection.rounded ?? roundBoth(p, { input, wEnc, rows: n, latents: m, d });
+  const blocks = Math.ceil(n / BLOCK);
+  // Twice what is wanted of a batch: the cut is chosen so that little more is found.
+  const capacity = cut === "batch"
+    ? Math.min(n * m, Math.max(2 * wanted, 65536))
+    : cut === "row"
+    ? n * Math.min(wanted, m)
+    : out.capacity;
+  const found = {
+    rows: u32(p.buffers.zeros("found rows", capacity)),
+    latents: u32(p.buffers.zeros("found latents", capacity)),
+    values: f32(p.buffers.zeros("found values", capacity)),
+    counts: u32(p.buffers.zeros("found", 2)),
+    blocks: u32(p.buffers.zeros("found of blocks", 2 * blocks)),
+  };
+  const cuts = selection.threshold ?? p.buffers.zeros("cut", 4);
+  const done = u32(p.buffers.zeros("selection is done", 1));
+  const { samples, latents } = rounded;
+  const screening = {
+    ...found,
+    ...{ cut, cuts: f32(cuts), wanted, n, m, d, done, stats: u32(stats) },
+    among: selection.among && u32(selection.among),
+    ...{ input: f32(input), wEnc: f32(wEnc), bEnc: f32(bEnc) },
+    ...{ sampleBytes: i8(samples.bytes), sampleScale: f32(samples.scale) },
+    ...{ sampleNorm: f32(samples.norm), sampleError: f32(samples.error) },
+    ...{ latentBytes: u8(latents.bytes), latentScale: f32(latents.scale) },
+    ...{ latentNorm: f32(latents.norm), latentError: f32(latents.error) },
+    ...{ kept: u32(out.kept), firstRow },
+  };
+  const shared = {
+    ...{ found: found.counts, values: found.values, cuts: f32(cuts), done, wanted },
+    ...{ m, stats: u32(stats) },
+  };
+  p.loop(beginSelection, {
+    ...shared,
+    ...{ cut, n, d, input: f32(input), wEnc: f32(wEnc), bEnc: f32(bEnc) },
+  }, 1);
+  const begin = p.mark();
+  p.loop(screenBlocks, screening, blocks, 1);
+  if (cut === "batch") {
+    p.loop(screenInOrder, screening, 1);
+    p.loop(judgeCut, shared, 1);
+    p.repeat(begin, done);
+  }
+  const { offsets, kept, latents: keptLatents, values: keptValues } = out;
+  const writing = {
+    ...found,
+    ...{ cuts: cut === "batch" ? f32(cuts) : undefined, kept: u32(kept), offsets: u32(offsets) },
+    ...{ outLatents: u32(keptLatents), outValues: f32(keptValues), firstRow, n, stats: u32(stats) },
+    step: selection.notes && u32(selection.notes.step),
+    lastActive: selection.notes && u32(selection.notes.lastActive),
+  };
+  const ties = u32(p.buffers.zeros("ties a row", n));
+  if (cut === "batch") p.loop(countKept, { ...writing, ties }, blocks);
+  p.loop(placeRows, { ...writing, ties }, 1);
+  p.loop(writeKept, { ...writing, ties }, blocks);
+  return rounded;
+}
+
+interface Judged {
+  /** {found, candidates}. */
+  found: Uint32Array;
+  values: Float32Array;
+  /** {cut, threshold, cut of the step before, equals to keep}. */
+  cuts: Float32Array;
+  done: Uint32Array;
+  stats: Uint32Array;
+  wanted: number;
+  m: number;
+}
+
+/** Sets the counts back and predicts the cut, one piece of work. */
+export function beginSelection(
+  { found, cuts, done, cut, wanted, m, n, d, input, wEnc, bEnc }: Judged & {
+    cut: Cut;
+    n: number;
+    d: number;
+    input: Float32Array;
+    wEnc: Float32Array;
+    bEnc: Float32Array;
+  },
+  _from: number,
+  _to: number,
+  thread: Thread,
+): void {
+  found.fill(0);
+  done[0] = 0;
+  if (cut !== "batch") return;
+  // A little below the last threshold, or without one below that of 16 rows.
+  cuts[0] = cuts[2] > 0 ? 0.95 * cuts[2] : 0.8 * sampleCut();
+
+  function sampleCut(): number {
+    const dot = dotOn(thread);
+    const rows = Math.min(n, 16);
+    const values: number[] = [];
+    for (let i = 0; i < rows; i++) {
+      const row = Math.floor(i * n / rows);
+      for (let latent = 0; latent < m; latent++) {
+        const value = dot(input, row * d, wEnc, latent * d, d) + bEnc[latent];
+        if (value > 0) values.push(value);
+      }
+    }
+    const share = Math.ceil(wanted * rows / n);
+    if (values.length <= share) return 0;
+    return Float64Array.from(values).sort()[values.length - share];
+  }
+}
+
+/**
+ * Looks whether enough was found, one piece of work: sets the threshold where it was; else sets another
+ * cut and `done` to 0. More than there is room for: the wanted-th largest of those that have room is a cut
+ * that enough reach. Too few: a lower one; at 0 there are no more.
+ */
+export function judgeCut({ found, values, cuts, done, stats, wanted }: Judged): void {
+  const room = Math.min(found[0], values.length);
+  if (stats[0] !== 0) {
+    done[0] = 1;
+    return;
+  }
+  if (found[0] < wanted && cuts[0] > 0) {
+    cuts[0] = cuts[0] > 1e-6 ? 0.5 * cuts[0] : 0;
+    found.fill(0);
+    return;
+  }
+  const enough = room >= wanted && wanted > 0;
+  const least = enough ? wantedLargest(values, room, wanted) : { value: 0, equals: 0 };
+  if (found[0] > values.length) {
+    // Nothing is gained by the same cut: more numbers equal it than there is room for.
+    if (least.value === cuts[0]) done[0] = 2;
+    cuts[0] = least.value;
+    found.fill(0);
+    return;
+  }
+  cuts[1] = least.value;
+  if (enough) cuts[2] = least.value;
+  new Uint32Array(cuts.buffer, cuts.byteOffset, 4)[3] = least.equals;
+  done[0] = 1;
+}
+
+/** The wanted-th largest of positive numbers, and how many equal to it are among the wanted. */
+function wantedLargest(values: Float32Array, count: number, wanted: number) {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, count);
+  let [prefix, remaining] = [0, wanted];
+  for (const [shift, width] of [[20, 11], [9, 11], [0, 9]]) {
+    const counts = new Uint32Array(1 << width);
+    const above = shift + width;
+    for (let at = 0; at < count; at++) {
+      if (above > 30 || bits[at] >>> above === prefix >>> above) {
+        counts[(bits[at] >>> shift) & ((1 << width) - 1)]++;
+      }
+    }
+    let bin = counts.length - 1;
+    while (counts[bin] < remaining) remaining -= counts[bin--];
+    prefix |= bin << shift;
+  }
+  return { value: new Float32Array(Uint32Array.of(prefix).buffer)[0], equals: remaining };
+}
+
+interface Writing extends Found {
+  /** {…, threshold, …, equals to keep}: what is below is not kept; none: all is kept. */
+  cuts: Float32Array | undefined;
+  ties: Uint32Array;
+  kept: Uint32Array;
+  offsets: Uint32Array;
+  outLatents: Uint32Array;
+  outValues: Float32Array;
+  firstRow: number;
+  n: number;
+  stats: Uint32Array;
+  step: Uint32Array | undefined;
+  lastActive: Uint32Array | undefined;
+}
+
+/** Counts what each row keeps of the batch, and what equals the threshold, over blocks of rows. */
+export function countKept(
+  { blocks, rows, values, cuts, ties, kept, firstRow, n, stats }: Writing,
+  from: number,
+  to: number,
+): void {
+  const threshold = cuts ? cuts[1] : 0;
+  for (let block = from; block < to; block++) {
+    const last = Math.min(n, (block + 1) * BLOCK);
+    kept.fill(0, firstRow + block * BLOCK, firstRow + last);
+    ties.fill(0, block * BLOCK, last);
+    if (stats[0] !== 0) continue;
+    const end = Math.min(values.length, blocks[2 * block] + blocks[2 * block + 1]);
+    for (let at = blocks[2 * block]; at < end; at++) {
+      if (values[at] > threshold) kept[firstRow + rows[at]]++;
+      else if (values[at] === threshold) ties[rows[at]]++;
+    }
+  }
+}
+
+/** Shares out what equals the threshold, in order of row, and turns counts into offsets; one piece. */
+export function placeRows({ cuts, ties, kept, offsets, firstRow, n, stats }: Writing): void {
+  if (stats[0] !== 0) kept.fill(0, firstRow, firstRow + n);
+  let equals = cuts ? new Uint32Array(cuts.buffer, cuts.byteOffset, 4)[3] : 0;
+  for (let row = 0; row < n; row++) {
+    const own = Math.min(ties[row], equals);
+    equals -= own;
+    ties[row] = own;
+    kept[firstRow + row] += own;
+    offsets[firstRow + row + 1] = offsets[firstRow + row] + kept[firstRow + row];
+  }
+}
+
+/** Writes what is kept, and notes it, over blocks of rows. */
+export function writeKept(
+  { blocks, rows, latents, values, cuts, ties, offsets, stats, ...writing }: Writing,
+  from: number,
+  to: number,
+): void {
+  const { outLatents, outValues, firstRow, step, lastActive } = writing;
+  if (stats[0] !== 0) return;
+  const threshold = cuts ? cuts[1] : 0;
+  let least = Infinity;
+  for (let block = from; block < to; block++) {
+    const end = Math.min(values.length, blocks[2 * block] + blocks[2 * block + 1]);
+    let [row, place, equals] = [-1, 0, 0];
+    for (let at = blocks[2 * block]; at < end; at++) {
+      if (rows[at] !== row) {
+        row = rows[at];
+        [place, equals] = [offsets[firstRow + row], ties[row]];
+      }
+      const value = values[at];
+      if (value < threshold || value === threshold && equals-- <= 0) continue;
+      if (place < outValues.length) {
+        outLatents[place] = latents[at];
+        outValues[place] = value;
+      }
+      place++;
+      least = Math.min(least, value);
+      if (lastActive) lastActive[latents[at]] = step![0];
+    }
+  }
+  if (lastActive && least < Infinity) {
+    atomicMax(stats, 1, ~new Uint32Array(Float32Array.of(least).buffer)[0] >>> 0);
+  }
+}
