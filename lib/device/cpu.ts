@@ -2,7 +2,13 @@ import type { Device, DeviceLimits, DeviceOptions } from "./device.ts";
 import { formatBytes } from "./describe.ts";
 import { DeviceError } from "./errors.ts";
 import { type CpuMemory, createMemory } from "./cpu_memory.ts";
-import { type CpuStage, createThread, runStages, type Thread } from "./cpu_stage.ts";
+import {
+  type CpuStage,
+  createThread,
+  runStages,
+  type StageTimes,
+  type Thread,
+} from "./cpu_stage.ts";
 
 /** The processor as a device: loops over shared memory, on one worker per core. */
 export interface Cpu extends Device {
@@ -20,6 +26,8 @@ export interface Cpu extends Device {
   settled(): Promise<void>;
   /** Runs stages one after the other, each shared by all threads. */
   run(stages: CpuStage[]): Promise<void>;
+  /** What all stages took so far, on the first thread. */
+  readonly times: StageTimes;
 }
 
 /** Whether a device is the processor. */
@@ -27,7 +35,7 @@ export const isCpu = (device: Device): device is Cpu => device.kind === "cpu";
 
 /** One worker with its answers. */
 interface Crew {
-  run(stages: CpuStage[]): Promise<void>;
+  run(stages: CpuStage[]): Promise<StageTimes>;
   end(): void;
 }
 
@@ -45,6 +53,7 @@ export async function openCpu(options: DeviceOptions): Promise<Cpu> {
   const given = { memory: memory.wasm, simd, integerProduct: integerProduct || undefined };
   const crew = workers === 0 ? await ownThread(given) : await startWorkers(workers, given);
   const memoryLimit = options.memoryLimit ?? Infinity;
+  const times: StageTimes = {};
   let allocated = 0;
   let pending = 0;
   let last: Promise<void> = Promise.resolve();
@@ -90,7 +99,12 @@ export async function openCpu(options: DeviceOptions): Promise<Cpu> {
       });
     },
     settled: () => last,
-    run: (stages) => crew.run(stages),
+    times,
+    async run(stages) {
+      for (const [name, took] of Object.entries(await crew.run(stages))) {
+        times[name] = (times[name] ?? 0) + took;
+      }
+    },
     [Symbol.dispose]() {
       disposed = true;
       crew.end();
@@ -148,15 +162,15 @@ async function startWorkers(count: number, given: Given): Promise<Crew> {
   const workers = Array.from({ length: count }, () => new Worker(url, { type: "module" }));
   const ask = (message: (index: number) => unknown) =>
     Promise.all(workers.map((worker, index) =>
-      new Promise<void>((resolve, reject) => {
-        worker.onmessage = ({ data }) => data === null ? resolve() : reject(describe(data));
+      new Promise<StageTimes>((resolve, reject) => {
+        worker.onmessage = ({ data }) => data instanceof Error ? reject(data) : resolve(data);
         worker.onerror = (event) => {
           event.preventDefault();
           reject(new DeviceError(`a worker of the CPU device failed: ${event.message}`));
         };
         worker.postMessage(message(index));
       })
-    )).then(() => {});
+    )).then(([times]) => times);
   const end = () => {
     for (const worker of workers) worker.terminate();
   };
@@ -174,8 +188,4 @@ async function startWorkers(count: number, given: Given): Promise<Crew> {
     },
     end,
   };
-}
-
-function describe(data: unknown): Error {
-  return data instanceof Error ? data : new DeviceError(String(data));
 }

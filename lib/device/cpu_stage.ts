@@ -134,6 +134,9 @@ const GENERATION = 1;
 const NEXT = 2;
 const FAILED = 3;
 
+/** Milliseconds that stages took, waiting for the other threads included, by the name of their loop. */
+export type StageTimes = Record<string, number>;
+
 /**
  * Runs a thread's share of stages, one after the other: all threads have ended a stage before one
  * begins the next. Pieces of work are taken as threads come to them: no result depends on who does what.
@@ -144,11 +147,13 @@ export async function runStages(
   thread: Thread,
   stages: CpuStage[],
   find?: (name: string) => Loop<never> | undefined,
-): Promise<void> {
+): Promise<StageTimes> {
   const { control } = thread;
+  const times: StageTimes = {};
   let failure: unknown;
   for (let stage = 0; stage < stages.length; stage++) {
     const { name, loop = find?.(name), args, items, grain, repeat } = stages[stage];
+    const began = performance.now();
     try {
       if (!loop) throw new Error(`there is no loop ${name}`);
       const own = viewsOf(thread.memory, args) as never;
@@ -164,6 +169,7 @@ export async function runStages(
       Atomics.store(control, FAILED, 1);
     }
     if (control) meet(control, thread.count);
+    times[name] = (times[name] ?? 0) + performance.now() - began;
     // No thread writes the flag before all have read it: the next stage's end is another meeting.
     if (repeat && !(control && Atomics.load(control, FAILED))) {
       const flag = new Uint32Array(thread.memory.buffer, repeat.flag.offset, 1);
@@ -177,6 +183,7 @@ export async function runStages(
     if (failed) Atomics.store(control, FAILED, 0);
   }
   if (failure) throw failure;
+  return times;
 }
 
 function counter(control: Int32Array | undefined): (step: number) => number {

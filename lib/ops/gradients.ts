@@ -6,6 +6,8 @@ import { isCpu } from "../device/cpu.ts";
 import { f32, type Program, u32 } from "../device/program.ts";
 import type { Thread } from "../device/cpu_stage.ts";
 import { dotOn } from "./arithmetic.ts";
+import { countByLatent, fillByLatent, placeLatents } from "./sort_on_cpu.ts";
+import { addBlocks, sumBlocksOfRows } from "./sum_on_cpu.ts";
 import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import { scanCounts } from "./select.ts";
@@ -284,83 +286,6 @@ export function differentiateRows(
   }
 }
 
-/** How many entries each latent has in blocks of rows, over blocks. */
-export function countByLatent(
-  { offsets, latents, counts, rows, rowsPerBlock, dictSize }: {
-    offsets: Uint32Array;
-    latents: Uint32Array;
-    counts: Uint32Array;
-    rows: number;
-    rowsPerBlock: number;
-    dictSize: number;
-  },
-  from: number,
-  to: number,
-): void {
-  for (let block = from; block < to; block++) {
-    const own = counts.subarray(block * dictSize, (block + 1) * dictSize).fill(0);
-    const last = offsets[Math.min(rows, (block + 1) * rowsPerBlock)];
-    for (let j = offsets[Math.min(rows, block * rowsPerBlock)]; j < last; j++) own[latents[j]]++;
-  }
-}
-
-/** Turns counts into places, one piece of work: latent by latent, in it block by block. */
-export function placeLatents(
-  { counts, latentOffsets, blocks, dictSize }: {
-    counts: Uint32Array;
-    latentOffsets: Uint32Array;
-    blocks: number;
-    dictSize: number;
-  },
-): void {
-  let place = 0;
-  for (let latent = 0; latent < dictSize; latent++) {
-    latentOffsets[latent] = place;
-    for (let at = latent; at < blocks * dictSize; at += dictSize) {
-      const count = counts[at];
-      counts[at] = place;
-      place += count;
-    }
-  }
-  latentOffsets[dictSize] = place;
-}
-
-/** The loop of {@linkcode sortByLatent}'s last part, over blocks of rows. */
-export function fillByLatent(
-  { offsets, latents, values, deltas, counts, rowsOut, factors, ...sizes }: {
-    offsets: Uint32Array;
-    latents: Uint32Array;
-    values: Float32Array;
-    deltas: Float32Array;
-    counts: Uint32Array;
-    rowsOut: Uint32Array;
-    factors: Float32Array;
-    rows: number;
-    rowsPerBlock: number;
-    dictSize: number;
-    half: number;
-    main: number;
-    auxiliary: number;
-  },
-  from: number,
-  to: number,
-): void {
-  const { rows, rowsPerBlock, dictSize, half, main, auxiliary } = sizes;
-  for (let block = from; block < to; block++) {
-    const places = counts.subarray(block * dictSize, (block + 1) * dictSize);
-    const last = Math.min(rows, (block + 1) * rowsPerBlock);
-    for (let row = block * rowsPerBlock; row < last; row++) {
-      const scale = Math.fround(row < half ? main : auxiliary);
-      for (let j = offsets[row]; j < offsets[row + 1]; j++) {
-        const place = places[latents[j]]++;
-        rowsOut[place] = row;
-        factors[2 * place] = scale * values[j];
-        factors[2 * place + 1] = deltas[j];
-      }
-    }
-  }
-}
-
 /** The loop of {@linkcode sumLatents}, over latents; the sums are float64. */
 export function sumDeltas(
   { latentOffsets, factors, gradient }: {
@@ -377,51 +302,5 @@ export function sumDeltas(
       sum += factors[2 * j + 1];
     }
     gradient[latent] = sum;
-  }
-}
-
-/** partial[firstBlock + b] = scale · Σ_r weight[r] · x[r] over 64 rows each, over blocks. */
-export function sumBlocksOfRows(
-  { x, rows, weight, scale, firstBlock, partial, d }: {
-    x: Float32Array;
-    rows: number;
-    weight: Float32Array | undefined;
-    scale: number;
-    firstBlock: number;
-    partial: Float32Array;
-    d: number;
-  },
-  from: number,
-  to: number,
-  _thread: Thread,
-): void {
-  const factor = Math.fround(scale);
-  for (let block = from; block < to; block++) {
-    const own = partial.subarray((firstBlock + block) * d, (firstBlock + block + 1) * d).fill(0);
-    const last = Math.min(rows, 64 * (block + 1));
-    for (let row = 64 * block; row < last; row++) {
-      const w = weight ? weight[row] : 1;
-      if (w === 0) continue;
-      for (let c = 0, at = row * d; c < d; c++, at++) own[c] += Math.fround(w * x[at]);
-    }
-    for (let c = 0; c < d; c++) own[c] *= factor;
-  }
-}
-
-/** gradient[c] = Σ_b partial[b, c], over columns; the sums are float64. */
-export function addBlocks(
-  { partial, blocks, gradient, d }: {
-    partial: Float32Array;
-    blocks: number;
-    gradient: Float32Array;
-    d: number;
-  },
-  from: number,
-  to: number,
-): void {
-  for (let c = from; c < to; c++) {
-    let sum = 0;
-    for (let block = 0; block < blocks; block++) sum += partial[block * d + c];
-    gradient[c] = sum;
   }
 }

@@ -12,6 +12,8 @@ import * as roundRows from "./round_rows.ts";
 import * as screen from "./screen.ts";
 import * as selectOnCpu from "./select_on_cpu.ts";
 import * as selectRows from "./select_rows.ts";
+import * as sortOnCpu from "./sort_on_cpu.ts";
+import * as sumOnCpu from "./sum_on_cpu.ts";
 
 /** Every function of the operations, loops among them, by name. */
 const FUNCTIONS: Record<string, unknown> = {
@@ -28,6 +30,8 @@ const FUNCTIONS: Record<string, unknown> = {
   ...screen,
   ...selectOnCpu,
   ...selectRows,
+  ...sortOnCpu,
+  ...sumOnCpu,
 };
 
 /** The loop of a name, as workers look for it; none where there is no such loop. */

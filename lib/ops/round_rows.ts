@@ -1,4 +1,4 @@
-import { type DeviceBuffer } from "../device/buffer.ts";
+import type { DeviceBuffer } from "../device/buffer.ts";
 import { f32, i8, type Program, u8 } from "../device/program.ts";
 import type { Thread } from "../device/cpu_stage.ts";
 

@@ -131,7 +131,7 @@ async function screenBlock(
   listed: Uint32Array | undefined,
   thread: Thread,
 ): Promise<Entries> {
-  const { n, d, cut, cuts, wanted } = args;
+  const { n, d, cut, cuts } = args;
   const first = block * BLOCK;
   const rows = Math.min(BLOCK, n - first);
   const bytes = new Int8Array(args.sampleBytes.subarray(first * d, (first + rows) * d));

@@ -19,19 +19,17 @@ export type SelectionRule =
   /** ReLU and JumpReLU in training: all above 0 or θ; see `selectRagged`. */
   | { by: "ragged"; penalties: DeviceBuffer; jump?: JumpThresholds };
 
-/** What a selection leaves for the auxiliary loss. */
-export interface Encoding {
+/** What a selection leaves for the auxiliary loss: the pre-activations on a GPU, 8 bits on the CPU. */
+export type Encoding = { z: PreActivations } | {
   /** [n, d] what the encoder read. */
   input: DeviceBuffer;
   /** The encoder. */
   weights: Weights;
   /** {first bad number, …} of the step. */
   stats: DeviceBuffer;
-  /** The pre-activations on a GPU. */
-  z?: PreActivations;
-  /** The batch and the encoder in 8 bits on the CPU. */
-  rounded?: Rounded;
-}
+  /** The batch and the encoder in 8 bits. */
+  rounded: Rounded;
+};
 
 /**
  * Encodes a batch and keeps what `rule` says, as sparse rows with ascending latents: the values are
@@ -67,7 +65,7 @@ export function selectActive(
   if (rule.by === "batch") selectBatch(p, { z, wanted: rule.wanted, out, ...state });
   else if (rule.by === "row") selectTopK(p, { z, wanted: rule.wanted, out, ...state });
   else selectRagged(p, { z, out, penalties: rule.penalties, jump: rule.jump, ...state });
-  return { input, weights, stats, z };
+  return { z };
 }
 
 /**

@@ -68,18 +68,19 @@ export interface DeadLatents {
  */
 export function selectDead(
   p: Program,
-  { encoding: { z, input, weights, rounded, stats }, rows, wanted, out, dead, dispatch }: {
+  { encoding, rows, wanted, out, dead, dispatch }: {
     encoding: Encoding;
     rows: number;
     wanted: number;
     out: SparseRows;
   } & DeadLatents,
 ): void {
-  if (!z) {
-    const selection = { rows, input, weights, rounded, stats, out, wanted, firstRow: rows };
+  if (!("z" in encoding)) {
+    const selection = { rows, out, wanted, firstRow: rows, ...encoding };
     selectOnCpu(p, { ...selection, cut: "row", among: dead });
     return;
   }
+  const { z } = encoding;
   const threshold = p.buffers.zeros("threshold a row", rows);
   const quota = p.buffers.zeros("ties a row", rows);
   for (const block of z.blocks) {

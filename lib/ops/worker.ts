@@ -17,8 +17,8 @@ let thread: Thread | undefined;
 scope.onmessage = async ({ data }) => {
   try {
     if (!Array.isArray(data)) thread = await createThread(data);
-    else await runStages(thread!, data, findLoop);
-    scope.postMessage(null);
+    const times = Array.isArray(data) ? await runStages(thread!, data, findLoop) : {};
+    scope.postMessage(times);
   } catch (error) {
     scope.postMessage(error);
   }

@@ -1,9 +1,11 @@
-// Compiles source/loops.ts and writes it, as base64 text, to bytes.ts: `deno task simd`.
+// Compiles kernels/simd/source/loops.ts and writes it, as base64 text, to kernels/simd/bytes.ts: `deno task simd`.
 import { main } from "assemblyscript/asc";
+
+const FOLDER = new URL("../../kernels/simd/", import.meta.url);
 
 /** The WebAssembly of the SIMD loops, compiled anew. */
 export async function compileSimd(): Promise<Uint8Array> {
-  const source = await Deno.readTextFile(new URL("source/loops.ts", import.meta.url));
+  const source = await Deno.readTextFile(new URL("source/loops.ts", FOLDER));
   let compiled: Uint8Array | undefined;
   const args = ["loops.ts", "-O3", "--noAssert", "--runtime", "stub", "-o", "loops.wasm"];
   args.push("--enable", "simd,threads,bulk-memory", "--importMemory", "--sharedMemory");
@@ -31,6 +33,6 @@ ${lines}
 
 if (import.meta.main) {
   const wasm = await compileSimd();
-  await Deno.writeTextFile(new URL("bytes.ts", import.meta.url), bytesModule(wasm));
+  await Deno.writeTextFile(new URL("bytes.ts", FOLDER), bytesModule(wasm));
   console.log(`${wasm.length} bytes`);
 }
