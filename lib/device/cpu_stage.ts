@@ -1,4 +1,4 @@
-import { loadSimd, type Simd } from "../../kernels/simd/load.ts";
+import { loadSimd, type Simd } from "./simd.ts";
 
 /** A product of 8-bit matrices: exact sums of (a − zero) · b. */
 export interface IntegerProduct {

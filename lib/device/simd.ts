@@ -1,4 +1,4 @@
-import { SIMD_BYTES } from "./bytes.ts";
+import { SIMD_BYTES } from "../../kernels/simd/bytes.ts";
 
 /** The hot loops in WebAssembly SIMD. Addresses are bytes in the memory that they were loaded with. */
 export interface Simd {
