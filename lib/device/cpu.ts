@@ -33,6 +33,9 @@ export interface Cpu extends Device {
 /** Whether a device is the processor. */
 export const isCpu = (device: Device): device is Cpu => device.kind === "cpu";
 
+/** Threads of a CPU device. */
+export const threadsOf = (device: Device): number => isCpu(device) ? device.threads : 1;
+
 /** One worker with its answers. */
 interface Crew {
   run(stages: CpuStage[]): Promise<StageTimes>;

@@ -41,6 +41,51 @@ export interface Simd {
     norm: number,
     error: number,
   ): void;
+  /** Rounds a row to a column of bytes; see `roundSamples` in lib/ops/round_rows.ts. */
+  roundColumn(
+    x: number,
+    inverseBalance: number,
+    bytes: number,
+    count: number,
+    d: number,
+    scale: number,
+    norm: number,
+    error: number,
+  ): void;
+  /** See `scanSums` in lib/ops/scan_sums.ts. */
+  scanSums(
+    sums: number,
+    scale: number,
+    rowCuts: number,
+    rows: number,
+    inverse: number,
+    least: number,
+    latents: number,
+    out: number,
+  ): number;
+  /** See `dotPairs` in lib/ops/scan_sums.ts. */
+  dotPairs(
+    pairs: number,
+    count: number,
+    rows: number,
+    x: number,
+    w: number,
+    latents: number,
+    d: number,
+    out: number,
+  ): void;
+  /** See `groupMaxima` in lib/ops/scan_sums.ts. */
+  groupMaxima(
+    sums: number,
+    scale: number,
+    rows: number,
+    step: number,
+    less: number,
+    latents: number,
+    best: number,
+    group: number,
+    groups: number,
+  ): void;
 }
 
 /** Loads the SIMD loops over a shared memory; nothing where the runtime cannot run them. */

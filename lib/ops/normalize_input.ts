@@ -77,8 +77,9 @@ export function normalizeRows(
 ): void {
   for (let row = from; row < to; row++) {
     const own = x.subarray(row * d, (row + 1) * d);
-    const bad = own.findIndex((value) => !isFiniteNumber(value));
-    if (bad >= 0) {
+    let bad = 0;
+    while (bad < d && isFiniteNumber(own[bad])) bad++;
+    if (bad < d) {
       // Its mean would make all of the row not finite.
       atomicMax(stats, 0, ~(row * d + bad) >>> 0);
       own.fill(0);

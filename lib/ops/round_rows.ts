@@ -53,7 +53,8 @@ export function roundBoth(
   const latentPeaks = f32(p.buffers.zeros("peaks of the encoder", groups.latents * d));
   const balance = f32(p.buffers.zeros("balance of columns", d));
   p.loop(findPeaks, { x: f32(input), peaks: samplePeaks, rows, d }, groups.samples);
-  p.loop(balanceColumns, { samplePeaks, latentPeaks, balance, d }, d);
+  const inverse = f32(p.buffers.zeros("inverse balance of columns", d));
+  p.loop(balanceColumns, { samplePeaks, latentPeaks, balance, inverse, d }, d);
   const views = ({ scale, norm, error }: RoundedRows) => ({
     scale: f32(scale),
     norm: f32(norm),
@@ -65,7 +66,7 @@ export function roundBoth(
   }, groups.latents);
   p.loop(roundSamples, {
     ...views(samples),
-    ...{ x: f32(input), bytes: i8(samples.bytes), balance, rows, d },
+    ...{ x: f32(input), bytes: i8(samples.bytes), inverse, rows, d },
   }, Math.ceil(rows / BLOCK));
   return { samples, latents: encoder };
 }
@@ -89,10 +90,12 @@ export function findPeaks(
 
 /** balance[c] = √(peak of the samples / peak of the encoder), to the nearest power of two; over columns. */
 export function balanceColumns(
-  { samplePeaks, latentPeaks, balance, d }: {
+  { samplePeaks, latentPeaks, balance, inverse, d }: {
     samplePeaks: Float32Array;
     latentPeaks: Float32Array;
     balance: Float32Array;
+    /** 1 / balance. */
+    inverse: Float32Array;
     d: number;
   },
   from: number,
@@ -107,6 +110,7 @@ export function balanceColumns(
     const power = Math.round(Math.log2(peak(samplePeaks, c) / peak(latentPeaks, c)) / 2);
     // Where one of them is zero or not finite there is nothing to balance.
     balance[c] = Math.abs(power) <= 60 ? 2 ** power : 1;
+    inverse[c] = 1 / balance[c];
   }
 }
 
@@ -165,26 +169,35 @@ export function roundLatents(
 
 /** Rounds samples to 8 bits, block by block, a block's bytes column by column; over blocks. */
 export function roundSamples(
-  { x, bytes, scale, norm, error, balance, rows, d }: {
+  { x, bytes, scale, norm, error, inverse, rows, d }: {
     x: Float32Array;
     bytes: Int8Array;
     scale: Float32Array;
     norm: Float32Array;
     error: Float32Array;
-    balance: Float32Array;
+    /** 1 / balance. */
+    inverse: Float32Array;
     rows: number;
     d: number;
   },
   from: number,
   to: number,
+  { simd }: Thread,
 ): void {
-  const inverse = balance.map((value) => 1 / value);
   for (let block = from; block < to; block++) {
     const first = block * BLOCK;
     const count = Math.min(BLOCK, rows - first);
     const own = bytes.subarray(first * d, (first + count) * d);
     for (let r = 0; r < count; r++) {
       const at = (first + r) * d;
+      if (simd) {
+        const [row, column] = [4 * (first + r), own.byteOffset + r];
+        simd.roundColumn(
+          ...[x.byteOffset + 4 * at, inverse.byteOffset, column, count, d] as const,
+          ...[scale.byteOffset + row, norm.byteOffset + row, error.byteOffset + row] as const,
+        );
+        continue;
+      }
       let peak = 0;
       for (let c = 0; c < d; c++) peak = Math.max(peak, Math.abs(x[at + c] * inverse[c]));
       const step = stepOf(peak, 127);

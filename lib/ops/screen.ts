@@ -1,6 +1,16 @@
 import type { Thread } from "../device/cpu_stage.ts";
-import { dotOn } from "./arithmetic.ts";
 import { BLOCK } from "./round_rows.ts";
+import { dotPairsOn, scanSumsOn, type Sums } from "./scan_sums.ts";
+import {
+  type Bounds,
+  cutRows,
+  sampleBounds,
+  type Scratch,
+  scratchOf,
+  SLACK,
+  SLICE,
+  TINY,
+} from "./screen_bounds.ts";
 
 // Exact selection by 8-bit screening. With x̂ and ŵ the rounded rows, Cauchy and Schwarz say
 //   |x·w − x̂·ŵ| ≤ ‖x − x̂‖ ‖w‖ + ‖x̂‖ ‖w − ŵ‖:
@@ -49,13 +59,12 @@ export interface ScreenArguments extends Found {
   /** Entries of each sparse row, of which the batch's first is `firstRow`. */
   kept: Uint32Array;
   firstRow: number;
+  /** [threads, `scratchNumbers`] a part for each thread. */
+  scratch: Float32Array;
   n: number;
   m: number;
   d: number;
 }
-
-// Latents of one 8-bit product: its [4096, 128] sums take 2 MiB, as much as a core's second cache.
-const SLICE = 4096;
 
 /** Finds what reaches its cut, over blocks of rows. */
 export async function screenBlocks(
@@ -89,31 +98,36 @@ async function screen(
   thread: Thread,
   equals?: number,
 ): Promise<void> {
-  const { among, m, d } = args;
-  const listed = among ? among.subarray(1, 1 + among[0]) : undefined;
-  const count = listed ? listed.length : m;
-  const slices: Slice[] = [];
-  for (let first = 0; first < count; first += SLICE) {
-    const length = Math.min(SLICE, count - first);
-    const bytes = new Uint8Array(length * d);
-    if (!listed) bytes.set(args.latentBytes.subarray(first * d, (first + length) * d));
-    else {
-      for (let at = 0; at < length; at++) {
-        const latent = listed[first + at];
-        bytes.set(args.latentBytes.subarray(latent * d, (latent + 1) * d), at * d);
-      }
-    }
-    slices.push({ first, length, bytes });
-  }
+  const slices = slicesOf(args);
   for (let block = from; block < to; block++) {
-    const found = await screenBlock(args, block, slices, listed, thread);
+    const found = await screenBlock(args, block, slices, thread);
     equals = keep(args, block, found, equals);
   }
 }
 
-interface Slice {
-  first: number;
+function slicesOf({ among, m, d, latentBytes }: ScreenArguments): Slice[] {
+  const count = among ? among[0] : m;
+  return Array.from({ length: Math.ceil(count / SLICE) }, (_, at) => {
+    const first = at * SLICE;
+    const length = Math.min(SLICE, count - first);
+    const latents = among
+      ? among.slice(1 + first, 1 + first + length)
+      : Uint32Array.from({ length }, (_, i) => first + i);
+    const bytes = new Uint8Array(length * d);
+    for (let i = 0; i < length; i++) {
+      bytes.set(latentBytes.subarray(latents[i] * d, (latents[i] + 1) * d), i * d);
+    }
+    return { first, length, latents, bytes };
+  });
+}
+
+/** Latents that one 8-bit product takes. */
+export interface Slice {
+  /** How many, and how many come before them. */
   length: number;
+  first: number;
+  latents: Uint32Array;
+  /** [length, d] their rounded rows, where ONNX Runtime can read them. */
   bytes: Uint8Array;
 }
 
@@ -128,137 +142,114 @@ async function screenBlock(
   args: ScreenArguments,
   block: number,
   slices: Slice[],
-  listed: Uint32Array | undefined,
   thread: Thread,
 ): Promise<Entries> {
-  const { n, d, cut, cuts } = args;
+  const { n, d, input, wEnc } = args;
   const first = block * BLOCK;
   const rows = Math.min(BLOCK, n - first);
+  const scratch = scratchOf(args, thread);
   const bytes = new Int8Array(args.sampleBytes.subarray(first * d, (first + rows) * d));
-  const sums: Int32Array[] = [];
-  for (const slice of slices) {
-    const product = thread.integerProduct.multiply(slice.bytes, bytes, {
-      rows: slice.length,
+  const products: Int32Array[] = [];
+  for (const { bytes: a, length } of slices) {
+    const product = thread.integerProduct.multiply(a, bytes, {
+      rows: length,
       inner: d,
       cols: rows,
     });
-    sums.push(product instanceof Int32Array ? product : await product);
+    products.push(product instanceof Int32Array ? product : await product);
   }
   const bounds = sampleBounds(args, first, rows);
-  const rowCuts = cut === "row" ? cutRows(args, bounds, slices, sums, listed, rows) : undefined;
-  const entries: Entries = { rows: [], latents: [], values: [] };
-  const add = (row: number, latent: number, value: number) => {
-    entries.rows.push(row);
-    entries.latents.push(latent);
-    entries.values.push(value);
+  const { scale, pairs, values, latents, rowCuts } = scratch;
+  scale.set(args.sampleScale.subarray(first, first + rows));
+  const sumsOf = (at: number): Sums => {
+    // SIMD sees the device's memory alone.
+    if (thread.simd) scratch.sums.set(products[at]);
+    const sums = thread.simd ? scratch.sums : products[at];
+    return { sums, scale, rows, latents: slices[at].length };
   };
-  const dot = dotOn(thread);
-  let candidates = 0;
+  rowCuts.fill(0);
+  if (args.cut === "row") cutRows(args, bounds, slices, sumsOf, scratch, thread);
+
+  const entries: Entries = { rows: [], latents: [], values: [] };
+  const x = input.subarray(first * d, (first + rows) * d);
   for (const [at, slice] of slices.entries()) {
-    const sum = sums[at];
-    for (let i = 0; i < slice.length; i++) {
-      const latent = listed ? listed[slice.first + i] : slice.first + i;
-      const bias = args.bEnc[latent];
-      const step = args.latentScale[latent];
-      const [norm, error] = [args.latentNorm[latent], args.latentError[latent]];
-      const ownCut = cut === "batch" ? cuts[0] : cut === "latent" ? Math.max(0, cuts[latent]) : 0;
-      // The largest bound of the block, in units of the latent's step: one comparison a pair.
-      const most = bias + bounds.mostError * norm + bounds.mostNorm * error + TINY;
-      const offset = i * rows;
-      if (!rowCuts) {
-        const least = step > 0 ? (ownCut - most) / step : ownCut <= most ? -Infinity : Infinity;
-        for (let r = 0; r < rows; r++) {
-          if (sum[offset + r] * bounds.scale[r] < least) continue;
-          const bound = bounds.error[r] * norm + bounds.norm[r] * error + TINY;
-          if (sum[offset + r] * bounds.scale[r] * step + bias + bound < ownCut) continue;
-          candidates++;
-          const row = first + r;
-          const value = Math.fround(dot(args.input, row * d, args.wEnc, latent * d, d) + bias);
-          if (cut === "latent" ? value > ownCut : value > 0 && value >= ownCut) {
-            add(r, latent, value);
-          }
-        }
-      } else {
-        for (let r = 0; r < rows; r++) {
-          if (sum[offset + r] * bounds.scale[r] * step + most < rowCuts[r]) continue;
-          candidates++;
-          const row = first + r;
-          const value = Math.fround(dot(args.input, row * d, args.wEnc, latent * d, d) + bias);
-          if (value > 0 && value >= rowCuts[r]) add(r, latent, value);
-        }
-      }
-    }
+    latents.set(slice.latents);
+    cutLatents(args, bounds, slice, scratch);
+    const { inverse, least } = scratch;
+    const near = scanSumsOn(thread)(sumsOf(at), rowCuts, inverse, least, pairs);
+    const count = keepCandidates(args, bounds, slice, products[at], scratch, near);
+    Atomics.add(args.counts, 1, count);
+    dotPairsOn(thread)(pairs, count, rows, { x, w: wEnc, latents, d }, values);
+    keepReached(args, rows, scratch, count, entries);
   }
-  Atomics.add(args.counts, 1, candidates);
   return entries;
 }
 
-// What float32 adds to the bound: a dot of d numbers is off by less than (d / 16 + 8) · 2⁻²³ of the norms'
-// product, and products below the normal range by d · 2⁻¹⁴⁸.
-const TINY = 1e-37;
-
-/** Scales, errors and norms of a block's samples, with the largest of them. */
-function sampleBounds(args: ScreenArguments, first: number, rows: number) {
-  const { sampleScale, sampleNorm, sampleError, d } = args;
-  const rounding = (d / 16 + 8) * 2 ** -23;
-  const scale = Float64Array.from({ length: rows }, (_, r) => sampleScale[first + r]);
-  const error = new Float64Array(rows);
-  const norm = new Float64Array(rows);
-  let [mostError, mostNorm] = [0, 0];
-  for (let r = 0; r < rows; r++) {
-    const own = sampleNorm[first + r];
-    // ‖x̂‖ ≤ ‖x‖ + ‖x − x̂‖. Where float32 dots could overflow nothing is ruled out.
-    error[r] = own > 1e18 ? Infinity : sampleError[first + r] + rounding * own;
-    norm[r] = own + sampleError[first + r];
-    mostError = Math.max(mostError, error[r]);
-    mostNorm = Math.max(mostNorm, norm[r]);
+/** Sets each latent's limit for the scan: the largest bound of the block, so that a pair is one comparison. */
+function cutLatents(args: ScreenArguments, bounds: Bounds, slice: Slice, scratch: Scratch): void {
+  const { latentScale, latentNorm, latentError, bEnc } = args;
+  for (let i = 0; i < slice.length; i++) {
+    const latent = slice.latents[i];
+    const step = latentScale[latent];
+    const most = bEnc[latent] + TINY +
+      bounds.mostError * latentNorm[latent] + bounds.mostNorm * latentError[latent];
+    scratch.inverse[i] = step > 0 ? 1 / step : 0;
+    const least = (cutOf(args, latent, 0) - most) * scratch.inverse[i];
+    // Where the step is 0 the estimate is 0 too: nothing is ruled out here.
+    scratch.least[i] = step > 0 ? least - Math.abs(least) * SLACK : -Infinity;
   }
-  return { scale, error, norm, mostError, mostNorm };
 }
 
-/**
- * A cut for each row that at least `wanted` of its pre-activations reach: latents are dealt into groups,
- * and the wanted-th largest of the groups' largest lower bounds has as many above it. 0 where there are
- * not so many groups with a positive one.
- */
-function cutRows(
+/** Of the first `count` pairs keeps those whose own bound reaches their cut; gives how many. */
+function keepCandidates(
   args: ScreenArguments,
-  bounds: ReturnType<typeof sampleBounds>,
-  slices: Slice[],
-  sums: Int32Array[],
-  listed: Uint32Array | undefined,
-  rows: number,
-): Float64Array {
-  const { wanted } = args;
-  const count = slices.reduce((sum, { length }) => sum + length, 0);
-  const cuts = new Float64Array(rows);
-  if (wanted > count) return cuts;
-  // Four latents a group, or fewer where many are wanted.
-  const groups = Math.min(count, Math.max(4 * wanted, Math.ceil(count / 16)));
-  const best = new Float32Array(groups * rows).fill(-Infinity);
-  for (const [at, slice] of slices.entries()) {
-    for (let i = 0; i < slice.length; i++) {
-      const latent = listed ? listed[slice.first + i] : slice.first + i;
-      const step = args.latentScale[latent];
-      const less = args.bEnc[latent] - TINY -
-        bounds.mostError * args.latentNorm[latent] - bounds.mostNorm * args.latentError[latent];
-      const own = (slice.first + i) % groups * rows;
-      for (let r = 0, j = i * rows; r < rows; r++, j++) {
-        const value = sums[at][j] * bounds.scale[r] * step + less;
-        if (value > best[own + r]) best[own + r] = value;
-      }
-    }
+  bounds: Bounds,
+  slice: Slice,
+  product: Int32Array,
+  { pairs, scale, rowCuts }: Scratch,
+  count: number,
+): number {
+  const { latentScale, latentNorm, latentError, bEnc } = args;
+  const { error, norm } = bounds;
+  const rows = error.length;
+  let kept = 0;
+  for (let j = 0; j < count; j++) {
+    const pair = pairs[j];
+    const i = Math.floor(pair / rows);
+    const r = pair - i * rows;
+    const latent = slice.latents[i];
+    const estimate = product[pair] * scale[r] * latentScale[latent] + bEnc[latent];
+    const bound = error[r] * latentNorm[latent] + norm[r] * latentError[latent] + TINY;
+    if (estimate + bound < cutOf(args, latent, rowCuts[r])) continue;
+    pairs[kept++] = pair;
   }
-  const column = new Float32Array(groups);
-  for (let r = 0; r < rows; r++) {
-    for (let g = 0; g < groups; g++) column[g] = best[g * rows + r];
-    column.sort();
-    const least = column[groups - wanted];
-    // Rounding to float32 may have raised it by one part in 2^24.
-    cuts[r] = least > 0 ? least * (1 - 2 ** -22) : 0;
-  }
-  return cuts;
+  return kept;
 }
+
+/** Adds the candidates whose exact pre-activation reaches their cut. */
+function keepReached(
+  args: ScreenArguments,
+  rows: number,
+  { pairs, values, latents, rowCuts }: Scratch,
+  count: number,
+  entries: Entries,
+): void {
+  const strict = args.cut === "latent";
+  for (let j = 0; j < count; j++) {
+    const i = Math.floor(pairs[j] / rows);
+    const r = pairs[j] - i * rows;
+    const latent = latents[i];
+    const value = Math.fround(values[j] + args.bEnc[latent]);
+    const cut = cutOf(args, latent, rowCuts[r]);
+    if (!(strict ? value > cut : value > 0 && value >= cut)) continue;
+    entries.rows.push(r);
+    entries.latents.push(latent);
+    entries.values.push(value);
+  }
+}
+
+const cutOf = ({ cut, cuts }: ScreenArguments, latent: number, rowCut: number): number =>
+  cut === "batch" ? cuts[0] : cut === "latent" ? Math.max(0, cuts[latent]) : rowCut;
 
 /**
  * Takes room for a block's entries and puts them there, row by row, as far as there is room; of rows with

@@ -1,9 +1,11 @@
 import type { DeviceBuffer } from "../device/buffer.ts";
+import { threadsOf } from "../device/cpu.ts";
 import { f32, i8, type Program, u32, u8 } from "../device/program.ts";
 import type { Thread } from "../device/cpu_stage.ts";
 import { atomicMax, dotOn } from "./arithmetic.ts";
 import { BLOCK, roundBoth, type Rounded } from "./round_rows.ts";
 import { type Cut, type Found, screenBlocks, screenInOrder } from "./screen.ts";
+import { scratchNumbers } from "./screen_bounds.ts";
 import type { StepBuffers } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
@@ -62,6 +64,7 @@ export function selectOnCpu(p: Program, selection: CpuSelection): Rounded {
     ...{ latentBytes: u8(latents.bytes), latentScale: f32(latents.scale) },
     ...{ latentNorm: f32(latents.norm), latentError: f32(latents.error) },
     ...{ kept: u32(out.kept), firstRow },
+    scratch: f32(p.buffers.zeros("screening", scratchNumbers(m, wanted) * threadsOf(p.device))),
   };
   const shared = {
     ...{ found: found.counts, values: found.values, cuts: f32(cuts), done, wanted },

@@ -253,6 +253,180 @@ export function roundRow(
   store<f32>(error, sqrt<f32>(off) * up);
 }
 
+/** See `scanSums` in lib/ops/scan_sums.ts. */
+export function scanSums(
+  sums: usize,
+  scale: usize,
+  rowCuts: usize,
+  rows: i32,
+  inverse: usize,
+  least: usize,
+  latents: i32,
+  out: usize,
+): i32 {
+  const whole = rows & ~3;
+  const begin = out;
+  let index: u32 = 0;
+  for (let i = 0; i < latents; i++) {
+    const inv = load<f32>(inverse + (<usize> i << 2));
+    const low = load<f32>(least + (<usize> i << 2));
+    const invs = f32x4.splat(inv), lows = f32x4.splat(low);
+    let r = 0;
+    for (; r < whole; r += 4) {
+      const at = <usize> r << 2;
+      const value = f32x4.sub(
+        f32x4.mul(f32x4.convert_i32x4_s(v128.load(sums + at)), v128.load(scale + at)),
+        f32x4.mul(v128.load(rowCuts + at), invs),
+      );
+      let mask = i32x4.bitmask(f32x4.ge(value, lows));
+      while (mask) {
+        store<u32>(out, index + r + <u32> ctz(mask));
+        out += 4;
+        mask &= mask - 1;
+      }
+    }
+    for (; r < rows; r++) {
+      const at = <usize> r << 2;
+      const value: f32 = <f32> load<i32>(sums + at) * load<f32>(scale + at) -
+        load<f32>(rowCuts + at) * inv;
+      if (value >= low) {
+        store<u32>(out, index + r);
+        out += 4;
+      }
+    }
+    sums += <usize> rows << 2;
+    index += rows;
+  }
+  return <i32> ((out - begin) >> 2);
+}
+
+/** See `dotPairs` in lib/ops/scan_sums.ts. */
+export function dotPairs(
+  pairs: usize,
+  count: i32,
+  rows: u32,
+  x: usize,
+  w: usize,
+  latents: usize,
+  d: i32,
+  out: usize,
+): void {
+  const bytes = <usize> d << 2;
+  const end = pairs + (<usize> count << 2);
+  while (pairs < end) {
+    const pair = load<u32>(pairs);
+    const i = pair / rows;
+    const latent = load<u32>(latents + (<usize> i << 2));
+    store<f32>(out, dot(x + <usize> (pair - i * rows) * bytes, w + <usize> latent * bytes, d));
+    pairs += 4;
+    out += 4;
+  }
+}
+
+/** See `groupMaxima` in lib/ops/scan_sums.ts. */
+export function groupMaxima(
+  sums: usize,
+  scale: usize,
+  rows: i32,
+  step: usize,
+  less: usize,
+  latents: i32,
+  best: usize,
+  group: i32,
+  groups: i32,
+): void {
+  const whole = rows & ~3;
+  for (let i = 0; i < latents; i++) {
+    const factor = load<f32>(step + (<usize> i << 2));
+    const add = load<f32>(less + (<usize> i << 2));
+    const factors = f32x4.splat(factor), adds = f32x4.splat(add);
+    const own = best + (<usize> (group * rows) << 2);
+    let r = 0;
+    for (; r < whole; r += 4) {
+      const at = <usize> r << 2;
+      const value = f32x4.add(
+        f32x4.mul(
+          f32x4.mul(f32x4.convert_i32x4_s(v128.load(sums + at)), v128.load(scale + at)),
+          factors,
+        ),
+        adds,
+      );
+      v128.store(own + at, f32x4.pmax(v128.load(own + at), value));
+    }
+    for (; r < rows; r++) {
+      const at = <usize> r << 2;
+      const value: f32 = <f32> load<i32>(sums + at) * load<f32>(scale + at) * factor + add;
+      if (value > load<f32>(own + at)) store<f32>(own + at, value);
+    }
+    sums += <usize> rows << 2;
+    if (++group === groups) group = 0;
+  }
+}
+
+/**
+ * See `roundSamples` in lib/ops/round_rows.ts: one row, whose bytes go into a column of a block of `count`
+ * rows.
+ */
+export function roundColumn(
+  x: usize,
+  inverseBalance: usize,
+  bytes: usize,
+  count: i32,
+  d: i32,
+  scale: usize,
+  norm: usize,
+  error: usize,
+): void {
+  const whole = (<usize> (d & ~3)) << 2;
+  const end = <usize> d << 2;
+  let largest = f32x4.splat(0);
+  let at: usize = 0;
+  for (; at < whole; at += 16) {
+    const value = f32x4.mul(v128.load(x + at), v128.load(inverseBalance + at));
+    largest = f32x4.max(largest, f32x4.abs(value));
+  }
+  let peak: f32 = 0;
+  for (; at < end; at += 4) {
+    peak = max<f32>(peak, abs<f32>(load<f32>(x + at) * load<f32>(inverseBalance + at)));
+  }
+  peak = max<f32>(peak, f32x4.extract_lane(largest, 0));
+  peak = max<f32>(peak, f32x4.extract_lane(largest, 1));
+  peak = max<f32>(peak, f32x4.extract_lane(largest, 2));
+  peak = max<f32>(peak, f32x4.extract_lane(largest, 3));
+  let step: f32 = peak / 127;
+  if (!(step > <f32> 1e-30 && step < Infinity)) step = 0;
+  const inverse: f32 = step > 0 ? <f32> 1 / step : 0;
+  const steps = f32x4.splat(step), inverses = f32x4.splat(inverse);
+  let squares = f32x4.splat(0), errors = squares;
+  const stride = <usize> count;
+  for (at = 0; at < whole; at += 16) {
+    const value = f32x4.mul(v128.load(x + at), v128.load(inverseBalance + at));
+    const byte = f32x4.nearest(f32x4.mul(value, inverses));
+    const whole32 = i32x4.trunc_sat_f32x4_s(byte);
+    store<i8>(bytes, <i8> i32x4.extract_lane(whole32, 0));
+    store<i8>(bytes + stride, <i8> i32x4.extract_lane(whole32, 1));
+    store<i8>(bytes + 2 * stride, <i8> i32x4.extract_lane(whole32, 2));
+    store<i8>(bytes + 3 * stride, <i8> i32x4.extract_lane(whole32, 3));
+    bytes += 4 * stride;
+    const off = f32x4.sub(value, f32x4.mul(byte, steps));
+    squares = f32x4.add(squares, f32x4.mul(value, value));
+    errors = f32x4.add(errors, f32x4.mul(off, off));
+  }
+  let square = lanes(squares), off: f32 = lanes(errors);
+  for (; at < end; at += 4) {
+    const value: f32 = load<f32>(x + at) * load<f32>(inverseBalance + at);
+    const byte = nearest<f32>(value * inverse);
+    store<i8>(bytes, <i8> <i32> byte);
+    bytes += stride;
+    square += value * value;
+    off += (value - byte * step) * (value - byte * step);
+  }
+  const up: f32 = 1 + <f32> (d + 16) * <f32> 1.2e-7;
+  store<f32>(scale, step);
+  store<f32>(norm, sqrt<f32>(square) * up);
+  store<f32>(error, sqrt<f32>(off) * up);
+}
+
 // @ts-ignore: a decorator of AssemblyScript
 @inline
 function lanes(s: v128): f32 {

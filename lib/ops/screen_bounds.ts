@@ -1,0 +1,157 @@
+import type { Thread } from "../device/cpu_stage.ts";
+import { BLOCK } from "./round_rows.ts";
+import { groupMaximaOn, type Sums } from "./scan_sums.ts";
+import type { ScreenArguments, Slice } from "./screen.ts";
+
+/** Latents of one 8-bit product: its [4096, 128] sums take 2 MiB, as much as a core's second cache. */
+export const SLICE = 4096;
+
+// What float32 adds to the bound: a dot of d numbers is off by less than (d / 16 + 8) · 2⁻²³ of the norms'
+// product, and products below the normal range by d · 2⁻¹⁴⁸.
+export const TINY = 1e-37;
+// The scan's own float32 operations are off by less than three parts in 2²⁴.
+export const SLACK = 2 ** -21;
+
+/** Scratch of one thread, in the device's memory so that SIMD sees it. */
+export interface Scratch {
+  sums: Int32Array;
+  /** Pairs i · rows + r of a latent and a row, and their dots. */
+  pairs: Uint32Array;
+  values: Float32Array;
+  /** Latents of the slice. */
+  latents: Uint32Array;
+  scale: Float32Array;
+  rowCuts: Float32Array;
+  inverse: Float32Array;
+  least: Float32Array;
+  best: Float32Array;
+}
+
+/** Numbers of scratch that each thread needs for `latents` latents of which `wanted` a row are kept. */
+export function scratchNumbers(latents: number, wanted: number): number {
+  const slice = Math.min(SLICE, latents);
+  return 3 * slice * BLOCK + 2 * BLOCK + 3 * slice + groupsOf(latents, wanted) * BLOCK + 16 * 7;
+}
+
+export function scratchOf(
+  { scratch, m, wanted, cut }: Pick<ScreenArguments, "scratch" | "m" | "wanted" | "cut">,
+  thread: Thread,
+): Scratch {
+  const { buffer } = scratch;
+  const slice = Math.min(SLICE, m);
+  let at = scratch.byteOffset + scratch.byteLength / thread.count * thread.index;
+  const take = <T>(
+    View: new (buffer: ArrayBuffer, at: number, length: number) => T,
+    length: number,
+  ) => {
+    const view = new View(buffer as ArrayBuffer, at, length);
+    at += 4 * length;
+    return view;
+  };
+  return {
+    sums: take(Int32Array, slice * BLOCK),
+    pairs: take(Uint32Array, slice * BLOCK),
+    values: take(Float32Array, slice * BLOCK),
+    latents: take(Uint32Array, slice),
+    scale: take(Float32Array, BLOCK),
+    rowCuts: take(Float32Array, BLOCK),
+    inverse: take(Float32Array, slice),
+    least: take(Float32Array, slice),
+    best: take(Float32Array, cut === "row" ? groupsOf(m, wanted) * BLOCK : 0),
+  };
+}
+
+/** What bounds the estimates of a block's samples. */
+export interface Bounds {
+  /** [rows] what ‖w‖ is multiplied by. */
+  error: Float64Array;
+  /** [rows] what ‖w − ŵ‖ is multiplied by. */
+  norm: Float64Array;
+  /** The largest of each. */
+  mostError: number;
+  mostNorm: number;
+}
+
+/** The bounds of the `rows` samples from sample `first` on. */
+export function sampleBounds(args: ScreenArguments, first: number, rows: number): Bounds {
+  const { sampleNorm, sampleError, d } = args;
+  const rounding = (d / 16 + 8) * 2 ** -23;
+  const error = new Float64Array(rows);
+  const norm = new Float64Array(rows);
+  let [mostError, mostNorm] = [0, 0];
+  for (let r = 0; r < rows; r++) {
+    const own = sampleNorm[first + r];
+    // ‖x̂‖ ≤ ‖x‖ + ‖x − x̂‖. Where float32 dots could overflow nothing is ruled out.
+    error[r] = own > 1e18 ? Infinity : sampleError[first + r] + rounding * own;
+    norm[r] = own + sampleError[first + r];
+    mostError = Math.max(mostError, error[r]);
+    mostNorm = Math.max(mostNorm, norm[r]);
+  }
+  return { error, norm, mostError, mostNorm };
+}
+
+// Four groups for each of the wanted, or 16 latents a group.
+function groupsOf(latents: number, wanted: number): number {
+  return Math.min(latents, Math.max(4 * wanted, Math.ceil(latents / 16)));
+}
+
+/**
+ * A cut for each row that at least `wanted` of its pre-activations reach: latents are dealt into groups,
+ * and the wanted-th largest of the groups' largest lower bounds has as many above it. 0 where there are
+ * not so many groups with a positive one.
+ */
+export function cutRows(
+  args: ScreenArguments,
+  bounds: Bounds,
+  slices: Slice[],
+  sumsOf: (at: number) => Sums,
+  { least: less, inverse: steps, best: room, rowCuts }: Scratch,
+  thread: Thread,
+): void {
+  const { wanted } = args;
+  const count = slices.reduce((sum, { length }) => sum + length, 0);
+  if (wanted > count || wanted < 1) return;
+  const groups = groupsOf(count, wanted);
+  const rows = bounds.error.length;
+  const best = room.subarray(0, groups * rows).fill(-Infinity);
+  const raise = groupMaximaOn(thread);
+  for (const [at, slice] of slices.entries()) {
+    for (let i = 0; i < slice.length; i++) {
+      const latent = slice.latents[i];
+      steps[i] = args.latentScale[latent];
+      const own = args.bEnc[latent] - TINY -
+        (bounds.mostError + SLACK * bounds.mostNorm) * args.latentNorm[latent] -
+        bounds.mostNorm * args.latentError[latent];
+      less[i] = own - Math.abs(own) * SLACK;
+    }
+    raise(sumsOf(at), steps, less, best, { group: slice.first, groups });
+  }
+  const column = new Float32Array(groups);
+  for (let r = 0; r < rows; r++) {
+    for (let g = 0; g < groups; g++) column[g] = best[g * rows + r];
+    const least = nthLargest(column, wanted);
+    rowCuts[r] = least > 0 ? least * (1 - SLACK) : 0;
+  }
+}
+
+/** The n-th largest of some numbers, which change their order. */
+function nthLargest(values: Float32Array, n: number): number {
+  let [low, high] = [0, values.length - 1];
+  const wanted = values.length - n;
+  while (low < high) {
+    const pivot = values[(low + high) >> 1];
+    let [i, j] = [low, high];
+    while (i <= j) {
+      while (values[i] < pivot) i++;
+      while (values[j] > pivot) j--;
+      if (i > j) break;
+      [values[i], values[j]] = [values[j], values[i]];
+      i++;
+      j--;
+    }
+    if (wanted <= j) high = j;
+    else if (wanted >= i) low = i;
+    else break;
+  }
+  return values[wanted];
+}
