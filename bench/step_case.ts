@@ -2,16 +2,15 @@
 import {
   type Architecture,
   createRandom,
+  type Device,
   initializeSae,
   type Matrix,
   type Sae,
   type TrainOptions,
   trainSae,
 } from "../mod.ts";
+import { isCpu } from "../lib/device/cpu.ts";
 import { type Shape, stepTimes } from "./step_table.ts";
-
-/** What trainSae takes as its device. */
-export type Device = Parameters<typeof trainSae>[0];
 
 /** What is trained, by us and by the peers alike. */
 export interface StepInputs {
@@ -105,6 +104,41 @@ export async function runOurs(
   const { loss, l0 } = history.at(-1)!;
   const milliseconds = stepTimes(told, every === 1 ? WARMUP : every);
   return { milliseconds, loss, l0: [history[0].l0, l0] };
+}
+
+/**
+ * The share of a step that each loop of the CPU takes, summed by name, largest first; undefined on a GPU,
+ * whose stages are not waited for one by one.
+ */
+export async function shareStages(
+  device: Device,
+  { batches, initial, options }: StepInputs,
+): Promise<Record<string, number> | undefined> {
+  if (!isCpu(device)) return undefined;
+  const { run } = device;
+  const times = new Map<string, number>();
+  device.run = async (stages) => {
+    for (const stage of stages) {
+      const begun = performance.now();
+      await run([stage]);
+      times.set(stage.name, (times.get(stage.name) ?? 0) + performance.now() - begun);
+    }
+  };
+  try {
+    await trainSae(device, stream(batches, WARMUP + 2), {
+      architecture: initial.architecture,
+      ...options,
+      initial,
+      recordEvery: 1,
+      thresholdBatches: 1,
+      onProgress: (records) => records.at(-1)!.step === WARMUP && times.clear(),
+    });
+  } finally {
+    device.run = run;
+  }
+  const total = [...times.values()].reduce((sum, time) => sum + time, 0);
+  const sorted = [...times].sort(([, a], [, b]) => b - a);
+  return Object.fromEntries(sorted.map(([name, time]) => [name, time / total]));
 }
 
 function* stream(batches: Matrix[], count: number) {

@@ -74,6 +74,9 @@ Deno.test("ratios are to our fastest device, rates to the least work of each met
   // Each method adds to what the one before has to move.
   const bytes = (["ours", "sparse", "dense"] as const).map((each) => workOf(each, shape, 2).bytes);
   assert(bytes[0] < bytes[1] && bytes[1] < bytes[2], `${bytes}`);
+  // With every latent active there is nothing to leave out.
+  assertEquals(workOf("sparse", shape, 16).operations, 5120);
+  assertEquals(workOf("ours", shape, 16), workOf("sparse", shape, 16));
   // Without ours there is nothing to compare with.
   const peers = { ...made, rows: made.rows.slice(2) };
   assertEquals(summarize(peers).map(({ ratio }) => ratio), [undefined, undefined]);
