@@ -10,7 +10,7 @@ import {
   trainSae,
 } from "../mod.ts";
 import { isCpu } from "../lib/device/cpu.ts";
-import { type Shape, stepTimes } from "./step_table.ts";
+import { type Shape, shareStages, stepTimes } from "./step_table.ts";
 
 /** What is trained, by us and by the peers alike. */
 export interface StepInputs {
@@ -78,6 +78,18 @@ function biasFor(
   return new Float32Array(m).fill(threshold - z[z.length - rows * l0] + 1e-3);
 }
 
+/** What a run of ours gave. */
+export interface OurSteps {
+  /** Milliseconds of each step, or a step's on average between two looks. */
+  milliseconds: number[];
+  /** Active latents a sample, in the first and the last step. */
+  l0: [first: number, last: number];
+  /** Of the last step. */
+  loss: number;
+  /** Share of each stage, on the CPU device. */
+  stages?: Record<string, number>;
+}
+
 /**
  * Takes our step.
  *
@@ -89,9 +101,11 @@ export async function runOurs(
   { batches, initial, options }: StepInputs,
   steps: number,
   every: number,
-): Promise<{ milliseconds: number[]; l0: [number, number]; loss: number }> {
+): Promise<OurSteps> {
   // Whole stretches between two looks, the first of them for warming up.
-  const count = every === 1 ? WARMUP + steps : 2 * every;
+  const [warmup, count] = every === 1 ? [WARMUP, WARMUP + steps] : [every, 2 * every];
+  const stageTimes = () => isCpu(device) ? { ...device.times } : {};
+  let [before, after] = [stageTimes(), stageTimes()];
   const told: { step: number; time: number }[] = [];
   const { history } = await trainSae(device, stream(batches, count), {
     architecture: initial.architecture,
@@ -99,46 +113,20 @@ export async function runOurs(
     initial,
     recordEvery: every,
     thresholdBatches: 1,
-    onProgress: (records) => told.push({ step: records.at(-1)!.step, time: performance.now() }),
+    onProgress(records) {
+      const { step } = records.at(-1)!;
+      told.push({ step, time: performance.now() });
+      if (step === warmup) before = stageTimes();
+      if (step === count) after = stageTimes();
+    },
   });
   const { loss, l0 } = history.at(-1)!;
-  const milliseconds = stepTimes(told, every === 1 ? WARMUP : every);
-  return { milliseconds, loss, l0: [history[0].l0, l0] };
-}
-
-/**
- * The share of a step that each loop of the CPU takes, summed by name, largest first; undefined on a GPU,
- * whose stages are not waited for one by one.
- */
-export async function shareStages(
-  device: Device,
-  { batches, initial, options }: StepInputs,
-): Promise<Record<string, number> | undefined> {
-  if (!isCpu(device)) return undefined;
-  const { run } = device;
-  const times = new Map<string, number>();
-  device.run = async (stages) => {
-    for (const stage of stages) {
-      const begun = performance.now();
-      await run([stage]);
-      times.set(stage.name, (times.get(stage.name) ?? 0) + performance.now() - begun);
-    }
+  return {
+    milliseconds: stepTimes(told, warmup),
+    loss,
+    l0: [history[0].l0, l0],
+    ...isCpu(device) ? { stages: shareStages(before, after) } : {},
   };
-  try {
-    await trainSae(device, stream(batches, WARMUP + 2), {
-      architecture: initial.architecture,
-      ...options,
-      initial,
-      recordEvery: 1,
-      thresholdBatches: 1,
-      onProgress: (records) => records.at(-1)!.step === WARMUP && times.clear(),
-    });
-  } finally {
-    device.run = run;
-  }
-  const total = [...times.values()].reduce((sum, time) => sum + time, 0);
-  const sorted = [...times].sort(([, a], [, b]) => b - a);
-  return Object.fromEntries(sorted.map(([name, time]) => [name, time / total]));
 }
 
 function* stream(batches: Matrix[], count: number) {

@@ -146,13 +146,7 @@ export function tableLines(of: StepCase, markdown = false): string[] {
     ];
   });
   const stages = rows.flatMap(({ name, stages }) =>
-    stages
-      ? [
-        `${name}: ` + Object.entries(stages)
-          .filter(([, share]) => share >= 0.005)
-          .map(([stage, share]) => `${stage} ${(100 * share).toFixed(0)} %`).join(", "),
-      ]
-      : []
+    stages ? [`${name}: ${stageList(stages)}`] : []
   );
   if (markdown) {
     const line = (row: string[]) => `| ${row.join(" | ")} |`;
@@ -200,6 +194,27 @@ export function stepTimes(told: { step: number; time: number }[], warmup: number
     const before = told[at];
     return before.step >= warmup ? [(time - before.time) / (step - before.step)] : [];
   });
+}
+
+/** Each stage's share of the time between two readings of a device's stage times, largest first. */
+export function shareStages(
+  before: Record<string, number>,
+  after: Record<string, number>,
+): Record<string, number> {
+  const took = Object.entries(after).map(([name, time]) =>
+    [name, time - (before[name] ?? 0)] as const
+  );
+  const total = took.reduce((sum, [, time]) => sum + time, 0);
+  const sorted = took.toSorted(([, a], [, b]) => b - a);
+  return Object.fromEntries(sorted.map(([name, time]) => [name, time / total]));
+}
+
+/** Stages with 2 % of the time and more, and the rest. */
+function stageList(stages: Record<string, number>): string {
+  const long = Object.entries(stages).filter(([, share]) => share >= 0.02);
+  const other = 1 - long.reduce((sum, [, share]) => sum + share, 0);
+  const shown = other >= 0.005 ? [...long, ["other", other] as const] : long;
+  return shown.map(([stage, share]) => `${stage} ${(100 * share).toFixed(0)} %`).join(", ");
 }
 
 /** Three figures, and no fewer than all before the point. */

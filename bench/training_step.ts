@@ -22,7 +22,7 @@ import {
   writeFloats,
   writeWeights,
 } from "./peer.ts";
-import { makeInputs, runOurs, shareStages, type StepInputs, WARMUP } from "./step_case.ts";
+import { makeInputs, runOurs, type StepInputs, WARMUP } from "./step_case.ts";
 import { parseShapes, type StepCase, type StepRow, tableCsv, tableLines } from "./step_table.ts";
 
 /** Opens the devices asked for, or each but the software adapter; those that are not there are named. */
@@ -112,6 +112,7 @@ async function measure(inputs: StepInputs): Promise<StepCase> {
   const measured = new Map<string, { row: StepRow; on: "cpu" | "cuda" }>();
   const add = (row: StepRow, on: "cpu" | "cuda") => {
     const known = measured.get(row.name);
+    // Loss and stages stay those of the first round.
     if (known) known.row.milliseconds.push(...row.milliseconds);
     else measured.set(row.name, { row, on });
   };
@@ -129,10 +130,8 @@ async function measure(inputs: StepInputs): Promise<StepCase> {
         const hardware = isHardware(device);
         const { l0: active, ...ours } = await runOurs(device, inputs, steps, hardware ? steps : 1);
         l0 = active;
-        // Timing each stage costs time of its own: a run apart.
-        const stages = round === 0 ? await shareStages(device, inputs) : undefined;
         const name = `saewing, ${device.name}`;
-        add({ method: "ours", name, stages, ...ours }, hardware ? "cuda" : "cpu");
+        add({ method: "ours", name, ...ours }, hardware ? "cuda" : "cpu");
       }
       if (!python) continue;
       for (const place of peerDevices) {

@@ -3,6 +3,7 @@ import { parse } from "@std/csv";
 import { median } from "../../bench/peer.ts";
 import {
   parseShapes,
+  shareStages,
   type StepCase,
   stepTimes,
   summarize,
@@ -59,6 +60,14 @@ Deno.test("step times come from looks at any distance, warm-up apart", () => {
   assertEquals(stepTimes(everyStep, 1), [30, 50, 70]);
   assertEquals(stepTimes([{ step: 4, time: 100 }, { step: 8, time: 180 }], 4), [20]);
   assertEquals(stepTimes([{ step: 4, time: 100 }], 1), []);
+});
+
+Deno.test("stages are shares of what they took since, the short ones together", () => {
+  const shares = shareStages({ encode: 5 }, { select: 1, encode: 103, read: 1 });
+  assertEquals(shares, { encode: 0.98, select: 0.01, read: 0.01 });
+  assertEquals(Object.keys(shares)[0], "encode");
+  const rows = [{ ...made.rows[0], stages: shares }];
+  assertEquals(tableLines({ ...made, rows }).at(-1), "saewing, one: encode 98 %, other 2 %");
 });
 
 Deno.test("ratios are to our fastest device, rates to the least work of each method", () => {
