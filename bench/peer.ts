@@ -151,7 +151,7 @@ async function runJob(python: string, job: Record<string, unknown>): Promise<unk
   const script = new URL("peer_step.py", import.meta.url).pathname;
   const child = new Deno.Command(python, {
     args: [script],
-    env: { TQDM_DISABLE: "1" },
+    env: { TQDM_DISABLE: "1", PYTHONDONTWRITEBYTECODE: "1" },
     stdin: "piped",
     stdout: "piped",
     stderr: "piped",

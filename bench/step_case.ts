@@ -2,16 +2,15 @@
 import {
   type Architecture,
   createRandom,
+  type Device,
   initializeSae,
   type Matrix,
   type Sae,
   type TrainOptions,
   trainSae,
 } from "../mod.ts";
-import { type Shape, stepTimes } from "./step_table.ts";
-
-/** What trainSae takes as its device. */
-export type Device = Parameters<typeof trainSae>[0];
+import { isCpu } from "../lib/device/cpu.ts";
+import { type Shape, shareStages, stepTimes } from "./step_table.ts";
 
 /** What is trained, by us and by the peers alike. */
 export interface StepInputs {
@@ -79,6 +78,18 @@ function biasFor(
   return new Float32Array(m).fill(threshold - z[z.length - rows * l0] + 1e-3);
 }
 
+/** What a run of ours gave. */
+export interface OurSteps {
+  /** Milliseconds of each step, or a step's on average between two looks. */
+  milliseconds: number[];
+  /** Active latents a sample, in the first and the last step. */
+  l0: [first: number, last: number];
+  /** Of the last step. */
+  loss: number;
+  /** Share of each stage, on the CPU device. */
+  stages?: Record<string, number>;
+}
+
 /**
  * Takes our step.
  *
@@ -90,9 +101,11 @@ export async function runOurs(
   { batches, initial, options }: StepInputs,
   steps: number,
   every: number,
-): Promise<{ milliseconds: number[]; l0: [number, number]; loss: number }> {
+): Promise<OurSteps> {
   // Whole stretches between two looks, the first of them for warming up.
-  const count = every === 1 ? WARMUP + steps : 2 * every;
+  const [warmup, count] = every === 1 ? [WARMUP, WARMUP + steps] : [every, 2 * every];
+  const stageTimes = () => isCpu(device) ? { ...device.times } : {};
+  let [before, after] = [stageTimes(), stageTimes()];
   const told: { step: number; time: number }[] = [];
   const { history } = await trainSae(device, stream(batches, count), {
     architecture: initial.architecture,
@@ -100,11 +113,20 @@ export async function runOurs(
     initial,
     recordEvery: every,
     thresholdBatches: 1,
-    onProgress: (records) => told.push({ step: records.at(-1)!.step, time: performance.now() }),
+    onProgress(records) {
+      const { step } = records.at(-1)!;
+      told.push({ step, time: performance.now() });
+      if (step === warmup) before = stageTimes();
+      if (step === count) after = stageTimes();
+    },
   });
   const { loss, l0 } = history.at(-1)!;
-  const milliseconds = stepTimes(told, every === 1 ? WARMUP : every);
-  return { milliseconds, loss, l0: [history[0].l0, l0] };
+  return {
+    milliseconds: stepTimes(told, warmup),
+    loss,
+    l0: [history[0].l0, l0],
+    ...isCpu(device) ? { stages: shareStages(before, after) } : {},
+  };
 }
 
 function* stream(batches: Matrix[], count: number) {

@@ -1,14 +1,15 @@
 // Milliseconds of a training step, ours on each device beside PyTorch's and SAELens's, in one process tree and by
 // turns: ours, the peers, ours, the peers, …; medians over all rounds. PYTHON names the interpreter of the peers.
 //   deno task bench [--shapes "n,d,m,k;…"] [--architecture batchtopk|topk|relu|jumprelu|all] [--l0 32,256,all]
-//     [--steps 4] [--rounds 3] [--devices gpu,cpu,software] [--peers dense,sparse,saelens,product]
+//     [--steps 4] [--rounds 3] [--devices gpu,cpu,software or ""] [--peers dense,sparse,saelens,product]
 //     [--peer-devices cpu,cuda,tf32] [--dead-after 1000] [--markdown] [--csv FILE]
 // relu and jumprelu, which are told no k, start from a bias with which about `--l0` latents are active (default k).
 // No latent of the others dies, and their auxiliary loss has no work, unless `--dead-after` is small.
 // Rates count what a step's way of computing needs at least (step_table.ts), beside the machine's in the same run.
 import { parseArgs } from "@std/cli";
 import { cpus } from "node:os";
-import { type Architecture, type DeviceOptions, openDevice } from "../mod.ts";
+import { hasHardwareGpu } from "../lib/device/gpu.ts";
+import { type Architecture, type Device, type DeviceOptions, openDevice } from "../mod.ts";
 import {
   type Ceilings,
   findPython,
@@ -21,17 +22,18 @@ import {
   writeFloats,
   writeWeights,
 } from "./peer.ts";
-import { type Device, makeInputs, runOurs, type StepInputs, WARMUP } from "./step_case.ts";
+import { makeInputs, runOurs, type StepInputs, WARMUP } from "./step_case.ts";
 import { parseShapes, type StepCase, type StepRow, tableCsv, tableLines } from "./step_table.ts";
 
-/** Opens the devices asked for, or each that is there; those that are not are named. */
-async function openDevices(kinds?: string[]): Promise<(Device & Disposable)[]> {
-  const devices: (Device & Disposable)[] = [];
-  for (const device of (kinds ?? ["auto"]) as DeviceOptions["device"][]) {
+/** Opens the devices asked for, or each but the software adapter; those that are not there are named. */
+async function openDevices(kinds?: string[]): Promise<Device[]> {
+  kinds ??= await hasHardwareGpu() ? ["gpu", "cpu"] : ["cpu"];
+  const devices: Device[] = [];
+  for (const device of kinds as DeviceOptions["device"][]) {
     try {
       devices.push(await openDevice({ device }));
     } catch (error) {
-      console.log(`${device}: ${(error as Error).message}`);
+      console.log(`${device} is left out: ${(error as Error).message}`);
     }
   }
   return devices;
@@ -74,11 +76,11 @@ if (python && peers.includes("saelens") && !await hasSaeLens(python)) {
 type PeerDevice = "cpu" | "cuda" | "tf32";
 const peerDevices = (text["peer-devices"]?.split(",") ??
   (python && await hasCuda(python) ? ["cuda", "tf32"] : ["cpu"])) as PeerDevice[];
-const devices = await openDevices(text.devices?.split(","));
+const devices = await openDevices(text.devices?.split(",").filter(Boolean));
 
 const head = [
   `machine: ${cpus()[0]?.model ?? "unknown CPU"}, ${navigator.hardwareConcurrency} cores, ` +
-  `${Deno.build.os}, Deno ${Deno.version.deno}`,
+  `${Deno.build.os}, Deno ${Deno.version.deno}, load ${Deno.loadavg()[0].toFixed(1)} at the start`,
   `command: deno task bench ${Deno.args.map(quoted).join(" ")}`.trimEnd(),
 ];
 const say = (lines: string[]) => console.log(lines.join("\n") + "\n");
@@ -110,6 +112,7 @@ async function measure(inputs: StepInputs): Promise<StepCase> {
   const measured = new Map<string, { row: StepRow; on: "cpu" | "cuda" }>();
   const add = (row: StepRow, on: "cpu" | "cuda") => {
     const known = measured.get(row.name);
+    // Loss and stages stay those of the first round.
     if (known) known.row.milliseconds.push(...row.milliseconds);
     else measured.set(row.name, { row, on });
   };
@@ -127,8 +130,8 @@ async function measure(inputs: StepInputs): Promise<StepCase> {
         const hardware = isHardware(device);
         const { l0: active, ...ours } = await runOurs(device, inputs, steps, hardware ? steps : 1);
         l0 = active;
-        const row = { method: "ours", name: `saewing, ${device.name}`, ...ours } as const;
-        add(row, hardware ? "cuda" : "cpu");
+        const name = `saewing, ${device.name}`;
+        add({ method: "ours", name, ...ours }, hardware ? "cuda" : "cpu");
       }
       if (!python) continue;
       for (const place of peerDevices) {

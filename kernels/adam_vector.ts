@@ -1,36 +1,30 @@
-/**
- * One step of Adam on a vector (a bias). `rate` holds the learning rate over the first moment's bias
- * correction, `correction` the inverse root of the second's; `rateFactor` multiplies the rate. Nothing
- * happens once the run is frozen.
- *
- * Bindings: sizes {numbers, rateFactor}, step {step, rate, correction, beta1, beta2, epsilon}, gradient, value,
- * first moment, second moment, frozen [1].
- */
-export function adamVector(): string {
-  return `
-struct Sizes { numbers: u32, rateFactor: f32 }
-struct Step { step: u32, rate: f32, correction: f32, beta1: f32, beta2: f32, epsilon: f32 }
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<uniform> step: Step;
-@group(0) @binding(2) var<storage, read> gradient: array<f32>;
-@group(0) @binding(3) var<storage, read_write> value: array<f32>;
-@group(0) @binding(4) var<storage, read_write> first: array<f32>;
-@group(0) @binding(5) var<storage, read_write> second: array<f32>;
-@group(0) @binding(6) var<storage, read> frozen: array<u32>;
+import { defineKernel, read, write } from "./define.ts";
+import { step } from "./prelude.ts";
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) id: vec3u,
-  @builtin(num_workgroups) count: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let i = (id.x + id.y * count.x) * 64u + lane;
+/**
+ * One step of Adam on a vector (a bias); `rateFactor` multiplies the learning rate. Nothing happens once
+ * the run is frozen.
+ */
+export const adamVector = () =>
+  defineKernel({
+    label: "adam",
+    sizes: { numbers: "u32", rateFactor: "f32" },
+    bind: {
+      step,
+      gradient: read("f32"),
+      value: write("f32"),
+      first: write("f32"),
+      second: write("f32"),
+      frozen: read("u32"),
+    },
+    workgroup: 64,
+    body: `
+  let i = thread;
   if (i >= sizes.numbers || frozen[0] != 0u) { return; }
   let g = gradient[i];
   let m = step.beta1 * first[i] + (1.0 - step.beta1) * g;
   let v = step.beta2 * second[i] + (1.0 - step.beta2) * g * g;
   first[i] = m;
   second[i] = v;
-  value[i] -= sizes.rateFactor * step.rate * m / (sqrt(v) * step.correction + step.epsilon);
-}`;
-}
+  value[i] -= sizes.rateFactor * step.rate * m / (sqrt(v) * step.correction + step.epsilon);`,
+  });

@@ -1,39 +1,34 @@
-/**
- * Ends one pass of the radix selection: walks the histogram from its top until `remaining` numbers
- * are passed, appends that digit to the prefix, and keeps how many numbers are still wanted among
- * those that share it. The histogram is left empty for the next pass.
- *
- * After the last pass `state` is {bits of the threshold, how many numbers equal to it to keep}.
- * Where there are fewer positive numbers than wanted it is {0, 0}: all positive numbers stay.
- * `first`: the pass that starts from `wanted`.
- *
- * Bindings: counts [2048], state {prefix, remaining, exhausted}, and in the first pass sizes {wanted}.
- * One workgroup.
- */
-export function chooseDigit(
-  { shift, bits, first }: { shift: number; bits: number; first: boolean },
-): string {
-  const each = (1 << bits) / 256;
-  return `
-@group(0) @binding(0) var<storage, read_write> counts: array<u32>;
-@group(0) @binding(1) var<storage, read_write> state: array<u32>;
-${first ? "struct Sizes { wanted: u32 }\n@group(0) @binding(2) var<uniform> sizes: Sizes;" : ""}
-var<workgroup> sums: array<u32, 256>;
+import { defineKernel, write } from "./define.ts";
+import { sumBefore } from "./prelude.ts";
 
-@compute @workgroup_size(256)
-fn main(@builtin(local_invocation_index) lane: u32) {
+/**
+ * Ends one pass of the radix selection: walks the histogram `counts` [2048] from its top until `remaining`
+ * numbers are passed, appends that digit to the prefix, and keeps how many numbers are still wanted
+ * among those that share it. The histogram is left empty for the next pass.
+ *
+ * `state` is {prefix, remaining, exhausted}, and after the last pass {bits of the threshold, how many
+ * numbers equal to it to keep}. Where there are fewer positive numbers than wanted it is {0, 0}: all
+ * positive numbers stay. The pass that starts from `wanted` has `first` 1. One workgroup.
+ */
+export function chooseDigit({ shift, bits }: { shift: number; bits: number }) {
+  const each = (1 << bits) / 256;
+  return defineKernel({
+    label: "choose digit",
+    sizes: { first: "u32", wanted: "u32" },
+    bind: { counts: write("u32"), state: write("u32") },
+    workgroup: 256,
+    globals: [sumBefore(256)],
+    body: `
   // Lane 0 owns the highest bins.
   let top = ${(1 << bits) - 1}u - lane * ${each}u;
   var own = 0u;
   for (var i = 0u; i < ${each}u; i++) { own += counts[top - i]; }
-  sums[lane] = own;
-  ${first ? "let remaining = sizes.wanted;" : "let remaining = state[1];"}
-  ${first ? "let exhausted = false;" : "let exhausted = state[2] != 0u;"}
-  ${first ? "let prefix = 0u;" : "let prefix = state[0];"}
-  workgroupBarrier();
+  let first = sizes.first == 1u;
+  let remaining = select(state[1], sizes.wanted, first);
+  let exhausted = !first && state[2] != 0u;
+  let prefix = select(state[0], 0u, first);
   storageBarrier();
-  var passed = 0u;
-  for (var i = 0u; i < lane; i++) { passed += sums[i]; }
+  var passed = sumBefore(lane, own);
   if (!exhausted && passed < remaining && passed + own >= remaining) {
     for (var i = 0u; i < ${each}u; i++) {
       let here = counts[top - i];
@@ -51,6 +46,6 @@ fn main(@builtin(local_invocation_index) lane: u32) {
     state[0] = 0u; state[1] = 0u; state[2] = 1u;
   }
   workgroupBarrier();
-  for (var i = 0u; i < ${each}u; i++) { counts[top - i] = 0u; }
-}`;
+  for (var i = 0u; i < ${each}u; i++) { counts[top - i] = 0u; }`,
+  });
 }

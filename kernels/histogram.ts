@@ -1,52 +1,55 @@
+import { defineKernel, read, when, write } from "./define.ts";
+
 /**
  * One pass of the radix selection: counts the positive numbers of z whose upper bits equal the
  * prefix found so far, by their next digit. Bits of positive floats sort as whole numbers. Sums of
  * whole numbers do not depend on their order, so atomics keep the result the same in every run.
  *
  * `shift` is the lowest bit of the digit, `bits` its width (at most 11: 8 KiB of workgroup memory).
- * `vector`: the numbers divide by four and are read four at once.
- *
- * Bindings: sizes {numbers}, z, counts [2048] (atomic), and after the first pass state {prefix}.
+ * `vector`: the numbers divide by four and are read four at once. `later`: a pass after the first, which
+ * has `state` {prefix}.
  */
-export function histogram(
-  { shift, bits, vector = false }: { shift: number; bits: number; vector?: boolean },
-): string {
+export function histogram<Later extends boolean>(
+  { shift, bits, later, vector = false }: {
+    shift: number;
+    bits: number;
+    later: Later;
+    vector?: boolean;
+  },
+) {
   const bins = 1 << bits;
   const above = shift + bits;
   const width = vector ? 4 : 1;
   const numbers = vector ? "vec4u" : "u32";
   const element = (name: string, i: number) => vector ? `${name}.${"xyzw"[i]}` : name;
-  return `
-struct Sizes { numbers: u32 }
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> z: array<${numbers}>;
-@group(0) @binding(2) var<storage, read_write> counts: array<atomic<u32>>;
-${above < 31 ? "@group(0) @binding(3) var<storage, read> state: array<u32>;" : ""}
-var<workgroup> local: array<atomic<u32>, ${bins}>;
-
-@compute @workgroup_size(256)
-fn main(
-  @builtin(workgroup_id) id: vec3u,
-  @builtin(num_workgroups) count: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let step = count.x * count.y * 256u;
-  ${above < 31 ? `let prefix = state[0] >> ${above}u;` : ""}
-  for (var at = (id.x + id.y * count.x) * 256u + lane; at < sizes.numbers / ${width}u; at += step) {
+  const shared = `(value >> ${numbers}(${above}u)) == ${numbers}(prefix)`;
+  return defineKernel({
+    label: "histogram",
+    sizes: { numbers: "u32" },
+    bind: {
+      z: read(numbers),
+      counts: write("atomic<u32>"),
+      state: when(later, read("u32")),
+    },
+    workgroup: 256,
+    globals: [`var<workgroup> local: array<atomic<u32>, ${bins}>;`],
+    body: `
+  ${later ? `let prefix = state[0] >> ${above}u;` : ""}
+  for (var at = thread; at < sizes.numbers / ${width}u; at += groups * 256u) {
     let value = z[at];
-    let fits = (value != ${numbers}())${
-    above < 31 ? ` & (value >> ${numbers}(${above}u) == ${numbers}(prefix))` : ""
-  };
+    let fits = (value != ${numbers}())${later ? ` & (${shared})` : ""};
     let bin = (value >> ${numbers}(${shift}u)) & ${numbers}(${bins - 1}u);
 ${
-    Array.from({ length: width }, (_, i) =>
-      `    if (${element("fits", i)}) { atomicAdd(&local[${element("bin", i)}], 1u); }`).join("\n")
-  }
+      Array.from({ length: width }, (_, i) =>
+        `    if (${element("fits", i)}) { atomicAdd(&local[${element("bin", i)}], 1u); }`).join(
+          "\n",
+        )
+    }
   }
   workgroupBarrier();
   for (var bin = lane; bin < ${bins}u; bin += 256u) {
     let found = atomicLoad(&local[bin]);
     if (found != 0u) { atomicAdd(&counts[bin], found); }
-  }
-}`;
+  }`,
+  });
 }

@@ -1,26 +1,8 @@
-/**
- * Lays rows of d numbers out for `encodeLanes`, as vectors of four, zeros behind the last number.
- *
- * - to "panels": row i is latent i % each of panel i / each; zeros fill the last panel.
- * - to "rows": row i lies at vector i % each · steps of uniform buffer i / each.
- *
- * Bindings: sizes {rows, first, d, steps, each, vectors}, source [≥ first + rows, d], then the panels (a
- * texture, `each` wide) or the rows, [buffers, vectors]. One thread a vector; rows are taken from
- * row `first` on.
- */
-export function layLanes({ to }: { to: "panels" | "rows" }): string {
-  const panels = to === "panels";
-  return `
-struct Sizes { rows: u32, first: u32, d: u32, steps: u32, each: u32, vectors: u32 }
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> source: array<f32>;
-${
-    panels
-      ? "@group(0) @binding(2) var panels: texture_storage_2d<rgba32float, write>;"
-      : "@group(0) @binding(2) var<storage, read_write> rows: array<vec4f>;"
-  }
+import { defineKernel, read, write, writeTexture } from "./define.ts";
 
-fn number(row: u32, at: u32) -> f32 {
+const sizes = { rows: "u32", first: "u32", d: "u32", steps: "u32", each: "u32" } as const;
+
+const vector = `fn number(row: u32, at: u32) -> f32 {
   if (row >= sizes.rows || at >= sizes.d) { return 0.0; }
   return source[(sizes.first + row) * sizes.d + at];
 }
@@ -28,26 +10,43 @@ fn number(row: u32, at: u32) -> f32 {
 fn vector(row: u32, c: u32) -> vec4f {
   let at = 4u * c;
   return vec4f(number(row, at), number(row, at + 1u), number(row, at + 2u), number(row, at + 3u));
-}
+}`;
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) id: vec3u,
-  @builtin(num_workgroups) count: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let at = (id.x + id.y * count.x) * 64u + lane;
-${
-    panels
-      ? `  let y = at / sizes.each;
+/**
+ * Lays rows of `source` [≥ first + rows, d] out as `denseLanes` reads its columns: row first + i is column
+ * i % each of panel i / each, in vectors of four numbers; zeros fill the last vector and the last panel.
+ * The texture is `each` wide. One thread a vector.
+ */
+export const layPanels = () =>
+  defineKernel({
+    label: "lay panels",
+    sizes,
+    bind: { source: read("f32"), panels: writeTexture },
+    workgroup: 64,
+    globals: [vector],
+    body: `
+  let y = thread / sizes.each;
   let panel = y / sizes.steps;
   if (panel * sizes.each >= sizes.rows) { return; }
-  let value = vector(panel * sizes.each + at % sizes.each, y % sizes.steps);
-  textureStore(panels, vec2u(at % sizes.each, y), value);`
-      : `  let row = at / sizes.steps;
-  let c = at % sizes.steps;
+  let value = vector(panel * sizes.each + thread % sizes.each, y % sizes.steps);
+  textureStore(panels, vec2u(thread % sizes.each, y), value);`,
+  });
+
+/**
+ * Lays rows of `source` [≥ first + rows, d] out as `denseLanes` reads its rows: row first + i begins at
+ * vector i % each · steps of buffer i / each; the buffers, of `vectors` vectors, lie behind one another.
+ * One thread a vector.
+ */
+export const layRows = () =>
+  defineKernel({
+    label: "lay rows",
+    sizes: { ...sizes, vectors: "u32" },
+    bind: { source: read("f32"), rows: write("vec4f") },
+    workgroup: 64,
+    globals: [vector],
+    body: `
+  let row = thread / sizes.steps;
+  let c = thread % sizes.steps;
   if (row >= sizes.rows) { return; }
-  rows[row / sizes.each * sizes.vectors + row % sizes.each * sizes.steps + c] = vector(row, c);`
-  }
-}`;
-}
+  rows[row / sizes.each * sizes.vectors + row % sizes.each * sizes.steps + c] = vector(row, c);`,
+  });

@@ -1,28 +1,27 @@
+import { defineKernel, read, write } from "./define.ts";
+
 /**
  * The largest of each row's numbers, and the index that stands beside it; of equal numbers the one with
- * the lowest index.
- *
- * Bindings: sizes {rows, slots, firstOut}, values and indices [rows, slots], maxima, which; row r writes
- * element firstOut + r. One workgroup a row.
+ * the lowest index. Values and indices are [rows, slots]; row r writes element firstOut + r of maxima and
+ * which. One workgroup a row.
  */
-export function mergeMaxima(): string {
-  return `
-struct Sizes { rows: u32, slots: u32, firstOut: u32 }
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> values: array<f32>;
-@group(0) @binding(2) var<storage, read> indices: array<u32>;
-@group(0) @binding(3) var<storage, read_write> maxima: array<f32>;
-@group(0) @binding(4) var<storage, read_write> which: array<u32>;
-var<workgroup> laneBest: array<f32, 64>;
-var<workgroup> laneIndex: array<u32, 64>;
-
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) id: vec3u,
-  @builtin(num_workgroups) count: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = id.x + id.y * count.x;
+export const mergeMaxima = () =>
+  defineKernel({
+    label: "merge maxima",
+    sizes: { rows: "u32", slots: "u32", firstOut: "u32" },
+    bind: {
+      values: read("f32"),
+      indices: read("u32"),
+      maxima: write("f32"),
+      which: write("u32"),
+    },
+    workgroup: 64,
+    globals: [
+      "var<workgroup> laneBest: array<f32, 64>;",
+      "var<workgroup> laneIndex: array<u32, 64>;",
+    ],
+    body: `
+  let row = group;
   if (row >= sizes.rows) { return; }
   var best = -2.0;
   var index = 0xffffffffu;
@@ -46,6 +45,5 @@ fn main(
     }
     maxima[sizes.firstOut + row] = best;
     which[sizes.firstOut + row] = index;
-  }
-}`;
-}
+  }`,
+  });

@@ -1,23 +1,15 @@
-/**
- * Squared length of each row: squares[r] = Σ_c x[r, c]².
- *
- * Bindings: sizes {rows, cols}, x, squares. One workgroup a row.
- */
-export function rowSquares(): string {
-  return `
-struct Sizes { rows: u32, cols: u32 }
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> x: array<f32>;
-@group(0) @binding(2) var<storage, read_write> squares: array<f32>;
-var<workgroup> sums: array<f32, 64>;
+import { defineKernel, read, write } from "./define.ts";
 
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) id: vec3u,
-  @builtin(num_workgroups) count: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = id.x + id.y * count.x;
+/** Squared length of each row: squares[r] = Σ_c x[r, c]². One workgroup a row. */
+export const rowSquares = () =>
+  defineKernel({
+    label: "row squares",
+    sizes: { rows: "u32", cols: "u32" },
+    bind: { x: read("f32"), squares: write("f32") },
+    workgroup: 64,
+    globals: ["var<workgroup> sums: array<f32, 64>;"],
+    body: `
+  let row = group;
   if (row >= sizes.rows) { return; }
   var own = 0.0;
   for (var c = lane; c < sizes.cols; c += 64u) {
@@ -29,6 +21,5 @@ fn main(
   if (lane == 0u) {
     for (var i = 1u; i < 64u; i++) { own += sums[i]; }
     squares[row] = own;
-  }
-}`;
-}
+  }`,
+  });

@@ -1,3 +1,5 @@
+import { defineKernel, read, when, write } from "./define.ts";
+
 /** Numbers that the list has room for; each is compared with each. */
 const LISTED = 256;
 
@@ -12,13 +14,13 @@ const LISTED = 256;
  * with each other, in place of four digits with four barriers each. `vector`, which goes without
  * `dead`: columns divide by four and are read four at once.
  *
- * Bindings: sizes {rows, cols, firstRow, wanted, firstKept}, z [rows, cols], threshold, quota, kept,
- * and with `dead` the list {count, latents…}. Row r writes element firstRow + r of threshold and
- * quota, and element firstKept + r of kept.
+ * `dead` is the list {count, latents…}. Row r of z [rows, cols] writes element firstRow + r of threshold and
+ * quota, and element firstKept + r of kept. What ends the work of a whole workgroup is read uniformly:
+ * barriers follow.
  */
-export function selectRows(
-  { dead, vector = false }: { dead: boolean; vector?: boolean },
-): string {
+export function selectRows<Dead extends boolean>(
+  { dead, vector = false }: { dead: Dead; vector?: boolean },
+) {
   const width = vector ? 4 : 1;
   const parts = vector ? [..."xyzw"].map((part) => `numbers.${part}`) : ["numbers"];
   const scan = (line: (value: string) => string) => `
@@ -29,75 +31,73 @@ ${parts.map((part) => `      ${line(part)}`).join("\n")}
   const number = (at: string) => vector ? `z[(${at}) / 4u][(${at}) % 4u]` : `z[${at}]`;
   const digit = (shift: number, bits: number) => {
     const above = shift + bits;
-    return `
+    return `{
   for (var bin = lane; bin < 256u; bin += 64u) { atomicStore(&counts[bin], 0u); }
   workgroupBarrier();
   for (var i = lane; i < candidates; i += 64u) {
     let value = ${number(`row * sizes.cols + ${dead ? "dead[1u + i]" : "i"}`)};
-    if (value != 0u${above < 31 ? ` && value >> ${above}u == prefix >> ${above}u` : ""}) {
+    if (value != 0u${above < 31 ? ` && (value >> ${above}u) == (prefix >> ${above}u)` : ""}) {
       atomicAdd(&counts[(value >> ${shift}u) & ${(1 << bits) - 1}u], 1u);
     }
   }
   workgroupBarrier();
-  {
-    let top = 255u - lane * 4u;
-    var own = 0u;
-    for (var i = 0u; i < 4u; i++) { own += atomicLoad(&counts[top - i]); }
-    sums[lane] = own;
-    workgroupBarrier();
-    var passed = 0u;
-    for (var i = 0u; i < lane; i++) { passed += sums[i]; }
-    if (passed < remaining && passed + own >= remaining) {
-      for (var i = 0u; i < 4u; i++) {
-        let here = atomicLoad(&counts[top - i]);
-        if (passed + here >= remaining) {
-          found[0] = prefix | ((top - i) << ${shift}u);
-          found[1] = remaining - passed;
-          break;
-        }
-        passed += here;
+  let top = 255u - lane * 4u;
+  var own = 0u;
+  for (var i = 0u; i < 4u; i++) { own += atomicLoad(&counts[top - i]); }
+  sums[lane] = own;
+  workgroupBarrier();
+  var passed = 0u;
+  for (var i = 0u; i < lane; i++) { passed += sums[i]; }
+  if (passed < remaining && passed + own >= remaining) {
+    for (var i = 0u; i < 4u; i++) {
+      let here = atomicLoad(&counts[top - i]);
+      if (passed + here >= remaining) {
+        found[0] = prefix | ((top - i) << ${shift}u);
+        found[1] = remaining - passed;
+        break;
       }
-    }
-    ${
-      above < 31 ? "" : `if (lane == 63u && passed + own < remaining) {
-      found[2] = 1u;
-      found[3] = passed + own;
-    }`
+      passed += here;
     }
   }
-  workgroupBarrier();
-  prefix = found[0];
-  remaining = found[1];
-  if (found[2] != 0u) {
+  ${
+      above < 31 ? "" : `if (lane == 63u && passed + own < remaining) {
+    found[2] = 1u;
+    found[3] = passed + own;
+  }`
+    }
+  let chosen = workgroupUniformLoad(&found);
+  prefix = chosen[0];
+  remaining = chosen[1];
+  if (chosen[2] != 0u) {
     if (lane == 0u) {
       threshold[sizes.firstRow + row] = 0u;
       quota[sizes.firstRow + row] = 0u;
-      kept[sizes.firstKept + row] = found[3];
+      kept[sizes.firstKept + row] = chosen[3];
     }
     return;
-  }`;
+  }
+}`;
   };
-  return `
-struct Sizes { rows: u32, cols: u32, firstRow: u32, wanted: u32, firstKept: u32 }
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> z: array<${vector ? "vec4u" : "u32"}>;
-@group(0) @binding(2) var<storage, read_write> threshold: array<u32>;
-@group(0) @binding(3) var<storage, read_write> quota: array<u32>;
-@group(0) @binding(4) var<storage, read_write> kept: array<u32>;
-${dead ? "@group(0) @binding(5) var<storage, read> dead: array<u32>;" : ""}
-var<workgroup> counts: array<atomic<u32>, 256>;
-var<workgroup> sums: array<u32, 64>;
-var<workgroup> found: array<u32, 4>;
-var<workgroup> near: array<u32, ${LISTED}>;
-var<workgroup> nearCount: atomic<u32>;
-
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) id: vec3u,
-  @builtin(num_workgroups) count: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = id.x + id.y * count.x;
+  return defineKernel({
+    label: dead ? "select dead" : "select rows",
+    sizes: { rows: "u32", cols: "u32", firstRow: "u32", wanted: "u32", firstKept: "u32" },
+    bind: {
+      z: read(vector ? "vec4u" : "u32"),
+      threshold: write("u32"),
+      quota: write("u32"),
+      kept: write("u32"),
+      dead: when(dead, read("u32")),
+    },
+    workgroup: 64,
+    globals: [
+      "var<workgroup> counts: array<atomic<u32>, 256>;",
+      "var<workgroup> sums: array<u32, 64>;",
+      "var<workgroup> found: array<u32, 4>;",
+      `var<workgroup> near: array<u32, ${LISTED}>;`,
+      "var<workgroup> nearCount: atomic<u32>;",
+    ],
+    body: `
+  let row = group;
   if (row >= sizes.rows) { return; }
   let candidates = ${dead ? "dead[0]" : "sizes.cols"};
   if (sizes.wanted <= 64u) {
@@ -112,15 +112,14 @@ fn main(
     if (ahead + 1u == sizes.wanted) { found[0] = max(own, 1u); }
     workgroupBarrier();
     let least = found[0];${
-    scan((value) =>
-      `if (${value} >= least) {
+      scan((value) =>
+        `if (${value} >= least) {
         let at = atomicAdd(&nearCount, 1u);
         if (at < ${LISTED}u) { near[at] = ${value}; }
       }`
-    )
-  }
-    workgroupBarrier();
-    let reached = atomicLoad(&nearCount);
+      )
+    }
+    let reached = workgroupUniformLoad(&nearCount);
     if (reached <= ${LISTED}u) {
       if (lane == 0u && reached < sizes.wanted) {
         threshold[sizes.firstRow + row] = 0u;
@@ -156,6 +155,6 @@ ${digit(0, 7)}
     threshold[sizes.firstRow + row] = prefix;
     quota[sizes.firstRow + row] = remaining;
     kept[sizes.firstKept + row] = sizes.wanted;
-  }
-}`;
+  }`,
+  });
 }

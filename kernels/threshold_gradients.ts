@@ -1,3 +1,6 @@
+import { defineKernel, read, write } from "./define.ts";
+import { step } from "./prelude.ts";
+
 /**
  * Gradient of JumpReLU's loss by log θ, latent by latent, with the rectangle r(u) = 1 for |u| < ½,
  * u = (z − θ)/ε: −(θ/ε) · (θ · Σ r·g + p · Σ r), sums over the samples, g = ∂(reconstruction)/∂f, p =
@@ -7,34 +10,28 @@
  * which must not reach the encoder. Where θ < ε/2 samples with z = 0 lie in the window too. They have
  * no entries; their Σ g is that of all samples, outputGradient · wDec[i], less that of the entries.
  *
- * Bindings: sizes {rows, firstLatent, latents, main, bandwidth, penalty}, theta, latentOffsets, factors
- * (pairs {main · activation, g}), wDec [latents, d] (one shard), outputGradient [d] = main · Σ_r e[r],
- * gradient [m], step {…, sparsity}. One lane a latent.
+ * `factors` are pairs {main · activation, g}, wDec is one shard, outputGradient [d] = main · Σ_r e[r]. One
+ * lane a latent.
  */
-export function thresholdGradients({ d }: { d: number }): string {
-  return `
-struct Sizes {
-  rows: u32, firstLatent: u32, latents: u32, main: f32, bandwidth: f32, penalty: f32,
-}
-struct Step {
-  step: u32, rate: f32, correction: f32, beta1: f32, beta2: f32, epsilon: f32, sparsity: f32,
-}
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> theta: array<f32>;
-@group(0) @binding(2) var<storage, read> latentOffsets: array<u32>;
-@group(0) @binding(3) var<storage, read_write> factors: array<vec2f>;
-@group(0) @binding(4) var<storage, read> w: array<f32>;
-@group(0) @binding(5) var<storage, read> outputGradient: array<f32>;
-@group(0) @binding(6) var<storage, read_write> gradient: array<f32>;
-@group(0) @binding(7) var<uniform> step: Step;
-
-@compute @workgroup_size(64)
-fn main(
-  @builtin(workgroup_id) id: vec3u,
-  @builtin(num_workgroups) count: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let own = (id.x + id.y * count.x) * 64u + lane;
+export const thresholdGradients = ({ d }: { d: number }) =>
+  defineKernel({
+    label: "threshold gradients",
+    sizes: {
+      ...{ rows: "u32", firstLatent: "u32", latents: "u32" },
+      ...{ main: "f32", bandwidth: "f32", penalty: "f32" },
+    },
+    bind: {
+      theta: read("f32"),
+      latentOffsets: read("u32"),
+      factors: write("vec2f"),
+      wDec: read("f32"),
+      outputGradient: read("f32"),
+      gradient: write("f32"),
+      step,
+    },
+    workgroup: 64,
+    body: `
+  let own = thread;
   if (own >= sizes.latents) { return; }
   let latent = sizes.firstLatent + own;
   let limit = theta[latent];
@@ -56,11 +53,10 @@ fn main(
   // Where there are none the difference would be rounding noise, which Adam makes a step of.
   if (limit < half && sizes.rows > end - begin) {
     var whole = 0.0;
-    for (var c = 0u; c < ${d}u; c++) { whole += outputGradient[c] * w[own * ${d}u + c]; }
+    for (var c = 0u; c < ${d}u; c++) { whole += outputGradient[c] * wDec[own * ${d}u + c]; }
     inside += whole - all;
     samples += sizes.rows - (end - begin);
   }
   gradient[latent] = -limit / sizes.bandwidth *
-    (limit * inside + sizes.penalty * step.sparsity * f32(samples));
-}`;
-}
+    (limit * inside + sizes.penalty * step.sparsity * f32(samples));`,
+  });

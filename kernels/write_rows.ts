@@ -1,30 +1,84 @@
+import { defineKernel, read, write } from "./define.ts";
+import { step } from "./prelude.ts";
+
+/** How rows are written. */
+interface Options {
+  /**
+   * Each of them owns a run of up to 32 columns, or of the list, and marks what it finds as bits, so that
+   * order needs one exchange between lanes and z is read once. 64 are for hardware; 8, as many as llvmpipe
+   * runs at once, take a third of the time there.
+   */
+  lanes: 8 | 64;
+  /** Whether columns divide by four and are read four at once. */
+  vector?: boolean;
+}
+
+const sizes = {
+  rows: "u32",
+  cols: "u32",
+  firstRow: "u32",
+  firstOut: "u32",
+  capacity: "u32",
+} as const;
+
+const bindings = (vector: boolean | undefined, threshold: string) => ({
+  z: read(vector ? "vec4u" : "u32"),
+  offsets: read("u32"),
+  latents: write("u32"),
+  values: write("u32"),
+  threshold: read(threshold),
+});
+
+const counts = (lanes: number) => [`var<workgroup> counts: array<u32, ${lanes}>;`];
+
 /**
- * Writes what each row of z keeps as sparse rows, in ascending order of latent.
- *
- * - mode "batch": above the batch's threshold, and the row's quota of numbers equal to it. Also notes
- *   that the latent is active in this step and the smallest number kept (as the largest complement of
- *   its bits, so that zero means none).
- * - mode "row": the same, with a threshold of the row's own.
- * - mode "dead": above the row's own threshold, and its quota of equals, among a list of latents;
- *   notes nothing.
- * - mode "latent": above the latent's own threshold.
- *
- * Each of `lanes` lanes owns a run of up to 32 columns, or of the list, and marks what it finds as
- * bits, so that order needs one exchange between lanes and z is read once. 64 are for hardware; 8, as
- * many as llvmpipe runs at once, take a third of the time there. `vector`: columns divide by four and
- * are read four at once.
- *
- * Bindings: sizes {rows, cols, firstRow, firstOut, capacity}, z [rows, cols], offsets, latents,
- * values, threshold, then but for mode "latent" quota, in modes "batch" and "row" step {step},
- * lastActive and stats {…, smallest}, in mode "dead" the list {count, latents…}. One workgroup a row.
+ * Writes what each row of z [rows, cols] keeps as sparse rows, in ascending order of latent: what is above
+ * the batch's threshold, and the row's quota of numbers equal to it; with `perRow` each row has a
+ * threshold of its own. Also notes that the latent is active in this step and in stats[1] the smallest
+ * number kept (as the largest complement of its bits, so that zero means none). One workgroup a row.
  */
-export function writeRows(
-  { mode, lanes, vector = false }: {
-    mode: "batch" | "row" | "dead" | "latent";
-    lanes: 8 | 64;
-    vector?: boolean;
-  },
-): string {
+export const writeKept = ({ perRow, lanes, vector }: Options & { perRow: boolean }) =>
+  defineKernel({
+    label: "write rows",
+    sizes,
+    bind: {
+      ...bindings(vector, "u32"),
+      quota: read("u32"),
+      step,
+      lastActive: write("atomic<u32>"),
+      stats: write("atomic<u32>"),
+    },
+    workgroup: lanes,
+    globals: counts(lanes),
+    body: body(perRow ? "row" : "batch", lanes, vector),
+  });
+
+/**
+ * The same for the latents of the list `dead` {count, latents…}, with a threshold of each row's own; notes
+ * nothing.
+ */
+export const writeDead = ({ lanes }: { lanes: 8 | 64 }) =>
+  defineKernel({
+    label: "write dead",
+    sizes,
+    bind: { ...bindings(false, "u32"), quota: read("u32"), dead: read("u32") },
+    workgroup: lanes,
+    globals: counts(lanes),
+    body: body("dead", lanes),
+  });
+
+/** The same for what is above each latent's own threshold; notes nothing. */
+export const writeAboveThreshold = ({ lanes, vector }: Options) =>
+  defineKernel({
+    label: "write rows above thresholds",
+    sizes,
+    bind: bindings(vector, vector ? "vec4f" : "f32"),
+    workgroup: lanes,
+    globals: counts(lanes),
+    body: body("latent", lanes, vector),
+  });
+
+function body(mode: "batch" | "row" | "dead" | "latent", lanes: number, vector = false): string {
   const own = mode === "latent";
   const notes = mode === "batch" || mode === "row";
   const listed = mode === "dead";
@@ -41,42 +95,17 @@ export function writeRows(
       : `${name} |= select(0u, 1u, ${condition}) << i;`;
   const latentOf = (at: string) => listed ? `dead[1u + ${at}]` : at;
   return `
-struct Sizes { rows: u32, cols: u32, firstRow: u32, firstOut: u32, capacity: u32 }
-struct Step { step: u32 }
-@group(0) @binding(0) var<uniform> sizes: Sizes;
-@group(0) @binding(1) var<storage, read> z: array<${numbers}>;
-@group(0) @binding(2) var<storage, read> offsets: array<u32>;
-@group(0) @binding(3) var<storage, read_write> latents: array<u32>;
-@group(0) @binding(4) var<storage, read_write> values: array<u32>;
-@group(0) @binding(5) var<storage, read> threshold: array<${own ? floats : "u32"}>;
-${own ? "" : "@group(0) @binding(6) var<storage, read> quota: array<u32>;"}
-${
-    notes
-      ? `@group(0) @binding(7) var<uniform> step: Step;
-@group(0) @binding(8) var<storage, read_write> lastActive: array<atomic<u32>>;
-@group(0) @binding(9) var<storage, read_write> stats: array<atomic<u32>>;`
-      : ""
-  }
-${listed ? "@group(0) @binding(7) var<storage, read> dead: array<u32>;" : ""}
-var<workgroup> counts: array<u32, ${lanes}>;
-
-@compute @workgroup_size(${lanes})
-fn main(
-  @builtin(workgroup_id) id: vec3u,
-  @builtin(num_workgroups) count: vec3u,
-  @builtin(local_invocation_index) lane: u32,
-) {
-  let row = id.x + id.y * count.x;
+  let row = group;
   if (row >= sizes.rows) { return; }
   let start = offsets[sizes.firstOut + row];
   if (start == offsets[sizes.firstOut + row + 1u]) { return; }
-  ${own ? "" : `let limit = threshold[${mode === "batch" ? "0" : "sizes.firstRow + row"}];`}
+  let limit = ${own ? "0u" : `threshold[${mode === "batch" ? "0" : "sizes.firstRow + row"}]`};
   let share = ${own ? "0u" : "quota[sizes.firstRow + row]"};
   let candidates = ${listed ? "dead[0]" : "sizes.cols"};
   let each = min(32u, (candidates + ${lanes * width - 1}u) / ${lanes * width}u * ${width}u);
   // Numbers above the limit and equal to it in the tiles before.
   var passed = vec2u();
-  ${notes ? "var largest = 0u;" : ""}
+  var largest = 0u;
   for (var tile = 0u; tile < candidates; tile += ${lanes}u * each) {
     let begin = tile + lane * each;
     var above = 0u;
@@ -95,7 +124,7 @@ fn main(
   }
     }
     // At most 64 · 32 of each kind in a tile.
-    counts[lane] = countOneBits(above) | countOneBits(equal) << 16u;
+    counts[lane] = countOneBits(above) | (countOneBits(equal) << 16u);
     workgroupBarrier();
     var before = 0u;
     for (var i = 0u; i < lane; i++) { before += counts[i]; }
@@ -108,7 +137,7 @@ fn main(
     for (var left = above | equal; left != 0u; left &= left - 1u) {
       let bit = firstTrailingBit(left);
       ${
-    own ? "" : `if ((equal >> bit & 1u) != 0u) {
+    own ? "" : `if (((equal >> bit) & 1u) != 0u) {
         rank++;
         if (rank > share) { continue; }
       }`
@@ -127,6 +156,5 @@ ${
   }
     }
   }
-  ${notes ? "if (largest != 0u) { atomicMax(&stats[1], largest); }" : ""}
-}`;
+  ${notes ? "if (largest != 0u) { atomicMax(&stats[1], largest); }" : ""}`;
 }

@@ -1,4 +1,11 @@
-import type { DeviceBuffer } from "./buffer.ts";
+import {
+  type Bindings,
+  type Fields,
+  type Kernel,
+  layOut,
+  type Values,
+} from "../../kernels/define.ts";
+import type { BufferSet, DeviceBuffer } from "./buffer.ts";
 import { DeviceError } from "./errors.ts";
 import { type Gpu, throwIfLost } from "./gpu.ts";
 
@@ -49,9 +56,6 @@ function describe(code: string, error: GPUCompilationMessage): string {
   return `line ${error.lineNum}: ${message}\n${shown.join("\n")}`;
 }
 
-/** What a kernel is bound to, binding 0 first: whole buffers, ranges of buffers, textures. */
-export type Bindings = (DeviceBuffer | BufferRange | GPUTextureView)[];
-
 /** A range of a buffer, in bytes. */
 export interface BufferRange {
   /** The buffer. */
@@ -62,23 +66,58 @@ export interface BufferRange {
   size: number;
 }
 
+/** What a buffer's binding is bound to: all of it or a range. */
+export type BufferBinding = DeviceBuffer | BufferRange;
+
+interface BoundAs {
+  buffer: BufferBinding;
+  buffers: readonly BufferBinding[];
+  texture: GPUTextureView;
+}
+
 /**
- * Compiles a kernel and binds it. Whole buffers are checked against the limit that work is split by;
- * the size of a range is its caller's choice.
- *
- * @param workgroups How many workgroups to start. Above the device's limit of one dimension they are
- * spread over two, so kernels take `id.x + id.y * count.x` as their number and check its range. A buffer
- * in place of a number holds {x, y, z} when the work starts: the GPU decides.
+ * What each of a kernel's bindings is bound to, by name. A binding that no option uses has no place here;
+ * where only the running program knows whether it is used, `undefined` says that it is not.
  */
-export async function createOperation(
+export type Bound<B extends Bindings> = {
+  readonly [Name in keyof B as B[Name]["used"] extends false ? never : Name]:
+    | BoundAs[B[Name]["kind"]]
+    | (B[Name]["used"] extends true ? never : undefined);
+};
+
+/** What a kernel is run with. */
+export interface Work<S extends Fields, B extends Bindings> {
+  /** The fields of the uniform `sizes`. */
+  readonly sizes: Values<S>;
+  /** What it works on. */
+  readonly bind: Bound<B>;
+  /**
+   * How many workgroups to start. Above the device's limit of one dimension they are spread over two. A
+   * buffer in place of a number holds {x, y, z} when the work starts: the GPU decides.
+   */
+  readonly workgroups: number | DeviceBuffer;
+}
+
+/**
+ * Compiles a kernel and binds it; `buffers` gets its sizes. Whole buffers are checked against the limit
+ * that work is split by; the size of a range is its caller's choice.
+ *
+ * @throws {DeviceError} The kernel is not valid, or a binding is missing, unknown or too large.
+ */
+export async function createOperation<S extends Fields, B extends Bindings>(
   gpu: Gpu,
-  label: string,
-  code: string,
-  bindings: Bindings,
-  workgroups: number | DeviceBuffer,
+  buffers: BufferSet,
+  kernel: Kernel<S, B>,
+  { sizes, bind, workgroups }: NoInfer<Work<S, B>>,
 ): Promise<Operation> {
-  const pipeline = await compileKernel(gpu, label, code);
-  const entries = bindings.map((bound, binding) => {
+  const { label } = kernel;
+  const pipeline = await compileKernel(gpu, label, kernel.code);
+  const resources = boundInOrder(kernel, bind);
+  if (Object.keys(kernel.sizes).length > 0) {
+    const name = `${label} sizes`;
+    resources.unshift(buffers.uniform(name, layOut(name, kernel.sizes, sizes)));
+  }
+  const entries = resources.map((bound, binding) => {
     if (!(bound instanceof GPUBuffer)) return { binding, resource: checkBound(label, bound) };
     if (bound.size > gpu.limits.maxStorageBufferBindingSize) {
       throw new DeviceError(`${label}: ${bound.label} (${bound.size} bytes) is above the limit`);
@@ -99,6 +138,24 @@ export async function createOperation(
   };
 }
 
+type Resource = BufferBinding | GPUTextureView;
+
+// The types say it already; a cast or a value of type any may have hidden what is wrong.
+function boundInOrder({ label, bind }: Kernel, bound: Readonly<Record<string, unknown>>) {
+  for (const [name, value] of Object.entries(bound)) {
+    if (value !== undefined && !bind[name]?.used) {
+      throw new DeviceError(`${label} has no binding ${name}`);
+    }
+  }
+  return Object.entries(bind).filter(([, { used }]) => used).flatMap(([name, { kind, count }]) => {
+    const value = bound[name] as Resource | Resource[] | undefined;
+    if (value === undefined) throw new DeviceError(`${label}: binding ${name} is missing`);
+    const all = kind === "buffers" ? value as Resource[] : [value as Resource];
+    if (all.length === count) return all;
+    throw new DeviceError(`${label}: binding ${name} has ${all.length} buffers, expected ${count}`);
+  });
+}
+
 /** Workgroups as {x, y}: over two dimensions where one dimension has not room for them. */
 export function spreadWorkgroups(
   { limits }: Pick<Gpu, "limits">,
@@ -110,7 +167,7 @@ export function spreadWorkgroups(
   return [Math.ceil(workgroups / y), y];
 }
 
-function checkBound(label: string, bound: Bindings[number]): GPUBindingResource {
+function checkBound(label: string, bound: Resource): GPUBindingResource {
   if ("offset" in bound && !("buffer" in bound)) {
     throw new DeviceError(`${label}: ${bound.label} lies in the CPU's memory, not on the GPU`);
   }

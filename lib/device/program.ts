@@ -1,10 +1,11 @@
+import type { Bindings, Fields, Kernel } from "../../kernels/define.ts";
 import { type BufferSet, createBuffers, type DeviceBuffer } from "./buffer.ts";
 import { type Cpu, isCpu } from "./cpu.ts";
 import type { CpuStage, Loop, Range, Ranges, ViewName } from "./cpu_stage.ts";
 import type { Device } from "./device.ts";
 import { DeviceError } from "./errors.ts";
 import type { Gpu } from "./gpu.ts";
-import { type Bindings, createOperation, type Operation } from "./kernel.ts";
+import { createOperation, type Operation, type Work } from "./kernel.ts";
 
 /** One piece of a program's work: a dispatch on a GPU, a loop on the CPU. */
 export type Stage = Operation | CpuStage;
@@ -18,16 +19,10 @@ export interface Program {
   readonly device: Device;
   /** What it owns; operations put what only they need there too. */
   readonly buffers: BufferSet;
-  /**
-   * Appends a kernel.
-   *
-   * @param workgroups How many to start, or a buffer that holds {x, y, z} when the work starts.
-   */
-  kernel(
-    label: string,
-    code: string,
-    bindings: Bindings,
-    workgroups: number | DeviceBuffer,
+  /** Appends a kernel: its sizes, what it works on, and how many workgroups to start. */
+  kernel<S extends Fields, B extends Bindings>(
+    kernel: Kernel<S, B>,
+    work: NoInfer<Work<S, B>>,
   ): void;
   /**
    * Appends a loop over `items` pieces of work, which threads take `grain` at a time (default: an
@@ -49,8 +44,8 @@ export function createProgram(device: Device, buffers: BufferSet = createBuffers
   return {
     device,
     buffers,
-    kernel(label, code, bindings, workgroups) {
-      pending.push(() => createOperation(device as Gpu, label, code, bindings, workgroups));
+    kernel(kernel, work) {
+      pending.push(() => createOperation(device as Gpu, buffers, kernel, work));
     },
     loop(loop, args, items, grain) {
       const threads = (device as Cpu).threads;

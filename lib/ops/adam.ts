@@ -1,3 +1,4 @@
+import { STEP_AT } from "../../kernels/prelude.ts";
 import { adamVector } from "../../kernels/adam_vector.ts";
 import { updateRows } from "../../kernels/update_rows.ts";
 import { isCpu } from "../device/cpu.ts";
@@ -7,7 +8,6 @@ import { addRowsOn } from "./arithmetic.ts";
 import { updateRowOn } from "./update_row.ts";
 import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
 import type { SparseColumns } from "./gradients.ts";
-import { words } from "./words.ts";
 
 /** Adam's two running means of a parameter, zero at the start. */
 export interface Moments {
@@ -27,7 +27,7 @@ export function createMoments(buffers: BufferSet, length: number): Moments {
 
 /** What every update reads: the step's uniform (Adam's constants) and whether the run is frozen. */
 export interface UpdateBuffers {
-  /** Uniform {step, rate, correction, beta1, beta2, epsilon}. */
+  /** The step's uniform, `STEP` of kernels/prelude.ts. */
   step: DeviceBuffer;
   /** [1] not zero: leave the weights alone. */
   frozen: DeviceBuffer;
@@ -53,9 +53,11 @@ export function updateVector(
     }, length);
     return;
   }
-  const sizes = p.buffers.uniform("adam sizes", words([length], [rateFactor]));
-  const bound = [sizes, step, gradient, value, moments.first, moments.second, frozen];
-  p.kernel("adam", adamVector(), bound, Math.ceil(length / 64));
+  p.kernel(adamVector(), {
+    sizes: { numbers: length, rateFactor },
+    bind: { step, gradient, value, ...moments, frozen },
+    workgroups: Math.ceil(length / 64),
+  });
 }
 
 /**
@@ -92,21 +94,12 @@ export function updateLatents(
     );
     return;
   }
-  const sizes = p.buffers.uniform("update sizes", words([latents, first, half]));
-  const label = decoder ? "update decoder" : "update encoder";
-  const bound = [
-    sizes,
-    step,
-    w,
-    moments.first,
-    moments.second,
-    source,
-    columns.latentOffsets,
-    columns.rows,
-    columns.factors,
-    frozen,
-  ];
-  p.kernel(label, updateRows({ d: dModel, decoder }), bound, latents);
+  const { latentOffsets, rows, factors } = columns;
+  p.kernel(updateRows({ d: dModel, decoder }), {
+    sizes: { latents, firstLatent: first, half },
+    bind: { step, w, ...moments, source, latentOffsets, rows, factors, frozen },
+    workgroups: latents,
+  });
 }
 
 /** The loop of {@linkcode updateVector}, over numbers. */
@@ -125,7 +118,7 @@ export function updateNumbers(
   thread: Thread,
 ): void {
   if (frozen[0] !== 0) return;
-  const rate = Math.fround(rateFactor * step[1]);
+  const rate = Math.fround(rateFactor * step[STEP_AT.rate]);
   const own = { w: value, first, second, at: from, gradient, gradientAt: from, d: to - from };
   updateRowOn(thread)(own, { step, rate, decoder: false });
 }
@@ -160,7 +153,7 @@ export function updateLatentRows(
   // Rows of the auxiliary loss have a residual of their own, and the samples' inputs.
   const repeats = decoder ? undefined : half;
   const own = decoder ? factors : factors.subarray(1);
-  const constants = { step, rate: step[1], decoder };
+  const constants = { step, rate: step[STEP_AT.rate], decoder };
   for (let latent = from; latent < to; latent++) {
     const [begin, last] = [latentOffsets[latent], latentOffsets[latent + 1]];
     add(gradient, gradientAt, source, rows, own, {

@@ -1,3 +1,4 @@
+import { RECORD_AT, STEP_AT } from "../../kernels/prelude.ts";
 import { gradientNorm } from "../../kernels/gradient_norm.ts";
 import { gradientSquares } from "../../kernels/gradient_squares.ts";
 import { scaleGradients } from "../../kernels/scale_gradients.ts";
@@ -9,7 +10,6 @@ import type { DeviceBuffer } from "../device/buffer.ts";
 import type { SparseColumns } from "./gradients.ts";
 import { RECORD_WORDS, type RecordBuffers } from "./record.ts";
 import type { Weights } from "./weights.ts";
-import { words } from "./words.ts";
 
 /**
  * Scales all gradients so that their norm g, all weights' together, is at most `limit`: by
@@ -42,30 +42,30 @@ export function clipGradients(
   const squares = p.buffers.zeros("squared gradients", m);
   const factor = p.buffers.zeros("clip factor", 1);
   for (const { first, latents, wDec } of weights.shards) {
-    const sizes = p.buffers.uniform("gradient squares sizes", words([latents, first, half]));
     const { latentOffsets, rows, factors } = columns;
-    for (const [source, own] of [[residual, [wDec]], [input, []]] as const) {
-      const code = gradientSquares({ d, decoder: own.length > 0 });
-      const bound = [sizes, source, latentOffsets, rows, factors, squares, ...own];
-      p.kernel("gradient squares", code, bound, latents);
+    for (const [source, w] of [[residual, wDec], [input, undefined]] as const) {
+      p.kernel(gradientSquares({ d, decoder: w !== undefined }), {
+        sizes: { latents, firstLatent: first, half },
+        bind: { source, latentOffsets, rows, factors, squares, w },
+        workgroups: latents,
+      });
     }
   }
   const { bEnc, bDec, logTheta } = gradients;
   const { step, records, recordSlots, frozen } = state;
-  const sizes = p.buffers.uniform("gradient norm sizes", words([m, d, recordSlots], [limit]));
-  const bound = [sizes, step, squares, bEnc, bDec, factor, records, frozen];
-  if (logTheta) bound.push(logTheta);
-  const code = gradientNorm({ jump: logTheta !== undefined });
-  p.kernel("gradient norm", code, bound, 1);
+  p.kernel(gradientNorm({ jump: logTheta !== undefined }), {
+    sizes: { latents: m, dModel: d, slots: recordSlots, limit },
+    bind: { step, squares, bEnc, bDec, factor, records, frozen, logTheta },
+    workgroups: 1,
+  });
 
-  const scale = (x: DeviceBuffer, numbers: number, offsets?: DeviceBuffer) => {
-    const sizes = p.buffers.uniform("scale gradients sizes", words([numbers]));
-    const code = scaleGradients({ entries: offsets !== undefined });
-    // How many entries there are is known to the GPU: 1024 workgroups share them.
-    const workgroups = offsets ? 1024 : Math.ceil(numbers / 64);
-    const bound = [sizes, factor, x, ...(offsets ? [offsets] : [])];
-    p.kernel("scale gradients", code, bound, workgroups);
-  };
+  const scale = (x: DeviceBuffer, numbers: number, latentOffsets?: DeviceBuffer) =>
+    p.kernel(scaleGradients({ entries: latentOffsets !== undefined }), {
+      sizes: { numbers },
+      bind: { factor, x, latentOffsets },
+      // How many entries there are is known to the GPU: 1024 workgroups share them.
+      workgroups: latentOffsets ? 1024 : Math.ceil(numbers / 64),
+    });
   scale(columns.factors, m, columns.latentOffsets);
   scale(bEnc, m);
   scale(bDec, d);
@@ -165,11 +165,11 @@ export function normOfGradients(
   }
   const norm = Math.fround(Math.sqrt(sum));
   factor[0] = Math.min(1, limit / (norm + 1e-6));
-  const at = (step[0] - 1) % slots * RECORD_WORDS;
-  records[at + 10] = norm;
+  const at = (step[STEP_AT.step] - 1) % slots * RECORD_WORDS;
+  records[at + RECORD_AT.gradientNorm] = norm;
   if (isFiniteNumber(norm)) return;
   frozen[0] = 1;
-  new Uint32Array(records.buffer, records.byteOffset, records.length)[at + 6] = 1;
+  new Uint32Array(records.buffer, records.byteOffset, records.length)[at + RECORD_AT.frozen] = 1;
 }
 
 /** Multiplies the pairs of factors, over latents. */

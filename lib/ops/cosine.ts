@@ -1,21 +1,20 @@
 import type { Program } from "../device/program.ts";
 import {
-  cosineLanes,
+  denseLanes,
+  LANE_COLUMNS,
   LANE_PANEL,
   LANE_ROWS,
-  LANE_VECTORS,
-  LANE_WORDS,
   LANES,
-} from "../../kernels/cosine_lanes.ts";
-import { cosineTiled, TILE } from "../../kernels/cosine_tiled.ts";
+} from "../../kernels/dense_lanes.ts";
+import { denseTiled, TILE, TILE_EACH } from "../../kernels/dense_tiled.ts";
+import { keepEdges, keepMaxima } from "../../kernels/epilogues.ts";
 import { mergeMaxima } from "../../kernels/merge_maxima.ts";
 import { type BufferSet, createBuffers, type DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import { DeviceError } from "../device/errors.ts";
 import type { Gpu } from "../device/gpu.ts";
-import type { Bindings } from "../device/kernel.ts";
+import { laneBuffers } from "./encode_in_lanes.ts";
 import { packRows, type UnitRows } from "./unit_rows.ts";
-import { words } from "./words.ts";
 
 /** Which of the two kernels serves: "lanes" on software adapters, else "tiled". */
 export type CosineKernel = "lanes" | "tiled";
@@ -30,8 +29,8 @@ export interface CosineColumns {
   count: number;
   /** Vectors of four numbers that hold one of them. */
   steps: number;
-  /** What a kernel is bound to. */
-  bound: Bindings[number];
+  /** Their numbers, in panels below one another for lanes, else row by row. */
+  bound: { panels: GPUTextureView } | { w: DeviceBuffer };
   /** Frees them. */
   [Symbol.dispose](): void;
 }
@@ -66,10 +65,10 @@ export function columnPanel(kernel: CosineKernel): number {
   return kernel === "lanes" ? LANE_PANEL : TILE;
 }
 
-/** Partial maxima a row that a product with `columns` columns leaves. */
+/** Partial maxima a row that a product with `columns` columns leaves: one for each thread with 8 of them. */
 export function maximaSlots(kernel: CosineKernel, columns: number): number {
-  const panels = Math.ceil(columns / columnPanel(kernel));
-  return kernel === "lanes" ? panels * LANES : panels;
+  const panel = columnPanel(kernel);
+  return Math.ceil(columns / panel) * panel / LANE_COLUMNS;
 }
 
 /** Words of the edges' bits of `rows` rows and `columns` columns. */
@@ -85,39 +84,31 @@ export function readEdges(
   bits: Uint32Array,
   edge: (row: number, column: number) => void,
 ): void {
-  const panels = Math.ceil(columns / columnPanel(kernel));
   const lanes = kernel === "lanes";
-  const [threads, wordsEach] = lanes ? [LANES, LANE_WORDS] : [256, 2];
+  const slots = maximaSlots(kernel, columns);
+  const rowsEach = lanes ? LANE_ROWS : TILE_EACH;
+  const wordsEach = rowsEach * LANE_COLUMNS / 32;
   for (let at = 0; at < bits.length; at++) {
     let word = bits[at];
     if (word === 0) continue;
-    const owner = Math.floor(at / wordsEach);
-    const thread = owner % threads;
-    const tile = Math.floor(owner / threads);
-    const [down, panel] = [Math.floor(tile / panels), tile % panels];
+    const thread = Math.floor(at / wordsEach);
+    const [down, slot] = [Math.floor(thread / slots), thread % slots];
     while (word !== 0) {
       const lowest = 31 - Math.clz32(word & -word);
       const bit = (at % wordsEach) * 32 + lowest;
       word = (word & (word - 1)) >>> 0;
-      if (lanes) {
-        const column = panel * LANE_PANEL + bit % LANE_VECTORS * LANES + thread;
-        edge(down * LANE_ROWS + Math.floor(bit / LANE_VECTORS), column);
-      } else {
-        const row = down * TILE + (thread >> 4) * 8 + (bit >> 3);
-        edge(row, panel * TILE + (thread & 15) * 8 + (bit & 7));
-      }
+      const v = bit % LANE_COLUMNS;
+      const column = lanes
+        ? Math.floor(slot / LANES) * LANE_PANEL + v * LANES + slot % LANES
+        : slot * TILE_EACH + v;
+      edge(down * rowsEach + Math.floor(bit / LANE_COLUMNS), column);
     }
   }
 }
 
-// 16 rows share up to 64 KiB a uniform buffer; of those a kernel may have 12, one is for sizes.
-function rowBuffers(steps: number): number | undefined {
-  return [1, 2, 4, 8].find((buffers) => LANE_ROWS / buffers * steps * 16 <= 65536);
-}
-
 /** The kernel for an adapter. Rows of more than 8192 numbers do not fit into uniform buffers. */
 export function chooseCosineKernel(device: Device, steps: number): CosineKernel {
-  return device.software && rowBuffers(steps) !== undefined ? "lanes" : "tiled";
+  return device.software && laneBuffers(steps) !== undefined ? "lanes" : "tiled";
 }
 
 /**
@@ -144,7 +135,7 @@ export function columnsAtOnce(
       Math.floor(bytes / (LANE_ROWS * LANES * 4)),
       Math.floor(most / (steps * panel * 16)),
     )
-    : Math.floor(bytes / (steps * panel * 16));
+    : Math.floor(bytes / Math.max(steps * panel * 16, TILE * (panel / TILE_EACH) * 4));
   if (panels < 1) {
     throw new DeviceError(
       `${panel} rows of ${steps * 4} numbers need ${steps * panel * 16} bytes at once, ` +
@@ -164,12 +155,12 @@ export function createCosineColumns(
 ): CosineColumns {
   const panel = columnPanel(kernel);
   const { steps } = rows;
-  const packed = packRows(rows, first, count, panel);
+  const packed = packRows(rows, first, count, kernel === "lanes" ? panel : 1);
   const buffers = createBuffers(device);
   try {
     const bound = kernel === "tiled"
-      ? buffers.from("columns", packed)
-      : layPanels(device, buffers, packed, panel);
+      ? { w: buffers.from("columns", packed) }
+      : { panels: layPanels(device, buffers, packed, panel) };
     return {
       ...{ kernel, first, count, steps, bound },
       [Symbol.dispose]: () => buffers[Symbol.dispose](),
@@ -216,17 +207,26 @@ export function compareRows(
   // Lanes take 16 rows a dispatch, tiles as many as there are.
   const step = columns.kernel === "lanes" ? tile : count;
   for (let done = 0; done < count; done += step) {
-    const part = { rows, first: first + done, count: Math.min(step, count - done) };
-    const multiply: typeof multiplyLanes = columns.kernel === "lanes"
-      ? multiplyLanes
-      : multiplyTiles;
-    multiply(p, { ...part, done, columns, output });
+    const part = {
+      rows,
+      first: first + done,
+      count: Math.min(step, count - done),
+      columns,
+      output,
+    };
+    if ("panels" in columns.bound) multiplyLanes(p, columns.bound.panels, part, done);
+    else multiplyTiles(p, columns.bound.w, part);
     if (output.mode === "edges") continue;
-    const slots = maximaSlots(columns.kernel, columns.count);
-    const sizes = p.buffers.uniform("merge maxima sizes", words([part.count, slots, done]));
     const { values, indices, maxima, which } = output;
-    const bound = [sizes, values, indices, maxima, which];
-    p.kernel("merge maxima", mergeMaxima(), bound, part.count);
+    p.kernel(mergeMaxima(), {
+      sizes: {
+        rows: part.count,
+        slots: maximaSlots(columns.kernel, columns.count),
+        firstOut: done,
+      },
+      bind: { values, indices, maxima, which },
+      workgroups: part.count,
+    });
   }
 }
 
@@ -234,55 +234,76 @@ interface Part {
   rows: UnitRows;
   first: number;
   count: number;
-  /** Rows of the piece before this part. */
-  done: number;
   columns: CosineColumns;
   output: CosineOutput;
 }
 
 function multiplyLanes(
   p: Program,
-  { rows, first, count, done, columns, output }: Part,
+  panels: GPUTextureView,
+  { rows, first, count, columns, output }: Part,
+  done: number,
 ): void {
   const { steps } = rows;
-  const bindings = rowBuffers(steps)!;
+  const buffers = laneBuffers(steps)!;
   const packed = new Float32Array(LANE_ROWS * steps * 4);
   packed.set(packRows(rows, first, count, 1));
-  const length = packed.length / bindings;
-  const panels = Math.ceil(columns.count / LANE_PANEL);
-  const out = output.mode === "edges" ? done / LANE_ROWS * panels * LANES * LANE_WORDS : 0;
-  const sizes = p.buffers.uniform(
-    "cosine sizes",
-    words([count, columns.count, first, columns.first, out, skipSame(output)], [limit(output)]),
-  );
-  const rowParts = Array.from(
-    { length: bindings },
+  const length = packed.length / buffers;
+  const own = Array.from(
+    { length: buffers },
     (_, at) => p.buffers.uniform("rows", packed.subarray(at * length, (at + 1) * length)),
   );
-  const bound = [sizes, columns.bound, ...outputs(output), ...rowParts];
-  const code = cosineLanes({ steps, buffers: bindings, mode: output.mode });
-  p.kernel(`cosine lanes, ${output.mode}`, code, bound, panels);
+  const workgroups = Math.ceil(columns.count / LANE_PANEL);
+  const sizes = { rows: count, cols: columns.count, steps };
+  const bind = { panels, rows: own };
+  const room = { buffers, vectors: LANE_ROWS / buffers * steps };
+  if (output.mode === "maxima") {
+    p.kernel(denseLanes({ ...room, epilogue: keepMaxima }), {
+      sizes: { ...sizes, ...indexed(first, columns, output) },
+      bind: { ...bind, values: output.values, indices: output.indices },
+      workgroups,
+    });
+  } else {
+    p.kernel(denseLanes({ ...room, epilogue: keepEdges }), {
+      sizes: {
+        ...sizes,
+        out: edgeWords("lanes", done, columns.count),
+        threshold: output.threshold,
+      },
+      bind: { ...bind, words: output.words },
+      workgroups,
+    });
+  }
 }
 
 function multiplyTiles(
   p: Program,
+  w: DeviceBuffer,
   { rows, first, count, columns, output }: Part,
 ): void {
-  const sizes = p.buffers.uniform(
-    "cosine sizes",
-    words(
-      [count, columns.count, first, columns.first, rows.steps, skipSame(output)],
-      [limit(output)],
-    ),
-  );
-  const lines = p.buffers.from("rows", packRows(rows, first, count, TILE));
-  const bound = [sizes, lines, columns.bound, ...outputs(output)];
-  const code = cosineTiled({ mode: output.mode });
-  const tiles = Math.ceil(count / TILE) * Math.ceil(columns.count / TILE);
-  p.kernel(`cosine tiled, ${output.mode}`, code, bound, tiles);
+  const d = rows.steps * 4;
+  const workgroups = Math.ceil(count / TILE) * Math.ceil(columns.count / TILE);
+  const sizes = { rows: count, cols: columns.count, firstRow: 0 };
+  const bind = { x: p.buffers.from("rows", packRows(rows, first, count, 1)), w };
+  if (output.mode === "maxima") {
+    p.kernel(denseTiled({ d, epilogue: keepMaxima }), {
+      sizes: { ...sizes, ...indexed(first, columns, output) },
+      bind: { ...bind, values: output.values, indices: output.indices },
+      workgroups,
+    });
+  } else {
+    p.kernel(denseTiled({ d, epilogue: keepEdges }), {
+      sizes: { ...sizes, out: 0, threshold: output.threshold },
+      bind: { ...bind, words: output.words },
+      workgroups,
+    });
+  }
 }
 
-const skipSame = (output: CosineOutput) => output.mode === "maxima" && output.skipSame ? 1 : 0;
-const limit = (output: CosineOutput) => output.mode === "edges" ? output.threshold : 0;
-const outputs = (output: CosineOutput) =>
-  output.mode === "maxima" ? [output.values, output.indices] : [output.words];
+const indexed = (
+  firstIndex: number,
+  columns: CosineColumns,
+  { skipSame }: { skipSame: boolean },
+) => ({
+  ...{ firstIndex, firstColumn: columns.first, skipSame: skipSame ? 1 : 0 },
+});

@@ -7,7 +7,6 @@ import { addRowsOn } from "./arithmetic.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
-import { words } from "./words.ts";
 
 /**
  * What sparse reconstructions leave of a target: out[firstRow + r] = target[r] − f · wDec, f being row
@@ -40,15 +39,17 @@ export function subtractDecoded(
     return;
   }
   for (const [index, shard] of weights.shards.entries()) {
-    const start = index === 0 ? target : undefined;
-    const sizes = p.buffers.uniform(
-      "decode sizes",
-      words([rows, firstRow, shard.first, shard.latents, index === 0 ? 0 : firstRow]),
-    );
-    const bound = [sizes, sparse.offsets, sparse.latents, sparse.values, shard.wDec, out];
-    if (start) bound.push(start);
-    const code = decode({ d: weights.dModel, target: start !== undefined });
-    p.kernel("decode", code, bound, rows);
+    const { first: firstLatent, latents, wDec } = shard;
+    const sourceRow = index === 0 ? 0 : firstRow;
+    const targets = index === 0 ? target : undefined;
+    p.kernel(decode({ d: weights.dModel, targets: targets !== undefined }), {
+      sizes: { rows, firstRow, firstLatent, latents, sourceRow },
+      bind: {
+        ...{ offsets: sparse.offsets, latents: sparse.latents, values: sparse.values },
+        ...{ wDec, out, targets },
+      },
+      workgroups: rows,
+    });
   }
 }
 
@@ -66,8 +67,7 @@ export function squareRows(
     p.loop(sumSquares, { x: f32(x), squares: f32(squares), cols }, rows);
     return;
   }
-  const sizes = p.buffers.uniform("row squares sizes", words([rows, cols]));
-  p.kernel("row squares", rowSquares(), [sizes, x, squares], rows);
+  p.kernel(rowSquares(), { sizes: { rows, cols }, bind: { x, squares }, workgroups: rows });
 }
 
 /** The loop of {@linkcode subtractDecoded}, over rows: out = target − Σ_j values[j] · wDec[latents[j]]. */

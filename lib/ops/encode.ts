@@ -1,5 +1,6 @@
 import { center } from "../../kernels/center.ts";
-import { encodeTiled } from "../../kernels/encode_tiled.ts";
+import { denseTiled, TILE } from "../../kernels/dense_tiled.ts";
+import { storeRelu } from "../../kernels/epilogues.ts";
 import { isCpu } from "../device/cpu.ts";
 import { f32, type Program, u32 } from "../device/program.ts";
 import { atomicMax, isFiniteNumber } from "./arithmetic.ts";
@@ -7,7 +8,6 @@ import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import { encodeInLanes, laneBytes, MOST_LANE_WIDTH } from "./encode_in_lanes.ts";
 import { splitRows, type Weights } from "./weights.ts";
-import { words } from "./words.ts";
 
 /** Pre-activations after ReLU of a batch, in blocks of rows that can be bound: z is [rows, m]. */
 export interface PreActivations {
@@ -53,9 +53,11 @@ export function centerBatch(
     return;
   }
   const numbers = rows * dModel;
-  const sizes = p.buffers.uniform("center sizes", words([numbers, dModel]));
-  const bound = [sizes, x, bDec, centered, stats];
-  p.kernel("center", center(), bound, Math.ceil(numbers / 256));
+  p.kernel(center(), {
+    sizes: { numbers, d: dModel },
+    bind: { x, bDec, centered, bad: stats },
+    workgroups: Math.ceil(numbers / 256),
+  });
 }
 
 /** Which of the two encoder kernels serves: "lanes" on software adapters, else "tiled". */
@@ -76,16 +78,14 @@ export function encodeBatch(
   },
 ): void {
   if (kernel === "lanes") return encodeInLanes(p, { input, weights, z });
-  const code = encodeTiled({ d: weights.dModel });
-  for (const block of z.blocks) {
-    for (const shard of weights.shards) {
-      const sizes = p.buffers.uniform(
-        "encode sizes",
-        words([block.rows, shard.latents, z.cols, shard.first, block.first]),
-      );
-      const workgroups = Math.ceil(block.rows / 128) * Math.ceil(shard.latents / 128);
-      const bound = [sizes, input, shard.wEnc, weights.bEnc, block.z];
-      p.kernel("encode tiled", code, bound, workgroups);
+  const product = denseTiled({ d: weights.dModel, epilogue: storeRelu });
+  for (const { rows, first: firstRow, z: out } of z.blocks) {
+    for (const { first, latents, wEnc } of weights.shards) {
+      p.kernel(product, {
+        sizes: { rows, cols: latents, firstRow, stride: z.cols, first, outRow: 0 },
+        bind: { x: input, w: wEnc, bias: weights.bEnc, z: out },
+        workgroups: Math.ceil(rows / TILE) * Math.ceil(latents / TILE),
+      });
     }
   }
 }

@@ -1,11 +1,11 @@
-import { encodeLanes, LANE_PANEL, LANE_ROWS, LANES } from "../../kernels/encode_lanes.ts";
-import { layLanes } from "../../kernels/lay_lanes.ts";
+import { denseLanes, LANE_PANEL, LANE_ROWS, LANES } from "../../kernels/dense_lanes.ts";
+import { storeRelu } from "../../kernels/epilogues.ts";
+import { layPanels, layRows } from "../../kernels/lay_lanes.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import type { Program } from "../device/program.ts";
 import type { PreActivations } from "./encode.ts";
 import { splitRows, type Weights } from "./weights.ts";
-import { words } from "./words.ts";
 
 /** Most numbers of a row: 16 rows share 8 uniform buffers of 64 KiB; a kernel may have 12. */
 export const MOST_LANE_WIDTH = 8192;
@@ -38,35 +38,45 @@ export function encodeInLanes(
   const size = held * 16;
   const buffer = p.buffers.writtenUniform("encode rows", bindings * held * 4);
   const rows = Array.from({ length: bindings }, (_, at) => ({ buffer, offset: at * size, size }));
-  const layRows = layLanes({ to: "rows" });
-  const layPanels = layLanes({ to: "panels" });
-  const encode = encodeLanes({ buffers: bindings, vectors: held });
+  const product = denseLanes({ buffers: bindings, vectors: held, epilogue: storeRelu });
 
   for (const { shard, first, length: latents } of pieces) {
     const across = Math.ceil(latents / LANE_PANEL);
-    const laying = p.buffers.uniform("encoder sizes", words([latents, first, d, steps, width, 0]));
-    const laid = [laying, shard.wEnc, texture];
-    const threads = across * width * steps;
-    p.kernel("lay panels", layPanels, laid, Math.ceil(threads / 64));
-    for (const { block, first: firstRow, length: count } of parts) {
-      const copying = p.buffers.uniform(
-        "rows sizes",
-        words([count, block.first + firstRow, d, steps, perBuffer, held]),
-      );
+    p.kernel(layPanels(), {
+      sizes: { rows: latents, first, d, steps, each: width },
+      bind: { source: shard.wEnc, panels: texture },
+      workgroups: Math.ceil(across * width * steps / 64),
+    });
+    for (const { block, first: outRow, length: count } of parts) {
       const last = count - 1;
-      const vectors = Math.floor(last / perBuffer) * held +
-        (last % perBuffer + 1) * steps;
-      const copied = [copying, input, { buffer, size: vectors * 16 }];
-      const sizes = p.buffers.uniform(
-        "encode sizes",
-        words([count, latents, z.cols, shard.first + first, firstRow, steps]),
-      );
-      const bound = [sizes, texture, weights.bEnc, block.z, ...rows];
-      const tiles = Math.ceil(count / LANE_ROWS) * across;
-      p.kernel("lay rows", layRows, copied, Math.ceil(count * steps / 64)),
-        p.kernel("encode lanes", encode, bound, tiles);
+      const vectors = Math.floor(last / perBuffer) * held + (last % perBuffer + 1) * steps;
+      p.kernel(layRows(), {
+        sizes: {
+          rows: count,
+          first: block.first + outRow,
+          d,
+          steps,
+          each: perBuffer,
+          vectors: held,
+        },
+        bind: { source: input, rows: { buffer, size: vectors * 16 } },
+        workgroups: Math.ceil(count * steps / 64),
+      });
+      p.kernel(product, {
+        sizes: {
+          ...{ rows: count, cols: latents, steps },
+          ...{ stride: z.cols, first: shard.first + first, outRow },
+        },
+        bind: { panels: texture, rows, bias: weights.bEnc, z: block.z },
+        workgroups: Math.ceil(count / LANE_ROWS) * across,
+      });
     }
   }
+}
+
+/** Uniform buffers that 16 rows of `steps` vectors share; of those a kernel may have 12, one is for sizes. */
+export function laneBuffers(steps: number): number | undefined {
+  return [1, 2, 4, 8].find((count) => LANE_ROWS / count * steps <= MOST_VECTORS);
 }
 
 /** Bytes of the texture and the buffer of `encodeInLanes`, for n rows of d numbers and m latents. */
@@ -84,7 +94,7 @@ function planRoom(
   blocks: { rows: number }[],
 ) {
   const steps = Math.ceil(d / 4);
-  const bindings = [1, 2, 4, 8].find((count) => LANE_ROWS / count * steps <= MOST_VECTORS)!;
+  const bindings = laneBuffers(steps)!;
   const perBuffer = bindings === 1
     ? Math.floor(MOST_VECTORS / steps / LANE_ROWS) * LANE_ROWS
     : LANE_ROWS / bindings;

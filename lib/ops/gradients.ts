@@ -1,3 +1,4 @@
+import { STEP_AT } from "../../kernels/prelude.ts";
 import { columnSums } from "../../kernels/column_sums.ts";
 import { entryGradients } from "../../kernels/entry_gradients.ts";
 import { latentSums } from "../../kernels/latent_sums.ts";
@@ -13,7 +14,6 @@ import type { Device } from "../device/device.ts";
 import { scanCounts } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
-import { words } from "./words.ts";
 
 /**
  * Factors that turn residuals into gradients: −2/(n·d) for the reconstruction (the first `half` rows
@@ -93,17 +93,17 @@ export function differentiateEntries(
     return;
   }
   for (const shard of weights.shards) {
-    const sizes = p.buffers.uniform(
-      "entry gradients sizes",
-      words(
-        [sparse.rows, scales.half, shard.first, shard.latents],
-        [scales.main, scales.auxiliary, scales.sparsity ?? 0],
-      ),
-    );
-    const bound = [sizes, sparse.offsets, sparse.latents, residual, shard.wDec, deltas];
-    if (step) bound.push(step);
-    const code = entryGradients({ d: weights.dModel, lanes, penalized: step !== undefined });
-    p.kernel("entry gradients", code, bound, sparse.rows);
+    const { rows, offsets, latents } = sparse;
+    const { half, main, auxiliary, sparsity = 0 } = scales;
+    const penalized = step !== undefined;
+    p.kernel(entryGradients({ d: weights.dModel, lanes, penalized }), {
+      sizes: {
+        ...{ rows, half, main, auxiliary, sparsity },
+        ...{ firstLatent: shard.first, latents: shard.latents },
+      },
+      bind: { offsets, latents, residual, wDec: shard.wDec, deltas, step },
+      workgroups: rows,
+    });
   }
 }
 
@@ -140,37 +140,25 @@ export function sortByLatent(
     );
     return;
   }
-  const { blocks, counts, latentOffsets } = columns;
-  const rowsPerBlock = Math.ceil(sparse.rows / blocks);
+  const { blocks, counts, latentOffsets, rows, factors } = columns;
+  const { offsets, latents, values } = sparse;
+  const { half, main, auxiliary } = scales;
   const totals = p.buffers.zeros("entries a latent", dictSize);
-  const countSizes = p.buffers.uniform("sizes", words([sparse.rows, rowsPerBlock, dictSize]));
-  const sumSizes = p.buffers.uniform("sizes", words([blocks, dictSize]));
-  const fillSizes = p.buffers.uniform(
-    "sizes",
-    words(
-      [sparse.rows, rowsPerBlock, dictSize, scales.half],
-      [scales.main, scales.auxiliary],
-    ),
-  );
-  p.kernel(
-    "count latents",
-    countLatents(),
-    [countSizes, sparse.offsets, sparse.latents, counts],
-    blocks,
-  );
-  p.kernel("sum blocks", sumBlocks(), [sumSizes, counts, totals], Math.ceil(dictSize / 64));
+  const sizes = {
+    ...{ rows: sparse.rows, rowsPerBlock: Math.ceil(sparse.rows / blocks), latents: dictSize },
+  };
+  p.kernel(countLatents(), { sizes, bind: { offsets, latents, counts }, workgroups: blocks });
+  p.kernel(sumBlocks(), {
+    sizes: { blocks, latents: dictSize },
+    bind: { counts, totals },
+    workgroups: Math.ceil(dictSize / 64),
+  });
   scanCounts(p, totals, latentOffsets, 0, dictSize);
-  p.kernel("fill latents", fillLatents(), [
-    fillSizes,
-    sparse.offsets,
-    sparse.latents,
-    sparse.values,
-    deltas,
-    latentOffsets,
-    counts,
-    columns.rows,
-    columns.factors,
-  ], blocks);
+  p.kernel(fillLatents(), {
+    sizes: { ...sizes, half, main, auxiliary },
+    bind: { offsets, latents, values, deltas, latentOffsets, counts, rows, factors },
+    workgroups: blocks,
+  });
 }
 
 /** gradient[i] = Σ of latent i's deltas: the gradient by the encoder bias. */
@@ -188,10 +176,12 @@ export function sumLatents(
     p.loop(sumDeltas, { ...own, gradient: f32(gradient) }, dictSize);
     return;
   }
-  const sizes = p.buffers.uniform("latent sums sizes", words([dictSize]));
-  const bound = [sizes, columns.latentOffsets, columns.factors, gradient];
-  const workgroups = Math.ceil(dictSize / 64);
-  p.kernel("latent sums", latentSums(), bound, workgroups);
+  const { latentOffsets, factors } = columns;
+  p.kernel(latentSums(), {
+    sizes: { latents: dictSize },
+    bind: { latentOffsets, factors, sums: gradient },
+    workgroups: Math.ceil(dictSize / 64),
+  });
 }
 
 /**
@@ -245,18 +235,19 @@ export function differentiateDecoderBias(
   let firstBlock = 0;
   for (const part of parts) {
     const blocks = Math.ceil(part.rows / 64);
-    const sizes = p.buffers.uniform(
-      "column sums sizes",
-      words([part.rows, d, 64, firstBlock, part.first], [part.scale]),
-    );
-    const code = columnSums({ weighted: part.weight !== undefined });
-    const bound = [sizes, part.x, partial, ...(part.weight ? [part.weight] : [])];
-    p.kernel("column sums", code, bound, blocks * across);
+    const { rows, x, weight, scale, first: firstWeight } = part;
+    p.kernel(columnSums({ weighted: weight !== undefined }), {
+      sizes: { rows, cols: d, rowsPerBlock: 64, firstBlock, firstWeight, scale },
+      bind: { x, out: partial, weight },
+      workgroups: blocks * across,
+    });
     firstBlock += blocks;
   }
-  const sizes = p.buffers.uniform("column sums sizes", words([total, d, total, 0, 0], [1]));
-  const code = columnSums({ weighted: false });
-  p.kernel("column sums", code, [sizes, partial, gradient], across);
+  p.kernel(columnSums({ weighted: false }), {
+    sizes: { rows: total, cols: d, rowsPerBlock: total, firstBlock: 0, firstWeight: 0, scale: 1 },
+    bind: { x: partial, out: gradient },
+    workgroups: across,
+  });
 }
 
 /** The loop of {@linkcode differentiateEntries}, over rows. */
@@ -277,7 +268,7 @@ export function differentiateRows(
   thread: Thread,
 ): void {
   const dot = dotOn(thread);
-  const penalty = step ? Math.fround(Math.fround(sparsity) * step[6]) : 0;
+  const penalty = step ? Math.fround(Math.fround(sparsity) * step[STEP_AT.sparsity]) : 0;
   for (let row = from; row < to; row++) {
     const scale = Math.fround(row < half ? main : auxiliary);
     for (let j = offsets[row]; j < offsets[row + 1]; j++) {

@@ -4,7 +4,6 @@ import { isCpu } from "../device/cpu.ts";
 import { f32, type Program, u32 } from "../device/program.ts";
 import { atomicMax, isFiniteNumber } from "./arithmetic.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
-import { words } from "./words.ts";
 
 /** A normalisation of samples; see `normalizeInput` of lib/sae, which this is on the GPU. */
 export interface RowNormalization {
@@ -39,12 +38,11 @@ export function normalizeBatch(
     );
     return;
   }
-  const sizes = p.buffers.uniform(
-    "normalize input sizes",
-    words([rows, dModel], [1 / (inputScale ?? 1)]),
-  );
-  const bound = [sizes, x, scale, stats];
-  p.kernel("normalize input", normalizeInput({ kind }), bound, rows);
+  p.kernel(normalizeInput({ kind }), {
+    sizes: { rows, cols: dModel, unit: 1 / (inputScale ?? 1) },
+    bind: { x, scale, bad: stats },
+    workgroups: rows,
+  });
 }
 
 /** x[r] *= scale[r], for x of [rows, cols]: takes errors of normalised samples to the raw space. */
@@ -57,9 +55,11 @@ export function scaleBatch(
     return;
   }
   const numbers = rows * cols;
-  const sizes = p.buffers.uniform("scale rows sizes", words([numbers, cols]));
-  const workgroups = Math.ceil(numbers / 256);
-  p.kernel("scale rows", scaleRows(), [sizes, scale, x], workgroups);
+  p.kernel(scaleRows(), {
+    sizes: { numbers, cols },
+    bind: { scale, x },
+    workgroups: Math.ceil(numbers / 256),
+  });
 }
 
 /** The loop of {@linkcode normalizeBatch}, over rows; sums over a row are float64. */

@@ -3,7 +3,6 @@ import { normalizeLoss } from "../../kernels/normalize_loss.ts";
 import { isCpu } from "../device/cpu.ts";
 import { f32, type Program } from "../device/program.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
-import { words } from "./words.ts";
 
 /**
  * Scales each sample's loss by 1 / ‖x[r] − x̄‖₂, x̄ being the mean of the batch: the first `rows` rows of
@@ -32,17 +31,23 @@ export function divideByDeviation(
   const blocks = Math.ceil(rows / 64);
   const partial = p.buffers.zeros("partial sums of the batch", blocks * d);
   const mean = p.buffers.zeros("mean of the batch", d);
-  const code = columnSums({ weighted: false });
-  const partSizes = p.buffers.uniform("column sums sizes", words([rows, d, 64, 0, 0], [1]));
-  const meanSizes = p.buffers.uniform(
-    "column sums sizes",
-    words([blocks, d, blocks, 0, 0], [1 / rows]),
-  );
-  const sizes = p.buffers.uniform("normalize loss sizes", words([rows, d]));
-  const bound = [sizes, x, mean, residual, squares];
-  p.kernel("column sums", code, [partSizes, x, partial], blocks * across);
-  p.kernel("column sums", code, [meanSizes, partial, mean], across);
-  p.kernel("normalize loss", normalizeLoss(), bound, rows);
+  const sums = columnSums({ weighted: false });
+  const sizes = { cols: d, firstBlock: 0, firstWeight: 0 };
+  p.kernel(sums, {
+    sizes: { ...sizes, rows, rowsPerBlock: 64, scale: 1 },
+    bind: { x, out: partial },
+    workgroups: blocks * across,
+  });
+  p.kernel(sums, {
+    sizes: { ...sizes, rows: blocks, rowsPerBlock: blocks, scale: 1 / rows },
+    bind: { x: partial, out: mean },
+    workgroups: across,
+  });
+  p.kernel(normalizeLoss(), {
+    sizes: { rows, cols: d },
+    bind: { x, mean, residual, squares },
+    workgroups: rows,
+  });
 }
 
 /** mean[c] = Σ_r x[r, c] / rows, over columns; the sums are float64. */

@@ -1,3 +1,4 @@
+import { STEP_AT } from "../../kernels/prelude.ts";
 import { jumpThresholds } from "../../kernels/jump_thresholds.ts";
 import { noteActive } from "../../kernels/note_active.ts";
 import { thresholdGradients } from "../../kernels/threshold_gradients.ts";
@@ -11,7 +12,6 @@ import type { SparseColumns } from "./gradients.ts";
 import { countAbove, type StepBuffers, writeAbove } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
-import { words } from "./words.ts";
 
 /** What JumpReLU has beside the weights. */
 export interface JumpThresholds {
@@ -41,13 +41,15 @@ export function selectRagged(
 ): void {
   const rows = z.blocks.reduce((sum, block) => sum + block.rows, 0);
   const threshold = p.buffers.zeros("selection thresholds", z.cols);
-  const sizes = p.buffers.uniform("note active sizes", words([rows]));
-  const bound = [sizes, step, out.offsets, out.latents, out.values, lastActive, stats, penalties];
-  if (jump) bound.push(jump.theta);
   if (jump) exponentiate(p, z.cols, jump, threshold);
   countAbove(p, { z, threshold, kept: out.kept, offsets: out.offsets });
   writeAbove(p, { z, threshold, out });
-  p.kernel("note active", noteActive({ jump: !!jump }), bound, rows);
+  const { offsets, latents, values } = out;
+  p.kernel(noteActive({ jump: jump !== undefined }), {
+    sizes: { rows },
+    bind: { step, offsets, latents, values, lastActive, stats, penalties, theta: jump?.theta },
+    workgroups: rows,
+  });
 }
 
 /**
@@ -88,10 +90,11 @@ function exponentiate(
   { logTheta, theta, bandwidth }: JumpThresholds,
   reach: DeviceBuffer,
 ): void {
-  const sizes = p.buffers.uniform("thresholds sizes", words([latents], [bandwidth / 2]));
-  const bound = [sizes, logTheta, theta, reach];
-  const workgroups = Math.ceil(latents / 64);
-  p.kernel("thresholds", jumpThresholds(), bound, workgroups);
+  p.kernel(jumpThresholds(), {
+    sizes: { latents, half: bandwidth / 2 },
+    bind: { logTheta, theta, reach },
+    workgroups: Math.ceil(latents / 64),
+  });
 }
 
 /**
@@ -128,15 +131,13 @@ export function differentiateThresholds(
     return;
   }
   for (const { first, latents, wDec } of weights.shards) {
-    const sizes = p.buffers.uniform(
-      "threshold gradients sizes",
-      words([rows, first, latents], [main, jump.bandwidth, penalty]),
-    );
+    const { theta, bandwidth } = jump;
     const { latentOffsets, factors } = columns;
-    const bound = [sizes, jump.theta, latentOffsets, factors, wDec, outputGradient, gradient, step];
-    const code = thresholdGradients({ d: weights.dModel });
-    const workgroups = Math.ceil(latents / 64);
-    p.kernel("threshold gradients", code, bound, workgroups);
+    p.kernel(thresholdGradients({ d: weights.dModel }), {
+      sizes: { rows, firstLatent: first, latents, main, bandwidth, penalty },
+      bind: { theta, latentOffsets, factors, wDec, outputGradient, gradient, step },
+      workgroups: Math.ceil(latents / 64),
+    });
   }
 }
 
@@ -183,7 +184,7 @@ export function noteRows(
       }
       sum += theta ? 1 : value;
       least = Math.min(least, value);
-      lastActive[latents[j]] = step[0];
+      lastActive[latents[j]] = step[STEP_AT.step];
     }
     penalties[row] = sum;
   }
@@ -233,6 +234,7 @@ export function differentiateLogTheta(
       inside += dot(outputGradient, 0, wDec, latent * d, d) - all;
       samples += rows - (last - first);
     }
-    gradient[latent] = -limit / bandwidth * (limit * inside + penalty * step[6] * samples);
+    gradient[latent] = -limit / bandwidth *
+      (limit * inside + penalty * step[STEP_AT.sparsity] * samples);
   }
 }

@@ -1,12 +1,12 @@
+import { RECORD, RECORD_AT, STEP_AT } from "../../kernels/prelude.ts";
 import { recordStep } from "../../kernels/record_step.ts";
 import { isCpu } from "../device/cpu.ts";
 import { f32, type Program, u32 } from "../device/program.ts";
 import { isFiniteNumber } from "./arithmetic.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
-import { words } from "./words.ts";
 
-/** Words of one record; see the kernel. */
-export const RECORD_WORDS = 11;
+/** Words of one record. */
+export const RECORD_WORDS: number = RECORD.length;
 
 /** What a step writes for people to read later. */
 export interface RecordBuffers {
@@ -55,18 +55,22 @@ export function recordLosses(
     }, 1);
     return;
   }
-  const sizes = p.buffers.uniform(
-    "record sizes",
-    words(
-      [rows, auxCoefficient > 0 ? 1 : 0, state.recordSlots, sparsity?.latents ?? 1],
-      [1 / numbers, auxCoefficient / numbers, (sparsity?.coefficient ?? 0) / rows],
-    ),
-  );
-  const { step, stats, records, frozen } = state;
-  const bound = [sizes, step, squares, sparsity?.theta ?? offsets, stats, records, frozen];
-  if (sparsity) bound.push(sparsity.penalties);
-  const code = recordStep({ sparsity: !sparsity ? "none" : sparsity.theta ? "l0" : "l1" });
-  p.kernel("record", code, bound, 1);
+  const { step, stats, records, recordSlots: slots, frozen } = state;
+  const { theta, penalties } = sparsity ?? {};
+  p.kernel(recordStep({ penalized: penalties !== undefined, jump: theta !== undefined }), {
+    sizes: {
+      ...{ rows, slots, hasAuxiliary: auxCoefficient > 0 ? 1 : 0 },
+      latents: sparsity?.latents ?? 1,
+      lossScale: 1 / numbers,
+      auxiliaryScale: auxCoefficient / numbers,
+      sparsityScale: (sparsity?.coefficient ?? 0) / rows,
+    },
+    bind: {
+      ...{ step, squares, stats, records, frozen, penalties, theta },
+      offsets: theta ? undefined : offsets,
+    },
+    workgroups: 1,
+  });
 }
 
 /** The loop of {@linkcode recordLosses}, one piece of work; sums over samples are float64. */
@@ -94,26 +98,26 @@ export function recordOnCpu(
     for (let at = from; at < to; at++) total += values[at];
     return total;
   };
-  const number = new Uint32Array(step.buffer, step.byteOffset, 1)[0];
+  const number = new Uint32Array(step.buffer, step.byteOffset)[STEP_AT.step];
   const loss = Math.fround(sum(squares, 0, rows) / numbers);
   const auxiliary = auxCoefficient > 0 && stats[2] > 0
     ? Math.fround(auxCoefficient * sum(squares, rows, 2 * rows) / numbers)
     : 0;
   const penalty = penalties ? sum(penalties, 0, rows) : 0;
-  const sparsity = Math.fround(coefficient * step[6] * penalty / rows);
+  const sparsity = Math.fround(coefficient * step[STEP_AT.sparsity] * penalty / rows);
   const meanThreshold = theta ? Math.fround(sum(theta, 0, latents) / latents) : 0;
   const finite = [loss, auxiliary, sparsity, meanThreshold].every(isFiniteNumber);
   if (stats[0] !== 0 || !finite) frozen[0] = 1;
   const at = (number - 1) % slots * RECORD_WORDS;
   const words = new Uint32Array(records.buffer, records.byteOffset, records.length);
-  records[at] = loss;
-  records[at + 1] = auxiliary;
-  words[at + 2] = theta ? penalty : offsets[rows];
-  words[at + 3] = stats[1] === 0 ? 0 : ~stats[1];
-  words[at + 4] = stats[2];
-  words[at + 5] = stats[0] === 0 ? 0 : ~stats[0] + 1;
-  words[at + 6] = frozen[0];
-  words[at + 7] = number;
-  records[at + 8] = sparsity;
-  records[at + 9] = meanThreshold;
+  records[at + RECORD_AT.loss] = loss;
+  records[at + RECORD_AT.auxiliaryLoss] = auxiliary;
+  words[at + RECORD_AT.activeEntries] = theta ? penalty : offsets[rows];
+  words[at + RECORD_AT.smallestKept] = stats[1] === 0 ? 0 : ~stats[1];
+  words[at + RECORD_AT.deadLatents] = stats[2];
+  words[at + RECORD_AT.badInput] = stats[0] === 0 ? 0 : ~stats[0] + 1;
+  words[at + RECORD_AT.frozen] = frozen[0];
+  words[at + RECORD_AT.step] = number;
+  records[at + RECORD_AT.sparsityLoss] = sparsity;
+  records[at + RECORD_AT.meanThreshold] = meanThreshold;
 }

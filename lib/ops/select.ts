@@ -3,13 +3,12 @@ import { countRows } from "../../kernels/count_rows.ts";
 import { histogram } from "../../kernels/histogram.ts";
 import { planRows } from "../../kernels/plan_rows.ts";
 import { scan } from "../../kernels/scan.ts";
-import { writeRows } from "../../kernels/write_rows.ts";
+import { writeAboveThreshold, writeKept } from "../../kernels/write_rows.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import type { Program } from "../device/program.ts";
 import type { PreActivations } from "./encode.ts";
 import type { SparseRows } from "./sparse_rows.ts";
-import { words } from "./words.ts";
 
 /** What the selections of a training step share. */
 export interface StepBuffers {
@@ -44,39 +43,41 @@ export function selectBatch(
   for (const [pass, digit] of DIGITS.entries()) {
     for (const block of z.blocks) {
       const numbers = block.rows * z.cols;
-      const sizes = p.buffers.uniform("histogram sizes", words([numbers]));
-      const bound = pass === 0 ? [sizes, block.z, counts] : [sizes, block.z, counts, state];
       // 64 numbers a lane: few enough workgroups that adding up their histograms costs little. On
       // software adapters 16 do: OpenGL zeroes workgroup memory one element after the other.
       const workgroups = Math.min(p.device.software ? 16 : 1024, Math.ceil(numbers / (256 * 64)));
-      p.kernel("histogram", histogram({ ...digit, vector }), bound, workgroups);
+      p.kernel(histogram({ ...digit, later: pass > 0, vector }), {
+        sizes: { numbers },
+        bind: { z: block.z, counts, state: pass > 0 ? state : undefined },
+        workgroups,
+      });
     }
-    const sizes = p.buffers.uniform("choose digit sizes", words([wanted]));
-    const code = chooseDigit({ ...digit, first: pass === 0 });
-    p.kernel("choose digit", code, pass === 0 ? [counts, state, sizes] : [counts, state], 1);
+    p.kernel(chooseDigit(digit), {
+      sizes: { first: pass === 0 ? 1 : 0, wanted },
+      bind: { counts, state },
+      workgroups: 1,
+    });
   }
-  for (const block of z.blocks) {
-    const sizes = p.buffers.uniform("count rows sizes", words([block.rows, z.cols, block.first]));
-    const bound = [sizes, block.z, state, out.kept, ties];
-    const code = countRows({ mode: "batch", vector });
-    p.kernel("count rows", code, bound, block.rows);
+  const { kept, offsets, latents, values, capacity } = out;
+  for (const { rows, first: firstRow, z: numbers } of z.blocks) {
+    p.kernel(countRows({ ties: true, vector }), {
+      sizes: { rows, cols: z.cols, firstRow },
+      bind: { z: numbers, threshold: state, kept, ties },
+      workgroups: rows,
+    });
   }
-  const planSizes = p.buffers.uniform("plan rows sizes", words([rows]));
-  const planned = [planSizes, state, out.kept, ties];
-  p.kernel("plan rows", planRows(), planned, 1);
-  scanCounts(p, out.kept, out.offsets, 0, rows);
-  for (const block of z.blocks) {
-    const sizes = p.buffers.uniform(
-      "write rows sizes",
-      words([block.rows, z.cols, block.first, block.first, out.capacity]),
-    );
-    const bound = [sizes, block.z, out.offsets, out.latents, out.values, state];
-    p.kernel(
-      "write rows of the batch",
-      writeRows({ mode: "batch", lanes: writingLanes(p.device), vector }),
-      [...bound, ties, step, lastActive, stats],
-      block.rows,
-    );
+  p.kernel(planRows(), { sizes: { rows }, bind: { state, kept, ties }, workgroups: 1 });
+  scanCounts(p, kept, offsets, 0, rows);
+  const write = writeKept({ perRow: false, lanes: writingLanes(p.device), vector });
+  for (const { rows, first, z: numbers } of z.blocks) {
+    p.kernel(write, {
+      sizes: { rows, cols: z.cols, firstRow: first, firstOut: first, capacity },
+      bind: {
+        ...{ z: numbers, offsets, latents, values, threshold: state, quota: ties },
+        ...{ step, lastActive, stats },
+      },
+      workgroups: rows,
+    });
   }
 }
 
@@ -90,11 +91,12 @@ export function countAbove(
     offsets: DeviceBuffer;
   },
 ): void {
-  for (const block of z.blocks) {
-    const sizes = p.buffers.uniform("count rows sizes", words([block.rows, z.cols, block.first]));
-    const bound = [sizes, block.z, threshold, kept];
-    const code = countRows({ mode: "latent", vector: z.cols % 4 === 0 });
-    p.kernel("count rows", code, bound, block.rows);
+  for (const { rows, first: firstRow, z: numbers } of z.blocks) {
+    p.kernel(countRows({ ties: false, vector: z.cols % 4 === 0 }), {
+      sizes: { rows, cols: z.cols, firstRow },
+      bind: { z: numbers, threshold, kept },
+      workgroups: rows,
+    });
   }
   const rows = z.blocks.reduce((sum, block) => sum + block.rows, 0);
   scanCounts(p, kept, offsets, 0, rows);
@@ -105,18 +107,17 @@ export function writeAbove(
   p: Program,
   { z, threshold, out }: { z: PreActivations; threshold: DeviceBuffer; out: SparseRows },
 ): void {
-  for (const block of z.blocks) {
-    const sizes = p.buffers.uniform(
-      "write rows sizes",
-      words([block.rows, z.cols, block.first, block.first, out.capacity]),
-    );
-    const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
-    const code = writeRows({
-      mode: "latent",
-      lanes: writingLanes(p.device),
-      vector: z.cols % 4 === 0,
+  const { offsets, latents, values, capacity } = out;
+  const write = writeAboveThreshold({
+    lanes: writingLanes(p.device),
+    vector: z.cols % 4 === 0,
+  });
+  for (const { rows, first, z: numbers } of z.blocks) {
+    p.kernel(write, {
+      sizes: { rows, cols: z.cols, firstRow: first, firstOut: first, capacity },
+      bind: { z: numbers, offsets, latents, values, threshold },
+      workgroups: rows,
     });
-    p.kernel("write rows", code, bound, block.rows);
   }
 }
 
@@ -128,8 +129,7 @@ export function scanCounts(
   first: number,
   length: number,
 ): void {
-  const sizes = p.buffers.uniform("scan sizes", words([first, length]));
-  p.kernel("scan", scan(), [sizes, counts, offsets], 1);
+  p.kernel(scan(), { sizes: { first, length }, bind: { counts, offsets }, workgroups: 1 });
 }
 
 /** Lanes of a workgroup that write a row; see the kernel. */

@@ -1,6 +1,7 @@
+import { STEP_AT } from "../../kernels/prelude.ts";
 import { listDead } from "../../kernels/list_dead.ts";
 import { selectRows } from "../../kernels/select_rows.ts";
-import { writeRows } from "../../kernels/write_rows.ts";
+import { writeDead, writeKept } from "../../kernels/write_rows.ts";
 import { isCpu } from "../device/cpu.ts";
 import { type Program, u32 } from "../device/program.ts";
 import type { Encoding } from "./select_active.ts";
@@ -10,7 +11,6 @@ import { spreadWorkgroups } from "../device/kernel.ts";
 import type { PreActivations } from "./encode.ts";
 import { scanCounts, type StepBuffers, writingLanes } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
-import { words } from "./words.ts";
 
 /**
  * TopK (Eq. 9): keeps the `wanted` largest positive pre-activations of each sample, exactly that many
@@ -25,31 +25,27 @@ export function selectTopK(
   } & StepBuffers,
 ): void {
   const rows = countRowsOf(z);
+  const vector = z.cols % 4 === 0;
+  const { kept, offsets, latents, values, capacity } = out;
   const threshold = p.buffers.zeros("threshold a row", rows);
   const quota = p.buffers.zeros("ties a row", rows);
   for (const block of z.blocks) {
-    const sizes = p.buffers.uniform(
-      "select rows sizes",
-      words([block.rows, z.cols, block.first, wanted, block.first]),
-    );
-    const bound = [sizes, block.z, threshold, quota, out.kept];
-    const code = selectRows({ dead: false, vector: z.cols % 4 === 0 });
-    p.kernel("select rows", code, bound, block.rows);
-  }
-  scanCounts(p, out.kept, out.offsets, 0, rows);
-  for (const block of z.blocks) {
-    const sizes = p.buffers.uniform(
-      "write rows sizes",
-      words([block.rows, z.cols, block.first, block.first, out.capacity]),
-    );
-    const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
-    bound.push(quota, step, lastActive, stats);
-    const code = writeRows({
-      mode: "row",
-      lanes: writingLanes(p.device),
-      vector: z.cols % 4 === 0,
+    p.kernel(selectRows({ dead: false, vector }), {
+      sizes: sizesOf(z, block, { wanted, firstKept: block.first }),
+      bind: { z: block.z, threshold, quota, kept },
+      workgroups: block.rows,
     });
-    p.kernel("write rows", code, bound, block.rows);
+  }
+  scanCounts(p, kept, offsets, 0, rows);
+  for (const block of z.blocks) {
+    p.kernel(writeKept({ perRow: true, lanes: writingLanes(p.device), vector }), {
+      sizes: sizesOf(z, block, { firstOut: block.first, capacity }),
+      bind: {
+        ...{ z: block.z, offsets, latents, values, threshold, quota },
+        ...{ step, lastActive, stats },
+      },
+      workgroups: block.rows,
+    });
   }
 }
 
@@ -81,27 +77,23 @@ export function selectDead(
     return;
   }
   const { z } = encoding;
+  const { kept, offsets, latents, values, capacity } = out;
   const threshold = p.buffers.zeros("threshold a row", rows);
   const quota = p.buffers.zeros("ties a row", rows);
   for (const block of z.blocks) {
-    const sizes = p.buffers.uniform(
-      "select rows sizes",
-      words([block.rows, z.cols, block.first, wanted, rows + block.first]),
-    );
-    const bound = [sizes, block.z, threshold, quota, out.kept, dead];
-    const code = selectRows({ dead: true });
-    p.kernel("select dead", code, bound, dispatch);
+    p.kernel(selectRows({ dead: true }), {
+      sizes: sizesOf(z, block, { wanted, firstKept: rows + block.first }),
+      bind: { z: block.z, threshold, quota, kept, dead },
+      workgroups: dispatch,
+    });
   }
-  scanCounts(p, out.kept, out.offsets, rows, rows);
+  scanCounts(p, kept, offsets, rows, rows);
   for (const block of z.blocks) {
-    const sizes = p.buffers.uniform(
-      "write rows sizes",
-      words([block.rows, z.cols, block.first, rows + block.first, out.capacity]),
-    );
-    const bound = [sizes, block.z, out.offsets, out.latents, out.values, threshold];
-    bound.push(quota, dead);
-    const code = writeRows({ mode: "dead", lanes: writingLanes(p.device) });
-    p.kernel("write dead", code, bound, dispatch);
+    p.kernel(writeDead({ lanes: writingLanes(p.device) }), {
+      sizes: sizesOf(z, block, { firstOut: rows + block.first, capacity }),
+      bind: { z: block.z, offsets, latents, values, threshold, quota, dead },
+      workgroups: dispatch,
+    });
   }
 }
 
@@ -127,9 +119,20 @@ export function listDeadLatents(
     return;
   }
   const [x, y] = spreadWorkgroups(p.device, rows);
-  const sizes = p.buffers.uniform("list dead sizes", words([latents, deadAfter, x, y]));
-  const bound = [sizes, step, lastActive, stats, dispatch, dead];
-  p.kernel("list dead", listDead(), bound, 1);
+  p.kernel(listDead(), {
+    sizes: { latents, deadAfter, x, y },
+    bind: { step, lastActive, stats, dispatch, dead },
+    workgroups: 1,
+  });
+}
+
+/** The sizes of a kernel for one block of z, with what else it has. */
+function sizesOf<More>(
+  z: PreActivations,
+  { rows, first: firstRow }: PreActivations["blocks"][number],
+  more: More,
+) {
+  return { rows, cols: z.cols, firstRow, ...more };
 }
 
 function countRowsOf(z: PreActivations): number {
@@ -149,7 +152,7 @@ export function listDeadOnCpu(
 ): void {
   let count = 0;
   for (let latent = 0; latent < latents; latent++) {
-    if (step[0] - lastActive[latent] >= deadAfter) dead[++count] = latent;
+    if (step[STEP_AT.step] - lastActive[latent] >= deadAfter) dead[++count] = latent;
   }
   dead[0] = count;
   stats[2] = count;

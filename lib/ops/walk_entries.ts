@@ -10,7 +10,6 @@ import type { Device } from "../device/device.ts";
 import { createProgram, submit } from "../device/program.ts";
 import { createCpuWalker } from "./walk_on_cpu.ts";
 import { splitRows } from "./weights.ts";
-import { words } from "./words.ts";
 
 /** Entries that each row is to be led through, in the order in which they are to come. */
 export interface Walk {
@@ -186,16 +185,19 @@ async function walkRows(
 ): Promise<void> {
   const { latents, values, rowOffsets, restart } = walk;
   const most = splitRows(device, end - begin, 1)[0].rows;
-  const sizes = buffers.uniform("walk entries sizes", words([rows]));
   const offsets = buffers.zeros("entry offsets", rows + 1);
   const place = buffers.zeros("entry places", most);
   const value = buffers.zeros("entry values", most);
   const dot = buffers.zeros("entry dots", most);
-  const bound = [sizes, offsets, place, value, table.buffer, left, dot];
-  if (start) bound.push(start);
-  const code = walkEntries({ d, restart: start !== undefined });
   const p = createProgram(device, buffers);
-  p.kernel("walk entries", code, bound, rows);
+  p.kernel(walkEntries({ d, restart: start !== undefined }), {
+    sizes: { rows },
+    bind: {
+      ...{ offsets, places: place, values: value, w: table.buffer },
+      ...{ residual: left, dots: dot, base: start },
+    },
+    workgroups: rows,
+  });
   const stages = await p.stages();
   const places = new Uint32Array(most);
   // A part may end within a row: what it left of the residual is where the next part goes on.

@@ -1,3 +1,4 @@
+import { layOutStep } from "../../kernels/prelude.ts";
 import {
   type BufferSet,
   createBuffers,
@@ -83,7 +84,7 @@ export async function createInferenceBlock(
         selectAbove(p, { rows, input, weights, threshold, out, stats });
         return;
       }
-      const step = p.buffers.uniform("step", new Uint32Array([1]));
+      const step = p.buffers.uniform("step", layOutStep({ step: 1 }));
       const lastActive = p.buffers.zeros("last active", m);
       const wanted = Math.max(1, Math.round((selection === "batch" ? rows : 1) * sae.k!));
       const rule: SelectionRule = { by: selection === "batch" ? "batch" : "row", wanted };

@@ -1,3 +1,4 @@
+import { layOutStep, RECORD_AT } from "../../kernels/prelude.ts";
 import {
   type BufferSet,
   createBuffers,
@@ -64,7 +65,7 @@ export function createTrainingState(device: Device, sae: Sae, recordSlots: numbe
         }
         : {}),
       lastActive: buffers.zeros("last active", sae.dictSize),
-      step: buffers.uniform("step", new Uint32Array(8)),
+      step: buffers.uniform("step", layOutStep({})),
       stats: buffers.zeros("stats", 3),
       records: buffers.zeros("records", recordSlots * RECORD_WORDS),
       recordSlots,
@@ -120,19 +121,14 @@ export function writeStep(
   settings: Settings,
   sparsityCoefficient?: number,
 ): void {
-  const { beta1, beta2, epsilon } = settings;
-  const constants = new Float32Array([
-    0,
-    learningRateAt(step, settings) / (1 - beta1 ** step),
-    1 / Math.sqrt(1 - beta2 ** step),
-    beta1,
-    beta2,
-    epsilon,
-    settings.targetL0 === undefined ? sparsityShareAt(step, settings) : sparsityCoefficient!,
-  ]);
-  const words = new Uint32Array(constants.buffer);
-  words[0] = step;
-  writeBuffer(device, state.step, words);
+  const { beta1, beta2, epsilon, targetL0 } = settings;
+  const constants = {
+    ...{ step, beta1, beta2, epsilon },
+    rate: learningRateAt(step, settings) / (1 - beta1 ** step),
+    correction: 1 / Math.sqrt(1 - beta2 ** step),
+    sparsity: targetL0 === undefined ? sparsityShareAt(step, settings) : sparsityCoefficient!,
+  };
+  writeBuffer(device, state.step, layOutStep(constants));
 }
 
 /** A record as it was read back, with what only the GPU knows of a failed step. */
@@ -159,25 +155,25 @@ export async function readRecords(
   const words = await readIntegers(device, state.records, state.recordSlots * RECORD_WORDS);
   const floats = new Float32Array(words.buffer);
   return steps.map(({ step, rows, samples, ...known }) => {
-    const at = ((step - 1) % state.recordSlots) * RECORD_WORDS;
-    if (words[at + 7] !== step) {
-      throw new Error(`the record of step ${step} was overwritten by step ${words[at + 7]}`);
+    const first = ((step - 1) % state.recordSlots) * RECORD_WORDS;
+    const at = (name: keyof typeof RECORD_AT) => first + RECORD_AT[name];
+    if (words[at("step")] !== step) {
+      throw new Error(`the record of step ${step} was overwritten by step ${words[at("step")]}`);
     }
+    const reconstructionLoss = floats[at("loss")];
+    const auxiliaryLoss = floats[at("auxiliaryLoss")];
+    const sparsityLoss = floats[at("sparsityLoss")];
     return {
-      step,
-      samples,
-      loss: floats[at] + floats[at + 1] + floats[at + 8],
-      reconstructionLoss: floats[at],
-      auxiliaryLoss: floats[at + 1],
-      sparsityLoss: floats[at + 8],
-      l0: words[at + 2] / rows,
-      deadLatents: words[at + 4],
-      smallestKept: floats[at + 3],
-      ...(state.logTheta ? { meanThreshold: floats[at + 9] } : {}),
-      ...(settings.gradientClip > 0 ? { gradientNorm: floats[at + 10] } : {}),
+      ...{ step, samples, loss: reconstructionLoss + auxiliaryLoss + sparsityLoss },
+      ...{ reconstructionLoss, auxiliaryLoss, sparsityLoss },
+      l0: words[at("activeEntries")] / rows,
+      deadLatents: words[at("deadLatents")],
+      smallestKept: floats[at("smallestKept")],
+      ...(state.logTheta ? { meanThreshold: floats[at("meanThreshold")] } : {}),
+      ...(settings.gradientClip > 0 ? { gradientNorm: floats[at("gradientNorm")] } : {}),
       ...known,
-      badInput: words[at + 5] - 1,
-      frozen: words[at + 6] !== 0,
+      badInput: words[at("badInput")] - 1,
+      frozen: words[at("frozen")] !== 0,
     };
   });
 }

@@ -3,6 +3,7 @@ import { parse } from "@std/csv";
 import { median } from "../../bench/peer.ts";
 import {
   parseShapes,
+  shareStages,
   type StepCase,
   stepTimes,
   summarize,
@@ -61,6 +62,14 @@ Deno.test("step times come from looks at any distance, warm-up apart", () => {
   assertEquals(stepTimes([{ step: 4, time: 100 }], 1), []);
 });
 
+Deno.test("stages are shares of what they took since, the short ones together", () => {
+  const shares = shareStages({ encode: 5 }, { select: 1, encode: 103, read: 1 });
+  assertEquals(shares, { encode: 0.98, select: 0.01, read: 0.01 });
+  assertEquals(Object.keys(shares)[0], "encode");
+  const rows = [{ ...made.rows[0], stages: shares }];
+  assertEquals(tableLines({ ...made, rows }).at(-1), "saewing, one: encode 98 %, other 2 %");
+});
+
 Deno.test("ratios are to our fastest device, rates to the least work of each method", () => {
   const [one, two, dense, product] = summarize(made);
   assertEquals([one, two, dense, product].map(({ ratio }) => ratio), [1, 2, 4, 0.125]);
@@ -74,6 +83,9 @@ Deno.test("ratios are to our fastest device, rates to the least work of each met
   // Each method adds to what the one before has to move.
   const bytes = (["ours", "sparse", "dense"] as const).map((each) => workOf(each, shape, 2).bytes);
   assert(bytes[0] < bytes[1] && bytes[1] < bytes[2], `${bytes}`);
+  // With every latent active there is nothing to leave out.
+  assertEquals(workOf("sparse", shape, 16).operations, 5120);
+  assertEquals(workOf("ours", shape, 16), workOf("sparse", shape, 16));
   // Without ours there is nothing to compare with.
   const peers = { ...made, rows: made.rows.slice(2) };
   assertEquals(summarize(peers).map(({ ratio }) => ratio), [undefined, undefined]);

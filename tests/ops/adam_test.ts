@@ -1,4 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { layOutStep } from "../../kernels/prelude.ts";
 import { createBuffers, readFloats } from "../../lib/device/buffer.ts";
 
 import { updateLatents, updateVector } from "../../lib/ops/adam.ts";
@@ -21,11 +22,7 @@ function stepWords(step: number): Uint32Array {
   const { learningRate, beta1, beta2, epsilon } = ADAM;
   const rate = learningRate / (1 - beta1 ** step);
   const correction = 1 / Math.sqrt(1 - beta2 ** step);
-  const words = new Uint32Array(
-    new Float32Array([0, rate, correction, beta1, beta2, epsilon]).buffer,
-  );
-  words[0] = step;
-  return words;
+  return layOutStep({ step, rate, correction, beta1, beta2, epsilon });
 }
 
 Deno.test("updateVector is a step of Adam; a frozen run is left alone", async () => {

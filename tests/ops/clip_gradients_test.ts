@@ -1,4 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { layOutStep } from "../../kernels/prelude.ts";
 import { createBuffers, readFloats, readIntegers } from "../../lib/device/buffer.ts";
 
 import { clipGradients } from "../../lib/ops/clip_gradients.ts";
@@ -61,7 +62,7 @@ async function check(
         residual: buffers.from("residual", residual),
         input: buffers.from("input", input),
         gradients: { bEnc: put[0], bDec: put[1], logTheta: jump ? put[2] : undefined },
-        step: buffers.uniform("step", Uint32Array.of(5, 0, 0, 0, 0, 0, 0, 0)),
+        step: buffers.uniform("step", layOutStep({ step: 5 })),
         ...{ records, recordSlots: SLOTS, frozen },
       })),
   );
@@ -136,7 +137,7 @@ Deno.test("a norm that is not finite freezes the run and is in its record", asyn
         },
         ...{ residual: zeros(2), input: zeros(2) },
         gradients: { bEnc: buffers.from("huge", Float32Array.of(0, 1e30, 0)), bDec: zeros(2) },
-        step: buffers.uniform("step", Uint32Array.of(1, 0, 0, 0, 0, 0, 0, 0)),
+        step: buffers.uniform("step", layOutStep({ step: 1 })),
         ...{ records, recordSlots: 1, frozen },
       })),
   );

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { layOutStep } from "../../kernels/prelude.ts";
 import {
   type BufferSet,
   createBuffers,
@@ -49,7 +50,7 @@ function prepare(buffers: BufferSet, z: Float32Array, cols: number, bandwidth?: 
     z: putPreActivations(buffers, z, cols, Math.ceil(rows / 2)),
     out: createSparseRows(buffers, rows, rows * cols),
     penalties: buffers.zeros("penalties", rows),
-    step: buffers.uniform("step", Uint32Array.of(9)),
+    step: buffers.uniform("step", layOutStep({ step: 9 })),
     lastActive: buffers.from("last active", new Uint32Array(cols).fill(4)),
     stats: buffers.zeros("stats", 3),
     ...(bandwidth === undefined
@@ -100,7 +101,7 @@ Deno.test("selectRagged keeps what is above 0 or θ, and what lies in the window
 
 /** A step's uniform in which `share` of the sparsity loss holds. */
 const stepWith = (buffers: BufferSet, share: number) =>
-  buffers.uniform("step", Float32Array.of(0, 0, 0, 0, 0, 0, share, 0));
+  buffers.uniform("step", layOutStep({ sparsity: share }));
 
 Deno.test("differentiateThresholds: θ's straight-through gradient, zeros in the window included", async () => {
   let zeros = 0;

@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { layOutStep } from "../../kernels/prelude.ts";
 import fc from "fast-check";
 import { createBuffers, readIntegers, writeBuffer } from "../../lib/device/buffer.ts";
 import type { Device } from "../../lib/device/device.ts";
@@ -37,7 +38,7 @@ async function checkDeadOn(
   using buffers = createBuffers(gpu);
   const cols = ages.length;
   const rows = z.length / cols;
-  const step = buffers.uniform("step", Uint32Array.of(STEP));
+  const step = buffers.uniform("step", layOutStep({ step: STEP }));
   const lastActive = buffers.from("last active", Uint32Array.from(ages, (age) => STEP - age));
   const stats = buffers.zeros("stats", 3);
   const out = createSparseRows(buffers, 2 * rows, rows * (wanted + 2));
@@ -140,7 +141,7 @@ Deno.test("selectDead among more dead latents than a tile of 2048 holds", async 
 Deno.test("listDeadLatents: one latent, many latents, the borderline", async () => {
   using gpu = await openGpu();
   using buffers = createBuffers(gpu);
-  const step = buffers.uniform("step", Uint32Array.of(STEP));
+  const step = buffers.uniform("step", layOutStep({ step: STEP }));
   for (const latents of [1, 255, 257, 1000]) {
     for (const deadAfter of [1, 5, STEP, STEP + 1]) {
       const active = Uint32Array.from({ length: latents }, (_, i) => i % (STEP + 1));

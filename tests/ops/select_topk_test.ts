@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { layOutStep } from "../../kernels/prelude.ts";
 import fc from "fast-check";
 import { createBuffers, readIntegers } from "../../lib/device/buffer.ts";
 import type { Device } from "../../lib/device/device.ts";
@@ -26,7 +27,7 @@ async function checkTopKOn(
 ): Promise<number> {
   using buffers = createBuffers(gpu);
   const rows = z.length / cols;
-  const step = buffers.uniform("step", Uint32Array.of(9));
+  const step = buffers.uniform("step", layOutStep({ step: 9 }));
   const lastActive = buffers.from("last active", new Uint32Array(cols).fill(4));
   const stats = buffers.zeros("stats", 3);
   const out = createSparseRows(buffers, rows, rows * wanted);

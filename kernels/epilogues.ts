@@ -1,0 +1,116 @@
+// What the dense products (`denseTiled`, `denseLanes`) do with their sums, which never leave the threads
+// that made them. A further epilogue is a further function here.
+import { type Bindings, type Fields, read, write } from "./define.ts";
+
+/** The sums of one thread, `rows` × `columns` of them, as an epilogue finds them. */
+export interface ThreadTile {
+  /** Rows of a thread: they follow one another, from the variable `row` on. */
+  rows: number;
+  /** Columns of a thread. */
+  columns: number;
+  /** The sum of a row and a column of the thread. */
+  sum(row: number, column: number): string;
+  /** Number of a column of the thread among all columns of the product; as large as `cols` or larger: none. */
+  column(column: number): string;
+}
+
+/**
+ * The end of a product. `write` finds `sizes.rows` and `sizes.cols`, the product's; `row`, the thread's first
+ * row; `slots`, how many threads share a row, and `slot`, which of them this one is.
+ */
+export interface Epilogue<S extends Fields = Fields, B extends Bindings = Bindings> {
+  /** What it is called in messages. */
+  label: string;
+  /** What it adds to the product's sizes. */
+  sizes: S;
+  /** What it adds to the product's bindings. */
+  bind: B;
+  /** Its statements. */
+  write(tile: ThreadTile): string;
+}
+
+const define = <const S extends Fields, const B extends Bindings>(
+  epilogue: Epilogue<S, B>,
+): Epilogue<S, B> => epilogue;
+
+const each = (count: number, statement: (at: number) => string) =>
+  Array.from({ length: count }, (_, at) => statement(at)).join("\n");
+
+/**
+ * z[outRow + row, first + column] = max(0, sum + bias[first + column]); rows of z are `stride` numbers
+ * long.
+ */
+export const storeRelu = define({
+  label: "encode",
+  sizes: { stride: "u32", first: "u32", outRow: "u32" },
+  bind: { bias: read("f32"), z: write("f32") },
+  write: ({ rows, columns, sum, column }) =>
+    each(columns, (v) =>
+      `  if (${column(v)} < sizes.cols) {
+    let b = bias[sizes.first + ${column(v)}];
+    let at = (sizes.outRow + row) * sizes.stride + sizes.first + ${column(v)};
+${
+        each(rows, (r) =>
+          `    if (row + ${r}u < sizes.rows) { z[at + ${r}u * sizes.stride] = max(0.0, ${
+            sum(r, v)
+          } + b); }`)
+      }
+  }`),
+});
+
+const cosine = (sum: string) => `clamp(${sum}, -1.0, 1.0)`;
+
+/**
+ * The largest cosine of each row among a thread's columns, and its column's index (the lowest of equals), into
+ * values and indices [rows, slots]; −2 where there is none. Column c has the index firstColumn + c; with
+ * skipSame 1, row r is not compared with index firstIndex + r.
+ */
+export const keepMaxima = define({
+  label: "maxima",
+  sizes: { firstIndex: "u32", firstColumn: "u32", skipSame: "u32" },
+  bind: { values: write("f32"), indices: write("u32") },
+  write: ({ rows, columns, sum, column }) =>
+    each(rows, (r) =>
+      `  if (row + ${r}u < sizes.rows) {
+    var best = -2.0;
+    var which = 0xffffffffu;
+    let same = select(0xffffffffu, sizes.firstIndex + row + ${r}u, sizes.skipSame == 1u);
+${
+        each(columns, (v) =>
+          `    {
+      let value = ${cosine(sum(r, v))};
+      let index = sizes.firstColumn + ${column(v)};
+      if (value > best && ${column(v)} < sizes.cols && index != same) {
+        best = value;
+        which = index;
+      }
+    }`)
+      }
+    values[(row + ${r}u) * slots + slot] = best;
+    indices[(row + ${r}u) * slots + slot] = which;
+  }`),
+});
+
+/**
+ * A bit for each cosine that reaches the threshold: bit r · columns + v of a thread's words is its row r,
+ * column v. The words of the thread lie from element out + (row / rows · slots + slot) · their number on.
+ */
+export const keepEdges = define({
+  label: "edges",
+  sizes: { out: "u32", threshold: "f32" },
+  bind: { words: write("u32") },
+  write: ({ rows, columns, sum, column }) => {
+    const words = rows * columns / 32;
+    return `${each(words, (w) => `  var bits${w} = 0u;`)}
+${
+      each(rows, (r) =>
+        each(columns, (v) => {
+          const bit = r * columns + v;
+          return `  if (${cosine(sum(r, v))} >= sizes.threshold && row + ${r}u < sizes.rows && ` +
+            `${column(v)} < sizes.cols) { bits${bit >> 5} |= ${2 ** (bit & 31)}u; }`;
+        }))
+    }
+  let own = sizes.out + (row / ${rows}u * slots + slot) * ${words}u;
+${each(words, (w) => `  words[own + ${w}u] = bits${w};`)}`;
+  },
+});

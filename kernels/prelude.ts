@@ -1,0 +1,130 @@
+// Snippets of WGSL that several kernels share. A kernel names them among its `globals`.
+import { type Fields, layOut, struct, type Values } from "./define.ts";
+
+function places<Name extends string>(names: readonly Name[]): Readonly<Record<Name, number>> {
+  return Object.fromEntries(names.map((name, at) => [name, at])) as Record<Name, number>;
+}
+
+/**
+ * What every kernel of a training step knows of it: its number from 1, Adam's constants (`rate`: the
+ * learning rate over the first moment's bias correction; `correction`: the inverse root of the
+ * second's), and the share of the sparsity loss that holds.
+ */
+export const STEP = {
+  step: "u32",
+  rate: "f32",
+  correction: "f32",
+  beta1: "f32",
+  beta2: "f32",
+  epsilon: "f32",
+  sparsity: "f32",
+} as const satisfies Fields;
+
+/** Where the words of {@linkcode STEP} lie, for whoever reads them without WGSL. */
+export const STEP_AT = places(Object.keys(STEP) as (keyof typeof STEP)[]);
+
+/** The binding of {@linkcode STEP}. */
+export const step = struct("Step", STEP);
+
+/** The words of {@linkcode STEP}; what is not given is 0. */
+export function layOutStep(values: Partial<Values<typeof STEP>>): Uint32Array<ArrayBuffer> {
+  const none = Object.fromEntries(Object.keys(STEP).map((name) => [name, 0]));
+  return layOut("step", STEP, { ...none as Values<typeof STEP>, ...values });
+}
+
+/**
+ * A step's record, a word each. `activeEntries`, `smallestKept` (0: none was), `deadLatents`, `badInput`
+ * (index of the batch's first number that is not finite plus 1; 0: none), `frozen` and `step` are whole
+ * numbers or bits of them; all others are floats.
+ */
+export const RECORD = [
+  "loss",
+  "auxiliaryLoss",
+  "activeEntries",
+  "smallestKept",
+  "deadLatents",
+  "badInput",
+  "frozen",
+  "step",
+  "sparsityLoss",
+  "meanThreshold",
+  "gradientNorm",
+] as const;
+
+/** Declares `record`, the step's place among `sizes.slots` records. */
+export const FIND_RECORD = `let record = (step.step - 1u) % sizes.slots * ${RECORD.length}u;`;
+
+/** Where the words of a record lie. */
+export const RECORD_AT = places(RECORD);
+
+/** A word of the record. */
+export const recordWord = (name: keyof typeof RECORD_AT): string =>
+  `records[record + ${RECORD_AT[name]}u]`;
+
+/**
+ * `total(lane, own)`: the sum over a workgroup, for each of its threads; `lanes` is a power of two. All of
+ * them have to call it.
+ */
+export const sumOver = (lanes: number, type = "f32"): string =>
+  `var<workgroup> laneSums: array<${type}, ${lanes}>;
+
+fn total(lane: u32, own: ${type}) -> ${type} {
+  workgroupBarrier();
+  laneSums[lane] = own;
+  for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
+    workgroupBarrier();
+    if (lane < half) { laneSums[lane] += laneSums[lane + half]; }
+  }
+  workgroupBarrier();
+  return laneSums[0];
+}`;
+
+/** `sumBefore(lane, own)`: the sum of whole numbers over the threads before this one; to be called once. */
+export const sumBefore = (lanes: number): string =>
+  `var<workgroup> laneCounts: array<u32, ${lanes}>;
+
+fn sumBefore(lane: u32, own: u32) -> u32 {
+  laneCounts[lane] = own;
+  workgroupBarrier();
+  var sum = 0u;
+  for (var i = 0u; i < lane; i++) { sum += laneCounts[i]; }
+  return sum;
+}`;
+
+/** `notFinite(value)`. A comparison with NaN may be optimised away: the exponent's bits tell. */
+export const NOT_FINITE = `fn notFinite(value: f32) -> bool {
+  return (bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u;
+}`;
+
+/** How rows of `d` numbers are read: four at once where d divides by four. */
+export function rowElements(d: number): {
+  /** WGSL type of an element. */
+  element: string;
+  /** Elements of a row. */
+  width: number;
+  /** Product of two elements, summed. */
+  dot: (a: string, b: string) => string;
+} {
+  return d % 4 === 0
+    ? { element: "vec4f", width: d / 4, dot: (a, b) => `dot(${a}, ${b})` }
+    : { element: "f32", width: d, dot: (a, b) => `${a} * ${b}` };
+}
+
+/** A row's `width` elements shared out to lanes: lane l has elements l, l + lanes, …. */
+export function shareRow(width: number, lanes: number): {
+  /** First element of lane 0 in each turn. */
+  turns: number[];
+  /** A statement for each turn, guarded where the row ends before the last lane. */
+  each: (statement: (first: number) => string) => string;
+} {
+  const turns = Array.from({ length: Math.ceil(width / lanes) }, (_, turn) => turn * lanes);
+  return {
+    turns,
+    each: (statement) =>
+      turns.map((first) =>
+        first + lanes <= width
+          ? `  ${statement(first)}`
+          : `  if (lane + ${first}u < ${width}u) { ${statement(first)} }`
+      ).join("\n"),
+  };
+}
