@@ -1,17 +1,20 @@
-// Compiles kernels/simd/source/loops.ts and writes it, as base64 text, to kernels/simd/bytes.ts: `deno task simd`.
+// Compiles kernels/simd/source and writes it, as base64 text, to kernels/simd/bytes.ts: `deno task simd`.
 import { main } from "assemblyscript/asc";
 
 const FOLDER = new URL("../../kernels/simd/", import.meta.url);
 
 /** The WebAssembly of the SIMD loops, compiled anew. */
 export async function compileSimd(): Promise<Uint8Array> {
-  const source = await Deno.readTextFile(new URL("source/loops.ts", FOLDER));
+  const sources = new Map<string, string>();
+  for await (const { name } of Deno.readDir(new URL("source/", FOLDER))) {
+    sources.set(name, await Deno.readTextFile(new URL(`source/${name}`, FOLDER)));
+  }
   let compiled: Uint8Array | undefined;
   const args = ["loops.ts", "-O3", "--noAssert", "--runtime", "stub", "-o", "loops.wasm"];
   args.push("--enable", "simd,threads,bulk-memory", "--importMemory", "--sharedMemory");
   args.push("--initialMemory", "1", "--maximumMemory", "65536");
   const { error, stderr } = await main(args, {
-    readFile: (name: string) => name === "loops.ts" ? source : null,
+    readFile: (name: string) => sources.get(name) ?? null,
     writeFile: (name: string, contents: Uint8Array | string) => {
       if (name.endsWith(".wasm")) compiled = contents as Uint8Array;
     },
