@@ -1,4 +1,5 @@
 import { type BufferSet, createBuffers, readParts } from "../device/buffer.ts";
+import { isCpu } from "../device/cpu.ts";
 import type { Device } from "../device/device.ts";
 import { createProgram, submit } from "../device/program.ts";
 import {
@@ -14,6 +15,7 @@ import {
   readEdges,
   rowTile,
 } from "./cosine.ts";
+import { searchEdgesOnCpu, searchMaximaOnCpu } from "./cosine_on_cpu.ts";
 import type { UnitRows } from "./unit_rows.ts";
 
 /** How far a search is: cosines computed, of how many. */
@@ -22,6 +24,8 @@ export interface CosineProgress {
   done: number;
   /** Cosines to compute: rows of the one times rows of the other. */
   total: number;
+  /** CPU: pairs so far that 8-bit products left open, so that they got their exact dot. */
+  candidates?: number;
 }
 
 /** Options of every search through cosines. */
@@ -30,7 +34,7 @@ export interface CosineSearchOptions {
   signal?: AbortSignal;
   /** Called after each piece of work. */
   onProgress?: (progress: CosineProgress) => void;
-  /** The kernel, instead of the one that suits the adapter. */
+  /** GPU: the kernel, instead of the one that suits the adapter. */
   kernel?: CosineKernel;
 }
 
@@ -61,6 +65,7 @@ export async function searchMaxima(
   to: UnitRows,
   { skipSame = false, ...options }: CosineSearchOptions & { skipSame?: boolean } = {},
 ): Promise<{ cosine: Float32Array; nearest: Uint32Array }> {
+  if (isCpu(device)) return await searchMaximaOnCpu(device, from, to, { ...options, skipSame });
   const cosine = new Float32Array(from.matrix.rows).fill(-2);
   const nearest = new Uint32Array(from.matrix.rows);
   await searchPieces(device, from, to, options, async ({ first, count, columns, buffers }) => {
@@ -107,6 +112,7 @@ export async function searchEdges(
   options: CosineSearchOptions = {},
 ): Promise<void> {
   const least = ceilFloat32(threshold);
+  if (isCpu(device)) return await searchEdgesOnCpu(device, from, to, least, edge, options);
   await searchPieces(device, from, to, options, async ({ first, count, columns, buffers }) => {
     const length = edgeWords(columns.kernel, count, columns.count);
     const words = buffers.zeros("edges", length);

@@ -10,6 +10,7 @@ import * as ragged from "./ragged.ts";
 import * as record from "./record.ts";
 import * as roundRows from "./round_rows.ts";
 import * as screen from "./screen.ts";
+import * as screenCosines from "./screen_cosines.ts";
 import * as selectOnCpu from "./select_on_cpu.ts";
 import * as selectRows from "./select_rows.ts";
 import * as sortOnCpu from "./sort_on_cpu.ts";
@@ -28,6 +29,7 @@ const FUNCTIONS: Record<string, unknown> = {
   ...record,
   ...roundRows,
   ...screen,
+  ...screenCosines,
   ...selectOnCpu,
   ...selectRows,
   ...sortOnCpu,

@@ -43,6 +43,20 @@ export function unitRows(matrix: Matrix, name: string): UnitRows {
   return { matrix, scales, steps: Math.ceil(cols / 4) };
 }
 
+/** `count` rows from row `first` on, at norm 1: [count, cols]. */
+export function scaleRows(
+  { matrix: { data, cols }, scales }: UnitRows,
+  first: number,
+  count: number,
+): Float32Array {
+  const scaled = new Float32Array(count * cols);
+  for (let row = 0, to = 0, from = first * cols; row < count; row++) {
+    const scale = scales[first + row];
+    for (let c = 0; c < cols; c++, to++, from++) scaled[to] = data[from] * scale;
+  }
+  return scaled;
+}
+
 /**
  * Copies `count` rows from row `first` on, at norm 1, in panels of `panel` rows: [panels, steps, panel, 4].
  * Vector c of row j of panel p is element (p · steps + c) · panel + j; what no number belongs to is 0.

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import type { Device, DeviceOptions } from "../../lib/device/device.ts";
+import { type Device, type DeviceOptions, openDevice } from "../../lib/device/device.ts";
 import { DeviceError } from "../../lib/device/errors.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { chooseCosineKernel, type CosineKernel } from "../../lib/ops/cosine.ts";
@@ -10,7 +10,18 @@ import { createRandom } from "../../lib/random.ts";
 import { assertClose, NARROW, openGpu, presentAs, randomMatrix, SMALL } from "../gpu_helper.ts";
 import { cosines, rowMaxima } from "../oracles/cosine.ts";
 
-const KERNELS = ["lanes", "tiled"] as const;
+/** The kernels of a GPU, and the loops of the CPU. */
+const WAYS = ["lanes", "tiled", "cpu"] as const;
+type Way = typeof WAYS[number];
+
+/** The device that a way takes. */
+async function open(way: Way, options: DeviceOptions = {}): Promise<Device> {
+  return way === "cpu"
+    ? await openDevice({ device: "cpu", workers: 0, ...options })
+    : await openGpu(options);
+}
+
+const kernelOf = (way: Way): CosineKernel | undefined => way === "cpu" ? undefined : way;
 
 /** Rows of ±1: their norm is 4, so that all cosines are exact eighths, with many ties. */
 function signs(seed: number, rows: number): Matrix {
@@ -20,14 +31,15 @@ function signs(seed: number, rows: number): Matrix {
 }
 
 async function check(
-  gpu: Device,
+  device: Device,
   a: Matrix,
   b: Matrix,
-  options: { kernel: CosineKernel; skipSame?: boolean },
+  { way, ...given }: { way: Way; skipSame?: boolean },
   bound = 1e-5,
 ): Promise<void> {
-  const name = `${options.kernel} ${a.rows}×${b.rows}×${a.cols}`;
-  const actual = await searchMaxima(gpu, unitRows(a, "a"), unitRows(b, "b"), options);
+  const options = { ...given, kernel: kernelOf(way) };
+  const name = `${way} ${a.rows}×${b.rows}×${a.cols}`;
+  const actual = await searchMaxima(device, unitRows(a, "a"), unitRows(b, "b"), options);
   const table = cosines(a, b);
   const expected = rowMaxima(table, options.skipSame);
   assertClose(actual.cosine, expected.cosine, name, bound);
@@ -38,23 +50,24 @@ async function check(
     else assert(Math.abs(table[i][found] - table[i][wanted]) <= 1e-6, `${name}: row ${i}`);
     assert(!(options.skipSame && found === i));
   }
-  assertEquals(gpu.allocated, 0);
+  assertEquals(device.allocated, 0);
 }
 
 async function edgesOf(
-  gpu: Device,
+  device: Device,
   a: Matrix,
   b: Matrix,
   threshold: number,
-  kernel: CosineKernel,
+  way: Way,
 ): Promise<string[]> {
   const found: string[] = [];
   const edge = (i: number, j: number) => found.push(`${i} ${j}`);
-  await searchEdges(gpu, unitRows(a, "a"), unitRows(b, "b"), threshold, edge, { kernel });
+  const options = { kernel: kernelOf(way) };
+  await searchEdges(device, unitRows(a, "a"), unitRows(b, "b"), threshold, edge, options);
   return found.sort();
 }
 
-Deno.test("searchMaxima agrees with its oracle: both kernels, any shape, blocks and pieces", async () => {
+Deno.test("searchMaxima agrees with its oracle: every way, any shape, blocks and pieces", async () => {
   const cases: [DeviceOptions, number[][]][] = [
     [{}, [[1, 1, 1], [1, 300, 5], [300, 1, 4], [17, 257, 33], [130, 129, 8], [40, 515, 70]]],
     [NARROW, [[19, 2050, 3], [390, 1000, 6]]],
@@ -62,10 +75,10 @@ Deno.test("searchMaxima agrees with its oracle: both kernels, any shape, blocks 
     [SMALL, [[1, 1, 1], [150, 1100, 8], [300, 530, 5]]],
   ];
   for (const [options, shapes] of cases) {
-    using gpu = await openGpu(options);
-    for (const kernel of KERNELS) {
+    for (const way of WAYS) {
+      using device = await open(way, options);
       for (const [m1, m0, d] of shapes) {
-        await check(gpu, randomMatrix(m1, m1, d), randomMatrix(m0 + 1000, m0, d), { kernel });
+        await check(device, randomMatrix(m1, m1, d), randomMatrix(m0 + 1000, m0, d), { way });
       }
     }
   }
@@ -76,7 +89,7 @@ Deno.test("searchMaxima takes rows that need several uniform buffers", async () 
   for (const [d, rows] of [[1024, 17], [1027, 17], [2050, 5], [4100, 16], [8192, 3]]) {
     assertEquals(chooseCosineKernel(presentAs(gpu, "software"), Math.ceil(d / 4)), "lanes");
     const [a, b] = [randomMatrix(d, rows, d), randomMatrix(d + 1, 20, d)];
-    await check(gpu, a, b, { kernel: "lanes" });
+    await check(gpu, a, b, { way: "lanes" });
   }
   assertEquals(chooseCosineKernel(presentAs(gpu, "software"), 2049), "tiled");
   assertEquals(chooseCosineKernel(presentAs(gpu, "hardware"), 1), "tiled");
@@ -84,12 +97,12 @@ Deno.test("searchMaxima takes rows that need several uniform buffers", async () 
 
 Deno.test("searchMaxima: of equal cosines the lowest index, wherever they are", async () => {
   for (const options of [{}, SMALL]) {
-    using gpu = await openGpu(options);
-    for (const kernel of KERNELS) {
+    for (const way of WAYS) {
+      using device = await open(way, options);
       for (const [m1, m0] of [[20, 700], [140, 300], [300, 2]]) {
         // A SMALL device's binding holds no panel of 128 rows of 16 numbers in `tiled`.
         const narrow = (x: Matrix) => options === SMALL ? firstColumns(x, 4) : x;
-        await check(gpu, narrow(signs(m1, m1)), narrow(signs(m0, m0)), { kernel }, 0);
+        await check(device, narrow(signs(m1, m1)), narrow(signs(m0, m0)), { way }, 0);
       }
     }
   }
@@ -102,15 +115,18 @@ function firstColumns({ data, rows, cols }: Matrix, count: number): Matrix {
 
 Deno.test("searchMaxima without the same row finds the next one, below zero too", async () => {
   for (const options of [{}, SMALL]) {
-    using gpu = await openGpu(options);
-    for (const kernel of KERNELS) {
+    for (const way of WAYS) {
+      using device = await open(way, options);
       for (const [rows, d] of [[2, 1], [2, 7], [290, 3], [600, 8]]) {
         const a = randomMatrix(rows + d, rows, d);
-        await check(gpu, a, a, { kernel, skipSame: true });
+        await check(device, a, a, { way, skipSame: true });
       }
       const opposite = { data: Float32Array.of(1, 2, -1, -2), rows: 2, cols: 2 };
       const own = unitRows(opposite, "a");
-      const found = await searchMaxima(gpu, own, own, { kernel, skipSame: true });
+      const found = await searchMaxima(device, own, own, {
+        kernel: kernelOf(way),
+        skipSame: true,
+      });
       assertClose(found.cosine, [-1, -1], "opposite", 1e-6);
       assertEquals([...found.nearest], [1, 0]);
     }
@@ -119,9 +135,9 @@ Deno.test("searchMaxima without the same row finds the next one, below zero too"
 
 Deno.test("searchEdges finds each pair that reaches the threshold once, and no other", async () => {
   for (const options of [{}, NARROW, SMALL]) {
-    using gpu = await openGpu(options);
     const width = options === SMALL ? 4 : 16;
-    for (const kernel of KERNELS) {
+    for (const way of WAYS) {
+      using device = await open(way, options);
       for (const [m1, m0] of [[1, 1], [21, 300], [141, 270]]) {
         const [a, b] = [signs(m1, m1), signs(m0 + 9, m0)].map((x) => firstColumns(x, width));
         const table = cosines(a, b);
@@ -129,30 +145,30 @@ Deno.test("searchEdges finds each pair that reaches the threshold once, and no o
           const expected = table.flatMap((row, i) =>
             row.flatMap((value, j) => value >= threshold ? [`${i} ${j}`] : [])
           );
-          const actual = await edgesOf(gpu, a, b, threshold, kernel);
-          assertEquals(actual, expected.sort(), `${kernel} ${m1}×${m0} at ${threshold}`);
+          const actual = await edgesOf(device, a, b, threshold, way);
+          assertEquals(actual, expected.sort(), `${way} ${m1}×${m0} at ${threshold}`);
         }
       }
+      assertEquals(device.allocated, 0);
     }
-    assertEquals(gpu.allocated, 0);
   }
 });
 
 Deno.test("edges are the cosines that searchMaxima reports, to the last bit", async () => {
-  using gpu = await openGpu();
   const [a, b] = [randomMatrix(1, 60, 37), randomMatrix(2, 280, 37)];
-  for (const kernel of KERNELS) {
-    const options = { kernel };
+  for (const way of WAYS) {
+    using device = await open(way);
+    const options = { kernel: kernelOf(way) };
     const { cosine, nearest } = await searchMaxima(
-      gpu,
+      device,
       unitRows(a, "a"),
       unitRows(b, "b"),
       options,
     );
     for (const i of [0, 31, 59]) {
       const pair = `${i} ${nearest[i]}`;
-      assert((await edgesOf(gpu, a, b, cosine[i], kernel)).includes(pair));
-      assert(!(await edgesOf(gpu, a, b, cosine[i] + 1e-12, kernel)).includes(pair));
+      assert((await edgesOf(device, a, b, cosine[i], way)).includes(pair));
+      assert(!(await edgesOf(device, a, b, cosine[i] + 1e-12, way)).includes(pair));
     }
   }
 });

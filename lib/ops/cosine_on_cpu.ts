@@ -1,0 +1,202 @@
+import { type BufferSet, createBuffers, readParts, writeBuffer } from "../device/buffer.ts";
+import type { Cpu } from "../device/cpu.ts";
+import type { Ranges } from "../device/cpu_stage.ts";
+import { createProgram, f32, i8, type Program, submit, u32, u8 } from "../device/program.ts";
+import type { CosineSearchOptions } from "./cosine_search.ts";
+import { BLOCK, roundLatents, roundSamples } from "./round_rows.ts";
+import { type Compared, findEdges, findMaxima } from "./screen_cosines.ts";
+import { scaleRows, type UnitRows } from "./unit_rows.ts";
+
+// Memory of a piece's rows and of a block of columns, 5 bytes a number, and of a piece's edges.
+const MOST_ROW_BYTES = 2 ** 24;
+const MOST_COLUMN_BYTES = 2 ** 27;
+const MOST_EDGE_BYTES = 2 ** 23;
+// However short they are: the edges of 256 rows fit.
+const MOST_COLUMNS = 2 ** 18;
+// Products of numbers in the first piece: 20 ms by ONNX Runtime on two cores, 4 s by our own loop.
+const FIRST_PRODUCTS = 2 ** 33;
+
+/** Some rows beside a block of columns, in memory. */
+interface Piece {
+  p: Program;
+  compared: Ranges<Compared>;
+  /** Pieces of work that they make for threads. */
+  items: number;
+}
+
+/** `searchMaxima` on the CPU. */
+export async function searchMaximaOnCpu(
+  cpu: Cpu,
+  from: UnitRows,
+  to: UnitRows,
+  { skipSame = false, ...options }: CosineSearchOptions & { skipSame?: boolean },
+): Promise<{ cosine: Float32Array; nearest: Uint32Array }> {
+  const cosine = new Float32Array(from.matrix.rows).fill(-2);
+  const nearest = new Uint32Array(from.matrix.rows);
+  await searchPieces(cpu, from, to, options, async ({ p, compared, items }) => {
+    const { firstRow: first, n: length } = compared;
+    const values = p.buffers.from("maxima", cosine.subarray(first, first + length));
+    const indices = p.buffers.from("nearest", nearest.subarray(first, first + length));
+    const found = { values: f32(values), indices: u32(indices), skipSame };
+    p.loop(findMaxima, { ...compared, ...found }, items, 1);
+    submit(cpu, await p.stages());
+    const parts = await readParts(cpu, [values, indices].map((buffer) => ({ buffer, length })));
+    cosine.set(new Float32Array(parts[0]), first);
+    nearest.set(new Uint32Array(parts[1]), first);
+  });
+  return { cosine, nearest };
+}
+
+/** `searchEdges` on the CPU: edges come by blocks of columns, in them by row and then by column. */
+export async function searchEdgesOnCpu(
+  cpu: Cpu,
+  from: UnitRows,
+  to: UnitRows,
+  least: number,
+  edge: (fromRow: number, toRow: number) => void,
+  options: CosineSearchOptions,
+): Promise<void> {
+  await searchPieces(cpu, from, to, options, async ({ p, compared, items }) => {
+    const { firstRow, firstColumn, n, m } = compared;
+    const words = Math.ceil(m / 32);
+    const edges = p.buffers.zeros("edges", n * words);
+    p.loop(findEdges, { ...compared, edges: u32(edges), words, least }, items, 1);
+    submit(cpu, await p.stages());
+    const [bits] = await readParts(cpu, [{ buffer: edges, length: n * words }]);
+    const found = new Uint32Array(bits);
+    for (let at = 0; at < found.length; at++) {
+      for (let word = found[at]; word !== 0; word = (word & (word - 1)) >>> 0) {
+        const lowest = 31 - Math.clz32(word & -word);
+        edge(firstRow + Math.floor(at / words), firstColumn + at % words * 32 + lowest);
+      }
+    }
+  });
+}
+
+/**
+ * Cuts a search into pieces. They grow while they take less than 0.1 s, and shrink above 0.4 s: progress
+ * is told and the signal heard between two. No cut shows in what is found.
+ */
+async function searchPieces(
+  cpu: Cpu,
+  from: UnitRows,
+  to: UnitRows,
+  { signal, onProgress }: CosineSearchOptions,
+  run: (piece: Piece) => Promise<void>,
+): Promise<void> {
+  const d = from.matrix.cols;
+  const [rows, total] = [from.matrix.rows, to.matrix.rows];
+  const limit = Math.min(cpu.limits.maxBufferSize, cpu.limits.maxStorageBufferBindingSize);
+  const fit = (bytes: number, each: number) => Math.max(1, Math.floor(bytes / each));
+  const atOnce = Math.min(
+    ...[total, MOST_COLUMNS, 32 * fit(limit, 4)],
+    ...[fit(MOST_COLUMN_BYTES, 5 * d), fit(limit, 4 * d)],
+  );
+  let [wanted, candidates] = [0, 0];
+  for (let column = 0; column < total; column += atOnce) {
+    const m = Math.min(atOnce, total - column);
+    using held = createBuffers(cpu);
+    const columns = await roundColumns(cpu, held, to, column, m);
+    const words = 4 * Math.ceil(m / 32);
+    const most = Math.min(
+      ...[fit(MOST_ROW_BYTES, 5 * d), fit(limit, 4 * d)],
+      ...[fit(MOST_EDGE_BYTES, words), fit(limit, words)],
+    );
+    wanted ||= FIRST_PRODUCTS / (m * d);
+    for (let row = 0; row < rows;) {
+      signal?.throwIfAborted();
+      const asked = Math.min(most, Math.max(BLOCK, Math.floor(wanted / BLOCK) * BLOCK));
+      const n = Math.min(asked, rows - row);
+      const started = performance.now();
+      {
+        using buffers = createBuffers(cpu);
+        const p = createProgram(cpu, buffers);
+        const counts = buffers.zeros("candidates", 1);
+        // Two pieces of work a thread: whoever is late has less to do.
+        const blocks = Math.ceil(n / BLOCK / cpu.threads / 2);
+        const compared = {
+          ...appendRounding(p, from, row, n),
+          ...columns,
+          ...{ n, m, d, blocks, firstRow: row, firstColumn: column, counts: u32(counts) },
+        };
+        await run({ p, compared, items: Math.ceil(n / BLOCK / blocks) });
+        const [read] = await readParts(cpu, [{ buffer: counts, length: 1 }]);
+        candidates += new Uint32Array(read)[0];
+      }
+      const elapsed = performance.now() - started;
+      row += n;
+      if (elapsed < 100 && n === asked) wanted = Math.min(2 * asked, most);
+      else if (elapsed > 400) wanted = asked / 2;
+      onProgress?.({ done: column * rows + m * row, total: rows * total, candidates });
+    }
+  }
+}
+
+/** Has `count` rows from row `first` on at norm 1 and in 8 bits, in blocks of {@linkcode BLOCK}. */
+function appendRounding(p: Program, rows: UnitRows, first: number, count: number) {
+  const room = makeRoom(p.buffers, rows, count);
+  writeUnitRows(p.device as Cpu, room.rows, rows, first, count);
+  const { scale, norm, error, balance, bytes } = room;
+  const [rowBytes, d] = [i8(bytes), rows.matrix.cols];
+  const x = f32(room.rows);
+  p.loop(
+    roundSamples,
+    { x, bytes: rowBytes, scale, norm, error, balance, rows: count, d },
+    Math.ceil(count / BLOCK),
+  );
+  return { rows: x, rowBytes, rowScale: scale, rowError: error };
+}
+
+/** `count` rows of the searched matrix from row `first` on, at norm 1 and in 8 bits. */
+async function roundColumns(
+  cpu: Cpu,
+  buffers: BufferSet,
+  rows: UnitRows,
+  first: number,
+  count: number,
+) {
+  const room = makeRoom(buffers, rows, count);
+  writeUnitRows(cpu, room.rows, rows, first, count);
+  const { scale, norm, error, balance, bytes } = room;
+  const [columnBytes, d] = [u8(bytes), rows.matrix.cols];
+  const w = f32(room.rows);
+  const groups = Math.ceil(count / 64);
+  using scratch = createBuffers(cpu);
+  const p = createProgram(cpu, scratch);
+  const peaks = f32(scratch.zeros("peaks", groups * d));
+  p.loop(
+    roundLatents,
+    { w, bytes: columnBytes, scale, norm, error, balance, peaks, latents: count, d },
+    groups,
+  );
+  submit(cpu, await p.stages());
+  return { columns: w, columnBytes, columnScale: scale, columnError: error };
+}
+
+function makeRoom(buffers: BufferSet, { matrix: { cols } }: UnitRows, count: number) {
+  const numbers = (label: string) => f32(buffers.zeros(label, count));
+  return {
+    rows: buffers.zeros("unit rows", count * cols),
+    bytes: buffers.zeros("8-bit rows", Math.ceil(count * cols / 4)),
+    scale: numbers("8-bit scales"),
+    norm: numbers("norms of rows"),
+    error: numbers("8-bit errors"),
+    // Two dictionaries of one model have the same large columns, if any: nothing is to be balanced.
+    balance: f32(buffers.from("balance of columns", new Float32Array(cols).fill(1))),
+  };
+}
+
+function writeUnitRows(
+  cpu: Cpu,
+  buffer: Parameters<typeof writeBuffer>[1],
+  rows: UnitRows,
+  first: number,
+  count: number,
+): void {
+  // 4 MiB at a time: less than all of them lie in memory twice.
+  const step = Math.max(1, Math.floor(2 ** 20 / rows.matrix.cols));
+  for (let done = 0; done < count; done += step) {
+    const part = scaleRows(rows, first + done, Math.min(step, count - done));
+    writeBuffer(cpu, buffer, part, done * rows.matrix.cols);
+  }
+}
