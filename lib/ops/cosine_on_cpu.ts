@@ -141,7 +141,7 @@ function appendRounding(p: Program, rows: UnitRows, first: number, count: number
   const x = f32(room.rows);
   p.loop(
     roundSamples,
-    { x, bytes: rowBytes, scale, norm, error, balance, rows: count, d },
+    { x, bytes: rowBytes, scale, norm, error, inverse: balance, rows: count, d },
     Math.ceil(count / BLOCK),
   );
   return { rows: x, rowBytes, rowScale: scale, rowError: error };
