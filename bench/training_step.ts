@@ -102,7 +102,14 @@ const reached = [...ceilings].map(([device, { gflops, gbs }]) =>
   `ceilings, PyTorch on ${device}: ${gflops.toFixed(0)} GFLOP/s (float32 product), ` +
   `${gbs.toFixed(1)} GB/s (a = b + 2c)`
 );
-if (reached.length > 0) say(reached);
+// Waiting threads of PyTorch spin: beside other work its steps take up to 40 times as long.
+const cores = navigator.hardwareConcurrency;
+const load = Deno.loadavg()[0];
+reached.push(
+  `load at the end: ${load.toFixed(1)} on ${cores} cores` +
+    (load > cores + 0.7 ? ": other work ran beside this, nothing follows from these times" : ""),
+);
+say(reached);
 if (text.csv) await Deno.writeTextFile(text.csv, tableCsv([...head, ...reached], cases));
 for (const device of devices) device[Symbol.dispose]();
 
