@@ -38,7 +38,7 @@ ${turns.map((j) => `  var s${j} = ${element}(0.0);`).join("\n")}
     if (latent >= sizes.latents) { continue; }
     let value = values[entry];
     let begin = latent * ${width}u + lane;
-${each((j) => `s${j} += value * wDec[begin + ${j}u];`)}
+${each((j) => `s${j} += value * wDec[begin + ${j}u];`, "    ")}
   }
 ${each((j) => `out[at + ${j}u] = ${targets ? "targets" : "out"}[source + ${j}u] - s${j};`)}`,
   });

@@ -37,7 +37,7 @@ ${turns.map((j) => `  var g${j} = 0.0;`).join("\n")}
     let begin = ${
       decoder ? "sample" : "select(sample - sizes.half, sample, sample < sizes.half)"
     } * ${d}u + lane;
-${each((j) => `g${j} += factor * source[begin + ${j}u];`)}
+${each((j) => `g${j} += factor * source[begin + ${j}u];`, "    ")}
   }
 ${
       decoder

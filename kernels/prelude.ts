@@ -115,16 +115,16 @@ export function shareRow(width: number, lanes: number): {
   /** First element of lane 0 in each turn. */
   turns: number[];
   /** A statement for each turn, guarded where the row ends before the last lane. */
-  each: (statement: (first: number) => string) => string;
+  each: (statement: (first: number) => string, indent?: string) => string;
 } {
   const turns = Array.from({ length: Math.ceil(width / lanes) }, (_, turn) => turn * lanes);
   return {
     turns,
-    each: (statement) =>
+    each: (statement, indent = "  ") =>
       turns.map((first) =>
         first + lanes <= width
-          ? `  ${statement(first)}`
-          : `  if (lane + ${first}u < ${width}u) { ${statement(first)} }`
+          ? indent + statement(first)
+          : `${indent}if (lane + ${first}u < ${width}u) { ${statement(first)} }`
       ).join("\n"),
   };
 }

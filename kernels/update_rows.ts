@@ -54,7 +54,7 @@ ${turns.map((j) => `  var g${j} = ${element}(0.0);`).join("\n")}
     let begin = ${
       decoder ? "sample" : "select(sample - sizes.half, sample, sample < sizes.half)"
     } * ${width}u + lane;
-${each((j) => `g${j} += factor * source[begin + ${j}u];`)}
+${each((j) => `g${j} += factor * source[begin + ${j}u];`, "    ")}
   }
 ${turns.map((j) => `  var w${j} = ${element}(0.0);`).join("\n")}
 ${each((j) => `w${j} = w[at + ${j}u];`)}

@@ -42,7 +42,7 @@ ${each((j) => `r${j} = residual[own + ${j}u];`)}
 ${
       restart
         ? `      if ((place & 0x80000000u) != 0u) {
-${each((j) => `r${j} = base[own + ${j}u];`)}
+${each((j) => `r${j} = base[own + ${j}u];`, "        ")}
       }`
         : ""
     }
@@ -53,7 +53,7 @@ ${
       each((j) => {
         const w = `let w${j} = w[at + ${j}u];`;
         return `{ ${w} share += r${j} * w${j}; r${j} -= value * w${j}; }`;
-      })
+      }, "      ")
     }
       shares[i * 65u + lane] = share;
     }

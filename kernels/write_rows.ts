@@ -13,13 +13,7 @@ interface Options {
   vector?: boolean;
 }
 
-const sizes = {
-  rows: "u32",
-  cols: "u32",
-  firstRow: "u32",
-  firstOut: "u32",
-  capacity: "u32",
-} as const;
+const sizes = { rows: "u32", cols: "u32", firstOut: "u32", capacity: "u32" } as const;
 
 const bindings = (vector: boolean | undefined, threshold: string) => ({
   z: read(vector ? "vec4u" : "u32"),
@@ -40,7 +34,7 @@ const counts = (lanes: number) => [`var<workgroup> counts: array<u32, ${lanes}>;
 export const writeKept = ({ perRow, lanes, vector }: Options & { perRow: boolean }) =>
   defineKernel({
     label: "write rows",
-    sizes,
+    sizes: { ...sizes, firstRow: "u32" },
     bind: {
       ...bindings(vector, "u32"),
       quota: read("u32"),
@@ -60,7 +54,7 @@ export const writeKept = ({ perRow, lanes, vector }: Options & { perRow: boolean
 export const writeDead = ({ lanes }: { lanes: 8 | 64 }) =>
   defineKernel({
     label: "write dead",
-    sizes,
+    sizes: { ...sizes, firstRow: "u32" },
     bind: { ...bindings(false, "u32"), quota: read("u32"), dead: read("u32") },
     workgroup: lanes,
     globals: counts(lanes),

@@ -20,8 +20,11 @@ export interface StepBuffers {
   stats: DeviceBuffer;
 }
 
-// Bits 30…0 of a positive float, highest first: 11 + 11 + 9.
-const DIGITS = [{ shift: 20, bits: 11 }, { shift: 9, bits: 11 }, { shift: 0, bits: 9 }];
+/** Digits of the radix selection: bits 30…0 of a positive float, highest first: 11 + 11 + 9. */
+export const DIGITS: { shift: number; bits: number }[] = [{ shift: 20, bits: 11 }, {
+  shift: 9,
+  bits: 11,
+}, { shift: 0, bits: 9 }];
 
 /**
  * BatchTopK (Eq. 7): keeps the `wanted` largest positive pre-activations of the whole batch, exactly
@@ -114,7 +117,7 @@ export function writeAbove(
   });
   for (const { rows, first, z: numbers } of z.blocks) {
     p.kernel(write, {
-      sizes: { rows, cols: z.cols, firstRow: first, firstOut: first, capacity },
+      sizes: { rows, cols: z.cols, firstOut: first, capacity },
       bind: { z: numbers, offsets, latents, values, threshold },
       workgroups: rows,
     });

@@ -1,0 +1,26 @@
+// In the page: compiles WGSL and says what was refused.
+/** A source that did not compile, with the compiler's message. */
+export interface Refused {
+  /** Which. */
+  name: string;
+  /** Why. */
+  message: string;
+}
+
+/** Compiles sources: all that WGSL demands is checked, pipelines, which take SwiftShader long, are not made. */
+export async function compileSources(
+  sources: { name: string; code: string }[],
+): Promise<{ adapter: string; refused: Refused[] }> {
+  const adapter = (await navigator.gpu.requestAdapter())!;
+  const device = await adapter.requestDevice();
+  const refused: Refused[] = [];
+  await Promise.all(sources.map(async ({ name, code }) => {
+    const module = device.createShaderModule({ code });
+    const { messages } = await module.getCompilationInfo();
+    const errors = messages.filter(({ type }) => type === "error")
+      .map(({ lineNum, message }) => `line ${lineNum}: ${message}`);
+    if (errors.length > 0) refused.push({ name, message: errors.join("\n") });
+  }));
+  const { vendor, architecture, description } = adapter.info;
+  return { adapter: [vendor, architecture, description].join(" "), refused };
+}

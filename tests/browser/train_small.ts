@@ -1,0 +1,50 @@
+// A small training run, the same in Deno and in a page.
+import { openDevice } from "../../lib/device/device.ts";
+import { createRandom } from "../../lib/random.ts";
+import type { TrainOptions } from "../../lib/training/options.ts";
+import { trainSae } from "../../lib/training/train_sae.ts";
+
+/** What a run has made, in plain arrays: float32 numbers get through JSON as they are. */
+export interface SmallRun {
+  /** The device's name. */
+  device: string;
+  /** The weights by name. */
+  weights: Record<"wEnc" | "bEnc" | "wDec" | "bDec", number[]>;
+  /** The loss of each step. */
+  losses: number[];
+}
+
+/** The architectures, with the options that they need. */
+export const RUNS: Record<string, Partial<TrainOptions>> = {
+  batchtopk: { k: 4 },
+  topk: { k: 4, deadAfter: 5, inputNormalization: "layer_norm" },
+  relu: { sparsityCoefficient: 0.02 },
+  jumprelu: { sparsityCoefficient: 0.02, gradientClip: 0.05 },
+};
+
+/** Trains SAEs of 96 latents on 20 batches of 64 made samples of 24 numbers, one of each architecture. */
+export async function trainSmall(
+  kind: "software" | "cpu",
+  architectures: (keyof typeof RUNS)[],
+): Promise<SmallRun[]> {
+  using device = await openDevice({ device: kind });
+  const random = createRandom(11);
+  const batches = Array.from({ length: 20 }, () => ({
+    data: Float32Array.from({ length: 64 * 24 }, () => random.uniform() + random.uniform() - 1),
+    ...{ rows: 64, cols: 24 },
+  }));
+  const runs: SmallRun[] = [];
+  for (const architecture of architectures) {
+    const { sae, history } = await trainSae(device, batches, {
+      ...{ architecture: architecture as TrainOptions["architecture"], dictSize: 96, seed: 2 },
+      ...RUNS[architecture],
+    });
+    const { wEnc, bEnc, wDec, bDec } = sae;
+    runs.push({
+      device: device.name,
+      weights: { wEnc: [...wEnc], bEnc: [...bEnc], wDec: [...wDec], bDec: [...bDec] },
+      losses: history.map(({ loss }) => loss),
+    });
+  }
+  return runs;
+}

@@ -1,0 +1,126 @@
+// Every kernel that the package can emit, over the options that it is used with.
+import { adamVector } from "../../kernels/adam_vector.ts";
+import { center } from "../../kernels/center.ts";
+import { chooseDigit } from "../../kernels/choose_digit.ts";
+import { columnSums } from "../../kernels/column_sums.ts";
+import { countRows } from "../../kernels/count_rows.ts";
+import { decode } from "../../kernels/decode.ts";
+import type { Kernel } from "../../kernels/define.ts";
+import { denseLanes } from "../../kernels/dense_lanes.ts";
+import { denseTiled } from "../../kernels/dense_tiled.ts";
+import { entryGradients } from "../../kernels/entry_gradients.ts";
+import { keepEdges, keepMaxima, storeRelu } from "../../kernels/epilogues.ts";
+import { gradientNorm } from "../../kernels/gradient_norm.ts";
+import { gradientSquares } from "../../kernels/gradient_squares.ts";
+import { histogram } from "../../kernels/histogram.ts";
+import { jumpThresholds } from "../../kernels/jump_thresholds.ts";
+import { latentSums } from "../../kernels/latent_sums.ts";
+import { layPanels, layRows } from "../../kernels/lay_lanes.ts";
+import { listDead } from "../../kernels/list_dead.ts";
+import { mergeMaxima } from "../../kernels/merge_maxima.ts";
+import { normalizeInput } from "../../kernels/normalize_input.ts";
+import { normalizeLoss } from "../../kernels/normalize_loss.ts";
+import { noteActive } from "../../kernels/note_active.ts";
+import { planRows } from "../../kernels/plan_rows.ts";
+import { recordStep } from "../../kernels/record_step.ts";
+import { rowSquares } from "../../kernels/row_squares.ts";
+import { scaleGradients } from "../../kernels/scale_gradients.ts";
+import { scaleRows } from "../../kernels/scale_rows.ts";
+import { scan } from "../../kernels/scan.ts";
+import { selectRows } from "../../kernels/select_rows.ts";
+import { countLatents, fillLatents, sumBlocks } from "../../kernels/sort_by_latent.ts";
+import { thresholdGradients } from "../../kernels/threshold_gradients.ts";
+import { updateRows } from "../../kernels/update_rows.ts";
+import { walkEntries } from "../../kernels/walk_entries.ts";
+import { writeAboveThreshold, writeDead, writeKept } from "../../kernels/write_rows.ts";
+import { DIGITS } from "../../lib/ops/select.ts";
+
+/** Row lengths: shorter than a vector, whole vectors or not, whole turns of 64 lanes or not, several turns. */
+export const WIDTHS = [3, 48, 71, 768, 1030];
+
+/** A kernel with the name of its function and the options that it was made with. */
+export interface NamedKernel {
+  /** Such as `decode d=48 targets`. */
+  name: string;
+  /** The kernel. */
+  kernel: Kernel;
+}
+
+/** All of them, each source once. */
+export function everyKernel(): NamedKernel[] {
+  const all: NamedKernel[] = [];
+  const add = <O extends object>(make: (options: O) => Kernel, each: O[], label = make.name) => {
+    for (const options of each) {
+      const named = Object.entries(options).filter(([, value]) => value !== false).map(
+        ([name, value]) => value === true ? name : `${name}=${value.label ?? value}`,
+      );
+      all.push({ name: [label, ...named].join(" "), kernel: make(options) });
+    }
+  };
+  const none = [{}];
+  const on = <Name extends string>(name: Name) =>
+    [false, true].map((value) => ({ [name]: value }) as Record<Name, boolean>);
+  const cross = <A, B>(first: A[], second: B[]): (A & B)[] =>
+    first.flatMap((a) => second.map((b) => ({ ...a, ...b })));
+  const widths = WIDTHS.map((d) => ({ d }));
+  const lanes = ([8, 64] as const).map((lanes) => ({ lanes }));
+  const vector = on("vector");
+
+  add(adamVector, none);
+  add(center, none);
+  add(chooseDigit, DIGITS);
+  add(columnSums, on("weighted"));
+  add(countRows, cross(on("ties"), vector));
+  add(decode, cross(widths, on("targets")));
+  const epilogues = [storeRelu, keepMaxima, keepEdges].map((epilogue) => ({ epilogue }));
+  // The type of a kernel is that of its epilogue, which differ.
+  const tiled = [
+    ...cross(widths, epilogues.slice(0, 1)),
+    // Unit rows are filled up with zeros to whole vectors.
+    ...cross(WIDTHS.map((d) => ({ d: Math.ceil(d / 4) * 4 })), epilogues.slice(1)),
+  ];
+  add(denseTiled as (options: object) => Kernel, tiled, "denseTiled");
+  // 8 buffers of 2 rows of 8192 numbers hold the most; small rows share one.
+  const room = [[1, 16], [1, 4096], [2, 4096], [4, 4096], [8, 4096]]
+    .map(([buffers, vectors]) => ({ buffers, vectors }));
+  add(denseLanes as (options: object) => Kernel, cross(room, epilogues), "denseLanes");
+  const shares = ([1, 8] as const).map((lanes) => ({ lanes }));
+  add(entryGradients, cross(cross(widths, shares), on("penalized")));
+  add(gradientNorm, on("jump"));
+  add(gradientSquares, cross(widths, on("decoder")));
+  add(
+    histogram,
+    cross(DIGITS.map((digit, pass) => ({ ...digit, later: pass > 0 })), vector),
+  );
+  add(jumpThresholds, none);
+  add(latentSums, none);
+  add(layPanels, none);
+  add(layRows, none);
+  add(listDead, none);
+  add(mergeMaxima, none);
+  const kinds = ["layer_norm", "constant_norm_rescale", "expected_average_only_in"] as const;
+  add(normalizeInput, kinds.map((kind) => ({ kind })));
+  add(normalizeLoss, none);
+  add(noteActive, on("jump"));
+  add(planRows, none);
+  add(recordStep, [
+    { penalized: false, jump: false },
+    { penalized: true, jump: false },
+    { penalized: true, jump: true },
+  ]);
+  add(rowSquares, none);
+  add(scaleGradients, on("entries"));
+  add(scaleRows, none);
+  add(scan, none);
+  add(selectRows, [...cross([{ dead: false }], vector), { dead: true }]);
+  add(countLatents, none);
+  add(sumBlocks, none);
+  add(fillLatents, none);
+  add(thresholdGradients, widths);
+  add(updateRows, cross(widths, on("decoder")));
+  add(walkEntries, cross(widths, on("restart")));
+  add(writeAboveThreshold, cross(lanes, vector));
+  add(writeDead, lanes);
+  add(writeKept, cross(cross(on("perRow"), lanes), vector));
+  return all;
+}

@@ -1,0 +1,51 @@
+// Emitted sources as they are kept beside the tests: a few in full, all others by their SHA-256.
+import { everyKernel } from "./every_kernel.ts";
+
+const FOLDER = new URL("snapshots/", import.meta.url);
+
+/** Kernels that are kept in full: of each sort of snippet and binding one. */
+const IN_FULL = [
+  "adamVector",
+  "decode d=71 targets",
+  "entryGradients d=48 lanes=8 penalized",
+  "gradientNorm jump",
+  "layPanels",
+  "scan",
+  "selectRows vector",
+  "updateRows d=768 decoder",
+];
+
+/** Snapshots by file name, of the kernels as they are now. */
+export async function takeSnapshots(): Promise<Record<string, string>> {
+  const files: Record<string, string> = {};
+  const sums: string[] = [];
+  for (const { name, kernel: { code } } of everyKernel()) {
+    if (IN_FULL.includes(name)) files[`${name.replaceAll(" ", "_")}.wgsl`] = code;
+    else {
+      const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(code));
+      sums.push(`${new Uint8Array(digest).toHex()}  ${name}`);
+    }
+  }
+  return { ...files, "sha256.txt": `${sums.join("\n")}\n` };
+}
+
+/** Snapshots as they were kept. */
+export async function readSnapshots(): Promise<Record<string, string>> {
+  const files: Record<string, string> = {};
+  for await (const { name } of Deno.readDir(FOLDER)) {
+    files[name] = await Deno.readTextFile(new URL(name, FOLDER));
+  }
+  return files;
+}
+
+/** Keeps the snapshots of the kernels as they are now, and nothing else. */
+export async function writeSnapshots(): Promise<void> {
+  await Deno.mkdir(FOLDER, { recursive: true });
+  const files = await takeSnapshots();
+  for await (const { name } of Deno.readDir(FOLDER)) {
+    if (!(name in files)) await Deno.remove(new URL(name, FOLDER));
+  }
+  for (const [name, text] of Object.entries(files)) {
+    await Deno.writeTextFile(new URL(name, FOLDER), text);
+  }
+}
