@@ -3,8 +3,8 @@ import type { Cpu } from "../device/cpu.ts";
 import type { Ranges } from "../device/cpu_stage.ts";
 import { createProgram, f32, i8, type Program, submit, u32, u8 } from "../device/program.ts";
 import type { CosineSearchOptions } from "./cosine_search.ts";
-import { BLOCK, roundLatents, roundSamples } from "./round_rows.ts";
-import { type Compared, findEdges, findMaxima } from "./screen_cosines.ts";
+import { roundLatents, roundSamples } from "./round_rows.ts";
+import { BLOCK, type Compared, findEdges, findMaxima } from "./screen_cosines.ts";
 import { scaleRows, type UnitRows } from "./unit_rows.ts";
 
 // Memory of a piece's rows and of a block of columns, 5 bytes a number, and of a piece's edges.
@@ -141,7 +141,7 @@ function appendRounding(p: Program, rows: UnitRows, first: number, count: number
   const x = f32(room.rows);
   p.loop(
     roundSamples,
-    { x, bytes: rowBytes, scale, norm, error, inverse: balance, rows: count, d },
+    { x, bytes: rowBytes, scale, norm, error, inverse: balance, rows: count, block: BLOCK, d },
     Math.ceil(count / BLOCK),
   );
   return { rows: x, rowBytes, rowScale: scale, rowError: error };

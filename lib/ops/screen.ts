@@ -1,5 +1,4 @@
 import type { Thread } from "../device/cpu_stage.ts";
-import { BLOCK } from "./round_rows.ts";
 import { dotPairsOn, scanSumsOn, type Sums } from "./scan_sums.ts";
 import {
   type Bounds,
@@ -8,7 +7,7 @@ import {
   type Scratch,
   scratchOf,
   SLACK,
-  SLICE,
+  sliceLatents,
   TINY,
 } from "./screen_bounds.ts";
 
@@ -62,6 +61,8 @@ export interface ScreenArguments extends Found {
   /** [threads, `scratchNumbers`] a part for each thread. */
   scratch: Float32Array;
   n: number;
+  /** Rows of a block. */
+  block: number;
   m: number;
   d: number;
 }
@@ -88,7 +89,7 @@ export async function screenInOrder(
   thread: Thread,
 ): Promise<void> {
   if (args.done[0] !== 2) return;
-  await screen(args, 0, Math.ceil(args.n / BLOCK), thread, args.wanted);
+  await screen(args, 0, Math.ceil(args.n / args.block), thread, args.wanted);
 }
 
 async function screen(
@@ -105,11 +106,12 @@ async function screen(
   }
 }
 
-function slicesOf({ among, m, d, latentBytes }: ScreenArguments): Slice[] {
+function slicesOf({ among, m, d, block, latentBytes }: ScreenArguments): Slice[] {
   const count = among ? among[0] : m;
-  return Array.from({ length: Math.ceil(count / SLICE) }, (_, at) => {
-    const first = at * SLICE;
-    const length = Math.min(SLICE, count - first);
+  const most = sliceLatents(block);
+  return Array.from({ length: Math.ceil(count / most) }, (_, at) => {
+    const first = at * most;
+    const length = Math.min(most, count - first);
     const latents = among
       ? among.slice(1 + first, 1 + first + length)
       : Uint32Array.from({ length }, (_, i) => first + i);
@@ -145,8 +147,8 @@ async function screenBlock(
   thread: Thread,
 ): Promise<Entries> {
   const { n, d, input, wEnc } = args;
-  const first = block * BLOCK;
-  const rows = Math.min(BLOCK, n - first);
+  const first = block * args.block;
+  const rows = Math.min(args.block, n - first);
   const scratch = scratchOf(args, thread);
   const bytes = new Int8Array(args.sampleBytes.subarray(first * d, (first + rows) * d));
   const products: Int32Array[] = [];
@@ -258,8 +260,8 @@ const cutOf = ({ cut, cuts }: ScreenArguments, latent: number, rowCut: number): 
  */
 function keep(args: ScreenArguments, block: number, found: Entries, equals = Infinity): number {
   const { cut, cuts, wanted, kept, firstRow, n } = args;
-  const first = block * BLOCK;
-  const rows = Math.min(BLOCK, n - first);
+  const first = block * args.block;
+  const rows = Math.min(args.block, n - first);
   const ends = new Uint32Array(rows + 1);
   for (const row of found.rows) ends[row + 1]++;
   for (let row = 0; row < rows; row++) ends[row + 1] += ends[row];

@@ -1,10 +1,12 @@
 import type { Thread } from "../device/cpu_stage.ts";
-import { BLOCK } from "./round_rows.ts";
 import { groupMaximaOn, type Sums } from "./scan_sums.ts";
 import type { ScreenArguments, Slice } from "./screen.ts";
 
-/** Latents of one 8-bit product: its [4096, 128] sums take 2 MiB, as much as a core's second cache. */
-export const SLICE = 4096;
+/**
+ * Latents of one 8-bit product with `block` rows: its sums take 4 MiB at most, and are read at once.
+ */
+export const sliceLatents = (block: number): number =>
+  Math.max(64, Math.min(4096, Math.floor(2 ** 20 / block)));
 
 // What float32 adds to the bound: a dot of d numbers is off by less than (d / 16 + 8) · 2⁻²³ of the norms'
 // product, and products below the normal range by d · 2⁻¹⁴⁸.
@@ -28,17 +30,20 @@ export interface Scratch {
 }
 
 /** Numbers of scratch that each thread needs for `latents` latents of which `wanted` a row are kept. */
-export function scratchNumbers(latents: number, wanted: number): number {
-  const slice = Math.min(SLICE, latents);
-  return 3 * slice * BLOCK + 2 * BLOCK + 3 * slice + groupsOf(latents, wanted) * BLOCK + 16 * 7;
+export function scratchNumbers(block: number, latents: number, wanted: number): number {
+  const slice = Math.min(sliceLatents(block), latents);
+  return 3 * slice * block + 2 * block + 3 * slice + groupsOf(latents, wanted) * block;
 }
 
 export function scratchOf(
-  { scratch, m, wanted, cut }: Pick<ScreenArguments, "scratch" | "m" | "wanted" | "cut">,
+  { scratch, block, m, wanted, cut }: Pick<
+    ScreenArguments,
+    "scratch" | "block" | "m" | "wanted" | "cut"
+  >,
   thread: Thread,
 ): Scratch {
   const { buffer } = scratch;
-  const slice = Math.min(SLICE, m);
+  const slice = Math.min(sliceLatents(block), m);
   let at = scratch.byteOffset + scratch.byteLength / thread.count * thread.index;
   const take = <T>(
     View: new (buffer: ArrayBuffer, at: number, length: number) => T,
@@ -49,15 +54,15 @@ export function scratchOf(
     return view;
   };
   return {
-    sums: take(Int32Array, slice * BLOCK),
-    pairs: take(Uint32Array, slice * BLOCK),
-    values: take(Float32Array, slice * BLOCK),
+    sums: take(Int32Array, slice * block),
+    pairs: take(Uint32Array, slice * block),
+    values: take(Float32Array, slice * block),
     latents: take(Uint32Array, slice),
-    scale: take(Float32Array, BLOCK),
-    rowCuts: take(Float32Array, BLOCK),
+    scale: take(Float32Array, block),
+    rowCuts: take(Float32Array, block),
     inverse: take(Float32Array, slice),
     least: take(Float32Array, slice),
-    best: take(Float32Array, cut === "row" ? groupsOf(m, wanted) * BLOCK : 0),
+    best: take(Float32Array, cut === "row" ? groupsOf(m, wanted) * block : 0),
   };
 }
 

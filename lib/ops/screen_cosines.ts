@@ -1,6 +1,5 @@
 import type { Thread } from "../device/cpu_stage.ts";
 import { dotError, dotOn } from "./arithmetic.ts";
-import { BLOCK } from "./round_rows.ts";
 
 // Cosines screened as selections are (screen.ts): the product of two rounded unit rows is at most
 //   ‖x − x̂‖ ‖w‖ + ‖x̂‖ ‖w − ŵ‖
@@ -31,6 +30,9 @@ export interface Compared {
 
 // Columns of a product: 1.5 MiB of 2048 columns of 768 bytes and 1 MiB of sums stay in a core's caches.
 const SLICE = 2048;
+
+/** Rows of a block of samples: one operand of an 8-bit product. */
+export const BLOCK = 128;
 
 // Norm of a unit row in float32, at most; and what the screening itself may be off by in float32.
 const ONE = 1 + 2 ** -20;

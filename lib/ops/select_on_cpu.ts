@@ -3,7 +3,7 @@ import { threadsOf } from "../device/cpu.ts";
 import { f32, i8, type Program, u32, u8 } from "../device/program.ts";
 import type { Thread } from "../device/cpu_stage.ts";
 import { atomicMax, dotOn } from "./arithmetic.ts";
-import { BLOCK, roundBoth, type Rounded } from "./round_rows.ts";
+import { roundBoth, type Rounded } from "./round_rows.ts";
 import { type Cut, type Found, screenBlocks, screenInOrder } from "./screen.ts";
 import { scratchNumbers } from "./screen_bounds.ts";
 import type { StepBuffers } from "./select.ts";
@@ -37,7 +37,8 @@ export function selectOnCpu(p: Program, selection: CpuSelection): Rounded {
   const { rows: n, input, weights, out, cut, wanted = 0, firstRow = 0, stats } = selection;
   const { dModel: d, dictSize: m, shards: [{ wEnc }], bEnc } = weights;
   const rounded = selection.rounded ?? roundBoth(p, { input, wEnc, rows: n, latents: m, d });
-  const blocks = Math.ceil(n / BLOCK);
+  const { block } = rounded.samples;
+  const blocks = Math.ceil(n / block);
   // Twice what is wanted of a batch: the cut is chosen so that little more is found.
   const capacity = cut === "batch"
     ? Math.min(n * m, Math.max(2 * wanted, 65536))
@@ -56,7 +57,7 @@ export function selectOnCpu(p: Program, selection: CpuSelection): Rounded {
   const { samples, latents } = rounded;
   const screening = {
     ...found,
-    ...{ cut, cuts: f32(cuts), wanted, n, m, d, done, stats: u32(stats) },
+    ...{ cut, cuts: f32(cuts), wanted, n, block, m, d, done, stats: u32(stats) },
     among: selection.among && u32(selection.among),
     ...{ input: f32(input), wEnc: f32(wEnc), bEnc: f32(bEnc) },
     ...{ sampleBytes: i8(samples.bytes), sampleScale: f32(samples.scale) },
@@ -64,7 +65,9 @@ export function selectOnCpu(p: Program, selection: CpuSelection): Rounded {
     ...{ latentBytes: u8(latents.bytes), latentScale: f32(latents.scale) },
     ...{ latentNorm: f32(latents.norm), latentError: f32(latents.error) },
     ...{ kept: u32(out.kept), firstRow },
-    scratch: f32(p.buffers.zeros("screening", scratchNumbers(m, wanted) * threadsOf(p.device))),
+    scratch: f32(
+      p.buffers.zeros("screening", scratchNumbers(block, m, wanted) * threadsOf(p.device)),
+    ),
   };
   const shared = {
     ...{ found: found.counts, values: found.values, cuts: f32(cuts), done, wanted },
@@ -85,7 +88,14 @@ export function selectOnCpu(p: Program, selection: CpuSelection): Rounded {
   const writing = {
     ...found,
     ...{ cuts: cut === "batch" ? f32(cuts) : undefined, kept: u32(kept), offsets: u32(offsets) },
-    ...{ outLatents: u32(keptLatents), outValues: f32(keptValues), firstRow, n, stats: u32(stats) },
+    ...{
+      outLatents: u32(keptLatents),
+      outValues: f32(keptValues),
+      firstRow,
+      n,
+      block,
+      stats: u32(stats),
+    },
     step: selection.notes && u32(selection.notes.step),
     lastActive: selection.notes && u32(selection.notes.lastActive),
   };
@@ -205,6 +215,8 @@ interface Writing extends Found {
   outValues: Float32Array;
   firstRow: number;
   n: number;
+  /** Rows of a block. */
+  block: number;
   stats: Uint32Array;
   step: Uint32Array | undefined;
   lastActive: Uint32Array | undefined;
@@ -212,15 +224,15 @@ interface Writing extends Found {
 
 /** Counts what each row keeps of the batch, and what equals the threshold, over blocks of rows. */
 export function countKept(
-  { blocks, rows, values, cuts, ties, kept, firstRow, n, stats }: Writing,
+  { blocks, block: size, rows, values, cuts, ties, kept, firstRow, n, stats }: Writing,
   from: number,
   to: number,
 ): void {
   const threshold = cuts ? cuts[1] : 0;
   for (let block = from; block < to; block++) {
-    const last = Math.min(n, (block + 1) * BLOCK);
-    kept.fill(0, firstRow + block * BLOCK, firstRow + last);
-    ties.fill(0, block * BLOCK, last);
+    const last = Math.min(n, (block + 1) * size);
+    kept.fill(0, firstRow + block * size, firstRow + last);
+    ties.fill(0, block * size, last);
     if (stats[0] !== 0) continue;
     const end = Math.min(values.length, blocks[2 * block] + blocks[2 * block + 1]);
     for (let at = blocks[2 * block]; at < end; at++) {
