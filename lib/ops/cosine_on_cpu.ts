@@ -4,7 +4,7 @@ import type { Ranges } from "../device/cpu_stage.ts";
 import { createProgram, f32, i8, type Program, submit, u32, u8 } from "../device/program.ts";
 import type { CosineSearchOptions } from "./cosine_search.ts";
 import { BLOCK, roundLatents, roundSamples } from "./round_rows.ts";
-import { type Compared, findEdges, findMaxima } from "./screen_cosines.ts";
+import { type Compared, cosineScratch, findEdges, findMaxima } from "./screen_cosines.ts";
 import { scaleRows, type UnitRows } from "./unit_rows.ts";
 
 // Memory of a piece's rows and of a block of columns, 5 bytes a number, and of a piece's edges.
@@ -97,6 +97,7 @@ async function searchPieces(
     const m = Math.min(atOnce, total - column);
     using held = createBuffers(cpu);
     const columns = await roundColumns(cpu, held, to, column, m);
+    const scratch = f32(held.zeros("scratch of the search", cpu.threads * cosineScratch(m)));
     const words = 4 * Math.ceil(m / 32);
     const most = Math.min(
       ...[fit(MOST_ROW_BYTES, 5 * d), fit(limit, 4 * d)],
@@ -117,7 +118,7 @@ async function searchPieces(
         const compared = {
           ...appendRounding(p, from, row, n),
           ...columns,
-          ...{ n, m, d, blocks, firstRow: row, firstColumn: column, counts: u32(counts) },
+          ...{ n, m, d, blocks, firstRow: row, firstColumn: column, counts: u32(counts), scratch },
         };
         await run({ p, compared, items: Math.ceil(n / BLOCK / blocks) });
         const [read] = await readParts(cpu, [{ buffer: counts, length: 1 }]);
