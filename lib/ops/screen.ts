@@ -291,7 +291,7 @@ function largestOfRows({ values }: Entries, order: Uint32Array, ends: Uint32Arra
   for (let row = 0; row + 1 < ends.length; row++) {
     const own = order.subarray(ends[row], ends[row + 1]);
     if (own.length <= wanted) {
-      kept.push(...own);
+      for (const at of own) kept.push(at);
       continue;
     }
     const least = Float64Array.from(own, (at) => values[at]).sort()[own.length - wanted];
