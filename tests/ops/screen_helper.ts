@@ -107,16 +107,21 @@ export async function selectOn(cpu: Cpu, selection: Selection) {
   return results;
 }
 
-/** Fails where a selection differs in any bit from that of all pairs' dots; gives the last run's counts. */
-export async function checkSelection(cpu: Cpu, selection: Selection) {
+/**
+ * Fails where a device's selection differs in any bit from that of all pairs' dots; gives the last run's
+ * counts.
+ */
+export async function checkSelection(cpus: Cpu[], selection: Selection) {
   const { offsets, latents, values } = expectedOf(selection);
   let last;
-  for (const [run, result] of (await selectOn(cpu, selection)).entries()) {
-    const name = `${selection.name}, ${selection.cut}, run ${run + 1}, ${cpu.name}`;
-    assertEquals(result.sparse.offsets, offsets, `${name}: offsets`);
-    assertEquals(result.sparse.latents, latents, `${name}: latents`);
-    assertEquals(result.sparse.values, values, `${name}: values`);
-    last = result;
+  for (const cpu of cpus) {
+    for (const [run, result] of (await selectOn(cpu, selection)).entries()) {
+      const name = `${selection.name}, ${selection.cut}, run ${run + 1}, ${cpu.name}`;
+      assertEquals(result.sparse.offsets, offsets, `${name}: offsets`);
+      assertEquals(result.sparse.latents, latents, `${name}: latents`);
+      assertEquals(result.sparse.values, values, `${name}: values`);
+      last = result;
+    }
   }
   return { ...last!, kept: values.length };
 }
