@@ -15,6 +15,7 @@ import * as selectOnCpu from "./select_on_cpu.ts";
 import * as selectRows from "./select_rows.ts";
 import * as sortOnCpu from "./sort_on_cpu.ts";
 import * as sumOnCpu from "./sum_on_cpu.ts";
+import * as unitRows from "./unit_rows.ts";
 
 /** Every function of the operations, loops among them, by name. */
 const FUNCTIONS: Record<string, unknown> = {
@@ -34,6 +35,7 @@ const FUNCTIONS: Record<string, unknown> = {
   ...selectRows,
   ...sortOnCpu,
   ...sumOnCpu,
+  ...unitRows,
 };
 
 /** The loop of a name, as workers look for it; none where there is no such loop. */
