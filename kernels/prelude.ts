@@ -62,21 +62,21 @@ export const recordWord = (name: keyof typeof RECORD_AT): string =>
   `records[record + ${RECORD_AT[name]}u]`;
 
 /**
- * `total(lane, own)`: the sum over a workgroup, for each of its threads; `lanes` is a power of two. All of
- * them have to call it.
+ * `total(lane, own)`, or another `name`: the sum over a workgroup, for each of its threads; `lanes` is a power
+ * of two. All of them have to call it.
  */
-export const sumOver = (lanes: number, type = "f32"): string =>
-  `var<workgroup> laneSums: array<${type}, ${lanes}>;
+export const sumOver = (lanes: number, type = "f32", name = "total"): string =>
+  `var<workgroup> ${name}Sums: array<${type}, ${lanes}>;
 
-fn total(lane: u32, own: ${type}) -> ${type} {
+fn ${name}(lane: u32, own: ${type}) -> ${type} {
   workgroupBarrier();
-  laneSums[lane] = own;
+  ${name}Sums[lane] = own;
   for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
     workgroupBarrier();
-    if (lane < half) { laneSums[lane] += laneSums[lane + half]; }
+    if (lane < half) { ${name}Sums[lane] += ${name}Sums[lane + half]; }
   }
   workgroupBarrier();
-  return laneSums[0];
+  return ${name}Sums[0];
 }`;
 
 /** `sumBefore(lane, own)`: the sum of whole numbers over the threads before this one; to be called once. */
