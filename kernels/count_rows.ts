@@ -1,5 +1,5 @@
 import { defineKernel, read, when, write } from "./define.ts";
-import { sumOver } from "./prelude.ts";
+import { elements, sumOver } from "./prelude.ts";
 
 /**
  * Counts what each row of z [rows, cols] keeps: how many numbers are above the threshold and, with
@@ -10,8 +10,7 @@ import { sumOver } from "./prelude.ts";
 export function countRows<Ties extends boolean>(
   { ties, vector = false }: { ties: Ties; vector?: boolean },
 ) {
-  const width = vector ? 4 : 1;
-  const [numbers, floats] = vector ? ["vec4u", "vec4f"] : ["u32", "f32"];
+  const { width, floats, integers: numbers } = elements(vector);
   const count = (condition: string) => `select(${numbers}(), ${numbers}(1u), ${condition})`;
   const parts = (name: string) => vector ? `dot(${name}, vec4u(1u))` : name;
   return defineKernel({
