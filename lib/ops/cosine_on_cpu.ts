@@ -5,7 +5,7 @@ import { createProgram, f32, i8, type Program, submit, u32, u8 } from "../device
 import type { CosineSearchOptions } from "./cosine_search.ts";
 import { BLOCK, roundLatents, roundSamples } from "./round_rows.ts";
 import { type Compared, cosineScratch, findEdges, findMaxima } from "./screen_cosines.ts";
-import { normalizeRows, type UnitRows } from "./unit_rows.ts";
+import { makeUnitRows, type UnitRows } from "./unit_rows.ts";
 
 // Memory of a piece's rows and of a block of columns, 5 bytes a number, and of a piece's edges.
 const MOST_ROW_BYTES = 2 ** 24;
@@ -176,7 +176,7 @@ function appendUnitRows(
   count: number,
 ) {
   const x = f32(buffers.from("unit rows", data.subarray(first * d, (first + count) * d)));
-  p.loop(normalizeRows, { x, d }, count);
+  p.loop(makeUnitRows, { x, d }, count);
   const numbers = (label: string) => f32(buffers.zeros(label, count));
   return {
     ...{ x, d },

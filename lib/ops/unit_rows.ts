@@ -43,7 +43,7 @@ export function unitRows(matrix: Matrix, name: string): UnitRows {
 }
 
 /** Brings rows of `d` finite numbers to norm 1 where they are, as {@linkcode packRows} does; over rows. */
-export function normalizeRows(
+export function makeUnitRows(
   { x, d }: { x: Float32Array; d: number },
   from: number,
   to: number,
