@@ -1,4 +1,5 @@
 import { defineKernel, read, when, write } from "./define.ts";
+import { elements, sumOver } from "./prelude.ts";
 
 /**
  * Counts what each row of z [rows, cols] keeps: how many numbers are above the threshold and, with
@@ -9,10 +10,9 @@ import { defineKernel, read, when, write } from "./define.ts";
 export function countRows<Ties extends boolean>(
   { ties, vector = false }: { ties: Ties; vector?: boolean },
 ) {
-  const width = vector ? 4 : 1;
-  const [numbers, floats] = vector ? ["vec4u", "vec4f"] : ["u32", "f32"];
+  const { width, floats, integers: numbers } = elements(vector);
   const count = (condition: string) => `select(${numbers}(), ${numbers}(1u), ${condition})`;
-  const total = (name: string) => vector ? `dot(${name}, vec4u(1u))` : name;
+  const parts = (name: string) => vector ? `dot(${name}, vec4u(1u))` : name;
   return defineKernel({
     label: "count rows",
     sizes: { rows: "u32", cols: "u32", firstRow: "u32" },
@@ -23,7 +23,7 @@ export function countRows<Ties extends boolean>(
       ties: when(ties, write("u32")),
     },
     workgroup: 64,
-    globals: ["var<workgroup> sums: array<vec2u, 64>;"],
+    globals: [sumOver(64, "vec2u")],
     body: `
   let row = group;
   if (row >= sizes.rows) { return; }
@@ -42,11 +42,8 @@ ${
         };`
     }
   }
-  sums[lane] = vec2u(${total("above")}, ${total("equal")});
-  workgroupBarrier();
+  let all = total(lane, vec2u(${parts("above")}, ${parts("equal")}));
   if (lane == 0u) {
-    var all = vec2u();
-    for (var i = 0u; i < 64u; i++) { all += sums[i]; }
     kept[sizes.firstRow + row] = all.x;
     ${ties ? "ties[sizes.firstRow + row] = all.y;" : ""}
   }`,

@@ -1,5 +1,6 @@
 import { type Bindings, defineKernel, type Fields, read } from "./define.ts";
 import type { Epilogue } from "./epilogues.ts";
+import { rowElements } from "./prelude.ts";
 
 /** Rows and columns of the tile of one workgroup of {@linkcode denseTiled}. */
 export const TILE = 128;
@@ -18,7 +19,8 @@ export function denseTiled<S extends Fields, B extends Bindings>(
   { d, epilogue }: { d: number; epilogue: Epilogue<S, B> },
 ) {
   const eight = [...Array(TILE_EACH).keys()];
-  const vector = d % 4 === 0;
+  const { element } = rowElements(d);
+  const vector = element === "vec4f";
   // Numbers past d read as zero, so that the last stage of an odd width adds nothing.
   const load = (matrix: string, row: string) =>
     vector
@@ -28,7 +30,6 @@ export function denseTiled<S extends Fields, B extends Bindings>(
           `select(0.0, ${matrix}[${row} * ${d}u + min(c + ${j}u, ${d - 1}u)], c + ${j}u < ${d}u)`
         ).join(", ")
       })`;
-  const element = vector ? "vec4f" : "f32";
   return defineKernel({
     label: `${epilogue.label} tiled`,
     sizes: { rows: "u32", cols: "u32", firstRow: "u32", ...epilogue.sizes },

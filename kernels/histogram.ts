@@ -1,4 +1,5 @@
 import { defineKernel, read, when, write } from "./define.ts";
+import { elements } from "./prelude.ts";
 
 /**
  * One pass of the radix selection: counts the positive numbers of z whose upper bits equal the
@@ -19,9 +20,7 @@ export function histogram<Later extends boolean>(
 ) {
   const bins = 1 << bits;
   const above = shift + bits;
-  const width = vector ? 4 : 1;
-  const numbers = vector ? "vec4u" : "u32";
-  const element = (name: string, i: number) => vector ? `${name}.${"xyzw"[i]}` : name;
+  const { width, integers: numbers, parts } = elements(vector);
   const shared = `(value >> ${numbers}(${above}u)) == ${numbers}(prefix)`;
   return defineKernel({
     label: "histogram",
@@ -40,10 +39,10 @@ export function histogram<Later extends boolean>(
     let fits = (value != ${numbers}())${later ? ` & (${shared})` : ""};
     let bin = (value >> ${numbers}(${shift}u)) & ${numbers}(${bins - 1}u);
 ${
-      Array.from({ length: width }, (_, i) =>
-        `    if (${element("fits", i)}) { atomicAdd(&local[${element("bin", i)}], 1u); }`).join(
-          "\n",
-        )
+      parts("bin").map((bin, i) =>
+        `    if (${parts("fits")[i]}) { atomicAdd(&local[${bin}], 1u); }`
+      )
+        .join("\n")
     }
   }
   workgroupBarrier();

@@ -1,5 +1,5 @@
 import { defineKernel, read, when, write } from "./define.ts";
-import { step } from "./prelude.ts";
+import { step, sumOver } from "./prelude.ts";
 
 /**
  * Looks at the entries that a ragged selection wrote, row by row: notes which latents are active in
@@ -25,7 +25,7 @@ export const noteActive = <Jump extends boolean>({ jump }: { jump: Jump }) =>
       theta: when(jump, read("f32")),
     },
     workgroup: 64,
-    globals: ["var<workgroup> sums: array<f32, 64>;"],
+    globals: [sumOver(64)],
     body: `
   let row = group;
   if (row >= sizes.rows) { return; }
@@ -41,10 +41,6 @@ export const noteActive = <Jump extends boolean>({ jump }: { jump: Jump }) =>
     atomicStore(&lastActive[latent], step.step);
   }
   if (largest != 0u) { atomicMax(&stats[1], largest); }
-  sums[lane] = own;
-  workgroupBarrier();
-  if (lane == 0u) {
-    for (var i = 1u; i < 64u; i++) { own += sums[i]; }
-    penalties[row] = own;
-  }`,
+  let all = total(lane, own);
+  if (lane == 0u) { penalties[row] = all; }`,
   });

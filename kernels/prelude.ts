@@ -62,21 +62,21 @@ export const recordWord = (name: keyof typeof RECORD_AT): string =>
   `records[record + ${RECORD_AT[name]}u]`;
 
 /**
- * `total(lane, own)`: the sum over a workgroup, for each of its threads; `lanes` is a power of two. All of
- * them have to call it.
+ * `total(lane, own)`, or another `name`: the sum over a workgroup, for each of its threads; `lanes` is a power
+ * of two. All of them have to call it.
  */
-export const sumOver = (lanes: number, type = "f32"): string =>
-  `var<workgroup> laneSums: array<${type}, ${lanes}>;
+export const sumOver = (lanes: number, type = "f32", name = "total"): string =>
+  `var<workgroup> ${name}Sums: array<${type}, ${lanes}>;
 
-fn total(lane: u32, own: ${type}) -> ${type} {
+fn ${name}(lane: u32, own: ${type}) -> ${type} {
   workgroupBarrier();
-  laneSums[lane] = own;
+  ${name}Sums[lane] = own;
   for (var half = ${lanes / 2}u; half > 0u; half /= 2u) {
     workgroupBarrier();
-    if (lane < half) { laneSums[lane] += laneSums[lane + half]; }
+    if (lane < half) { ${name}Sums[lane] += ${name}Sums[lane + half]; }
   }
   workgroupBarrier();
-  return laneSums[0];
+  return ${name}Sums[0];
 }`;
 
 /** `sumBefore(lane, own)`: the sum of whole numbers over the threads before this one; to be called once. */
@@ -96,7 +96,37 @@ export const NOT_FINITE = `fn notFinite(value: f32) -> bool {
   return (bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u;
 }`;
 
-/** How rows of `d` numbers are read: four at once where d divides by four. */
+/** How a buffer's numbers are read: four at once with `vector`, else one by one. */
+export function elements(vector: boolean): {
+  /** Numbers of an element. */
+  width: number;
+  /** WGSL type of an element of floats. */
+  floats: string;
+  /** WGSL type of an element of whole numbers. */
+  integers: string;
+  /** An element's numbers. */
+  parts: (element: string) => string[];
+  /** The number of an index, of a buffer of elements. */
+  number: (buffer: string, index: string) => string;
+  /** Product of two elements, summed. */
+  dot: (a: string, b: string) => string;
+} {
+  return vector
+    ? {
+      ...{ width: 4, floats: "vec4f", integers: "vec4u" },
+      parts: (element) => [..."xyzw"].map((part) => `${element}.${part}`),
+      number: (buffer, index) => `${buffer}[(${index}) / 4u][(${index}) % 4u]`,
+      dot: (a, b) => `dot(${a}, ${b})`,
+    }
+    : {
+      ...{ width: 1, floats: "f32", integers: "u32" },
+      parts: (element) => [element],
+      number: (buffer, index) => `${buffer}[${index}]`,
+      dot: (a, b) => `${a} * ${b}`,
+    };
+}
+
+/** How rows of `d` floats are read: four at once where d divides by four. */
 export function rowElements(d: number): {
   /** WGSL type of an element. */
   element: string;
@@ -105,9 +135,8 @@ export function rowElements(d: number): {
   /** Product of two elements, summed. */
   dot: (a: string, b: string) => string;
 } {
-  return d % 4 === 0
-    ? { element: "vec4f", width: d / 4, dot: (a, b) => `dot(${a}, ${b})` }
-    : { element: "f32", width: d, dot: (a, b) => `${a} * ${b}` };
+  const { width, floats, dot } = elements(d % 4 === 0);
+  return { element: floats, width: d / width, dot };
 }
 
 /** A row's `width` elements shared out to lanes: lane l has elements l, l + lanes, …. */

@@ -1,5 +1,5 @@
 import { defineKernel, read, when, write } from "./define.ts";
-import { FIND_RECORD, NOT_FINITE, recordWord, step } from "./prelude.ts";
+import { FIND_RECORD, NOT_FINITE, recordWord, step, sumOver } from "./prelude.ts";
 
 /**
  * Writes what a step did into its slot of the records, all words but the gradients' norm, which is
@@ -33,8 +33,8 @@ export function recordStep<Penalized extends boolean, Jump extends boolean>(
     workgroup: 256,
     globals: [
       NOT_FINITE,
-      "var<workgroup> sums: array<vec4f, 256>;",
-      jump ? "var<workgroup> counts: array<u32, 256>;" : "",
+      sumOver(256, "vec4f"),
+      ...(jump ? [sumOver(256, "u32", "totalCount")] : []),
     ],
     body: `
   var own = vec4f();
@@ -45,33 +45,21 @@ export function recordStep<Penalized extends boolean, Jump extends boolean>(
     ${penalized ? "own.z += penalties[row];" : ""}
     ${jump ? "found += u32(penalties[row]);" : ""}
   }
-${
-      jump
-        ? `  for (var i = lane; i < sizes.latents; i += 256u) { own.w += theta[i]; }
-  counts[lane] = found;`
-        : ""
-    }
-  sums[lane] = own;
-  for (var half = 128u; half > 0u; half /= 2u) {
-    workgroupBarrier();
-    if (lane < half) {
-      sums[lane] += sums[lane + half];
-      ${jump ? "counts[lane] += counts[lane + half];" : ""}
-    }
-  }
-  workgroupBarrier();
+  ${jump ? "for (var i = lane; i < sizes.latents; i += 256u) { own.w += theta[i]; }" : ""}
+  let sums = total(lane, own);
+  let entries = ${jump ? "totalCount(lane, found)" : "offsets[sizes.rows]"};
   if (lane != 0u) { return; }
-  let loss = sums[0].x * sizes.lossScale;
-  let auxiliary = sums[0].y * sizes.auxiliaryScale;
-  let sparsity = sums[0].z * sizes.sparsityScale * step.sparsity;
-  let meanThreshold = sums[0].w / f32(sizes.latents);
+  let loss = sums.x * sizes.lossScale;
+  let auxiliary = sums.y * sizes.auxiliaryScale;
+  let sparsity = sums.z * sizes.sparsityScale * step.sparsity;
+  let meanThreshold = sums.w / f32(sizes.latents);
   let bad = stats[0] != 0u || notFinite(loss) || notFinite(auxiliary) || notFinite(sparsity) ||
     notFinite(meanThreshold);
   if (bad) { frozen[0] = 1u; }
   ${FIND_RECORD}
   ${recordWord("loss")} = bitcast<u32>(loss);
   ${recordWord("auxiliaryLoss")} = bitcast<u32>(auxiliary);
-  ${recordWord("activeEntries")} = ${jump ? "counts[0]" : "offsets[sizes.rows]"};
+  ${recordWord("activeEntries")} = entries;
   ${recordWord("smallestKept")} = select(0u, ~stats[1], stats[1] != 0u);
   ${recordWord("deadLatents")} = stats[2];
   ${recordWord("badInput")} = select(0u, ~stats[0] + 1u, stats[0] != 0u);

@@ -1,4 +1,5 @@
 import { defineKernel, read, write } from "./define.ts";
+import { sumOver } from "./prelude.ts";
 
 /** Squared length of each row: squares[r] = Σ_c x[r, c]². One workgroup a row. */
 export const rowSquares = () =>
@@ -7,7 +8,7 @@ export const rowSquares = () =>
     sizes: { rows: "u32", cols: "u32" },
     bind: { x: read("f32"), squares: write("f32") },
     workgroup: 64,
-    globals: ["var<workgroup> sums: array<f32, 64>;"],
+    globals: [sumOver(64)],
     body: `
   let row = group;
   if (row >= sizes.rows) { return; }
@@ -16,10 +17,6 @@ export const rowSquares = () =>
     let value = x[row * sizes.cols + c];
     own += value * value;
   }
-  sums[lane] = own;
-  workgroupBarrier();
-  if (lane == 0u) {
-    for (var i = 1u; i < 64u; i++) { own += sums[i]; }
-    squares[row] = own;
-  }`,
+  let all = total(lane, own);
+  if (lane == 0u) { squares[row] = all; }`,
   });

@@ -1,4 +1,5 @@
 import { defineKernel, read, when, write } from "./define.ts";
+import { elements } from "./prelude.ts";
 
 /** Numbers that the list has room for; each is compared with each. */
 const LISTED = 256;
@@ -21,21 +22,19 @@ const LISTED = 256;
 export function selectRows<Dead extends boolean>(
   { dead, vector = false }: { dead: Dead; vector?: boolean },
 ) {
-  const width = vector ? 4 : 1;
-  const parts = vector ? [..."xyzw"].map((part) => `numbers.${part}`) : ["numbers"];
+  const { width, integers, parts, number } = elements(vector);
   const scan = (line: (value: string) => string) => `
     for (var i = lane; i < candidates / ${width}u; i += 64u) {
       let numbers = z[row * (sizes.cols / ${width}u) + ${dead ? "dead[1u + i]" : "i"}];
-${parts.map((part) => `      ${line(part)}`).join("\n")}
+${parts("numbers").map((part) => `      ${line(part)}`).join("\n")}
     }`;
-  const number = (at: string) => vector ? `z[(${at}) / 4u][(${at}) % 4u]` : `z[${at}]`;
   const digit = (shift: number, bits: number) => {
     const above = shift + bits;
     return `{
   for (var bin = lane; bin < 256u; bin += 64u) { atomicStore(&counts[bin], 0u); }
   workgroupBarrier();
   for (var i = lane; i < candidates; i += 64u) {
-    let value = ${number(`row * sizes.cols + ${dead ? "dead[1u + i]" : "i"}`)};
+    let value = ${number("z", `row * sizes.cols + ${dead ? "dead[1u + i]" : "i"}`)};
     if (value != 0u${above < 31 ? ` && (value >> ${above}u) == (prefix >> ${above}u)` : ""}) {
       atomicAdd(&counts[(value >> ${shift}u) & ${(1 << bits) - 1}u], 1u);
     }
@@ -82,7 +81,7 @@ ${parts.map((part) => `      ${line(part)}`).join("\n")}
     label: dead ? "select dead" : "select rows",
     sizes: { rows: "u32", cols: "u32", firstRow: "u32", wanted: "u32", firstKept: "u32" },
     bind: {
-      z: read(vector ? "vec4u" : "u32"),
+      z: read(integers),
       threshold: write("u32"),
       quota: write("u32"),
       kept: write("u32"),

@@ -1,5 +1,5 @@
 import { defineKernel, read, write } from "./define.ts";
-import { step } from "./prelude.ts";
+import { elements, step } from "./prelude.ts";
 
 /** How rows are written. */
 interface Options {
@@ -15,8 +15,8 @@ interface Options {
 
 const sizes = { rows: "u32", cols: "u32", firstOut: "u32", capacity: "u32" } as const;
 
-const bindings = (vector: boolean | undefined, threshold: string) => ({
-  z: read(vector ? "vec4u" : "u32"),
+const bindings = (vector = false, threshold = "u32") => ({
+  z: read(elements(vector).integers),
   offsets: read("u32"),
   latents: write("u32"),
   values: write("u32"),
@@ -36,7 +36,7 @@ export const writeKept = ({ perRow, lanes, vector }: Options & { perRow: boolean
     label: "write rows",
     sizes: { ...sizes, firstRow: "u32" },
     bind: {
-      ...bindings(vector, "u32"),
+      ...bindings(vector),
       quota: read("u32"),
       step,
       lastActive: write("atomic<u32>"),
@@ -55,18 +55,18 @@ export const writeDead = ({ lanes }: { lanes: 8 | 64 }) =>
   defineKernel({
     label: "write dead",
     sizes: { ...sizes, firstRow: "u32" },
-    bind: { ...bindings(false, "u32"), quota: read("u32"), dead: read("u32") },
+    bind: { ...bindings(), quota: read("u32"), dead: read("u32") },
     workgroup: lanes,
     globals: counts(lanes),
     body: body("dead", lanes),
   });
 
 /** The same for what is above each latent's own threshold; notes nothing. */
-export const writeAboveThreshold = ({ lanes, vector }: Options) =>
+export const writeAboveThreshold = ({ lanes, vector = false }: Options) =>
   defineKernel({
     label: "write rows above thresholds",
     sizes,
-    bind: bindings(vector, vector ? "vec4f" : "f32"),
+    bind: bindings(vector, elements(vector).floats),
     workgroup: lanes,
     globals: counts(lanes),
     body: body("latent", lanes, vector),
@@ -76,9 +76,7 @@ function body(mode: "batch" | "row" | "dead" | "latent", lanes: number, vector =
   const own = mode === "latent";
   const notes = mode === "batch" || mode === "row";
   const listed = mode === "dead";
-  const width = vector ? 4 : 1;
-  const [numbers, floats] = vector ? ["vec4u", "vec4f"] : ["u32", "f32"];
-  const number = (at: string) => vector ? `z[(${at}) / 4u][(${at}) % 4u]` : `z[${at}]`;
+  const { width, floats, integers: numbers, number } = elements(vector);
   const bits = vector ? "vec4u(1u, 2u, 4u, 8u)" : "1u";
   const mark = (name: string, condition: string) =>
     vector
@@ -138,7 +136,7 @@ function body(mode: "batch" | "row" | "dead" | "latent", lanes: number, vector =
   }
       if (at >= sizes.capacity) { break; }
       let latent = ${latentOf("begin + bit")};
-      let value = ${number("row * sizes.cols + latent")};
+      let value = ${number("z", "row * sizes.cols + latent")};
       latents[at] = latent;
       values[at] = value;
       at++;

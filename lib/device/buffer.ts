@@ -176,8 +176,12 @@ export function writeBuffer(
 ): void {
   device.check();
   const end = start * 4 + data.byteLength;
-  if (end > buffer.size) {
-    throw new DeviceError(`${end} bytes do not fit into ${buffer.label} (${buffer.size} bytes)`);
+  if (end > buffer.size || start < 0) {
+    throw new DeviceError(
+      start < 0
+        ? `${buffer.label} has no number ${start}`
+        : `${end} bytes do not fit into ${buffer.label} (${buffer.size} bytes)`,
+    );
   }
   if (isCpu(device)) {
     const at = (buffer as CpuBuffer).offset + start * 4;
@@ -223,6 +227,7 @@ export async function readParts(device: Device, parts: BufferPart[]): Promise<Ar
   if (total === 0) return parts.map(() => new ArrayBuffer(0));
   for (const { buffer, length, start = 0 } of parts) {
     const end = (start + length) * 4;
+    if (start < 0) throw new DeviceError(`${buffer.label} has no number ${start}`);
     if (end > buffer.size) {
       throw new DeviceError(`${buffer.label} has ${buffer.size} bytes, ${end} were wanted`);
     }

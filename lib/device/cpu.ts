@@ -1,7 +1,7 @@
 import type { Device, DeviceLimits, DeviceOptions } from "./device.ts";
 import { formatBytes } from "./describe.ts";
 import { DeviceError } from "./errors.ts";
-import { type CpuMemory, createMemory } from "./cpu_memory.ts";
+import { type CpuMemory, createMemory, type Memory } from "./cpu_memory.ts";
 import {
   type CpuStage,
   createThread,
@@ -143,7 +143,7 @@ function defaultProduct(): string | false {
 }
 
 interface Given {
-  memory: WebAssembly.Memory;
+  memory: Memory;
   simd: boolean;
   integerProduct: string | undefined;
 }
@@ -163,8 +163,12 @@ async function startWorkers(count: number, given: Given): Promise<Crew> {
   const control = new Int32Array(new SharedArrayBuffer(64));
   const url = new URL("../ops/worker.ts", import.meta.url);
   const workers = Array.from({ length: count }, () => new Worker(url, { type: "module" }));
-  const ask = (message: (index: number) => unknown) =>
-    Promise.all(workers.map((worker, index) =>
+  // Workers that are ended answer nothing more: who waits for them is told.
+  let stop = (_: Error) => {};
+  const ended = new Promise<never>((_, reject) => stop = reject);
+  ended.catch(() => {});
+  const ask = (message: (index: number) => unknown) => {
+    const answers = workers.map((worker, index) =>
       new Promise<StageTimes>((resolve, reject) => {
         worker.onmessage = ({ data }) => data instanceof Error ? reject(data) : resolve(data);
         worker.onerror = (event) => {
@@ -173,8 +177,11 @@ async function startWorkers(count: number, given: Given): Promise<Crew> {
         };
         worker.postMessage(message(index));
       })
-    )).then(([times]) => times);
+    );
+    return Promise.race([ended, Promise.all(answers).then(([times]) => times)]);
+  };
   const end = () => {
+    stop(new DeviceError("the device was used after it was disposed of"));
     for (const worker of workers) worker.terminate();
   };
   try {

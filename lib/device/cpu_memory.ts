@@ -5,10 +5,13 @@ const PAGE = 65536;
 // One cache line: neighbouring buffers of two threads share none, and SIMD loads are aligned.
 const LINE = 64;
 
+/** What all threads see; it grows, so take `buffer` anew when it is used. */
+export type Memory = Pick<WebAssembly.Memory, "buffer">;
+
 /** A WebAssembly memory, shared where that is allowed, that hands out ranges of itself. */
 export interface CpuMemory {
-  /** The memory; it grows, so take `buffer` anew when it is used. */
-  readonly wasm: WebAssembly.Memory;
+  /** The memory; without WebAssembly (V8's --jitless) a buffer of the same kind. */
+  readonly wasm: Memory;
   /** Takes `bytes` bytes, all zero; gives their offset. */
   take(bytes: number): number;
   /** Gives back what `take` gave. */
@@ -17,8 +20,7 @@ export interface CpuMemory {
 
 /** Makes an empty memory that can grow to 4 GiB, as far as 32-bit addresses reach. */
 export function createMemory(): CpuMemory {
-  const shared = typeof SharedArrayBuffer === "function";
-  const wasm = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared });
+  const { wasm, growBy } = "WebAssembly" in globalThis ? wasmMemory() : plainMemory();
   // Free ranges, ascending, no two of them adjacent. The first line is never given: 0 is no address.
   const free: { offset: number; bytes: number }[] = [{ offset: LINE, bytes: PAGE - LINE }];
   let top = PAGE;
@@ -28,7 +30,7 @@ export function createMemory(): CpuMemory {
   const grow = (bytes: number) => {
     const pages = Math.ceil(bytes / PAGE);
     try {
-      wasm.grow(pages);
+      growBy(pages);
     } catch {
       throw new DeviceError(
         `the CPU device holds ${formatBytes(top)} and cannot take ${formatBytes(bytes)} more: ` +
@@ -73,4 +75,16 @@ export function createMemory(): CpuMemory {
     },
     give: (offset, bytes) => give(offset, rounded(bytes)),
   };
+}
+
+function wasmMemory() {
+  const shared = typeof SharedArrayBuffer === "function";
+  const wasm = new WebAssembly.Memory({ initial: 1, maximum: 65536, shared });
+  return { wasm, growBy: (pages: number) => wasm.grow(pages) };
+}
+
+function plainMemory() {
+  const buffer = new SharedArrayBuffer(PAGE, { maxByteLength: 65536 * PAGE });
+  const growBy = (pages: number) => buffer.grow(buffer.byteLength + pages * PAGE);
+  return { wasm: { buffer: buffer as unknown as ArrayBuffer }, growBy };
 }

@@ -1,3 +1,4 @@
+import type { Memory } from "./cpu_memory.ts";
 import { loadSimd, type Simd } from "./simd.ts";
 
 /** A product of 8-bit matrices: exact sums of (a − zero) · b. */
@@ -23,7 +24,7 @@ export interface Thread {
   /** Barriers and counters, shared by all threads; none where there is one. */
   readonly control?: Int32Array;
   /** The memory that all buffers lie in. */
-  readonly memory: WebAssembly.Memory;
+  readonly memory: Memory;
   /** The hot loops in WebAssembly SIMD; none where plain loops are wanted or nothing else is there. */
   readonly simd?: Simd;
   /** Multiplies 8-bit matrices. */
@@ -92,7 +93,7 @@ export interface CpuStage {
 export interface ThreadOptions {
   index: number;
   count: number;
-  memory: WebAssembly.Memory;
+  memory: Memory;
   control?: Int32Array;
   simd: boolean;
   integerProduct?: string;
@@ -133,6 +134,7 @@ const ARRIVED = 0;
 const GENERATION = 1;
 const NEXT = 2;
 const FAILED = 3;
+const STOPPED = 4;
 
 /** Milliseconds that stages took, waiting for the other threads included, by the name of their loop. */
 export type StageTimes = Record<string, number>;
@@ -168,19 +170,13 @@ export async function runStages(
       if (!control) throw error;
       Atomics.store(control, FAILED, 1);
     }
-    if (control) meet(control, thread.count);
+    const stopped = control ? meet(control, thread.count) : false;
     times[name] = (times[name] ?? 0) + performance.now() - began;
     // No thread writes the flag before all have read it: the next stage's end is another meeting.
-    if (repeat && !(control && Atomics.load(control, FAILED))) {
+    if (repeat && !stopped) {
       const flag = new Uint32Array(thread.memory.buffer, repeat.flag.offset, 1);
       if (Atomics.load(flag, 0) !== 1) stage -= repeat.back + 1;
     }
-  }
-  if (control) {
-    // Read by all before one of them clears it.
-    const failed = Atomics.load(control, FAILED);
-    meet(control, thread.count);
-    if (failed) Atomics.store(control, FAILED, 0);
   }
   if (failure) throw failure;
   return times;
@@ -196,24 +192,31 @@ function counter(control: Int32Array | undefined): (step: number) => number {
   };
 }
 
-/** Waits until all threads are here. The last one to come sets the counter of pieces back. */
-function meet(control: Int32Array, count: number): void {
+/**
+ * Waits until all threads are here; the last one to come sets the counter of pieces back. Says whether one
+ * of them has failed: to all the same, as a thread may fail in the next stage before another looks.
+ */
+function meet(control: Int32Array, count: number): boolean {
   const generation = Atomics.load(control, GENERATION);
   if (Atomics.add(control, ARRIVED, 1) === count - 1) {
     Atomics.store(control, ARRIVED, 0);
     Atomics.store(control, NEXT, 0);
+    Atomics.store(control, STOPPED, Atomics.load(control, FAILED));
     Atomics.add(control, GENERATION, 1);
     Atomics.notify(control, GENERATION);
-    return;
+    return Atomics.load(control, STOPPED) !== 0;
   }
   // Most stages end together: looking for 20 µs costs less than to sleep and be woken.
   for (let spin = 0; spin < 4000; spin++) {
-    if (Atomics.load(control, GENERATION) !== generation) return;
+    if (Atomics.load(control, GENERATION) !== generation) {
+      return Atomics.load(control, STOPPED) !== 0;
+    }
   }
   Atomics.wait(control, GENERATION, generation);
+  return Atomics.load(control, STOPPED) !== 0;
 }
 
-function viewsOf(memory: WebAssembly.Memory, args: CpuStage["args"]): Record<string, unknown> {
+function viewsOf(memory: Memory, args: CpuStage["args"]): Record<string, unknown> {
   const { buffer } = memory;
   const views: Record<string, unknown> = {};
   for (const [name, value] of Object.entries(args)) {

@@ -1,4 +1,5 @@
 import { SIMD_BYTES } from "../../kernels/simd/bytes.ts";
+import type { Memory } from "./cpu_memory.ts";
 
 /** The hot loops in WebAssembly SIMD. Addresses are bytes in the memory that they were loaded with. */
 export interface Simd {
@@ -89,12 +90,13 @@ export interface Simd {
 }
 
 /** Loads the SIMD loops over a shared memory; nothing where the runtime cannot run them. */
-export function loadSimd(memory: WebAssembly.Memory): Simd | undefined {
+export function loadSimd(memory: Memory): Simd | undefined {
+  if (!("WebAssembly" in globalThis)) return undefined;
   const bytes = Uint8Array.from(atob(SIMD_BYTES), (letter) => letter.charCodeAt(0));
   if (!WebAssembly.validate(bytes)) return undefined;
   try {
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), {
-      env: { memory },
+      env: { memory: memory as WebAssembly.Memory },
     });
     return exports as unknown as Simd;
   } catch {

@@ -1,11 +1,11 @@
-import { type BufferSet, createBuffers, readParts, writeBuffer } from "../device/buffer.ts";
+import { type BufferSet, createBuffers, readParts } from "../device/buffer.ts";
 import type { Cpu } from "../device/cpu.ts";
 import type { Ranges } from "../device/cpu_stage.ts";
 import { createProgram, f32, i8, type Program, submit, u32, u8 } from "../device/program.ts";
 import type { CosineSearchOptions } from "./cosine_search.ts";
 import { roundLatents, roundSamples } from "./round_rows.ts";
-import { BLOCK, type Compared, findEdges, findMaxima } from "./screen_cosines.ts";
-import { scaleRows, type UnitRows } from "./unit_rows.ts";
+import { BLOCK, type Compared, cosineScratch, findEdges, findMaxima } from "./screen_cosines.ts";
+import { makeUnitRows, type UnitRows } from "./unit_rows.ts";
 
 // Memory of a piece's rows and of a block of columns, 5 bytes a number, and of a piece's edges.
 const MOST_ROW_BYTES = 2 ** 24;
@@ -97,6 +97,7 @@ async function searchPieces(
     const m = Math.min(atOnce, total - column);
     using held = createBuffers(cpu);
     const columns = await roundColumns(cpu, held, to, column, m);
+    const scratch = f32(held.zeros("scratch of the search", cpu.threads * cosineScratch(m)));
     const words = 4 * Math.ceil(m / 32);
     const most = Math.min(
       ...[fit(MOST_ROW_BYTES, 5 * d), fit(limit, 4 * d)],
@@ -117,7 +118,7 @@ async function searchPieces(
         const compared = {
           ...appendRounding(p, from, row, n),
           ...columns,
-          ...{ n, m, d, blocks, firstRow: row, firstColumn: column, counts: u32(counts) },
+          ...{ n, m, d, blocks, firstRow: row, firstColumn: column, counts: u32(counts), scratch },
         };
         await run({ p, compared, items: Math.ceil(n / BLOCK / blocks) });
         const [read] = await readParts(cpu, [{ buffer: counts, length: 1 }]);
@@ -134,20 +135,17 @@ async function searchPieces(
 
 /** Has `count` rows from row `first` on at norm 1 and in 8 bits, in blocks of {@linkcode BLOCK}. */
 function appendRounding(p: Program, rows: UnitRows, first: number, count: number) {
-  const room = makeRoom(p.buffers, rows, count);
-  writeUnitRows(p.device as Cpu, room.rows, rows, first, count);
-  const { scale, norm, error, balance, bytes } = room;
-  const [rowBytes, d] = [i8(bytes), rows.matrix.cols];
-  const x = f32(room.rows);
+  const { x, bytes, ones, d, ...known } = appendUnitRows(p, p.buffers, rows, first, count);
+  const rowBytes = i8(bytes);
   p.loop(
     roundSamples,
-    { x, bytes: rowBytes, scale, norm, error, inverse: balance, rows: count, block: BLOCK, d },
+    { x, bytes: rowBytes, ...known, inverse: ones, rows: count, block: BLOCK, d },
     Math.ceil(count / BLOCK),
   );
-  return { rows: x, rowBytes, rowScale: scale, rowError: error };
+  return { rows: x, rowBytes, rowScale: known.scale, rowError: known.error };
 }
 
-/** `count` rows of the searched matrix from row `first` on, at norm 1 and in 8 bits. */
+/** `count` rows of the searched matrix from row `first` on, at norm 1 and in 8 bits, in `buffers`. */
 async function roundColumns(
   cpu: Cpu,
   buffers: BufferSet,
@@ -155,48 +153,38 @@ async function roundColumns(
   first: number,
   count: number,
 ) {
-  const room = makeRoom(buffers, rows, count);
-  writeUnitRows(cpu, room.rows, rows, first, count);
-  const { scale, norm, error, balance, bytes } = room;
-  const [columnBytes, d] = [u8(bytes), rows.matrix.cols];
-  const w = f32(room.rows);
-  const groups = Math.ceil(count / 64);
   using scratch = createBuffers(cpu);
   const p = createProgram(cpu, scratch);
+  const { x: w, bytes, ones, d, ...known } = appendUnitRows(p, buffers, rows, first, count);
+  const [columnBytes, groups] = [u8(bytes), Math.ceil(count / 64)];
   const peaks = f32(scratch.zeros("peaks", groups * d));
   p.loop(
     roundLatents,
-    { w, bytes: columnBytes, scale, norm, error, balance, peaks, latents: count, d },
+    { w, bytes: columnBytes, ...known, balance: ones, peaks, latents: count, d },
     groups,
   );
   submit(cpu, await p.stages());
-  return { columns: w, columnBytes, columnScale: scale, columnError: error };
+  return { columns: w, columnBytes, columnScale: known.scale, columnError: known.error };
 }
 
-function makeRoom(buffers: BufferSet, { matrix: { cols } }: UnitRows, count: number) {
+/** Puts rows into `buffers`, has them at norm 1, and makes room for what rounding them gives. */
+function appendUnitRows(
+  p: Program,
+  buffers: BufferSet,
+  { matrix: { data, cols: d } }: UnitRows,
+  first: number,
+  count: number,
+) {
+  const x = f32(buffers.from("unit rows", data.subarray(first * d, (first + count) * d)));
+  p.loop(makeUnitRows, { x, d }, count);
   const numbers = (label: string) => f32(buffers.zeros(label, count));
   return {
-    rows: buffers.zeros("unit rows", count * cols),
-    bytes: buffers.zeros("8-bit rows", Math.ceil(count * cols / 4)),
+    ...{ x, d },
+    bytes: buffers.zeros("8-bit rows", Math.ceil(count * d / 4)),
     scale: numbers("8-bit scales"),
     norm: numbers("norms of rows"),
     error: numbers("8-bit errors"),
     // Two dictionaries of one model have the same large columns, if any: nothing is to be balanced.
-    balance: f32(buffers.from("balance of columns", new Float32Array(cols).fill(1))),
+    ones: f32(buffers.from("balance of columns", new Float32Array(d).fill(1))),
   };
-}
-
-function writeUnitRows(
-  cpu: Cpu,
-  buffer: Parameters<typeof writeBuffer>[1],
-  rows: UnitRows,
-  first: number,
-  count: number,
-): void {
-  // 4 MiB at a time: less than all of them lie in memory twice.
-  const step = Math.max(1, Math.floor(2 ** 20 / rows.matrix.cols));
-  for (let done = 0; done < count; done += step) {
-    const part = scaleRows(rows, first + done, Math.min(step, count - done));
-    writeBuffer(cpu, buffer, part, done * rows.matrix.cols);
-  }
 }

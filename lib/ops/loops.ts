@@ -15,28 +15,39 @@ import * as selectOnCpu from "./select_on_cpu.ts";
 import * as selectRows from "./select_rows.ts";
 import * as sortOnCpu from "./sort_on_cpu.ts";
 import * as sumOnCpu from "./sum_on_cpu.ts";
+import * as unitRows from "./unit_rows.ts";
+
+const OPERATIONS: Record<string, unknown>[] = [
+  adam,
+  clip,
+  decode,
+  encode,
+  gradients,
+  normalizeInput,
+  normalizeLoss,
+  ragged,
+  record,
+  roundRows,
+  screen,
+  screenCosines,
+  selectOnCpu,
+  selectRows,
+  sortOnCpu,
+  sumOnCpu,
+  unitRows,
+];
 
 /** Every function of the operations, loops among them, by name. */
-const FUNCTIONS: Record<string, unknown> = {
-  ...adam,
-  ...clip,
-  ...decode,
-  ...encode,
-  ...gradients,
-  ...normalizeInput,
-  ...normalizeLoss,
-  ...ragged,
-  ...record,
-  ...roundRows,
-  ...screen,
-  ...screenCosines,
-  ...selectOnCpu,
-  ...selectRows,
-  ...sortOnCpu,
-  ...sumOnCpu,
-};
+const FUNCTIONS = new Map<string, unknown>();
+for (const operation of OPERATIONS) {
+  for (const [name, value] of Object.entries(operation)) {
+    // Workers would run the one for the other.
+    if (FUNCTIONS.has(name)) throw new Error(`two operations export ${name}`);
+    FUNCTIONS.set(name, value);
+  }
+}
 
 /** The loop of a name, as workers look for it; none where there is no such loop. */
 export function findLoop(name: string): Loop<never> | undefined {
-  return FUNCTIONS[name] as Loop<never> | undefined;
+  return FUNCTIONS.get(name) as Loop<never> | undefined;
 }

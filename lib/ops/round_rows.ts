@@ -174,8 +174,8 @@ export function roundLatents(
         errors += (value - byte * step) ** 2;
       }
       scale[latent] = step;
-      norm[latent] = Math.sqrt(squares) * UP;
-      error[latent] = Math.sqrt(errors) * UP;
+      norm[latent] = Math.sqrt(squares) * UP + LEAST;
+      error[latent] = Math.sqrt(errors) * UP + LEAST;
     }
   }
 }
@@ -225,14 +225,15 @@ export function roundSamples(
         errors += (value - byte * step) ** 2;
       }
       scale[first + r] = step;
-      norm[first + r] = Math.sqrt(squares) * UP;
-      error[first + r] = Math.sqrt(errors) * UP;
+      norm[first + r] = Math.sqrt(squares) * UP + LEAST;
+      error[first + r] = Math.sqrt(errors) * UP + LEAST;
     }
   }
 }
 
-// Norms are bounds: what float32 rounds them by is added.
+// Norms are bounds: what float32 rounds them by is added, below its normal range too.
 const UP = 1 + 2 ** -20;
+const LEAST = 2 ** -148;
 
 // A row so small that its step would be subnormal is taken for zeros: its error is its norm.
 function stepOf(peak: number, most: number): number {

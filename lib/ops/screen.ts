@@ -3,6 +3,7 @@ import { dotPairsOn, scanSumsOn, type Sums } from "./scan_sums.ts";
 import {
   type Bounds,
   cutRows,
+  overflowing,
   sampleBounds,
   type Scratch,
   scratchOf,
@@ -194,11 +195,12 @@ function cutLatents(args: ScreenArguments, bounds: Bounds, slice: Slice, scratch
     const latent = slice.latents[i];
     const step = latentScale[latent];
     const most = bEnc[latent] + TINY +
-      bounds.mostError * latentNorm[latent] + bounds.mostNorm * latentError[latent];
+      bounds.mostError * overflowing(latentNorm[latent]) + bounds.mostNorm * latentError[latent];
     scratch.inverse[i] = step > 0 ? 1 / step : 0;
-    const least = (cutOf(args, latent, 0) - most) * scratch.inverse[i];
-    // Where the step is 0 the estimate is 0 too: nothing is ruled out here.
-    scratch.least[i] = step > 0 ? least - Math.abs(least) * SLACK : -Infinity;
+    const least = (limitOf(args, latent, 0) - most) * scratch.inverse[i];
+    // Where the step is 0 the estimate is 0 too, and beyond 1e30 float32 could overflow: nothing is ruled
+    // out here.
+    scratch.least[i] = step > 0 && least > -1e30 ? least - Math.abs(least) * SLACK : -Infinity;
   }
 }
 
@@ -221,8 +223,8 @@ function keepCandidates(
     const r = pair - i * rows;
     const latent = slice.latents[i];
     const estimate = product[pair] * scale[r] * latentScale[latent] + bEnc[latent];
-    const bound = error[r] * latentNorm[latent] + norm[r] * latentError[latent] + TINY;
-    if (estimate + bound < cutOf(args, latent, rowCuts[r])) continue;
+    const bound = error[r] * overflowing(latentNorm[latent]) + norm[r] * latentError[latent] + TINY;
+    if (estimate + bound < limitOf(args, latent, rowCuts[r])) continue;
     pairs[kept++] = pair;
   }
   return kept;
@@ -252,6 +254,12 @@ function keepReached(
 
 const cutOf = ({ cut, cuts }: ScreenArguments, latent: number, rowCut: number): number =>
   cut === "batch" ? cuts[0] : cut === "latent" ? Math.max(0, cuts[latent]) : rowCut;
+
+// What is added to the bias rounds to float32: to a cut that must be reached from half a step below it.
+const limitOf = (args: ScreenArguments, latent: number, rowCut: number): number => {
+  const cut = cutOf(args, latent, rowCut);
+  return args.cut === "latent" ? cut : Math.min(cut, 3.4e38) * (1 - 2 ** -24);
+};
 
 /**
  * Takes room for a block's entries and puts them there, row by row, as far as there is room; of rows with
@@ -293,7 +301,7 @@ function largestOfRows({ values }: Entries, order: Uint32Array, ends: Uint32Arra
   for (let row = 0; row + 1 < ends.length; row++) {
     const own = order.subarray(ends[row], ends[row + 1]);
     if (own.length <= wanted) {
-      kept.push(...own);
+      for (const at of own) kept.push(at);
       continue;
     }
     const least = Float64Array.from(own, (at) => values[at]).sort()[own.length - wanted];

@@ -8,8 +8,9 @@ import type { ScreenArguments, Slice } from "./screen.ts";
 export const sliceLatents = (block: number): number =>
   Math.max(64, Math.min(4096, Math.floor(2 ** 20 / block)));
 
-// What float32 adds to the bound: a dot of d numbers is off by less than (d / 16 + 8) · 2⁻²³ of the norms'
-// product, and products below the normal range by d · 2⁻¹⁴⁸.
+// What float32 adds to the bound: a dot of d numbers is off by less than (d / 16 + 10) · 2⁻²³ of the norms'
+// product, the errors that SIMD measures by 2⁻²⁴ of it each and the scan's operations by 3 · 2⁻²⁴, and
+// products below the normal range by d · 2⁻¹⁴⁸.
 export const TINY = 1e-37;
 // The scan's own float32 operations are off by less than three parts in 2²⁴.
 export const SLACK = 2 ** -21;
@@ -77,17 +78,20 @@ export interface Bounds {
   mostNorm: number;
 }
 
+/** A norm; beyond 1e18, where float32 dots could overflow, infinite: nothing is ruled out. */
+export const overflowing = (norm: number): number => norm > 1e18 ? Infinity : norm;
+
 /** The bounds of the `rows` samples from sample `first` on. */
 export function sampleBounds(args: ScreenArguments, first: number, rows: number): Bounds {
   const { sampleNorm, sampleError, d } = args;
-  const rounding = (d / 16 + 8) * 2 ** -23;
+  const rounding = (d / 16 + 14) * 2 ** -23;
   const error = new Float64Array(rows);
   const norm = new Float64Array(rows);
   let [mostError, mostNorm] = [0, 0];
   for (let r = 0; r < rows; r++) {
-    const own = sampleNorm[first + r];
-    // ‖x̂‖ ≤ ‖x‖ + ‖x − x̂‖. Where float32 dots could overflow nothing is ruled out.
-    error[r] = own > 1e18 ? Infinity : sampleError[first + r] + rounding * own;
+    const own = overflowing(sampleNorm[first + r]);
+    // ‖x̂‖ ≤ ‖x‖ + ‖x − x̂‖.
+    error[r] = sampleError[first + r] + rounding * own;
     norm[r] = own + sampleError[first + r];
     mostError = Math.max(mostError, error[r]);
     mostNorm = Math.max(mostNorm, norm[r]);
@@ -125,7 +129,7 @@ export function cutRows(
       const latent = slice.latents[i];
       steps[i] = args.latentScale[latent];
       const own = args.bEnc[latent] - TINY -
-        (bounds.mostError + SLACK * bounds.mostNorm) * args.latentNorm[latent] -
+        (bounds.mostError + SLACK * bounds.mostNorm) * overflowing(args.latentNorm[latent]) -
         bounds.mostNorm * args.latentError[latent];
       less[i] = own - Math.abs(own) * SLACK;
     }

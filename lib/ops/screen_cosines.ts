@@ -1,5 +1,6 @@
 import type { Thread } from "../device/cpu_stage.ts";
 import { dotError, dotOn } from "./arithmetic.ts";
+import { groupMaximaOn, scanSumsOn, type Sums } from "./scan_sums.ts";
 
 // Cosines screened as selections are (screen.ts): the product of two rounded unit rows is at most
 //   ‖x − x̂‖ ‖w‖ + ‖x̂‖ ‖w − ŵ‖
@@ -26,6 +27,8 @@ export interface Compared {
   blocks: number;
   /** {exact dots}. */
   counts: Uint32Array;
+  /** [threads, {@linkcode cosineScratch}] a part for each thread. */
+  scratch: Float32Array;
 }
 
 // Columns of a product: 1.5 MiB of 2048 columns of 768 bytes and 1 MiB of sums stay in a core's caches.
@@ -34,25 +37,20 @@ const SLICE = 2048;
 /** Rows of a block of samples: one operand of an 8-bit product. */
 export const BLOCK = 128;
 
-// Norm of a unit row in float32, at most; and what the screening itself may be off by in float32.
+/** Numbers of scratch that each thread needs for `m` columns. */
+export function cosineScratch(m: number): number {
+  const slice = Math.min(SLICE, m);
+  return 2 * slice * BLOCK + 2 * slice + 3 * BLOCK;
+}
+
+// Norm of a unit row in float32, at most; and what rounding and scanning in float32 may be off by.
 const ONE = 1 + 2 ** -20;
 const SLACK = 2 ** -20;
 
-/** Products of columns `column` … with the rows `row` …: sums[i · rows + r]. */
-interface Tile {
-  sums: Int32Array;
-  row: number;
-  rows: number;
-  column: number;
-  columns: number;
-}
-
-/** How a row's sums are judged: with column i they are sum · scale · step, ± own + factor · error. */
-interface RowBounds {
-  scale: Float64Array;
-  own: Float64Array;
-  factor: Float64Array;
-}
+// The sum of a pair that takes no part. Up to this width it stands for a cosine below −2, since no scale
+// is less than 1 / (127 √d).
+const NO_SUM = -(2 ** 31);
+const MOST_MASKED = 2 ** 15;
 
 /**
  * The largest cosine of each row, and the first column that has it, over pieces of `blocks` blocks of rows.
@@ -65,54 +63,39 @@ export async function findMaxima(
   to: number,
   thread: Thread,
 ): Promise<void> {
-  const { values, indices, skipSame, firstRow, firstColumn } = args;
-  const { columnScale, columnError } = args;
-  const { scale, own, factor } = rowBounds(args, from, to);
+  const { values, indices, skipSame, firstRow, firstColumn, d } = args;
   // What was cut to −1 may be lower still: −1 rules nothing out.
   const known = (value: number) => value > -1 ? Math.min(1, value) : -2;
   const cuts = Float64Array.from(values, known);
-  const least = new Float64Array(BLOCK);
-  const perError = new Float64Array(BLOCK);
-  const cosine = cosineOf(args, thread);
+  const raise = (row: number, value: number) => cuts[row] = Math.max(cuts[row], known(value));
+  const screen = createScreen(args, from, to, thread);
   let candidates = 0;
-  await multiplyTiles(args, from, to, thread, ({ sums, row, rows, column, columns }) => {
-    // In units of the row's scale, one comparison a pair.
-    const place = (r: number) => least[r] = (cuts[row + r] - own[row + r]) / scale[row + r];
-    for (let r = 0; r < rows; r++) {
-      place(r);
-      perError[r] = factor[row + r] / scale[row + r];
-    }
-    const raise = (r: number, value: number) => {
-      const cut = known(value);
-      if (cut <= cuts[row + r]) return;
-      cuts[row + r] = cut;
-      place(r);
-    };
-    const reaches = (i: number, r: number) =>
-      sums[i * rows + r] * columnScale[column + i] + perError[r] * columnError[column + i] >=
-        least[r];
-    const open: number[] = [];
-    for (let i = 0, at = 0; i < columns; i++) {
-      const [step, error] = [columnScale[column + i], columnError[column + i]];
-      for (let r = 0; r < rows; r++, at++) {
-        if (sums[at] * step + perError[r] * error < least[r]) continue;
-        if (skipSame && firstRow + row + r === firstColumn + column + i) continue;
-        open.push(at);
-        const bound = own[row + r] + factor[row + r] * error;
-        raise(r, sums[at] * scale[row + r] * step - bound);
+  await multiplyTiles(args, from, to, thread, (tile) => {
+    const { sums, row, rows, column, latents: columns } = tile;
+    if (skipSame) {
+      const same = firstRow + row - firstColumn - column;
+      for (let r = Math.max(0, -same); r < rows && r + same < columns; r++) {
+        sums[(r + same) * rows + r] = NO_SUM;
       }
     }
-    for (const at of open) {
-      const i = Math.floor(at / rows);
-      const r = at - i * rows;
-      if (!reaches(i, r)) continue;
+    // Begins with a high cut: later tiles have few pairs above it.
+    if (column === 0 && !(skipSame && d > MOST_MASKED)) screen.bestLower(tile, raise);
+    const near = screen.list(tile, (row) => cuts[row]);
+    for (const at of near) {
+      const [i, j] = [row + at % rows, column + Math.floor(at / rows)];
+      raise(i, screen.estimate(sums[at], i, j) - screen.bound(i, j));
+    }
+    for (const at of near) {
+      const [i, j] = [row + at % rows, column + Math.floor(at / rows)];
+      if (screen.estimate(sums[at], i, j) + screen.bound(i, j) < cuts[i]) continue;
+      if (skipSame && firstRow + i === firstColumn + j) continue;
       candidates++;
-      const value = cosine(row + r, column + i);
+      const value = screen.cosine(i, j);
       // Columns come in ascending order: an equal one further on does not count.
-      if (value <= values[row + r]) continue;
-      values[row + r] = value;
-      indices[row + r] = firstColumn + column + i;
-      raise(r, value);
+      if (value <= values[i]) continue;
+      values[i] = value;
+      indices[i] = firstColumn + j;
+      raise(i, value);
     }
   });
   Atomics.add(args.counts, 0, candidates);
@@ -128,60 +111,109 @@ export async function findEdges(
   to: number,
   thread: Thread,
 ): Promise<void> {
-  const { edges, words, least, columnScale, columnError } = args;
-  const { scale, own, factor } = rowBounds(args, from, to);
-  const cosine = cosineOf(args, thread);
+  const { edges, words, least } = args;
   // Every cosine is cut to [−1, 1].
   const [cut, sure] = [least > -1 ? least : -Infinity, least <= 1 ? least : Infinity];
+  const screen = createScreen(args, from, to, thread);
   let candidates = 0;
-  await multiplyTiles(args, from, to, thread, ({ sums, row, rows, column, columns }) => {
-    for (let i = 0, at = 0; i < columns; i++) {
-      const [step, error] = [columnScale[column + i], columnError[column + i]];
-      for (let r = 0; r < rows; r++, at++) {
-        const estimate = sums[at] * scale[row + r] * step;
-        const bound = own[row + r] + factor[row + r] * error;
-        if (estimate + bound < cut) continue;
-        if (estimate - bound < sure) {
-          candidates++;
-          if (cosine(row + r, column + i) < least) continue;
-        }
-        edges[(row + r) * words + ((column + i) >> 5)] |= 1 << (column + i);
+  await multiplyTiles(args, from, to, thread, (tile) => {
+    const { sums, row, rows, column } = tile;
+    for (const at of screen.list(tile, () => cut)) {
+      const [i, j] = [row + at % rows, column + Math.floor(at / rows)];
+      const [estimate, bound] = [screen.estimate(sums[at], i, j), screen.bound(i, j)];
+      if (estimate + bound < cut) continue;
+      if (estimate - bound < sure) {
+        candidates++;
+        if (screen.cosine(i, j) < least) continue;
       }
+      edges[i * words + (j >> 5)] |= 1 << j;
     }
   });
   Atomics.add(args.counts, 0, candidates);
 }
 
-const cosineOf = ({ rows, columns, d }: Compared, thread: Thread) => {
-  const dot = dotOn(thread);
-  return (row: number, column: number) =>
-    Math.max(-1, Math.min(1, dot(rows, row * d, columns, column * d, d)));
-};
-
-function rowBounds(
-  { rowScale, rowError, n, d, blocks }: Compared,
-  from: number,
-  to: number,
-): RowBounds {
-  const [scale, own, factor] = [0, 0, 0].map(() => new Float64Array(n));
-  const rest = dotError(d) * ONE ** 2 + SLACK;
-  for (let row = from * blocks * BLOCK; row < Math.min(n, to * blocks * BLOCK); row++) {
-    // A row of zeros has sums of zeros: any scale will do.
-    scale[row] = rowScale[row] || 1;
-    own[row] = rowError[row] * ONE + rest;
-    factor[row] = ONE + rowError[row];
-  }
-  return { scale, own, factor };
+/** Sums of 8-bit products: of columns (here `latents`) from `column` on with rows from `row` on. */
+interface Tile extends Sums {
+  row: number;
+  column: number;
 }
 
-/** Multiplies slices of columns with blocks of rows: ascending columns for each row. */
+/** What is known of cosines by their estimates. */
+function createScreen(args: Compared, from: number, to: number, thread: Thread) {
+  const { rowScale, rowError, columnScale, columnError, n, d, blocks } = args;
+  const { inverse, least, rowCuts, best, pairs } = scratchOf(args, thread);
+  const [groupMaxima, scanSums] = [groupMaximaOn(thread), scanSumsOn(thread)];
+  const dot = dotOn(thread);
+  // A bound is own[row] + factor[row] · columnError[column].
+  const [own, factor] = [new Float64Array(n), new Float64Array(n)];
+  const rest = dotError(d) * ONE ** 2 + SLACK;
+  let mostFactor = 0;
+  for (let row = from * blocks * BLOCK; row < Math.min(n, to * blocks * BLOCK); row++) {
+    own[row] = rowError[row] * ONE + rest;
+    factor[row] = ONE + rowError[row];
+    mostFactor = Math.max(mostFactor, factor[row]);
+  }
+  return {
+    /** The estimate of a cosine. Rows of zeros have sums of zeros: any scale will do. */
+    estimate: (sum: number, row: number, column: number) =>
+      sum * (rowScale[row] || 1) * (columnScale[column] || 1),
+    /** How far it is from the exact dot, at most. */
+    bound: (row: number, column: number) => own[row] + factor[row] * columnError[column],
+    cosine: (row: number, column: number) =>
+      Math.max(-1, Math.min(1, dot(args.rows, row * d, args.columns, column * d, d))),
+    /** Tells of each row of a tile a number that its largest cosine reaches. */
+    bestLower(tile: Tile, tell: (row: number, value: number) => void): void {
+      const { row, rows, column, latents: columns } = tile;
+      const [step, less] = [inverse, least];
+      for (let i = 0; i < columns; i++) {
+        step[i] = columnScale[column + i] || 1;
+        less[i] = -mostFactor * columnError[column + i];
+      }
+      groupMaxima(tile, step, less, best.fill(-Infinity), { group: 0, groups: 1 });
+      for (let r = 0; r < rows; r++) tell(row + r, best[r] - own[row + r]);
+    },
+    /** The pairs i · rows + r of a tile that may reach a cut, by the largest factor: few too many. */
+    list(tile: Tile, cutOf: (row: number) => number): Uint32Array {
+      const { row, rows, column, latents: columns } = tile;
+      for (let i = 0; i < columns; i++) {
+        inverse[i] = 1 / (columnScale[column + i] || 1);
+        least[i] = -mostFactor * columnError[column + i] * inverse[i];
+      }
+      for (let r = 0; r < rows; r++) rowCuts[r] = cutOf(row + r) - own[row + r];
+      return pairs.subarray(0, scanSums(tile, rowCuts, inverse, least, pairs));
+    },
+  };
+}
+
+/** The scratch of one thread, in the device's memory so that SIMD sees it. */
+function scratchOf({ scratch, m }: Compared, { index }: Thread) {
+  const slice = Math.min(SLICE, m);
+  let at = scratch.byteOffset + 4 * cosineScratch(m) * index;
+  const take = <T>(
+    View: new (buffer: ArrayBuffer, at: number, length: number) => T,
+    length: number,
+  ) => new View(scratch.buffer as ArrayBuffer, (at += 4 * length) - 4 * length, length);
+  return {
+    sums: take(Int32Array, slice * BLOCK),
+    pairs: take(Uint32Array, slice * BLOCK),
+    inverse: take(Float32Array, slice),
+    least: take(Float32Array, slice),
+    scale: take(Float32Array, BLOCK),
+    rowCuts: take(Float32Array, BLOCK),
+    best: take(Float32Array, BLOCK),
+  };
+}
+
+/** Multiplies slices of columns with blocks of rows: each row meets the columns in ascending order. */
 async function multiplyTiles(
-  { rowBytes, columnBytes, n, m, d, blocks }: Compared,
+  args: Compared,
   from: number,
   to: number,
-  { integerProduct }: Thread,
+  thread: Thread,
   use: (tile: Tile) => void,
 ): Promise<void> {
+  const { rowBytes, rowScale, columnBytes, n, m, d, blocks } = args;
+  const { sums: room, scale } = scratchOf(args, thread);
   for (let column = 0; column < m; column += SLICE) {
     const columns = Math.min(SLICE, m - column);
     // Copies: ONNX Runtime takes no shared memory.
@@ -190,9 +222,12 @@ async function multiplyTiles(
       const rows = Math.min(BLOCK, n - row);
       const b = new Int8Array(rowBytes.subarray(row * d, (row + rows) * d));
       const sizes = { rows: columns, inner: d, cols: rows };
-      const product = integerProduct.multiply(a, b, sizes);
+      const product = thread.integerProduct.multiply(a, b, sizes);
       const sums = product instanceof Int32Array ? product : await product;
-      use({ sums, row, rows, column, columns });
+      // And SIMD sees the device's memory alone.
+      if (thread.simd) room.set(sums);
+      for (let r = 0; r < rows; r++) scale[r] = rowScale[row + r] || 1;
+      use({ sums: thread.simd ? room : sums, scale, rows, latents: columns, row, column });
     }
   }
 }

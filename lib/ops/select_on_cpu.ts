@@ -110,7 +110,7 @@ interface Judged {
   /** {found, candidates}. */
   found: Uint32Array;
   values: Float32Array;
-  /** {cut, threshold, cut of the step before, equals to keep}. */
+  /** {cut, threshold, threshold of the step before, how often it was lowered and then equals to keep}. */
   cuts: Float32Array;
   done: Uint32Array;
   stats: Uint32Array;
@@ -137,6 +137,7 @@ export function beginSelection(
   if (cut !== "batch") return;
   // A little below the last threshold, or without one below that of 16 rows.
   cuts[0] = cuts[2] > 0 ? 0.95 * cuts[2] : 0.8 * sampleCut();
+  cuts[3] = 0;
 
   function sampleCut(): number {
     const dot = dotOn(thread);
@@ -158,31 +159,35 @@ export function beginSelection(
 /**
  * Looks whether enough was found, one piece of work: sets the threshold where it was; else sets another
  * cut and `done` to 0. More than there is room for: the wanted-th largest of those that have room is a cut
- * that enough reach. Too few: a lower one; at 0 there are no more.
+ * that enough reach. Too few: a lower one, each time by more; at 0 there are no more.
  */
 export function judgeCut({ found, values, cuts, done, stats, wanted }: Judged): void {
   const room = Math.min(found[0], values.length);
+  const lowerings = new Uint32Array(cuts.buffer, cuts.byteOffset, 4);
   if (stats[0] !== 0) {
     done[0] = 1;
     return;
   }
   if (found[0] < wanted && cuts[0] > 0) {
-    cuts[0] = cuts[0] > 1e-6 ? 0.5 * cuts[0] : 0;
+    // 1/2, 1/4, 1/16 … of it: eight screenings at most from any cut that is finite.
+    const factor = 2 ** -(2 ** lowerings[3]++);
+    cuts[0] = cuts[0] < Infinity && cuts[0] * factor > 1e-6 ? factor * cuts[0] : 0;
     found.fill(0);
+    done[0] = 0;
     return;
   }
   const enough = room >= wanted && wanted > 0;
   const least = enough ? wantedLargest(values, room, wanted) : { value: 0, equals: 0 };
   if (found[0] > values.length) {
     // Nothing is gained by the same cut: more numbers equal it than there is room for.
-    if (least.value === cuts[0]) done[0] = 2;
+    done[0] = least.value === cuts[0] ? 2 : 0;
     cuts[0] = least.value;
     found.fill(0);
     return;
   }
   cuts[1] = least.value;
   if (enough) cuts[2] = least.value;
-  new Uint32Array(cuts.buffer, cuts.byteOffset, 4)[3] = least.equals;
+  lowerings[3] = least.equals;
   done[0] = 1;
 }
 

@@ -30,32 +30,37 @@ export function unitRows(matrix: Matrix, name: string): UnitRows {
   const scales = new Float64Array(rows);
   for (let row = 0; row < rows; row++) {
     const first = row * cols;
-    let squares = 0;
-    for (let at = first; at < first + cols; at++) squares += data[at] * data[at];
+    const squares = sumSquares(data, first, cols);
     if (!Number.isFinite(squares)) {
       const col = data.subarray(first, first + cols).findIndex((value) => !Number.isFinite(value));
       throw new RangeError(
         `${name} is not finite in row ${row}, column ${col}: ${data[first + col]}`,
       );
     }
-    scales[row] = squares > 0 ? 1 / Math.sqrt(squares) : 0;
+    scales[row] = scaleOf(squares);
   }
   return { matrix, scales, steps: Math.ceil(cols / 4) };
 }
 
-/** `count` rows from row `first` on, at norm 1: [count, cols]. */
-export function scaleRows(
-  { matrix: { data, cols }, scales }: UnitRows,
-  first: number,
-  count: number,
-): Float32Array {
-  const scaled = new Float32Array(count * cols);
-  for (let row = 0, to = 0, from = first * cols; row < count; row++) {
-    const scale = scales[first + row];
-    for (let c = 0; c < cols; c++, to++, from++) scaled[to] = data[from] * scale;
+/** Brings rows of `d` finite numbers to norm 1 where they are, as {@linkcode packRows} does; over rows. */
+export function makeUnitRows(
+  { x, d }: { x: Float32Array; d: number },
+  from: number,
+  to: number,
+): void {
+  for (let row = from; row < to; row++) {
+    const scale = scaleOf(sumSquares(x, row * d, d));
+    for (let at = row * d; at < (row + 1) * d; at++) x[at] *= scale;
   }
-  return scaled;
 }
+
+function sumSquares(data: Float32Array, first: number, cols: number): number {
+  let squares = 0;
+  for (let at = first; at < first + cols; at++) squares += data[at] * data[at];
+  return squares;
+}
+
+const scaleOf = (squares: number) => squares > 0 ? 1 / Math.sqrt(squares) : 0;
 
 /**
  * Copies `count` rows from row `first` on, at norm 1, in panels of `panel` rows: [panels, steps, panel, 4].

@@ -1,3 +1,4 @@
+import { STEP_AT } from "../../kernels/prelude.ts";
 import type { Thread } from "../device/cpu_stage.ts";
 import { dot } from "./arithmetic.ts";
 
@@ -18,7 +19,7 @@ export interface UpdatedRow {
 
 /** What all rows of an update share. */
 export interface UpdateConstants {
-  /** {step, rate, correction, beta1, beta2, epsilon, …}: see `writeStep`. */
+  /** The words of `STEP`, kernels/prelude.ts; the SIMD loop knows where they lie too. */
   step: Float32Array;
   /** The learning rate over the first moment's correction, times what the row multiplies it by. */
   rate: number;
@@ -33,7 +34,8 @@ export function updateRow(
   { w, first, second, at, gradient, gradientAt, d }: UpdatedRow,
   { step, rate, decoder }: UpdateConstants,
 ): void {
-  const [, , correction, beta1, beta2, epsilon] = step;
+  const [correction, epsilon] = [step[STEP_AT.correction], step[STEP_AT.epsilon]];
+  const [beta1, beta2] = [step[STEP_AT.beta1], step[STEP_AT.beta2]];
   const [rest1, rest2] = [f(1 - beta1), f(1 - beta2)];
   if (decoder) {
     const squares = dot(w, at, w, at, d);

@@ -32,3 +32,22 @@ testInPage(
     }
   },
 );
+
+testInPage(
+  "20 steps of the CPU device in a page's thread have the bits that they have in Deno",
+  import.meta.url,
+  { training: "./train_small.ts" },
+  async (page) => {
+    const architectures = Object.keys(RUNS);
+    const inPage: SmallRun[] = await page.evaluate(
+      (names) => (globalThis as unknown as Globals).training.trainSmall("cpu", names),
+      architectures,
+    );
+    const inDeno = await trainSmall("cpu", architectures);
+    for (const [at, name] of architectures.entries()) {
+      assert(inPage[at].losses[19] < inPage[at].losses[0], `${name} learns`);
+      assertEquals(inPage[at].losses, inDeno[at].losses, name);
+      assertEquals(inPage[at].weights, inDeno[at].weights, name);
+    }
+  },
+);

@@ -14,11 +14,12 @@ import { cosines, rowMaxima } from "../oracles/cosine.ts";
 const WAYS = ["lanes", "tiled", "cpu"] as const;
 type Way = typeof WAYS[number];
 
-/** The device that a way takes. */
+/**
+ * The device that a way takes. The CPU has no use for small buffers: cosine_on_cpu_test.ts tries how it
+ * splits its work.
+ */
 async function open(way: Way, options: DeviceOptions = {}): Promise<Device> {
-  return way === "cpu"
-    ? await openDevice({ device: "cpu", workers: 0, ...options })
-    : await openGpu(options);
+  return way === "cpu" ? await openDevice({ device: "cpu", workers: 0 }) : await openGpu(options);
 }
 
 const kernelOf = (way: Way): CosineKernel | undefined => way === "cpu" ? undefined : way;

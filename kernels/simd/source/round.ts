@@ -59,11 +59,13 @@ export function roundRow(
     square += value * value;
     off += (value - byte * step) * (value - byte * step);
   }
-  // A float32 sum of d squares is off by less than d · 2⁻²⁴ of itself, its root by half of that.
+  // A float32 sum of d squares is off by less than d · 2⁻²⁴ of itself, its root by half of that. Squares
+  // below the normal range lose 2⁻¹⁵⁰ each, numbers that the balance brings there as much themselves.
   const up: f32 = 1 + <f32> (d + 16) * <f32> 1.2e-7;
+  const least: f32 = <f32> (d + 16) * <f32> 2.7e-23;
   store<f32>(scale, step);
-  store<f32>(norm, sqrt<f32>(square) * up);
-  store<f32>(error, sqrt<f32>(off) * up);
+  store<f32>(norm, sqrt<f32>(square) * up + least);
+  store<f32>(error, sqrt<f32>(off) * up + least);
 }
 
 /**
@@ -125,9 +127,10 @@ export function roundColumn(
     off += (value - byte * step) * (value - byte * step);
   }
   const up: f32 = 1 + <f32> (d + 16) * <f32> 1.2e-7;
+  const least: f32 = <f32> (d + 16) * <f32> 2.7e-23;
   store<f32>(scale, step);
-  store<f32>(norm, sqrt<f32>(square) * up);
-  store<f32>(error, sqrt<f32>(off) * up);
+  store<f32>(norm, sqrt<f32>(square) * up + least);
+  store<f32>(error, sqrt<f32>(off) * up + least);
 }
 
 // @ts-ignore: a decorator of AssemblyScript

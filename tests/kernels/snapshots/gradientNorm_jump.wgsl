@@ -9,17 +9,17 @@ struct Step { step: u32, rate: f32, correction: f32, beta1: f32, beta2: f32, eps
 @group(0) @binding(6) var<storage, read_write> records: array<u32>;
 @group(0) @binding(7) var<storage, read_write> frozen: array<u32>;
 @group(0) @binding(8) var<storage, read> logTheta: array<f32>;
-var<workgroup> laneSums: array<f32, 256>;
+var<workgroup> totalSums: array<f32, 256>;
 
 fn total(lane: u32, own: f32) -> f32 {
   workgroupBarrier();
-  laneSums[lane] = own;
+  totalSums[lane] = own;
   for (var half = 128u; half > 0u; half /= 2u) {
     workgroupBarrier();
-    if (lane < half) { laneSums[lane] += laneSums[lane + half]; }
+    if (lane < half) { totalSums[lane] += totalSums[lane + half]; }
   }
   workgroupBarrier();
-  return laneSums[0];
+  return totalSums[0];
 }
 fn notFinite(value: f32) -> bool {
   return (bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u;

@@ -10,17 +10,17 @@ struct Step { step: u32, rate: f32, correction: f32, beta1: f32, beta2: f32, eps
 @group(0) @binding(7) var<storage, read> rows: array<u32>;
 @group(0) @binding(8) var<storage, read> factors: array<vec2f>;
 @group(0) @binding(9) var<storage, read> frozen: array<u32>;
-var<workgroup> laneSums: array<vec2f, 64>;
+var<workgroup> totalSums: array<vec2f, 64>;
 
 fn total(lane: u32, own: vec2f) -> vec2f {
   workgroupBarrier();
-  laneSums[lane] = own;
+  totalSums[lane] = own;
   for (var half = 32u; half > 0u; half /= 2u) {
     workgroupBarrier();
-    if (lane < half) { laneSums[lane] += laneSums[lane + half]; }
+    if (lane < half) { totalSums[lane] += totalSums[lane + half]; }
   }
   workgroupBarrier();
-  return laneSums[0];
+  return totalSums[0];
 }
 
 @compute @workgroup_size(64)

@@ -1,0 +1,61 @@
+import { assert, assertEquals } from "@std/assert";
+import { openCpu } from "../../lib/device/cpu.ts";
+import type { DeviceOptions } from "../../lib/device/device.ts";
+import { trainSae } from "../../lib/training/train_sae.ts";
+import { FIXED_RUNS, hashFixedRuns, makeBatches } from "./fixed_run.ts";
+
+// What these runs give on every machine; only a change of the arithmetic's order may change it.
+const HASHES = {
+  batchtopk: "53f33ec7991495b224cc09bb19ab12b7f2fe336f484201419f946ef2686e951e",
+  topk: "af85ede78d14fc7aef0d58e04c89cc60cd7c72acd37c006e4eb8be8e6d963b9a",
+  relu: "e8d01ed4b8d92cfc51c27bffef69796fdcf1aba335b7d61a0c915efeeae8696f",
+  jumprelu: "3059d26636dea4a3e751516d1f464c8d46bb7474a1f497581f63fa64baa3c3fa",
+};
+
+// ONNX Runtime's 8-bit product is there unless it is turned off.
+const OWN_PRODUCT = { integerProduct: false } as const;
+
+const VARIANTS: Record<string, DeviceOptions> = {
+  "the calling thread": { workers: 0 },
+  "the calling thread, plain loops": { workers: 0, simd: false, ...OWN_PRODUCT },
+  "one worker": { workers: 1 },
+  "two workers, plain loops": { workers: 2, simd: false },
+  "two workers, our own product": { workers: 2, ...OWN_PRODUCT },
+  "three workers": { workers: 3 },
+};
+
+for (const [name, options] of Object.entries(VARIANTS)) {
+  Deno.test(`training gives the same bits on every machine: ${name}`, async () => {
+    using cpu = await openCpu(options);
+    assertEquals(await hashFixedRuns(cpu), HASHES);
+    assertEquals(cpu.allocated, 0);
+  });
+}
+
+Deno.test("training gives the same bits without WebAssembly and without a compiler", async () => {
+  const code = `
+    import { openCpu } from ${JSON.stringify(import.meta.resolve("../../lib/device/cpu.ts"))};
+    import { hashFixedRuns } from ${JSON.stringify(import.meta.resolve("./fixed_run.ts"))};
+    using cpu = await openCpu({ workers: 2 });
+    console.log(JSON.stringify([typeof WebAssembly, await hashFixedRuns(cpu)]));`;
+  const { success, stdout, stderr } = await new Deno.Command(Deno.execPath(), {
+    args: ["eval", "--v8-flags=--jitless", code],
+    cwd: new URL("../..", import.meta.url),
+  }).output();
+  const decode = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+  assert(success, decode(stderr));
+  assertEquals(JSON.parse(decode(stdout)), ["undefined", HASHES]);
+});
+
+Deno.test("the fixed runs have dead latents, an auxiliary loss and clipped gradients", async () => {
+  using cpu = await openCpu({ workers: 0 });
+  for (const [name, options] of Object.entries(FIXED_RUNS)) {
+    const { history } = await trainSae(cpu, makeBatches(), options);
+    assert(history.at(-1)!.reconstructionLoss < history[0].reconstructionLoss, name);
+    const auxiliary = history.some(({ auxiliaryLoss }) => auxiliaryLoss > 0);
+    assertEquals(auxiliary, options.auxCoefficient !== undefined, name);
+    assert(history.some(({ deadLatents }) => deadLatents > 0), name);
+    const clip = options.gradientClip;
+    if (clip) assert(history.some(({ gradientNorm }) => gradientNorm! > clip), name);
+  }
+});
