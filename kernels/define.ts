@@ -90,6 +90,23 @@ export interface Kernel<S extends Fields = Fields, B extends Bindings = Bindings
  * The body finds `lane`, the thread's number in its workgroup; `group`, the number of the workgroup;
  * `groups`, how many there are; and `thread`, the thread's number in all of them. Workgroups lie in two
  * dimensions where one has not room, and then there may be a few too many: bodies check the range.
+ *
+ * @example
+ * ```ts ignore
+ * const scale = defineKernel({
+ *   label: "scale",
+ *   sizes: { numbers: "u32", by: "f32" },
+ *   bind: { x: read("f32"), out: write("f32") },
+ *   workgroup: 64,
+ *   body: "if (thread < sizes.numbers) { out[thread] = sizes.by * x[thread]; }",
+ * });
+ * // A wrong or missing name is a type error here.
+ * program.kernel(scale, {
+ *   sizes: { numbers: 1000, by: 2 },
+ *   bind: { x, out },
+ *   workgroups: Math.ceil(1000 / 64),
+ * });
+ * ```
  */
 export function defineKernel<const S extends Fields, const B extends Bindings>(
   { label, sizes, bind, workgroup, globals = [], body }: {

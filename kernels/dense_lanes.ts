@@ -44,6 +44,7 @@ export function denseLanes<S extends Fields, B extends Bindings>(
       ...epilogue.bind,
     },
     workgroup: LANES,
+    globals: epilogue.globals,
     body: `
   let across = (sizes.cols + ${LANE_PANEL - 1}u) / ${LANE_PANEL}u;
   let row = group / across * ${LANE_ROWS}u;

@@ -38,6 +38,7 @@ export function denseTiled<S extends Fields, B extends Bindings>(
     globals: [
       "var<workgroup> tileX: array<vec4f, 256>;",
       "var<workgroup> tileW: array<vec4f, 256>;",
+      ...(epilogue.globals ?? []),
     ],
     body: `
   let across = (sizes.cols + ${TILE - 1}u) / ${TILE}u;

@@ -25,6 +25,8 @@ export interface Epilogue<S extends Fields = Fields, B extends Bindings = Bindin
   sizes: S;
   /** What it adds to the product's bindings. */
   bind: B;
+  /** What it declares, such as memory of the workgroup. */
+  globals?: string[];
   /** Its statements. */
   write(tile: ThreadTile): string;
 }

@@ -7,12 +7,14 @@ import {
   LANES,
 } from "../../kernels/dense_lanes.ts";
 import { denseTiled, TILE, TILE_EACH } from "../../kernels/dense_tiled.ts";
+import type { Values } from "../../kernels/define.ts";
 import { keepEdges, keepMaxima } from "../../kernels/epilogues.ts";
 import { mergeMaxima } from "../../kernels/merge_maxima.ts";
 import { type BufferSet, createBuffers, type DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import { DeviceError } from "../device/errors.ts";
 import type { Gpu } from "../device/gpu.ts";
+import type { Bound } from "../device/kernel.ts";
 import { laneBuffers } from "./encode_in_lanes.ts";
 import { packRows, type UnitRows } from "./unit_rows.ts";
 
@@ -39,9 +41,6 @@ export interface CosineColumns {
 export type CosineOutput =
   | {
     mode: "maxima";
-    /** Room for [rows of one dispatch, slots]: see `maximaSlots`. */
-    values: DeviceBuffer;
-    indices: DeviceBuffer;
     /** [rows] the largest cosine and its column. */
     maxima: DeviceBuffer;
     which: DeviceBuffer;
@@ -66,7 +65,7 @@ export function columnPanel(kernel: CosineKernel): number {
 }
 
 /** Partial maxima a row that a product with `columns` columns leaves: one for each thread with 8 of them. */
-export function maximaSlots(kernel: CosineKernel, columns: number): number {
+function maximaSlots(kernel: CosineKernel, columns: number): number {
   const panel = columnPanel(kernel);
   return Math.ceil(columns / panel) * panel / LANE_COLUMNS;
 }
@@ -203,31 +202,41 @@ export function compareRows(
     output: CosineOutput;
   },
 ): void {
-  const tile = rowTile(columns.kernel);
-  // Lanes take 16 rows a dispatch, tiles as many as there are.
-  const step = columns.kernel === "lanes" ? tile : count;
+  const { kernel } = columns;
+  const slots = maximaSlots(kernel, columns.count);
+  const step = rowsAtOnce(p.device, kernel, slots);
+  const room = output.mode === "edges" ? 0 : Math.min(step, count) * slots;
+  const values = p.buffers.zeros("partial maxima", room);
+  const indices = p.buffers.zeros("partial nearest", room);
   for (let done = 0; done < count; done += step) {
-    const part = {
-      rows,
-      first: first + done,
-      count: Math.min(step, count - done),
-      columns,
-      output,
-    };
-    if ("panels" in columns.bound) multiplyLanes(p, columns.bound.panels, part, done);
-    else multiplyTiles(p, columns.bound.w, part);
-    if (output.mode === "edges") continue;
-    const { values, indices, maxima, which } = output;
+    const part = { rows, first: first + done, count: Math.min(step, count - done), columns };
+    const multiply = (end: End) =>
+      "panels" in columns.bound
+        ? multiplyLanes(p, columns.bound.panels, part, end)
+        : multiplyTiles(p, columns.bound.w, part, end);
+    if (output.mode === "edges") {
+      const { words, threshold } = output;
+      const out = edgeWords(kernel, done, columns.count);
+      multiply({ mode: "edges", sizes: { out, threshold }, bind: { words } });
+      continue;
+    }
+    const { maxima, which, skipSame } = output;
+    const [firstIndex, firstColumn] = [part.first, columns.first];
+    const sizes = { firstIndex, firstColumn, skipSame: skipSame ? 1 : 0 };
+    multiply({ mode: "maxima", sizes, bind: { values, indices } });
     p.kernel(mergeMaxima(), {
-      sizes: {
-        rows: part.count,
-        slots: maximaSlots(columns.kernel, columns.count),
-        firstOut: done,
-      },
+      sizes: { rows: part.count, slots, firstOut: done },
       bind: { values, indices, maxima, which },
       workgroups: part.count,
     });
   }
+}
+
+/** Rows of one dispatch: lanes take 16, tiles as many as leave 8 MiB of partial maxima. */
+function rowsAtOnce(device: Device, kernel: CosineKernel, slots: number): number {
+  if (kernel === "lanes") return LANE_ROWS;
+  const bytes = Math.min(2 ** 23, device.limits.maxStorageBufferBindingSize);
+  return Math.max(1, Math.floor(bytes / (slots * 4 * TILE))) * TILE;
 }
 
 interface Part {
@@ -235,75 +244,64 @@ interface Part {
   first: number;
   count: number;
   columns: CosineColumns;
-  output: CosineOutput;
 }
+
+/** What an epilogue adds to a product. */
+type End =
+  | {
+    mode: "maxima";
+    sizes: Values<typeof keepMaxima["sizes"]>;
+    bind: Bound<typeof keepMaxima["bind"]>;
+  }
+  | {
+    mode: "edges";
+    sizes: Values<typeof keepEdges["sizes"]>;
+    bind: Bound<typeof keepEdges["bind"]>;
+  };
 
 function multiplyLanes(
   p: Program,
   panels: GPUTextureView,
-  { rows, first, count, columns, output }: Part,
-  done: number,
+  { rows: unit, first, count: rows, columns: { count: cols } }: Part,
+  end: End,
 ): void {
-  const { steps } = rows;
+  const { steps } = unit;
   const buffers = laneBuffers(steps)!;
   const packed = new Float32Array(LANE_ROWS * steps * 4);
-  packed.set(packRows(rows, first, count, 1));
+  packed.set(packRows(unit, first, rows, 1));
   const length = packed.length / buffers;
   const own = Array.from(
     { length: buffers },
     (_, at) => p.buffers.uniform("rows", packed.subarray(at * length, (at + 1) * length)),
   );
-  const workgroups = Math.ceil(columns.count / LANE_PANEL);
-  const sizes = { rows: count, cols: columns.count, steps };
-  const bind = { panels, rows: own };
   const room = { buffers, vectors: LANE_ROWS / buffers * steps };
-  if (output.mode === "maxima") {
-    p.kernel(denseLanes({ ...room, epilogue: keepMaxima }), {
-      sizes: { ...sizes, ...indexed(first, columns, output) },
-      bind: { ...bind, values: output.values, indices: output.indices },
-      workgroups,
-    });
+  const sizes = { rows, cols, steps };
+  const bind = { panels, rows: own };
+  const workgroups = Math.ceil(cols / LANE_PANEL);
+  if (end.mode === "maxima") {
+    const work = { sizes: { ...sizes, ...end.sizes }, bind: { ...bind, ...end.bind }, workgroups };
+    p.kernel(denseLanes({ ...room, epilogue: keepMaxima }), work);
   } else {
-    p.kernel(denseLanes({ ...room, epilogue: keepEdges }), {
-      sizes: {
-        ...sizes,
-        out: edgeWords("lanes", done, columns.count),
-        threshold: output.threshold,
-      },
-      bind: { ...bind, words: output.words },
-      workgroups,
-    });
+    const work = { sizes: { ...sizes, ...end.sizes }, bind: { ...bind, ...end.bind }, workgroups };
+    p.kernel(denseLanes({ ...room, epilogue: keepEdges }), work);
   }
 }
 
 function multiplyTiles(
   p: Program,
   w: DeviceBuffer,
-  { rows, first, count, columns, output }: Part,
+  { rows: unit, first, count: rows, columns: { count: cols } }: Part,
+  end: End,
 ): void {
-  const d = rows.steps * 4;
-  const workgroups = Math.ceil(count / TILE) * Math.ceil(columns.count / TILE);
-  const sizes = { rows: count, cols: columns.count, firstRow: 0 };
-  const bind = { x: p.buffers.from("rows", packRows(rows, first, count, 1)), w };
-  if (output.mode === "maxima") {
-    p.kernel(denseTiled({ d, epilogue: keepMaxima }), {
-      sizes: { ...sizes, ...indexed(first, columns, output) },
-      bind: { ...bind, values: output.values, indices: output.indices },
-      workgroups,
-    });
+  const d = unit.steps * 4;
+  const sizes = { rows, cols, firstRow: 0 };
+  const bind = { x: p.buffers.from("rows", packRows(unit, first, rows, 1)), w };
+  const workgroups = Math.ceil(rows / TILE) * Math.ceil(cols / TILE);
+  if (end.mode === "maxima") {
+    const work = { sizes: { ...sizes, ...end.sizes }, bind: { ...bind, ...end.bind }, workgroups };
+    p.kernel(denseTiled({ d, epilogue: keepMaxima }), work);
   } else {
-    p.kernel(denseTiled({ d, epilogue: keepEdges }), {
-      sizes: { ...sizes, out: 0, threshold: output.threshold },
-      bind: { ...bind, words: output.words },
-      workgroups,
-    });
+    const work = { sizes: { ...sizes, ...end.sizes }, bind: { ...bind, ...end.bind }, workgroups };
+    p.kernel(denseTiled({ d, epilogue: keepEdges }), work);
   }
 }
-
-const indexed = (
-  firstIndex: number,
-  columns: CosineColumns,
-  { skipSame }: { skipSame: boolean },
-) => ({
-  ...{ firstIndex, firstColumn: columns.first, skipSame: skipSame ? 1 : 0 },
-});

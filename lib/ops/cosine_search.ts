@@ -11,7 +11,6 @@ import {
   type CosineKernel,
   createCosineColumns,
   edgeWords,
-  maximaSlots,
   readEdges,
   rowTile,
 } from "./cosine.ts";
@@ -69,16 +68,9 @@ export async function searchMaxima(
   const cosine = new Float32Array(from.matrix.rows).fill(-2);
   const nearest = new Uint32Array(from.matrix.rows);
   await searchPieces(device, from, to, options, async ({ first, count, columns, buffers }) => {
-    const tile = columns.kernel === "lanes" ? rowTile(columns.kernel) : count;
-    const slots = maximaSlots(columns.kernel, columns.count);
     const maxima = buffers.zeros("maxima", count);
     const which = buffers.zeros("nearest", count);
-    const output = {
-      mode: "maxima" as const,
-      values: buffers.zeros("partial maxima", tile * slots),
-      indices: buffers.zeros("partial nearest", tile * slots),
-      ...{ maxima, which, skipSame },
-    };
+    const output = { mode: "maxima" as const, maxima, which, skipSame };
     const p = createProgram(device, buffers);
     compareRows(p, { rows: from, first, count, columns, output });
     submit(device, await p.stages());
@@ -179,13 +171,12 @@ async function searchPieces(
   }
 }
 
-// Rows whose numbers, partial maxima and edges fit into a piece and into the device's bindings.
+// Rows whose numbers and edges fit into a piece and into the device's bindings.
 function mostRows(device: Device, kernel: CosineKernel, steps: number, columns: number): number {
   const bytes = Math.min(MOST_PIECE_BYTES, device.limits.maxStorageBufferBindingSize);
   const tile = rowTile(kernel);
   const panels = Math.ceil(columns / columnPanel(kernel));
-  const partial = kernel === "lanes" ? 4 : 4 * maximaSlots(kernel, columns);
   const edges = panels * columnPanel(kernel) / 8;
-  const rows = Math.floor(bytes / Math.max(steps * 16, partial, edges));
+  const rows = Math.floor(bytes / Math.max(steps * 16, edges));
   return Math.max(tile, Math.floor(rows / tile) * tile);
 }

@@ -14,10 +14,12 @@ const PLACES = [
   "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
 ];
 
-/** Where Chromium is: the variable CHROMIUM, or one of the usual places; `undefined`: nowhere. */
-export const CHROMIUM: string | undefined = [Deno.env.get("CHROMIUM"), ...PLACES].find((path) => {
+const wanted = Deno.env.get("CHROMIUM");
+
+/** Where Chromium is: where the variable CHROMIUM says, else in a usual place; `undefined`: nowhere. */
+export const CHROMIUM: string | undefined = (wanted ? [wanted] : PLACES).find((path) => {
   try {
-    return path !== undefined && Deno.statSync(path).isFile;
+    return Deno.statSync(path).isFile;
   } catch {
     return false;
   }
