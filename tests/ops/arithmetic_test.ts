@@ -3,7 +3,7 @@ import fc from "fast-check";
 import { createMemory } from "../../lib/device/cpu_memory.ts";
 import { createThread, plainProduct, type Thread } from "../../lib/device/cpu_stage.ts";
 import { addRows, addRowsOn, dot, dotOn } from "../../lib/ops/arithmetic.ts";
-import { balanceColumns, BLOCK, roundLatents, roundSamples } from "../../lib/ops/round_rows.ts";
+import { balanceColumns, roundLatents, roundSamples } from "../../lib/ops/round_rows.ts";
 import {
   dotPairs,
   dotPairsOn,
@@ -15,6 +15,8 @@ import {
 import { overflowing, TINY } from "../../lib/ops/screen_bounds.ts";
 import { updateRow, updateRowOn } from "../../lib/ops/update_row.ts";
 import { createRandom } from "../../lib/random.ts";
+
+const BLOCK = 128;
 
 const memory = createMemory();
 const thread = await createThread({ index: 0, count: 1, memory: memory.wasm, simd: true });
@@ -251,7 +253,7 @@ Deno.test("rounding's bound holds for each pair, with 7 and 8 bits, plain and by
         );
         const blocks = Math.ceil(n / BLOCK);
         roundSamples(
-          { x, bytes: sampleBytes, ...samples, inverse, rows: n, d },
+          { x, bytes: sampleBytes, ...samples, inverse, rows: n, block: BLOCK, d },
           ...[0, blocks, own] as const,
         );
         for (let r = 0; r < n; r++) {
