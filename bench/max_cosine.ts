@@ -1,14 +1,32 @@
-// Largest decoder cosine of every latent, ours beside PyTorch's chunked product, in one run:
-//   deno task bench:max-cosine [--size 24576] [--to 24576] [--d 768] [--chunk 1024]
+// Largest decoder cosine of every latent, ours beside PyTorch's chunked product, by turns in one run:
+//   deno task bench:max-cosine [--size 24576] [--to 24576] [--d 768] [--chunk 1024] [--device auto] [--rounds 3]
 import { parseArgs } from "@std/cli";
-import { createRandom, type Matrix, maxDecoderCosine, openDevice } from "../mod.ts";
-import { findPython, writeFloats } from "./peer.ts";
+import { cpus } from "node:os";
+import {
+  createRandom,
+  type DeviceOptions,
+  type Matrix,
+  maxDecoderCosine,
+  openDevice,
+} from "../mod.ts";
+import { findPython, median, writeFloats } from "./peer.ts";
 
-const args = parseArgs(Deno.args, { string: ["size", "to", "d", "chunk"] });
+const args = parseArgs(Deno.args, {
+  string: ["size", "to", "d", "chunk", "device", "rounds"],
+});
 const size = Number(args.size ?? 24576);
 const others = Number(args.to ?? size);
 const d = Number(args.d ?? 768);
 const chunk = Number(args.chunk ?? 1024);
+const rounds = Number(args.rounds ?? 3);
+
+interface Peer {
+  seconds: number;
+  peak: number;
+  before: number;
+  torch: string;
+  threads: number;
+}
 
 function randomRows(seed: number, rows: number): Matrix {
   const random = createRandom(seed);
@@ -24,38 +42,37 @@ const line = (name: string, seconds: number, memory: string) =>
     `${name.padEnd(44)} ${seconds.toFixed(2).padStart(8)} s ` +
       `${(flops / seconds / 1e9).toFixed(1).padStart(8)} GFLOP/s   ${memory}`,
   );
+const load = () => Deno.loadavg()[0].toFixed(1);
 
-console.log(`maxDecoderCosine, ${size} × ${others} latents, d ${d}`);
-using device = await openDevice();
+console.log(
+  `maxDecoderCosine, ${size} × ${others} latents, d ${d}; ${cpus()[0]?.model ?? "unknown CPU"}, ` +
+    `${navigator.hardwareConcurrency} cores, load ${load()} at the start`,
+);
+using device = await openDevice({ device: args.device as DeviceOptions["device"] });
 // Kernels are compiled outside of the time.
 const few = (x: Matrix) => ({ ...x, rows: 2, data: x.data.subarray(0, 2 * d) });
 await maxDecoderCosine(device, few(from), few(to));
 const before = Deno.memoryUsage().rss;
-let [peak, onGpu] = [before, 0];
+let [peak, onDevice] = [before, 0];
 const account = device.account;
 device.account = (bytes, what) => {
   account(bytes, what);
-  onGpu = Math.max(onGpu, device.allocated);
+  onDevice = Math.max(onDevice, device.allocated);
 };
-const started = performance.now();
-const ours = await maxDecoderCosine(device, from, to, {
-  onProgress: () => peak = Math.max(peak, Deno.memoryUsage().rss),
-});
-const seconds = (performance.now() - started) / 1000;
-line(
-  `saewing on ${device.name}`,
-  seconds,
-  `${mebibytes(onGpu)} on the GPU; ${mebibytes(peak)} resident, ${mebibytes(before)} before`,
-);
 
-const python = await findPython();
-if (python === undefined) Deno.exit();
-const folder = await Deno.makeTempDir();
-try {
-  for (const [name, { data }] of [["from", from], ["to", to]] as const) {
-    using file = await Deno.open(`${folder}/${name}`, { write: true, create: true });
-    await writeFloats(file, data);
-  }
+async function runOurs() {
+  let candidates: number | undefined;
+  const started = performance.now();
+  const found = await maxDecoderCosine(device, from, to, {
+    onProgress(progress) {
+      peak = Math.max(peak, Deno.memoryUsage().rss);
+      candidates = progress.candidates;
+    },
+  });
+  return { ...found, candidates, seconds: (performance.now() - started) / 1000 };
+}
+
+async function runPeer(python: string, folder: string): Promise<Peer> {
   const files = ["from", "to", "out"].flatMap((name) => [`--${name}`, `${folder}/${name}`]);
   const { success, stdout } = await new Deno.Command(python, {
     args: [
@@ -66,18 +83,52 @@ try {
     stderr: "inherit",
   }).output();
   if (!success) throw new Error("the PyTorch peer failed");
-  const peer = JSON.parse(new TextDecoder().decode(stdout));
-  line(
-    `PyTorch ${peer.torch} on the CPU, ${peer.threads} threads`,
-    peer.seconds,
-    `${mebibytes(peer.peak)} resident, ${mebibytes(peer.before)} before`,
-  );
-  console.log(`ratio (PyTorch / saewing): ${(peer.seconds / seconds).toFixed(3)}`);
-  const theirs = new Float32Array((await Deno.readFile(`${folder}/out`)).buffer);
-  const nearest = new Uint32Array((await Deno.readFile(`${folder}/out.nearest`)).buffer);
-  const distance = ours.cosine.reduce((most, x, i) => Math.max(most, Math.abs(x - theirs[i])), 0);
-  const same = ours.nearest.reduce((sum, j, i) => sum + (j === nearest[i] ? 1 : 0), 0);
-  console.log(`cosines differ by at most ${distance.toExponential(1)}, ${same} neighbours agree`);
+  return JSON.parse(new TextDecoder().decode(stdout));
+}
+
+const python = await findPython();
+const folder = await Deno.makeTempDir();
+try {
+  for (const [name, { data }] of [["from", from], ["to", to]] as const) {
+    using file = await Deno.open(`${folder}/${name}`, { write: true, create: true });
+    await writeFloats(file, data);
+  }
+  const [ours, theirs]: [Awaited<ReturnType<typeof runOurs>>[], Peer[]] = [[], []];
+  for (let round = 0; round < rounds; round++) {
+    const own = await runOurs();
+    ours.push(own);
+    const screened = own.candidates === undefined
+      ? ""
+      : `${(own.candidates / size).toFixed(2)} exact dots a row; `;
+    line(
+      `saewing on ${device.name}`,
+      own.seconds,
+      `${screened}${mebibytes(onDevice)} on the device; ` +
+        `${mebibytes(peak)} resident, ${mebibytes(before)} before`,
+    );
+    if (python === undefined) continue;
+    const peer = await runPeer(python, folder);
+    theirs.push(peer);
+    line(
+      `PyTorch ${peer.torch} on the CPU, ${peer.threads} threads`,
+      peer.seconds,
+      `${mebibytes(peer.peak)} resident, ${mebibytes(peer.before)} before`,
+    );
+  }
+  console.log(`load ${load()} at the end`);
+  if (theirs.length > 0) {
+    const [own, peer] = [ours, theirs].map((runs) => median(runs.map(({ seconds }) => seconds)));
+    console.log(`ratio of the medians (PyTorch / saewing): ${(peer / own).toFixed(3)}`);
+    const cosine = new Float32Array((await Deno.readFile(`${folder}/out`)).buffer);
+    const nearest = new Uint32Array((await Deno.readFile(`${folder}/out.nearest`)).buffer);
+    const found = ours[0];
+    const distance = found.cosine.reduce(
+      (most, x, i) => Math.max(most, Math.abs(x - cosine[i])),
+      0,
+    );
+    const same = found.nearest.reduce((sum, j, i) => sum + (j === nearest[i] ? 1 : 0), 0);
+    console.log(`cosines differ by at most ${distance.toExponential(1)}, ${same} neighbours agree`);
+  }
 } finally {
   await Deno.remove(folder, { recursive: true });
 }

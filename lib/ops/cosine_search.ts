@@ -56,7 +56,10 @@ const FIRST_FLOPS = 2 ** 32;
  * For each row of `from` the largest cosine with any row of `to`, and the row that has it: the lowest
  * of equals. With `skipSame` row i is not compared with row i.
  *
- * GPU memory: at most 128 MiB of `to` and some 32 MiB more, whatever the sizes.
+ * A GPU multiplies all pairs; the CPU screens them by 8-bit products and gives the few that may count their
+ * exact dot (cosine_on_cpu.ts): the same bits on any processor and with any number of workers.
+ *
+ * The device's memory: at most 128 MiB of `to` and some 32 MiB more, whatever the sizes.
  */
 export async function searchMaxima(
   device: Device,
@@ -91,9 +94,9 @@ export async function searchMaxima(
 }
 
 /**
- * Calls `edge` for each pair of rows whose cosine is at least `threshold`. The GPU answers with a bit a
- * pair, a few MiB at a time, so that any number of edges fits. The order is always the same on one
- * adapter, and not sorted.
+ * Calls `edge` for each pair of rows whose cosine is at least `threshold`. The device answers with a bit
+ * a pair, a few MiB at a time, so that any number of edges fits. The order is always the same on one
+ * device, and not sorted.
  */
 export async function searchEdges(
   device: Device,

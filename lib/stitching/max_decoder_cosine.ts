@@ -17,8 +17,8 @@ export interface MaxDecoderCosineOptions extends CosineSearchOptions {
  * The largest decoder cosine of each latent (P14, the left side of Eq. 6): for each latent i of `from`
  * max over j of cos(wDec_from[i], wDec_to[j]), and the latent j that has it, the lowest of equals.
  *
- * Never the whole matrix: the GPU keeps a running maximum, in pieces of a fraction of a second, in less than
- * 200 MiB whatever the numbers of latents. Rows are brought to norm 1 in float64 first; a row of zeros has
+ * Never the whole matrix: the device keeps a running maximum, in pieces of a fraction of a second, in less
+ * than 200 MiB whatever the numbers of latents. Rows are brought to norm 1 in float64 first; a row of zeros has
  * the cosine 0 with everything. Cosines are float32 numbers cut to [−1, 1].
  *
  * @param from An SAE, or the rows [m₁, d] themselves.
