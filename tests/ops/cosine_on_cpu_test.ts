@@ -9,12 +9,28 @@ import { unitRows } from "../../lib/ops/unit_rows.ts";
 import { createRandom } from "../../lib/random.ts";
 import { randomMatrix } from "../gpu_helper.ts";
 
+/** A product with 7 bits on one side, as processors without 8-bit dot products get it. */
+const SEVEN_BITS = `data:text/javascript,
+  export const createIntegerProduct = () => ({
+    bits: 7,
+    zero: 64,
+    multiply(a, b, { rows, inner, cols }) {
+      const out = new Int32Array(rows * cols);
+      for (let r = 0; r < rows; r++) for (let k = 0; k < inner; k++) for (let c = 0; c < cols; c++) {
+        if (a[r * inner + k] > 127) throw new Error("more than 7 bits");
+        out[r * cols + c] += (a[r * inner + k] - 64) * b[k * cols + c];
+      }
+      return out;
+    },
+  });`;
+
 const DEVICES: DeviceOptions[] = [
   { workers: 0 },
   { workers: 0, simd: false, integerProduct: false },
   { workers: 2 },
   { workers: 2, simd: false },
   { workers: 3, integerProduct: false },
+  { workers: 0, integerProduct: SEVEN_BITS },
 ];
 
 /** Limits within which 128 rows of 1024 numbers fit into a buffer. */
