@@ -7,6 +7,7 @@ import {
   readIntegers,
   writeBuffer,
 } from "../lib/device/buffer.ts";
+import { openCpu } from "../lib/device/cpu.ts";
 import { type Gpu, hasHardwareGpu, openGpu as openAdapter } from "../lib/device/gpu.ts";
 import {
   createProgram,
@@ -38,6 +39,29 @@ export const NARROW: DeviceOptions = { limits: { maxComputeWorkgroupsPerDimensio
 /** A device that runs the WGSL kernels: a hardware GPU where there is one, else a software adapter. */
 export async function openGpu(options: DeviceOptions = {}): Promise<Gpu> {
   return await openAdapter(await hasHardwareGpu() ? "hardware" : "software", options);
+}
+
+/** How the CPU device is opened for tests of operations: threads of all kinds, plain loops and SIMD. */
+export const CPUS: DeviceOptions[] = [
+  { device: "cpu", workers: 0, simd: false, integerProduct: false },
+  { device: "cpu", workers: 0, integerProduct: false },
+  { device: "cpu", workers: 2, integerProduct: false },
+];
+
+/**
+ * The devices that an operation is tested on, one after the other, each freed in the end: a GPU with each
+ * of the options given (limits, mostly), and the CPU in each way of {@linkcode CPUS}.
+ */
+export async function* eachDevice(
+  gpuOptions: DeviceOptions[] = [{}],
+): AsyncGenerator<{ device: Device; options: DeviceOptions; name: string }> {
+  for (const options of [...gpuOptions, ...CPUS]) {
+    using device = options.device === "cpu" ? await openCpu(options) : await openGpu(options);
+    const name = `${device.name} ${JSON.stringify(options)}`;
+    yield { device, options, name };
+    device.check();
+    assertEquals(device.allocated, 0, `bytes that ${name} still holds`);
+  }
 }
 
 /** The stages that `append` appends, with what they need in `buffers`. */

@@ -1,4 +1,5 @@
 import { type BufferSet, type DeviceBuffer, readFloats } from "../device/buffer.ts";
+import { isCpu } from "../device/cpu.ts";
 import type { Device } from "../device/device.ts";
 
 /** A range of latents whose rows of the encoder and decoder lie in one buffer each. */
@@ -71,7 +72,10 @@ export function uploadWeights(device: Device, buffers: BufferSet, sae: PlainWeig
   return {
     dModel: d,
     dictSize: m,
-    shards: splitRows(device, m, d).map(({ first, rows }) => ({
+    // The CPU's loops take the weights whole.
+    shards: (isCpu(device) ? [{ first: 0, rows: m }] : splitRows(device, m, d)).map((
+      { first, rows },
+    ) => ({
       first,
       latents: rows,
       wEnc: buffers.from("encoder", part(sae.wEnc, first, rows)),

@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
-import { createBuffers, readFloats } from "../../lib/device/buffer.ts";
+import { createBuffers, readFloats, writeBuffer } from "../../lib/device/buffer.ts";
 
 import { squareRows, subtractDecoded } from "../../lib/ops/decode.ts";
 import { uploadWeights } from "../../lib/ops/weights.ts";
 import {
   assertClose,
   build,
+  eachDevice,
   NARROW,
-  openGpu,
   putSparse,
   randomMatrix,
   randomSae,
@@ -20,8 +20,7 @@ import { randomSparse, toDense } from "../oracles/sparse.ts";
 const SHAPES = [[1, 1, 1], [2, 3, 7], [9, 48, 65], [7, 65, 130], [7, 130, 31], [20, 4, 300]];
 
 Deno.test("subtractDecoded takes sparse reconstructions from a target", async () => {
-  for (const options of [{}, TIGHT]) {
-    using gpu = await openGpu(options);
+  for await (const { device: gpu, options } of eachDevice([{}, TIGHT])) {
     for (const [n, d, m] of SHAPES) {
       for (const share of [0, 0.1, 1]) {
         using buffers = createBuffers(gpu);
@@ -55,8 +54,7 @@ Deno.test("subtractDecoded takes sparse reconstructions from a target", async ()
 });
 
 Deno.test("subtractDecoded without a target takes the second half of the rows from the first", async () => {
-  for (const options of [{}, TIGHT]) {
-    using gpu = await openGpu(options);
+  for await (const { device: gpu } of eachDevice([{}, TIGHT])) {
     for (const [n, d, m] of SHAPES.filter(([n, d]) => 8 * n * d <= 4096)) {
       using buffers = createBuffers(gpu);
       const plain = randomSparse({ seed: n + m, rows: 2 * n, cols: m, share: 0.05, empty: [n] });
@@ -66,7 +64,7 @@ Deno.test("subtractDecoded without a target takes the second half of the rows fr
       const out = buffers.zeros("out", 2 * n * d);
       const data = new Float32Array(2 * n * d).fill(9);
       data.set(residual);
-      gpu.device.queue.writeBuffer(out as GPUBuffer, 0, data);
+      writeBuffer(gpu, out, data);
       const sparse = putSparse(gpu, buffers, plain);
       submit(
         gpu,
@@ -85,17 +83,19 @@ Deno.test("subtractDecoded without a target takes the second half of the rows fr
 });
 
 Deno.test("squareRows sums the squares of each row", async () => {
-  using gpu = await openGpu(NARROW);
-  using buffers = createBuffers(gpu);
-  for (const [rows, cols] of [[1, 1], [3, 65], [9, 64], [50, 130], [8, 3]]) {
-    const { data } = randomMatrix(rows, rows, cols);
-    const x = buffers.from("x", data);
-    const squares = buffers.zeros("squares", rows);
-    submit(gpu, [await build(gpu, buffers, (p) => squareRows(p, { rows, cols, x, squares }))]);
-    const expected = Array.from(
-      { length: rows },
-      (_, r) => data.subarray(r * cols, (r + 1) * cols).reduce((sum, value) => sum + value ** 2, 0),
-    );
-    assertClose(await readFloats(gpu, squares, rows), expected, `${rows}×${cols}`);
+  for await (const { device: gpu } of eachDevice([NARROW])) {
+    using buffers = createBuffers(gpu);
+    for (const [rows, cols] of [[1, 1], [3, 65], [9, 64], [50, 130], [8, 3]]) {
+      const { data } = randomMatrix(rows, rows, cols);
+      const x = buffers.from("x", data);
+      const squares = buffers.zeros("squares", rows);
+      submit(gpu, [await build(gpu, buffers, (p) => squareRows(p, { rows, cols, x, squares }))]);
+      const expected = Array.from(
+        { length: rows },
+        (_, r) =>
+          data.subarray(r * cols, (r + 1) * cols).reduce((sum, value) => sum + value ** 2, 0),
+      );
+      assertClose(await readFloats(gpu, squares, rows), expected, `${rows}×${cols}`);
+    }
   }
 });

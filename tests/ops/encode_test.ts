@@ -11,6 +11,7 @@ import { uploadWeights } from "../../lib/ops/weights.ts";
 import {
   assertClose,
   build,
+  eachDevice,
   openGpu,
   presentAs,
   randomMatrix,
@@ -23,8 +24,7 @@ import {
 import { center, preActivations } from "../oracles/dense.ts";
 
 Deno.test("centerBatch subtracts the bias and notes the first number that is not finite", async () => {
-  for (const options of [{}, TIGHT]) {
-    using gpu = await openGpu(options);
+  for await (const { device: gpu } of eachDevice([{}, TIGHT])) {
     using buffers = createBuffers(gpu);
     // 1023 numbers are four workgroups, 4 × 256 − 1.
     for (const [rows, d] of [[1, 1], [2, 3], [341, 3], [7, 130], [15, 65]]) {
@@ -51,31 +51,32 @@ Deno.test("centerBatch subtracts the bias and notes the first number that is not
 });
 
 Deno.test("centerBatch notes NaN and both infinities wherever they are", async () => {
-  using gpu = await openGpu(TIGHT);
-  using buffers = createBuffers(gpu);
-  const [rows, d] = [12, 65];
-  const bDec = buffers.from("bias", new Float32Array(d));
-  const cases: [number, number][][] = [
-    [[0, NaN]],
-    [[rows * d - 1, Infinity]],
-    [[300, -Infinity], [700, NaN]],
-    [[256, NaN], [255, NaN], [779, Infinity]],
-  ];
-  for (const bad of cases) {
-    const data = randomNumbers(1, rows * d, 1e30);
-    for (const [at, value] of bad) data[at] = value;
-    const stats = buffers.zeros("stats", 3);
-    const centered = buffers.zeros("centered", data.length);
-    const x = buffers.from("x", data);
-    submit(gpu, [
-      await build(
-        gpu,
-        buffers,
-        (p) => centerBatch(p, { rows, dModel: d, x, bDec, centered, stats }),
-      ),
-    ]);
-    const first = Math.min(...bad.map(([at]) => at));
-    assertEquals(~(await readIntegers(gpu, stats, 1))[0] >>> 0, first);
+  for await (const { device: gpu } of eachDevice([TIGHT])) {
+    using buffers = createBuffers(gpu);
+    const [rows, d] = [12, 65];
+    const bDec = buffers.from("bias", new Float32Array(d));
+    const cases: [number, number][][] = [
+      [[0, NaN]],
+      [[rows * d - 1, Infinity]],
+      [[300, -Infinity], [700, NaN]],
+      [[256, NaN], [255, NaN], [779, Infinity]],
+    ];
+    for (const bad of cases) {
+      const data = randomNumbers(1, rows * d, 1e30);
+      for (const [at, value] of bad) data[at] = value;
+      const stats = buffers.zeros("stats", 3);
+      const centered = buffers.zeros("centered", data.length);
+      const x = buffers.from("x", data);
+      submit(gpu, [
+        await build(
+          gpu,
+          buffers,
+          (p) => centerBatch(p, { rows, dModel: d, x, bDec, centered, stats }),
+        ),
+      ]);
+      const first = Math.min(...bad.map(([at]) => at));
+      assertEquals(~(await readIntegers(gpu, stats, 1))[0] >>> 0, first);
+    }
   }
 });
 

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { createBuffers, readFloats, readIntegers } from "../../lib/device/buffer.ts";
-import type { DeviceOptions } from "../../lib/device/device.ts";
+import type { Device } from "../../lib/device/device.ts";
 
 import {
   createSparseColumns,
@@ -13,6 +13,7 @@ import { uploadWeights } from "../../lib/ops/weights.ts";
 import {
   assertClose,
   build,
+  eachDevice,
   NARROW,
   openGpu,
   putSparse,
@@ -28,8 +29,7 @@ const SCALES = { main: -0.25, auxiliary: 3 };
 
 Deno.test("differentiateEntries: factor · e · wDec of each entry's row and latent", async () => {
   const shapes = [[1, 1, 1], [2, 3, 7], [8, 48, 65], [6, 65, 130], [6, 130, 31], [20, 4, 300]];
-  for (const options of [{}, TIGHT]) {
-    using gpu = await openGpu(options);
+  for await (const { device: gpu, options } of eachDevice([{}, TIGHT])) {
     for (const [rows, d, m] of shapes) {
       for (const [share, lanes] of [[0.02, 1], [0.02, 8], [0.3, 1], [0.3, 8]] as const) {
         using buffers = createBuffers(gpu);
@@ -64,8 +64,7 @@ Deno.test("differentiateEntries: factor · e · wDec of each entry's row and lat
 });
 
 /** Runs sortByLatent and sumLatents, compares them with a sort. */
-async function checkSort(plain: PlainSparse, m: number, options: DeviceOptions, name: string) {
-  using gpu = await openGpu(options);
+async function checkSort(gpu: Device, plain: PlainSparse, m: number, name: string) {
   using buffers = createBuffers(gpu);
   const rows = plain.offsets.length - 1;
   const half = Math.floor(rows / 2);
@@ -120,28 +119,30 @@ Deno.test("sortByLatent is a stable transpose, sumLatents adds its columns", asy
     [130, 1, 1],
     [7, 1000, 0.1],
   ];
-  for (const options of [{}, NARROW]) {
+  for await (const { device } of eachDevice([{}, NARROW])) {
     for (const [rows, cols, share] of cases) {
       const plain = randomSparse({ seed: rows, rows, cols, share, empty: [3] });
-      await checkSort(plain, cols, options, `${rows}×${cols}, ${share}`);
+      await checkSort(device, plain, cols, `${rows}×${cols}, ${share}`);
     }
   }
 });
 
 Deno.test("sortByLatent: more blocks of rows than workgroups in one dimension", async () => {
   const plain = randomSparse({ seed: 1, rows: 300, cols: 20, share: 0.2 });
-  assertEquals(await checkSort(plain, 20, NARROW, "ten blocks"), 10);
+  for await (const { device } of eachDevice([NARROW])) {
+    assertEquals(await checkSort(device, plain, 20, "ten blocks"), 10);
+  }
 });
 
 Deno.test("sortByLatent: fewer blocks where one buffer holds few counts", async () => {
   const plain = randomSparse({ seed: 1, rows: 300, cols: 400, share: 0.002 });
-  assertEquals(await checkSort(plain, 400, TIGHT, "two blocks"), 2);
+  using gpu = await openGpu(TIGHT);
+  assertEquals(await checkSort(gpu, plain, 400, "two blocks"), 2);
 });
 
 Deno.test("differentiateDecoderBias sums residuals, and the encoder's rows where it subtracts", async () => {
   const shapes = [[1, 1, 1], [2, 3, 7], [65, 3, 130], [7, 48, 200], [7, 65, 63], [7, 130, 40]];
-  for (const options of [{}, TIGHT]) {
-    using gpu = await openGpu(options);
+  for await (const { device: gpu, options } of eachDevice([{}, TIGHT])) {
     for (const [rows, d, m] of shapes) {
       for (const subtracts of [true, false]) {
         using buffers = createBuffers(gpu);

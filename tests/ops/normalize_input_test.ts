@@ -2,7 +2,15 @@ import { assert, assertEquals } from "@std/assert";
 import { createBuffers, readFloats, readIntegers } from "../../lib/device/buffer.ts";
 
 import { normalizeBatch, scaleBatch } from "../../lib/ops/normalize_input.ts";
-import { assertClose, build, NARROW, openGpu, randomMatrix, submit } from "../gpu_helper.ts";
+import {
+  assertClose,
+  build,
+  eachDevice,
+  NARROW,
+  openGpu,
+  randomMatrix,
+  submit,
+} from "../gpu_helper.ts";
 import { normalizeRows } from "../oracles/normalize_input.ts";
 
 const KINDS = [
@@ -23,8 +31,7 @@ function makeRows(rows: number, cols: number) {
 }
 
 Deno.test("normalizeBatch agrees with the oracle, scaleBatch takes it back", async () => {
-  for (const options of [{}, NARROW]) {
-    using gpu = await openGpu(options);
+  for await (const { device: gpu } of eachDevice([{}, NARROW])) {
     for (const normalization of KINDS) {
       for (const [rows, cols] of [[1, 1], [5, 1], [1, 130], [70, 3], [9, 64], [40, 65]]) {
         using buffers = createBuffers(gpu);
@@ -61,28 +68,31 @@ Deno.test("normalizeBatch agrees with the oracle, scaleBatch takes it back", asy
 });
 
 Deno.test("normalizeBatch names the first number that is not finite and makes zeros of its row", async () => {
-  using gpu = await openGpu();
-  for (const normalization of KINDS) {
-    using buffers = createBuffers(gpu);
-    const plain = randomMatrix(1, 6, 70);
-    for (const at of [3 * 70 + 69, 3 * 70 + 66, 5 * 70]) plain.data[at] = at % 2 ? NaN : -Infinity;
-    const x = buffers.from("x", plain.data);
-    const scale = buffers.zeros("scale", 6);
-    const stats = buffers.zeros("stats", 3);
-    submit(
-      gpu,
-      await build(gpu, buffers, (p) =>
-        normalizeBatch(p, {
-          ...{ normalization, rows: 6, dModel: 70, x, scale, stats },
-        })),
-    );
-    assertEquals(~(await readIntegers(gpu, stats, 1))[0] >>> 0, 3 * 70 + 66);
-    const normalized = await readFloats(gpu, x, 420);
-    for (const row of [3, 5]) {
-      assert(normalized.subarray(row * 70, (row + 1) * 70).every((value) => value === 0));
+  for await (const { device: gpu } of eachDevice()) {
+    for (const normalization of KINDS) {
+      using buffers = createBuffers(gpu);
+      const plain = randomMatrix(1, 6, 70);
+      for (const at of [3 * 70 + 69, 3 * 70 + 66, 5 * 70]) {
+        plain.data[at] = at % 2 ? NaN : -Infinity;
+      }
+      const x = buffers.from("x", plain.data);
+      const scale = buffers.zeros("scale", 6);
+      const stats = buffers.zeros("stats", 3);
+      submit(
+        gpu,
+        await build(gpu, buffers, (p) =>
+          normalizeBatch(p, {
+            ...{ normalization, rows: 6, dModel: 70, x, scale, stats },
+          })),
+      );
+      assertEquals(~(await readIntegers(gpu, stats, 1))[0] >>> 0, 3 * 70 + 66);
+      const normalized = await readFloats(gpu, x, 420);
+      for (const row of [3, 5]) {
+        assert(normalized.subarray(row * 70, (row + 1) * 70).every((value) => value === 0));
+      }
+      assert(normalized.subarray(4 * 70, 5 * 70).every((value) => value !== 0));
+      assert((await readFloats(gpu, scale, 6)).every(Number.isFinite));
     }
-    assert(normalized.subarray(4 * 70, 5 * 70).every((value) => value !== 0));
-    assert((await readFloats(gpu, scale, 6)).every(Number.isFinite));
   }
 });
 

@@ -5,8 +5,8 @@ import { divideByDeviation } from "../../lib/ops/normalize_loss.ts";
 import {
   assertClose,
   build,
+  eachDevice,
   NARROW,
-  openGpu,
   randomMatrix,
   randomNumbers,
   submit,
@@ -14,8 +14,7 @@ import {
 import { sampleScales } from "../oracles/dense.ts";
 
 Deno.test("divideByDeviation scales errors and their squares by the distance from the mean", async () => {
-  for (const options of [{}, NARROW]) {
-    using gpu = await openGpu(options);
+  for await (const { device: gpu } of eachDevice([{}, NARROW])) {
     for (const [rows, d] of [[1, 1], [1, 48], [2, 3], [9, 48], [64, 65], [130, 1], [300, 20]]) {
       using buffers = createBuffers(gpu);
       const x = randomMatrix(rows, rows, d).data.map((value) => value + 0.7);

@@ -5,7 +5,9 @@ import {
   createBuffers,
   readFloats,
   readIntegers,
+  writeBuffer,
 } from "../../lib/device/buffer.ts";
+import type { Device } from "../../lib/device/device.ts";
 
 import {
   createSparseColumns,
@@ -20,6 +22,7 @@ import { uploadWeights } from "../../lib/ops/weights.ts";
 import {
   assertClose,
   build,
+  eachDevice,
   openGpu,
   putPreActivations,
   randomMatrix,
@@ -58,6 +61,29 @@ function prepare(buffers: BufferSet, z: Float32Array, cols: number, bandwidth?: 
       : { jump: { logTheta: buffers.from("log theta", log), theta, bandwidth } }),
     log,
   };
+}
+
+/** Selects on a GPU; on the CPU, which has no pre-activations, puts what the selection would leave there. */
+async function selectPut(
+  device: Device,
+  buffers: BufferSet,
+  z: Float32Array,
+  put: ReturnType<typeof prepare>,
+): Promise<void> {
+  if (device.kind === "gpu") {
+    submit(device, await build(device, buffers, (p) => selectRagged(p, put)));
+    return;
+  }
+  const cols = put.log.length;
+  const theta = put.jump ? put.log.map(Math.exp) : new Float32Array(cols);
+  const half = (put.jump?.bandwidth ?? 0) / 2;
+  const mask = z.map((value, at) => value > 0 && value > theta[at % cols] - half ? 1 : 0);
+  const f = z.map((value, at) => value > theta[at % cols] ? value : 0);
+  const { offsets, latents, values } = toSparse(f, mask, cols);
+  writeBuffer(device, put.out.offsets, Uint32Array.from(offsets));
+  writeBuffer(device, put.out.latents, Uint32Array.from(latents));
+  writeBuffer(device, put.out.values, Float32Array.from(values));
+  if (put.jump) writeBuffer(device, put.jump.theta, theta);
 }
 
 Deno.test("selectRagged keeps what is above 0 or θ, and what lies in the window below θ", async () => {
@@ -106,8 +132,7 @@ const stepWith = (buffers: BufferSet, share: number) =>
 Deno.test("differentiateThresholds: θ's straight-through gradient, zeros in the window included", async () => {
   let zeros = 0;
   let below = 0;
-  for (const options of [{}, TIGHT]) {
-    using gpu = await openGpu(options);
+  for await (const { device: gpu, options } of eachDevice([{}, TIGHT])) {
     for (const [rows, d, m] of SHAPES) {
       // One buffer holds eight bytes an entry, another the residual.
       if (options === TIGHT && (rows * m > 512 || rows * d > 1024)) continue;
@@ -128,8 +153,8 @@ Deno.test("differentiateThresholds: θ's straight-through gradient, zeros in the
         const scales = { half: rows, main: MAIN, auxiliary: 0 };
         const sparse = put.out;
         const jump = put.jump!;
+        await selectPut(gpu, buffers, z, put);
         submit(gpu, [
-          ...await build(gpu, buffers, (p) => selectRagged(p, put)),
           ...await build(gpu, buffers, (p) =>
             differentiateEntries(p, {
               sparse,
@@ -188,30 +213,32 @@ Deno.test("differentiateThresholds: θ's straight-through gradient, zeros in the
 });
 
 Deno.test("differentiateEntries adds L1's gradient", async () => {
-  using gpu = await openGpu();
-  for (const lanes of [1, 8] as const) {
-    using buffers = createBuffers(gpu);
-    const [rows, d, m] = [3, 5, 20];
-    const put = prepare(buffers, makeZ(1, rows * m, 0.4), m);
-    const sae = randomSae(1, d, m);
-    const deltas = buffers.zeros("deltas", rows * m);
-    const shared = { sparse: put.out, weights: uploadWeights(gpu, buffers, sae), deltas, lanes };
-    const residual = buffers.zeros("residual", rows * d);
-    const step = stepWith(buffers, 0.25);
-    const scales = { half: rows, main: MAIN, auxiliary: 0, sparsity: PENALTY };
-    submit(gpu, [
-      ...await build(gpu, buffers, (p) => selectRagged(p, put)),
-      ...await build(
-        gpu,
-        buffers,
-        (p) => differentiateEntries(p, { ...shared, residual, scales, step }),
-      ),
-    ]);
-    const { values } = await readSparse(gpu, put.out);
-    assert(values.length > 10);
-    assertEquals(
-      [...await readFloats(gpu, deltas, values.length)],
-      values.map(() => PENALTY / 4),
-    );
+  for await (const { device: gpu } of eachDevice()) {
+    for (const lanes of [1, 8] as const) {
+      using buffers = createBuffers(gpu);
+      const [rows, d, m] = [3, 5, 20];
+      const z = makeZ(1, rows * m, 0.4);
+      const put = prepare(buffers, z, m);
+      await selectPut(gpu, buffers, z, put);
+      const sae = randomSae(1, d, m);
+      const deltas = buffers.zeros("deltas", rows * m);
+      const shared = { sparse: put.out, weights: uploadWeights(gpu, buffers, sae), deltas, lanes };
+      const residual = buffers.zeros("residual", rows * d);
+      const step = stepWith(buffers, 0.25);
+      const scales = { half: rows, main: MAIN, auxiliary: 0, sparsity: PENALTY };
+      submit(gpu, [
+        ...await build(
+          gpu,
+          buffers,
+          (p) => differentiateEntries(p, { ...shared, residual, scales, step }),
+        ),
+      ]);
+      const { values } = await readSparse(gpu, put.out);
+      assert(values.length > 10);
+      assertEquals(
+        [...await readFloats(gpu, deltas, values.length)],
+        values.map(() => PENALTY / 4),
+      );
+    }
   }
 });

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { openCpu } from "../../lib/device/cpu.ts";
 import type { DeviceOptions } from "../../lib/device/device.ts";
 import { createWalker, type Walk } from "../../lib/ops/walk_entries.ts";
 import { createRandom } from "../../lib/random.ts";
@@ -45,17 +46,19 @@ const SHAPES = [
   [300, 1, 700, 800, 3],
 ];
 
-const ADAPTERS: [name: string, options: DeviceOptions, kind: "hardware" | "software"][] = [
+const ADAPTERS: [name: string, options: DeviceOptions, kind?: "hardware" | "software"][] = [
   ["a software adapter", {}, "software"],
   ["hardware", {}, "hardware"],
   ["hardware, NARROW", NARROW, "hardware"],
   ["hardware, TIGHT", TIGHT, "hardware"],
+  ["the CPU", { device: "cpu", workers: 0 }],
+  ["the CPU, plain loops", { device: "cpu", workers: 2, simd: false }],
 ];
 
 for (const [name, options, kind] of ADAPTERS) {
   Deno.test(`a walk meets what the entries before left, on ${name}`, async () => {
-    using opened = await openGpu(options);
-    const gpu = presentAs(opened, kind);
+    using opened = options.device === "cpu" ? await openCpu(options) : await openGpu(options);
+    const gpu = kind ? presentAs(opened, kind) : opened;
     for (const [rows, d, first, second, most] of SHAPES) {
       const decoder = randomNumbers(5, (first + second) * d);
       const decoders = [decoder.subarray(0, first * d), decoder.subarray(first * d)];
