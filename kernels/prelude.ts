@@ -34,8 +34,8 @@ export function layOutStep(values: Partial<Values<typeof STEP>>): Uint32Array<Ar
 
 /**
  * A step's record, a word each. `activeEntries`, `smallestKept` (0: none was), `deadLatents`, `badInput`
- * (index of the batch's first number that is not finite plus 1; 0: none), `frozen` and `step` are whole
- * numbers or bits of them; all others are floats.
+ * (index of the batch's first number that is not finite plus 1; 0: none), `frozen`, `step` and `dense`
+ * (1: by the dense products of a library, CPU only) are whole numbers or bits of them; all others are floats.
  */
 export const RECORD = [
   "loss",
@@ -49,6 +49,7 @@ export const RECORD = [
   "sparsityLoss",
   "meanThreshold",
   "gradientNorm",
+  "dense",
 ] as const;
 
 /** Declares `record`, the step's place among `sizes.slots` records. */

@@ -43,9 +43,9 @@ export async function openGpu(options: DeviceOptions = {}): Promise<Gpu> {
 
 /** How the CPU device is opened for tests of operations: threads of all kinds, plain loops and SIMD. */
 export const CPUS: DeviceOptions[] = [
-  { device: "cpu", workers: 0, simd: false, integerProduct: false },
-  { device: "cpu", workers: 0, integerProduct: false },
-  { device: "cpu", workers: 2, integerProduct: false },
+  { device: "cpu", workers: 0, simd: false, integerProduct: false, denseStep: false },
+  { device: "cpu", workers: 0, integerProduct: false, denseStep: false },
+  { device: "cpu", workers: 2, integerProduct: false, denseStep: false },
 ];
 
 /**

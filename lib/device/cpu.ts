@@ -26,6 +26,8 @@ export interface Cpu extends Device {
   settled(): Promise<void>;
   /** Runs stages one after the other, each shared by all threads. */
   run(stages: CpuStage[]): Promise<void>;
+  /** Whether a library's dense products are there. */
+  readonly denseStep: boolean;
   /** What all stages took so far, on the first thread. */
   readonly times: StageTimes;
 }
@@ -48,12 +50,16 @@ interface Crew {
  * @throws {RangeError} `workers` is no whole number from 0 to 256, or a limit none above 0.
  */
 export async function openCpu(options: DeviceOptions): Promise<Cpu> {
-  const { workers = defaultWorkers(), simd = true, integerProduct = defaultProduct() } = options;
+  const { workers = defaultWorkers(), simd = true, integerProduct, denseStep } = options;
   if (!(Number.isInteger(workers) && workers >= 0 && workers <= 256)) {
     throw new RangeError(`workers is ${workers}, expected a whole number from 0 to 256`);
   }
   const memory = createMemory();
-  const given = { memory: memory.wasm, simd, integerProduct: integerProduct || undefined };
+  const given = {
+    ...{ memory: memory.wasm, simd },
+    integerProduct: moduleOf(integerProduct, "integer_product"),
+    denseStep: moduleOf(denseStep, "dense_step"),
+  };
   const crew = workers === 0 ? await ownThread(given) : await startWorkers(workers, given);
   const memoryLimit = options.memoryLimit ?? Infinity;
   const times: StageTimes = {};
@@ -64,6 +70,7 @@ export async function openCpu(options: DeviceOptions): Promise<Cpu> {
   let disposed = false;
   return {
     kind: "cpu",
+    denseStep: given.denseStep !== undefined,
     name: `CPU (${Math.max(1, workers)} thread${workers > 1 ? "s" : ""}${simd ? ", SIMD" : ""})`,
     software: true,
     limits: limitsOf(options.limits),
@@ -137,24 +144,25 @@ function defaultWorkers(): number {
   return "Deno" in globalThis ? navigator.hardwareConcurrency : 0;
 }
 
-function defaultProduct(): string | false {
-  return "Deno" in globalThis &&
-    new URL("../language_model/integer_product.ts", import.meta.url).href;
+// ONNX Runtime's products, where it is there.
+function moduleOf(asked: string | false | undefined, name: string): string | undefined {
+  if (asked !== undefined) return asked || undefined;
+  const url = new URL(`../language_model/${name}.ts`, import.meta.url);
+  return "Deno" in globalThis ? url.href : undefined;
 }
 
 interface Given {
   memory: Memory;
   simd: boolean;
   integerProduct: string | undefined;
+  denseStep: string | undefined;
 }
 
-async function ownThread({ memory, simd, integerProduct }: Given): Promise<Crew> {
+async function ownThread(given: Given): Promise<Crew> {
   const thread: Thread = await createThread({
+    ...given,
     index: 0,
     count: 1,
-    memory,
-    simd,
-    integerProduct,
   });
   return { run: (stages) => runStages(thread, stages), end() {} };
 }

@@ -15,6 +15,43 @@ export interface IntegerProduct {
   ): Int32Array | Promise<Int32Array>;
 }
 
+/** Losses and gradients of a share of the samples by dense products; see lib/language_model/dense_step.ts. */
+export type DenseStep = (inputs: {
+  /** [rows, d] what the encoder reads, and what the decoder is to give. */
+  x: Float32Array;
+  target: Float32Array;
+  wEnc: Float32Array;
+  bEnc: Float32Array;
+  wDec: Float32Array;
+  /** JumpReLU: [m] θ. */
+  theta: Float32Array | undefined;
+  rows: number;
+  /** −2/(n·d); what L1 adds to each activation's gradient; half the bandwidth. */
+  main: number;
+  penalty: number;
+  half: number;
+}) => Promise<DenseFound>;
+
+/** What a dense step finds. */
+export interface DenseFound {
+  /** [rows, d] target − f · wDec. */
+  residual: Float32Array;
+  /** [m, d] gradients of the rows of each. */
+  encoder: Float32Array;
+  decoder: Float32Array;
+  /** [m] Σ over samples of the gradient with respect to the pre-activation. */
+  encoderBias: Float32Array;
+  /** [m] samples in which each latent is active. */
+  counts: Float32Array;
+  /** [rows] Σ of activations, or their number for JumpReLU. */
+  penalties: Float32Array;
+  /** [1] the smallest activation; 3.4e38 where there is none. */
+  least: Float32Array;
+  /** JumpReLU, [m]: gradients and number of the samples in θ's window. */
+  inside?: Float32Array;
+  samples?: Float32Array;
+}
+
 /** One of the threads that share a stage's work, as a loop sees it. */
 export interface Thread {
   /** Which of them, from 0. */
@@ -29,6 +66,8 @@ export interface Thread {
   readonly simd?: Simd;
   /** Multiplies 8-bit matrices. */
   readonly integerProduct: IntegerProduct;
+  /** Dense products of a library; none where there is none. */
+  readonly denseStep?: DenseStep;
 }
 
 /** Numbers in a device's memory, as they are told to another thread. */
@@ -86,6 +125,8 @@ export interface CpuStage {
   /** Pieces that a thread takes at a time. */
   readonly grain: number;
   /** Goes back so many stages, unless the flag is 1 when all threads have ended this one. */
+  /** Left out unless the number is `value` when all threads have come to it. */
+  readonly when?: { flag: Range<"u32">; value: number };
   readonly repeat?: { flag: Range<"u32">; back: number };
 }
 
@@ -97,11 +138,12 @@ export interface ThreadOptions {
   control?: Int32Array;
   simd: boolean;
   integerProduct?: string;
+  denseStep?: string;
 }
 
 /** Prepares a thread: loads its SIMD loops, and the module that multiplies 8-bit matrices. */
 export async function createThread(
-  { simd, integerProduct, ...given }: ThreadOptions,
+  { simd, integerProduct, denseStep, ...given }: ThreadOptions,
 ): Promise<Thread> {
   return {
     ...given,
@@ -109,6 +151,7 @@ export async function createThread(
     integerProduct: integerProduct === undefined
       ? plainProduct
       : await (await import(integerProduct)).createIntegerProduct(),
+    denseStep: denseStep === undefined ? undefined : (await import(denseStep)).createDenseStep(),
   };
 }
 
@@ -154,7 +197,11 @@ export async function runStages(
   const times: StageTimes = {};
   let failure: unknown;
   for (let stage = 0; stage < stages.length; stage++) {
-    const { name, loop = find?.(name), args, items, grain, repeat } = stages[stage];
+    const { name, loop = find?.(name), args, items, grain, repeat, when } = stages[stage];
+    if (when) {
+      const flag = new Uint32Array(thread.memory.buffer, when.flag.offset, 1);
+      if (Atomics.load(flag, 0) !== when.value) continue;
+    }
     const began = performance.now();
     try {
       if (!loop) throw new Error(`there is no loop ${name}`);

@@ -58,6 +58,12 @@ export interface DeviceOptions {
    * of selections (default: ONNX Runtime's in Deno, our own elsewhere); false for our own.
    */
   integerProduct?: string | false;
+  /**
+   * CPU: address of a module whose `createDenseStep` trains ReLU and JumpReLU by dense products while many
+   * latents are active (default: ONNX Runtime's in Deno); false for never: the bits are the same on every
+   * machine then.
+   */
+  denseStep?: string | false;
 }
 
 /**

@@ -29,6 +29,8 @@ export interface Program {
    * eighth of a thread's share).
    */
   loop<A>(loop: Loop<A>, args: Ranges<A>, items: number, grain?: number): void;
+  /** Appends what `body` appends, to be left out unless `flag` holds `value` when its turn comes (CPU). */
+  when<T>(flag: DeviceBuffer, value: number, body: () => T): T;
   /** Where the next stage will stand, for `repeat`. */
   mark(): number;
   /** Has the loops since `mark` run again as long as `flag` is not 1 at their end. */
@@ -40,6 +42,7 @@ export interface Program {
 /** Starts a program; `buffers` (default: a new set) belong to the caller. */
 export function createProgram(device: Device, buffers: BufferSet = createBuffers(device)): Program {
   const ready: Stage[] = [];
+  let condition: CpuStage["when"];
   const pending: (() => Stage | Promise<Stage>)[] = [];
   return {
     device,
@@ -54,9 +57,17 @@ export function createProgram(device: Device, buffers: BufferSet = createBuffers
         loop: loop as Loop<never>,
         args: args as Record<string, unknown>,
         items,
+        ...condition ? { when: condition } : {},
         grain: grain ?? Math.max(1, Math.ceil(items / threads / 8)),
       };
       pending.push(() => stage);
+    },
+    when(flag, value, body) {
+      const before = condition;
+      condition = { flag: u32(flag), value };
+      const result = body();
+      condition = before;
+      return result;
     },
     mark: () => ready.length + pending.length,
     repeat(mark, flag) {

@@ -7,6 +7,7 @@ import type { Thread } from "../device/cpu_stage.ts";
 import { addRowsOn } from "./arithmetic.ts";
 import { updateRowOn } from "./update_row.ts";
 import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
+import { addParts, denseViews } from "./dense_step.ts";
 import type { SparseColumns } from "./gradients.ts";
 
 /** Adam's two running means of a parameter, zero at the start. */
@@ -87,6 +88,7 @@ export function updateLatents(
         ...{ first: f32(moments.first), second: f32(moments.second) },
         ...{ latentOffsets: u32(latentOffsets), rows: u32(rows), factors: f32(factors) },
         gradient: f32(p.buffers.zeros("gradients of a latent", dModel * p.device.threads)),
+        ...denseViews(columns, decoder),
         ...{ decoder, half, d: dModel },
       },
       latents,
@@ -137,6 +139,10 @@ export function updateLatentRows(
     factors: Float32Array;
     /** [threads, d] a thread's gradient of one latent. */
     gradient: Float32Array;
+    /** Where the step may have gone the dense way: the gradients of the samples' shares. */
+    flag: Uint32Array | undefined;
+    partial: Float32Array | undefined;
+    parts: number;
     decoder: boolean;
     half: number;
     d: number;
@@ -154,11 +160,14 @@ export function updateLatentRows(
   const repeats = decoder ? undefined : half;
   const own = decoder ? factors : factors.subarray(1);
   const constants = { step, rate: step[STEP_AT.rate], decoder };
+  const dense = sizes.flag?.[0] === 1;
+  const m = latentOffsets.length - 1;
   for (let latent = from; latent < to; latent++) {
     const [begin, last] = [latentOffsets[latent], latentOffsets[latent + 1]];
-    add(gradient, gradientAt, source, rows, own, {
-      ...{ first: begin, last, stride: 2, half: repeats, fresh: true, d },
-    });
+    if (dense) addParts(sizes.partial!, latent, gradient, { ...sizes, m, at: gradientAt });
+    else {add(gradient, gradientAt, source, rows, own, {
+        ...{ first: begin, last, stride: 2, half: repeats, fresh: true, d },
+      });}
     update({ w, first, second, at: latent * d, gradient, gradientAt, d }, constants);
   }
 }

@@ -6,6 +6,7 @@ import { isCpu } from "../device/cpu.ts";
 import { f32, type Program, u32 } from "../device/program.ts";
 import type { Thread } from "../device/cpu_stage.ts";
 import { addRowsOn, isFiniteNumber } from "./arithmetic.ts";
+import { addParts, denseViews } from "./dense_step.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 import type { SparseColumns } from "./gradients.ts";
 import { RECORD_WORDS, type RecordBuffers } from "./record.ts";
@@ -88,6 +89,8 @@ function clipOnCpu(
     ...{ latentOffsets, rows: u32(columns.rows), factors, squares, half, d },
     ...{ residual: f32(residual), input: f32(input), wDec: f32(wDec) },
     gradient: f32(p.buffers.zeros("gradients of a latent", d * threads)),
+    ...denseViews(columns, false),
+    decoderPartial: columns.dense && f32(columns.dense.decoder),
   }, m);
   const [bEnc, bDec] = [f32(gradients.bEnc), f32(gradients.bDec)];
   const logTheta = gradients.logTheta && f32(gradients.logTheta);
@@ -96,6 +99,14 @@ function clipOnCpu(
     ...{ step: u32(state.step), records: f32(state.records), frozen: u32(state.frozen) },
   }, 1);
   p.loop(scaleFactors, { latentOffsets, factors, factor }, m);
+  if (columns.dense) {
+    const { flag, encoder, decoder, parts } = columns.dense;
+    p.when(flag, 1, () => {
+      for (const x of [encoder, decoder]) {
+        p.loop(scaleNumbers, { x: f32(x), factor }, parts * m * d);
+      }
+    });
+  }
   for (const [x, length] of [[bEnc, m], [bDec, d], [logTheta, m]] as const) {
     if (x) p.loop(scaleNumbers, { x, factor }, length);
   }
@@ -103,7 +114,7 @@ function clipOnCpu(
 
 /** squares[i] = ‖g‖² of both of latent i's gradients, over latents; see the kernel. */
 export function squareGradients(
-  { latentOffsets, rows, factors, squares, residual, input, wDec, gradient, half, d }: {
+  { latentOffsets, rows, factors, squares, residual, input, wDec, gradient, ...more }: {
     latentOffsets: Uint32Array;
     rows: Uint32Array;
     factors: Float32Array;
@@ -113,6 +124,10 @@ export function squareGradients(
     wDec: Float32Array;
     /** [threads, d] a thread's gradient of one latent. */
     gradient: Float32Array;
+    flag: Uint32Array | undefined;
+    partial: Float32Array | undefined;
+    decoderPartial: Float32Array | undefined;
+    parts: number;
     half: number;
     d: number;
   },
@@ -120,6 +135,9 @@ export function squareGradients(
   to: number,
   thread: Thread,
 ): void {
+  const dense = more.flag?.[0] === 1;
+  const shares = { parts: more.parts, m: latentOffsets.length - 1, d: more.d };
+  const { half, d } = more;
   const add = addRowsOn(thread);
   const at = thread.index * d;
   const own = gradient.subarray(at, at + d);
@@ -127,9 +145,11 @@ export function squareGradients(
   for (let latent = from; latent < to; latent++) {
     const range = { first: latentOffsets[latent], last: latentOffsets[latent + 1], stride: 2 };
     let sum = 0;
-    add(gradient, at, input, rows, inputFactors, { ...range, half, fresh: true, d });
+    if (dense) addParts(more.partial!, latent, gradient, { ...shares, at });
+    else add(gradient, at, input, rows, inputFactors, { ...range, half, fresh: true, d });
     for (let c = 0; c < d; c++) sum += own[c] * own[c];
-    add(gradient, at, residual, rows, factors, { ...range, fresh: true, d });
+    if (dense) addParts(more.decoderPartial!, latent, gradient, { ...shares, at });
+    else add(gradient, at, residual, rows, factors, { ...range, fresh: true, d });
     let [along, squared] = [0, 0];
     for (let c = 0, from = latent * d; c < d; c++, from++) {
       along += own[c] * wDec[from];

@@ -1,3 +1,4 @@
+import type { DenseWay } from "./dense_step.ts";
 import { STEP_AT } from "../../kernels/prelude.ts";
 import { columnSums } from "../../kernels/column_sums.ts";
 import { entryGradients } from "../../kernels/entry_gradients.ts";
@@ -42,6 +43,8 @@ export interface SparseColumns {
   counts: DeviceBuffer;
   /** Number of blocks. */
   blocks: number;
+  /** Where a step may go the dense way: its gradients. */
+  dense?: DenseWay;
 }
 
 /** Makes room for the entries of sparse rows, latent by latent. */

@@ -2,6 +2,7 @@ import type { Loop } from "../device/cpu_stage.ts";
 import * as adam from "./adam.ts";
 import * as clip from "./clip_gradients.ts";
 import * as decode from "./decode.ts";
+import * as denseStep from "./dense_step.ts";
 import * as encode from "./encode.ts";
 import * as gradients from "./gradients.ts";
 import * as normalizeInput from "./normalize_input.ts";
@@ -21,6 +22,7 @@ const OPERATIONS: Record<string, unknown>[] = [
   adam,
   clip,
   decode,
+  denseStep,
   encode,
   gradients,
   normalizeInput,

@@ -30,13 +30,15 @@ export interface RecordBuffers {
  */
 export function recordLosses(
   p: Program,
-  { rows, numbers, auxCoefficient, squares, offsets, sparsity, ...state }: {
+  { rows, numbers, auxCoefficient, squares, offsets, sparsity, dense, ...state }: {
     rows: number;
     /** n · d: losses are means over so many numbers. */
     numbers: number;
     auxCoefficient: number;
     squares: DeviceBuffer;
     offsets: DeviceBuffer;
+    /** {1 where the step went the dense way}. */
+    dense?: DeviceBuffer;
     sparsity?: {
       coefficient: number;
       penalties: DeviceBuffer;
@@ -52,6 +54,7 @@ export function recordLosses(
       ...{ step: f32(state.step), stats: u32(state.stats), records: f32(state.records) },
       ...{ frozen: u32(state.frozen), squares: f32(squares), offsets: u32(offsets) },
       ...{ penalties: penalties && f32(penalties), theta: theta && f32(theta) },
+      dense: dense && u32(dense),
     }, 1);
     return;
   }
@@ -90,6 +93,7 @@ export function recordOnCpu(
     offsets: Uint32Array;
     penalties: Float32Array | undefined;
     theta: Float32Array | undefined;
+    dense: Uint32Array | undefined;
   },
 ): void {
   const { step, stats, records, frozen, squares, offsets, penalties, theta } = buffers;
@@ -120,4 +124,5 @@ export function recordOnCpu(
   words[at + RECORD_AT.step] = number;
   records[at + RECORD_AT.sparsityLoss] = sparsity;
   records[at + RECORD_AT.meanThreshold] = meanThreshold;
+  words[at + RECORD_AT.dense] = buffers.dense?.[0] ?? 0;
 }

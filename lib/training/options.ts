@@ -26,6 +26,11 @@ export interface StepRecord {
   meanThreshold?: number;
   /** Norm of all gradients before they were clipped; only with `gradientClip`. */
   gradientNorm?: number;
+  /**
+   * 1 where the step was computed by a library's dense products, as ReLU and JumpReLU are on the CPU while
+   * many latents are active: its bits may be others on other machines.
+   */
+  dense?: 1;
   /** λ of this step; relu and jumprelu only. */
   sparsityCoefficient?: number;
   /**

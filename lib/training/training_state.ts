@@ -171,6 +171,7 @@ export async function readRecords(
       smallestKept: floats[at("smallestKept")],
       ...(state.logTheta ? { meanThreshold: floats[at("meanThreshold")] } : {}),
       ...(settings.gradientClip > 0 ? { gradientNorm: floats[at("gradientNorm")] } : {}),
+      ...(words[at("dense")] !== 0 ? { dense: 1 as const } : {}),
       ...known,
       badInput: words[at("badInput")] - 1,
       frozen: words[at("frozen")] !== 0,

@@ -2,6 +2,7 @@ import { createBuffers, readIntegers, writeBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import { createProgram, type Program, submit } from "../device/program.ts";
 import { updateLatents, updateVector } from "../ops/adam.ts";
+import { type DenseWay, openDenseWay, stepDensely } from "../ops/dense_step.ts";
 import { clipGradients } from "../ops/clip_gradients.ts";
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
 import { centerBatch } from "../ops/encode.ts";
@@ -77,8 +78,11 @@ export async function createTrainingStep(
       scales: lossScales(settings, rows, state.weights.dModel),
     };
     const p = createProgram(device, buffers);
+    const dense = openDense(p, parts);
+    if (dense) parts.columns = { ...parts.columns, dense };
     prepare(p, parts, normalization);
-    const encoding = select(p, parts);
+    if (dense) stepDensely(p, dense, { ...parts, target: parts.centered, ...state });
+    const encoding = sparsely(p, parts, () => select(p, parts));
     const selecting = await p.stages();
     reconstruct(p, parts, encoding);
     record(p, parts);
@@ -109,6 +113,18 @@ export async function createTrainingStep(
   }
 }
 
+/** Room for the dense way, where a step may go it: the losses are those of its graph. */
+function openDense(p: Program, { settings, state, auxiliary }: Parts): DenseWay | undefined {
+  const { architecture, lossNormalization } = settings;
+  const may = isRagged(architecture) && !auxiliary && lossNormalization !== "input_deviation";
+  return may ? openDenseWay(p, state.weights) : undefined;
+}
+
+/** Appends what visits entries: left out of steps that go the dense way, where there is one. */
+function sparsely<T>(p: Program, { columns: { dense } }: Parts, append: () => T): T {
+  return dense ? p.when(dense.flag, 0, append) : append();
+}
+
 /** From here on x is what the SAE reads, and `centered` is x − b_dec. */
 function prepare(p: Program, parts: Parts, normalization: RowNormalization): void {
   const { rows, x, scale, centered, state: { weights: { dModel, bDec }, stats } } = parts;
@@ -134,7 +150,8 @@ function select(p: Program, { rows, input, sparse, penalties, jump, state, setti
 function reconstruct(p: Program, parts: Parts, encoding: ReturnType<typeof select>): void {
   const { rows, sparse, centered, residual, dead, state, settings, auxiliary } = parts;
   const { weights } = state;
-  subtractDecoded(p, { rows, sparse, weights, target: centered, out: residual });
+  const target = centered;
+  sparsely(p, parts, () => subtractDecoded(p, { rows, sparse, weights, target, out: residual }));
   const { dictSize: latents } = weights;
   listDeadLatents(p, { latents, rows, deadAfter: settings.deadAfter, ...dead, ...state });
   if (!auxiliary) return;
@@ -157,7 +174,8 @@ function record(p: Program, parts: Parts): void {
   const { auxCoefficient } = settings;
   const { offsets } = sparse;
   const numbers = rows * dModel;
-  recordLosses(p, { rows, numbers, auxCoefficient, squares, offsets, sparsity, ...state });
+  const losses = { auxCoefficient, squares, offsets, sparsity, dense: parts.columns.dense?.flag };
+  recordLosses(p, { rows, numbers, ...losses, ...state });
 }
 
 /** Gradients with respect to each entry, ordered by latent, and to the biases. */
@@ -166,17 +184,19 @@ function differentiate(p: Program, parts: Parts): void {
   const { state: { weights, step, ...state }, settings } = parts;
   const { dictSize } = weights;
   const penalized = settings.architecture === "relu" ? step : undefined;
-  differentiateEntries(p, { sparse, weights, residual, deltas, scales, step: penalized });
-  sortByLatent(p, { sparse, deltas, columns, dictSize, scales });
   const { main, penalty } = scales;
-  if (jump && gradients.logTheta) {
-    // So far the decoder bias has the part of the output alone.
-    differentiateDecoderBias(p, { rows, residual, scale: main, weights, gradient: gradients.bDec });
-    const { bDec: outputGradient, logTheta: gradient } = gradients;
-    const shared = { rows, jump, columns, weights, outputGradient, main, penalty };
-    differentiateThresholds(p, { ...shared, step, gradient });
-  }
-  sumLatents(p, { columns, dictSize, gradient: gradients.bEnc });
+  sparsely(p, parts, () => {
+    differentiateEntries(p, { sparse, weights, residual, deltas, scales, step: penalized });
+    sortByLatent(p, { sparse, deltas, columns, dictSize, scales });
+    if (jump && gradients.logTheta) {
+      // So far the decoder bias has the part of the output alone.
+      const { bDec: outputGradient, logTheta: gradient } = gradients;
+      const shared = { rows, weights, outputGradient, main, penalty };
+      differentiateDecoderBias(p, { ...shared, residual, scale: main, gradient: outputGradient });
+      differentiateThresholds(p, { ...shared, jump, columns, step, gradient });
+    }
+    sumLatents(p, { columns, dictSize, gradient: gradients.bEnc });
+  });
   const bEncGradient = settings.subtractDecoderBias ? gradients.bEnc : undefined;
   const gradient = gradients.bDec;
   differentiateDecoderBias(p, { rows, residual, scale: main, weights, bEncGradient, gradient });

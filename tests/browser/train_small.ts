@@ -27,7 +27,7 @@ export async function trainSmall(
   kind: "software" | "cpu",
   architectures: (keyof typeof RUNS)[],
 ): Promise<SmallRun[]> {
-  using device = await openDevice({ device: kind });
+  using device = await openDevice({ device: kind, denseStep: false });
   const random = createRandom(11);
   const batches = Array.from({ length: 20 }, () => ({
     data: Float32Array.from({ length: 64 * 24 }, () => random.uniform() + random.uniform() - 1),

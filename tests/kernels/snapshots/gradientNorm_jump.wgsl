@@ -42,7 +42,7 @@ fn main(
   let norm = sqrt(total(lane, own));
   if (lane != 0u) { return; }
   factor[0] = min(1.0, sizes.limit / (norm + 1e-6));
-  let record = (step.step - 1u) % sizes.slots * 11u;
+  let record = (step.step - 1u) % sizes.slots * 12u;
   records[record + 10u] = bitcast<u32>(norm);
   if (notFinite(norm)) {
     frozen[0] = 1u;
