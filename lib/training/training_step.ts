@@ -15,9 +15,10 @@ import { normalizeBatch, type RowNormalization } from "../ops/normalize_input.ts
 import { divideByDeviation } from "../ops/normalize_loss.ts";
 import { differentiateThresholds } from "../ops/ragged.ts";
 import { recordLosses } from "../ops/record.ts";
-import { selectActive, type SelectionRule } from "../ops/select_active.ts";
+import { selectActive } from "../ops/select_active.ts";
 import { listDeadLatents, selectDead } from "../ops/select_rows.ts";
-import { isRagged, type Settings } from "./options.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
+import type { Settings } from "./options.ts";
 import { thresholdRateFactor } from "./schedule.ts";
 import { createStepMemory, fullSparsity, lossScales, type StepMemory } from "./step_buffers.ts";
 import { type TrainingState, writeStep } from "./training_state.ts";
@@ -121,12 +122,7 @@ function prepare(p: Program, parts: Parts, normalization: RowNormalization): voi
  * each row (Eq. 9), or all that are above 0 or their threshold.
  */
 function select(p: Program, { rows, input, sparse, penalties, jump, state, settings }: Parts) {
-  const { architecture, k } = settings;
-  const rule: SelectionRule = isRagged(architecture)
-    ? { by: "ragged", penalties, jump }
-    : architecture === "topk"
-    ? { by: "row", wanted: k }
-    : { by: "batch", wanted: rows * k };
+  const rule = architectureOf(settings.architecture).rule(settings, { rows, penalties, jump });
   return selectActive(p, { rows, input, rule, out: sparse, ...state });
 }
 
@@ -151,7 +147,7 @@ function record(p: Program, parts: Parts): void {
   if (settings.lossNormalization === "input_deviation") {
     divideByDeviation(p, { rows, dModel, x, residual, squares });
   }
-  const sparsity = isRagged(settings.architecture)
+  const sparsity = architectureOf(settings.architecture).sparsity
     ? { coefficient: fullSparsity(settings), penalties, latents, theta: jump?.theta }
     : undefined;
   const { auxCoefficient } = settings;
@@ -165,7 +161,7 @@ function differentiate(p: Program, parts: Parts): void {
   const { rows, input, sparse, residual, jump, deltas, columns, gradients, scales } = parts;
   const { state: { weights, step, ...state }, settings } = parts;
   const { dictSize } = weights;
-  const penalized = settings.architecture === "relu" ? step : undefined;
+  const penalized = scales.sparsity === undefined ? undefined : step;
   differentiateEntries(p, { sparse, weights, residual, deltas, scales, step: penalized });
   sortByLatent(p, { sparse, deltas, columns, dictSize, scales });
   const { main, penalty } = scales;
