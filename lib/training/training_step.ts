@@ -9,6 +9,7 @@ import {
   differentiateDecoderBias,
   differentiateEntries,
   sortByLatent,
+  type SparseColumns,
   sumLatents,
 } from "../ops/gradients.ts";
 import { normalizeBatch, type RowNormalization } from "../ops/normalize_input.ts";
@@ -17,6 +18,7 @@ import { differentiateThresholds } from "../ops/ragged.ts";
 import { recordLosses } from "../ops/record.ts";
 import { selectActive } from "../ops/select_active.ts";
 import { listDeadLatents, selectDead } from "../ops/select_rows.ts";
+import type { DividedErrors } from "../sae/architectures/descriptor.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Settings } from "./options.ts";
 import { thresholdRateFactor } from "./schedule.ts";
@@ -82,9 +84,8 @@ export async function createTrainingStep(
     const encoding = select(p, parts);
     const selecting = await p.stages();
     reconstruct(p, parts, encoding);
-    record(p, parts);
-    differentiate(p, parts);
-    update(p, parts);
+    const errors = record(p, parts);
+    update(p, parts, errors, differentiate(p, parts, errors));
     const stages = await p.stages();
 
     const { x, columns, sparse } = memory;
@@ -139,31 +140,43 @@ function reconstruct(p: Program, parts: Parts, encoding: ReturnType<typeof selec
   subtractDecoded(p, { rows, firstRow: rows, sparse, weights, out: residual });
 }
 
+/** The residual that each entry's gradients are made of. */
+type Errors = Pick<DividedErrors, "sparse" | "residual" | "half"> & Partial<DividedErrors>;
+
 /** The losses, and what else of the step people want to know. */
-function record(p: Program, parts: Parts): void {
+function record(p: Program, parts: Parts): Errors {
   const { rows, x, sparse, residual, squares, penalties, jump, state, settings, auxiliary } = parts;
   const { dModel, dictSize: latents } = state.weights;
   squareRows(p, { rows: auxiliary ? 2 * rows : rows, cols: dModel, x: residual, squares });
   if (settings.lossNormalization === "input_deviation") {
     divideByDeviation(p, { rows, dModel, x, residual, squares });
   }
-  const sparsity = architectureOf(settings.architecture).sparsity
+  const kind = architectureOf(settings.architecture);
+  const { weights } = state;
+  const whole = { rows, auxiliary, sparse, weights, residual, squares };
+  const divided = kind.divideErrors?.(p, settings, whole);
+  const sparsity = kind.sparsity
     ? { coefficient: fullSparsity(settings), penalties, latents, theta: jump?.theta }
     : undefined;
   const { auxCoefficient } = settings;
   const { offsets } = sparse;
   const numbers = rows * dModel;
   recordLosses(p, { rows, numbers, auxCoefficient, squares, offsets, sparsity, ...state });
+  return divided ?? { sparse, residual, half: rows };
 }
 
 /** Gradients with respect to each entry, ordered by latent, and to the biases. */
-function differentiate(p: Program, parts: Parts): void {
-  const { rows, input, sparse, residual, jump, deltas, columns, gradients, scales } = parts;
+function differentiate(p: Program, parts: Parts, errors: Errors): SparseColumns {
+  const { rows, input, residual, jump, deltas, gradients } = parts;
+  const { sparse, half, findSamples } = errors;
+  const scales = { ...parts.scales, half };
   const { state: { weights, step, ...state }, settings } = parts;
   const { dictSize } = weights;
   const penalized = scales.sparsity === undefined ? undefined : step;
-  differentiateEntries(p, { sparse, weights, residual, deltas, scales, step: penalized });
-  sortByLatent(p, { sparse, deltas, columns, dictSize, scales });
+  const entries = { sparse, weights, residual: errors.residual, deltas, scales };
+  differentiateEntries(p, { ...entries, step: penalized });
+  sortByLatent(p, { sparse, deltas, columns: parts.columns, dictSize, scales });
+  const columns = { ...parts.columns, samples: findSamples?.(p, parts.columns) };
   const { main, penalty } = scales;
   if (jump && gradients.logTheta) {
     // So far the decoder bias has the part of the output alone.
@@ -176,8 +189,8 @@ function differentiate(p: Program, parts: Parts): void {
   const bEncGradient = settings.subtractDecoderBias ? gradients.bEnc : undefined;
   const gradient = gradients.bDec;
   differentiateDecoderBias(p, { rows, residual, scale: main, weights, bEncGradient, gradient });
-  if (settings.gradientClip === 0) return;
-  const sources = { half: rows, columns, residual, input };
+  if (settings.gradientClip === 0) return columns;
+  const sources = { half: rows, columns, residual: errors.residual, input };
   clipGradients(p, {
     limit: settings.gradientClip,
     ...sources,
@@ -186,11 +199,12 @@ function differentiate(p: Program, parts: Parts): void {
     step,
     ...state,
   });
+  return columns;
 }
 
 /** Adam, latent by latent, gradients gathered on the way; decoder rows end with norm 1. */
-function update(p: Program, parts: Parts): void {
-  const { rows: half, input, residual, columns, gradients, state, settings } = parts;
+function update(p: Program, parts: Parts, { residual }: Errors, columns: SparseColumns): void {
+  const { rows: half, input, gradients, state, settings } = parts;
   const { weights: { dModel, dictSize, shards, bEnc, bDec }, logTheta } = state;
   const frozen = settings.freezeDecoder;
   for (const [index, { first, latents, wEnc, wDec }] of shards.entries()) {
