@@ -25,6 +25,10 @@ export {
 } from "./lib/device/device.ts";
 export { DeviceError, DeviceLostError } from "./lib/device/errors.ts";
 export type { Architecture, InputNormalization, Sae } from "./lib/sae/sae.ts";
+export type { Architectures, OwnOptions } from "./lib/sae/architectures/registry.ts";
+export type { LargestOptions } from "./lib/sae/architectures/largest.ts";
+export type { PenalizedOptions } from "./lib/sae/architectures/penalized.ts";
+export type { JumpReluOptions } from "./lib/sae/architectures/jumprelu.ts";
 export {
   type ActivationTransform,
   activationTransform,
@@ -43,7 +47,7 @@ export {
   openInference,
   type Selection,
 } from "./lib/sae/inference.ts";
-export type { StepRecord, TrainOptions } from "./lib/training/options.ts";
+export type { CommonOptions, StepRecord, TrainOptions } from "./lib/training/options.ts";
 export { type Checkpoint, firstBatchToResume } from "./lib/training/checkpoint.ts";
 export { type Preset, preset, PRESET_NAMES } from "./lib/training/presets.ts";
 export {

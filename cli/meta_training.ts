@@ -1,5 +1,6 @@
 import type { MetaSaeOptions, Sae, StepRecord, TrainOptions } from "../mod.ts";
 import { preset } from "../mod.ts";
+import { hasOwnOption } from "../lib/sae/architectures/registry.ts";
 import type { Arguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
 import { UsageError } from "./command.ts";
@@ -78,14 +79,14 @@ function freeSeed(saes: readonly Sae[]): number {
 function settingsOf({ architecture, metadata }: Sae): Partial<TrainOptions> {
   const all = (metadata.training ?? {}) as Partial<TrainOptions>;
   const { learningRate, beta1, beta2, warmupSteps, decaySteps, gradientClip, seed } = all;
-  const base = {
-    ...{ learningRate, beta1, beta2, warmupSteps, decaySteps, gradientClip },
+  const { auxK, deadAfter } = all;
+  return {
+    ...{ learningRate, beta1, beta2, warmupSteps, decaySteps, gradientClip, auxK, deadAfter },
     ...(seed === undefined ? {} : { seed }),
+    ...Object.fromEntries(
+      Object.entries(all).filter(([name]) => hasOwnOption(architecture, name)),
+    ),
   };
-  const { auxCoefficient, auxK, deadAfter, sparsityCoefficient, targetL0, bandwidth } = all;
-  if (architecture === "relu") return { ...base, sparsityCoefficient, targetL0 };
-  if (architecture === "jumprelu") return { ...base, sparsityCoefficient, targetL0, bandwidth };
-  return { ...base, auxCoefficient, auxK, deadAfter };
 }
 
 /** Tells how far a training is, as `onProgress`. */

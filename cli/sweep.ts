@@ -22,7 +22,7 @@ import { cellFiles, type CellState, readCell, recordedCellLimit, writeCell } fro
 import { agreedOptions, type Cell, readGrid } from "./sweep_grid.ts";
 import { rowOf, writeSweepResults } from "./sweep_results.ts";
 import { trainCells } from "./sweep_training.ts";
-import { TRAINING_OPTIONS } from "./training_options.ts";
+import { ARCHITECTURE_NAMES, OWN_HELP, TRAINING_OPTIONS } from "./training_options.ts";
 
 const HELP = `Trains a grid of SAEs on one stream of activations, and measures and plots them.
 
@@ -32,18 +32,14 @@ Usage
   saewing sweep --activations FOLDER --eval-text FILES --grid FILE [options]
 
 The grid: each option takes several values, separated by commas; every combination is an SAE
-  --architecture NAMES   batchtopk (default), topk, relu, jumprelu
+  --architecture NAMES   ${ARCHITECTURE_NAMES} (default batchtopk)
   --dict-size M          number of latents
-  --k K                  active latents a sample (topk, batchtopk)
-  --target-l0 K          active latents a sample to end with (relu, jumprelu)
-  --sparsity X           weight of the sparsity loss, in place of --target-l0
-  --sparsity-warmup-steps N   (relu, jumprelu), --bandwidth X, --initial-threshold X,
-  --threshold-lr X   (jumprelu)
+${OWN_HELP}
   --loss-normalization KIND, --input-normalization KIND, --input-scale X
   --seed N               of the weights (default 0)
   --lr X, --warmup-steps N, --decay-steps N, --beta1 X, --beta2 X, --epsilon X,
   --gradient-clip X
-  --aux-coefficient X, --aux-k N, --dead-after N, --threshold-batches N, --init-bdec KIND
+  --aux-k N, --dead-after N, --threshold-batches N, --init-bdec KIND
   --steps N              default: until the epochs end
   --preset NAME          sets the options of one of those that \`saewing train --help\` lists, all
                          sizes and k of the paper included; others override it

@@ -3,7 +3,13 @@ import { completeOptions } from "../lib/training/complete_options.ts";
 import type { TrainOptions } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
 import { UsageError } from "./command.ts";
-import { hasOption, missingOption, TRAINING_OPTIONS, trainingOptions } from "./training_options.ts";
+import {
+  hasOption,
+  LIST_OPTIONS,
+  missingOption,
+  TRAINING_OPTIONS,
+  trainingOptions,
+} from "./training_options.ts";
 
 /** One SAE of a sweep. */
 export interface Cell {
@@ -31,7 +37,8 @@ type Axes = Record<string, string[]>;
 const IN_NAME = ["architecture", "dict-size", "k", "target-l0", "sparsity", "seed"];
 
 /**
- * The SAEs of a grid: every combination of the values on the command line and in `--grid`'s file.
+ * The SAEs of a grid: every combination of the values on the command line and in `--grid`'s file. A value
+ * that is a list of numbers is a text there, "256,512".
  *
  * @param preset Options that hold where neither gives them, with values separated by commas.
  * @throws {UsageError} A value does not fit, or the file does not hold a grid.
@@ -42,11 +49,11 @@ export async function readGrid(
 ): Promise<Cell[]> {
   const base: Axes = { architecture: ["batchtopk"], seed: ["0"] };
   for (const [name, text] of Object.entries(preset)) {
-    if (TRAINING_OPTIONS.includes(name)) base[name] = text.split(",");
+    if (TRAINING_OPTIONS.includes(name)) base[name] = splitValues(name, text);
   }
   const own: Axes = {};
   for (const name of TRAINING_OPTIONS) {
-    const values = options.texts(name).flatMap((text) => text.split(","));
+    const values = options.texts(name).flatMap((text) => splitValues(name, text));
     if (values.length > 0) own[name] = values;
   }
   const file = options.text("grid");
@@ -68,6 +75,11 @@ export async function readGrid(
     }
   }
   return [...cells.values()];
+}
+
+/** The values of an option: separated by commas, or where one is a list of numbers itself by semicolons. */
+function splitValues(name: string, text: string): string[] {
+  return text.split(LIST_OPTIONS.includes(name) ? ";" : ",");
 }
 
 /** Options that are not part of every name and have several values somewhere. */
@@ -93,7 +105,8 @@ function makeCell(given: Record<string, string>, several: string[]): Cell {
   const missing = missingOption(own.architecture, (name) => own[name] !== undefined);
   if (missing) throw new UsageError(`${own.architecture}: ${missing}`);
   // Numbers are named as they are read, so that 1e-3 and 0.001 are the same SAE.
-  const value = (name: string) => isNaN(Number(own[name])) ? own[name] : Number(own[name]);
+  const value = (name: string) =>
+    isNaN(Number(own[name])) ? own[name].replaceAll(",", "-") : Number(own[name]);
   const variant = several.filter((name) => name in own).map((name) => `${name}${value(name)}`)
     .join("_");
   const name = [

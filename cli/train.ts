@@ -13,7 +13,13 @@ import { createOutput } from "./output.ts";
 import { describePreset, PRESET_HELP, withPreset } from "./preset_options.ts";
 import { openRunFolder, readRunOptions } from "./run_folder.ts";
 import { trainAndMeasure } from "./train_and_measure.ts";
-import { missingOption, TRAINING_OPTIONS, trainingOptions } from "./training_options.ts";
+import {
+  ARCHITECTURE_NAMES,
+  missingOption,
+  OWN_HELP,
+  TRAINING_OPTIONS,
+  trainingOptions,
+} from "./training_options.ts";
 
 const HELP = `Trains an SAE on a language model's activations.
 
@@ -37,15 +43,9 @@ What it reads
 
 What it trains
   --preset NAME       sets the options of one of those below; others override it
-  --architecture NAME batchtopk (default), topk, relu or jumprelu
+  --architecture NAME ${ARCHITECTURE_NAMES} (default batchtopk)
   --dict-size M       number of latents
-  --k K               topk, batchtopk: active latents a sample (batchtopk: on average)
-  --target-l0 K       relu, jumprelu: active latents a sample to end with; steers λ
-  --sparsity X        relu, jumprelu: weight of the sparsity loss (λ), in place of --target-l0
-  --sparsity-warmup-steps N   over which that λ rises from 0 (default 0: it does not)
-  --bandwidth X, --initial-threshold X   of jumprelu's thresholds (default 0.2, and 0.5 or what
-                      --target-l0 needs)
-  --threshold-lr X    learning rate of jumprelu's log thresholds (--lr; 0.005 with --target-l0)
+${OWN_HELP}
   --loss-normalization KIND   none (default) or input_deviation
   --input-normalization KIND   expected_average_only_in (default: samples scaled to a mean
                       norm of √d), none, layer_norm or constant_norm_rescale; undone on output
@@ -59,7 +59,7 @@ What it trains
   --decay-steps N     last steps over which it falls to 0 (default: a fifth of --steps)
   --beta1 X, --beta2 X, --epsilon X   Adam's other settings (0.9, 0.99, 1e-8)
   --gradient-clip X   largest norm of all gradients together (default 0: any)
-  --aux-coefficient X, --aux-k N, --dead-after N   the auxiliary loss (1/4, 512, 5)
+  --aux-k N, --dead-after N   of the auxiliary loss (512, 5)
   --threshold-batches N   batches after the last step that the inference
                       threshold is measured on (default 32)
   --init-bdec KIND    decoder bias starts at the mean of the first batch (mean, default) or zero

@@ -1,17 +1,23 @@
 import type { TrainOptions } from "../mod.ts";
+import {
+  type Architecture,
+  ARCHITECTURES,
+  hasOwnOption,
+  OWN_OPTIONS,
+} from "../lib/sae/architectures/registry.ts";
 import { UsageError } from "./command.ts";
 
+/** Options that not all architectures have. */
+const OWN = Object.entries(OWN_OPTIONS) as [
+  keyof typeof OWN_OPTIONS,
+  (typeof OWN_OPTIONS)[keyof typeof OWN_OPTIONS],
+][];
+
 /** The command line's names of what `trainSae` is told. */
-const KEYS = {
+const KEYS: Readonly<Record<string, keyof TrainOptions>> = {
   architecture: "architecture",
   "dict-size": "dictSize",
-  k: "k",
-  "target-l0": "targetL0",
-  sparsity: "sparsityCoefficient",
-  "sparsity-warmup-steps": "sparsityWarmupSteps",
-  bandwidth: "bandwidth",
-  "initial-threshold": "initialThreshold",
-  "threshold-lr": "thresholdLearningRate",
+  ...Object.fromEntries(OWN.map(([key, { flag }]) => [flag, key])),
   "loss-normalization": "lossNormalization",
   "input-normalization": "inputNormalization",
   "input-scale": "inputScale",
@@ -22,38 +28,47 @@ const KEYS = {
   beta2: "beta2",
   epsilon: "epsilon",
   "gradient-clip": "gradientClip",
-  "aux-coefficient": "auxCoefficient",
   "aux-k": "auxK",
   "dead-after": "deadAfter",
   "threshold-batches": "thresholdBatches",
   "init-bdec": "bDec",
   steps: "steps",
   seed: "seed",
-} satisfies Record<string, keyof TrainOptions>;
+};
 
 /** Options whose value is a word. */
 const WORDS = ["architecture", "loss-normalization", "input-normalization", "init-bdec"];
 
-const ARCHITECTURES = ["batchtopk", "topk", "relu", "jumprelu"];
-
-/** Options that only some architectures have. */
-const ONLY: Record<string, string[]> = {
-  k: ["batchtopk", "topk"],
-  "aux-coefficient": ["batchtopk", "topk"],
-  "target-l0": ["relu", "jumprelu"],
-  sparsity: ["relu", "jumprelu"],
-  "sparsity-warmup-steps": ["relu", "jumprelu"],
-  bandwidth: ["jumprelu"],
-  "initial-threshold": ["jumprelu"],
-  "threshold-lr": ["jumprelu"],
-};
-
 /** Names of the options that say how an SAE is trained. */
 export const TRAINING_OPTIONS: string[] = Object.keys(KEYS);
 
+/** Those whose value is a list of numbers, separated by commas. */
+export const LIST_OPTIONS: readonly string[] = OWN
+  .filter(([, { list }]) => list).map(([, { flag }]) => flag);
+
+/** The names of all architectures, for the help. */
+export const ARCHITECTURE_NAMES: string = ARCHITECTURES.join(", ");
+
+/** The options that not all architectures have, for the help. */
+export const OWN_HELP: string = OWN.map(([key, { flag, value, help }]) => {
+  const whose = ARCHITECTURES.filter((name) => hasOwnOption(name, key)).join(", ");
+  return helpLine(`--${flag} ${value}`, `${whose}: ${help}`);
+}).join("\n");
+
+/** An option of the help: its text in lines of at most 100 characters. */
+function helpLine(option: string, text: string): string {
+  const lines = [option.length < 20 ? `  ${option}`.padEnd(21) : `  ${option}  `];
+  for (const word of text.split(" ")) {
+    if (lines[lines.length - 1].length + 1 + word.length > 100) lines.push(" ".repeat(21));
+    lines[lines.length - 1] += ` ${word}`;
+  }
+  return lines.join("\n");
+}
+
 /** Whether an architecture has an option of the command line. */
 export function hasOption(architecture: string, name: string): boolean {
-  return ONLY[name]?.includes(architecture) ?? true;
+  const own = OWN.find(([, { flag }]) => flag === name);
+  return !own || hasOwnOption(architecture, own[0]);
 }
 
 /**
@@ -68,10 +83,8 @@ export function missingOption(
   given: (name: string) => boolean,
   initial = false,
 ): string | undefined {
-  if (!ARCHITECTURES.includes(architecture)) {
-    throw new UsageError(
-      `--architecture is ${architecture}, expected ${ARCHITECTURES.join(", ")}`,
-    );
+  if (!ARCHITECTURES.includes(architecture as Architecture)) {
+    throw new UsageError(`--architecture is ${architecture}, expected ${ARCHITECTURE_NAMES}`);
   }
   if (!given("dict-size") && !initial) return "--dict-size is missing";
   if (hasOption(architecture, "k")) return given("k") || initial ? undefined : "--k is missing";
@@ -86,11 +99,14 @@ export function missingOption(
  * @throws {UsageError} One is no number where one is wanted.
  */
 export function trainingOptions(text: (name: string) => string | undefined): TrainOptions {
-  const options: Record<string, string | number> = { architecture: "batchtopk" };
+  const options: Record<string, string | number | number[]> = { architecture: "batchtopk" };
   for (const [name, key] of Object.entries(KEYS)) {
     const value = text(name);
     if (value === undefined) continue;
-    options[key] = WORDS.includes(name) ? value : number(name, value);
+    if (WORDS.includes(name)) options[key] = value;
+    else if (LIST_OPTIONS.includes(name)) {
+      options[key] = value.split(",").map((each) => number(name, each));
+    } else options[key] = number(name, value);
   }
   return options as unknown as TrainOptions;
 }

@@ -64,6 +64,20 @@ export async function* eachDevice(
   }
 }
 
+/** Opens a device for a test. */
+export type Open = (options?: DeviceOptions) => Promise<Device>;
+
+/**
+ * Registers a test twice: on a GPU and on the CPU (two workers), which has no limits that work is split by:
+ * those that are asked for are left out.
+ */
+export function testOnDevices(name: string, body: (open: Open) => Promise<void>): void {
+  Deno.test(`${name}, on a GPU`, () => body(openGpu));
+  const open: Open = ({ limits: _, ...options } = {}) =>
+    openCpu({ workers: 2, integerProduct: false, ...options });
+  Deno.test(`${name}, on the CPU`, () => body(open));
+}
+
 /** The stages that `append` appends, with what they need in `buffers`. */
 export async function build(
   device: Device,

@@ -169,7 +169,7 @@ async function ownThread(given: Given): Promise<Crew> {
 
 async function startWorkers(count: number, given: Given): Promise<Crew> {
   const control = new Int32Array(new SharedArrayBuffer(64));
-  const url = new URL("../ops/worker.ts", import.meta.url);
+  const url = new URL("../sae/worker.ts", import.meta.url);
   const workers = Array.from({ length: count }, () => new Worker(url, { type: "module" }));
   // Workers that are ended answer nothing more: who waits for them is told.
   let stop = (_: Error) => {};

@@ -7,7 +7,10 @@ export interface IntegerProduct {
   readonly bits: 7 | 8;
   /** What stands for zero in a. */
   readonly zero: number;
-  /** a [rows, inner] times b [inner, cols]; b's numbers lie in −127 … 127. */
+  /**
+   * a [rows, inner] times b [inner, cols]; b's numbers lie in −127 … 127. The sums belong to the caller,
+   * who may detach their buffer.
+   */
   multiply(
     a: Uint8Array,
     b: Int8Array,

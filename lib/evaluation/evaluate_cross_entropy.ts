@@ -1,6 +1,6 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
-import { checkCount } from "../sae/check.ts";
+import { checkCount } from "../sae/check_numbers.ts";
 import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import {

@@ -1,22 +1,23 @@
+import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Sae } from "../sae/sae.ts";
 
 /**
- * Checks that an SAE can be stored: batchtopk and jumprelu with a threshold, others without.
+ * Checks that an SAE can be stored: those whose thresholds are measured or learned with them, others without.
  *
  * @throws {Error} It cannot; the message says what to do.
  */
 export function checkSavable({ architecture, threshold }: Sae): void {
-  const wanted = architecture === "batchtopk" || architecture === "jumprelu";
-  if (!threshold && architecture === "batchtopk") {
+  const source = architectureOf(architecture).threshold;
+  if (!threshold && source === "measured") {
     throw new Error(
-      "threshold is missing: without it a batchtopk SAE cannot encode a single sample. " +
+      `threshold is missing: without it a ${architecture} SAE cannot encode a single sample. ` +
         "Estimate one (trainSae does at its end), set sae.threshold and save again",
     );
   }
-  if (!threshold && wanted) {
-    throw new Error("threshold is missing, expected [dictSize] numbers for a jumprelu SAE");
+  if (!threshold && source === "learned") {
+    throw new Error(`threshold is missing, expected [dictSize] numbers for a ${architecture} SAE`);
   }
-  if (threshold && !wanted) {
+  if (threshold && (source === "zero" || source === "none")) {
     throw new Error(
       `threshold is set, but a ${architecture} SAE has none: delete it, or set the architecture ` +
         `to batchtopk or jumprelu`,

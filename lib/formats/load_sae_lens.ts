@@ -1,4 +1,5 @@
 import { readRegularText } from "../language_model/regular_file.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
 import { checkSae } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
 import { foldActivationScale, foldDecoderNorm, unfoldInputScale } from "./fold_weights.ts";
@@ -36,9 +37,10 @@ export async function loadSaeLens(
   checkShape(file, "W_dec", [m, d], "[dictSize, dModel]");
   checkShape(file, "b_enc", [m], "[dictSize]");
   checkShape(file, "b_dec", [d], "[dModel]");
-  const hasThreshold = architecture === "jumprelu" || tensors.has("threshold");
+  const kind = architectureOf(architecture);
+  const hasThreshold = kind.threshold === "learned" || tensors.has("threshold");
   if (hasThreshold) checkShape(file, "threshold", [m], "[dictSize]");
-  if (hasThreshold && (architecture === "relu" || architecture === "topk")) {
+  if (hasThreshold && (kind.threshold === "zero" || kind.threshold === "none")) {
     throw new Error(
       `threshold is there, which a ${architecture} SAE has not: is this a jumprelu SAE? in ${weights}`,
     );
@@ -52,7 +54,7 @@ export async function loadSaeLens(
     bDec: await readTensor(file, "b_dec", signal),
   };
   if (hasThreshold) sae.threshold = await readTensor(file, "threshold", signal);
-  else if (architecture === "batchtopk" && tensors.has("topk_threshold")) {
+  else if (kind.threshold === "measured" && tensors.has("topk_threshold")) {
     checkShape(file, "topk_threshold", [], "one number");
     sae.threshold = new Float32Array(m).fill((await readTensor(file, "topk_threshold"))[0]);
   }

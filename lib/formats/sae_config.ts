@@ -1,5 +1,6 @@
+import { type Architecture, architectureOf, ARCHITECTURES } from "../sae/architectures/registry.ts";
 import { kRange, validK } from "../sae/check.ts";
-import type { Architecture, InputNormalization, Sae } from "../sae/sae.ts";
+import type { InputNormalization, Sae } from "../sae/sae.ts";
 import { parseConfig } from "./parse_config.ts";
 import { publishedTransform } from "./published_transform.ts";
 import { refuseForeign, refuseHiddenTopK } from "./refuse_config.ts";
@@ -30,22 +31,10 @@ const markerVersion = 1;
 // Without a version of 6 or above SAELens reads a config as the flat one of its earlier versions.
 const saeLensVersion = "6.18.0";
 
-const theirArchitecture: Readonly<Record<Architecture, string>> = {
-  relu: "standard",
-  topk: "topk",
-  // SAELens keeps a batchtopk SAE that is done training as a jumprelu with a constant threshold.
-  batchtopk: "jumprelu",
-  jumprelu: "jumprelu",
-};
-
-const ourArchitecture: Readonly<Record<string, Architecture>> = {
-  standard: "relu",
-  topk: "topk",
-  batchtopk: "batchtopk",
-  // What its prefixes were trained for, a single encoding does not show.
-  matryoshka_batchtopk: "batchtopk",
-  jumprelu: "jumprelu",
-};
+/** Our architecture for each name of SAELens's. */
+const ourArchitecture: Readonly<Record<string, Architecture>> = Object.fromEntries(
+  ARCHITECTURES.flatMap((ours) => architectureOf(ours).saeLens.read.map((name) => [name, ours])),
+);
 
 const normalizations: readonly string[] = [
   "none",
@@ -88,6 +77,7 @@ const structuralKeys: ReadonlySet<string> = new Set([
  * it is folded into the weights that go with this config, which says "none".
  */
 export function saeConfig(sae: Sae): Record<string, unknown> {
+  const kind = architectureOf(sae.architecture);
   const metadata: Json = { sae_lens_version: saeLensVersion };
   for (const [ours, theirs, , type] of metadataKeys) {
     const value = sae.metadata[ours];
@@ -105,12 +95,12 @@ export function saeConfig(sae: Sae): Record<string, unknown> {
     metadata.model_from_pretrained_kwargs = { center_writing_weights: true };
   }
   return {
-    architecture: theirArchitecture[sae.architecture],
+    architecture: kind.saeLens.saved,
     d_in: sae.dModel,
     d_sae: sae.dictSize,
     dtype: "float32",
     device: "cpu",
-    ...(sae.architecture === "topk" ? { k: sae.k, rescale_acts_by_decoder_norm: false } : {}),
+    ...(kind.threshold === "none" ? { k: sae.k, rescale_acts_by_decoder_norm: false } : {}),
     apply_b_dec_to_input: sae.subtractDecoderBias,
     normalize_activations: sae.inputScale === undefined ? sae.inputNormalization : "none",
     reshape_activations: sae.metadata.reshape_activations ?? "none",
@@ -156,10 +146,12 @@ export function parseSaeConfig(
   const dModel = size("d_in");
   const dictSize = size("d_sae");
   const { architecture, k: statedK } = selection(cfg, marker, fail);
-  if (architecture === "relu" && !marker && overrides.architecture === undefined) {
+  if (
+    architecture === ourArchitecture.standard && !marker && overrides.architecture === undefined
+  ) {
     refuseHiddenTopK(path, cfg);
   }
-  const needsK = architecture === "topk" || architecture === "batchtopk";
+  const needsK = architectureOf(architecture).k !== "none";
   if (needsK && !validK(architecture, statedK, dictSize)) {
     fail("k", statedK, `${kRange(architecture)} d_sae = ${dictSize}`);
   }
@@ -207,23 +199,23 @@ function selection(
   }
   if (marker) {
     const ours = marker.architecture as Architecture;
-    if (!Object.hasOwn(theirArchitecture, String(ours)) || theirArchitecture[ours] !== theirs) {
+    if (!ARCHITECTURES.includes(ours) || architectureOf(ours).saeLens.saved !== theirs) {
       fail("metadata.saewing.architecture", ours, `one that is stored as ${theirs}`);
     }
     return { architecture: ours, k: marker.k };
   }
-  let architecture = ourArchitecture[theirs];
   const activation = cfg.activation_fn_str ?? cfg.activation_fn ?? "relu";
-  if (architecture === "relu" && activation === "topk") architecture = "topk";
-  else if (architecture === "relu" && activation !== "relu") {
+  const hidden = theirs === "standard" && activation === "topk";
+  if (theirs === "standard" && !hidden && activation !== "relu") {
     fail("activation_fn_str", activation, "relu or topk");
   }
+  const architecture = ourArchitecture[hidden ? "topk" : theirs];
   const kwargs = isRecord(cfg.activation_fn_kwargs) ? cfg.activation_fn_kwargs : {};
   const k = cfg.k ?? kwargs.k ?? undefined;
-  if (architecture === "relu" && k !== undefined) {
+  if (theirs === "standard" && !hidden && k !== undefined) {
     fail("k", k, 'none for architecture "standard": is this a topk SAE? (config says it for it)');
   }
-  return { architecture, k: architecture === "jumprelu" ? undefined : k };
+  return { architecture, k: architectureOf(architecture).k === "none" ? undefined : k };
 }
 
 function readMetadata(cfg: Json, inner: Json, marker: Json | undefined): Json {

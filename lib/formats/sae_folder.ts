@@ -1,4 +1,5 @@
 import { join } from "@std/path";
+import { architectureOf } from "../sae/architectures/registry.ts";
 import { checkSae } from "../sae/check.ts";
 import { foldInputScale } from "../sae/fold_input_scale.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -30,8 +31,8 @@ import { transposedPieces } from "./tensor_file.ts";
 export async function saveSae(sae: Sae, folder: string): Promise<void> {
   const { dModel: d, dictSize: m } = sae;
   checkSae(sae);
-  if (sae.architecture === "topk" || sae.architecture === "batchtopk") {
-    if (sae.k === undefined) throw new Error(`k is missing, which a ${sae.architecture} SAE needs`);
+  if (architectureOf(sae.architecture).k !== "none" && sae.k === undefined) {
+    throw new Error(`k is missing, which a ${sae.architecture} SAE needs`);
   }
   checkSavable(sae);
   const { wEnc, wDec, bEnc, bDec, threshold } = sae.inputScale ? foldInputScale(sae) : sae;

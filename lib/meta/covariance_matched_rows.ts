@@ -1,6 +1,6 @@
 import type { Matrix } from "../matrix.ts";
 import { createRandom } from "../random.ts";
-import { checkCount } from "../sae/check.ts";
+import { checkCount } from "../sae/check_numbers.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkRows } from "./check_rows.ts";

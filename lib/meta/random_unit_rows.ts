@@ -1,6 +1,6 @@
 import type { Matrix } from "../matrix.ts";
 import { createRandom } from "../random.ts";
-import { checkCount } from "../sae/check.ts";
+import { checkCount } from "../sae/check_numbers.ts";
 import { normal } from "./normal.ts";
 
 /**

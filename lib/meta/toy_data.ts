@@ -1,6 +1,6 @@
 import type { Matrix } from "../matrix.ts";
 import { createRandom, type Random } from "../random.ts";
-import { checkCount, checkNumber } from "../sae/check.ts";
+import { checkCount, checkNumber } from "../sae/check_numbers.ts";
 import { normal } from "./normal.ts";
 
 /** Options of {@linkcode toyData}. */

@@ -1,6 +1,6 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
-import { checkCount } from "../sae/check.ts";
+import { checkCount } from "../sae/check_numbers.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { StepRecord, TrainOptions } from "../training/options.ts";
@@ -112,7 +112,7 @@ function defaults(given: Partial<TrainOptions>, paper: TrainOptions): TrainOptio
   const { learningRate, beta1, beta2, dictSize } = paper;
   // A checkpoint and a starting SAE have a size of their own, and a checkpoint all options.
   if (given.resume) return own as unknown as TrainOptions;
-  const base = given.architecture === undefined || given.architecture === "batchtopk"
+  const base = given.architecture === undefined || given.architecture === paper.architecture
     ? paper
     : { architecture: given.architecture, learningRate, beta1, beta2, dictSize };
   return {

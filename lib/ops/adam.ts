@@ -79,8 +79,9 @@ export function updateLatents(
     columns: SparseColumns;
   } & UpdateBuffers,
 ): void {
+  const { latentOffsets, factors } = columns;
+  const rows = decoder ? columns.rows : columns.samples ?? columns.rows;
   if (isCpu(p.device)) {
-    const { latentOffsets, rows, factors } = columns;
     p.loop(
       updateLatentRows,
       {
@@ -96,7 +97,6 @@ export function updateLatents(
     );
     return;
   }
-  const { latentOffsets, rows, factors } = columns;
   p.kernel(updateRows({ d: dModel, decoder }), {
     sizes: { latents, firstLatent: first, half },
     bind: { step, w, ...moments, source, latentOffsets, rows, factors, frozen },

@@ -43,8 +43,10 @@ export function clipGradients(
   const squares = p.buffers.zeros("squared gradients", m);
   const factor = p.buffers.zeros("clip factor", 1);
   for (const { first, latents, wDec } of weights.shards) {
-    const { latentOffsets, rows, factors } = columns;
-    for (const [source, w] of [[residual, wDec], [input, undefined]] as const) {
+    const { latentOffsets, factors } = columns;
+    const decoder = { source: residual, rows: columns.rows, w: wDec };
+    const encoder = { source: input, rows: columns.samples ?? columns.rows, w: undefined };
+    for (const { source, rows, w } of [decoder, encoder]) {
       p.kernel(gradientSquares({ d, decoder: w !== undefined }), {
         sizes: { latents, firstLatent: first, half },
         bind: { source, latentOffsets, rows, factors, squares, w },
@@ -86,7 +88,8 @@ function clipOnCpu(
   const latentOffsets = u32(columns.latentOffsets);
   const threads = isCpu(p.device) ? p.device.threads : 1;
   p.loop(squareGradients, {
-    ...{ latentOffsets, rows: u32(columns.rows), factors, squares, half, d },
+    ...{ latentOffsets, rows: u32(columns.rows), samples: u32(columns.samples ?? columns.rows) },
+    ...{ factors, squares, half, d },
     ...{ residual: f32(residual), input: f32(input), wDec: f32(wDec) },
     gradient: f32(p.buffers.zeros("gradients of a latent", d * threads)),
     ...denseViews(columns, false),
@@ -114,9 +117,10 @@ function clipOnCpu(
 
 /** squares[i] = ‖g‖² of both of latent i's gradients, over latents; see the kernel. */
 export function squareGradients(
-  { latentOffsets, rows, factors, squares, residual, input, wDec, gradient, ...more }: {
+  { latentOffsets, rows, samples, factors, squares, residual, input, wDec, gradient, ...more }: {
     latentOffsets: Uint32Array;
     rows: Uint32Array;
+    samples: Uint32Array;
     factors: Float32Array;
     squares: Float32Array;
     residual: Float32Array;
@@ -146,7 +150,7 @@ export function squareGradients(
     const range = { first: latentOffsets[latent], last: latentOffsets[latent + 1], stride: 2 };
     let sum = 0;
     if (dense) addParts(more.partial!, latent, gradient, { ...shares, at });
-    else add(gradient, at, input, rows, inputFactors, { ...range, half, fresh: true, d });
+    else add(gradient, at, input, samples, inputFactors, { ...range, half, fresh: true, d });
     for (let c = 0; c < d; c++) sum += own[c] * own[c];
     if (dense) addParts(more.decoderPartial!, latent, gradient, { ...shares, at });
     else add(gradient, at, residual, rows, factors, { ...range, fresh: true, d });

@@ -35,8 +35,10 @@ export interface LossScales {
 export interface SparseColumns {
   /** [m + 1] offsets into the entries. */
   latentOffsets: DeviceBuffer;
-  /** Row of each entry, ascending within a latent. */
+  /** Row of each entry, ascending within a latent: that of the residual. */
   rows: DeviceBuffer;
+  /** Row of the input for each entry, where it is another than that of the residual. */
+  samples?: DeviceBuffer;
   /** Pairs: what multiplies the residual, and what multiplies the input, in the latent's gradients. */
   factors: DeviceBuffer;
   /** Scratch: entries of each latent in each block of rows; zero at the start of a step. */

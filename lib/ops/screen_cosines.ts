@@ -228,6 +228,8 @@ async function multiplyTiles(
       if (thread.simd) room.set(sums);
       for (let r = 0; r < rows; r++) scale[r] = rowScale[row + r] || 1;
       use({ sums: thread.simd ? room : sums, scale, rows, latents: columns, row, column });
+      // Frees the sums now: left to the garbage collector they take 80 MiB more.
+      (sums.buffer as ArrayBuffer).transfer(0);
     }
   }
 }

@@ -1,3 +1,5 @@
+import { architectureOf } from "./architectures/registry.ts";
+import { checkCount } from "./check_numbers.ts";
 import { checkInputScale } from "./normalize_input.ts";
 import type { Architecture, Sae } from "./sae.ts";
 
@@ -43,35 +45,15 @@ function firstBad(data: Float32Array, infinityAllowed: boolean): number {
   return -1;
 }
 
-/** Whether `k` suits an architecture: whole for topk, a mean over the batch for others. */
+/** Whether `k` suits an architecture: whole where it holds for each sample, a mean over the batch for others. */
 export function validK(architecture: Architecture, k: unknown, dictSize: number): k is number {
   return typeof k === "number" && k > 0 && k <= dictSize &&
-    (architecture !== "topk" || Number.isInteger(k));
+    (architectureOf(architecture).k !== "whole" || Number.isInteger(k));
 }
 
 /** The `k` that {@linkcode validK} wants, in words that the dictionary size completes. */
 export function kRange(architecture: Architecture): string {
-  return architecture === "topk" ? "a whole number from 1 to" : "a number above 0 and at most";
-}
-
-/** @throws {RangeError} k is not a whole number from 1 to the dictionary size. */
-export function checkK(k: number, dictSize: number, name = "k"): void {
-  checkCount(k, name);
-  if (k > dictSize) {
-    throw new RangeError(`${name} is ${k}, expected at most the dictionary size, ${dictSize}`);
-  }
-}
-
-/** @throws {RangeError} The value is not a whole number above 0. */
-export function checkCount(value: number, name: string): void {
-  if (!Number.isSafeInteger(value) || value < 1) {
-    throw new RangeError(`${name} is ${value}, expected a whole number above 0`);
-  }
-}
-
-/** @throws {RangeError} The value is not a finite number from `least` on. */
-export function checkNumber(value: number, least: number, name: string): void {
-  if (!(Number.isFinite(value) && value >= least)) {
-    throw new RangeError(`${name} is ${value}, expected a number of at least ${least}`);
-  }
+  return architectureOf(architecture).k === "whole"
+    ? "a whole number from 1 to"
+    : "a number above 0 and at most";
 }

@@ -2,6 +2,7 @@ import { createBuffers } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { uploadWeights } from "../ops/weights.ts";
+import { architectureOf } from "./architectures/registry.ts";
 import { checkSae } from "./check.ts";
 import { createInferenceBlock, type InferenceBlock } from "./inference_block.ts";
 import { checkInputScale } from "./normalize_input.ts";
@@ -106,7 +107,9 @@ function openPlain(device: Device, sae: Sae, options: InferenceOptions): Inferen
 }
 
 function checkSelection(sae: Sae, asked: Selection | undefined): Selection {
-  const selection = asked ?? (sae.architecture === "topk" ? "topk" : "threshold");
+  const { threshold } = architectureOf(sae.architecture);
+  const own = threshold === "none" ? "topk" : "threshold";
+  const selection = asked ?? own;
   checkInputScale(sae);
   if (selection === "batch" || selection === "topk") {
     if (sae.k === undefined) throw new RangeError(`selection "${selection}" needs the SAE's k`);
@@ -115,14 +118,11 @@ function checkSelection(sae: Sae, asked: Selection | undefined): Selection {
   if (selection !== "threshold") {
     throw new RangeError(`selection is ${selection}, expected "threshold", "topk" or "batch"`);
   }
-  if (sae.architecture !== "relu" && !sae.threshold) {
+  if (threshold !== "zero" && !sae.threshold) {
+    const other = own === "topk" ? "topk" : "batch";
     throw new RangeError(
       `the ${sae.architecture} SAE has no threshold` +
-        (sae.k === undefined
-          ? ""
-          : `: give it one, or ask for selection "${
-            sae.architecture === "topk" ? "topk" : "batch"
-          }"`),
+        (sae.k === undefined ? "" : `: give it one, or ask for selection "${other}"`),
     );
   }
   return selection;

@@ -1,5 +1,6 @@
-/** How an SAE selects its active latents. */
-export type Architecture = "relu" | "topk" | "batchtopk" | "jumprelu";
+import type { Architecture } from "./architectures/registry.ts";
+
+export type { Architecture };
 
 /** How activations are normalised before they are encoded (undone on the reconstruction). */
 export type InputNormalization =

@@ -1,3 +1,4 @@
+import { architectureOf } from "./architectures/registry.ts";
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { fuseStitched } from "./fuse_stitched.ts";
@@ -52,8 +53,9 @@ export function openStitchedInference(
 
 /** Whether latents are found by threshold. Without one the plain SAE is opened, and says what it lacks. */
 function hasThreshold(sae: Sae, { selection }: InferenceOptions): boolean {
-  return (selection ?? (sae.architecture === "topk" ? "topk" : "threshold")) === "threshold" &&
-    (sae.architecture === "relu" || sae.threshold !== undefined);
+  const { threshold } = architectureOf(sae.architecture);
+  return (selection ?? (threshold === "none" ? "topk" : "threshold")) === "threshold" &&
+    (threshold === "zero" || sae.threshold !== undefined);
 }
 
 /** Codes of the same samples, each latent at its place (−1: left out), rows in order of place. */

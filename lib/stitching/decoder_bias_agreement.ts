@@ -1,4 +1,4 @@
-import { checkCount } from "../sae/check.ts";
+import { checkCount } from "../sae/check_numbers.ts";
 
 /** How far the decoder biases of SAEs agree; row and column i belong to the i-th SAE. */
 export interface DecoderBiasAgreement {

@@ -1,6 +1,6 @@
 import type { Device } from "../device/device.ts";
 import type { CosineProgress, CosineSearchOptions } from "../ops/cosine_search.ts";
-import { checkCount } from "../sae/check.ts";
+import { checkCount } from "../sae/check_numbers.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkThreshold } from "./check_threshold.ts";
 import { maxDecoderCosine } from "./max_decoder_cosine.ts";

@@ -1,5 +1,5 @@
 import { createRandom } from "../random.ts";
-import { checkCount } from "../sae/check.ts";
+import { checkCount } from "../sae/check_numbers.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkStitchable } from "./check_stitchable.ts";
 

@@ -2,7 +2,8 @@ import type { Matrix } from "../matrix.ts";
 import { normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 import { hasMeanLoss, meanLoss } from "./mean_loss.ts";
-import { isRagged, type Settings, type StepRecord } from "./options.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
+import type { Settings, StepRecord } from "./options.ts";
 import { sparsityShareAt } from "./schedule.ts";
 import { isSteered, startingCoefficient, steeredCoefficient } from "./steer_sparsity.ts";
 
@@ -10,7 +11,7 @@ import { isSteered, startingCoefficient, steeredCoefficient } from "./steer_spar
 export type KnownOfStep = Pick<StepRecord, "sparsityCoefficient" | "meanLoss">;
 
 /**
- * The loss of the mean, where the step has one, and λ of relu and jumprelu.
+ * The loss of the mean, where the step has one, and λ where there is a sparsity loss.
  *
  * @param sae How the input is normalised.
  * @param given The step's batch; the records so far, of all steps before where λ is steered at this one;
@@ -28,7 +29,7 @@ export function beforeStep(
 ): KnownOfStep {
   const { architecture, lossNormalization, sparsityCoefficient, targetL0 } = settings;
   const known: KnownOfStep = {};
-  if (isRagged(architecture)) {
+  if (architectureOf(architecture).sparsity) {
     known.sparsityCoefficient = targetL0 === undefined
       ? sparsityCoefficient * sparsityShareAt(step, settings)
       : isSteered(settings, step)

@@ -3,7 +3,8 @@ import type { Device } from "../device/device.ts";
 import { DeviceError } from "../device/errors.ts";
 import type { Matrix } from "../matrix.ts";
 import { encoderBytes } from "../ops/encode.ts";
-import { isRagged, type Settings } from "./options.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
+import type { Settings } from "./options.ts";
 
 /** Bytes of GPU memory that training on batches of this size takes. */
 export function trainingBytes(
@@ -14,9 +15,10 @@ export function trainingBytes(
   // The buffers of training_state.ts and training_step.ts that grow with the sizes.
   const { dictSize: m, auxCoefficient, auxK } = settings;
   const auxiliary = auxCoefficient > 0;
-  const k = isRagged(settings.architecture) ? m : settings.k;
-  const entries = n * (k + (auxiliary ? Math.min(auxK, m) : 0));
-  const numbers = 6 * m * d + n * m + (auxiliary ? 4 : 3) * n * d + 6 * entries;
+  const kind = architectureOf(settings.architecture);
+  const entries = n * (kind.mostActive(settings) + (auxiliary ? Math.min(auxK, m) : 0));
+  const extra = kind.extraNumbers?.(settings, { rows: n, cols: d }) ?? 0;
+  const numbers = 6 * m * d + n * m + (auxiliary ? 4 : 3) * n * d + 6 * entries + extra;
   return 4 * numbers + encoderBytes(device, { rows: n, dModel: d, dictSize: m });
 }
 
@@ -34,7 +36,7 @@ export function checkMemory(
   const { architecture, dictSize: m } = settings;
   const most = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
   const largest = 8 * batch.rows * m;
-  if (isRagged(architecture) && largest > most) {
+  if (architectureOf(architecture).k === "none" && largest > most) {
     const rows = Math.floor(most / (8 * m));
     throw new DeviceError(
       `${architecture} can have all ${m} latents active in each of ${batch.rows} samples, which ` +

@@ -1,4 +1,5 @@
 import type { Matrix } from "../matrix.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
 import { checkSae } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Settings, StepRecord } from "./options.ts";
@@ -15,8 +16,8 @@ export interface Checkpoint {
   samples: number;
   /** A fingerprint of the last batch taken, which tells another stream from the run's own. */
   lastBatch: number;
-  /** The options of the run, those that are numbers, texts or booleans. */
-  settings: Record<string, number | string | boolean>;
+  /** The options of the run, those that are numbers, texts, booleans or lists of numbers. */
+  settings: Record<string, number | string | boolean | number[]>;
   /** The SAE without its numbers. */
   sae: Omit<Sae, "wEnc" | "bEnc" | "wDec" | "bDec" | "threshold">;
   /** What each step did. */
@@ -36,7 +37,8 @@ export function plainSettings(
 ): Checkpoint["settings"] {
   return Object.fromEntries(
     Object.entries(settings).filter(([, value]) =>
-      Number.isFinite(value) || typeof value === "string" || typeof value === "boolean"
+      Number.isFinite(value) || typeof value === "string" || typeof value === "boolean" ||
+      Array.isArray(value)
     ),
   ) as Checkpoint["settings"];
 }
@@ -52,7 +54,7 @@ export function checkResume(resume: Checkpoint, settings: Settings): void {
   const given = plainSettings(settings);
   const free = decaysByDefault(resume.settings) ? [...FREE, "decaySteps"] : FREE;
   for (const name of new Set([...Object.keys(given), ...Object.keys(resume.settings)])) {
-    if (!free.includes(name) && given[name] !== resume.settings[name]) {
+    if (!free.includes(name) && String(given[name]) !== String(resume.settings[name])) {
       throw new RangeError(
         `${name} is ${given[name] ?? "not given"}, but the checkpoint's run has ` +
           `${resume.settings[name] ?? "none"}: expected the same to resume`,
@@ -122,7 +124,7 @@ function firstThresholdBatch(
     "architecture" | "steps" | "thresholdBatches"
   >,
 ): number {
-  if (architecture !== "batchtopk") return resume.steps;
+  if (architectureOf(architecture).threshold !== "measured") return resume.steps;
   // What has ended is not measured again.
   if (steps === resume.steps && resume.inferenceThreshold !== undefined) return resume.steps;
   return Math.min(resume.steps, Math.max(0, (steps ?? resume.steps) - thresholdBatches));

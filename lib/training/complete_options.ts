@@ -1,7 +1,9 @@
-import { checkCount, checkK, checkNumber, checkSae } from "../sae/check.ts";
+import { architectureOf, hasOwnOption, OWN_OPTIONS } from "../sae/architectures/registry.ts";
+import { checkSae } from "../sae/check.ts";
+import { checkCount, checkNumber } from "../sae/check_numbers.ts";
 import { checkInputScale } from "../sae/normalize_input.ts";
 import { type Checkpoint, checkResume, decaysByDefault } from "./checkpoint.ts";
-import { isRagged, type Settings, type TrainOptions } from "./options.ts";
+import type { Settings, TrainOptions } from "./options.ts";
 import { defaultDecaySteps, defaultLearningRate } from "./schedule.ts";
 
 /**
@@ -12,19 +14,15 @@ import { defaultDecaySteps, defaultLearningRate } from "./schedule.ts";
 export function completeOptions(given: TrainOptions): Settings {
   const options = given.resume ? withSettings(given.resume, given) : given;
   const { initial, resume, architecture } = options;
-  const ragged = isRagged(architecture);
+  const kind = architectureOf(architecture);
+  checkForeign(options);
   if (initial) checkSae(initial, "initial");
   const dictSize = options.dictSize ?? initial?.dictSize ?? NaN;
   const settings: Settings = {
     architecture,
     dictSize,
-    k: options.k ?? (ragged ? undefined : initial?.k) ?? NaN,
-    sparsityCoefficient: options.sparsityCoefficient ?? (ragged ? NaN : 0),
-    targetL0: options.targetL0,
-    sparsityWarmupSteps: options.sparsityWarmupSteps ?? 0,
-    bandwidth: options.bandwidth ?? (architecture === "jumprelu" ? 0.2 : 0),
-    initialThreshold: options.initialThreshold,
-    thresholdLearningRate: options.thresholdLearningRate,
+    ...NOT_THERE,
+    ...kind.defaults(options, { dictSize, initial }),
     lossNormalization: options.lossNormalization ?? "none",
     inputNormalization: options.inputNormalization ?? initial?.inputNormalization ??
       "expected_average_only_in",
@@ -37,7 +35,6 @@ export function completeOptions(given: TrainOptions): Settings {
     epsilon: options.epsilon ?? 1e-8,
     gradientClip: options.gradientClip ?? 0,
     steps: options.steps,
-    auxCoefficient: options.auxCoefficient ?? (ragged ? 0 : 1 / 4),
     auxK: options.auxK ?? 512,
     deadAfter: options.deadAfter ?? 5,
     thresholdBatches: options.thresholdBatches ?? 32,
@@ -55,16 +52,14 @@ export function completeOptions(given: TrainOptions): Settings {
     onProgress: options.onProgress,
     onWarning: options.onWarning,
   };
-  checkArchitecture(options, settings);
-  checkSparsity(settings);
   for (
     const name of ["dictSize", "auxK", "deadAfter", "thresholdBatches", "recordEvery"] as const
   ) {
     checkCount(settings[name], name);
   }
-  if (!ragged) checkK(settings.k, settings.dictSize);
+  kind.check(settings);
   if (settings.steps !== undefined) checkCount(settings.steps, "steps");
-  for (const name of ["warmupSteps", "decaySteps", "sparsityWarmupSteps"] as const) {
+  for (const name of ["warmupSteps", "decaySteps"] as const) {
     if (settings[name] !== 0) checkCount(settings[name], name);
   }
   if (settings.decaySteps > (settings.steps ?? 0)) {
@@ -73,9 +68,7 @@ export function completeOptions(given: TrainOptions): Settings {
         `expected at most steps`,
     );
   }
-  for (
-    const name of [...COEFFICIENTS, "gradientClip"] as const
-  ) {
+  for (const name of ["learningRate", "epsilon", "gradientClip"] as const) {
     checkNumber(settings[name], 0, name);
   }
   for (const name of ["beta1", "beta2"] as const) {
@@ -127,71 +120,20 @@ function withSettings({ settings }: Checkpoint, given: TrainOptions): TrainOptio
   return { ...settings, ...follows, ...Object.fromEntries(own) } as unknown as TrainOptions;
 }
 
-/** One of λ and a target L0, and what goes with it. */
-function checkSparsity(settings: Settings): void {
-  const { architecture, sparsityCoefficient, targetL0, dictSize, sparsityWarmupSteps } = settings;
-  if (targetL0 === undefined) {
-    if (Number.isNaN(sparsityCoefficient)) {
-      throw new RangeError(
-        `${architecture} needs targetL0, active latents a sample to end with, or sparsityCoefficient (λ)`,
-      );
-    }
-    return checkNumber(sparsityCoefficient, 0, "sparsityCoefficient");
-  }
-  if (!(targetL0 > 0 && targetL0 < dictSize)) {
-    throw new RangeError(
-      `targetL0 is ${targetL0}, expected a number above 0 and below dictSize, ${dictSize}`,
-    );
-  }
-  if (!Number.isNaN(sparsityCoefficient)) {
-    throw new RangeError(
-      `sparsityCoefficient is ${sparsityCoefficient} and targetL0 ${targetL0}: expected one of them, as ` +
-        `the second steers λ`,
-    );
-  }
-  if (sparsityWarmupSteps > 0) {
-    throw new RangeError(
-      `sparsityWarmupSteps is ${sparsityWarmupSteps}, but targetL0 steers λ from the first step: expected ` +
-        `one of them`,
-    );
-  }
-}
-
-/** Options that belong to an architecture: a wrong one is an error, as its silence would mislead. */
-function checkArchitecture(options: TrainOptions, settings: Settings): void {
-  const { architecture, initial } = settings;
-  if (!["relu", "topk", "batchtopk", "jumprelu"].includes(architecture)) {
-    throw new RangeError(
-      `architecture is ${architecture}, expected "relu", "topk", "batchtopk" or "jumprelu"`,
-    );
-  }
-  const foreign = isRagged(architecture)
-    ? ["k", "auxCoefficient"] as const
-    : ["sparsityCoefficient", "targetL0", "sparsityWarmupSteps"] as const;
-  for (const name of [...foreign, ...architecture === "jumprelu" ? [] : JUMP_OPTIONS]) {
-    if (options[name]) {
-      throw new RangeError(`${name} is ${options[name]}, ${architecture} has none`);
-    }
-  }
-  if (architecture !== "jumprelu") return;
-  if (settings.thresholdLearningRate !== undefined) {
-    checkNumber(settings.thresholdLearningRate, 0, "thresholdLearningRate");
-  }
-  checkPositive(settings.bandwidth, "bandwidth");
-  if (settings.initialThreshold !== undefined) {
-    checkPositive(settings.initialThreshold, "initialThreshold");
-  } else {
-    // Its logarithm is what is trained.
-    initial?.threshold?.forEach((value, i) => checkPositive(value, `initial.threshold[${i}]`));
-  }
-}
+/** Own options of architectures where an architecture has none of them. */
+const NOT_THERE = {
+  ...{ k: NaN, auxCoefficient: 0 },
+  ...{ sparsityCoefficient: 0, sparsityWarmupSteps: 0, bandwidth: 0 },
+};
 
 const FURTHER_RATE = 3e-4;
-const COEFFICIENTS = ["learningRate", "epsilon", "auxCoefficient"] as const;
-const JUMP_OPTIONS = ["bandwidth", "initialThreshold", "thresholdLearningRate"] as const;
 
-function checkPositive(value: number, name: string): void {
-  if (!(Number.isFinite(value) && value > 0)) {
-    throw new RangeError(`${name} is ${value}, expected a number above 0`);
+/** An option that belongs to other architectures is an error, as its silence would mislead. */
+function checkForeign(options: TrainOptions): void {
+  const { architecture } = options;
+  for (const name of Object.keys(OWN_OPTIONS) as (keyof typeof OWN_OPTIONS)[]) {
+    if (options[name] && !hasOwnOption(architecture, name)) {
+      throw new RangeError(`${name} is ${options[name]}, ${architecture} has none`);
+    }
   }
 }

@@ -1,6 +1,7 @@
 import { VERSION } from "../version.ts";
 import { lossChange } from "./loss_change.ts";
-import { isRagged, type Settings, type StepRecord } from "./options.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
+import type { Settings, StepRecord } from "./options.ts";
 import { trainingWarnings } from "./training_warnings.ts";
 
 /** How the run ended: `lossChange` where it is known, `warnings` where there are any. */
@@ -23,17 +24,8 @@ export function describeTraining(
   const options = { learningRate, beta1, beta2, epsilon, auxCoefficient, auxK, deadAfter };
   const { warmupSteps, decaySteps, thresholdBatches, seed } = settings;
   const more = { warmupSteps, decaySteps, thresholdBatches, seed };
-  const { sparsityCoefficient, targetL0, bandwidth, lossNormalization } = settings;
-  const { sparsityWarmupSteps, gradientClip, thresholdLearningRate } = settings;
-  const sparsity = targetL0 === undefined
-    ? { sparsityCoefficient, sparsityWarmupSteps }
-    : { targetL0 };
-  const loss = {
-    ...(isRagged(settings.architecture) ? sparsity : {}),
-    ...(settings.architecture === "jumprelu" ? { bandwidth } : {}),
-    ...(thresholdLearningRate === undefined ? {} : { thresholdLearningRate }),
-    lossNormalization,
-    gradientClip,
-  };
-  return { saewing: VERSION, steps, samples, training: { ...options, ...more, ...loss } };
+  const own = architectureOf(settings.architecture).describe(settings);
+  const { lossNormalization, gradientClip } = settings;
+  const training = { ...options, ...more, ...own, lossNormalization, gradientClip };
+  return { saewing: VERSION, steps, samples, training };
 }

@@ -1,4 +1,5 @@
-import type { Architecture, InputNormalization, Sae } from "../sae/sae.ts";
+import type { Architecture, OwnOptions } from "../sae/architectures/registry.ts";
+import type { InputNormalization, Sae } from "../sae/sae.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { TrainingWarning } from "./training_warnings.ts";
 
@@ -40,42 +41,15 @@ export interface StepRecord {
   meanLoss?: number;
 }
 
-/** Options of {@linkcode trainSae}. */
-export interface TrainOptions {
+/** Options of {@linkcode trainSae}: those of all architectures, and those that only some have. */
+export interface TrainOptions extends CommonOptions, OwnOptions {}
+
+/** Options of training that all architectures have. */
+export interface CommonOptions {
   /** How latents are selected. */
   architecture: Architecture;
   /** Number of latents m (default: that of `initial`). */
   dictSize?: number;
-  /** topk, batchtopk: active latents a sample, for batchtopk on average (default: that of `initial`). */
-  k?: number;
-  /** relu, jumprelu: λ, weight of the sparsity loss; needed there, unless `targetL0` is given. */
-  sparsityCoefficient?: number;
-  /**
-   * relu, jumprelu: active latents a sample to end with; in place of `sparsityCoefficient`, which is then
-   * steered: `StepRecord.sparsityCoefficient` has its path.
-   */
-  targetL0?: number;
-  /**
-   * relu, jumprelu: steps over which λ rises linearly: step t has λ · t / sparsityWarmupSteps, from
-   * that step on λ (default 0: λ from the first step on).
-   */
-  sparsityWarmupSteps?: number;
-  /**
-   * jumprelu: ε, width of the window around θ in which a pre-activation z counts for θ's gradient,
-   * |z − θ| < ε/2, in units of the normalised activations (default 0.2; the authors', 0.001, hardly moves
-   * a threshold in a run of some thousand steps).
-   */
-  bandwidth?: number;
-  /**
-   * jumprelu: start of every threshold θ (default: those of `initial`, else with `targetL0` where the first
-   * batch has a third more active latents than that, else 0.5).
-   */
-  initialThreshold?: number;
-  /**
-   * jumprelu: Adam's learning rate for log θ (default `learningRate`, with `targetL0` 0.005). It rises and
-   * falls as the other does, and is 0 where that is.
-   */
-  thresholdLearningRate?: number;
   /**
    * What the squared errors of a sample are divided by: nothing ("none", the default), or its distance
    * from the mean of the batch, ‖x − x̄‖₂ ("input_deviation": the loss is then the mean over n·d of
@@ -122,8 +96,6 @@ export interface TrainOptions {
    * batches after the last step.
    */
   steps?: number;
-  /** topk, batchtopk: α, weight of the auxiliary loss (default 1/4; the paper has 1/32; 0 turns it off). */
-  auxCoefficient?: number;
   /** Most dead latents a sample that reconstruct its residual (default 512). */
   auxK?: number;
   /** Batches without activity, the current one included, after which a latent is dead (default 5). */
@@ -182,23 +154,25 @@ export interface TrainOptions {
 
 /** Options with every default filled in. */
 export type Settings =
-  & Required<Omit<TrainOptions, Optional>>
-  & Pick<TrainOptions, Optional>;
+  & Required<Omit<CommonOptions, Optional>>
+  & Pick<CommonOptions, Optional>
+  & Required<Pick<OwnOptions, Always>>
+  & Omit<OwnOptions, Always>;
 
 type Optional =
   | "initial"
-  | "initialThreshold"
   | "inputScale"
   | "steps"
-  | "targetL0"
-  | "thresholdLearningRate"
   | "checkpoint"
   | "resume"
   | "signal"
   | "onProgress"
   | "onWarning";
 
-/** Whether every latent above its threshold is active, so that there is no k: relu and jumprelu. */
-export function isRagged(architecture: Architecture): boolean {
-  return architecture === "relu" || architecture === "jumprelu";
-}
+/** Own options of architectures that settings have in any case: NaN or 0 where there is none. */
+type Always =
+  | "k"
+  | "auxCoefficient"
+  | "sparsityCoefficient"
+  | "sparsityWarmupSteps"
+  | "bandwidth";

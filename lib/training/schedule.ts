@@ -1,9 +1,8 @@
-import type { Architecture } from "../sae/sae.ts";
-import { isRagged, type Settings } from "./options.ts";
+import { type Architecture, architectureOf } from "../sae/architectures/registry.ts";
+import type { Settings } from "./options.ts";
 
 // What suits 512 latents in 400 steps of 512 to 1024 samples (docs/defaults.md).
 const RATE = 1.2e-2;
-const RAGGED_RATE = 6e-3;
 const LATENTS = 512;
 const STEPS = 400;
 /** Steps of a run that lasts until the batches end, so far as the learning rate goes. */
@@ -22,7 +21,7 @@ export function defaultLearningRate(
     steps?: number;
   },
 ): number {
-  const base = isRagged(architecture) ? RAGGED_RATE : RATE;
+  const base = RATE * architectureOf(architecture).rateFactor;
   const rate = base * Math.sqrt(LATENTS / dictSize) * Math.cbrt(STEPS / Math.max(STEPS, steps));
   return Number(rate.toPrecision(2));
 }

@@ -1,4 +1,5 @@
 import type { Matrix } from "../matrix.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Settings } from "./options.ts";
 
@@ -21,12 +22,12 @@ export function startSparse(
   x: Matrix,
   { targetL0, initialThreshold }: Settings,
 ): void {
-  if (sae.architecture === "jumprelu" && initialThreshold !== undefined) return;
-  const jump = sae.architecture === "jumprelu";
-  const cut = activationAt(sae, x, (jump ? 1.3 : 1) * targetL0!);
+  if (initialThreshold !== undefined) return;
+  const { threshold, sparsity } = architectureOf(sae.architecture);
+  const cut = activationAt(sae, x, sparsity!.startAbove * targetL0!);
   // Where more latents are wanted than are positive, or a number is not finite, nothing is changed.
   if (!(cut > 0 && cut < Infinity)) return;
-  if (jump) sae.threshold!.fill(cut);
+  if (threshold === "learned") sae.threshold!.fill(cut);
   else sae.bEnc.fill(-cut);
 }
 

@@ -5,13 +5,15 @@ import { initializeSae } from "../sae/initialize.ts";
 import { estimateInputScale, normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 import { startSparse } from "./start_sparse.ts";
-import { isRagged, type Settings } from "./options.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
+import type { Settings } from "./options.ts";
 
 /** The SAE that training starts from: `initial`, or a new one as wide as the first batch. */
 export function startingSae(settings: Settings, batch: Matrix): Sae {
   const { architecture, dictSize, subtractDecoderBias, initial, metadata } = settings;
-  const k = isRagged(architecture) ? undefined : settings.k;
-  const threshold = architecture === "jumprelu"
+  const kind = architectureOf(architecture);
+  const k = kind.k === "none" ? undefined : settings.k;
+  const threshold = kind.threshold === "learned"
     ? { threshold: startingThreshold(settings) }
     : undefined;
   const normalization = startingNormalization(settings, batch);
@@ -43,7 +45,7 @@ export function startingSae(settings: Settings, batch: Matrix): Sae {
   return sae;
 }
 
-/** θ of JumpReLU: of `initial`, or the same for every latent where a start is given. */
+/** Thresholds that are learned: those of `initial`, or the same for every latent where a start is given. */
 function startingThreshold({ dictSize, initial, initialThreshold }: Settings): Float32Array {
   if (initialThreshold === undefined && initial?.threshold) return initial.threshold.slice();
   return new Float32Array(dictSize).fill(initialThreshold ?? 0.5);

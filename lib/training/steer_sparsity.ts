@@ -1,12 +1,8 @@
+import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Settings, StepRecord } from "./options.ts";
 
 /** Steps from one change of a steered λ to the next. */
 const EVERY = 10;
-/** Thresholds turn round later than biases, and need to be held back more. */
-const GAINS = {
-  relu: { integral: 0.2, proportional: 1 },
-  jumprelu: { integral: 0.6, proportional: 6 },
-};
 /** Largest change of log λ at a time: a factor of 7 in 100 steps. */
 const LARGEST = 0.2;
 /** Most of a trend that is carried on. */
@@ -35,7 +31,7 @@ export function steeredCoefficient(
   history: readonly StepRecord[],
   { architecture, targetL0 }: Pick<Settings, "architecture" | "targetL0">,
 ): number {
-  const { integral, proportional } = GAINS[architecture as keyof typeof GAINS];
+  const { integral, proportional } = architectureOf(architecture).sparsity!.gains;
   const last = history[history.length - 1].sparsityCoefficient!;
   const y = offTarget(history.slice(-EVERY), targetL0!);
   const before = history.slice(-2 * EVERY, -EVERY);
@@ -73,7 +69,6 @@ export function startingCoefficient(
 ): number {
   // A batch of equal samples says nothing.
   if (meanLoss === 0) return 1e-3;
-  if (architecture === "jumprelu") return 0.1 * meanLoss / targetL0!;
-  const sigma = lossNormalization === "none" ? Math.sqrt(meanLoss * dModel) : meanLoss * dModel;
-  return 0.6 * meanLoss / (sigma * Math.sqrt(targetL0!));
+  const { start } = architectureOf(architecture).sparsity!;
+  return start({ targetL0: targetL0!, lossNormalization, dModel, meanLoss });
 }

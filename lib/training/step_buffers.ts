@@ -3,7 +3,8 @@ import type { Device } from "../device/device.ts";
 import { createSparseColumns, type LossScales, type SparseColumns } from "../ops/gradients.ts";
 import type { JumpThresholds } from "../ops/ragged.ts";
 import { createSparseRows, type SparseRows } from "../ops/sparse_rows.ts";
-import { isRagged, type Settings } from "./options.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
+import type { Settings } from "./options.ts";
 import type { TrainingState } from "./training_state.ts";
 
 /** What one step needs beside what outlives it, for batches of n rows. */
@@ -43,9 +44,9 @@ export function createStepMemory(
   n: number,
 ): StepMemory {
   const auxiliary = settings.auxCoefficient > 0;
-  const ragged = isRagged(settings.architecture);
+  const kind = architectureOf(settings.architecture);
   const sparseRows = auxiliary ? 2 * n : n;
-  const perRow = ragged ? m : settings.k + (auxiliary ? Math.min(settings.auxK, m) : 0);
+  const perRow = kind.mostActive(settings) + (auxiliary ? Math.min(settings.auxK, m) : 0);
   const sparse = createSparseRows(buffers, sparseRows, n * perRow);
   return {
     x: buffers.zeros("batch", n * d),
@@ -54,7 +55,7 @@ export function createStepMemory(
     sparse,
     residual: buffers.zeros("residual", sparseRows * d),
     squares: buffers.zeros("squared errors", sparseRows),
-    penalties: buffers.zeros("penalties", ragged ? n : 1),
+    penalties: buffers.zeros("penalties", kind.sparsity ? n : 1),
     ...logTheta
       ? {
         jump: {
@@ -85,11 +86,12 @@ export function lossScales(settings: Settings, rows: number, dModel: number): Lo
 } {
   const main = -2 / (rows * dModel);
   const penalty = fullSparsity(settings) / rows;
+  const { sparsity } = architectureOf(settings.architecture);
   return {
     half: rows,
     main,
     auxiliary: main * settings.auxCoefficient,
-    sparsity: settings.architecture === "relu" ? penalty : 0,
+    ...(sparsity?.penalty === "sum" ? { sparsity: penalty } : {}),
     penalty,
   };
 }

@@ -1,5 +1,6 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Sae } from "../sae/sae.ts";
 import { completeOptions } from "./complete_options.ts";
 import type { StepRecord, TrainOptions } from "./options.ts";
@@ -85,7 +86,7 @@ export async function trainSaes(
   const recent = createRecentBatches(
     Math.max(
       ...settings.map(({ architecture, thresholdBatches }) =>
-        architecture === "batchtopk" ? thresholdBatches : 0
+        architectureOf(architecture).threshold === "measured" ? thresholdBatches : 0
       ),
     ),
   );

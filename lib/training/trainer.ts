@@ -2,6 +2,7 @@ import { readFloats } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { downloadWeights } from "../ops/weights.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Sae } from "../sae/sae.ts";
 import { beforeStep } from "./before_step.ts";
 import { checkMemory } from "./check_memory.ts";
@@ -45,6 +46,7 @@ export interface Trainer {
  */
 export function createTrainer(device: Device, settings: Settings, recent: RecentBatches): Trainer {
   const { resume } = settings;
+  const measured = architectureOf(settings.architecture).threshold === "measured";
   const history: StepRecord[] = [...resume?.history ?? []];
   const steps = new Map<number, TrainingStep>();
   let state: TrainingState | undefined;
@@ -110,7 +112,7 @@ export function createTrainer(device: Device, settings: Settings, recent: Recent
    * @param without How many of the newest batches to leave out.
    */
   const measureThreshold = async (without: number): Promise<number | undefined> => {
-    if (settings.architecture !== "batchtopk" || !state || !sae) return undefined;
+    if (!measured || !state || !sae) return undefined;
     const smallest = [];
     const count = unseen > 0 ? unseen : settings.thresholdBatches;
     for (const { data, rows } of recent.last(count, without)) {
@@ -176,7 +178,7 @@ export function createTrainer(device: Device, settings: Settings, recent: Recent
     done,
     ready: () =>
       settings.signal?.aborted === true || taken === settings.steps &&
-        (settings.architecture !== "batchtopk" || inferenceThreshold !== undefined ||
+        (!measured || inferenceThreshold !== undefined ||
           unseen >= Math.min(taken, settings.thresholdBatches)),
     look(batch) {
       if (!skip(batch)) unseen++;
@@ -216,7 +218,7 @@ export function createTrainer(device: Device, settings: Settings, recent: Recent
         settings.signal?.throwIfAborted();
         throw new RangeError("there was no batch to train on");
       }
-      const measures = settings.architecture === "batchtopk" && inferenceThreshold === undefined;
+      const measures = measured && inferenceThreshold === undefined;
       // Before the threshold is measured, which changes what a step would start from.
       const checkpoint = settings.checkpoint && (taken > saved || measures)
         ? await takeCheckpoint(state, sae)

@@ -10,6 +10,7 @@ import type { Device } from "../device/device.ts";
 import { createMoments, type Moments } from "../ops/adam.ts";
 import { RECORD_WORDS } from "../ops/record.ts";
 import { uploadWeights, type Weights } from "../ops/weights.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Settings, StepRecord } from "./options.ts";
 import type { KnownOfStep } from "./before_step.ts";
@@ -56,7 +57,7 @@ export function createTrainingState(device: Device, sae: Sae, recordSlots: numbe
       })),
       bEncMoments: createMoments(buffers, sae.dictSize),
       bDecMoments: createMoments(buffers, sae.dModel),
-      ...(sae.architecture === "jumprelu"
+      ...(architectureOf(sae.architecture).threshold === "learned"
         ? {
           logTheta: {
             value: buffers.from("log thresholds", sae.threshold!.map(Math.log)),

@@ -10,15 +10,18 @@ import {
   differentiateDecoderBias,
   differentiateEntries,
   sortByLatent,
+  type SparseColumns,
   sumLatents,
 } from "../ops/gradients.ts";
 import { normalizeBatch, type RowNormalization } from "../ops/normalize_input.ts";
 import { divideByDeviation } from "../ops/normalize_loss.ts";
 import { differentiateThresholds } from "../ops/ragged.ts";
 import { recordLosses } from "../ops/record.ts";
-import { selectActive, type SelectionRule } from "../ops/select_active.ts";
+import { selectActive } from "../ops/select_active.ts";
 import { listDeadLatents, selectDead } from "../ops/select_rows.ts";
-import { isRagged, type Settings } from "./options.ts";
+import type { DividedErrors } from "../sae/architectures/descriptor.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
+import type { Settings } from "./options.ts";
 import { thresholdRateFactor } from "./schedule.ts";
 import { createStepMemory, fullSparsity, lossScales, type StepMemory } from "./step_buffers.ts";
 import { type TrainingState, writeStep } from "./training_state.ts";
@@ -85,9 +88,8 @@ export async function createTrainingStep(
     const encoding = sparsely(p, parts, () => select(p, parts));
     const selecting = await p.stages();
     reconstruct(p, parts, encoding);
-    record(p, parts);
-    differentiate(p, parts);
-    update(p, parts);
+    const errors = record(p, parts);
+    update(p, parts, errors, differentiate(p, parts, errors));
     const stages = await p.stages();
 
     const { x, columns, sparse } = memory;
@@ -115,8 +117,9 @@ export async function createTrainingStep(
 
 /** Room for the dense way, where a step may go it: the losses are those of its graph. */
 function openDense(p: Program, { settings, state, auxiliary }: Parts): DenseWay | undefined {
-  const { architecture, lossNormalization } = settings;
-  const may = isRagged(architecture) && !auxiliary && lossNormalization !== "input_deviation";
+  const { sparsity, divideErrors } = architectureOf(settings.architecture);
+  const plain = !auxiliary && !divideErrors && settings.lossNormalization !== "input_deviation";
+  const may = sparsity && plain;
   return may ? openDenseWay(p, state.weights) : undefined;
 }
 
@@ -137,12 +140,7 @@ function prepare(p: Program, parts: Parts, normalization: RowNormalization): voi
  * each row (Eq. 9), or all that are above 0 or their threshold.
  */
 function select(p: Program, { rows, input, sparse, penalties, jump, state, settings }: Parts) {
-  const { architecture, k } = settings;
-  const rule: SelectionRule = isRagged(architecture)
-    ? { by: "ragged", penalties, jump }
-    : architecture === "topk"
-    ? { by: "row", wanted: k }
-    : { by: "batch", wanted: rows * k };
+  const rule = architectureOf(settings.architecture).rule(settings, { rows, penalties, jump });
   return selectActive(p, { rows, input, rule, out: sparse, ...state });
 }
 
@@ -160,15 +158,22 @@ function reconstruct(p: Program, parts: Parts, encoding: ReturnType<typeof selec
   subtractDecoded(p, { rows, firstRow: rows, sparse, weights, out: residual });
 }
 
+/** The residual that each entry's gradients are made of. */
+type Errors = Pick<DividedErrors, "sparse" | "residual" | "half"> & Partial<DividedErrors>;
+
 /** The losses, and what else of the step people want to know. */
-function record(p: Program, parts: Parts): void {
+function record(p: Program, parts: Parts): Errors {
   const { rows, x, sparse, residual, squares, penalties, jump, state, settings, auxiliary } = parts;
   const { dModel, dictSize: latents } = state.weights;
   squareRows(p, { rows: auxiliary ? 2 * rows : rows, cols: dModel, x: residual, squares });
   if (settings.lossNormalization === "input_deviation") {
     divideByDeviation(p, { rows, dModel, x, residual, squares });
   }
-  const sparsity = isRagged(settings.architecture)
+  const kind = architectureOf(settings.architecture);
+  const { weights } = state;
+  const whole = { rows, auxiliary, sparse, weights, residual, squares };
+  const divided = kind.divideErrors?.(p, settings, whole);
+  const sparsity = kind.sparsity
     ? { coefficient: fullSparsity(settings), penalties, latents, theta: jump?.theta }
     : undefined;
   const { auxCoefficient } = settings;
@@ -176,18 +181,24 @@ function record(p: Program, parts: Parts): void {
   const numbers = rows * dModel;
   const losses = { auxCoefficient, squares, offsets, sparsity, dense: parts.columns.dense?.flag };
   recordLosses(p, { rows, numbers, ...losses, ...state });
+  return divided ?? { sparse, residual, half: rows };
 }
 
 /** Gradients with respect to each entry, ordered by latent, and to the biases. */
-function differentiate(p: Program, parts: Parts): void {
-  const { rows, input, sparse, residual, jump, deltas, columns, gradients, scales } = parts;
+function differentiate(p: Program, parts: Parts, errors: Errors): SparseColumns {
+  const { rows, input, residual, jump, deltas, gradients } = parts;
+  const { sparse, half, findSamples } = errors;
+  const scales = { ...parts.scales, half };
   const { state: { weights, step, ...state }, settings } = parts;
   const { dictSize } = weights;
-  const penalized = settings.architecture === "relu" ? step : undefined;
+  const penalized = scales.sparsity === undefined ? undefined : step;
+  const entries = { sparse, weights, residual: errors.residual, deltas, scales };
   const { main, penalty } = scales;
+  const columns = { ...parts.columns };
   sparsely(p, parts, () => {
-    differentiateEntries(p, { sparse, weights, residual, deltas, scales, step: penalized });
+    differentiateEntries(p, { ...entries, step: penalized });
     sortByLatent(p, { sparse, deltas, columns, dictSize, scales });
+    columns.samples = findSamples?.(p, columns);
     if (jump && gradients.logTheta) {
       // So far the decoder bias has the part of the output alone.
       const { bDec: outputGradient, logTheta: gradient } = gradients;
@@ -200,8 +211,8 @@ function differentiate(p: Program, parts: Parts): void {
   const bEncGradient = settings.subtractDecoderBias ? gradients.bEnc : undefined;
   const gradient = gradients.bDec;
   differentiateDecoderBias(p, { rows, residual, scale: main, weights, bEncGradient, gradient });
-  if (settings.gradientClip === 0) return;
-  const sources = { half: rows, columns, residual, input };
+  if (settings.gradientClip === 0) return columns;
+  const sources = { half: rows, columns, residual: errors.residual, input };
   clipGradients(p, {
     limit: settings.gradientClip,
     ...sources,
@@ -210,11 +221,12 @@ function differentiate(p: Program, parts: Parts): void {
     step,
     ...state,
   });
+  return columns;
 }
 
 /** Adam, latent by latent, gradients gathered on the way; decoder rows end with norm 1. */
-function update(p: Program, parts: Parts): void {
-  const { rows: half, input, residual, columns, gradients, state, settings } = parts;
+function update(p: Program, parts: Parts, { residual }: Errors, columns: SparseColumns): void {
+  const { rows: half, input, gradients, state, settings } = parts;
   const { weights: { dModel, dictSize, shards, bEnc, bDec }, logTheta } = state;
   const frozen = settings.freezeDecoder;
   for (const [index, { first, latents, wEnc, wDec }] of shards.entries()) {

@@ -1,5 +1,5 @@
 import { CONVERGED, lossChange } from "./loss_change.ts";
-import type { Architecture } from "../sae/sae.ts";
+import { type Architecture, architectureOf } from "../sae/architectures/registry.ts";
 import type { StepRecord } from "./options.ts";
 
 /** Something that goes wrong in a training run. */
@@ -152,7 +152,7 @@ function notConverged(
 
 /** Whether an architecture is told how many latents are active. */
 function isTold(architecture: Architecture): boolean {
-  return architecture === "topk" || architecture === "batchtopk";
+  return architectureOf(architecture).k !== "none";
 }
 
 function average<T>(values: readonly T[], value: (of: T) => number): number {

@@ -139,7 +139,8 @@ Deno.test("sweep --preset takes all m and k of the paper, and its λ for JumpReL
     ...{ inputNormalization: "layer_norm", bDec: "zero", learningRate: 3e-4, beta1: 0.9 },
     ...{ beta2: 0.99, auxK: 512, deadAfter: 5, decaySteps: 0, steps: 244_141, seed: 0 },
   });
-  assertStringIncludes(words, "--dict-size 3072,6144,12288,24576 --k 16,32,64 ");
+  assertStringIncludes(words, "--dict-size 3072,6144,12288,24576 ");
+  assertStringIncludes(words, "--k 16,32,64 ");
   assertStringIncludes(
     words,
     "; this λ (--sparsity) belongs to --input-normalization layer_norm --loss-normalization none and a " +

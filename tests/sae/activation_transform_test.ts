@@ -5,7 +5,7 @@ import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { activationTransform, transformActivations } from "../../lib/sae/activation_transform.ts";
 import { openInference } from "../../lib/sae/inference.ts";
-import { openGpu, randomMatrix, randomSae } from "../gpu_helper.ts";
+import { randomMatrix, randomSae, testOnDevices } from "../gpu_helper.ts";
 
 const [d, m] = [5, 24];
 const threshold = new Float32Array(m).fill(0.2);
@@ -56,24 +56,27 @@ Deno.test("activationTransform reads an SAE's metadata", () => {
   );
 });
 
-Deno.test("evaluateSae measures in the centred space, whether batches are centred or not", async () => {
-  using gpu = await openGpu();
-  const { x } = shifted(2, 40);
-  const own = transformActivations(x, "center");
-  const wanted = await evaluateSae(gpu, plain, [own]);
-  for (const batch of [x, own]) {
-    const found = await evaluateSae(gpu, centred, [batch]);
-    assertEquals([found.l0, found.samples], [wanted.l0, 40]);
-    for (const name of ["mse", "nmse"] as const) {
-      assertAlmostEquals(found[name], wanted[name], 1e-4 * wanted[name]);
+testOnDevices(
+  "evaluateSae measures in the centred space, whether batches are centred or not",
+  async (open) => {
+    using gpu = await open();
+    const { x } = shifted(2, 40);
+    const own = transformActivations(x, "center");
+    const wanted = await evaluateSae(gpu, plain, [own]);
+    for (const batch of [x, own]) {
+      const found = await evaluateSae(gpu, centred, [batch]);
+      assertEquals([found.l0, found.samples], [wanted.l0, 40]);
+      for (const name of ["mse", "nmse"] as const) {
+        assertAlmostEquals(found[name], wanted[name], 1e-4 * wanted[name]);
+      }
     }
-  }
-  const raw = await evaluateSae(gpu, plain, [x]);
-  assertEquals(Math.abs(raw.mse - wanted.mse) > 0.1 * wanted.mse, true, "the transform matters");
-});
+    const raw = await evaluateSae(gpu, plain, [x]);
+    assertEquals(Math.abs(raw.mse - wanted.mse) > 0.1 * wanted.mse, true, "the transform matters");
+  },
+);
 
-Deno.test("evaluateCrossEntropy adds the means to the reconstructions", async () => {
-  using gpu = await openGpu();
+testOnDevices("evaluateCrossEntropy adds the means to the reconstructions", async (open) => {
+  using gpu = await open();
   const { x } = shifted(3, 8);
   using inference = openInference(gpu, plain);
   const own = { data: Float32Array.from(center(x)), rows: 8, cols: d };

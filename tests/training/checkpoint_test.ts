@@ -4,7 +4,7 @@ import { type Checkpoint, firstBatchToResume } from "../../lib/training/checkpoi
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
-import { openGpu, randomMatrix, SMALL } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, SMALL, testOnDevices } from "../gpu_helper.ts";
 
 const BATCHES = Array.from({ length: 12 }, (_, step) => randomMatrix(step, 40, 10));
 // Latents die after two batches, so that the auxiliary loss and lastActive take part.
@@ -28,8 +28,8 @@ function keeping(every: number, kept: Checkpoint[], options = OPTIONS): TrainOpt
   return { ...options, checkpoint: { every, save } };
 }
 
-Deno.test("a run resumed from any of its checkpoints ends with the same bits", async () => {
-  using gpu = await openGpu();
+testOnDevices("a run resumed from any of its checkpoints ends with the same bits", async (open) => {
+  using gpu = await open();
   for (const architecture of ["batchtopk", "topk"] as const) {
     const options = { ...OPTIONS, architecture };
     const whole = await trainSae(gpu, BATCHES, options);
@@ -51,8 +51,8 @@ Deno.test("a run resumed from any of its checkpoints ends with the same bits", a
   }
 });
 
-Deno.test("ReLU and JumpReLU resume with the same bits, thresholds included", async () => {
-  using gpu = await openGpu();
+testOnDevices("ReLU and JumpReLU resume with the same bits, thresholds included", async (open) => {
+  using gpu = await open();
   const { k: _, thresholdBatches: __, ...options } = OPTIONS;
   for (const architecture of ["relu", "jumprelu"] as const) {
     const jump = {
@@ -94,8 +94,8 @@ Deno.test("a checkpoint moves to a device that splits the weights otherwise", as
   assertEquals(moved[0].history.slice(0, 6), kept[0].history);
 });
 
-Deno.test("more steps than before, and SAEs at several places of one stream", async () => {
-  using gpu = await openGpu();
+testOnDevices("more steps than before, and SAEs at several places of one stream", async (open) => {
+  using gpu = await open();
   const kept: Checkpoint[] = [];
   await trainSae(gpu, BATCHES, keeping(100, kept, { ...OPTIONS, steps: 4 }));
   await trainSae(gpu, BATCHES, keeping(100, kept, { ...OPTIONS, steps: 9, k: 3 }));
@@ -110,8 +110,8 @@ Deno.test("more steps than before, and SAEs at several places of one stream", as
   assertEquals(together[2], together[0]);
 });
 
-Deno.test("what does not fit a checkpoint is refused by name", async () => {
-  using gpu = await openGpu();
+testOnDevices("what does not fit a checkpoint is refused by name", async (open) => {
+  using gpu = await open();
   const kept: Checkpoint[] = [];
   await trainSae(gpu, BATCHES, keeping(6, kept));
   const [resume] = kept;
@@ -146,8 +146,8 @@ Deno.test("what does not fit a checkpoint is refused by name", async () => {
   assertEquals(gpu.allocated, 0);
 });
 
-Deno.test("a falling learning rate settles the last step once it falls", async () => {
-  using gpu = await openGpu();
+testOnDevices("a falling learning rate settles the last step once it falls", async (open) => {
+  using gpu = await open();
   const falling = { ...OPTIONS, decaySteps: 4, steps: 10 };
   const kept: Checkpoint[] = [];
   await trainSae(gpu, BATCHES, keeping(3, kept, falling));
@@ -162,28 +162,31 @@ Deno.test("a falling learning rate settles the last step once it falls", async (
   );
 });
 
-Deno.test("a save that fails ends the run; weights that are not finite are not saved", async () => {
-  using gpu = await openGpu();
-  const save = () => Promise.reject(new Error("the disk is full"));
-  await assertRejects(
-    () => trainSae(gpu, BATCHES, { ...OPTIONS, checkpoint: { every: 4, save } }),
-    Error,
-    "the disk is full",
-  );
-  const kept: Checkpoint[] = [];
-  const spoilt = BATCHES.with(7, { ...BATCHES[7], data: BATCHES[7].data.with(3, Infinity) });
-  const error = await assertRejects(() => trainSae(gpu, spoilt, keeping(2, kept)));
-  assertInstanceOf(error, NonFiniteError);
-  assertEquals(error.step, 8);
-  assertEquals(kept.map(({ steps }) => steps), [2, 4, 6]);
-  const wild = keeping(1, kept, { ...OPTIONS, learningRate: 1e38 });
-  await assertRejects(() => trainSae(gpu, BATCHES, wild), NonFiniteError);
-  for (const { arrays } of kept) assert(arrays.wEnc.every(Number.isFinite));
-  assertEquals(gpu.allocated, 0);
-});
+testOnDevices(
+  "a save that fails ends the run; weights that are not finite are not saved",
+  async (open) => {
+    using gpu = await open();
+    const save = () => Promise.reject(new Error("the disk is full"));
+    await assertRejects(
+      () => trainSae(gpu, BATCHES, { ...OPTIONS, checkpoint: { every: 4, save } }),
+      Error,
+      "the disk is full",
+    );
+    const kept: Checkpoint[] = [];
+    const spoilt = BATCHES.with(7, { ...BATCHES[7], data: BATCHES[7].data.with(3, Infinity) });
+    const error = await assertRejects(() => trainSae(gpu, spoilt, keeping(2, kept)));
+    assertInstanceOf(error, NonFiniteError);
+    assertEquals(error.step, 8);
+    assertEquals(kept.map(({ steps }) => steps), [2, 4, 6]);
+    const wild = keeping(1, kept, { ...OPTIONS, learningRate: 1e38 });
+    await assertRejects(() => trainSae(gpu, BATCHES, wild), NonFiniteError);
+    for (const { arrays } of kept) assert(arrays.wEnc.every(Number.isFinite));
+    assertEquals(gpu.allocated, 0);
+  },
+);
 
-Deno.test("an interrupted run saves its last step", async () => {
-  using gpu = await openGpu();
+testOnDevices("an interrupted run saves its last step", async (open) => {
+  using gpu = await open();
   const kept: Checkpoint[] = [];
   const controller = new AbortController();
   const stopping = BATCHES.values().map((batch, at) => {
@@ -220,25 +223,28 @@ Deno.test("a lost device is told, and another goes on from the last checkpoint",
   assertEquals(resumed, await trainSae(gpu, BATCHES, OPTIONS));
 });
 
-Deno.test("a fall of the learning rate that nobody asked for follows the number of steps", async () => {
-  using gpu = await openGpu();
-  const { decaySteps: _, ...options } = OPTIONS;
-  const kept: Checkpoint[] = [];
-  await trainSae(gpu, BATCHES, keeping(4, kept, { ...options, steps: 10 }));
-  // A fifth of 12 is 2, as of 10; of 6 it is 1.
-  for (const steps of [12, 6]) {
-    const resumed = await trainSae(gpu, BATCHES, { ...options, steps, resume: kept[0] });
-    assertEquals(resumed, await trainSae(gpu, BATCHES, { ...options, steps }));
-  }
-  await assertRejects(
-    () => trainSae(gpu, BATCHES, { ...options, steps: 12, resume: kept[2] }),
-    RangeError,
-    "steps is 12, but the checkpoint's run has 10, and its learning rate falls since step 9",
-  );
-  // One that was asked for stays.
-  await assertRejects(
-    () => trainSae(gpu, BATCHES, { ...options, steps: 4, decaySteps: 3, resume: kept[0] }),
-    RangeError,
-    "steps is 4",
-  );
-});
+testOnDevices(
+  "a fall of the learning rate that nobody asked for follows the number of steps",
+  async (open) => {
+    using gpu = await open();
+    const { decaySteps: _, ...options } = OPTIONS;
+    const kept: Checkpoint[] = [];
+    await trainSae(gpu, BATCHES, keeping(4, kept, { ...options, steps: 10 }));
+    // A fifth of 12 is 2, as of 10; of 6 it is 1.
+    for (const steps of [12, 6]) {
+      const resumed = await trainSae(gpu, BATCHES, { ...options, steps, resume: kept[0] });
+      assertEquals(resumed, await trainSae(gpu, BATCHES, { ...options, steps }));
+    }
+    await assertRejects(
+      () => trainSae(gpu, BATCHES, { ...options, steps: 12, resume: kept[2] }),
+      RangeError,
+      "steps is 12, but the checkpoint's run has 10, and its learning rate falls since step 9",
+    );
+    // One that was asked for stays.
+    await assertRejects(
+      () => trainSae(gpu, BATCHES, { ...options, steps: 4, decaySteps: 3, resume: kept[0] }),
+      RangeError,
+      "steps is 4",
+    );
+  },
+);

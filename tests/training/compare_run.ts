@@ -6,7 +6,7 @@ import { createRandom } from "../../lib/random.ts";
 import { initializeSae } from "../../lib/sae/initialize.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { openGpu, presentAs, relativeDistance } from "../gpu_helper.ts";
+import { type Open, presentAs, relativeDistance } from "../gpu_helper.ts";
 import {
   createOracle,
   isFrozen,
@@ -19,8 +19,9 @@ import { normalizationOf, normalizeRows } from "../oracles/normalize_input.ts";
 /** The weights of an SAE. */
 export const WEIGHTS = ["wEnc", "bEnc", "wDec", "bDec"] as const;
 
-/** Trains on the GPU and with the oracle, compares weights and records, returns the distances. */
+/** Trains on a device and with the oracle, compares weights and records, returns the distances. */
 export async function compareRun(
+  open: Open,
   batches: Matrix[],
   options: Partial<TrainOptions> & { k: number; dictSize: number },
   gpuOptions: DeviceOptions = {},
@@ -55,7 +56,7 @@ export async function compareRun(
     })
   );
 
-  using gpu = await openGpu(gpuOptions);
+  using gpu = await open(gpuOptions);
   const { sae, history } = await trainSae(kind ? presentAs(gpu, kind) : gpu, batches, {
     architecture: "batchtopk",
     auxK,

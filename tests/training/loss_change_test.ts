@@ -5,7 +5,7 @@ import { saveSae } from "../../lib/formats/sae_folder.ts";
 import { lossChange } from "../../lib/training/loss_change.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import { makeBatches } from "./made_batches.ts";
-import { openGpu } from "../gpu_helper.ts";
+import { testOnDevices } from "../gpu_helper.ts";
 
 const records = (losses: number[]) => losses.map((reconstructionLoss) => ({ reconstructionLoss }));
 const losses = (steps: number, at: (step: number) => number) =>
@@ -42,8 +42,8 @@ Deno.test("lossChange is not known of fewer than 20 steps, nor of a loss of 0", 
   assertEquals(lossChange(losses(30, () => 0)), undefined);
 });
 
-Deno.test("a trained SAE carries its lossChange, also when saved and loaded", async () => {
-  using gpu = await openGpu();
+testOnDevices("a trained SAE carries its lossChange, also when saved and loaded", async (open) => {
+  using gpu = await open();
   const options = { architecture: "batchtopk", dictSize: 32, k: 3, learningRate: 1e-2 } as const;
   const { sae, history } = await trainSae(gpu, makeBatches(24, 10), options);
   assertEquals(sae.metadata.lossChange, lossChange(history));

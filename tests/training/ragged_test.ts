@@ -8,12 +8,14 @@ import { encode } from "../../lib/sae/encode.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import {
+  type Open,
   openGpu,
   presentAs,
   randomMatrix,
   randomSae,
   relativeDistance,
   SMALL,
+  testOnDevices,
 } from "../gpu_helper.ts";
 import { createOracle } from "../oracles/batchtopk.ts";
 import { infer } from "../oracles/inference.ts";
@@ -31,8 +33,9 @@ const JUMP = {
 } as const;
 const RELU = { architecture: "relu", sparsityCoefficient: 2e-3 } as const;
 
-/** Trains on the GPU and with the oracle, compares weights, thresholds and records. */
+/** Trains on a device and with the oracle, compares weights, thresholds and records. */
 async function compareRun(
+  open: Open,
   name: string,
   batches: Matrix[],
   options: TrainOptions & { dictSize: number; sparsityCoefficient: number },
@@ -66,7 +69,7 @@ async function compareRun(
         Math.min(1, warmup && (at + 1) / warmup || 1),
     })
   );
-  using gpu = await openGpu(gpuOptions);
+  using gpu = await open(gpuOptions);
   const { sae, history } = await trainSae(kind ? presentAs(gpu, kind) : gpu, batches, all);
   assertEquals(gpu.allocated, 0);
   assertEquals(history.length, batches.length);
@@ -118,91 +121,110 @@ const allActive = (d: number, m: number): Sae =>
     }).wDec.map((value) => value / 30),
   });
 
-Deno.test("20 steps agree with the oracle: relu", async () => {
-  await compareRun("relu", makeBatches(24, 20), { ...RELU, dictSize: 65 });
+testOnDevices("20 steps agree with the oracle: relu", async (open) => {
+  await compareRun(open, "relu", makeBatches(24, 20), { ...RELU, dictSize: 65 });
   const odd = { ...RELU, dictSize: 130, subtractDecoderBias: false, sparsityCoefficient: 0.05 };
-  await compareRun("relu, strong", makeBatches(9, 21, 4), odd);
+  await compareRun(open, "relu, strong", makeBatches(9, 21, 4), odd);
   const deviation = { ...RELU, dictSize: 65, lossNormalization: "input_deviation" } as const;
-  await compareRun("relu, input deviation", makeBatches(70, 20), deviation);
+  await compareRun(open, "relu, input deviation", makeBatches(70, 20), deviation);
 });
 
-Deno.test("20 steps agree with the oracle: jumprelu", async () => {
-  const { history } = await compareRun("jumprelu", makeBatches(24, 20), { ...JUMP, dictSize: 65 });
+testOnDevices("20 steps agree with the oracle: jumprelu", async (open) => {
+  const { history } = await compareRun(open, "jumprelu", makeBatches(24, 20), {
+    ...JUMP,
+    dictSize: 65,
+  });
   assert(history[19].loss < history[0].loss);
   const { bandwidth: _, initialThreshold: __, subtractDecoderBias: ___, ...plain } = JUMP;
   // Defaults: a narrow window that hardly a number falls into, so the thresholds are started elsewhere.
-  await compareRun("jumprelu, wide", makeBatches(24, 21, 7), {
+  await compareRun(open, "jumprelu, wide", makeBatches(24, 21, 7), {
     ...plain,
     dictSize: 65,
     bandwidth: 1,
     initialThreshold: 0.9,
   });
   const deviation = { ...JUMP, dictSize: 65, lossNormalization: "input_deviation" } as const;
-  await compareRun("jumprelu, input deviation", makeBatches(70, 20), deviation);
+  await compareRun(open, "jumprelu, input deviation", makeBatches(70, 20), deviation);
 });
 
-Deno.test("20 steps agree with the oracle: thresholds below half the bandwidth", async () => {
-  // Samples with z = 0 lie in the window of every latent at first; later of some.
-  const options = { ...JUMP, dictSize: 65, bandwidth: 0.5, sparsityCoefficient: 0.02 };
-  const { sae } = await compareRun("zeros in the window", makeBatches(24, 20), {
-    ...options,
-    initialThreshold: 0.24,
-  });
-  const above = sae.threshold!.filter((value) => value > 0.25).length;
-  assert(above > 5 && above < 60, `${above} of 65 thresholds left the zeros behind`);
-  await compareRun("θ small", makeBatches(24, 21), { ...options, initialThreshold: 0.01 });
-  await compareRun("θ small, input deviation", makeBatches(24, 3), {
-    ...options,
-    lossNormalization: "input_deviation",
-  });
-});
-
-Deno.test("20 steps agree with the oracle: every latent is active in every sample", async () => {
-  for (const options of [RELU, { ...JUMP, bandwidth: 30, initialThreshold: 6 }]) {
-    const { history } = await compareRun(`dense ${options.architecture}`, makeBatches(24, 20), {
+testOnDevices(
+  "20 steps agree with the oracle: thresholds below half the bandwidth",
+  async (open) => {
+    // Samples with z = 0 lie in the window of every latent at first; later of some.
+    const options = { ...JUMP, dictSize: 65, bandwidth: 0.5, sparsityCoefficient: 0.02 };
+    const { sae } = await compareRun(open, "zeros in the window", makeBatches(24, 20), {
       ...options,
-      dictSize: 65,
-      initial: allActive(20, 65),
-      learningRate: 0.01,
-      sparsityCoefficient: 0.05,
+      initialThreshold: 0.24,
     });
-    assertEquals([history[0].l0, history[19].l0], [65, 65]);
-  }
-});
+    const above = sae.threshold!.filter((value) => value > 0.25).length;
+    assert(above > 5 && above < 60, `${above} of 65 thresholds left the zeros behind`);
+    await compareRun(open, "θ small", makeBatches(24, 21), { ...options, initialThreshold: 0.01 });
+    await compareRun(open, "θ small, input deviation", makeBatches(24, 3), {
+      ...options,
+      lossNormalization: "input_deviation",
+    });
+  },
+);
+
+testOnDevices(
+  "20 steps agree with the oracle: every latent is active in every sample",
+  async (open) => {
+    for (const options of [RELU, { ...JUMP, bandwidth: 30, initialThreshold: 6 }]) {
+      const { history } = await compareRun(
+        open,
+        `dense ${options.architecture}`,
+        makeBatches(24, 20),
+        {
+          ...options,
+          dictSize: 65,
+          initial: allActive(20, 65),
+          learningRate: 0.01,
+          sparsityCoefficient: 0.05,
+        },
+      );
+      assertEquals([history[0].l0, history[19].l0], [65, 65]);
+    }
+  },
+);
 
 Deno.test("20 steps agree with the oracle: small limits, the kernels of either kind of adapter", async () => {
   for (const options of [RELU, { ...JUMP, initialThreshold: 0.02 }]) {
     const { architecture } = options;
     const run = { ...options, dictSize: 128 };
     // Two shards, and more rows than workgroups in one dimension.
-    await compareRun(`small ${architecture}`, makeBatches(8, 20), run, { gpuOptions: SMALL });
+    await compareRun(openGpu, `small ${architecture}`, makeBatches(8, 20), run, {
+      gpuOptions: SMALL,
+    });
     for (const kind of ["hardware", "software"] as const) {
-      await compareRun(`${kind} ${architecture}`, makeBatches(24, 20), run, { kind });
+      await compareRun(openGpu, `${kind} ${architecture}`, makeBatches(24, 20), run, { kind });
     }
   }
 });
 
-Deno.test("where nothing is active thresholds learn from the zeros in their window alone", async () => {
-  const bEnc = new Float32Array(65).fill(-1000);
-  const initial = randomSae(3, 20, 65, { bEnc });
-  using gpu = await openGpu();
-  const run = { ...JUMP, initial, deadAfter: 2, learningRate: 0.01 };
-  const batches = makeBatches(24, 20);
-  const near = await trainSae(gpu, batches, { ...run, bandwidth: 0.2 });
-  assert(near.sae.threshold!.every((value) => Math.abs(value - 0.05) > 1e-5));
-  const far = await trainSae(gpu, batches, run);
-  assert(far.sae.threshold!.every((value) => Math.abs(value - 0.05) < 1e-8));
-  for (const { sae, history } of [near, far]) {
-    assertEquals(sae.wEnc, initial.wEnc);
-    assertEquals(sae.bEnc, initial.bEnc);
-    assertEquals(history.map(({ l0 }) => l0), Array(20).fill(0));
-    assertEquals(history.at(-1)!.deadLatents, 65);
-    assert(history[19].reconstructionLoss < history[0].reconstructionLoss);
-  }
-});
+testOnDevices(
+  "where nothing is active thresholds learn from the zeros in their window alone",
+  async (open) => {
+    const bEnc = new Float32Array(65).fill(-1000);
+    const initial = randomSae(3, 20, 65, { bEnc });
+    using gpu = await open();
+    const run = { ...JUMP, initial, deadAfter: 2, learningRate: 0.01 };
+    const batches = makeBatches(24, 20);
+    const near = await trainSae(gpu, batches, { ...run, bandwidth: 0.2 });
+    assert(near.sae.threshold!.every((value) => Math.abs(value - 0.05) > 1e-5));
+    const far = await trainSae(gpu, batches, run);
+    assert(far.sae.threshold!.every((value) => Math.abs(value - 0.05) < 1e-8));
+    for (const { sae, history } of [near, far]) {
+      assertEquals(sae.wEnc, initial.wEnc);
+      assertEquals(sae.bEnc, initial.bEnc);
+      assertEquals(history.map(({ l0 }) => l0), Array(20).fill(0));
+      assertEquals(history.at(-1)!.deadLatents, 65);
+      assert(history[19].reconstructionLoss < history[0].reconstructionLoss);
+    }
+  },
+);
 
-Deno.test("one latent, one sample, one dimension", async () => {
-  using gpu = await openGpu();
+testOnDevices("one latent, one sample, one dimension", async (open) => {
+  using gpu = await open();
   const batches = Array.from({ length: 3 }, () => randomMatrix(1, 1, 1));
   for (const lossNormalization of ["none", "input_deviation"] as const) {
     for (const options of [RELU, JUMP]) {
@@ -219,44 +241,58 @@ Deno.test("one latent, one sample, one dimension", async () => {
   }
 });
 
-Deno.test("the same seed gives the same bits, one after the other and beside others", async () => {
-  const batches = makeBatches(70, 20);
-  for (const options of [RELU, { ...JUMP, bandwidth: 0.5 }]) {
-    const train = async () => {
-      using gpu = await openGpu();
-      return await trainSae(gpu, batches, { ...options, dictSize: 130 });
-    };
-    assertEquals(await train(), await train());
-  }
-});
-
-Deno.test("a trained SAE goes on from its own thresholds, and is run as it was trained", async () => {
-  using gpu = await openGpu();
-  const batches = makeBatches(24, 20);
-  const first = await trainSae(gpu, batches, { ...JUMP, dictSize: 65, learningRate: 0.01 });
-  const { initialThreshold: _, ...rest } = JUMP;
-  const second = await trainSae(gpu, batches, { ...rest, initial: first.sae, learningRate: 0 });
-  assert(relativeDistance(second.sae.threshold!, first.sae.threshold!) < 1e-6);
-  const codes = await encode(gpu, second.sae, batches[0]);
-  assertEquals([...codes.latents], infer(second.sae, batches[0]).codes.latents);
-  assertEquals(codes.latents.length / 24, second.history[0].l0);
-  const again = await trainSae(gpu, batches, { ...JUMP, initial: first.sae, learningRate: 0 });
-  assert(again.sae.threshold!.every((value) => Math.abs(value - 0.05) < 1e-8));
-});
-
-Deno.test("20 steps agree with the oracle: λ that rises, input normalised, gradients clipped", async () => {
-  const batches = makeBatches(24, 20, 7);
-  const warmup = { dictSize: 65, sparsityWarmupSteps: 12 };
-  const strong = { ...warmup, sparsityCoefficient: 0.05 };
-  await compareRun("relu, λ rises", batches, { ...RELU, ...strong });
-  const jump = { ...JUMP, ...strong, bandwidth: 0.5, initialThreshold: 0.24 };
-  await compareRun("jumprelu, λ rises", batches, jump);
-  for (const inputNormalization of ["layer_norm", "expected_average_only_in"] as const) {
-    for (const options of [RELU, JUMP]) {
-      const { architecture } = options;
-      const all = { ...options, ...warmup, inputNormalization, gradientClip: 0.1 };
-      const { history } = await compareRun(`${architecture}, ${inputNormalization}`, batches, all);
-      assert(history.some((record) => record.gradientNorm! > 0.1));
+testOnDevices(
+  "the same seed gives the same bits, one after the other and beside others",
+  async (open) => {
+    const batches = makeBatches(70, 20);
+    for (const options of [RELU, { ...JUMP, bandwidth: 0.5 }]) {
+      const train = async () => {
+        using gpu = await open();
+        return await trainSae(gpu, batches, { ...options, dictSize: 130 });
+      };
+      assertEquals(await train(), await train());
     }
-  }
-});
+  },
+);
+
+testOnDevices(
+  "a trained SAE goes on from its own thresholds, and is run as it was trained",
+  async (open) => {
+    using gpu = await open();
+    const batches = makeBatches(24, 20);
+    const first = await trainSae(gpu, batches, { ...JUMP, dictSize: 65, learningRate: 0.01 });
+    const { initialThreshold: _, ...rest } = JUMP;
+    const second = await trainSae(gpu, batches, { ...rest, initial: first.sae, learningRate: 0 });
+    assert(relativeDistance(second.sae.threshold!, first.sae.threshold!) < 1e-6);
+    const codes = await encode(gpu, second.sae, batches[0]);
+    assertEquals([...codes.latents], infer(second.sae, batches[0]).codes.latents);
+    assertEquals(codes.latents.length / 24, second.history[0].l0);
+    const again = await trainSae(gpu, batches, { ...JUMP, initial: first.sae, learningRate: 0 });
+    assert(again.sae.threshold!.every((value) => Math.abs(value - 0.05) < 1e-8));
+  },
+);
+
+testOnDevices(
+  "20 steps agree with the oracle: λ that rises, input normalised, gradients clipped",
+  async (open) => {
+    const batches = makeBatches(24, 20, 7);
+    const warmup = { dictSize: 65, sparsityWarmupSteps: 12 };
+    const strong = { ...warmup, sparsityCoefficient: 0.05 };
+    await compareRun(open, "relu, λ rises", batches, { ...RELU, ...strong });
+    const jump = { ...JUMP, ...strong, bandwidth: 0.5, initialThreshold: 0.24 };
+    await compareRun(open, "jumprelu, λ rises", batches, jump);
+    for (const inputNormalization of ["layer_norm", "expected_average_only_in"] as const) {
+      for (const options of [RELU, JUMP]) {
+        const { architecture } = options;
+        const all = { ...options, ...warmup, inputNormalization, gradientClip: 0.1 };
+        const { history } = await compareRun(
+          open,
+          `${architecture}, ${inputNormalization}`,
+          batches,
+          all,
+        );
+        assert(history.some((record) => record.gradientNorm! > 0.1));
+      }
+    }
+  },
+);

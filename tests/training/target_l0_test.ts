@@ -9,7 +9,7 @@ import type { Checkpoint } from "../../lib/training/checkpoint.ts";
 import type { StepRecord, TrainOptions } from "../../lib/training/options.ts";
 import { steeredCoefficient } from "../../lib/training/steer_sparsity.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
-import { openGpu, randomMatrix } from "../gpu_helper.ts";
+import { randomMatrix, testOnDevices } from "../gpu_helper.ts";
 
 const DIRECTIONS = randomMatrix(99, 60, 16).data;
 
@@ -75,109 +75,133 @@ Deno.test("λ goes up above the target, down below, and stays at it", () => {
   assertAlmostEquals(next(200, () => 16, dropping) / dropping(199), Math.exp(-0.7 * 0.02), 1e-12);
 });
 
-Deno.test("a run with a target L0 ends there, measured on samples it has not seen", async () => {
-  using gpu = await openGpu();
-  const cases: TrainOptions[] = [
-    { ...STEERED, architecture: "relu", targetL0: 6, lossNormalization: "input_deviation" },
-    { ...STEERED, architecture: "relu", targetL0: 10, decaySteps: 60, steps: 300 },
-    { ...STEERED, architecture: "jumprelu", targetL0: 6, gradientClip: 1, seed: 3 },
-    { ...STEERED, architecture: "jumprelu", targetL0: 10, decaySteps: 60, steps: 300 },
-  ];
-  const trained = await trainSaes(gpu, TRAIN, cases);
-  for (const [at, { sae, history }] of trained.entries()) {
-    const { architecture, targetL0 } = cases[at];
-    const l0 = await measuredL0(gpu, sae, HELD_OUT);
-    const found = `${architecture}: L0 is ${l0}, target ${targetL0}`;
-    assert(Math.abs(l0 / targetL0! - 1) < 0.05, found);
-    // It learned as well.
-    const { reconstructionLoss } = history.at(-1)!;
-    assert(reconstructionLoss < 0.6 * history[0].meanLoss!, `${found}, loss ${reconstructionLoss}`);
-    assertEquals((sae.metadata.training as TrainOptions).targetL0, targetL0);
-    const path = history.map(({ sparsityCoefficient }) => sparsityCoefficient!);
-    assert(path.every((lambda) => lambda > 0), found);
-    // It changes before steps 11, 21, …
-    const changes = history.filter((_, i) => i > 0 && path[i] !== path[i - 1]);
-    assert(changes.length > 20 && changes.every(({ step }) => step % 10 === 1), found);
-  }
-});
+testOnDevices(
+  "a run with a target L0 ends there, measured on samples it has not seen",
+  async (open) => {
+    using gpu = await open();
+    const cases: TrainOptions[] = [
+      { ...STEERED, architecture: "relu", targetL0: 6, lossNormalization: "input_deviation" },
+      { ...STEERED, architecture: "relu", targetL0: 10, decaySteps: 60, steps: 300 },
+      { ...STEERED, architecture: "jumprelu", targetL0: 6, gradientClip: 1, seed: 3 },
+      { ...STEERED, architecture: "jumprelu", targetL0: 10, decaySteps: 60, steps: 300 },
+    ];
+    const trained = await trainSaes(gpu, TRAIN, cases);
+    for (const [at, { sae, history }] of trained.entries()) {
+      const { architecture, targetL0 } = cases[at];
+      const l0 = await measuredL0(gpu, sae, HELD_OUT);
+      const found = `${architecture}: L0 is ${l0}, target ${targetL0}`;
+      assert(Math.abs(l0 / targetL0! - 1) < 0.05, found);
+      // It learned as well.
+      const { reconstructionLoss } = history.at(-1)!;
+      assert(
+        reconstructionLoss < 0.6 * history[0].meanLoss!,
+        `${found}, loss ${reconstructionLoss}`,
+      );
+      assertEquals((sae.metadata.training as TrainOptions).targetL0, targetL0);
+      const path = history.map(({ sparsityCoefficient }) => sparsityCoefficient!);
+      assert(path.every((lambda) => lambda > 0), found);
+      // It changes before steps 11, 21, …
+      const changes = history.filter((_, i) => i > 0 && path[i] !== path[i - 1]);
+      assert(changes.length > 20 && changes.every(({ step }) => step % 10 === 1), found);
+    }
+  },
+);
 
-Deno.test("a steered run has the same bits resumed, beside others, and whenever it is read", async () => {
-  using gpu = await openGpu();
-  const folder = await Deno.makeTempDir();
-  try {
-    for (const architecture of ["relu", "jumprelu"] as const) {
-      const options: TrainOptions = {
-        ...{ ...STEERED, architecture, targetL0: 4, steps: 130 },
-        // Of its own number of steps otherwise.
-        decaySteps: 0,
-      };
-      const whole = await trainSae(gpu, TRAIN, options);
-      const kept: Checkpoint[] = [];
-      const save = async (checkpoint: Checkpoint) => {
-        await saveCheckpoint(checkpoint, folder);
-        kept.push((await loadCheckpoint(folder))!);
-      };
-      const checkpoint = { every: 43, save };
-      const often = await trainSae(gpu, TRAIN, { ...options, recordEvery: 3, checkpoint });
-      assertEquals(often, whole);
-      // 43, 86 and 129: in the middle of ten steps; 100 at their end, 101 the second with meanLoss.
-      for (const steps of [100, 101]) await trainSae(gpu, TRAIN, { ...options, steps, checkpoint });
-      assertEquals([...new Set(kept.map(({ steps }) => steps))], [43, 86, 129, 130, 100, 101]);
-      for (const resume of kept) {
-        const own = { architecture, resume, steps: 130 };
-        assertEquals(await trainSae(gpu, TRAIN, own), whole, `from step ${resume.steps}`);
+testOnDevices(
+  "a steered run has the same bits resumed, beside others, and whenever it is read",
+  async (open) => {
+    using gpu = await open();
+    const folder = await Deno.makeTempDir();
+    try {
+      for (const architecture of ["relu", "jumprelu"] as const) {
+        const options: TrainOptions = {
+          ...{ ...STEERED, architecture, targetL0: 4, steps: 130 },
+          // Of its own number of steps otherwise.
+          decaySteps: 0,
+        };
+        const whole = await trainSae(gpu, TRAIN, options);
+        const kept: Checkpoint[] = [];
+        const save = async (checkpoint: Checkpoint) => {
+          await saveCheckpoint(checkpoint, folder);
+          kept.push((await loadCheckpoint(folder))!);
+        };
+        const checkpoint = { every: 43, save };
+        const often = await trainSae(gpu, TRAIN, { ...options, recordEvery: 3, checkpoint });
+        assertEquals(often, whole);
+        // 43, 86 and 129: in the middle of ten steps; 100 at their end, 101 the second with meanLoss.
+        for (const steps of [100, 101]) {
+          await trainSae(gpu, TRAIN, {
+            ...options,
+            steps,
+            checkpoint,
+          });
+        }
+        assertEquals([...new Set(kept.map(({ steps }) => steps))], [43, 86, 129, 130, 100, 101]);
+        for (const resume of kept) {
+          const own = { architecture, resume, steps: 130 };
+          assertEquals(await trainSae(gpu, TRAIN, own), whole, `from step ${resume.steps}`);
+        }
+        const other: TrainOptions = { ...options, targetL0: 9, recordEvery: 7 };
+        assertEquals((await trainSaes(gpu, TRAIN, [other, options]))[1], whole);
       }
-      const other: TrainOptions = { ...options, targetL0: 9, recordEvery: 7 };
-      assertEquals((await trainSaes(gpu, TRAIN, [other, options]))[1], whole);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
     }
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-});
+  },
+);
 
-Deno.test("a checkpoint of a version without these records resumes, and is saved whole", async () => {
-  using gpu = await openGpu();
-  const folder = await Deno.makeTempDir();
-  try {
-    const options: TrainOptions = { ...STEERED, architecture: "relu", sparsityCoefficient: 0.05 };
-    const whole = await trainSae(gpu, TRAIN.slice(0, 12), options);
-    const kept: Checkpoint[] = [];
-    const save = (checkpoint: Checkpoint) => Promise.resolve(void kept.push(checkpoint));
-    await trainSae(gpu, TRAIN.slice(0, 12), { ...options, checkpoint: { every: 5, save } });
-    const history = kept[0].history
-      .map(({ meanLoss: _, sparsityCoefficient: __, ...record }) => record);
-    const resumed = await trainSae(gpu, TRAIN.slice(0, 12), {
-      ...{ architecture: "relu", resume: { ...kept[0], history } },
-      checkpoint: { every: 100, save: (checkpoint) => saveCheckpoint(checkpoint, folder) },
-    });
-    assertEquals(resumed.sae, whole.sae);
-    assertEquals(resumed.history.slice(5), whole.history.slice(5));
-    assertEquals(resumed.history.slice(0, 5), history);
-    assertEquals((await loadCheckpoint(folder))!.history, resumed.history);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-});
-
-Deno.test("an SAE to start from keeps its weights, and is steered from its own L0", async () => {
-  using gpu = await openGpu();
-  const options = { ...STEERED, architecture: "relu" } as const;
-  const { sae: initial } = await trainSae(gpu, TRAIN, { ...options, targetL0: 10 });
-  const { sae, history } = await trainSae(gpu, TRAIN, { ...options, initial, targetL0: 7 });
-  assert(Math.abs(history[0].l0 / 10 - 1) < 0.1, `${history[0].l0}`);
-  const l0 = await measuredL0(gpu, sae, HELD_OUT);
-  assert(Math.abs(l0 / 7 - 1) < 0.05, `${l0}`);
-});
-
-Deno.test("a target L0 on batches of equal samples, or of more latents than are positive", async () => {
-  using gpu = await openGpu();
-  const equal = TRAIN.slice(0, 30).map(({ rows, cols }) => (
-    { data: new Float32Array(rows * cols).fill(0.5), rows, cols }
-  ));
-  for (const architecture of ["relu", "jumprelu"] as const) {
-    for (const batches of [equal, TRAIN.slice(0, 30)]) {
-      const { sae } = await trainSae(gpu, batches, { ...STEERED, architecture, targetL0: 60 });
-      assert(sae.wEnc.every(Number.isFinite));
+testOnDevices(
+  "a checkpoint of a version without these records resumes, and is saved whole",
+  async (open) => {
+    using gpu = await open();
+    const folder = await Deno.makeTempDir();
+    try {
+      const options: TrainOptions = { ...STEERED, architecture: "relu", sparsityCoefficient: 0.05 };
+      const whole = await trainSae(gpu, TRAIN.slice(0, 12), options);
+      const kept: Checkpoint[] = [];
+      const save = (checkpoint: Checkpoint) => Promise.resolve(void kept.push(checkpoint));
+      await trainSae(gpu, TRAIN.slice(0, 12), { ...options, checkpoint: { every: 5, save } });
+      const history = kept[0].history
+        .map(({ meanLoss: _, sparsityCoefficient: __, ...record }) => record);
+      const resumed = await trainSae(gpu, TRAIN.slice(0, 12), {
+        ...{ architecture: "relu", resume: { ...kept[0], history } },
+        checkpoint: { every: 100, save: (checkpoint) => saveCheckpoint(checkpoint, folder) },
+      });
+      assertEquals(resumed.sae, whole.sae);
+      assertEquals(resumed.history.slice(5), whole.history.slice(5));
+      assertEquals(resumed.history.slice(0, 5), history);
+      assertEquals((await loadCheckpoint(folder))!.history, resumed.history);
+    } finally {
+      await Deno.remove(folder, { recursive: true });
     }
-  }
-});
+  },
+);
+
+testOnDevices(
+  "an SAE to start from keeps its weights, and is steered from its own L0",
+  async (open) => {
+    using gpu = await open();
+    const options = { ...STEERED, architecture: "relu" } as const;
+    const { sae: initial } = await trainSae(gpu, TRAIN, { ...options, targetL0: 10 });
+    const { sae, history } = await trainSae(gpu, TRAIN, { ...options, initial, targetL0: 7 });
+    assert(Math.abs(history[0].l0 / 10 - 1) < 0.1, `${history[0].l0}`);
+    const l0 = await measuredL0(gpu, sae, HELD_OUT);
+    assert(Math.abs(l0 / 7 - 1) < 0.05, `${l0}`);
+  },
+);
+
+testOnDevices(
+  "a target L0 on batches of equal samples, or of more latents than are positive",
+  async (open) => {
+    using gpu = await open();
+    const equal = TRAIN.slice(0, 30).map(({ rows, cols }) => (
+      { data: new Float32Array(rows * cols).fill(0.5), rows, cols }
+    ));
+    for (const architecture of ["relu", "jumprelu"] as const) {
+      for (const batches of [equal, TRAIN.slice(0, 30)]) {
+        const { sae } = await trainSae(gpu, batches, { ...STEERED, architecture, targetL0: 60 });
+        assert(sae.wEnc.every(Number.isFinite));
+      }
+    }
+  },
+);

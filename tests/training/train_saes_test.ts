@@ -3,13 +3,13 @@ import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/asse
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
-import { assertClose, openGpu, randomMatrix } from "../gpu_helper.ts";
+import { assertClose, randomMatrix, testOnDevices } from "../gpu_helper.ts";
 import { normalizeRows } from "../oracles/normalize_input.ts";
 
 const BATCHES = Array.from({ length: 9 }, (_, step) => randomMatrix(step, 40, 10));
 
-Deno.test("SAEs trained on one stream have the bits of SAEs trained alone", async () => {
-  using gpu = await openGpu();
+testOnDevices("SAEs trained on one stream have the bits of SAEs trained alone", async (open) => {
+  using gpu = await open();
   const options: TrainOptions[] = [
     { architecture: "batchtopk", dictSize: 32, k: 3, seed: 1 },
     { architecture: "batchtopk", dictSize: 70, k: 2, seed: 2, deadAfter: 2, recordEvery: 4 },
@@ -32,8 +32,8 @@ Deno.test("SAEs trained on one stream have the bits of SAEs trained alone", asyn
   assertEquals(gpu.allocated, 0);
 });
 
-Deno.test("an abort between two SAEs lets both end after the same step", async () => {
-  using gpu = await openGpu();
+testOnDevices("an abort between two SAEs lets both end after the same step", async (open) => {
+  using gpu = await open();
   const controller = new AbortController();
   const shared = { architecture: "batchtopk", k: 3, recordEvery: 1 } as const;
   const trained = await trainSaes(gpu, BATCHES, [
@@ -46,8 +46,8 @@ Deno.test("an abort between two SAEs lets both end after the same step", async (
   assertEquals(trained.map(({ history }) => history.length), [4, 4]);
 });
 
-Deno.test("one SAE that fails ends all, and memory is free again", async () => {
-  using gpu = await openGpu();
+testOnDevices("one SAE that fails ends all, and memory is free again", async (open) => {
+  using gpu = await open();
   const good: TrainOptions = { architecture: "batchtopk", dictSize: 32, k: 3 };
   const error = await assertRejects(
     () => trainSaes(gpu, BATCHES, [good, { ...good, learningRate: 1e38 }]),
@@ -56,23 +56,26 @@ Deno.test("one SAE that fails ends all, and memory is free again", async () => {
   assertEquals(gpu.allocated, 0);
 });
 
-Deno.test("what was learned before a batch that is not finite comes with the error", async () => {
-  using gpu = await openGpu();
-  const options: TrainOptions = { architecture: "batchtopk", dictSize: 32, k: 3 };
-  const spoilt = BATCHES.map((batch, at) =>
-    at === 6 ? { ...batch, data: batch.data.with(17, NaN) } : batch
-  );
-  const error = await assertRejects(() => trainSae(gpu, spoilt, options));
-  assertInstanceOf(error, NonFiniteError);
-  assertEquals(error.step, 7);
-  const { sae } = await trainSae(gpu, BATCHES.slice(0, 6), options);
-  for (const name of ["wEnc", "bEnc", "wDec", "bDec", "threshold"] as const) {
-    assertEquals(error.sae![name], sae[name], name);
-  }
-});
+testOnDevices(
+  "what was learned before a batch that is not finite comes with the error",
+  async (open) => {
+    using gpu = await open();
+    const options: TrainOptions = { architecture: "batchtopk", dictSize: 32, k: 3 };
+    const spoilt = BATCHES.map((batch, at) =>
+      at === 6 ? { ...batch, data: batch.data.with(17, NaN) } : batch
+    );
+    const error = await assertRejects(() => trainSae(gpu, spoilt, options));
+    assertInstanceOf(error, NonFiniteError);
+    assertEquals(error.step, 7);
+    const { sae } = await trainSae(gpu, BATCHES.slice(0, 6), options);
+    for (const name of ["wEnc", "bEnc", "wDec", "bDec", "threshold"] as const) {
+      assertEquals(error.sae![name], sae[name], name);
+    }
+  },
+);
 
-Deno.test("an SAE goes on with its own normalisation, unless told another", async () => {
-  using gpu = await openGpu();
+testOnDevices("an SAE goes on with its own normalisation, unless told another", async (open) => {
+  using gpu = await open();
   const average = { inputNormalization: "expected_average_only_in" } as const;
   const options: TrainOptions = { architecture: "topk", dictSize: 32, k: 3, learningRate: 0 };
   const { sae: initial } = await trainSae(gpu, BATCHES, { ...options, ...average });
@@ -93,16 +96,19 @@ Deno.test("an SAE goes on with its own normalisation, unless told another", asyn
   assert(Math.abs(again.sae.inputScale! * 5 / initial.inputScale! - 1) < 1e-6);
 });
 
-Deno.test("a decoder bias that starts at the mean is that of the normalised samples", async () => {
-  using gpu = await openGpu();
-  const options: TrainOptions = { architecture: "topk", dictSize: 32, k: 3, learningRate: 0 };
-  const run = { ...options, bDec: "mean", inputNormalization: "constant_norm_rescale" } as const;
-  const { sae } = await trainSae(gpu, BATCHES.slice(0, 1), run);
-  const { x } = normalizeRows({ inputNormalization: "constant_norm_rescale" }, BATCHES[0]);
-  const mean = sae.bDec.map((_, c) => {
-    let sum = 0;
-    for (let at = c; at < x.length; at += 10) sum += x[at];
-    return sum / 40;
-  });
-  assertClose(sae.bDec, mean, "bDec", 1e-5);
-});
+testOnDevices(
+  "a decoder bias that starts at the mean is that of the normalised samples",
+  async (open) => {
+    using gpu = await open();
+    const options: TrainOptions = { architecture: "topk", dictSize: 32, k: 3, learningRate: 0 };
+    const run = { ...options, bDec: "mean", inputNormalization: "constant_norm_rescale" } as const;
+    const { sae } = await trainSae(gpu, BATCHES.slice(0, 1), run);
+    const { x } = normalizeRows({ inputNormalization: "constant_norm_rescale" }, BATCHES[0]);
+    const mean = sae.bDec.map((_, c) => {
+      let sum = 0;
+      for (let at = c; at < x.length; at += 10) sum += x[at];
+      return sum / 40;
+    });
+    assertClose(sae.bDec, mean, "bDec", 1e-5);
+  },
+);

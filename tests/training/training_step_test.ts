@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { openGpu, randomSae, relativeDistance, SMALL } from "../gpu_helper.ts";
+import { openGpu, randomSae, relativeDistance, SMALL, testOnDevices } from "../gpu_helper.ts";
 import { compareRun, WEIGHTS } from "./compare_run.ts";
 import { makeBatches } from "./made_batches.ts";
 
@@ -9,8 +9,8 @@ const report = (name: string, distances: string[]) => {
   if (Deno.env.get("SAEWING_TEST_REPORT")) console.log(`${name}: ${distances.join(", ")}`);
 };
 
-Deno.test("20 steps agree with the oracle: plain", async () => {
-  const { distances, history } = await compareRun(makeBatches(24, 20), {
+testOnDevices("20 steps agree with the oracle: plain", async (open) => {
+  const { distances, history } = await compareRun(open, makeBatches(24, 20), {
     k: 3,
     dictSize: 65,
     auxCoefficient: 0,
@@ -19,30 +19,36 @@ Deno.test("20 steps agree with the oracle: plain", async () => {
   report("plain", distances);
 });
 
-Deno.test("20 steps agree with the oracle: auxiliary loss, more dead latents than auxK", async () => {
-  const { distances, history } = await compareRun(makeBatches(9, 21), {
-    k: 2,
-    dictSize: 130,
-    auxK: 5,
-    auxCoefficient: 0.5,
-    deadAfter: 2,
-  });
-  assert(history.some(({ deadLatents }) => deadLatents > 5));
-  report("auxiliary", distances);
-});
+testOnDevices(
+  "20 steps agree with the oracle: auxiliary loss, more dead latents than auxK",
+  async (open) => {
+    const { distances, history } = await compareRun(open, makeBatches(9, 21), {
+      k: 2,
+      dictSize: 130,
+      auxK: 5,
+      auxCoefficient: 0.5,
+      deadAfter: 2,
+    });
+    assert(history.some(({ deadLatents }) => deadLatents > 5));
+    report("auxiliary", distances);
+  },
+);
 
-Deno.test("20 steps agree with the oracle: auxK above the number of dead latents", async () => {
-  const { distances, history } = await compareRun(makeBatches(24, 20), {
-    k: 4,
-    dictSize: 65,
-    deadAfter: 3,
-  });
-  assert(history.some(({ deadLatents }) => deadLatents > 0 && deadLatents < 65));
-  report("auxK above", distances);
-});
+testOnDevices(
+  "20 steps agree with the oracle: auxK above the number of dead latents",
+  async (open) => {
+    const { distances, history } = await compareRun(open, makeBatches(24, 20), {
+      k: 4,
+      dictSize: 65,
+      deadAfter: 3,
+    });
+    assert(history.some(({ deadLatents }) => deadLatents > 0 && deadLatents < 65));
+    report("auxK above", distances);
+  },
+);
 
-Deno.test("20 steps agree with the oracle: an encoder that reads x itself", async () => {
-  const { distances } = await compareRun(makeBatches(16, 20), {
+testOnDevices("20 steps agree with the oracle: an encoder that reads x itself", async (open) => {
+  const { distances } = await compareRun(open, makeBatches(16, 20), {
     k: 3,
     dictSize: 65,
     deadAfter: 2,
@@ -51,52 +57,61 @@ Deno.test("20 steps agree with the oracle: an encoder that reads x itself", asyn
   report("reads x", distances);
 });
 
-Deno.test("20 steps agree with the oracle: small device limits", async () => {
+testOnDevices("20 steps agree with the oracle: small device limits", async (open) => {
   const options = { k: 3, dictSize: 500, auxK: 4, auxCoefficient: 0.5, deadAfter: 2 };
   const batches = makeBatches(24, 20);
-  const { distances, sae } = await compareRun(batches, options, SMALL);
+  const { distances, sae } = await compareRun(open, batches, options, SMALL);
   report("small limits", distances);
   // Splitting changes no order of sums but the decoder bias's: nearly the same bits.
-  const whole = await compareRun(batches, options);
+  const whole = await compareRun(open, batches, options);
   for (const name of WEIGHTS) assert(relativeDistance(sae[name], whole.sae[name]) < 1e-4);
 });
 
 Deno.test("20 steps agree with the oracle: the kernels of either kind of adapter", async () => {
   const options = { k: 3, dictSize: 130, auxK: 4, auxCoefficient: 0.5, deadAfter: 2 };
   for (const kind of ["hardware", "software"] as const) {
-    const { distances } = await compareRun(makeBatches(24, 20), options, {}, kind);
+    const { distances } = await compareRun(openGpu, makeBatches(24, 20), options, {}, kind);
     report(kind, distances);
   }
 });
 
-Deno.test("20 steps agree with the oracle: from an SAE, with a smaller last batch", async () => {
-  const initial = randomSae(3, 20, 65, { k: 3, threshold: new Float32Array(65).fill(0.5) });
-  const copy = structuredClone(initial);
-  const { distances, sae } = await compareRun(makeBatches(24, 20, 5), {
-    k: 3,
-    dictSize: 65,
-    deadAfter: 2,
-    initial,
-  });
-  report("smaller last batch", distances);
-  assertEquals(initial, copy);
-  for (const name of [...WEIGHTS, "threshold"] as const) assert(sae[name] !== initial[name]);
-});
+testOnDevices(
+  "20 steps agree with the oracle: from an SAE, with a smaller last batch",
+  async (open) => {
+    const initial = randomSae(3, 20, 65, { k: 3, threshold: new Float32Array(65).fill(0.5) });
+    const copy = structuredClone(initial);
+    const { distances, sae } = await compareRun(open, makeBatches(24, 20, 5), {
+      k: 3,
+      dictSize: 65,
+      deadAfter: 2,
+      initial,
+    });
+    report("smaller last batch", distances);
+    assertEquals(initial, copy);
+    for (const name of [...WEIGHTS, "threshold"] as const) assert(sae[name] !== initial[name]);
+  },
+);
 
-Deno.test("20 steps agree with the oracle: a frozen decoder, and one of frozen directions", async () => {
-  // Rows of any norm: what is frozen is not brought to norm 1 either.
-  const initial = randomSae(3, 20, 65, { k: 3, threshold: new Float32Array(65) });
-  const options = { k: 3, dictSize: 65, auxK: 5, auxCoefficient: 0.5, deadAfter: 2, initial };
-  for (const freezeDecoder of [true, "directions"] as const) {
-    const { distances } = await compareRun(makeBatches(24, 20), { ...options, freezeDecoder });
-    report(`freezeDecoder ${freezeDecoder}`, distances);
-  }
-});
+testOnDevices(
+  "20 steps agree with the oracle: a frozen decoder, and one of frozen directions",
+  async (open) => {
+    // Rows of any norm: what is frozen is not brought to norm 1 either.
+    const initial = randomSae(3, 20, 65, { k: 3, threshold: new Float32Array(65) });
+    const options = { k: 3, dictSize: 65, auxK: 5, auxCoefficient: 0.5, deadAfter: 2, initial };
+    for (const freezeDecoder of [true, "directions"] as const) {
+      const { distances } = await compareRun(open, makeBatches(24, 20), {
+        ...options,
+        freezeDecoder,
+      });
+      report(`freezeDecoder ${freezeDecoder}`, distances);
+    }
+  },
+);
 
-Deno.test("20 steps agree with the oracle: fewer positive numbers than n·k", async () => {
+testOnDevices("20 steps agree with the oracle: fewer positive numbers than n·k", async (open) => {
   const bEnc = new Float32Array(65).fill(-3);
   const initial = randomSae(3, 20, 65, { k: 40, bEnc });
-  const { distances, history } = await compareRun(makeBatches(24, 20), {
+  const { distances, history } = await compareRun(open, makeBatches(24, 20), {
     k: 40,
     dictSize: 65,
     deadAfter: 2,
@@ -106,8 +121,8 @@ Deno.test("20 steps agree with the oracle: fewer positive numbers than n·k", as
   report("few positive", distances);
 });
 
-Deno.test("where nothing is active the decoder bias learns alone", async () => {
-  using gpu = await openGpu();
+testOnDevices("where nothing is active the decoder bias learns alone", async (open) => {
+  using gpu = await open();
   const initial = randomSae(3, 20, 65, { k: 4, bEnc: new Float32Array(65).fill(-1000) });
   const { sae, history } = await trainSae(gpu, makeBatches(24, 20), {
     architecture: "batchtopk",
@@ -123,8 +138,8 @@ Deno.test("where nothing is active the decoder bias learns alone", async () => {
   assertEquals(sae.threshold, new Float32Array(65));
 });
 
-Deno.test("one latent, one sample, one dimension", async () => {
-  using gpu = await openGpu();
+testOnDevices("one latent, one sample, one dimension", async (open) => {
+  using gpu = await open();
   const batches = Array.from({ length: 3 }, (_, i) => ({
     data: Float32Array.of(1 + i),
     rows: 1,
@@ -140,10 +155,10 @@ Deno.test("one latent, one sample, one dimension", async () => {
   assertEquals(Math.abs(sae.wDec[0]), 1);
 });
 
-Deno.test("the same seed gives the same bits, another seed others", async () => {
+testOnDevices("the same seed gives the same bits, another seed others", async (open) => {
   const batches = makeBatches(33, 20);
   const train = async (seed: number) => {
-    using gpu = await openGpu();
+    using gpu = await open();
     return await trainSae(gpu, batches, {
       architecture: "batchtopk",
       dictSize: 130,
@@ -159,8 +174,8 @@ Deno.test("the same seed gives the same bits, another seed others", async () => 
   assert(other.history[19].loss !== first.history[19].loss);
 });
 
-Deno.test("20 steps agree with the oracle: topk, with dead latents", async () => {
-  const { distances, history } = await compareRun(makeBatches(24, 20), {
+testOnDevices("20 steps agree with the oracle: topk, with dead latents", async (open) => {
+  const { distances, history } = await compareRun(open, makeBatches(24, 20), {
     architecture: "topk",
     k: 2,
     dictSize: 130,
@@ -173,73 +188,92 @@ Deno.test("20 steps agree with the oracle: topk, with dead latents", async () =>
   report("topk", distances);
 });
 
-Deno.test("20 steps agree with the oracle: errors over the distance from the mean, dead latents", async () => {
-  const { distances, history } = await compareRun(makeBatches(24, 20), {
-    k: 3,
-    dictSize: 130,
-    auxK: 4,
-    auxCoefficient: 0.5,
-    deadAfter: 2,
-    lossNormalization: "input_deviation",
-  });
-  assert(history.some(({ auxiliaryLoss }) => auxiliaryLoss > 0));
-  report("input deviation", distances);
-});
-
-Deno.test("20 steps agree with the oracle: learning rate that rises and falls", async () => {
-  const rates = Array.from(
-    { length: 20 },
-    (_, at) => 3e-3 * Math.min(1, (at + 1) / 8) * Math.min(1, (20 - at) / 5),
-  );
-  const schedule = { warmupSteps: 8, decaySteps: 5, steps: 20 };
-  const options = { k: 3, dictSize: 65, auxCoefficient: 0, ...schedule };
-  report(
-    "schedule",
-    (await compareRun(makeBatches(24, 20), options, {}, undefined, rates)).distances,
-  );
-});
-
-Deno.test("20 steps agree with the oracle: input normalised, with dead latents", async () => {
-  const run = { k: 2, dictSize: 130, auxK: 7, auxCoefficient: 0.25, deadAfter: 2 };
-  for (const inputNormalization of ["layer_norm", "constant_norm_rescale"] as const) {
-    const normalized = { ...run, inputNormalization, bDec: "zero" } as const;
-    report(inputNormalization, (await compareRun(makeBatches(24, 20, 5), normalized)).distances);
-  }
-  const inputNormalization = "expected_average_only_in";
-  const average = { ...run, architecture: "topk", inputNormalization } as const;
-  report("estimated norm", (await compareRun(makeBatches(24, 20), average, SMALL)).distances);
-  const given = await compareRun(makeBatches(9, 20), { ...average, inputScale: 0.3 });
-  assertEquals(given.sae.inputScale, 0.3);
-});
-
-Deno.test("20 steps agree with the oracle: gradients clipped, always, at times and never", async () => {
-  // Adam forgets how long gradients are, unless its ε is as large as they are.
-  const adam = { epsilon: 0.03, learningRate: 0.1 };
-  const run = { k: 3, dictSize: 130, auxK: 4, auxCoefficient: 0.5, deadAfter: 2, ...adam };
-  const batches = makeBatches(24, 20);
-  const rates = Array(20).fill(0.1);
-  for (const [gradientClip, least, most] of [[0.1, 20, 20], [0.5, 4, 16], [1e3, 0, 0]]) {
-    const gpuOptions = gradientClip === 0.5 ? SMALL : {};
-    const options = { ...run, gradientClip };
-    const { history, ...trained } = await compareRun(
-      batches,
-      options,
-      gpuOptions,
-      undefined,
-      rates,
-    );
-    const clipped = history.filter((record) => record.gradientNorm! > gradientClip).length;
-    report(`clip ${gradientClip}, ${clipped} of 20 steps`, trained.distances);
-    assert(clipped >= least && clipped <= most, `${clipped} clipped at ${gradientClip}`);
-    using gpu = await openGpu(gpuOptions);
-    const plain = await trainSae(gpu, batches, {
-      ...{ architecture: "batchtopk", seed: 5, inputNormalization: "none", bDec: "zero" },
-      ...run,
+testOnDevices(
+  "20 steps agree with the oracle: errors over the distance from the mean, dead latents",
+  async (open) => {
+    const { distances, history } = await compareRun(open, makeBatches(24, 20), {
+      k: 3,
+      dictSize: 130,
+      auxK: 4,
+      auxCoefficient: 0.5,
+      deadAfter: 2,
+      lossNormalization: "input_deviation",
     });
-    for (const name of WEIGHTS) {
-      const distance = relativeDistance(trained.sae[name], plain.sae[name]);
-      // A factor of 1 changes no bit.
-      assert(clipped > 0 ? distance > 1e-3 : distance === 0, `${name}: ${distance}`);
+    assert(history.some(({ auxiliaryLoss }) => auxiliaryLoss > 0));
+    report("input deviation", distances);
+  },
+);
+
+testOnDevices(
+  "20 steps agree with the oracle: learning rate that rises and falls",
+  async (open) => {
+    const rates = Array.from(
+      { length: 20 },
+      (_, at) => 3e-3 * Math.min(1, (at + 1) / 8) * Math.min(1, (20 - at) / 5),
+    );
+    const schedule = { warmupSteps: 8, decaySteps: 5, steps: 20 };
+    const options = { k: 3, dictSize: 65, auxCoefficient: 0, ...schedule };
+    report(
+      "schedule",
+      (await compareRun(open, makeBatches(24, 20), options, {}, undefined, rates)).distances,
+    );
+  },
+);
+
+testOnDevices(
+  "20 steps agree with the oracle: input normalised, with dead latents",
+  async (open) => {
+    const run = { k: 2, dictSize: 130, auxK: 7, auxCoefficient: 0.25, deadAfter: 2 };
+    for (const inputNormalization of ["layer_norm", "constant_norm_rescale"] as const) {
+      const normalized = { ...run, inputNormalization, bDec: "zero" } as const;
+      report(
+        inputNormalization,
+        (await compareRun(open, makeBatches(24, 20, 5), normalized)).distances,
+      );
     }
-  }
-});
+    const inputNormalization = "expected_average_only_in";
+    const average = { ...run, architecture: "topk", inputNormalization } as const;
+    report(
+      "estimated norm",
+      (await compareRun(open, makeBatches(24, 20), average, SMALL)).distances,
+    );
+    const given = await compareRun(open, makeBatches(9, 20), { ...average, inputScale: 0.3 });
+    assertEquals(given.sae.inputScale, 0.3);
+  },
+);
+
+testOnDevices(
+  "20 steps agree with the oracle: gradients clipped, always, at times and never",
+  async (open) => {
+    // Adam forgets how long gradients are, unless its ε is as large as they are.
+    const adam = { epsilon: 0.03, learningRate: 0.1 };
+    const run = { k: 3, dictSize: 130, auxK: 4, auxCoefficient: 0.5, deadAfter: 2, ...adam };
+    const batches = makeBatches(24, 20);
+    const rates = Array(20).fill(0.1);
+    for (const [gradientClip, least, most] of [[0.1, 20, 20], [0.5, 4, 16], [1e3, 0, 0]]) {
+      const gpuOptions = gradientClip === 0.5 ? SMALL : {};
+      const options = { ...run, gradientClip };
+      const { history, ...trained } = await compareRun(
+        open,
+        batches,
+        options,
+        gpuOptions,
+        undefined,
+        rates,
+      );
+      const clipped = history.filter((record) => record.gradientNorm! > gradientClip).length;
+      report(`clip ${gradientClip}, ${clipped} of 20 steps`, trained.distances);
+      assert(clipped >= least && clipped <= most, `${clipped} clipped at ${gradientClip}`);
+      using gpu = await open(gpuOptions);
+      const plain = await trainSae(gpu, batches, {
+        ...{ architecture: "batchtopk", seed: 5, inputNormalization: "none", bDec: "zero" },
+        ...run,
+      });
+      for (const name of WEIGHTS) {
+        const distance = relativeDistance(trained.sae[name], plain.sae[name]);
+        // A factor of 1 changes no bit.
+        assert(clipped > 0 ? distance > 1e-3 : distance === 0, `${name}: ${distance}`);
+      }
+    }
+  },
+);

@@ -1,0 +1,89 @@
+import { checkNumber, checkPositive } from "../check_numbers.ts";
+import type { Descriptor } from "./descriptor.ts";
+import {
+  checkPenalized,
+  PENALIZED,
+  PENALIZED_OPTIONS,
+  type PenalizedOptions,
+} from "./penalized.ts";
+
+/** Options of JumpReLU. */
+export interface JumpReluOptions extends PenalizedOptions {
+  /**
+   * jumprelu: ε, width of the window around θ in which a pre-activation z counts for θ's gradient,
+   * |z − θ| < ε/2, in units of the normalised activations (default 0.2; the authors', 0.001, hardly moves
+   * a threshold in a run of some thousand steps).
+   */
+  bandwidth?: number;
+  /**
+   * jumprelu: start of every threshold θ (default: those of `initial`, else with `targetL0` where the first
+   * batch has a third more active latents than that, else 0.5).
+   */
+  initialThreshold?: number;
+  /**
+   * jumprelu: Adam's learning rate for log θ (default `learningRate`, with `targetL0` 0.005). It rises and
+   * falls as the other does, and is 0 where that is.
+   */
+  thresholdLearningRate?: number;
+}
+
+/**
+ * JumpReLU: all pre-activations above a threshold θ a latent, which is trained as log θ; their mean
+ * number, times λ, is a part of the loss (L0).
+ */
+export const jumprelu: Descriptor<JumpReluOptions> = {
+  ...PENALIZED,
+  summary: "all above a learned threshold a latent",
+  threshold: "learned",
+  saeLens: { saved: "jumprelu", read: ["jumprelu"] },
+  options: {
+    ...PENALIZED_OPTIONS,
+    bandwidth: {
+      flag: "bandwidth",
+      value: "X",
+      help: "of the window around a threshold in which its gradient is made (default 0.2)",
+    },
+    initialThreshold: {
+      flag: "initial-threshold",
+      value: "X",
+      help: "of every latent (default 0.5, or what --target-l0 needs)",
+    },
+    thresholdLearningRate: {
+      flag: "threshold-lr",
+      value: "X",
+      help: "learning rate of log thresholds (default --lr; 0.005 with --target-l0)",
+    },
+  },
+  defaults: (options) => ({
+    ...PENALIZED.defaults(options),
+    bandwidth: options.bandwidth ?? 0.2,
+    initialThreshold: options.initialThreshold,
+    thresholdLearningRate: options.thresholdLearningRate,
+  }),
+  check(settings) {
+    checkPenalized("jumprelu", settings);
+    const { thresholdLearningRate, bandwidth, initialThreshold, initial } = settings;
+    if (thresholdLearningRate !== undefined) {
+      checkNumber(thresholdLearningRate, 0, "thresholdLearningRate");
+    }
+    checkPositive(bandwidth!, "bandwidth");
+    if (initialThreshold !== undefined) checkPositive(initialThreshold, "initialThreshold");
+    // Its logarithm is what is trained.
+    else initial?.threshold?.forEach((value, i) => checkPositive(value, `initial.threshold[${i}]`));
+  },
+  describe: (settings) => ({
+    ...PENALIZED.describe(settings),
+    bandwidth: settings.bandwidth,
+    ...(settings.thresholdLearningRate === undefined
+      ? {}
+      : { thresholdLearningRate: settings.thresholdLearningRate }),
+  }),
+  sparsity: {
+    penalty: "count",
+    // Thresholds turn round later than biases, and need to be held back more.
+    gains: { integral: 0.6, proportional: 6 },
+    // In the first 25 steps L0 falls by a third, before λ or the thresholds have moved.
+    startAbove: 1.3,
+    start: ({ targetL0, meanLoss }) => 0.1 * meanLoss / targetL0,
+  },
+};

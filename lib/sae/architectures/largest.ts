@@ -1,0 +1,43 @@
+// What architectures share that keep a given number of largest pre-activations.
+import { checkK, checkNumber } from "../check_numbers.ts";
+import type { Sae } from "../sae.ts";
+import type { OptionText } from "./descriptor.ts";
+
+/** Options of architectures that are told how many latents are active. */
+export interface LargestOptions {
+  /**
+   * topk, batchtopk and what is like it: active latents a sample, for all but topk on average (default:
+   * that of `initial`).
+   */
+  k?: number;
+  /** Of the same: α, weight of the auxiliary loss (default 1/4; the paper has 1/32; 0 turns it off). */
+  auxCoefficient?: number;
+}
+
+/** Their names on the command line. */
+export const LARGEST_OPTIONS: Readonly<Record<keyof LargestOptions, OptionText>> = {
+  k: { flag: "k", value: "K", help: "active latents a sample (all but topk: on average)" },
+  auxCoefficient: {
+    flag: "aux-coefficient",
+    value: "X",
+    help: "weight of the auxiliary loss (default 1/4)",
+  },
+};
+
+/** What they share of a descriptor. */
+export const LARGEST = {
+  rateFactor: 1,
+  defaults: (
+    { k, auxCoefficient }: LargestOptions,
+    { initial }: { initial?: Sae },
+  ): LargestOptions => ({
+    k: k ?? initial?.k ?? NaN,
+    auxCoefficient: auxCoefficient ?? 1 / 4,
+  }),
+  check({ k, auxCoefficient, dictSize }: LargestOptions & { dictSize: number }): void {
+    checkK(k!, dictSize);
+    checkNumber(auxCoefficient!, 0, "auxCoefficient");
+  },
+  describe: (): Record<string, unknown> => ({}),
+  mostActive: ({ k }: LargestOptions): number => k!,
+} as const;

@@ -1,0 +1,28 @@
+/** @throws {RangeError} k is not a whole number from 1 to the dictionary size. */
+export function checkK(k: number, dictSize: number, name = "k"): void {
+  checkCount(k, name);
+  if (k > dictSize) {
+    throw new RangeError(`${name} is ${k}, expected at most the dictionary size, ${dictSize}`);
+  }
+}
+
+/** @throws {RangeError} The value is not a whole number above 0. */
+export function checkCount(value: number, name: string): void {
+  if (!Number.isSafeInteger(value) || value < 1) {
+    throw new RangeError(`${name} is ${value}, expected a whole number above 0`);
+  }
+}
+
+/** @throws {RangeError} The value is not a finite number from `least` on. */
+export function checkNumber(value: number, least: number, name: string): void {
+  if (!(Number.isFinite(value) && value >= least)) {
+    throw new RangeError(`${name} is ${value}, expected a number of at least ${least}`);
+  }
+}
+
+/** @throws {RangeError} The value is not a finite number above 0. */
+export function checkPositive(value: number, name: string): void {
+  if (!(Number.isFinite(value) && value > 0)) {
+    throw new RangeError(`${name} is ${value}, expected a number above 0`);
+  }
+}
