@@ -40,6 +40,13 @@ export interface Rounded {
   latents: RoundedRows & { bytes: DeviceBuffer };
 }
 
+/** Numbers of 32 bits that {@linkcode roundBoth} takes. */
+export function roundedNumbers(rows: number, latents: number, d: number): number {
+  const bytes = (length: number) => Math.ceil(length / 4);
+  const groups = Math.ceil(rows / 64) + Math.ceil(latents / 64);
+  return 3 * (rows + latents) + bytes(rows * d) + bytes(latents * d) + groups * d + 2 * d;
+}
+
 /** Rounds a batch [rows, d] and an encoder [m, d]. */
 export function roundBoth(
   p: Program,

@@ -30,10 +30,14 @@ export interface Scratch {
   best: Float32Array;
 }
 
-/** Numbers of scratch that each thread needs for `latents` latents of which `wanted` a row are kept. */
+/**
+ * Numbers of scratch that each thread needs for `latents` latents; `wanted`: how many of each row are kept,
+ * 0 where rows have no cut of their own.
+ */
 export function scratchNumbers(block: number, latents: number, wanted: number): number {
   const slice = Math.min(sliceLatents(block), latents);
-  return 3 * slice * block + 2 * block + 3 * slice + groupsOf(latents, wanted) * block;
+  return 3 * slice * block + 2 * block + 3 * slice +
+    (wanted > 0 ? groupsOf(latents, wanted) * block : 0);
 }
 
 export function scratchOf(

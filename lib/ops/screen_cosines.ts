@@ -213,21 +213,24 @@ async function multiplyTiles(
   use: (tile: Tile) => void,
 ): Promise<void> {
   const { rowBytes, rowScale, columnBytes, n, m, d, blocks } = args;
-  const { sums: room, scale } = scratchOf(args, thread);
+  const { sums: scanned, scale } = scratchOf(args, thread);
+  // ONNX Runtime takes no shared memory.
+  const room = { a: new Uint8Array(Math.min(SLICE, m) * d), b: new Int8Array(BLOCK * d) };
   for (let column = 0; column < m; column += SLICE) {
     const columns = Math.min(SLICE, m - column);
-    // Copies: ONNX Runtime takes no shared memory.
-    const a = new Uint8Array(columnBytes.subarray(column * d, (column + columns) * d));
+    const a = room.a.subarray(0, columns * d);
+    a.set(columnBytes.subarray(column * d, (column + columns) * d));
     for (let row = from * blocks * BLOCK; row < Math.min(n, to * blocks * BLOCK); row += BLOCK) {
       const rows = Math.min(BLOCK, n - row);
-      const b = new Int8Array(rowBytes.subarray(row * d, (row + rows) * d));
+      const b = room.b.subarray(0, rows * d);
+      b.set(rowBytes.subarray(row * d, (row + rows) * d));
       const sizes = { rows: columns, inner: d, cols: rows };
       const product = thread.integerProduct.multiply(a, b, sizes);
       const sums = product instanceof Int32Array ? product : await product;
       // And SIMD sees the device's memory alone.
-      if (thread.simd) room.set(sums);
+      if (thread.simd) scanned.set(sums);
       for (let r = 0; r < rows; r++) scale[r] = rowScale[row + r] || 1;
-      use({ sums: thread.simd ? room : sums, scale, rows, latents: columns, row, column });
+      use({ sums: thread.simd ? scanned : sums, scale, rows, latents: columns, row, column });
       // Frees the sums now: left to the garbage collector they take 80 MiB more.
       (sums.buffer as ArrayBuffer).transfer(0);
     }

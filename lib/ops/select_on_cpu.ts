@@ -3,7 +3,7 @@ import { threadsOf } from "../device/cpu.ts";
 import { f32, i8, type Program, u32, u8 } from "../device/program.ts";
 import type { Thread } from "../device/cpu_stage.ts";
 import { atomicMax, dotOn } from "./arithmetic.ts";
-import { roundBoth, type Rounded } from "./round_rows.ts";
+import { blockRows, roundBoth, type Rounded } from "./round_rows.ts";
 import { type Cut, type Found, screenBlocks, screenInOrder } from "./screen.ts";
 import { scratchNumbers } from "./screen_bounds.ts";
 import type { StepBuffers } from "./select.ts";
@@ -32,6 +32,47 @@ export interface CpuSelection {
   notes?: Pick<StepBuffers, "step" | "lastActive">;
 }
 
+/** What the memory of a selection depends on. */
+export interface SelectionSizes {
+  rows: number;
+  latents: number;
+  cut: Cut;
+  /** See {@linkcode CpuSelection}. */
+  wanted: number;
+  /** "latent": entries that `out` has room for. */
+  most: number;
+}
+
+// Twice what is wanted of a batch: the cut is chosen so that little more is found.
+function roomFor({ rows, latents, cut, wanted, most }: SelectionSizes): number {
+  if (cut === "batch") return Math.min(rows * latents, Math.max(2 * wanted, 65536));
+  return cut === "row" ? rows * Math.min(wanted, latents) : most;
+}
+
+/**
+ * Numbers of 32 bits that {@linkcode selectOnCpu} takes in the device's memory, what is rounded (see
+ * `roundedNumbers`) aside.
+ */
+export function selectionNumbers(sizes: SelectionSizes, threads: number): number {
+  const { rows, latents, cut, wanted } = sizes;
+  const block = blockRows(rows, threads);
+  const scratch = threads * scratchNumbers(block, latents, cut === "row" ? wanted : 0);
+  const cuts = cut === "latent" ? 0 : 4;
+  return 3 * roomFor(sizes) + 2 + 2 * Math.ceil(rows / block) + cuts + 1 + scratch + rows;
+}
+
+/**
+ * Bytes that the threads take beside the device's memory while they screen, each for itself: a copy of the
+ * 8-bit encoder, and what the 8-bit product gives for a block of rows.
+ */
+export function screeningBytes(
+  { rows, latents, d }: { rows: number; latents: number; d: number },
+  threads: number,
+): number {
+  const block = Math.min(rows, blockRows(rows, threads));
+  return threads * (latents * d + block * d + 4 * block * latents);
+}
+
 /** Screens a batch, and writes what is kept as sparse rows; gives the rounded batch for further use. */
 export function selectOnCpu(p: Program, selection: CpuSelection): Rounded {
   const { rows: n, input, weights, out, cut, wanted = 0, firstRow = 0, stats } = selection;
@@ -39,12 +80,7 @@ export function selectOnCpu(p: Program, selection: CpuSelection): Rounded {
   const rounded = selection.rounded ?? roundBoth(p, { input, wEnc, rows: n, latents: m, d });
   const { block } = rounded.samples;
   const blocks = Math.ceil(n / block);
-  // Twice what is wanted of a batch: the cut is chosen so that little more is found.
-  const capacity = cut === "batch"
-    ? Math.min(n * m, Math.max(2 * wanted, 65536))
-    : cut === "row"
-    ? n * Math.min(wanted, m)
-    : out.capacity;
+  const capacity = roomFor({ rows: n, latents: m, cut, wanted, most: out.capacity });
   const found = {
     rows: u32(p.buffers.zeros("found rows", capacity)),
     latents: u32(p.buffers.zeros("found latents", capacity)),
@@ -66,7 +102,10 @@ export function selectOnCpu(p: Program, selection: CpuSelection): Rounded {
     ...{ latentNorm: f32(latents.norm), latentError: f32(latents.error) },
     ...{ kept: u32(out.kept), firstRow },
     scratch: f32(
-      p.buffers.zeros("screening", scratchNumbers(block, m, wanted) * threadsOf(p.device)),
+      p.buffers.zeros(
+        "screening",
+        scratchNumbers(block, m, cut === "row" ? wanted : 0) * threadsOf(p.device),
+      ),
     ),
   };
   const shared = {

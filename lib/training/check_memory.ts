@@ -1,32 +1,85 @@
 import { formatBytes } from "../device/describe.ts";
+import { type Cpu, isCpu } from "../device/cpu.ts";
 import type { Device } from "../device/device.ts";
 import { DeviceError } from "../device/errors.ts";
 import type { Matrix } from "../matrix.ts";
 import { encoderBytes } from "../ops/encode.ts";
+import { roundedNumbers } from "../ops/round_rows.ts";
+import { screeningBytes, selectionNumbers } from "../ops/select_on_cpu.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Settings } from "./options.ts";
 
-/** Bytes of GPU memory that training on batches of this size takes. */
+/** Bytes of the device's memory that training on batches of this size takes. */
 export function trainingBytes(
+  device: Device,
+  settings: Settings,
+  batch: Pick<Matrix, "rows" | "cols">,
+): number {
+  const { owned, beside } = isCpu(device)
+    ? cpuBytes(device.threads, settings, batch)
+    : { owned: gpuBytes(device, settings, batch), beside: 0 };
+  return owned + beside;
+}
+
+function gpuBytes(
   device: Device,
   settings: Settings,
   { rows: n, cols: d }: Pick<Matrix, "rows" | "cols">,
 ): number {
-  // The buffers of training_state.ts and training_step.ts that grow with the sizes.
-  const { dictSize: m, auxCoefficient, auxK } = settings;
-  const auxiliary = auxCoefficient > 0;
-  const kind = architectureOf(settings.architecture);
-  const entries = n * (kind.mostActive(settings) + (auxiliary ? Math.min(auxK, m) : 0));
-  const extra = kind.extraNumbers?.(settings, { rows: n, cols: d }) ?? 0;
-  const numbers = 6 * m * d + n * m + (auxiliary ? 4 : 3) * n * d + 6 * entries + extra;
+  const { dictSize: m } = settings;
+  const numbers = sharedNumbers(settings, { rows: n, cols: d }).numbers + n * m;
   return 4 * numbers + encoderBytes(device, { rows: n, dModel: d, dictSize: m });
 }
 
+/** The buffers of training_state.ts and training_step.ts that grow with the sizes, on any device. */
+function sharedNumbers(
+  settings: Settings,
+  { rows: n, cols: d }: Pick<Matrix, "rows" | "cols">,
+): { numbers: number; entries: number; dead: number } {
+  const { dictSize: m, auxCoefficient, auxK } = settings;
+  const dead = auxCoefficient > 0 ? Math.min(auxK, m) : 0;
+  const kind = architectureOf(settings.architecture);
+  const entries = n * (kind.mostActive(settings) + dead);
+  const extra = kind.extraNumbers?.(settings, { rows: n, cols: d }) ?? 0;
+  const numbers = 6 * m * d + (dead > 0 ? 4 : 3) * n * d + 6 * entries + extra;
+  return { numbers, entries, dead };
+}
+
 /**
- * Computes what training on batches of this size takes of GPU memory, before anything is allocated.
+ * The CPU has no pre-activations, but what its selections find and their 8-bit operands; `beside` is what
+ * its threads take outside of the device's memory.
+ */
+function cpuBytes(
+  threads: number,
+  settings: Settings,
+  batch: Pick<Matrix, "rows" | "cols">,
+): { owned: number; beside: number } {
+  const { dictSize: m } = settings;
+  const { rows: n, cols: d } = batch;
+  const { numbers, entries, dead } = sharedNumbers(settings, batch);
+  const kind = architectureOf(settings.architecture);
+  const active = kind.mostActive(settings);
+  const cut = kind.k === "none" ? "latent" : kind.k === "mean" ? "batch" : "row";
+  const sizes = { rows: n, latents: m, cut, most: entries } as const;
+  const wanted = cut === "batch" ? Math.ceil(n * active) : active;
+  let own = roundedNumbers(n, m, d) + selectionNumbers({ ...sizes, wanted }, threads);
+  if (dead > 0) own += selectionNumbers({ ...sizes, cut: "row", wanted: dead }, threads);
+  // Counts of entries in 16 blocks of rows at most, and what else there is a latent: biases with their
+  // moments and gradients, norms, lists.
+  const rows = dead > 0 ? 2 * n : n;
+  own += (Math.min(16, Math.ceil(rows / 32)) + 12) * m;
+  // Sums of 64 rows each, of samples and of the encoder.
+  own += (Math.ceil(n / 64) + Math.ceil(m / 64)) * d;
+  const beside = screeningBytes({ rows: n, latents: m, d }, threads);
+  return { owned: 4 * (numbers + own), beside };
+}
+
+/**
+ * Computes what training on batches of this size takes of the device's memory, before anything is allocated.
  *
  * @throws {DeviceError} It is more than is free of `device.memoryLimit`, or more than the device binds: ReLU
- * and JumpReLU need room for every latent of every sample, 8 bytes each in the largest buffer.
+ * and JumpReLU need room for every latent of every sample, 8 bytes each in the largest buffer; or more than
+ * the 4 GiB that the CPU device addresses.
  */
 export function checkMemory(
   device: Device,
@@ -44,14 +97,30 @@ export function checkMemory(
         `take ${rows > 0 ? `batches of at most ${rows} samples, or ` : ""}fewer latents`,
     );
   }
+  if (isCpu(device)) checkAddresses(device, settings, batch);
   const needed = trainingBytes(device, settings, batch);
   if (device.allocated + needed > device.memoryLimit) {
     throw new DeviceError(
       `training ${settings.dictSize} latents on batches of ${batch.rows} × ${batch.cols} needs ${
         formatBytes(needed)
-      } of GPU memory, ` +
+      } of ${isCpu(device) ? "memory" : "GPU memory"}, ` +
         `${formatBytes(device.memoryLimit - device.allocated)} are free: ` +
         `take fewer latents, smaller batches or a smaller auxK`,
     );
   }
+}
+
+function checkAddresses(
+  cpu: Cpu,
+  settings: Settings,
+  batch: Pick<Matrix, "rows" | "cols">,
+): void {
+  const { owned } = cpuBytes(cpu.threads, settings, batch);
+  if (cpu.allocated + owned <= 2 ** 32) return;
+  throw new DeviceError(
+    `training ${settings.dictSize} latents on batches of ${batch.rows} × ${batch.cols} needs ${
+      formatBytes(owned)
+    } of the CPU device's memory, ${formatBytes(2 ** 32 - cpu.allocated)} of the 4 GiB that it ` +
+      `addresses are free: take fewer latents, smaller batches or a smaller auxK`,
+  );
 }

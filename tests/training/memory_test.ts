@@ -1,9 +1,25 @@
 import { assert, assertAlmostEquals, assertEquals, assertInstanceOf } from "@std/assert";
-import { assertRejects, assertStringIncludes } from "@std/assert";
+import { assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { DeviceError } from "../../lib/device/errors.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { openGpu, presentAs, randomMatrix, withFree } from "../gpu_helper.ts";
+import { openCpu } from "../../lib/device/cpu.ts";
+import { trainingBytes } from "../../lib/training/check_memory.ts";
+import { completeOptions } from "../../lib/training/complete_options.ts";
+import { screeningBytes, selectionNumbers, selectOnCpu } from "../../lib/ops/select_on_cpu.ts";
+import { roundedNumbers } from "../../lib/ops/round_rows.ts";
+import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
+import { uploadWeights } from "../../lib/ops/weights.ts";
+import { createBuffers } from "../../lib/device/buffer.ts";
+import {
+  build,
+  openGpu,
+  presentAs,
+  randomMatrix,
+  randomSae,
+  testOnDevices,
+  withFree,
+} from "../gpu_helper.ts";
 
 const [N, D, M] = [6, 5, 16];
 const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: M, k: 2, deadAfter: 2 };
@@ -57,12 +73,13 @@ Deno.test("ReLU and JumpReLU say how many samples have room for all latents", as
   }
 });
 
-Deno.test("whatever the memory limit, all of it is free again after an error", async () => {
-  using gpu = await openGpu({ memoryLimit: 1e6 });
+testOnDevices("whatever the memory limit, all of it is free again after an error", async (open) => {
+  using gpu = await open({ memoryLimit: 4e6 });
   const own = { ...OPTIONS, gradientClip: 1, inputNormalization: "layer_norm" } as const;
   let failures = 0;
   // From the estimate, which counts what grows, up to what is really needed.
-  for (let bytes = 5000; bytes < 25_000; bytes += 1000) {
+  const [first, last] = gpu.kind === "cpu" ? [10_000, 90_000] : [5000, 25_000];
+  for (let bytes = first; bytes < last; bytes += (last - first) / 20) {
     await withFree(gpu, bytes, async () => {
       try {
         assertEquals((await trainSae(gpu, batches(2), own)).history.length, 2);
@@ -74,4 +91,94 @@ Deno.test("whatever the memory limit, all of it is free again after an error", a
     assertEquals(gpu.allocated, 0);
   }
   assert(failures > 5 && failures < 20, `${failures} failures`);
+});
+
+Deno.test("too little memory of the CPU is said before anything is allocated", async () => {
+  using cpu = await openCpu({ workers: 0, integerProduct: false, memoryLimit: 4000 });
+  const size = cpu.memory.wasm.buffer.byteLength;
+  const error = await assertRejects(
+    () => trainSae(cpu, batches(2), OPTIONS),
+    DeviceError,
+    "training 16 latents on batches of 6 × 5 needs ",
+  );
+  assertStringIncludes(error.message, " of memory, 3.9 KiB are free: take fewer latents");
+  assertEquals([cpu.allocated, cpu.memory.wasm.buffer.byteLength], [0, size]);
+});
+
+Deno.test("more than the CPU device addresses is said before anything is allocated", async () => {
+  using cpu = await openCpu({ workers: 2, integerProduct: false });
+  const size = cpu.memory.wasm.buffer.byteLength;
+  const large: [TrainOptions, number, RegExp][] = [
+    [
+      { ...OPTIONS, dictSize: 2 ** 20, k: 8 },
+      4,
+      /needs 6\.\d GiB .* 4\.0 GiB of the 4 GiB that it/,
+    ],
+    [{ ...OPTIONS, ...RELU, dictSize: 20_000 }, 8000, /needs 5\.\d GiB .* 4\.0 GiB of the 4 GiB/],
+  ];
+  for (const [options, rows, message] of large) {
+    const d = options.dictSize! > 1e6 ? 256 : 4;
+    const error = await assertRejects(
+      () => trainSae(cpu, [{ data: new Float32Array(rows * d).fill(1), rows, cols: d }], options),
+      DeviceError,
+    );
+    assertMatch(error.message, message);
+    assertEquals([cpu.allocated, cpu.memory.wasm.buffer.byteLength], [0, size]);
+  }
+});
+
+Deno.test("what selections of the CPU take is counted to the byte", async () => {
+  for (const workers of [0, 3]) {
+    using cpu = await openCpu({ workers, integerProduct: false });
+    for (const [rows, d, m] of [[1, 1, 1], [150, 7, 90], [70, 19, 3000], [1300, 3, 40]]) {
+      for (const cut of ["batch", "row", "latent"] as const) {
+        using buffers = createBuffers(cpu);
+        const wanted = cut === "batch" ? 3 * rows : 3;
+        const out = createSparseRows(buffers, rows, 5 * rows);
+        const weights = uploadWeights(cpu, buffers, randomSae(1, d, m));
+        const given = {
+          ...{ rows, weights, out, wanted, cut },
+          input: buffers.zeros("x", rows * d),
+          threshold: cut === "latent" ? buffers.zeros("threshold", m) : undefined,
+          stats: buffers.zeros("stats", 3),
+        };
+        const before = cpu.allocated;
+        await build(cpu, buffers, (p) => selectOnCpu(p, given));
+        const sizes = { rows, latents: m, cut, wanted, most: out.capacity };
+        const numbers = roundedNumbers(rows, m, d) + selectionNumbers(sizes, cpu.threads);
+        assertEquals(cpu.allocated - before, 4 * numbers, `${rows}×${d}×${m}, ${cut}`);
+      }
+    }
+  }
+});
+
+Deno.test("what training on the CPU takes is counted, but for little that does not grow", async () => {
+  const [rows, d, m] = [300, 40, 2500];
+  const cases: TrainOptions[] = [
+    { architecture: "batchtopk", dictSize: m, k: 8 },
+    { architecture: "batchtopk", dictSize: m, k: 300, auxCoefficient: 0 },
+    { architecture: "topk", dictSize: m, k: 8, auxK: 64, gradientClip: 1 },
+    { architecture: "relu", dictSize: m, sparsityCoefficient: 1 },
+    { architecture: "jumprelu", dictSize: m, sparsityCoefficient: 1 },
+  ];
+  for (const workers of [0, 2]) {
+    for (const options of cases) {
+      using cpu = await openCpu({ workers, integerProduct: false });
+      const batch = randomMatrix(1, rows, d);
+      let most = 0;
+      const account = cpu.account.bind(cpu);
+      cpu.account = (bytes, what) => {
+        account(bytes, what);
+        most = Math.max(most, cpu.allocated);
+      };
+      await trainSae(cpu, [batch], options);
+      const threads = cpu.threads;
+      const beside = screeningBytes({ rows, latents: m, d }, threads);
+      assert(beside >= threads * m * (d + 4 * Math.ceil(rows / threads)));
+      const counted = trainingBytes(cpu, completeOptions(options), batch) - beside;
+      const name = `${options.architecture}, ${workers}: ${counted} of ${most}`;
+      if (Deno.env.get("SAEWING_TEST_REPORT")) console.log(name);
+      assert(counted > 0.97 * most && counted < 1.03 * most, name);
+    }
+  }
 });
