@@ -1,5 +1,6 @@
 import type { DeviceBuffer } from "../device/buffer.ts";
 import { isCpu } from "../device/cpu.ts";
+import type { Device } from "../device/device.ts";
 import type { Thread } from "../device/cpu_stage.ts";
 import { f32, type Program, u32 } from "../device/program.ts";
 import { atomicMax, dotOn } from "./arithmetic.ts";
@@ -32,13 +33,22 @@ const LOOKED = 8;
 // Bytes that the shares' gradients may take.
 const MOST_BYTES = 2 ** 28;
 
+/** Shares of the samples, one a thread where their gradients fit; 0 where there is no dense way. */
+export function denseParts(device: Device, m: number, d: number): number {
+  if (!isCpu(device) || !device.denseStep) return 0;
+  return Math.min(device.threads, Math.floor(MOST_BYTES / (8 * m * d)));
+}
+
+/** Numbers that so many shares take. */
+export const denseNumbers = (parts: number, m: number, d: number): number =>
+  parts * m * (2 * d + 4);
+
 /** Makes room for the dense way; nothing where the device has none or the gradients would be too large. */
 export function openDenseWay(
   p: Program,
   { dModel: d, dictSize: m }: Weights,
 ): DenseWay | undefined {
-  if (!isCpu(p.device) || !p.device.denseStep) return undefined;
-  const parts = Math.min(p.device.threads, Math.floor(MOST_BYTES / (8 * m * d)));
+  const parts = denseParts(p.device, m, d);
   if (parts < 1) return undefined;
   return {
     flag: p.buffers.zeros("dense way", 2),

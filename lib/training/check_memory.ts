@@ -3,11 +3,13 @@ import { type Cpu, isCpu } from "../device/cpu.ts";
 import type { Device } from "../device/device.ts";
 import { DeviceError } from "../device/errors.ts";
 import type { Matrix } from "../matrix.ts";
+import { denseNumbers, denseParts } from "../ops/dense_step.ts";
 import { encoderBytes } from "../ops/encode.ts";
 import { roundedNumbers } from "../ops/round_rows.ts";
 import { screeningBytes, selectionNumbers } from "../ops/select_on_cpu.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Settings } from "./options.ts";
+import { mayGoDense } from "./step_buffers.ts";
 
 /** Bytes of the device's memory that training on batches of this size takes. */
 export function trainingBytes(
@@ -16,7 +18,7 @@ export function trainingBytes(
   batch: Pick<Matrix, "rows" | "cols">,
 ): number {
   const { owned, beside } = isCpu(device)
-    ? cpuBytes(device.threads, settings, batch)
+    ? cpuBytes(device, settings, batch)
     : { owned: gpuBytes(device, settings, batch), beside: 0 };
   return owned + beside;
 }
@@ -50,10 +52,11 @@ function sharedNumbers(
  * its threads take outside of the device's memory.
  */
 function cpuBytes(
-  threads: number,
+  device: Cpu,
   settings: Settings,
   batch: Pick<Matrix, "rows" | "cols">,
 ): { owned: number; beside: number } {
+  const { threads } = device;
   const { dictSize: m } = settings;
   const { rows: n, cols: d } = batch;
   const { numbers, entries, dead } = sharedNumbers(settings, batch);
@@ -70,6 +73,7 @@ function cpuBytes(
   own += (Math.min(16, Math.ceil(rows / 32)) + 12) * m;
   // Sums of 64 rows each, of samples and of the encoder.
   own += (Math.ceil(n / 64) + Math.ceil(m / 64)) * d;
+  if (mayGoDense(settings)) own += denseNumbers(denseParts(device, m, d), m, d);
   const beside = screeningBytes({ rows: n, latents: m, d }, threads);
   return { owned: 4 * (numbers + own), beside };
 }
@@ -115,7 +119,7 @@ function checkAddresses(
   settings: Settings,
   batch: Pick<Matrix, "rows" | "cols">,
 ): void {
-  const { owned } = cpuBytes(cpu.threads, settings, batch);
+  const { owned } = cpuBytes(cpu, settings, batch);
   if (cpu.allocated + owned <= 2 ** 32) return;
   throw new DeviceError(
     `training ${settings.dictSize} latents on batches of ${batch.rows} × ${batch.cols} needs ${

@@ -99,3 +99,10 @@ export function lossScales(settings: Settings, rows: number, dModel: number): Lo
 /** The λ of which each step has its share: where it is steered the share is λ itself. */
 export const fullSparsity = (settings: Settings): number =>
   settings.targetL0 === undefined ? settings.sparsityCoefficient : 1;
+
+/** Whether the losses are those of the dense way: a sparsity loss and the plain reconstruction. */
+export function mayGoDense(settings: Settings): boolean {
+  const { sparsity, divideErrors } = architectureOf(settings.architecture);
+  return sparsity !== undefined && !divideErrors && settings.auxCoefficient === 0 &&
+    settings.lossNormalization !== "input_deviation";
+}

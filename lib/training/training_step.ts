@@ -2,7 +2,7 @@ import { createBuffers, readIntegers, writeBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import { createProgram, type Program, submit } from "../device/program.ts";
 import { updateLatents, updateVector } from "../ops/adam.ts";
-import { type DenseWay, openDenseWay, stepDensely } from "../ops/dense_step.ts";
+import { openDenseWay, stepDensely } from "../ops/dense_step.ts";
 import { clipGradients } from "../ops/clip_gradients.ts";
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
 import { centerBatch } from "../ops/encode.ts";
@@ -23,7 +23,13 @@ import type { DividedErrors } from "../sae/architectures/descriptor.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Settings } from "./options.ts";
 import { thresholdRateFactor } from "./schedule.ts";
-import { createStepMemory, fullSparsity, lossScales, type StepMemory } from "./step_buffers.ts";
+import {
+  createStepMemory,
+  fullSparsity,
+  lossScales,
+  mayGoDense,
+  type StepMemory,
+} from "./step_buffers.ts";
 import { type TrainingState, writeStep } from "./training_state.ts";
 
 /** A training step for batches of one size. Owns the buffers that such a batch needs. */
@@ -81,7 +87,7 @@ export async function createTrainingStep(
       scales: lossScales(settings, rows, state.weights.dModel),
     };
     const p = createProgram(device, buffers);
-    const dense = openDense(p, parts);
+    const dense = mayGoDense(settings) ? openDenseWay(p, state.weights) : undefined;
     if (dense) parts.columns = { ...parts.columns, dense };
     prepare(p, parts, normalization);
     if (dense) stepDensely(p, dense, { ...parts, target: parts.centered, ...state });
@@ -113,14 +119,6 @@ export async function createTrainingStep(
     buffers[Symbol.dispose]();
     throw error;
   }
-}
-
-/** Room for the dense way, where a step may go it: the losses are those of its graph. */
-function openDense(p: Program, { settings, state, auxiliary }: Parts): DenseWay | undefined {
-  const { sparsity, divideErrors } = architectureOf(settings.architecture);
-  const plain = !auxiliary && !divideErrors && settings.lossNormalization !== "input_deviation";
-  const may = sparsity && plain;
-  return may ? openDenseWay(p, state.weights) : undefined;
 }
 
 /** Appends what visits entries: left out of steps that go the dense way, where there is one. */
