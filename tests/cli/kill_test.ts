@@ -4,16 +4,22 @@ import { assert, assertEquals } from "@std/assert";
 import { join } from "@std/path";
 import { HOOK, MODEL, ROOT, withFolder, writeCorpus } from "./cli_helper.ts";
 
-const KILLS = Number(Deno.env.get("SAEWING_KILLS") ?? 6);
+const KILLS = Number(Deno.env.get("SAEWING_KILLS") ?? 4);
 const RESULTS = ["sae/sae_weights.safetensors", "sae/cfg.json", "metrics.jsonl", "metrics.csv"];
 
-Deno.test("killed at random moments and resumed, a run ends with the same bytes", async () => {
+for (const device of ["software", "cpu"]) {
+  const name = `killed at random moments and resumed, a run ends with the same bytes: ${device}`;
+  Deno.test(name, () => killAndResume(device));
+}
+
+async function killAndResume(device: string): Promise<void> {
   await withFolder(async (folder) => {
     const corpus = await writeCorpus(folder);
     const train = [
       ...["train", "--model", MODEL, "--hook", HOOK, "--text", corpus, "--dict-size", "512"],
       ...["--k", "4", "--steps", "40", "--batch-size", "128", "--buffer", "512", "--lr", "1e-3"],
       ...["--seed", "3", "--dead-after", "2", "--checkpoint-every", "2"],
+      ...["--device", device],
     ];
     const whole = join(folder, "whole");
     const started = performance.now();
@@ -27,7 +33,9 @@ Deno.test("killed at random moments and resumed, a run ends with the same bytes"
       const run = join(folder, `run${++counts.runs}`);
       for (let done = false; !done;) {
         const begun = await exists(join(run, "config.json"));
-        const child = start(begun ? ["train", "--resume", run] : [...train, "--out", run]);
+        const child = start(
+          begun ? ["train", "--resume", run, "--device", device] : [...train, "--out", run],
+        );
         if (counts.kills < KILLS) {
           // Every other kill waits for a checkpoint that is being written.
           const waits = counts.kills % 2 === 0
@@ -58,11 +66,11 @@ Deno.test("killed at random moments and resumed, a run ends with the same bytes"
       await Deno.remove(run, { recursive: true });
     }
     console.log(
-      `${counts.kills} kills of ${counts.runs} runs, ${counts.writing} of them while a checkpoint was ` +
+      `${device}: ${counts.kills} kills of ${counts.runs} runs, ${counts.writing} of them while a checkpoint was ` +
         `written, ${counts.beforeCheckpoint} before the first; every run ended with the same bytes`,
     );
   });
-});
+}
 
 function start(args: string[]): Deno.ChildProcess {
   return new Deno.Command(Deno.execPath(), {

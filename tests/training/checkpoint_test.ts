@@ -1,10 +1,11 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
+import { openCpu } from "../../lib/device/cpu.ts";
 import { DeviceLostError } from "../../lib/device/errors.ts";
 import { type Checkpoint, firstBatchToResume } from "../../lib/training/checkpoint.ts";
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
-import { openGpu, randomMatrix, SMALL, testOnDevices } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, relativeDistance, SMALL, testOnDevices } from "../gpu_helper.ts";
 
 const BATCHES = Array.from({ length: 12 }, (_, step) => randomMatrix(step, 40, 10));
 // Latents die after two batches, so that the auxiliary loss and lastActive take part.
@@ -92,6 +93,35 @@ Deno.test("a checkpoint moves to a device that splits the weights otherwise", as
   assertEquals(moved[0].steps, 7);
   assertEquals(moved[0].arrays.wEnc.length, 3000);
   assertEquals(moved[0].history.slice(0, 6), kept[0].history);
+});
+
+// Not with the same bits: a GPU's sums have another order.
+Deno.test("a run begun on one device goes on on the other, within 1e-4", async () => {
+  using gpu = await openGpu();
+  using cpu = await openCpu({ workers: 2, integerProduct: false });
+  const { k: _, thresholdBatches: __, ...ragged } = OPTIONS;
+  const jump = { bandwidth: 0.2, initialThreshold: 0.05, sparsityCoefficient: 0.01 };
+  const runs: TrainOptions[] = [
+    OPTIONS,
+    { ...OPTIONS, architecture: "topk" },
+    { ...ragged, architecture: "jumprelu", ...jump },
+  ];
+  for (const own of runs) {
+    // Steps of a size that lets single activations of one device alone show for little.
+    const options = { ...own, learningRate: 1e-3 };
+    for (const [first, second] of [[gpu, cpu], [cpu, gpu]]) {
+      const kept: Checkpoint[] = [];
+      const whole = await trainSae(first, BATCHES, keeping(6, kept, options));
+      const other = await trainSae(second, BATCHES, { ...options, resume: kept[0] });
+      assertEquals(other.history.slice(0, 6), whole.history.slice(0, 6));
+      assertEquals(other.history.length, 12);
+      for (const name of ["wEnc", "bEnc", "wDec", "bDec", "threshold"] as const) {
+        if (!whole.sae[name]) continue;
+        const distance = relativeDistance(other.sae[name]!, whole.sae[name]);
+        assert(distance < 1e-4, `${options.architecture}: ${name} differs by ${distance}`);
+      }
+    }
+  }
 });
 
 testOnDevices("more steps than before, and SAEs at several places of one stream", async (open) => {
