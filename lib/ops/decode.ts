@@ -91,7 +91,9 @@ export function decodeRows(
     const at = (firstRow + row) * d;
     // Without a target what the samples' own latents left of them is taken, row `row` of `out`.
     out.set((target ?? out).subarray(row * d, (row + 1) * d), at);
-    const [first, last] = [offsets[firstRow + row], offsets[firstRow + row + 1]];
+    // Offsets count entries that had no room too: they are not there.
+    const first = Math.min(offsets[firstRow + row], latents.length);
+    const last = Math.min(offsets[firstRow + row + 1], latents.length);
     add(out, at, wDec, latents, values, { first, last, sign: -1, d });
   }
 }

@@ -6,11 +6,12 @@ import { type InferenceOptions, openInference } from "../../lib/sae/inference.ts
 import type { Sae } from "../../lib/sae/sae.ts";
 import {
   assertClose,
-  openGpu,
+  type Open,
   randomMatrix,
   randomNumbers,
   randomSae,
   SMALL,
+  testOnDevices,
   TIGHT,
 } from "../gpu_helper.ts";
 import { infer } from "../oracles/inference.ts";
@@ -26,13 +27,14 @@ function assertCodes(actual: SparseMatrix, expected: PlainSparse, cols: number, 
 
 /** Runs encode, reconstruct and openInference, and compares them with the oracle. */
 async function check(
+  open: Open,
   sae: Sae,
   x: Matrix,
   options: InferenceOptions = {},
   gpuOptions: DeviceOptions = {},
   name = "",
 ) {
-  using gpu = await openGpu(gpuOptions);
+  using gpu = await open(gpuOptions);
   const copy = structuredClone({ sae, x });
   const expected = infer(sae, x, options.selection);
   assertCodes(await encode(gpu, sae, x, options), expected.codes, sae.dictSize, name);
@@ -56,43 +58,56 @@ async function check(
 const thresholds = (seed: number, m: number) =>
   randomNumbers(seed, m, 0.5).map((value) => value + 0.4);
 
-Deno.test("encode and reconstruct agree with the oracle, each latent with its threshold", async () => {
-  for (const [n, d, m] of [[1, 1, 1], [3, 3, 2], [9, 48, 65], [20, 20, 130], [2, 130, 7]]) {
-    for (const gpuOptions of [{}, TIGHT]) {
-      for (const subtractDecoderBias of [true, false]) {
-        const sae = randomSae(m, d, m, { threshold: thresholds(m, m), subtractDecoderBias });
-        await check(sae, randomMatrix(n, n, d), {}, gpuOptions, `${n}×${d}×${m}`);
+testOnDevices(
+  "encode and reconstruct agree with the oracle, each latent with its threshold",
+  async (open) => {
+    for (const [n, d, m] of [[1, 1, 1], [3, 3, 2], [9, 48, 65], [20, 20, 130], [2, 130, 7]]) {
+      for (const gpuOptions of [{}, TIGHT]) {
+        for (const subtractDecoderBias of [true, false]) {
+          const sae = randomSae(m, d, m, { threshold: thresholds(m, m), subtractDecoderBias });
+          await check(open, sae, randomMatrix(n, n, d), {}, gpuOptions, `${n}×${d}×${m}`);
+        }
       }
     }
-  }
-});
+  },
+);
 
-Deno.test("encode and reconstruct agree with the oracle, selecting as in training", async () => {
-  for (const [n, d, m, k] of [[1, 1, 1, 1], [3, 3, 7, 2], [24, 20, 65, 4], [5, 5, 30, 30]]) {
-    for (const gpuOptions of [{}, SMALL]) {
-      const sae = randomSae(m, d, m, { k });
-      const x = randomMatrix(n, n, d);
-      const entries = await check(sae, x, { selection: "batch" }, gpuOptions, `${n}×${d}×${m}`);
-      if (k < m / 3) assertEquals(entries, n * k);
+testOnDevices(
+  "encode and reconstruct agree with the oracle, selecting as in training",
+  async (open) => {
+    for (const [n, d, m, k] of [[1, 1, 1, 1], [3, 3, 7, 2], [24, 20, 65, 4], [5, 5, 30, 30]]) {
+      for (const gpuOptions of [{}, SMALL]) {
+        const sae = randomSae(m, d, m, { k });
+        const x = randomMatrix(n, n, d);
+        const entries = await check(
+          open,
+          sae,
+          x,
+          { selection: "batch" },
+          gpuOptions,
+          `${n}×${d}×${m}`,
+        );
+        if (k < m / 3) assertEquals(entries, n * k);
+      }
     }
-  }
-});
+  },
+);
 
-Deno.test("a relu SAE needs no threshold; a jumprelu one has its own", async () => {
+testOnDevices("a relu SAE needs no threshold; a jumprelu one has its own", async (open) => {
   const x = randomMatrix(1, 9, 5);
   const relu = randomSae(1, 5, 30, { architecture: "relu" });
-  assert(await check(relu, x) > 50);
+  assert(await check(open, relu, x) > 50);
   const jump = randomSae(1, 5, 30, { architecture: "jumprelu", threshold: thresholds(4, 30) });
-  await check(jump, x);
+  await check(open, jump, x);
 });
 
-Deno.test("where every latent is active room is made for all", async () => {
+testOnDevices("where every latent is active room is made for all", async (open) => {
   for (const gpuOptions of [{}, TIGHT]) {
     const sae = randomSae(2, 4, 100, {
       bEnc: new Float32Array(100).fill(50),
       threshold: new Float32Array(100).fill(1),
     });
-    assertEquals(await check(sae, randomMatrix(1, 23, 4), {}, gpuOptions), 2300);
+    assertEquals(await check(open, sae, randomMatrix(1, 23, 4), {}, gpuOptions), 2300);
   }
 });
 
@@ -104,8 +119,8 @@ function identitySae(d: number, threshold: number): Sae {
   return randomSae(1, d, d, { ...weights, threshold: new Float32Array(d).fill(threshold) });
 }
 
-Deno.test("a pre-activation equal to its threshold is not active", async () => {
-  using gpu = await openGpu();
+testOnDevices("a pre-activation equal to its threshold is not active", async (open) => {
+  using gpu = await open();
   const above = 0.3 + 2 ** -20;
   const limit = Math.fround(0.3);
   const x = { data: Float32Array.of(limit, above, limit, -limit, 1, 0), rows: 2, cols: 3 };
@@ -120,39 +135,42 @@ Deno.test("a pre-activation equal to its threshold is not active", async () => {
   }
 });
 
-Deno.test("no rows give no codes", async () => {
-  using gpu = await openGpu();
+testOnDevices("no rows give no codes", async (open) => {
+  using gpu = await open();
   const x = { data: new Float32Array(0), rows: 0, cols: 3 };
   const codes = await encode(gpu, identitySae(3, 0), x);
   assertEquals([codes.rows, codes.cols, [...codes.rowOffsets]], [0, 3, [0]]);
   assertEquals((await reconstruct(gpu, identitySae(3, 0), x)).data.length, 0);
 });
 
-Deno.test("one inference serves matrices of any size, one after the other and at once", async () => {
-  using gpu = await openGpu(TIGHT);
-  const sae = randomSae(5, 6, 130, { threshold: new Float32Array(130).fill(0.2) });
-  using inference = openInference(gpu, sae);
-  const all = [1, 20, 7, 8, 1, 14, 3].map((rows, seed) => randomMatrix(seed, rows, 6));
-  const checkOne = async (x: Matrix) => {
-    const expected = infer(sae, x);
-    const { codes, squaredErrors, residual } = await inference.run(x, { residual: true });
-    assertCodes(codes, expected.codes, 130, `${x.rows} rows`);
-    assertClose(squaredErrors, expected.squaredErrors, `${x.rows} rows`);
-    assertEquals(residual!.length, x.data.length);
-  };
-  for (const x of all) await checkOne(x);
-  await Promise.all(all.map(checkOne));
-});
+testOnDevices(
+  "one inference serves matrices of any size, one after the other and at once",
+  async (open) => {
+    using gpu = await open(TIGHT);
+    const sae = randomSae(5, 6, 130, { threshold: new Float32Array(130).fill(0.2) });
+    using inference = openInference(gpu, sae);
+    const all = [1, 20, 7, 8, 1, 14, 3].map((rows, seed) => randomMatrix(seed, rows, 6));
+    const checkOne = async (x: Matrix) => {
+      const expected = infer(sae, x);
+      const { codes, squaredErrors, residual } = await inference.run(x, { residual: true });
+      assertCodes(codes, expected.codes, 130, `${x.rows} rows`);
+      assertClose(squaredErrors, expected.squaredErrors, `${x.rows} rows`);
+      assertEquals(residual!.length, x.data.length);
+    };
+    for (const x of all) await checkOne(x);
+    await Promise.all(all.map(checkOne));
+  },
+);
 
-Deno.test("a topk SAE keeps the k largest of each sample", async () => {
+testOnDevices("a topk SAE keeps the k largest of each sample", async (open) => {
   for (const gpuOptions of [{}, TIGHT]) {
     const sae = { ...randomSae(4, 20, 130, { k: 3 }), architecture: "topk" as const };
-    const active = await check(sae, randomMatrix(5, 9, 20), {}, gpuOptions, "topk");
+    const active = await check(open, sae, randomMatrix(5, 9, 20), {}, gpuOptions, "topk");
     assertEquals(active, 27);
   }
 });
 
-Deno.test("encode and reconstruct agree with the oracle, input normalised", async () => {
+testOnDevices("encode and reconstruct agree with the oracle, input normalised", async (open) => {
   const kinds = [
     { inputNormalization: "layer_norm" },
     { inputNormalization: "constant_norm_rescale" },
@@ -170,9 +188,9 @@ Deno.test("encode and reconstruct agree with the oracle, input normalised", asyn
       });
       assert(infer(sae, x).squaredErrors.every(Number.isFinite));
       const name = `${kind.inputNormalization} ${n}×${d}×${m}`;
-      await check(sae, x, {}, n > 5 ? TIGHT : {}, name);
+      await check(open, sae, x, {}, n > 5 ? TIGHT : {}, name);
     }
-    await check(randomSae(7, 20, 65, { k: 3, ...kind }), randomMatrix(2, 24, 20), {
+    await check(open, randomSae(7, 20, 65, { k: 3, ...kind }), randomMatrix(2, 24, 20), {
       selection: "batch",
     });
   }
