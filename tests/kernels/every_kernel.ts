@@ -33,6 +33,12 @@ import { thresholdGradients } from "../../kernels/threshold_gradients.ts";
 import { updateRows } from "../../kernels/update_rows.ts";
 import { walkEntries } from "../../kernels/walk_entries.ts";
 import { writeAboveThreshold, writeDead, writeKept } from "../../kernels/write_rows.ts";
+import {
+  prefixErrors,
+  prefixOffsets,
+  prefixSamples,
+  prefixSums,
+} from "../../lib/ops/nested_errors.ts";
 import { DIGITS } from "../../lib/ops/select.ts";
 
 /** Row lengths: shorter than a vector, whole vectors or not, whole turns of 64 lanes or not, several turns. */
@@ -103,6 +109,10 @@ export function everyKernel(): NamedKernel[] {
   add(normalizeLoss, none);
   add(noteActive, on("jump"));
   add(planRows, none);
+  add(prefixErrors, cross(widths, on("begins")));
+  add(prefixOffsets, none);
+  add(prefixSamples, none);
+  add(prefixSums, cross(widths, on("auxiliary")));
   add(recordStep, [
     { penalized: false, jump: false },
     { penalized: true, jump: false },
