@@ -160,17 +160,21 @@ async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   ) {
     requiredLimits[name] = adapter.limits[name];
   }
+  const shown = (["shader-f16"] as GPUFeatureName[]).filter((name) => adapter.features.has(name));
   // Deno hides some features that requestDevice grants all the same: ask, and fall back.
-  const optional = ["shader-f16", "subgroups", "timestamp-query"];
+  const optional = ["subgroups", "timestamp-query"];
   for (let count = optional.length; count > 0; count--) {
     try {
       return await adapter.requestDevice({
         requiredLimits,
-        requiredFeatures: optional.slice(0, count) as GPUFeatureName[],
+        requiredFeatures: [...shown, ...optional.slice(0, count)] as GPUFeatureName[],
       });
     } catch {
       // Fewer features are asked for in the next turn.
     }
   }
-  return await adapter.requestDevice({ requiredLimits });
+  return await adapter.requestDevice({
+    requiredLimits,
+    requiredFeatures: shown,
+  });
 }
