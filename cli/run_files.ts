@@ -1,9 +1,11 @@
+import { ARCHITECTURES } from "../lib/sae/architectures/registry.ts";
+
 /** Commands that write a folder. */
 export type WritingCommand = "train" | "sweep" | "stitch" | "meta" | "harvest" | "convert";
 
 const SAE = String.raw`(cfg\.json|sae_weights\.safetensors|\.cfg\.json\.before)`;
 const CHECKPOINT = String.raw`checkpoint/checkpoint\.safetensors`;
-const CELL = String.raw`(batchtopk|topk|relu|jumprelu)_m\d[^/]*`;
+const CELL = String.raw`(${ARCHITECTURES.join("|")})_m\d[^/]*`;
 
 const all = (...parts: string[]) => new RegExp(`^(${parts.join("|")})$`);
 

@@ -27,7 +27,9 @@ export interface Cell {
 export function agreedOptions(cells: readonly Pick<Cell, "options">[]): Record<string, unknown> {
   const all = cells.map(({ options }): Record<string, unknown> => ({ ...options }));
   return Object.fromEntries(
-    Object.entries(all[0]).filter(([name, value]) => all.every((own) => own[name] === value)),
+    Object.entries(all[0]).filter(([name, value]) =>
+      all.every((own) => String(own[name]) === String(value))
+    ),
   );
 }
 

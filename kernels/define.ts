@@ -109,12 +109,14 @@ export interface Kernel<S extends Fields = Fields, B extends Bindings = Bindings
  * ```
  */
 export function defineKernel<const S extends Fields, const B extends Bindings>(
-  { label, sizes, bind, workgroup, globals = [], body }: {
+  { label, sizes, bind, workgroup, enable = "", globals = [], body }: {
     label: string;
     sizes: S;
     bind: B;
     /** Threads of a workgroup. */
     workgroup: number;
+    /** An extension of WGSL that it needs. */
+    enable?: string;
     /** Declarations before the entry point: functions of the prelude, `var<workgroup>`s. */
     globals?: string[];
     /** Statements of the entry point. */
@@ -131,7 +133,8 @@ export function defineKernel<const S extends Fields, const B extends Bindings>(
       return `${variable} ${kind === "buffers" ? `${name}${at}` : name}: ${type};`;
     })
   ).map((declaration, at) => `@group(0) @binding(${at}) ${declaration}`);
-  const code = `${[...structs, ...variables, ...globals].join("\n")}
+  const enabled = enable ? [`enable ${enable};`] : [];
+  const code = `${[...enabled, ...structs, ...variables, ...globals].join("\n")}
 
 @compute @workgroup_size(${workgroup})
 fn main(

@@ -1,6 +1,5 @@
 import { type Bindings, defineKernel, type Fields, read } from "./define.ts";
 import type { Epilogue } from "./epilogues.ts";
-import { rowElements } from "./prelude.ts";
 
 /** Rows and columns of the tile of one workgroup of {@linkcode denseTiled}. */
 export const TILE = 128;
@@ -9,36 +8,69 @@ export const TILE = 128;
 export const TILE_EACH = 8;
 
 /**
+ * What a dense product multiplies: float32 numbers; float16 numbers; or whole numbers of 8 bits, four to a
+ * word. Rows of the latter two are padded with zeros to whole vectors of four float16 numbers or words.
+ */
+export type Factors = "float32" | "float16" | "int8";
+
+/** Vectors of four elements (words, where a word holds four whole numbers) in a padded row. */
+export const vectorsOf = (factors: Factors, d: number): number =>
+  Math.ceil(d / (factors === "int8" ? 16 : 4));
+
+/**
  * The dense product x · wᵀ of x [≥ firstRow + rows, d], from row firstRow on, and w [cols, d], for hardware
  * adapters: a workgroup of 256 threads computes 128 × 128 sums, 8 × 8 a thread, and stages both operands in
- * 8 KiB of workgroup memory, 8 columns of them at a time, transposed so that a thread's 8 numbers are two
- * vectors. Sums are float32 in the order of d. The epilogue says what becomes of them. One workgroup for
- * each 128 rows and 128 columns.
+ * 8 KiB of workgroup memory, 8 columns (of words: 32) of them at a time, transposed so that a thread's 8
+ * numbers are two vectors. The epilogue says what becomes of the sums. One workgroup for each 128 rows and
+ * 128 columns.
+ *
+ * Sums of float32 are float32 in the order of d; those of whole numbers are exact; those of float16 are
+ * float16 over 8 columns and float32 over all of them, so that errors do not grow with d.
  */
 export function denseTiled<S extends Fields, B extends Bindings>(
-  { d, epilogue }: { d: number; epilogue: Epilogue<S, B> },
+  { d, factors = "float32", vectors, epilogue }: {
+    d: number;
+    factors?: Factors;
+    /** Vectors in a row, in WGSL: a size of the epilogue's, so that one kernel serves every width. */
+    vectors?: string;
+    epilogue: Epilogue<S, B>;
+  },
 ) {
   const eight = [...Array(TILE_EACH).keys()];
-  const { element } = rowElements(d);
-  const vector = element === "vec4f";
-  // Numbers past d read as zero, so that the last stage of an odd width adds nothing.
+  const vector = factors !== "float32" || d % 4 === 0;
+  const four = { float32: "vec4f", float16: "vec4<f16>", int8: "vec4u" }[factors];
+  const sums = factors === "int8" ? "vec4i" : "vec4f";
+  const width = vectors ?? `${vectorsOf(factors, d)}u`;
+  // Numbers past the row's end read as zero, so that the last stage of an odd width adds nothing.
   const load = (matrix: string, row: string) =>
     vector
-      ? `select(vec4f(), ${matrix}[${row} * ${d / 4}u + min(c / 4u, ${d / 4 - 1}u)], c < ${d}u)`
+      ? `select(${four}(), ${matrix}[${row} * ${width} + min(c / 4u, ${width} - 1u)], c < 4u * ${width})`
       : `vec4f(${
         [0, 1, 2, 3].map((j) =>
           `select(0.0, ${matrix}[${row} * ${d}u + min(c + ${j}u, ${d - 1}u)], c + ${j}u < ${d}u)`
         ).join(", ")
       })`;
+  const add = (sum: string, a: string, b: string) =>
+    factors === "int8"
+      ? `${sum} += vec4i(${
+        [..."xyzw"].map((part) => `dot4I8Packed(${a}, ${b}.${part})`).join(", ")
+      });`
+      : `${factors === "float16" ? "p" : "s"}${sum.slice(1)} += ${a} * ${b};`;
+  const halves = (line: (sum: string) => string) =>
+    factors === "float16"
+      ? eight.map((r) => `    ${line(`${r}l`)} ${line(`${r}h`)}`).join("\n")
+      : "";
+  const element = vector ? four : "f32";
   return defineKernel({
-    label: `${epilogue.label} tiled`,
+    label: `${epilogue.label} ${factors === "float32" ? "tiled" : factors}`,
     sizes: { rows: "u32", cols: "u32", firstRow: "u32", ...epilogue.sizes },
     bind: { x: read(element), w: read(element), ...epilogue.bind },
     workgroup: 256,
+    enable: factors === "float16" ? "f16" : undefined,
     globals: [
-      "var<workgroup> tileX: array<vec4f, 256>;",
-      "var<workgroup> tileW: array<vec4f, 256>;",
-      ...(epilogue.globals ?? []),
+      `var<workgroup> tileX: array<${four}, 256>;`,
+      `var<workgroup> tileW: array<${four}, 256>;`,
+      ...epilogue.globals ?? [],
     ],
     body: `
   let across = (sizes.cols + ${TILE - 1}u) / ${TILE}u;
@@ -51,8 +83,8 @@ export function denseTiled<S extends Fields, B extends Bindings>(
   let wRow = min(column0 + loadLine, sizes.cols - 1u);
   let down = lane / 16u;
   let right = lane % 16u;
-${eight.map((r) => `  var s${r}l = vec4f(); var s${r}h = vec4f();`).join("\n")}
-  for (var base = 0u; base < ${d}u; base += 8u) {
+${eight.map((r) => `  var s${r}l = ${sums}(); var s${r}h = ${sums}();`).join("\n")}
+  for (var base = 0u; base < ${vector ? `4u * ${width}` : `${d}u`}; base += 8u) {
     let c = base + loadColumn;
     let fromX = ${load("x", "xRow")};
     let fromW = ${load("w", "wRow")};
@@ -64,6 +96,7 @@ ${
       ).join("\n")
     }
     workgroupBarrier();
+${halves((sum) => `var p${sum} = ${four}();`)}
 ${
       eight.map((c) =>
         `    {
@@ -72,12 +105,13 @@ ${
 ${
           eight.map((r) => {
             const a = `${r < 4 ? "al" : "ah"}[${r % 4}]`;
-            return `      s${r}l += ${a} * bl; s${r}h += ${a} * bh;`;
+            return `      ${add(`s${r}l`, a, "bl")} ${add(`s${r}h`, a, "bh")}`;
           }).join("\n")
         }
     }`
       ).join("\n")
     }
+${halves((sum) => `s${sum} += vec4f(p${sum});`)}
   }
   let row = row0 + down * ${TILE_EACH}u;
   let column = column0 + right * ${TILE_EACH}u;

@@ -161,9 +161,15 @@ export function relativeDistance(actual: ArrayLike<number>, expected: ArrayLike<
   return Math.sqrt(difference / norm);
 }
 
-/** The same GPU as a hardware adapter, or a software one: operations choose other kernels for it. */
+/**
+ * The same GPU as a hardware adapter, or a software one: operations choose other kernels for it. What
+ * selections are screened with is not measured.
+ */
 export function presentAs(gpu: Device, kind: "hardware" | "software"): Device {
-  return Object.create(gpu, { software: { value: kind === "software" } });
+  return Object.create(gpu, {
+    software: { value: kind === "software" },
+    screening: { value: (gpu as Gpu).screening ?? "int8" },
+  });
 }
 
 /** Runs `body` as on a hardware adapter and as on a software one, and gives what both have given. */

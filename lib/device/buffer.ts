@@ -29,8 +29,8 @@ export interface BufferSet {
   zeros(label: string, length: number): DeviceBuffer;
   /** A storage buffer with a copy of `data`. */
   from(label: string, data: BufferData): DeviceBuffer;
-  /** A storage buffer of the three workgroup counts that a dispatch reads, all zero. */
-  dispatch(label: string): DeviceBuffer;
+  /** A storage buffer of the three workgroup counts that a dispatch reads, of `count` dispatches, all zero. */
+  dispatch(label: string, count?: number): DeviceBuffer;
   /** A uniform buffer of `length` 32-bit numbers, or with a copy of data. */
   uniform(label: string, data: BufferData): DeviceBuffer;
   /** A buffer of `length` 32-bit numbers that kernels write and then read as uniforms, all zero. */
@@ -82,7 +82,7 @@ function createCpuBuffers(cpu: Cpu): BufferSet {
     from,
     uniform: from,
     writtenUniform: zeros,
-    dispatch: (label) => zeros(label, 3),
+    dispatch: (label, count = 1) => zeros(label, 3 * count),
     texture() {
       throw new DeviceError("the CPU device has no textures");
     },
@@ -140,7 +140,7 @@ function createGpuBuffers(gpu: Gpu): BufferSet {
   return {
     zeros: (label, length) => create(label, length * 4, storage),
     from: (label, data) => filled(label, data, storage),
-    dispatch: (label) => create(label, 12, storage | GPUBufferUsage.INDIRECT),
+    dispatch: (label, count = 1) => create(label, 12 * count, storage | GPUBufferUsage.INDIRECT),
     uniform: (label, data) => filled(label, data, uniform),
     writtenUniform: (label, length) => create(label, length * 4, storage | uniform),
     texture(label, width, height) {

@@ -49,6 +49,11 @@ export interface DeviceOptions {
   limits?: Partial<DeviceLimits>;
   /** Most bytes that all buffers together may take (default: no limit but the device's own). */
   memoryLimit?: number;
+  /**
+   * GPU: what selections are screened with, for tests (default: what a short measurement finds to be the
+   * fastest of those that the device has). Results do not depend on it.
+   */
+  screening?: "int8" | "float16" | "float32";
   /** CPU: number of workers, 0 for the calling thread alone (default: one per core). */
   workers?: number;
   /** CPU: whether the hot loops run as WebAssembly SIMD where they can (default); the bits are the same. */

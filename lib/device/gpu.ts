@@ -12,6 +12,8 @@ export interface Gpu extends Device {
   readonly features: ReadonlySet<string>;
   /** Compiled kernels by source, kept for the life of the device. */
   readonly kernels: Map<string, Promise<GPUComputePipeline>>;
+  /** What selections are screened with, once it was chosen. */
+  screening?: DeviceOptions["screening"];
 }
 
 const NO_ADAPTER = "no WebGPU adapter was found. On Linux install a Vulkan driver: your card's, " +
@@ -66,6 +68,7 @@ export async function openGpu(
       return allocated;
     },
     kernels: new Map(),
+    screening: options.screening,
     account(bytes, what) {
       if (bytes > 0 && allocated + bytes > memoryLimit) {
         throw new DeviceError(
@@ -157,17 +160,21 @@ async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
   ) {
     requiredLimits[name] = adapter.limits[name];
   }
+  const shown = (["shader-f16"] as GPUFeatureName[]).filter((name) => adapter.features.has(name));
   // Deno hides some features that requestDevice grants all the same: ask, and fall back.
   const optional = ["subgroups", "timestamp-query"];
   for (let count = optional.length; count > 0; count--) {
     try {
       return await adapter.requestDevice({
         requiredLimits,
-        requiredFeatures: optional.slice(0, count) as GPUFeatureName[],
+        requiredFeatures: [...shown, ...optional.slice(0, count)] as GPUFeatureName[],
       });
     } catch {
       // Fewer features are asked for in the next turn.
     }
   }
-  return await adapter.requestDevice({ requiredLimits });
+  return await adapter.requestDevice({
+    requiredLimits,
+    requiredFeatures: shown,
+  });
 }

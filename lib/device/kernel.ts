@@ -95,7 +95,15 @@ export interface Work<S extends Fields, B extends Bindings> {
    * How many workgroups to start. Above the device's limit of one dimension they are spread over two. A
    * buffer in place of a number holds {x, y, z} when the work starts: the GPU decides.
    */
-  readonly workgroups: number | DeviceBuffer;
+  readonly workgroups: number | DeviceBuffer | DispatchAt;
+}
+
+/** Where in a buffer a dispatch finds {x, y, z}. */
+export interface DispatchAt {
+  /** The buffer. */
+  buffer: DeviceBuffer;
+  /** First byte. */
+  offset: number;
 }
 
 /**
@@ -129,12 +137,21 @@ export async function createOperation<S extends Fields, B extends Bindings>(
     layout: pipeline.getBindGroupLayout(0),
     entries,
   });
-  const [x, y] = typeof workgroups === "number" ? spreadWorkgroups(gpu, workgroups) : [0, 0];
+  if (typeof workgroups === "number") {
+    const [x, y] = spreadWorkgroups(gpu, workgroups);
+    return (pass) => {
+      pass.setPipeline(pipeline);
+      pass.setBindGroup(0, group);
+      pass.dispatchWorkgroups(x, y);
+    };
+  }
+  const { buffer, offset } = "buffer" in workgroups
+    ? workgroups
+    : { buffer: workgroups, offset: 0 };
   return (pass) => {
     pass.setPipeline(pipeline);
     pass.setBindGroup(0, group);
-    if (typeof workgroups === "number") pass.dispatchWorkgroups(x, y);
-    else pass.dispatchWorkgroupsIndirect(workgroups as GPUBuffer, 0);
+    pass.dispatchWorkgroupsIndirect(buffer as GPUBuffer, offset);
   };
 }
 

@@ -40,7 +40,7 @@ export interface CrossEntropyEvaluation {
   zeroAblated: number;
   /** Activations replaced by their mean. */
   meanAblated: number;
-  /** spliced − clean (P10). */
+  /** spliced − clean. */
   degradation: number;
   /** (zeroAblated − spliced) / (zeroAblated − clean), the first column of Table 2. */
   recoveredFromZero: number;
@@ -73,7 +73,7 @@ export interface CrossEntropyOptions extends InferenceOptions {
 }
 
 /**
- * Measures what splicing an SAE into a language model costs (P10, P11): its cross-entropy with the
+ * Measures what splicing an SAE into a language model costs: its cross-entropy with the
  * hook's activations clean, reconstructed, zero-ablated and mean-ablated.
  *
  * Where `sae.metadata.activationTransform` is "center", the SAE reads centred activations, and their

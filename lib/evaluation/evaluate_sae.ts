@@ -56,7 +56,7 @@ export interface EvaluateOptions extends InferenceOptions {
 }
 
 /**
- * Measures an SAE on activations (P9): reconstruction error, sparsity, use of its latents. Massive
+ * Measures an SAE on activations: reconstruction error, sparsity, use of its latents. Massive
  * activations are left out, and `all` has the measures of all beside those without them. A few of them
  * can carry nine tenths of the variance: the NMSE of all says little of the rest.
  *

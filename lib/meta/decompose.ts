@@ -28,7 +28,7 @@ export interface Decomposition extends MetaMeasures {
 }
 
 /**
- * Takes the latents of an SAE apart (section 5, P26): each decoder row is encoded by the meta-SAE, so
+ * Takes the latents of an SAE apart (section 5): each decoder row is encoded by the meta-SAE, so
  * that w ≈ Σ weight · meta-decoder row + meta-decoder bias. A meta-latent is active where its
  * pre-activation is above its inference threshold (Eq. 8).
  *

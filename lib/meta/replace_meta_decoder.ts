@@ -45,7 +45,7 @@ export interface ReplacementOptions extends MetaSaeOptions {
 /**
  * Replaces each decoder row of a meta-SAE by the most similar decoder row of another SAE, at norm 1,
  * and trains the rest again on the rows that the meta-SAE explains: encoder, encoder bias and decoder
- * bias learn, the new rows stay as they are (Fig. 23, P28). Where the explained variance hardly falls,
+ * bias learn, the new rows stay as they are (Fig. 23). Where the explained variance hardly falls,
  * the SAE's latents are composed of the other's.
  *
  * Random rows explain something too, once the rest is trained on them, so the same is done with random

@@ -42,7 +42,7 @@ export interface Explains {
 }
 
 /**
- * Trains a meta-SAE (section 5, P25): an SAE whose samples are the decoder rows of another SAE, as
+ * Trains a meta-SAE (section 5): an SAE whose samples are the decoder rows of another SAE, as
  * they are, neither centred nor scaled. The settings are those of the preset `paper/meta-sae`
  * (BatchTopK, 2304 meta-latents, k 4, 2000 epochs, learning rate 1e-4, batches of 4096) unless options
  * say otherwise; an `architecture` of another kind takes its own options. A dictionary larger than the

@@ -1,9 +1,6 @@
-import { chooseDigit } from "../../kernels/choose_digit.ts";
 import { countRows } from "../../kernels/count_rows.ts";
-import { histogram } from "../../kernels/histogram.ts";
-import { planRows } from "../../kernels/plan_rows.ts";
 import { scan } from "../../kernels/scan.ts";
-import { writeAboveThreshold, writeKept } from "../../kernels/write_rows.ts";
+import { writeAboveThreshold } from "../../kernels/write_rows.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import type { Program } from "../device/program.ts";
@@ -26,64 +23,6 @@ export const DIGITS: { shift: number; bits: number }[] = [{ shift: 20, bits: 11 
   bits: 11,
 }, { shift: 0, bits: 9 }];
 
-/**
- * BatchTopK (Eq. 7): keeps the `wanted` largest positive pre-activations of the whole batch, exactly
- * that many where there are, ties broken by (row, latent) order.
- */
-export function selectBatch(
-  p: Program,
-  { z, wanted, out, step, lastActive, stats }: {
-    z: PreActivations;
-    wanted: number;
-    out: SparseRows;
-  } & StepBuffers,
-): void {
-  const rows = z.blocks.reduce((sum, block) => sum + block.rows, 0);
-  const vector = z.cols % 4 === 0;
-  const counts = p.buffers.zeros("histogram", 2048);
-  const state = p.buffers.zeros("selection", 4);
-  const ties = p.buffers.zeros("ties a row", rows);
-  for (const [pass, digit] of DIGITS.entries()) {
-    for (const block of z.blocks) {
-      const numbers = block.rows * z.cols;
-      // 64 numbers a lane: few enough workgroups that adding up their histograms costs little. On
-      // software adapters 16 do: OpenGL zeroes workgroup memory one element after the other.
-      const workgroups = Math.min(p.device.software ? 16 : 1024, Math.ceil(numbers / (256 * 64)));
-      p.kernel(histogram({ ...digit, later: pass > 0, vector }), {
-        sizes: { numbers },
-        bind: { z: block.z, counts, state: pass > 0 ? state : undefined },
-        workgroups,
-      });
-    }
-    p.kernel(chooseDigit(digit), {
-      sizes: { first: pass === 0 ? 1 : 0, wanted },
-      bind: { counts, state },
-      workgroups: 1,
-    });
-  }
-  const { kept, offsets, latents, values, capacity } = out;
-  for (const { rows, first: firstRow, z: numbers } of z.blocks) {
-    p.kernel(countRows({ ties: true, vector }), {
-      sizes: { rows, cols: z.cols, firstRow },
-      bind: { z: numbers, threshold: state, kept, ties },
-      workgroups: rows,
-    });
-  }
-  p.kernel(planRows(), { sizes: { rows }, bind: { state, kept, ties }, workgroups: 1 });
-  scanCounts(p, kept, offsets, 0, rows);
-  const write = writeKept({ perRow: false, lanes: writingLanes(p.device), vector });
-  for (const { rows, first, z: numbers } of z.blocks) {
-    p.kernel(write, {
-      sizes: { rows, cols: z.cols, firstRow: first, firstOut: first, capacity },
-      bind: {
-        ...{ z: numbers, offsets, latents, values, threshold: state, quota: ties },
-        ...{ step, lastActive, stats },
-      },
-      workgroups: rows,
-    });
-  }
-}
-
 /** Inference: counts what is above each latent's threshold, and turns counts into row offsets. */
 export function countAbove(
   p: Program,
@@ -95,7 +34,7 @@ export function countAbove(
   },
 ): void {
   for (const { rows, first: firstRow, z: numbers } of z.blocks) {
-    p.kernel(countRows({ ties: false, vector: z.cols % 4 === 0 }), {
+    p.kernel(countRows({ vector: z.cols % 4 === 0 }), {
       sizes: { rows, cols: z.cols, firstRow },
       bind: { z: numbers, threshold, kept },
       workgroups: rows,

@@ -1,12 +1,15 @@
 import type { DeviceBuffer } from "../device/buffer.ts";
 import { isCpu } from "../device/cpu.ts";
+import type { Gpu } from "../device/gpu.ts";
 import type { Program } from "../device/program.ts";
 import { createPreActivations, encodeBatch, type PreActivations } from "./encode.ts";
+import { screeningOf } from "./choose_screening.ts";
 import { exponentiateOnCpu, type JumpThresholds, noteRagged, selectRagged } from "./ragged.ts";
 import type { Rounded } from "./round_rows.ts";
-import { countAbove, selectBatch, type StepBuffers, writeAbove } from "./select.ts";
+import { countAbove, type StepBuffers, writeAbove } from "./select.ts";
 import { selectOnCpu } from "./select_on_cpu.ts";
 import { selectTopK } from "./select_rows.ts";
+import { selectBatchScreened } from "./select_screened.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 
@@ -19,17 +22,17 @@ export type SelectionRule =
   /** ReLU and JumpReLU in training: all above 0 or θ; see `selectRagged`. */
   | { by: "ragged"; penalties: DeviceBuffer; jump?: JumpThresholds };
 
-/** What a selection leaves for the auxiliary loss: the pre-activations on a GPU, 8 bits on the CPU. */
-export type Encoding = { z: PreActivations } | {
+/** What a selection leaves for the auxiliary loss. */
+export interface Encoding {
   /** [n, d] what the encoder read. */
   input: DeviceBuffer;
   /** The encoder. */
   weights: Weights;
-  /** {first bad number, …} of the step. */
-  stats: DeviceBuffer;
-  /** The batch and the encoder in 8 bits. */
-  rounded: Rounded;
-};
+  /** The pre-activations, where there are any. */
+  z?: PreActivations;
+  /** On the CPU: the batch and the encoder in 8 bits, and {first bad number, …} of the step. */
+  onCpu?: { rounded: Rounded; stats: DeviceBuffer };
+}
 
 /**
  * Encodes a batch and keeps what `rule` says, as sparse rows with ascending latents: the values are
@@ -51,21 +54,25 @@ export function selectActive(
     if (rule.by !== "ragged") {
       const { by: cut, wanted } = rule;
       const rounded = selectOnCpu(p, { ...shared, cut, wanted, notes: state });
-      return { input, weights, stats, rounded };
+      return { input, weights, onCpu: { rounded, stats } };
     }
     const threshold = rule.jump
       ? exponentiateOnCpu(p, weights.dictSize, rule.jump)
       : p.buffers.zeros("selection thresholds", weights.dictSize);
     const rounded = selectOnCpu(p, { ...shared, cut: "latent", threshold });
     noteRagged(p, { ...rule, rows, out, ...state });
-    return { input, weights, stats, rounded };
+    return { input, weights, onCpu: { rounded, stats } };
+  }
+  if (rule.by === "batch") {
+    const factors = screeningOf(p.device as Gpu);
+    selectBatchScreened(p, { rows, input, weights, wanted: rule.wanted, out, factors, ...state });
+    return { input, weights };
   }
   const z = createPreActivations(p.device, p.buffers, rows, weights.dictSize);
   encodeBatch(p, { input, weights, z });
-  if (rule.by === "batch") selectBatch(p, { z, wanted: rule.wanted, out, ...state });
-  else if (rule.by === "row") selectTopK(p, { z, wanted: rule.wanted, out, ...state });
+  if (rule.by === "row") selectTopK(p, { z, wanted: rule.wanted, out, ...state });
   else selectRagged(p, { z, out, penalties: rule.penalties, jump: rule.jump, ...state });
-  return { z };
+  return { input, weights, z };
 }
 
 /**

@@ -8,7 +8,7 @@ import type { Encoding } from "./select_active.ts";
 import { selectOnCpu } from "./select_on_cpu.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 import { spreadWorkgroups } from "../device/kernel.ts";
-import type { PreActivations } from "./encode.ts";
+import { createPreActivations, encodeBatch, type PreActivations } from "./encode.ts";
 import { scanCounts, type StepBuffers, writingLanes } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 
@@ -71,12 +71,14 @@ export function selectDead(
     out: SparseRows;
   } & DeadLatents,
 ): void {
-  if (!("z" in encoding)) {
-    const selection = { rows, out, wanted, firstRow: rows, ...encoding };
+  const { input, weights, onCpu } = encoding;
+  if (onCpu) {
+    const selection = { rows, out, wanted, firstRow: rows, input, weights, ...onCpu };
     selectOnCpu(p, { ...selection, cut: "row", among: dead });
     return;
   }
-  const { z } = encoding;
+  const z = encoding.z ?? createPreActivations(p.device, p.buffers, rows, weights.dictSize);
+  if (!encoding.z) encodeBatch(p, { input, weights, z });
   const { kept, offsets, latents, values, capacity } = out;
   const threshold = p.buffers.zeros("threshold a row", rows);
   const quota = p.buffers.zeros("ties a row", rows);

@@ -9,6 +9,7 @@ import {
 import type { Device } from "../device/device.ts";
 import { createProgram, type Program, type Stage, submit } from "../device/program.ts";
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
+import { chooseScreening } from "../ops/choose_screening.ts";
 import { centerBatch } from "../ops/encode.ts";
 import { normalizeBatch, scaleBatch } from "../ops/normalize_input.ts";
 import { selectAbove, selectActive, type SelectionRule } from "../ops/select_active.ts";
@@ -40,6 +41,7 @@ export async function createInferenceBlock(
   rows: number,
 ): Promise<InferenceBlock> {
   const { dModel: d, dictSize: m } = sae;
+  await chooseScreening(device);
   const buffers = createBuffers(device);
   try {
     const x = buffers.zeros("batch", rows * d);

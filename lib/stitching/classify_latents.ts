@@ -1,7 +1,7 @@
 import { checkThreshold } from "./check_threshold.ts";
 
 /**
- * Novel and reconstruction latents (Eq. 6, P15): a latent is novel where its largest decoder cosine is
+ * Novel and reconstruction latents (Eq. 6): a latent is novel where its largest decoder cosine is
  * below the threshold θ, and a reconstruction latent where it is at least θ. The paper leaves open
  * where a cosine equal to θ belongs; here it makes an edge of the graph of {@linkcode latentGroups}, so
  * novel latents are those without an edge.

@@ -15,7 +15,7 @@ export interface DecoderBiasAgreement {
 }
 
 /**
- * Agreement of decoder biases (Fig. 20, P22): Eq. 5 mixes the biases of two SAEs, which is of no consequence
+ * Agreement of decoder biases (Fig. 20): Eq. 5 mixes the biases of two SAEs, which is of no consequence
  * where they are nearly the same (the paper finds cosines of at least 0.997, norms within 0.1 %).
  *
  * @param saes SAEs with their names; the names need not differ.

@@ -16,7 +16,7 @@ export interface DecoderOverlap {
 }
 
 /**
- * Shares of reconstruction latents for every pair of a set of SAEs (Fig. 19, P22): other seeds, other sizes.
+ * Shares of reconstruction latents for every pair of a set of SAEs (Fig. 19): other seeds, other sizes.
  * The table is not symmetric: an SAE may lie within a larger one. An SAE holds all of itself.
  *
  * @param saes SAEs of one width, with their names; the names need not differ.

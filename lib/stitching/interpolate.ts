@@ -60,7 +60,7 @@ export interface InterpolationPoint {
 }
 
 /**
- * Goes from a small SAE to a large one latent by latent and measures every SAE on the way (P21, Fig. 5,
+ * Goes from a small SAE to a large one latent by latent and measures every SAE on the way (Fig. 5,
  * 18 and 22). First the novel latents of the large SAE are inserted, one a step; then the groups of
  * similar latents are swapped, one a step; then the small latents that are like no large one are taken
  * out (`removal`). The first point is the small SAE, the last one the large SAE, unless an option says

@@ -5,7 +5,7 @@ import { measureApart, type StitchingEffects } from "./measure_apart.ts";
 import type { StitchingOptions } from "./sum_steps.ts";
 
 /**
- * What each latent of a large SAE does to a small SAE that it alone is added to (P16, Fig. 4 and 21):
+ * What each latent of a large SAE does to a small SAE that it alone is added to (Fig. 4 and 21):
  * all of them from one pass over the activations. Each latent keeps its own SAE's encoder and
  * threshold (of a topk SAE: it is active where it is in the whole SAE); the decoder bias is Eq. 5's, with
  * α = m₀ / (m₀ + 1), so that a latent that is never active changes the MSE too, a little: by deltaBias.

@@ -30,7 +30,7 @@ export interface LatentGroups {
 
 /**
  * The bipartite graph of two SAEs' latents, with an edge where the decoder cosine is at least θ, and its
- * connected subgraphs (P19, A.5): the groups that stitching swaps.
+ * connected subgraphs (A.5): the groups that stitching swaps.
  *
  * The device finds the edges piece by piece, as bits; the matrix of cosines never exists, and memory does
  * not grow with the number of edges. Cosines are those of {@linkcode maxDecoderCosine}, so `largeOnly` is

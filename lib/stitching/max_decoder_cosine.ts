@@ -14,7 +14,7 @@ export interface MaxDecoderCosineOptions extends CosineSearchOptions {
 }
 
 /**
- * The largest decoder cosine of each latent (P14, the left side of Eq. 6): for each latent i of `from`
+ * The largest decoder cosine of each latent (the left side of Eq. 6): for each latent i of `from`
  * max over j of cos(wDec_from[i], wDec_to[j]), and the latent j that has it, the lowest of equals.
  *
  * Never the whole matrix: the device keeps a running maximum, in pieces of a fraction of a second, in less

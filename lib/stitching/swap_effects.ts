@@ -16,7 +16,7 @@ export interface SwapEffectsOptions extends StitchingOptions {
 }
 
 /**
- * What swapping each group of latents does (P20, Fig. 17): the group's small latents are taken out of
+ * What swapping each group of latents does (Fig. 17): the group's small latents are taken out of
  * the small SAE, its large ones put in, every group alone. One pass over the activations, however many
  * groups there are. The decoder bias is Eq. 5's with the counts of latents that are in.
  *

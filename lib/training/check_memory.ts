@@ -42,7 +42,8 @@ function sharedNumbers(
   const dead = auxCoefficient > 0 ? Math.min(auxK, m) : 0;
   const kind = architectureOf(settings.architecture);
   const entries = n * (kind.mostActive(settings) + dead);
-  const extra = kind.extraNumbers?.(settings, { rows: n, cols: d }) ?? 0;
+  const shape = { rows: n, cols: d, entries, auxiliary: dead > 0 };
+  const extra = kind.extraNumbers?.(settings, shape) ?? 0;
   const numbers = 6 * m * d + (dead > 0 ? 4 : 3) * n * d + 6 * entries + extra;
   return { numbers, entries, dead };
 }

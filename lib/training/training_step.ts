@@ -5,6 +5,7 @@ import { updateLatents, updateVector } from "../ops/adam.ts";
 import { openDenseWay, stepDensely } from "../ops/dense_step.ts";
 import { clipGradients } from "../ops/clip_gradients.ts";
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
+import { chooseScreening } from "../ops/choose_screening.ts";
 import { centerBatch } from "../ops/encode.ts";
 import {
   differentiateDecoderBias,
@@ -76,6 +77,7 @@ export async function createTrainingStep(
   normalization: RowNormalization,
   rows: number,
 ): Promise<TrainingStep> {
+  await chooseScreening(device);
   const buffers = createBuffers(device);
   try {
     const memory = createStepMemory(device, buffers, state, settings, rows);

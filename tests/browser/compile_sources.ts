@@ -7,15 +7,20 @@ export interface Refused {
   message: string;
 }
 
-/** Compiles sources: all that WGSL demands is checked, pipelines, which take SwiftShader long, are not made. */
+/**
+ * Compiles sources: all that WGSL demands is checked, pipelines, which take SwiftShader long, are not made. Where
+ * the adapter has no float16 its kernels are compiled with float32 in its place.
+ */
 export async function compileSources(
   sources: { name: string; code: string }[],
 ): Promise<{ adapter: string; refused: Refused[] }> {
   const adapter = (await navigator.gpu.requestAdapter())!;
-  const device = await adapter.requestDevice();
+  const half = adapter.features.has("shader-f16");
+  const device = await adapter.requestDevice(half ? { requiredFeatures: ["shader-f16"] } : {});
   const refused: Refused[] = [];
   await Promise.all(sources.map(async ({ name, code }) => {
-    const module = device.createShaderModule({ code });
+    const own = half ? code : code.replace(/^enable f16;\n/, "").replaceAll("f16", "f32");
+    const module = device.createShaderModule({ code: own });
     const { messages } = await module.getCompilationInfo();
     const errors = messages.filter(({ type }) => type === "error")
       .map(({ lineNum, message }) => `line ${lineNum}: ${message}`);

@@ -6,7 +6,7 @@ import { openLatentTexts } from "../../cli/latent_contexts.ts";
 import { createOutput } from "../../cli/output.ts";
 import { loadCheckpoint, loadSae, type Sae, saveSae } from "../../mod.ts";
 import { openGpu, randomNumbers } from "../gpu_helper.ts";
-import { HOOK, MODEL, ROOT, withFolder } from "./cli_helper.ts";
+import { CORPUS, HOOK, MODEL, ROOT, withFolder } from "./cli_helper.ts";
 
 Deno.test("Ctrl-C while train measures: SAE and checkpoint stay, nothing is measured", async () => {
   await withFolder(async (folder) => {
@@ -130,10 +130,11 @@ async function waitFor(child: Deno.ChildProcess, said: string): Promise<void> {
   })();
 }
 
-/** Some 100,000 tokens of the repository's own text, in small documents. */
+/** Some 100,000 tokens of English, in small documents. */
 async function writeTexts(folder: string): Promise<string> {
   const path = join(folder, "texts.jsonl");
-  const text = await Deno.readTextFile(join(ROOT, "README.md"));
+  const [first] = (await Deno.readTextFile(CORPUS)).split("\n", 1);
+  const { text }: { text: string } = JSON.parse(first);
   const lines = text.split("\n\n").map((text) => JSON.stringify({ text }) + "\n").join("");
   await Deno.writeTextFile(path, lines.repeat(Math.ceil(4e5 / lines.length)));
   return path;

@@ -115,7 +115,7 @@ const BAD: [name: string, args: string[], error: RegExp][] = [
   [
     "an unknown architecture",
     ["--dict-size", "64", "--k", "4", "--architecture", "gru"],
-    /--architecture is gru, expected relu, topk, batchtopk, jumprelu/,
+    /--architecture is gru, expected relu, topk, batchtopk, jumprelu, matryoshka_batchtopk/,
   ],
   ["a k above the size", ["--dict-size", "64,8", "--k", "16"], /batchtopk_m8_k16_seed0 cannot be/],
   [

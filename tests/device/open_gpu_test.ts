@@ -74,6 +74,7 @@ Deno.test("openGpu: features that the adapter does not grant are left out", asyn
   const adapter = {
     info: real!.info,
     limits: real!.limits,
+    features: new Set(),
     requestDevice(descriptor: GPUDeviceDescriptor) {
       const features = [...descriptor.requiredFeatures ?? []];
       asked.push(features);

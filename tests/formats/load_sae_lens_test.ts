@@ -44,7 +44,8 @@ Deno.test("loadSae: SAELens 6 folders", async () => {
   const nested = await loadSae(
     await writeTheirs({ ...v6, architecture: "matryoshka_batchtopk", k: 1 }),
   );
-  assertEquals([nested.architecture, nested.threshold], ["batchtopk", undefined]);
+  assertEquals([nested.architecture, nested.k], ["matryoshka_batchtopk", 1]);
+  assertEquals(nested.threshold, undefined);
 });
 
 Deno.test("loadSae: selection by decoder norm is folded into the encoder", async () => {

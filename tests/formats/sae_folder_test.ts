@@ -3,7 +3,8 @@ import { join } from "@std/path";
 import fc from "fast-check";
 import { loadSae } from "../../lib/formats/load_sae.ts";
 import { saveSae } from "../../lib/formats/sae_folder.ts";
-import type { Architecture, InputNormalization, Sae } from "../../lib/sae/sae.ts";
+import { type Architecture, ARCHITECTURES } from "../../lib/sae/architectures/registry.ts";
+import type { InputNormalization, Sae } from "../../lib/sae/sae.ts";
 import { assertClose } from "../gpu_helper.ts";
 import { infer } from "../oracles/inference.ts";
 import { makeSae } from "./sae_helper.ts";
@@ -20,7 +21,7 @@ Deno.test("saveSae and loadSae: every SAE comes back bit by bit", async () => {
   }, { requiredKeys: [] });
   await fc.assert(
     fc.asyncProperty(
-      fc.constantFrom<Architecture>("relu", "topk", "batchtopk", "jumprelu"),
+      fc.constantFrom(...ARCHITECTURES),
       fc.constantFrom<InputNormalization>(
         "none",
         "layer_norm",
@@ -55,7 +56,7 @@ Deno.test("saveSae and loadSae: every SAE comes back bit by bit", async () => {
 Deno.test("saveSae: the factor of expected_average_only_in is in the weights that others read", async () => {
   const folder = await Deno.makeTempDir();
   const kind = { inputNormalization: "expected_average_only_in", inputScale: 0.3 } as const;
-  for (const architecture of ["relu", "topk", "batchtopk", "jumprelu"] as const) {
+  for (const architecture of ARCHITECTURES) {
     const sae: Sae = { ...makeSae(architecture, 7, 9), ...kind };
     await saveSae(sae, folder);
     const loaded = await loadSae(folder);

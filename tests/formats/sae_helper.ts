@@ -1,10 +1,12 @@
 import { join } from "@std/path";
 import { writeSafetensors } from "../../lib/formats/safetensors.ts";
 import { createRandom } from "../../lib/random.ts";
-import type { Architecture, Sae } from "../../lib/sae/sae.ts";
+import { type Architecture, architectureOf } from "../../lib/sae/architectures/registry.ts";
+import type { Sae } from "../../lib/sae/sae.ts";
 
 /** An SAE of random weights, of many magnitudes. */
 export function makeSae(architecture: Architecture, d = 3, m = 5, seed = 1): Sae {
+  const kind = architectureOf(architecture);
   const random = createRandom(seed);
   const numbers = (count: number) =>
     Float32Array.from({ length: count }, () => (random.uniform() - 0.5) * 10 ** random.below(9));
@@ -16,9 +18,9 @@ export function makeSae(architecture: Architecture, d = 3, m = 5, seed = 1): Sae
     bEnc: numbers(m),
     wDec: numbers(m * d),
     bDec: numbers(d),
-    ...(architecture === "topk" ? { k: 1 } : architecture === "batchtopk" ? { k: 0.75 } : {}),
-    ...(architecture === "jumprelu" ? { threshold: numbers(m) } : {}),
-    ...(architecture === "batchtopk" ? { threshold: new Float32Array(m).fill(0.1) } : {}),
+    ...(kind.k === "whole" ? { k: 1 } : kind.k === "mean" ? { k: 0.75 } : {}),
+    ...(kind.threshold === "learned" ? { threshold: numbers(m) } : {}),
+    ...(kind.threshold === "measured" ? { threshold: new Float32Array(m).fill(0.1) } : {}),
     subtractDecoderBias: true,
     inputNormalization: "none",
     metadata: {},

@@ -1,5 +1,8 @@
 // Every kernel that the package can emit, over the options that it is used with.
 import { adamVector } from "../../kernels/adam_vector.ts";
+import { appendCandidates } from "../../kernels/append_candidates.ts";
+import { balanceColumns, columnPeaks } from "../../kernels/balance_columns.ts";
+import { judgeCut, predictCut, sampleCut } from "../../kernels/batch_cut.ts";
 import { center } from "../../kernels/center.ts";
 import { chooseDigit } from "../../kernels/choose_digit.ts";
 import { columnSums } from "../../kernels/column_sums.ts";
@@ -10,6 +13,7 @@ import { denseLanes } from "../../kernels/dense_lanes.ts";
 import { denseTiled } from "../../kernels/dense_tiled.ts";
 import { entryGradients } from "../../kernels/entry_gradients.ts";
 import { keepEdges, keepMaxima, storeRelu } from "../../kernels/epilogues.ts";
+import { exactCounts, exactDigits, exactDots, exactRows } from "../../kernels/exact_dots.ts";
 import { gradientNorm } from "../../kernels/gradient_norm.ts";
 import { gradientSquares } from "../../kernels/gradient_squares.ts";
 import { histogram } from "../../kernels/histogram.ts";
@@ -17,22 +21,37 @@ import { jumpThresholds } from "../../kernels/jump_thresholds.ts";
 import { latentSums } from "../../kernels/latent_sums.ts";
 import { layPanels, layRows } from "../../kernels/lay_lanes.ts";
 import { listDead } from "../../kernels/list_dead.ts";
+import {
+  clearCounts,
+  countListed,
+  placeListed,
+  planListed,
+  writeListed,
+} from "../../kernels/listed_rows.ts";
 import { mergeMaxima } from "../../kernels/merge_maxima.ts";
 import { normalizeInput } from "../../kernels/normalize_input.ts";
 import { normalizeLoss } from "../../kernels/normalize_loss.ts";
 import { noteActive } from "../../kernels/note_active.ts";
-import { planRows } from "../../kernels/plan_rows.ts";
+import { noteKept } from "../../kernels/note_kept.ts";
 import { recordStep } from "../../kernels/record_step.ts";
+import { roundRows } from "../../kernels/round_rows.ts";
 import { rowSquares } from "../../kernels/row_squares.ts";
 import { scaleGradients } from "../../kernels/scale_gradients.ts";
 import { scaleRows } from "../../kernels/scale_rows.ts";
 import { scan } from "../../kernels/scan.ts";
 import { selectRows } from "../../kernels/select_rows.ts";
 import { countLatents, fillLatents, sumBlocks } from "../../kernels/sort_by_latent.ts";
+import { startWhere } from "../../kernels/start_where.ts";
 import { thresholdGradients } from "../../kernels/threshold_gradients.ts";
 import { updateRows } from "../../kernels/update_rows.ts";
 import { walkEntries } from "../../kernels/walk_entries.ts";
 import { writeAboveThreshold, writeDead, writeKept } from "../../kernels/write_rows.ts";
+import {
+  prefixErrors,
+  prefixOffsets,
+  prefixSamples,
+  prefixSums,
+} from "../../lib/ops/nested_errors.ts";
 import { DIGITS } from "../../lib/ops/select.ts";
 
 /** Row lengths: shorter than a vector, whole vectors or not, whole turns of 64 lanes or not, several turns. */
@@ -70,7 +89,7 @@ export function everyKernel(): NamedKernel[] {
   add(center, none);
   add(chooseDigit, DIGITS);
   add(columnSums, on("weighted"));
-  add(countRows, cross(on("ties"), vector));
+  add(countRows, vector);
   add(decode, cross(widths, on("targets")));
   const epilogues = [storeRelu, keepMaxima, keepEdges].map((epilogue) => ({ epilogue }));
   // The type of a kernel is that of its epilogue, which differ.
@@ -80,6 +99,35 @@ export function everyKernel(): NamedKernel[] {
     ...cross(WIDTHS.map((d) => ({ d: Math.ceil(d / 4) * 4 })), epilogues.slice(1)),
   ];
   add(denseTiled as (options: object) => Kernel, tiled, "denseTiled");
+  const screening = (["int8", "float16", "float32"] as const).flatMap((factors) =>
+    (["batch"] as const).flatMap((cutOf) => {
+      const epilogue = appendCandidates({ cutOf, factors });
+      const vectors = "sizes.vectors";
+      const any = { d: 48, factors, vectors, epilogue };
+      return factors === "float32" ? [any, { d: 3, epilogue }, { d: 71, epilogue }] : [any];
+    })
+  );
+  add(denseTiled as (options: object) => Kernel, screening, "denseTiled");
+  for (
+    const make of [
+      balanceColumns,
+      columnPeaks,
+      predictCut,
+      sampleCut,
+      judgeCut,
+      clearCounts,
+    ] as const
+  ) add(make as () => Kernel, none, make.name);
+  for (
+    const make of [countListed, placeListed, planListed, writeListed, noteKept, startWhere] as const
+  ) add(make as () => Kernel, none, make.name);
+  const factors = (["int8", "float16", "float32"] as const).map((factors) => ({ factors }));
+  add(roundRows, cross(widths, factors));
+  add(exactDots, cross(widths, [{ cutOf: "batch" as const }]));
+  const digits = DIGITS.map((digit, pass) => ({ ...digit, later: pass > 0 }));
+  add(exactDigits, cross(widths, digits));
+  add(exactCounts, widths);
+  add(exactRows, widths);
   // 8 buffers of 2 rows of 8192 numbers hold the most; small rows share one.
   const room = [[1, 16], [1, 4096], [2, 4096], [4, 4096], [8, 4096]]
     .map(([buffers, vectors]) => ({ buffers, vectors }));
@@ -90,7 +138,7 @@ export function everyKernel(): NamedKernel[] {
   add(gradientSquares, cross(widths, on("decoder")));
   add(
     histogram,
-    cross(DIGITS.map((digit, pass) => ({ ...digit, later: pass > 0 })), vector),
+    cross(digits, [{ vector: false }]),
   );
   add(jumpThresholds, none);
   add(latentSums, none);
@@ -102,7 +150,10 @@ export function everyKernel(): NamedKernel[] {
   add(normalizeInput, kinds.map((kind) => ({ kind })));
   add(normalizeLoss, none);
   add(noteActive, on("jump"));
-  add(planRows, none);
+  add(prefixErrors, cross(widths, on("begins")));
+  add(prefixOffsets, none);
+  add(prefixSamples, none);
+  add(prefixSums, cross(widths, on("auxiliary")));
   add(recordStep, [
     { penalized: false, jump: false },
     { penalized: true, jump: false },

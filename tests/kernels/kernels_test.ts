@@ -60,6 +60,7 @@ Deno.test("what training and searches compile is in the list of every kernel", a
         { architecture: "topk", k: 2, deadAfter: 1, lossNormalization: "input_deviation" },
         { architecture: "relu", sparsityCoefficient: 0.1, gradientClip: 1 },
         { architecture: "jumprelu", sparsityCoefficient: 0.1, gradientClip: 1 },
+        { architecture: "matryoshka_batchtopk", k: 2 },
       ];
       for (const run of runs) {
         const options = { auxK: 4, ...run } as TrainOptions;

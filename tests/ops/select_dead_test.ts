@@ -5,6 +5,7 @@ import { createBuffers, readIntegers, writeBuffer } from "../../lib/device/buffe
 import type { Device } from "../../lib/device/device.ts";
 
 import { countAbove, writeAbove } from "../../lib/ops/select.ts";
+import type { Encoding } from "../../lib/ops/select_active.ts";
 import { listDeadLatents, selectDead } from "../../lib/ops/select_rows.ts";
 import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { createRandom } from "../../lib/random.ts";
@@ -56,7 +57,7 @@ async function checkDeadOn(
     ),
     ...await build(gpu, buffers, (p) =>
       selectDead(p, {
-        encoding: { z: put },
+        encoding: { z: put } as Encoding,
         rows,
         wanted,
         out,

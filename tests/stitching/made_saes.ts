@@ -1,9 +1,14 @@
 // Small random SAEs of any kind, as tests of stitching need them.
 import { createRandom } from "../../lib/random.ts";
-import type { Architecture, InputNormalization, Sae } from "../../lib/sae/sae.ts";
+import {
+  type Architecture,
+  architectureOf,
+  ARCHITECTURES,
+} from "../../lib/sae/architectures/registry.ts";
+import type { InputNormalization, Sae } from "../../lib/sae/sae.ts";
 import { randomNumbers, randomSae } from "../gpu_helper.ts";
 
-export const ARCHITECTURES: Architecture[] = ["relu", "topk", "batchtopk", "jumprelu"];
+export { ARCHITECTURES };
 
 export const NORMALIZATIONS: InputNormalization[] = [
   "none",
@@ -19,9 +24,10 @@ export function makeSae(
     & { normalization?: InputNormalization }
     & Partial<Sae>,
 ): Sae {
-  const threshold = architecture === "jumprelu"
+  const kind = architectureOf(architecture);
+  const threshold = kind.threshold === "learned"
     ? randomNumbers(seed + 4, m, 0.5).map((value) => value + 0.6)
-    : architecture === "batchtopk"
+    : kind.threshold === "measured"
     ? new Float32Array(m).fill(0.7)
     : undefined;
   return randomSae(seed, d, m, {
@@ -29,7 +35,7 @@ export function makeSae(
     inputNormalization: normalization,
     ...(normalization === "expected_average_only_in" ? { inputScale: 1.7 } : {}),
     ...(threshold ? { threshold } : {}),
-    ...(architecture === "topk" || architecture === "batchtopk" ? { k: Math.min(2, m) } : {}),
+    ...(kind.k !== "none" ? { k: Math.min(2, m) } : {}),
     ...more,
   });
 }

@@ -42,7 +42,7 @@ testOnDevices(
     const cases: [Partial<TrainOptions>, string][] = [
       [
         { architecture: "gated" as "relu" },
-        `architecture is gated, expected "relu", "topk", "batchtopk" or "jumprelu"`,
+        `architecture is gated, expected "relu", "topk", "batchtopk", "jumprelu" or "matryoshka_batchtopk"`,
       ],
       [{ architecture: "relu" }, "k is 2, relu has none"],
       [{ ...RELU, auxCoefficient: 0.5 }, "auxCoefficient is 0.5, relu has none"],

@@ -45,8 +45,8 @@ export interface Descriptor<Own extends object = object> {
   mostActive(settings: Own & RunSettings): number;
   /** Which latents stay in a batch of `rows` samples. */
   rule(settings: Own, batch: SelectionBuffers): SelectionRule;
-  /** Numbers of 4 bytes that a step of `rows` samples needs for `divideErrors`. */
-  extraNumbers?(settings: Own & RunSettings, batch: { rows: number; cols: number }): number;
+  /** Numbers of 4 bytes that `divideErrors` needs. */
+  extraNumbers?(settings: Own & RunSettings, batch: BatchShape): number;
   /**
    * Where the loss is not that of the whole reconstruction alone: replaces the squared errors of the
    * samples by its own, and gives each entry the residual that its gradients are made of.
@@ -91,6 +91,18 @@ export interface SparsityLoss {
     dModel: number;
     meanLoss: number;
   }): number;
+}
+
+/** What the memory of a step grows with. */
+export interface BatchShape {
+  /** Number of samples n. */
+  rows: number;
+  /** Width d. */
+  cols: number;
+  /** Most entries of sparse rows. */
+  entries: number;
+  /** Whether there is an auxiliary loss. */
+  auxiliary: boolean;
 }
 
 /** Buffers that a selection may write. */

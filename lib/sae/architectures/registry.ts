@@ -2,6 +2,7 @@ import { batchtopk } from "./batchtopk.ts";
 import type { Descriptor, OptionText } from "./descriptor.ts";
 import { jumprelu, type JumpReluOptions } from "./jumprelu.ts";
 import type { LargestOptions } from "./largest.ts";
+import { matryoshkaBatchtopk } from "./matryoshka_batchtopk.ts";
 import type { PenalizedOptions } from "./penalized.ts";
 import { relu } from "./relu.ts";
 import { topk } from "./topk.ts";
@@ -16,6 +17,14 @@ export interface Architectures {
   batchtopk: LargestOptions;
   /** All above a learned threshold a latent. */
   jumprelu: JumpReluOptions;
+  /** As batchtopk; nested prefixes of the dictionary reconstruct too. */
+  matryoshka_batchtopk: LargestOptions & {
+    /**
+     * matryoshka_batchtopk: number of latents of each prefix of the dictionary that reconstructs by itself,
+     * ascending, the last with all (default: m/16, m/8, m/4, m/2 and m).
+     */
+    prefixes?: number[];
+  };
 }
 
 /** How an SAE selects its active latents. */
@@ -26,6 +35,7 @@ const REGISTRY: { readonly [Name in Architecture]: Descriptor<Architectures[Name
   topk,
   batchtopk,
   jumprelu,
+  matryoshka_batchtopk: matryoshkaBatchtopk,
 };
 
 /** Options of training that not all architectures have. */

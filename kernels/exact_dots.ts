@@ -1,0 +1,188 @@
+import { STATE } from "./append_candidates.ts";
+import { defineKernel, read, when, write } from "./define.ts";
+import { rowElements } from "./prelude.ts";
+
+// Pre-activations one by one: the values that a screened selection compares and keeps. Every kernel here
+// computes them by the same function, in one order of adding, so that they do not depend on the way by which a
+// pair came to be looked at.
+
+/** `exactDot(row, own)`: x[row] · w[own], four partial sums; each product is added as it is made. */
+function exactDot(d: number): string {
+  const { element, width } = rowElements(d);
+  const vector = element === "vec4f";
+  return `fn exactDot(row: u32, own: u32) -> f32 {
+  var sum = ${vector ? "vec4f()" : "0.0"};
+  for (var c = 0u; c < ${width}u; c++) {
+    sum = fma(x[row * ${width}u + c], w[own * ${width}u + c], sum);
+  }
+  return ${vector ? "(sum.x + sum.y) + (sum.z + sum.w)" : "sum"};
+}`;
+}
+
+/** `activation(row, own)`: the bits of ReLU(x[row] · w[own] + bias), 0 where that is not a number. */
+const activation = (d: number): string =>
+  `${exactDot(d)}
+
+fn activation(row: u32, own: u32) -> u32 {
+  let value = exactDot(row, own) + bias[sizes.first + own];
+  return select(0u, bitcast<u32>(value), value > 0.0);
+}`;
+
+const operands = (d: number) => {
+  const { element } = rowElements(d);
+  return { x: read(element), w: read(element), bias: read("f32") };
+};
+
+/**
+ * The pre-activations of listed pairs {row, latent}, those of one shard: values[j] are the bits of pair j's,
+ * 0 where it does not reach its cut; behind the last pair all are 0. `cutOf` "latent": the cut is to be
+ * passed. Few workgroups walk the list.
+ */
+export function exactDots({ d, cutOf }: { d: number; cutOf: "batch" | "row" | "latent" }) {
+  const cut = { batch: "cuts[0]", row: "cuts[pair.x]", latent: "cuts[pair.y]" }[cutOf];
+  return defineKernel({
+    label: "exact dots",
+    sizes: { first: "u32", latents: "u32", capacity: "u32" },
+    bind: {
+      ...operands(d),
+      pairs: read("vec2u"),
+      state: read("u32"),
+      cuts: read("f32"),
+      values: write("u32"),
+    },
+    workgroup: 64,
+    globals: [activation(d)],
+    body: `
+  let count = min(state[${STATE.count}], sizes.capacity);
+  for (var slot = thread; slot < sizes.capacity; slot += groups * 64u) {
+    if (slot >= count) {
+      values[slot] = 0u;
+      continue;
+    }
+    let pair = pairs[slot];
+    let own = pair.y - sizes.first;
+    if (own >= sizes.latents) { continue; }
+    let bits = activation(pair.x, own);
+    values[slot] = select(0u, bits, bitcast<f32>(bits) ${cutOf === "latent" ? ">" : ">="} ${cut});
+  }`,
+  });
+}
+
+/**
+ * Counts the positive pre-activations of rows 0, stride, 2 · stride, … (`rows` of them) by a digit of their
+ * bits: `histogram` of numbers that are computed on the way. Few workgroups walk all pairs.
+ */
+export function exactDigits<Later extends boolean>(
+  { d, shift, bits, later }: { d: number; shift: number; bits: number; later: Later },
+) {
+  const above = shift + bits;
+  return defineKernel({
+    label: "exact digits",
+    sizes: { rows: "u32", stride: "u32", first: "u32", latents: "u32" },
+    bind: { ...operands(d), counts: write("atomic<u32>"), selection: when(later, read("u32")) },
+    workgroup: 256,
+    globals: [activation(d), `var<workgroup> local: array<atomic<u32>, ${1 << bits}>;`],
+    body: `
+  for (var own = thread; own < sizes.latents; own += groups * 256u) {
+    for (var row = 0u; row < sizes.rows; row++) {
+      let value = activation(row * sizes.stride, own);
+      if (value != 0u${later ? ` && (value >> ${above}u) == (selection[0] >> ${above}u)` : ""}) {
+        atomicAdd(&local[(value >> ${shift}u) & ${(1 << bits) - 1}u], 1u);
+      }
+    }
+  }
+  workgroupBarrier();
+  for (var bin = lane; bin < ${1 << bits}u; bin += 256u) {
+    let found = atomicLoad(&local[bin]);
+    if (found != 0u) { atomicAdd(&counts[bin], found); }
+  }`,
+  });
+}
+
+/**
+ * Counts what each row keeps of one shard's latents: counts[2r] rises by the number of pre-activations that
+ * reach the threshold, counts[2r + 1] by how many equal it. One workgroup a row.
+ */
+export const exactCounts = ({ d }: { d: number }) =>
+  defineKernel({
+    label: "exact counts",
+    sizes: { rows: "u32", first: "u32", latents: "u32" },
+    bind: { ...operands(d), selection: read("u32"), counts: write("atomic<u32>") },
+    workgroup: 64,
+    globals: [activation(d)],
+    body: `
+  let row = group;
+  if (row >= sizes.rows) { return; }
+  var found = vec2u();
+  for (var own = lane; own < sizes.latents; own += 64u) {
+    let value = activation(row, own);
+    if (value != 0u && value >= selection[0]) {
+      found += vec2u(1u, select(0u, 1u, value == selection[0]));
+    }
+  }
+  if (found.x != 0u) { atomicAdd(&counts[2u * row], found.x); }
+  if (found.y != 0u) { atomicAdd(&counts[2u * row + 1u], found.y); }`,
+  });
+
+/**
+ * Writes what each row keeps of one shard's latents as sparse rows: what is above the row's limit {bits,
+ * quota}, and so many as its quota says of what equals it. `progress` [rows] are {written, equals seen} of
+ * the shards before; the first has `fresh` 1. One workgroup a row.
+ */
+export const exactRows = ({ d }: { d: number }) =>
+  defineKernel({
+    label: "exact rows",
+    sizes: {
+      rows: "u32",
+      first: "u32",
+      latents: "u32",
+      firstOut: "u32",
+      capacity: "u32",
+      fresh: "u32",
+    },
+    bind: {
+      ...operands(d),
+      limits: read("vec2u"),
+      offsets: read("u32"),
+      latents: write("u32"),
+      values: write("u32"),
+      progress: write("vec2u"),
+    },
+    workgroup: 64,
+    globals: [
+      activation(d),
+      "var<workgroup> marks: array<u32, 64>;",
+    ],
+    body: `
+  let row = group;
+  if (row >= sizes.rows) { return; }
+  let limit = limits[row];
+  let start = offsets[sizes.firstOut + row];
+  // Numbers above the limit and equal to it before this lane's.
+  var passed = select(progress[row], vec2u(), sizes.fresh == 1u);
+  for (var base = 0u; base < sizes.latents; base += 64u) {
+    let own = base + lane;
+    var value = 0u;
+    if (own < sizes.latents) { value = activation(row, own); }
+    let above = value != 0u && value > limit.x;
+    let equal = value != 0u && value == limit.x;
+    workgroupBarrier();
+    marks[lane] = select(0u, 1u, above) | select(0u, 0x10000u, equal);
+    workgroupBarrier();
+    var before = 0u;
+    for (var i = 0u; i < lane; i++) { before += marks[i]; }
+    var all = before;
+    for (var i = lane; i < 64u; i++) { all += marks[i]; }
+    let rank = passed + vec2u(before & 0xffffu, before >> 16u);
+    passed += vec2u(all & 0xffffu, all >> 16u);
+    if (above || (equal && rank.y < limit.y)) {
+      let at = start + rank.x + min(rank.y, limit.y);
+      if (at < sizes.capacity) {
+        latents[at] = sizes.first + own;
+        values[at] = value;
+      }
+    }
+  }
+  workgroupBarrier();
+  if (lane == 0u) { progress[row] = passed; }`,
+  });

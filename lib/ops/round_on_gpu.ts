@@ -1,0 +1,106 @@
+import { balanceColumns, columnPeaks } from "../../kernels/balance_columns.ts";
+import { type Factors, vectorsOf } from "../../kernels/dense_tiled.ts";
+import { roundRows } from "../../kernels/round_rows.ts";
+import type { DeviceBuffer } from "../device/buffer.ts";
+import type { Program } from "../device/program.ts";
+import type { Weights } from "./weights.ts";
+
+/** Rows as a screening product reads them. */
+export interface PackedRows {
+  /** The numbers. */
+  numbers: DeviceBuffer;
+  /** {scale, error, norm, plain norm} of each row. */
+  facts: DeviceBuffer;
+}
+
+/** A batch and an encoder as a screening product reads them. */
+export interface PackedBoth {
+  /** What they were rounded to. */
+  factors: Factors;
+  /** Number of samples. */
+  rows: number;
+  /** The samples. */
+  samples: PackedRows;
+  /** Each shard's latents. */
+  shards: PackedRows[];
+}
+
+/** Words of a row that is rounded. */
+const wordsOf = (factors: Factors, d: number) =>
+  vectorsOf(factors, d) * (factors === "float16" ? 2 : 4);
+
+/** Rounds a batch [rows, d] and an encoder, or for float32 takes them as they are. */
+export function packBoth(
+  p: Program,
+  { factors, rows, input, weights }: {
+    factors: Factors;
+    rows: number;
+    input: DeviceBuffer;
+    weights: Weights;
+  },
+): PackedBoth {
+  const { dModel: d, shards } = weights;
+  const balance = factors === "int8" ? balanceBoth(p, { rows, input, weights }) : undefined;
+  const pack = (source: DeviceBuffer, count: number, side: "samples" | "latents"): PackedRows => {
+    const facts = p.buffers.zeros("norms of rows", 4 * count);
+    const packed = factors === "float32"
+      ? undefined
+      : p.buffers.zeros(`${side} as ${factors}`, count * wordsOf(factors, d));
+    p.kernel(roundRows({ d, factors }), {
+      sizes: { rows: count, firstRow: 0 },
+      bind: { source, facts, packed, balance: balance?.[side] },
+      workgroups: count,
+    });
+    return { numbers: packed ?? source, facts };
+  };
+  return {
+    ...{ factors, rows },
+    samples: pack(input, rows, "samples"),
+    shards: shards.map(({ wEnc, latents }) => pack(wEnc, latents, "latents")),
+  };
+}
+
+/** What the columns of both sides are multiplied by. */
+function balanceBoth(
+  p: Program,
+  { rows, input, weights: { dModel: d, shards } }: {
+    rows: number;
+    input: DeviceBuffer;
+    weights: Weights;
+  },
+) {
+  const buffer = (label: string) => p.buffers.zeros(label, d);
+  const samplePeaks = buffer("peaks of samples");
+  const latentPeaks = buffer("peaks of the encoder");
+  const samples = buffer("balance of samples");
+  const latents = buffer("balance of the encoder");
+  const note = (source: DeviceBuffer, count: number, peaks: DeviceBuffer) =>
+    p.kernel(columnPeaks(), {
+      sizes: { rows: count, d },
+      bind: { source, peaks },
+      workgroups: Math.ceil(count / 64) * Math.ceil(d / 64),
+    });
+  note(input, rows, samplePeaks);
+  for (const shard of shards) note(shard.wEnc, shard.latents, latentPeaks);
+  p.kernel(balanceColumns(), {
+    sizes: { d },
+    bind: { samplePeaks, latentPeaks, samples, latents },
+    workgroups: Math.ceil(d / 64),
+  });
+  return { samples, latents };
+}
+
+/**
+ * γ and the additive part of the bound: what the arithmetic of the estimate and of the exact dot may be off
+ * by, in parts of ‖x‖‖w‖, and what numbers below the normal range add.
+ *
+ * WGSL rounds float32 sums and products up or down: 2⁻²³ of each. The exact dot has d/4 products and as many
+ * sums in a row; the estimate in float32 d of each; the bound, the norms and the rest are worth 64 more.
+ * Twice that is taken. Float16, off by 2⁻¹⁰ an operation, has one product and seven sums in a row, and
+ * products below its normal range may become zero: 2d · 2⁻¹⁴ at most, where norms are at least 64.
+ */
+export function screeningBound(factors: Factors, d: number): { arithmetic: number; tiny: number } {
+  const operations = 2 * (d / 4) + 64 + (factors === "int8" ? 0 : 2 * d);
+  const half = factors === "float16" ? 8.5 * 2 ** -10 + d * 2 ** -24 : 0;
+  return { arithmetic: operations * 2 ** -22 + half, tiny: d * 1e-33 };
+}

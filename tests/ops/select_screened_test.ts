@@ -1,0 +1,254 @@
+import { assert, assertEquals } from "@std/assert";
+import type { Factors } from "../../kernels/dense_tiled.ts";
+import { layOutStep } from "../../kernels/prelude.ts";
+import { createBuffers, readFloats, readIntegers, writeBuffer } from "../../lib/device/buffer.ts";
+import type { Gpu } from "../../lib/device/gpu.ts";
+import { selectBatchScreened } from "../../lib/ops/select_screened.ts";
+import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
+import { uploadWeights } from "../../lib/ops/weights.ts";
+import { createRandom } from "../../lib/random.ts";
+import { build, openGpu, readSparse, SMALL, submit } from "../gpu_helper.ts";
+import { keepLargest, preActivations } from "../oracles/dense.ts";
+import { toSparse } from "../oracles/sparse.ts";
+
+/** Samples and an encoder. */
+interface Given {
+  x: Float32Array;
+  wEnc: Float32Array;
+  bEnc: Float32Array;
+  n: number;
+  d: number;
+  m: number;
+}
+
+const ALL: Factors[] = ["int8", "float16", "float32"];
+
+/** Whole numbers: every sum is exact in any order, so that an oracle in float64 has the same bits. */
+function wholeNumbers(seed: number, n: number, d: number, m: number, most = 4): Given {
+  const random = createRandom(seed);
+  const whole = (length: number) =>
+    Float32Array.from({ length }, () => random.below(2 * most + 1) - most);
+  return { x: whole(n * d), wEnc: whole(m * d), bEnc: whole(m), n, d, m };
+}
+
+/** Prepares a selection that runs again and again. */
+async function prepare(
+  gpu: Gpu,
+  { x, wEnc, bEnc, n, d, m }: Given,
+  { wanted, factors, most }: { wanted: number; factors: Factors; most?: number },
+) {
+  const buffers = createBuffers(gpu);
+  const zeros = new Float32Array(m * d);
+  const sae = { dModel: d, dictSize: m, wEnc, bEnc, wDec: zeros, bDec: new Float32Array(d) };
+  const weights = uploadWeights(gpu, buffers, sae);
+  const input = buffers.from("x", x);
+  const step = buffers.uniform("step", layOutStep({ step: 9 }));
+  const lastActive = buffers.from("last active", new Uint32Array(m).fill(4));
+  const stats = buffers.zeros("stats", 3);
+  const out = createSparseRows(buffers, n, Math.min(wanted, n * m));
+  let selection: ReturnType<typeof selectBatchScreened>["selection"];
+  let state: ReturnType<typeof selectBatchScreened>["state"];
+  const stages = await build(gpu, buffers, (p) => {
+    const given = { rows: n, input, weights, wanted, out, step, lastActive, stats };
+    ({ selection, state } = selectBatchScreened(p, { ...given, factors, most }));
+  });
+  return {
+    /** Runs it with the last threshold given, and reads everything that it writes. */
+    async run(last?: number) {
+      if (last !== undefined) writeBuffer(gpu, selection, Float32Array.of(last));
+      submit(gpu, stages, [stats]);
+      return {
+        sparse: await readSparse(gpu, out),
+        active: [...await readIntegers(gpu, lastActive, m)],
+        smallest: (await readIntegers(gpu, stats, 2))[1],
+        failed: (await readIntegers(gpu, state, 4))[3],
+        threshold: (await readFloats(gpu, selection, 1))[0],
+      };
+    },
+    [Symbol.dispose]: () => buffers[Symbol.dispose](),
+  };
+}
+
+/** What a selection has to give, from numbers whose dots are exact. */
+function expectedOf({ x, wEnc, bEnc, n, d, m }: Given, wanted: number) {
+  const z = Float32Array.from(preActivations(x, wEnc, bEnc, n, d, m));
+  const sparse = toSparse(z, keepLargest(z, wanted), m);
+  const least = Math.min(...sparse.values);
+  return {
+    sparse,
+    active: Array.from({ length: m }, (_, i) => sparse.latents.includes(i) ? 9 : 4),
+    smallest: sparse.values.length === 0
+      ? 0
+      : ~new Uint32Array(Float32Array.of(least).buffer)[0] >>> 0,
+  };
+}
+
+Deno.test("a screened selection keeps what an exact oracle keeps, whatever it screens with", async () => {
+  using gpu = await openGpu();
+  const shapes = [[1, 1, 1], [5, 3, 9], [24, 20, 65], [130, 16, 140], [33, 37, 300], [7, 130, 513]];
+  for (const factors of ALL) {
+    for (const [n, d, m] of shapes) {
+      const given = wholeNumbers(n + d + m, n, d, m);
+      for (const share of [0.001, 0.05, 0.4, 1]) {
+        const wanted = Math.max(1, Math.round(share * n * m));
+        using selection = await prepare(gpu, given, { wanted, factors });
+        const expected = expectedOf(given, wanted);
+        const name = `${factors} ${n}×${d}×${m}, ${wanted}`;
+        for (const _ of [0, 1]) {
+          const { failed, threshold: _, ...actual } = await selection.run();
+          assertEquals(actual, expected, name);
+          assertEquals(failed, 0, name);
+        }
+      }
+    }
+  }
+});
+
+Deno.test("a screened selection is right whatever the cut was predicted to be", async () => {
+  using gpu = await openGpu();
+  const given = wholeNumbers(3, 40, 16, 150);
+  const wanted = 200;
+  const expected = expectedOf(given, wanted);
+  for (const factors of ALL) {
+    // Lists of 300 and 1 candidates: too low a cut overflows them, the second always.
+    for (const most of [undefined, 300, 1]) {
+      using selection = await prepare(gpu, given, { wanted, factors, most });
+      for (const last of [0, 1, 20, 50, 60, 80, 150, 1e6, 1e-3, 1e20, -5]) {
+        const { failed, threshold, ...actual } = await selection.run(last);
+        const name = `${factors}, last ${last}, room for ${most}`;
+        assertEquals(actual, expected, name);
+        assertEquals(threshold, Math.min(...expected.sparse.values), name);
+        if (most !== 300) assertEquals(failed, most === 1 ? 1 : 0, name);
+      }
+    }
+  }
+});
+
+Deno.test("a screened selection with all values equal, and with fewer positive ones than wanted", async () => {
+  using gpu = await openGpu();
+  for (const factors of ALL) {
+    const [n, d, m] = [30, 8, 140];
+    const ones: Given = {
+      x: new Float32Array(n * d).fill(1),
+      wEnc: new Float32Array(m * d).fill(2),
+      bEnc: new Float32Array(m).fill(-1),
+      ...{ n, d, m },
+    };
+    for (const most of [undefined, 500]) {
+      for (const wanted of [1, 130, 140 * 7 + 13, n * m]) {
+        using selection = await prepare(gpu, ones, { wanted, factors, most });
+        const expected = expectedOf(ones, wanted);
+        for (const _ of [0, 1]) {
+          const { failed, threshold, ...actual } = await selection.run();
+          assertEquals(actual, expected, `${factors}, ${wanted} of equals, room for ${most}`);
+          assertEquals(threshold, 15);
+          assertEquals(failed, most === undefined ? 0 : 1);
+        }
+      }
+      const few = wholeNumbers(5, n, d, m);
+      few.bEnc.fill(-40);
+      const count = expectedOf(few, n * m).sparse.values.length;
+      assert(count > 20 && count < 450, `${count}`);
+      for (const wanted of [count - 1, count, count + 1, 600]) {
+        using selection = await prepare(gpu, few, { wanted, factors, most });
+        const expected = expectedOf(few, wanted);
+        for (const last of [undefined, undefined, 100]) {
+          const { failed: _, threshold: __, ...actual } = await selection.run(last);
+          assertEquals(actual, expected, `${factors}, ${wanted} of ${count}, room for ${most}`);
+        }
+      }
+    }
+    const none = { ...ones, bEnc: new Float32Array(m).fill(-1000) };
+    using selection = await prepare(gpu, none, { wanted: 10, factors });
+    assertEquals((await selection.run(3)).sparse.values, []);
+  }
+});
+
+/** Numbers of every kind: normal, with a few huge coordinates, rows of zeros, tiny ones. */
+function wildNumbers(seed: number, n: number, d: number, m: number): Given {
+  const random = createRandom(seed);
+  const rows = (length: number) =>
+    Float32Array.from({ length: length * d }, (_, at) => {
+      const [row, column] = [Math.floor(at / d), at % d];
+      const size = row % 11 === 3 ? 0 : row % 11 === 5 ? 1e-20 : row % 11 === 7 ? 1e4 : 1;
+      return (2 * random.uniform() - 1) * size * (column === 2 ? 300 : 1);
+    });
+  const bEnc = Float32Array.from({ length: m }, () => random.uniform() - 0.5);
+  return { x: rows(n), wEnc: rows(m), bEnc, n, d, m };
+}
+
+Deno.test("values and bits depend on neither the screening, the cut nor the way that was taken", async () => {
+  using gpu = await openGpu();
+  for (const [n, d, m] of [[50, 33, 200], [140, 64, 130]]) {
+    const given = wildNumbers(n, n, d, m);
+    const { x, wEnc, bEnc } = given;
+    const z = preActivations(x, wEnc, bEnc, n, d, m);
+    for (const wanted of [40, 900]) {
+      let first: unknown;
+      for (const factors of ALL) {
+        for (const most of [undefined, 2 * wanted, 1]) {
+          using selection = await prepare(gpu, given, { wanted, factors, most });
+          for (const last of [undefined, undefined, 1e9, 1e-9]) {
+            const { failed: _, ...found } = await selection.run(last);
+            first ??= found;
+            assertEquals(found, first, `${factors}, room for ${most}, last ${last}`);
+          }
+          const { sparse, threshold } = await selection.run();
+          assertEquals(sparse.values.length, wanted);
+          // Nothing well above the threshold is missing, and all kept are near what float64 says.
+          const kept = new Set<number>();
+          for (let row = 0; row < n; row++) {
+            for (let j = sparse.offsets[row]; j < sparse.offsets[row + 1]; j++) {
+              const at = row * m + sparse.latents[j];
+              assert(j === sparse.offsets[row] || sparse.latents[j] > sparse.latents[j - 1]);
+              kept.add(at);
+              const slack = 1e-5 * Math.max(1, Math.abs(z[at]));
+              assert(
+                Math.abs(sparse.values[j] - z[at]) <= slack * 10,
+                `${sparse.values[j]} ${z[at]}`,
+              );
+            }
+          }
+          for (const [at, value] of z.entries()) {
+            if (value > threshold * (1 + 1e-4)) assert(kept.has(at), `${at} is missing`);
+          }
+        }
+      }
+    }
+  }
+});
+
+Deno.test("a screened selection in shards, and with dispatches in two dimensions", async () => {
+  using gpu = await openGpu(SMALL);
+  const given = wholeNumbers(3, 40, 16, 400);
+  for (const factors of ALL) {
+    for (const wanted of [50, 900, 1500]) {
+      using selection = await prepare(gpu, given, { wanted, factors });
+      const { failed: _, threshold: __, ...actual } = await selection.run();
+      assertEquals(actual, expectedOf(given, wanted), `${factors}, ${wanted}`);
+    }
+  }
+});
+
+Deno.test("a screened selection over more latents than are ranked at a time", async () => {
+  using gpu = await openGpu();
+  const given = wholeNumbers(1, 3, 4, 40_000, 2);
+  for (const [wanted, most] of [[3000, undefined], [3000, 2999]]) {
+    using selection = await prepare(gpu, given, { wanted: wanted!, factors: "int8", most });
+    const { failed: _, threshold: __, ...actual } = await selection.run();
+    assertEquals(actual.sparse, expectedOf(given, wanted!).sparse);
+  }
+});
+
+Deno.test("rows whose dots leave float32 do not end or hang a selection", async () => {
+  using gpu = await openGpu();
+  const given = wholeNumbers(3, 20, 8, 60);
+  for (const bad of [3e38, 1e25, Infinity, NaN]) {
+    for (const factors of ALL) {
+      given.x[17] = bad;
+      using selection = await prepare(gpu, given, { wanted: 50, factors });
+      const { sparse } = await selection.run();
+      assert(sparse.offsets[20] <= 50);
+    }
+  }
+});
