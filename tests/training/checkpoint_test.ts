@@ -78,7 +78,7 @@ testOnDevices("ReLU and JumpReLU resume with the same bits, thresholds included"
       assertEquals(await trainSae(gpu, BATCHES, { ...own, resume }), whole);
     }
   }
-});
+}, { dense: true });
 
 Deno.test("a checkpoint moves to a device that splits the weights otherwise", async () => {
   using gpu = await openGpu();

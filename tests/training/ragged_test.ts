@@ -1,4 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
+import { openCpu } from "../../lib/device/cpu.ts";
 import type { DeviceOptions } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom } from "../../lib/random.ts";
@@ -22,6 +23,9 @@ import { infer } from "../oracles/inference.ts";
 import { normalizationOf, normalizeRows } from "../oracles/normalize_input.ts";
 import { raggedStep } from "../oracles/ragged.ts";
 import { makeBatches } from "./made_batches.ts";
+
+const testRagged = (name: string, body: (open: Open) => Promise<void>) =>
+  testOnDevices(name, body, { dense: true });
 
 const WEIGHTS = ["wEnc", "bEnc", "wDec", "bDec"] as const;
 const JUMP = {
@@ -121,7 +125,7 @@ const allActive = (d: number, m: number): Sae =>
     }).wDec.map((value) => value / 30),
   });
 
-testOnDevices("20 steps agree with the oracle: relu", async (open) => {
+testRagged("20 steps agree with the oracle: relu", async (open) => {
   await compareRun(open, "relu", makeBatches(24, 20), { ...RELU, dictSize: 65 });
   const odd = { ...RELU, dictSize: 130, subtractDecoderBias: false, sparsityCoefficient: 0.05 };
   await compareRun(open, "relu, strong", makeBatches(9, 21, 4), odd);
@@ -129,7 +133,7 @@ testOnDevices("20 steps agree with the oracle: relu", async (open) => {
   await compareRun(open, "relu, input deviation", makeBatches(70, 20), deviation);
 });
 
-testOnDevices("20 steps agree with the oracle: jumprelu", async (open) => {
+testRagged("20 steps agree with the oracle: jumprelu", async (open) => {
   const { history } = await compareRun(open, "jumprelu", makeBatches(24, 20), {
     ...JUMP,
     dictSize: 65,
@@ -147,7 +151,7 @@ testOnDevices("20 steps agree with the oracle: jumprelu", async (open) => {
   await compareRun(open, "jumprelu, input deviation", makeBatches(70, 20), deviation);
 });
 
-testOnDevices(
+testRagged(
   "20 steps agree with the oracle: thresholds below half the bandwidth",
   async (open) => {
     // Samples with z = 0 lie in the window of every latent at first; later of some.
@@ -166,7 +170,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testRagged(
   "20 steps agree with the oracle: every latent is active in every sample",
   async (open) => {
     for (const options of [RELU, { ...JUMP, bandwidth: 30, initialThreshold: 6 }]) {
@@ -201,7 +205,7 @@ Deno.test("20 steps agree with the oracle: small limits, the kernels of either k
   }
 });
 
-testOnDevices(
+testRagged(
   "where nothing is active thresholds learn from the zeros in their window alone",
   async (open) => {
     const bEnc = new Float32Array(65).fill(-1000);
@@ -223,7 +227,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("one latent, one sample, one dimension", async (open) => {
+testRagged("one latent, one sample, one dimension", async (open) => {
   using gpu = await open();
   const batches = Array.from({ length: 3 }, () => randomMatrix(1, 1, 1));
   for (const lossNormalization of ["none", "input_deviation"] as const) {
@@ -241,7 +245,7 @@ testOnDevices("one latent, one sample, one dimension", async (open) => {
   }
 });
 
-testOnDevices(
+testRagged(
   "the same seed gives the same bits, one after the other and beside others",
   async (open) => {
     const batches = makeBatches(70, 20);
@@ -255,7 +259,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testRagged(
   "a trained SAE goes on from its own thresholds, and is run as it was trained",
   async (open) => {
     using gpu = await open();
@@ -272,7 +276,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testRagged(
   "20 steps agree with the oracle: λ that rises, input normalised, gradients clipped",
   async (open) => {
     const batches = makeBatches(24, 20, 7);
@@ -296,3 +300,23 @@ testOnDevices(
     }
   },
 );
+
+Deno.test("a step goes by dense products while many latents are active, and says so", async () => {
+  using cpu = await openCpu({ workers: 2, integerProduct: false });
+  const few = randomSae(3, 16, 64, { architecture: "relu", bEnc: new Float32Array(64).fill(-9) });
+  for (const [initial, dense] of [[allActive(16, 64), 1], [few, undefined]] as const) {
+    const { history } = await trainSae(cpu, makeBatches(24, 16).slice(0, 3), {
+      ...RELU,
+      initial: { ...initial, architecture: "relu" },
+      recordEvery: 1,
+    });
+    assertEquals(history.map((record) => record.dense), [dense, dense, dense]);
+  }
+  // An auxiliary loss, or the deviation's, has no dense way.
+  const { history } = await trainSae(cpu, makeBatches(24, 16).slice(0, 1), {
+    ...RELU,
+    initial: { ...allActive(16, 64), architecture: "relu" },
+    lossNormalization: "input_deviation",
+  });
+  assertEquals(history[0].dense, undefined);
+});
