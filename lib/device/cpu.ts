@@ -71,7 +71,9 @@ export async function openCpu(options: DeviceOptions): Promise<Cpu> {
   return {
     kind: "cpu",
     denseStep: given.denseStep !== undefined,
-    name: `CPU (${Math.max(1, workers)} thread${workers > 1 ? "s" : ""}${simd ? ", SIMD" : ""})`,
+    name: `CPU (${Math.max(1, workers)} thread${workers > 1 ? "s" : ""}${
+      simd && "WebAssembly" in globalThis ? ", SIMD" : ""
+    })`,
     software: true,
     limits: limitsOf(options.limits),
     memoryLimit,

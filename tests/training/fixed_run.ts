@@ -22,6 +22,11 @@ export const FIXED_RUNS: Record<string, TrainOptions> = {
     architecture: "topk",
     ...{ k: 3, auxK: 7, auxCoefficient: 0.25, lossNormalization: "input_deviation" },
   },
+  matryoshka: {
+    ...SHARED,
+    architecture: "matryoshka_batchtopk",
+    ...{ k: 4, auxK: 9, auxCoefficient: 0.5, prefixes: [40, 300], gradientClip: 0.05 },
+  },
   relu: {
     ...SHARED,
     architecture: "relu",

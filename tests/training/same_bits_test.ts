@@ -8,6 +8,7 @@ import { FIXED_RUNS, hashFixedRuns, makeBatches } from "./fixed_run.ts";
 const HASHES = {
   batchtopk: "53f33ec7991495b224cc09bb19ab12b7f2fe336f484201419f946ef2686e951e",
   topk: "af85ede78d14fc7aef0d58e04c89cc60cd7c72acd37c006e4eb8be8e6d963b9a",
+  matryoshka: "0fbf4e2f305b417b29bb89bff3d1266249c1632ba2fa1fa04d3f49ac2f14d230",
   relu: "e8d01ed4b8d92cfc51c27bffef69796fdcf1aba335b7d61a0c915efeeae8696f",
   jumprelu: "3059d26636dea4a3e751516d1f464c8d46bb7474a1f497581f63fa64baa3c3fa",
 };
