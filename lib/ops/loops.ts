@@ -17,6 +17,7 @@ import * as selectRows from "./select_rows.ts";
 import * as sortOnCpu from "./sort_on_cpu.ts";
 import * as sumOnCpu from "./sum_on_cpu.ts";
 import * as unitRows from "./unit_rows.ts";
+import * as walkOnCpu from "./walk_on_cpu.ts";
 
 const OPERATIONS: Record<string, unknown>[] = [
   adam,
@@ -37,6 +38,7 @@ const OPERATIONS: Record<string, unknown>[] = [
   sortOnCpu,
   sumOnCpu,
   unitRows,
+  walkOnCpu,
 ];
 
 /** Every function of the operations, loops among them, by name. */

@@ -6,9 +6,10 @@ import {
   readFloats,
   writeBuffer,
 } from "../device/buffer.ts";
+import { isCpu } from "../device/cpu.ts";
 import type { Device } from "../device/device.ts";
 import { createProgram, submit } from "../device/program.ts";
-import { createCpuWalker } from "./walk_on_cpu.ts";
+import { createCpuWalker, createPlainWalker } from "./walk_on_cpu.ts";
 import { splitRows } from "./weights.ts";
 
 /** Entries that each row is to be led through, in the order in which they are to come. */
@@ -57,7 +58,8 @@ export function createWalker(
   device: Device,
   { dModel: d, decoders }: { dModel: number; decoders: Float32Array[] },
 ): Walker {
-  if (device.software) return createCpuWalker(d, decoders);
+  if (isCpu(device)) return createCpuWalker(device, d, decoders);
+  if (device.software) return createPlainWalker(d, decoders);
   const owned = createBuffers(device);
   try {
     const rows = decoders.reduce((sum, decoder) => sum + decoder.length / d, 0);
