@@ -5,14 +5,14 @@ import { type Command, EXIT } from "./command.ts";
 import { openCommandDevice } from "./device.ts";
 import { createOutput, formatTable, type Output } from "./output.ts";
 
-const HELP = `Shows which GPU serves, its limits, how fast a training step is, and what is missing.
+const HELP = `Shows which device serves, how fast a training step is on it, and what is missing.
 
 Usage
   saewing doctor [options]
 
 Options
   --install           on Debian and Ubuntu, as root: install the software Vulkan driver
-                      (mesa-vulkan-drivers) where there is no Vulkan adapter
+                      (mesa-vulkan-drivers), on which the tests run the GPU's kernels
   --quiet             say only what is missing or being installed
   --device KIND       auto (default), gpu, cpu or software; also SAEWING_DEVICE
   --json              JSON instead of text
@@ -26,7 +26,7 @@ Examples
 
 /** `saewing doctor`. */
 export const doctor: Command = {
-  summary: "show the GPU, its limits, a timed training step, and what is missing",
+  summary: "show the device, a timed training step, and what is missing",
   help: HELP,
   async run(args) {
     const options = parseArguments(args, {
@@ -36,35 +36,36 @@ export const doctor: Command = {
     const output = createOutput(options.flag("json"));
     const quiet = options.flag("quiet");
     if (options.flag("install")) await installVulkan(output, quiet);
-    if (quiet) {
-      using _gpu = await openCommandDevice(options.text("device"));
-      return EXIT.ok;
-    }
-    using gpu = await openCommandDevice(options.text("device"));
-    const step = await timeStep(gpu);
-    const limits = gpu.limits;
-    const features = "features" in gpu ? [...(gpu as Gpu).features] : [];
+    using device = await openCommandDevice(options.text("device"));
+    if (quiet) return EXIT.ok;
+    const step = await timeStep(device);
+    const { limits } = device;
+    const onGpu = device.kind === "gpu";
+    const features = onGpu ? [...(device as Gpu).features] : [];
     const mebibytes = (bytes: number) => `${Math.round(bytes / 2 ** 20)} MiB`;
     output.say(formatTable([
       ["saewing", VERSION],
       ["Deno", Deno.version.deno],
-      ["device", gpu.name],
-      ["kind", gpu.software ? "software (runs on the CPU)" : "hardware"],
-      ["optional features", features.join(", ") || "none"],
-      ["largest binding", mebibytes(limits.maxStorageBufferBindingSize)],
-      ["largest buffer", mebibytes(limits.maxBufferSize)],
+      ["device", device.name],
+      ["kind", !onGpu ? "CPU" : device.software ? "GPU kernels on the CPU" : "GPU"],
+      ...(onGpu
+        ? [
+          ["optional features", features.join(", ") || "none"],
+          ["largest binding", mebibytes(limits.maxStorageBufferBindingSize)],
+          ["largest buffer", mebibytes(limits.maxBufferSize)],
+        ] as [string, string][]
+        : []),
       ["training step", `${step.toFixed(1)} ms (n 1024, d 128, m 1024, k 16)`],
     ]));
-    if (gpu.software) {
-      output.say(
-        "\nA software adapter works, slowly. For speed install your graphics card's driver.",
-      );
+    if (onGpu && device.software) {
+      output.say("\nA software adapter is for tests: `--device cpu` is many times as fast.");
     }
     output.result({
       version: VERSION,
       deno: Deno.version.deno,
-      device: gpu.name,
-      software: gpu.software,
+      device: device.name,
+      kind: device.kind,
+      software: device.software,
       features,
       limits,
       stepMilliseconds: step,
@@ -74,11 +75,11 @@ export const doctor: Command = {
 };
 
 /** Milliseconds of a training step, the first few left out. */
-async function timeStep(gpu: Device): Promise<number> {
+async function timeStep(device: Device): Promise<number> {
   const [rows, cols] = [1024, 128];
   const data = Float32Array.from({ length: rows * cols }, (_, at) => Math.sin(at * at));
   const times: number[] = [];
-  await trainSae(gpu, Array.from({ length: 8 }, () => ({ rows, cols, data })), {
+  await trainSae(device, Array.from({ length: 8 }, () => ({ rows, cols, data })), {
     architecture: "batchtopk",
     dictSize: 1024,
     k: 16,
@@ -105,7 +106,7 @@ async function installVulkan(output: Output, quiet: boolean): Promise<void> {
   const env = { DEBIAN_FRONTEND: "noninteractive" };
   const installed = await succeeds("apt-get", install, env) ||
     (await succeeds("apt-get", ["update"], env) && await succeeds("apt-get", install, env));
-  if (!installed) output.say("that failed; the OpenGL adapter is tried instead");
+  if (!installed) output.say("that failed: tests of the GPU's kernels need an adapter");
   else if (!quiet) output.say("installed");
 }
 

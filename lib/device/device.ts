@@ -88,5 +88,5 @@ export async function openDevice(options: DeviceOptions = {}): Promise<Device> {
       `the device is ${JSON.stringify(wanted)}, expected "auto", "gpu", "cpu" or "software"`,
     );
   }
-  return await openGpu(await hasHardwareGpu() ? "hardware" : "software", options);
+  return await hasHardwareGpu() ? await openGpu("hardware", options) : await openCpu(options);
 }
