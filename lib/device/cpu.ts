@@ -50,17 +50,16 @@ interface Crew {
  * @throws {RangeError} `workers` is no whole number from 0 to 256, or a limit none above 0.
  */
 export async function openCpu(options: DeviceOptions): Promise<Cpu> {
-  const { workers = defaultWorkers(), simd = true, integerProduct, denseStep } = options;
-  if (!(Number.isInteger(workers) && workers >= 0 && workers <= 256)) {
-    throw new RangeError(`workers is ${workers}, expected a whole number from 0 to 256`);
+  const { workers: asked, simd = true } = options;
+  const wanted = asked ?? defaultWorkers();
+  if (!(Number.isInteger(wanted) && wanted >= 0 && wanted <= 256)) {
+    throw new RangeError(`workers is ${wanted}, expected a whole number from 0 to 256`);
   }
   const memory = createMemory();
-  const given = {
-    ...{ memory: memory.wasm, simd },
-    integerProduct: moduleOf(integerProduct, "integer_product"),
-    denseStep: moduleOf(denseStep, "dense_step"),
-  };
-  const crew = workers === 0 ? await ownThread(given) : await restingWorkers(workers, given);
+  const { workers, given, crew } = await openThreads(options, wanted, {
+    memory: memory.wasm,
+    simd,
+  });
   const memoryLimit = options.memoryLimit ?? Infinity;
   const times: StageTimes = {};
   let allocated = 0;
@@ -73,7 +72,7 @@ export async function openCpu(options: DeviceOptions): Promise<Cpu> {
     denseStep: given.denseStep !== undefined,
     name: `CPU (${Math.max(1, workers)} thread${workers > 1 ? "s" : ""}${
       simd && "WebAssembly" in globalThis ? ", SIMD" : ""
-    })`,
+    }${given.integerProduct ? ", ONNX Runtime" : ""})`,
     software: true,
     limits: limitsOf(options.limits),
     memoryLimit,
@@ -122,6 +121,39 @@ export async function openCpu(options: DeviceOptions): Promise<Cpu> {
       crew.end();
     },
   };
+}
+
+/**
+ * Starts the threads. Where nothing was asked for, a script without the right to read our modules or to load
+ * ONNX Runtime gets what it may have: workers without it, or the calling thread.
+ */
+async function openThreads(
+  { workers: asked, integerProduct, denseStep }: DeviceOptions,
+  workers: number,
+  shared: Pick<Given, "memory" | "simd">,
+): Promise<{ workers: number; given: Given; crew: Crew }> {
+  const library = {
+    integerProduct: moduleOf(integerProduct, "integer_product"),
+    denseStep: moduleOf(denseStep, "dense_step"),
+  };
+  const none = { integerProduct: undefined, denseStep: undefined };
+  const free = asked === undefined;
+  const ways = [
+    { workers, ...library },
+    ...integerProduct === undefined && denseStep === undefined ? [{ workers, ...none }] : [],
+    ...free && !integerProduct && !denseStep ? [{ workers: 0, ...none }] : [],
+  ];
+  let failure: unknown;
+  for (const { workers, ...modules } of ways) {
+    const given = { ...shared, ...modules };
+    try {
+      const crew = workers === 0 ? await ownThread(given) : await restingWorkers(workers, given);
+      return { workers, given, crew };
+    } catch (error) {
+      failure ??= error;
+    }
+  }
+  throw failure;
 }
 
 // Buffers may be of any size, since nothing is bound. The limits can be made smaller, for tests.
