@@ -15,7 +15,7 @@ import {
   type Stage,
   submit as submitStages,
 } from "../lib/device/program.ts";
-import type { Device, DeviceOptions } from "../lib/device/device.ts";
+import { type Device, type DeviceOptions, openDevice } from "../lib/device/device.ts";
 import type { Matrix } from "../lib/matrix.ts";
 import type { PreActivations } from "../lib/ops/encode.ts";
 import { createSparseRows, type SparseRows } from "../lib/ops/sparse_rows.ts";
@@ -39,6 +39,18 @@ export const NARROW: DeviceOptions = { limits: { maxComputeWorkgroupsPerDimensio
 /** A device that runs the WGSL kernels: a hardware GPU where there is one, else a software adapter. */
 export async function openGpu(options: DeviceOptions = {}): Promise<Gpu> {
   return await openAdapter(await hasHardwareGpu() ? "hardware" : "software", options);
+}
+
+/**
+ * The device that tests of what lies above the operations run on: the CPU, many times as fast as a software
+ * adapter, without limits that work is split by. SAEWING_DEVICE (software, gpu) names another.
+ */
+export async function openTestDevice(
+  { limits, ...options }: DeviceOptions = {},
+): Promise<Device> {
+  const device = (Deno.env.get("SAEWING_DEVICE") ?? "cpu") as DeviceOptions["device"];
+  const split = device === "cpu" ? {} : { limits };
+  return await openDevice({ workers: 2, ...options, ...split, device });
 }
 
 /** How the CPU device is opened for tests of operations: threads of all kinds, plain loops and SIMD. */

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { join } from "@std/path";
 import { loadSae, type NormLimit, openActivationStore, trainSae } from "../../mod.ts";
 import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
-import { openGpu } from "../gpu_helper.ts";
+import { openTestDevice } from "../gpu_helper.ts";
 
 const last = (stdout: string) => JSON.parse(stdout.trim().split("\n").at(-1)!);
 
@@ -51,7 +51,7 @@ Deno.test("harvest writes a store that train reads, epochs included", async () =
     assertEquals([sae.metadata.model, sae.metadata.hook, sae.dModel], [MODEL, HOOK, 128]);
 
     // The library, given a new buffer each batch, ends with the same bits.
-    using gpu = await openGpu();
+    using gpu = await openTestDevice();
     const batches = store.batches({ batchSize: 256, epochs: 2, seed: 5 });
     const { sae: same } = await trainSae(gpu, batches, {
       ...{ architecture: "batchtopk", dictSize: 64, k: 4, seed: 5, learningRate: 1e-3 },

@@ -5,7 +5,7 @@ import { parseArguments } from "../../cli/arguments.ts";
 import { openLatentTexts } from "../../cli/latent_contexts.ts";
 import { createOutput } from "../../cli/output.ts";
 import { loadCheckpoint, loadSae, type Sae, saveSae } from "../../mod.ts";
-import { openGpu, randomNumbers } from "../gpu_helper.ts";
+import { openTestDevice, randomNumbers } from "../gpu_helper.ts";
 import { CORPUS, HOOK, MODEL, ROOT, withFolder } from "./cli_helper.ts";
 
 Deno.test("Ctrl-C while train measures: SAE and checkpoint stay, nothing is measured", async () => {
@@ -51,7 +51,7 @@ Deno.test("the search for a meta-SAE's contexts ends with a signal", async () =>
     );
     const sae = tinySae(8, 1);
     await using texts = await openLatentTexts(options, sae);
-    using gpu = await openGpu();
+    using gpu = await openTestDevice();
     const reason = new Error("told to end");
     const signal = AbortSignal.abort(reason);
     const found = await texts!.find(gpu, createOutput(true), signal).catch((error) => error);

@@ -20,7 +20,7 @@ import {
 } from "../../mod.ts";
 import { below, numbersOf } from "../activations/massive_helper.ts";
 import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
-import { openGpu } from "../gpu_helper.ts";
+import { openTestDevice } from "../gpu_helper.ts";
 
 const last = (stdout: string) => JSON.parse(stdout.trim().split("\n").at(-1)!);
 
@@ -88,7 +88,7 @@ Deno.test("planted massive activations are left out of every command, counted an
     await using model = await openLanguageModel(planted, { hook: HOOK });
     const ordered = () => orderedActivations(model, readTexts(corpus));
     const most = limit.multiple * limit.medianNorm;
-    using gpu = await openGpu();
+    using gpu = await openTestDevice();
     const order = { batchSize: 128, bufferRows: 64 * 128, seed: 0 };
     const { sae: alone } = await trainSae(gpu, shuffleRows(below(most, ordered()), order), {
       ...{ architecture: "batchtopk", dictSize: 64, k: 4, steps: 12, learningRate: 1e-3, seed: 0 },

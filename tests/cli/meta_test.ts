@@ -11,7 +11,7 @@ import {
   saveSae,
 } from "../../mod.ts";
 import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
-import { openGpu } from "../gpu_helper.ts";
+import { openTestDevice } from "../gpu_helper.ts";
 
 function tinySae(dictSize: number, seed: number): Sae {
   const sae = initializeSae({
@@ -100,7 +100,7 @@ Deno.test("meta takes an SAE apart, puts it beside others, and writes tables, pl
     assertEquals([explains.name, explains.dictSize, meta.dictSize, meta.k], [large, 80, 8, 2]);
     // 0, 1 and 3 are those of the SAEs.
     assertEquals((meta.metadata.training as { seed: number }).seed, 2);
-    using gpu = await openGpu();
+    using gpu = await openTestDevice();
     const { latents, metaLatents, explainedVariance } = await decompose(
       gpu,
       meta,

@@ -7,7 +7,7 @@ import {
 
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import { openGpu, randomMatrix, randomSae } from "../gpu_helper.ts";
+import { openTestDevice, randomMatrix, randomSae } from "../gpu_helper.ts";
 import { infer } from "../oracles/inference.ts";
 
 const D = 3;
@@ -103,7 +103,7 @@ function assertSame(actual: CrossEntropyEvaluation, expected: CrossEntropyEvalua
 }
 
 Deno.test("evaluateCrossEntropy agrees with losses computed by hand, whatever is skipped", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   for (const skip of [[0], [], [0, 2], [3], [1, 3]]) {
     for (const rowsPerRun of [1, 2, 16]) {
       const options = { skipPositions: skip, rowsPerRun };
@@ -118,7 +118,7 @@ Deno.test("evaluateCrossEntropy agrees with losses computed by hand, whatever is
 });
 
 Deno.test("evaluateCrossEntropy skips the first position by default and can select as in training", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const plain = await evaluateCrossEntropy(gpu, fakeModel(), SAE, ROWS);
   assertSame(plain, expectedOf(ROWS, [0]));
   const batch = await evaluateCrossEntropy(gpu, fakeModel(), SAE, ROWS, { selection: "batch" });
@@ -127,7 +127,7 @@ Deno.test("evaluateCrossEntropy skips the first position by default and can sele
 });
 
 Deno.test("evaluateCrossEntropy: a perfect SAE recovers everything", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const w = Float32Array.of(1, 0, 0, 0, 1, 0, 0, 0, 1, -1, 0, 0, 0, -1, 0, 0, 0, -1);
   const zeros = { bEnc: new Float32Array(6), bDec: new Float32Array(3) };
   const sae = randomSae(1, 3, 6, { architecture: "relu", wEnc: w, wDec: w, ...zeros });
@@ -137,7 +137,7 @@ Deno.test("evaluateCrossEntropy: a perfect SAE recovers everything", async () =>
 });
 
 Deno.test("evaluateCrossEntropy reports its progress and stops when it is told to", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const shares: number[] = [];
   const onProgress = (share: number) => shares.push(share);
   const model = fakeModel();
@@ -155,7 +155,7 @@ Deno.test("evaluateCrossEntropy reports its progress and stops when it is told t
 });
 
 Deno.test("evaluateCrossEntropy refuses rows and models that do not fit", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const wide = { ...fakeModel(), dModel: 5 };
   const row = ROWS[0];
   const cases: [() => Promise<unknown>, string][] = [

@@ -15,7 +15,7 @@ import { measureNormLimit } from "../../lib/sae/separate_massive.ts";
 import { stitch } from "../../lib/stitching/stitch.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import { below, D, plantedModel } from "../activations/massive_helper.ts";
-import { openGpu, randomMatrix, randomSae } from "../gpu_helper.ts";
+import { openTestDevice, randomMatrix, randomSae } from "../gpu_helper.ts";
 
 const TOKENS = 10_000;
 const MOST = 50;
@@ -24,7 +24,7 @@ const order = { batchSize: 256, bufferRows: 512, seed: 3 };
 const ordered = () => orderedActivations(plantedModel(TOKENS), ["text"], reading);
 
 Deno.test("planted massive activations: losses and weights are those of the other rows alone", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const options = {
     architecture: "batchtopk" as const,
     dictSize: 48,
@@ -61,7 +61,7 @@ Deno.test("planted massive activations: losses and weights are those of the othe
 const THRESHOLD = { k: 2, threshold: new Float32Array(12).fill(0.3) };
 
 Deno.test("evaluateSae: selection over a batch is over the batch's other rows, of all over all", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const sae = randomSae(4, D, 12, THRESHOLD);
   const batch = randomMatrix(3, 40, D);
   const row = batch.data.subarray(7 * D, 8 * D);
@@ -138,7 +138,7 @@ function splicedModel(replacements: Matrix[]): SplicedModel {
 }
 
 Deno.test("evaluateCrossEntropy: massive activations stay the model's own, and are not measured", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const sae: Sae = randomSae(4, 3, 12, THRESHOLD);
   const tokens = Int32Array.from(ROWS.flatMap((row) => [...row]));
   const own = embed(tokens);
@@ -185,7 +185,7 @@ Deno.test("evaluateCrossEntropy: massive activations stay the model's own, and a
 });
 
 Deno.test("collectTopExamples finds no latent in massive activations", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const sae = randomSae(4, 3, 12, THRESHOLD);
   const model = { ...splicedModel([]), tokenText: (token: number) => `t${token}` };
   const latents = Array.from({ length: 12 }, (_, latent) => latent);

@@ -4,7 +4,7 @@ import { loadStitchedSae, saveStitchedSae } from "../../lib/formats/stitched_sae
 
 import { encode, reconstruct } from "../../lib/sae/encode.ts";
 import { stitch } from "../../lib/stitching/stitch.ts";
-import { assertClose, openGpu, randomMatrix } from "../gpu_helper.ts";
+import { assertClose, openTestDevice, randomMatrix } from "../gpu_helper.ts";
 import { ARCHITECTURES, choose, makeSae } from "../stitching/made_saes.ts";
 
 /** Normalisations that are not folded into the weights. */
@@ -19,7 +19,7 @@ const example = () =>
   );
 
 Deno.test("a stitched SAE comes back bit by bit, and so does what it makes of samples", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const folder = join(await Deno.makeTempDir(), "new", "folder");
   const x = randomMatrix(5, 8, 4);
   for (const [at, architecture] of ARCHITECTURES.entries()) {
@@ -38,7 +38,7 @@ Deno.test("a stitched SAE comes back bit by bit, and so does what it makes of sa
 });
 
 Deno.test("SAEs with an input scale, which is stored folded into their weights, come back to a rounding", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const folder = await Deno.makeTempDir();
   const shared = { d: 4, m: 7, normalization: "expected_average_only_in" } as const;
   const small = makeSae({ ...shared, architecture: "topk", seed: 1 });

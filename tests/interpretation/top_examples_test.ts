@@ -4,7 +4,7 @@ import { collectTopExamples, type ReadableModel } from "../../lib/interpretation
 import { createRandom } from "../../lib/random.ts";
 import { transformActivations } from "../../lib/sae/activation_transform.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import { openGpu } from "../gpu_helper.ts";
+import { openTestDevice } from "../gpu_helper.ts";
 
 const D = 6;
 const M = 20;
@@ -74,7 +74,7 @@ function bruteForce(rows: Int32Array[], latent: number): number[][] {
 }
 
 Deno.test("collectTopExamples finds what a search through all activations finds", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const rows = someRows(37);
   const latents = Array.from({ length: M }, (_, latent) => latent);
   const options = { latents, examples: 5, rowsPerRun: 8, window: { before: 3, after: 2 } };
@@ -107,7 +107,7 @@ Deno.test("collectTopExamples finds what a search through all activations finds"
 });
 
 Deno.test("collectTopExamples is the same in any grouping of rows, and from a stream", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const rows = someRows(13);
   const wanted = await collectTopExamples(gpu, MODEL, SAE, rows, { rowsPerRun: 13 });
   assert(wanted.length > 0);
@@ -124,7 +124,7 @@ Deno.test("collectTopExamples is the same in any grouping of rows, and from a st
 });
 
 Deno.test("collectTopExamples puts the lower of equal rows first, one context a row", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const [row] = someRows(1);
   const rows = Array.from({ length: 9 }, () => row);
   const latent = Array.from({ length: M }, (_, i) => i)
@@ -135,7 +135,7 @@ Deno.test("collectTopExamples puts the lower of equal rows first, one context a 
 });
 
 Deno.test("collectTopExamples chooses latents by a density that is given, in one pass", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const density = new Float64Array(M);
   density[3] = 0.01;
   density[11] = 0.02;
@@ -153,7 +153,7 @@ Deno.test("collectTopExamples chooses latents by a density that is given, in one
 });
 
 Deno.test("collectTopExamples shows a latent that is never active without contexts", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const sae = { ...SAE, threshold: new Float32Array(M).fill(100) };
   const found = await collectTopExamples(gpu, MODEL, sae, someRows(2), { latents: [4] });
   const histogram = { width: 0, counts: new Uint32Array() };
@@ -162,7 +162,7 @@ Deno.test("collectTopExamples shows a latent that is never active without contex
 });
 
 Deno.test("collectTopExamples refuses what does not fit", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const rows = someRows(2);
   const refused = (
     message: string,
@@ -191,7 +191,7 @@ Deno.test("collectTopExamples refuses what does not fit", async () => {
 });
 
 Deno.test("collectTopExamples centres activations where the SAE wants them centred", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const sae: Sae = { ...SAE, metadata: { activationTransform: "center" } };
   const centred: ReadableModel = {
     ...MODEL,

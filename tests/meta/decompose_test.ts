@@ -9,7 +9,7 @@ import type { Sae } from "../../lib/sae/sae.ts";
 import {
   assertClose,
   NARROW,
-  openGpu,
+  openTestDevice,
   randomMatrix,
   randomNumbers,
   randomSae,
@@ -44,7 +44,7 @@ function assertSame(found: Decomposition, meta: Sae, rows: Matrix): void {
 Deno.test("decompose equals float64 encoding of the decoder rows", async () => {
   const shapes = [[1, 1, 1], [1, 3, 5], [70, 8, 9], [33, 17, 65], [130, 5, 3]];
   for (const options of [{}, NARROW, TIGHT]) {
-    using gpu = await openGpu(options);
+    using gpu = await openTestDevice(options);
     for (const [seed, [rows, d, m]] of shapes.entries()) {
       const explained = randomMatrix(seed, rows, d);
       for (const subtractDecoderBias of [true, false]) {
@@ -61,7 +61,7 @@ Deno.test("decompose equals float64 encoding of the decoder rows", async () => {
 });
 
 Deno.test("decompose refuses an SAE that the meta-SAE does not explain", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const sae = randomSae(1, 4, 10);
   const rows = { data: sae.wDec, rows: 10, cols: 4 };
   const explains = {
@@ -89,7 +89,7 @@ Deno.test("decompose refuses an SAE that the meta-SAE does not explain", async (
 });
 
 Deno.test("a decomposition is read by latent, by meta-latent and by what latents share", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   await fc.assert(
     fc.asyncProperty(
       fc.integer({ min: 1, max: 40 }),

@@ -5,7 +5,7 @@ import { randomUnitRows } from "../../lib/meta/random_unit_rows.ts";
 import { replaceMetaDecoder } from "../../lib/meta/replace_meta_decoder.ts";
 import { trainMetaSae } from "../../lib/meta/train_meta_sae.ts";
 import type { Checkpoint } from "../../lib/training/checkpoint.ts";
-import { assertClose, openGpu, randomSae } from "../gpu_helper.ts";
+import { assertClose, openTestDevice, randomSae } from "../gpu_helper.ts";
 import { takeApart } from "../oracles/meta.ts";
 import { composedSae, rowsOf, sumsOf } from "./made_rows.ts";
 
@@ -21,7 +21,7 @@ function cosine(a: Float32Array, b: Float32Array): number {
 const row = (data: Float32Array, i: number) => data.subarray(i * 12, (i + 1) * 12);
 
 Deno.test("meta-latents are compared with SAEs, and their rows replaced by the most similar", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const { meta } = await trainMetaSae(gpu, SAE, { ...OPTIONS, name: "runs/a" });
   const target = randomSae(11, 12, 25);
   const best = Array.from({ length: 10 }, (_, i) => {
@@ -65,7 +65,7 @@ Deno.test("meta-latents are compared with SAEs, and their rows replaced by the m
 });
 
 Deno.test("rows replaced by themselves leave what is explained; others' SAEs are refused", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const { meta } = await trainMetaSae(gpu, SAE, OPTIONS);
   const same = await replaceMetaDecoder(gpu, meta, SAE, meta, { ...OPTIONS, epochs: 10 });
   assertEquals([...same.nearest], [...same.nearest.keys()]);
@@ -83,7 +83,7 @@ Deno.test("rows replaced by themselves leave what is explained; others' SAEs are
 });
 
 Deno.test("rows replaced by the true atoms explain nearly as much, random rows much less", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const atoms = randomUnitRows(24, 32, 1);
   const rows = sumsOf(atoms, 256, 3, 5);
   const options = { dictSize: 24, k: 3, epochs: 50, batchSize: 64, learningRate: 1e-2 };
@@ -105,7 +105,7 @@ Deno.test("rows replaced by the true atoms explain nearly as much, random rows m
 });
 
 Deno.test("a replacement whose checkpoint froze the bias too goes on with its bits", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const { meta } = await trainMetaSae(gpu, SAE, OPTIONS);
   let kept: Checkpoint | undefined;
   const save = (checkpoint: Checkpoint) => {

@@ -1,10 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import { toyFigure } from "../../examples/toy_figure.ts";
 import { isComplete, toyModel } from "../../examples/toy_model.ts";
-import { openGpu } from "../gpu_helper.ts";
+import { openTestDevice } from "../gpu_helper.ts";
 
 Deno.test("the toy model: factors, composed pairs, and the factors again", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   // Seeds of which few starts are enough; docs/toy_model.md has the counts of ten.
   const complete = { small: 0, large: 0, meta: 0 };
   for (const seed of [1]) {

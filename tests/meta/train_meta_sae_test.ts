@@ -11,7 +11,7 @@ import { saveSae } from "../../lib/formats/sae_folder.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { type Checkpoint, firstBatchToResume } from "../../lib/training/checkpoint.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { openGpu, randomMatrix, randomSae } from "../gpu_helper.ts";
+import { openTestDevice, randomMatrix, randomSae } from "../gpu_helper.ts";
 import { takeApart } from "../oracles/meta.ts";
 import { composedSae, rowsOf } from "./made_rows.ts";
 
@@ -48,7 +48,7 @@ Deno.test("an epoch reads every row once, in its own order, and a stream can sta
 });
 
 Deno.test("a meta-SAE is trained on the rows as they are, measured, and says what it explains", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const trained = await trainMetaSae(gpu, SAE, { ...OPTIONS, name: "runs/a" });
   const { meta, history, explainedVariance, l0, deadMetaLatents } = trained;
   assertEquals(history.length, Math.ceil(20 * 60 / 16));
@@ -83,7 +83,7 @@ Deno.test("a meta-SAE is trained on the rows as they are, measured, and says wha
 });
 
 Deno.test("rows are read as they are, from a decoder bias of zero, by every architecture", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   // A mean and norms that a bias at the mean, or any normalisation, would show.
   const { data, ...shape } = randomMatrix(9, 40, 12);
   const rows = { data: data.map((value) => 5 * value + 3), ...shape };
@@ -122,7 +122,7 @@ Deno.test("rows are read as they are, from a decoder bias of zero, by every arch
 });
 
 Deno.test("dead meta-latents come back: the auxiliary loss sees them before selection", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   // Half of the encoder is so short that it is never among the largest.
   const shape = { architecture: "batchtopk", dModel: 12, dictSize: 16, k: 2 } as const;
   const initial = initializeSae({ ...shape, random: createRandom(4) });
@@ -140,7 +140,7 @@ Deno.test("dead meta-latents come back: the auxiliary loss sees them before sele
 });
 
 Deno.test("a pair that is saved and loaded gives the same decomposition, bit by bit", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const folder = await Deno.makeTempDir();
   try {
     const { meta } = await trainMetaSae(gpu, SAE, OPTIONS);
@@ -158,7 +158,7 @@ Deno.test("a pair that is saved and loaded gives the same decomposition, bit by 
 });
 
 Deno.test("a meta-SAE goes on from a checkpoint with the same bits", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const whole = await trainMetaSae(gpu, SAE, { ...OPTIONS, steps: 12 });
   let kept: Checkpoint | undefined;
   const save = (checkpoint: Checkpoint) => {
@@ -172,7 +172,7 @@ Deno.test("a meta-SAE goes on from a checkpoint with the same bits", async () =>
 });
 
 Deno.test("freezeDecoder keeps the decoder's bits and trains the encoder as ever", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const initial = randomSae(8, 12, 10, { k: 2, threshold: new Float32Array(10) });
   const batches = [0, 1, 2].map((seed) => randomMatrix(seed, 16, 12));
   const train = async (steps: number, freezeDecoder: boolean | "directions"): Promise<Sae> =>
@@ -204,7 +204,7 @@ async function assertFails(
 }
 
 Deno.test("trainMetaSae names what does not fit", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const count = "expected a whole number above 0";
   await assertFails(gpu, `epochs is 0, ${count}`, SAE, { ...OPTIONS, epochs: 0 });
   await assertFails(gpu, `batchSize is 1.5, ${count}`, SAE, { ...OPTIONS, batchSize: 1.5 });

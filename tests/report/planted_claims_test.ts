@@ -7,7 +7,7 @@ import { stitchingClaims } from "../../lib/report/stitching_claims.ts";
 import { initializeSae } from "../../lib/sae/initialize.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { studyPair } from "../../lib/stitching/study_pair.ts";
-import { openGpu } from "../gpu_helper.ts";
+import { openTestDevice } from "../gpu_helper.ts";
 
 const D = 64;
 const SAMPLES = 1000;
@@ -78,7 +78,7 @@ async function verdictsOf(gpu: Device, small: Sae, large: Sae, x: Matrix) {
 }
 
 Deno.test("a larger SAE that knows more: incompleteness holds, and survives the control", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const features = orthogonal(40);
   const x = sumsOf(features, createRandom(2));
   const small = detector(known(features.slice(0, 20)));
@@ -89,7 +89,7 @@ Deno.test("a larger SAE that knows more: incompleteness holds, and survives the 
 });
 
 Deno.test("a smaller SAE that lacks nothing but shrinks: insertions help, and do not survive", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const features = orthogonal(24);
   const x = sumsOf(features, createRandom(2));
   // Each sum of three features has a cosine of 0.58 with each: novel by Eq. 6, but nothing new.
@@ -106,7 +106,7 @@ Deno.test("a smaller SAE that lacks nothing but shrinks: insertions help, and do
 });
 
 Deno.test("SAEs of equal size and random dictionaries: nothing holds", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const features = orthogonal(40);
   const x = sumsOf(features, createRandom(2));
   const small = detector(known(features.slice(0, 20)));

@@ -15,7 +15,7 @@ import { createRandom } from "../../lib/random.ts";
 import type { Claim } from "../../lib/report/claim.ts";
 import { metaClaims } from "../../lib/report/meta_claims.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import { openGpu, randomSae } from "../gpu_helper.ts";
+import { openTestDevice, randomSae } from "../gpu_helper.ts";
 import { sumsOf } from "../meta/made_rows.ts";
 
 const D = 64;
@@ -67,19 +67,19 @@ function assertVerdicts(claims: Claim[], wanted: (boolean | undefined)[]): void 
 }
 
 Deno.test("sums of atoms: everything holds beside an SAE of the atoms", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const claims = await claimsOn(gpu, noisySums(2), [ATOMS, randomUnitRows(96, D, 9)]);
   assertVerdicts(claims, [true, true, true, true, true]);
 });
 
 Deno.test("one atom a row: shared directions, but no compositions, and random ones beside them", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const claims = await claimsOn(gpu, noisySums(1), [randomUnitRows(24, D, 7)]);
   assertVerdicts(claims, [true, false, false, undefined, false]);
 });
 
 Deno.test("rows without structure, isotropic or of the covariance of sums: nothing holds", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const isotropic = await claimsOn(gpu, randomUnitRows(192, D, 3), []);
   assertVerdicts(isotropic, [false, false, undefined, undefined, undefined]);
   const matched = await claimsOn(gpu, covarianceMatchedRows(noisySums(2), 192, 4), [ATOMS]);

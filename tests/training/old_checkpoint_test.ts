@@ -4,7 +4,7 @@ import { loadCheckpoint } from "../../lib/formats/checkpoint_folder.ts";
 
 import { createRandom } from "../../lib/random.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { openGpu } from "../gpu_helper.ts";
+import { openTestDevice } from "../gpu_helper.ts";
 
 // What the version before the defaults were changed wrote after 3 of 6 steps on these batches: a bias
 // that started at zero, samples as they are, no checksum. Learning rate 1e-2, m 16, k 3 or λ 1e-3.
@@ -31,7 +31,7 @@ for (const architecture of ["batchtopk", "jumprelu"] as const) {
     const url = new URL(`../fixtures/checkpoints/0.1.0_${architecture}`, import.meta.url);
     const resume = await loadCheckpoint(fromFileUrl(url));
     assert(resume?.steps === 3);
-    using gpu = await openGpu();
+    using gpu = await openTestDevice();
     const { sae, history } = await trainSae(gpu, BATCHES, { architecture, resume });
     assertEquals([history.length, sae.inputNormalization, sae.inputScale], [6, "none", undefined]);
     for (const [c, wanted] of ENDED[architecture].entries()) {

@@ -8,7 +8,7 @@ import {
   type WarnedSettings,
 } from "../../lib/training/training_warnings.ts";
 import { makeBatches } from "./made_batches.ts";
-import { openGpu } from "../gpu_helper.ts";
+import { openTestDevice } from "../gpu_helper.ts";
 
 const BATCHTOPK: WarnedSettings = {
   architecture: "batchtopk",
@@ -120,7 +120,7 @@ Deno.test("not_converged: at the end, where the loss still fell", () => {
 const many = (times = 8) => Array.from({ length: times }, () => makeBatches(24, 20)).flat();
 
 async function train(options: TrainOptions, times?: number) {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const told: TrainingWarning[] = [];
   const all = { ...options, onWarning: (warning: TrainingWarning) => void told.push(warning) };
   const { sae, history } = await trainSae(gpu, many(times), all);
@@ -170,7 +170,7 @@ Deno.test("a run that learns is not warned of", async () => {
 });
 
 Deno.test("meanLoss is the loss of the batch's mean, at steps 1, 101, … whatever is read when", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const options = {
     ...{ architecture: "batchtopk", dictSize: 32, k: 3 } as const,
     ...{ lossNormalization: "none", inputNormalization: "layer_norm" } as const,
