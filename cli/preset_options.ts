@@ -36,7 +36,8 @@ function askedArchitectures(options: Arguments): string[] {
 
 /** The architecture that the preset's λ is for. */
 function penalizedBy(options: Arguments): string {
-  return presetOf(options)?.options.architecture === "relu" ? "relu" : "jumprelu";
+  const own = presetOf(options)?.options.architecture;
+  return own && hasOption(own, "sparsity") ? own : "jumprelu";
 }
 
 function presetOf(options: Arguments): Preset | undefined {

@@ -16,7 +16,7 @@ import {
 export interface HubSaeOptions extends HubOptions {
   /** Branch, tag or commit, default "main". */
   revision?: string;
-  /** Folder that downloads go to, default `.cache/saewing/hub` in the home folder. */
+  /** Folder that downloads go to, default Hugging Face's own cache (`HF_HUB_CACHE`, `HF_HOME`). */
   cacheDir?: string;
   /** Called while a file is downloaded: bytes so far and in all, 0 where the server does not say. */
   onProgress?: (progress: { file: string; loaded: number; total: number }) => void;
@@ -54,10 +54,14 @@ export async function fetchSaeFiles(
 ): Promise<SaeFiles> {
   const tried: string[] = [];
   let missing: Error | undefined;
+  let commit: string | undefined;
   const get = async (file: string): Promise<string | undefined> => {
     tried.push(file);
     try {
-      return await downloadHubFile({ ...options, repo: repository, file });
+      const found = await downloadHubFile({ ...options, repo: repository, file, commit });
+      // The branch may move meanwhile: config and weights are of one commit.
+      commit = found.commit;
+      return found.path;
     } catch (error) {
       if (!(error instanceof HubFileMissing)) throw error;
       missing = error;

@@ -58,8 +58,11 @@ function placeOf(name: string, location: string, path: string): string {
   if (!existsSync(file)) throw new Error(`${file} is missing: it holds ${name} of ${path}`);
   const place = realpathSync(file);
   const root = realpathSync(folder);
-  const cache = /^(.*[\\/]models--[^\\/]+[\\/])snapshots[\\/]/.exec(root + sep);
-  const allowed = [root + sep, ...cache ? [`${cache[1]}blobs${sep}`] : []];
+  const cache = /^(.*[\\/])(models--[^\\/]+[\\/])snapshots[\\/]/.exec(root + sep);
+  // A blob may itself be a link: huggingface_hub keeps what several repositories have once, in the
+  // cache's own blobs.
+  const blobs = cache ? [`${cache[1]}${cache[2]}blobs${sep}`, `${cache[1]}blobs${sep}`] : [];
+  const allowed = [root + sep, ...blobs];
   if (location === basename(path) || allowed.some((one) => place.startsWith(one))) {
     regularFileSize(place);
     return place;

@@ -1,5 +1,6 @@
 import { join, relative, sep } from "node:path";
-import { hubFolder, hubPathParts, hubRefusal, type HubRepository } from "./hub_location.ts";
+import { cachedSnapshot, repositoryFolder } from "./hub_cache.ts";
+import { hubPathParts, hubRefusal, type HubRepository } from "./hub_location.ts";
 import {
   type Hub,
   type HubAnswer,
@@ -29,10 +30,13 @@ const mostBytes = 96 * 2 ** 20;
  */
 export async function listHubFiles(options: HubListingOptions): Promise<string[]> {
   const { repo, revision = "main", under = "" } = options;
-  const folder = hubFolder(options);
+  const repository = repositoryFolder(options);
   const parts = under === "" ? [] : hubPathParts(under);
   const hub = hubSettings(options);
-  if (hub.offline) return (await filesBelow(join(folder, ...parts), folder)).sort();
+  if (hub.offline) {
+    const root = join(repository, "snapshots", await cachedSnapshot(repository, revision));
+    return (await filesBelow(join(root, ...parts), root)).sort();
+  }
   const path = [encodeURIComponent(revision), ...parts.map(encodeURIComponent)].join("/");
   const paths: string[] = [];
   const left = { bytes: mostBytes, until: performance.now() + hub.patience.listing };
@@ -66,7 +70,7 @@ async function readPage(
   left: { bytes: number; until: number },
 ): Promise<[HubAnswer, string]> {
   using timer = stallTimer(hub);
-  const answer = await hubRequest(hub, url, {}, timer.signal).catch(timer.explain);
+  const answer = await hubRequest(hub, url, {}, timer).catch(timer.explain);
   const reader = (answer.response.body ?? new Blob([]).stream()).getReader();
   const decoder = new TextDecoder();
   let text = "";

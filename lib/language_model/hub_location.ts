@@ -1,5 +1,3 @@
-import { homedir } from "node:os";
-import { join, resolve } from "node:path";
 import type { Hub } from "./hub_request.ts";
 
 /** A repository of the hub at a revision. */
@@ -8,7 +6,7 @@ export interface HubRepository {
   repo: string;
   /** Branch, tag or commit, default "main". */
   revision?: string;
-  /** Folder that downloads go to, default `.cache/saewing/hub` in the home folder. */
+  /** Folder that downloads go to, default Hugging Face's own cache (`HF_HUB_CACHE`, `HF_HOME`). */
   cacheDir?: string;
 }
 
@@ -18,23 +16,6 @@ const idPattern = /^\w[\w.-]*(\/\w[\w.-]*)?$/;
 /** Whether a text can be the id of a repository: a name, or owner and name. */
 export function isHubId(text: string): boolean {
   return idPattern.test(text);
-}
-
-/**
- * The folder in the cache that has the repository's files, under their own names:
- * `<cacheDir>/<owner>--<name>/<revision>`. A file that is in it is complete. Throws Error for ids
- * and revisions that the hub cannot have.
- */
-export function hubFolder({ repo, revision = "main", cacheDir }: HubRepository): string {
-  if (!isHubId(repo)) {
-    throw new Error(`${JSON.stringify(repo)} is no id of the hub, expected NAME or OWNER/NAME`);
-  }
-  // Tags and branches may have slashes (refs/pr/1): encoded, a revision is one folder.
-  if (!/^\w[\w.\-/]*$/.test(revision)) {
-    throw new Error(`revision is ${JSON.stringify(revision)}, expected a branch, tag or commit`);
-  }
-  const cache = resolve(cacheDir ?? join(homedir(), ".cache", "saewing", "hub"));
-  return join(cache, repo.replace("/", "--"), encodeURIComponent(revision));
 }
 
 /**
@@ -59,7 +40,7 @@ export function hubPathParts(file: string): string[] {
 export function hubRefusal(
   { endpoint, token }: Hub,
   { repo, revision = "main" }: HubRepository,
-  { status, code, file }: { status: number; code?: string; file?: string },
+  { status, code, file, commit }: { status: number; code?: string; file?: string; commit?: string },
 ): Error {
   const page = `${endpoint}/${repo}`;
   const file_ = file === undefined ? "" : `${file} of `;
@@ -79,7 +60,10 @@ export function hubRefusal(
     );
   }
   if (status === 404 && file !== undefined) {
-    return new HubFileMissing(`${repo} has no file ${file} at revision ${revision}`);
+    return new HubFileMissing(
+      `${repo} has no file ${file} at revision ${revision}`,
+      code === "EntryNotFound" ? commit : undefined,
+    );
   }
   return new Error(`${endpoint} answers ${status} for ${file_}${repo}`);
 }
@@ -88,4 +72,8 @@ export function hubRefusal(
 export class HubFileMissing extends Error {
   /** The name shown in front of the message. */
   override name: string = "HubFileMissing";
+  /** @param commit The commit that has no such file, where the hub tells it. */
+  constructor(message: string, readonly commit?: string) {
+    super(message);
+  }
 }

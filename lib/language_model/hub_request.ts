@@ -20,6 +20,8 @@ export interface Patience {
   delay: number;
   /** Longest wait in milliseconds that a server may ask for (`Retry-After`), default 120,000. */
   longestDelay: number;
+  /** Milliseconds until a server begins to answer, default 15,000. */
+  answer: number;
   /** Milliseconds without a byte after which a transfer counts as broken, default 60,000. */
   stall: number;
   /** Milliseconds that a list of files may take in all, default 600,000. */
@@ -58,6 +60,7 @@ export function hubSettings(options: HubOptions = {}): Hub {
       attempts: 5,
       delay: 500,
       longestDelay: 120_000,
+      answer: 15_000,
       stall: 60_000,
       listing: 600_000,
       unannounced: 512 * 2 ** 20,
@@ -84,6 +87,14 @@ export interface HubAnswer {
   hubHeader(name: string): string | undefined;
 }
 
+/** Ends a request that no one answers. */
+export interface RequestTimer {
+  /** Aborted when the time is over, or when the caller says so. */
+  signal: AbortSignal;
+  /** Counts from now, up to a number of milliseconds, default `patience.stall`. */
+  restart(milliseconds?: number): void;
+}
+
 const mostRedirects = 10;
 
 /**
@@ -96,7 +107,7 @@ export async function hubRequest(
   hub: Hub,
   url: string,
   { method = "GET", headers = {} }: { method?: "GET" | "HEAD"; headers?: Record<string, string> },
-  signal: AbortSignal | undefined = hub.signal,
+  timer: RequestTimer,
 ): Promise<HubAnswer> {
   const origin = new URL(hub.endpoint).origin;
   const told = new Map<string, string>();
@@ -107,7 +118,10 @@ export async function hubRequest(
     // Lengths and ranges are those of the file only where nothing is compressed on the way.
     sent.set("accept-encoding", "identity");
     if (fromHub && hub.token) sent.set("authorization", `Bearer ${hub.token}`);
+    timer.restart(hub.patience.answer);
+    const { signal } = timer;
     const response = await send(at, { method, headers: sent, redirect: "manual", signal });
+    timer.restart();
     if (fromHub) { for (const [name, value] of response.headers) told.set(name, value); }
     const answer = { response, fromHub, hubHeader: (name: string) => told.get(name) };
     const location = response.headers.get("location");

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, posix, resolve } from "node:path";
 import { downloadHubFile, type DownloadProgress } from "./hub_file.ts";
-import { HubFileMissing, hubFolder, isHubId } from "./hub_location.ts";
+import { HubFileMissing, isHubId } from "./hub_location.ts";
 import { listHubFiles } from "./hub_listing.ts";
 import type { HubOptions } from "./hub_request.ts";
 import { explainModelName, exportOf } from "./model_names.ts";
@@ -90,6 +90,14 @@ export async function findModelFiles(
       `${local} does not exist, expected a folder with config.json and onnx/`,
     );
   }
+  // Most likely a typing error, which the hub would take seconds to answer.
+  const parent = dirname(local);
+  if (idOrFolder.includes("/") && existsSync(parent)) {
+    throw new ModelMissingError(
+      `${local} does not exist, expected a folder with config.json and onnx/. (The hub is not asked ` +
+        `for ${idOrFolder}, as there is a folder ${parent} here)`,
+    );
+  }
   return await hubFiles(exportOf(idOrFolder), names, options);
 }
 
@@ -122,9 +130,13 @@ async function hubFiles(
   names: string[],
   options: ModelFileOptions,
 ): Promise<ModelFiles> {
-  const get = (file: string) => downloadHubFile({ ...options, repo, file });
+  let commit: string | undefined;
+  const get = async (file: string) =>
+    (await downloadHubFile({ ...options, repo, file, commit })).path;
   try {
-    await get("config.json");
+    const config = await downloadHubFile({ ...options, repo, file: "config.json" });
+    // The branch may move meanwhile: a model's files are of one commit.
+    ({ commit } = config);
     for (const file of ["tokenizer.json", "tokenizer_config.json"]) await optional(get(file));
     const paths: string[] = [];
     for (const name of names) {
@@ -135,7 +147,7 @@ async function hubFiles(
       for (const data of externalFiles(path)) await get(posix.join(posix.dirname(name), data));
       break;
     }
-    if (paths.length > 0) return { folder: hubFolder({ ...options, repo }), onnx: paths[0] };
+    if (paths.length > 0) return { folder: dirname(config.path), onnx: paths[0] };
     throw new HubFileMissing(await noOnnxFile(repo, names, options));
   } catch (error) {
     options.signal?.throwIfAborted();

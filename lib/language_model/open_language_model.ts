@@ -38,7 +38,7 @@ export interface LanguageModelOptions {
    * with a slash is a path from the model's folder, and one that ends with `.onnx` is complete.
    */
   modelFile?: string;
-  /** Folder that downloads go to, default `.cache/saewing/hub` in the home folder. */
+  /** Folder that downloads go to, default Hugging Face's own cache (`HF_HUB_CACHE`, `HF_HOME`). */
   cacheDir?: string;
   /** Branch, tag or commit on the hub, default "main". */
   revision?: string;

@@ -1,33 +1,31 @@
-import { type Hub, PassingFailure } from "./hub_request.ts";
+import { type Hub, PassingFailure, type RequestTimer } from "./hub_request.ts";
 
 /** Ends a transfer from which nothing arrives any more. */
-export interface StallTimer {
-  /** Aborted when nothing arrived for too long, or when the caller says so. */
-  signal: AbortSignal;
-  /** Something arrived: the time counts from now. */
-  restart(): void;
+export interface StallTimer extends RequestTimer {
   /** Throws what an error of the transfer means: a {@link PassingFailure} where it may pass. */
   explain(error: Error): never;
   /** Stops the time. */
   [Symbol.dispose](): void;
 }
 
-/** Starts to wait, for `patience.stall` milliseconds. */
+/** Starts to wait for an answer. */
 export function stallTimer({ signal, patience }: Hub): StallTimer {
   const stalled = new AbortController();
   let timer: ReturnType<typeof setTimeout>;
-  const restart = () => {
+  let limit: number;
+  const restart = (milliseconds = patience.stall) => {
     clearTimeout(timer);
-    timer = setTimeout(() => stalled.abort(), patience.stall);
+    limit = milliseconds;
+    timer = setTimeout(() => stalled.abort(), limit);
   };
-  restart();
+  restart(patience.answer);
   return {
     signal: signal ? AbortSignal.any([signal, stalled.signal]) : stalled.signal,
     restart,
     explain(error: Error): never {
       signal?.throwIfAborted();
       if (stalled.signal.aborted) {
-        throw new PassingFailure(`nothing arrived for ${patience.stall / 1000} s`);
+        throw new PassingFailure(`nothing arrived for ${limit / 1000} s`);
       }
       throw error instanceof TypeError || error.name === "Http"
         ? new PassingFailure(`the transfer broke: ${error.message}`)

@@ -1,5 +1,5 @@
 import { createBuffers, readFloats } from "../device/buffer.ts";
-import { type Cpu } from "../device/cpu.ts";
+import type { Cpu } from "../device/cpu.ts";
 import { createProgram, f32, submit, u32 } from "../device/program.ts";
 import type { Walk, Walked, Walker } from "./walk_entries.ts";
 

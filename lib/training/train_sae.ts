@@ -19,6 +19,8 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
  * - batchtopk, f the n·k largest numbers of z (Eq. 7), and topk, f the k largest of each sample (Eq. 9):
  *   α · mean((ê − e)²), ê the decoding of the `auxK` largest dead latents of each sample (A.2), e being a
  *   constant there;
+ * - matryoshka_batchtopk: as batchtopk, but e² is the mean over the `prefixes` p of the dictionary of e_p²,
+ *   the error that the latents of prefix p alone leave; the auxiliary loss is that of the whole;
  * - relu, f = z: λ · mean over samples of Σ f;
  * - jumprelu, f = z where z > θ: λ · mean over samples of the number of active latents. θ = exp(log θ) is
  *   trained a latent: with r = 1 where |z − θ| < ε/2 its gradient is −(1/ε) · Σ r · (θ · ∂mean(e²)/∂f + λ/n)

@@ -96,7 +96,7 @@ Deno.test("a CPU that is disposed of while work waits ends it, and who waits is 
   for (const workers of [0, 2]) {
     const cpu = await openCpu({ ...PLAIN, workers });
     const buffers = createBuffers(cpu);
-    const length = 1 << 20;
+    const length = 1 << 23;
     const x = buffers.from("x", new Float32Array(length).fill(1));
     const squares = buffers.zeros("squares", 1);
     const stages = await build(

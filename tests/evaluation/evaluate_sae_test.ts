@@ -3,12 +3,12 @@ import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
 
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import { openTestDevice, randomMatrix, randomSae, SMALL } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, randomSae, SMALL, testOnDevices } from "../gpu_helper.ts";
 import { evaluate } from "../oracles/evaluation.ts";
 
 async function check(sae: Sae, batches: Matrix[], selection?: "threshold" | "batch") {
   for (const gpuOptions of [{}, SMALL]) {
-    using gpu = await openTestDevice(gpuOptions);
+    using gpu = await openGpu(gpuOptions);
     const actual = await evaluateSae(gpu, sae, batches, { selection });
     const expected = evaluate(sae, batches, selection);
     assertEquals(actual.samples, expected.samples);
@@ -41,8 +41,8 @@ Deno.test("evaluateSae where nothing is active: the decoder bias reconstructs al
   assertEquals([l0Histogram, deadLatents], [[12], 5]);
 });
 
-Deno.test("evaluateSae: a perfect SAE explains everything", async () => {
-  using gpu = await openTestDevice();
+testOnDevices("evaluateSae: a perfect SAE explains everything", async (open) => {
+  using gpu = await open();
   // Two latents a dimension, one for each sign.
   const w = Float32Array.of(1, 0, -1, 0, 0, 1, 0, -1);
   const zeros = { bEnc: new Float32Array(4), bDec: new Float32Array(2) };
@@ -69,8 +69,8 @@ Deno.test("evaluateSae: a large mean does not count as variance", async () => {
   assert(nmse > 0.1);
 });
 
-Deno.test("evaluateSae refuses no activations, another width and NaN", async () => {
-  using gpu = await openTestDevice();
+testOnDevices("evaluateSae refuses no activations, another width and NaN", async (open) => {
+  using gpu = await open();
   const sae = randomSae(1, 4, 5, { threshold: new Float32Array(5) });
   const x = randomMatrix(1, 3, 4);
   const empty = { data: new Float32Array(0), rows: 0, cols: 4 };

@@ -193,9 +193,11 @@ Deno.test("loadSae: from the hub, once", async () => {
     assertEquals({ ...sae, metadata: 0 }, { ...await loadSae(theirs), metadata: 0 });
     const asked = hub.asked.length;
     await load("someone/thing/deep/one", { offline: true });
+    assertEquals(hub.asked.length, asked);
     await load("someone/thing/deep/one/cfg.json");
     await load("someone/thing/deep/one/sae_weights.safetensors");
-    assertEquals(hub.asked.length, asked);
+    // Where main is, once each.
+    assertEquals(hub.asked.slice(asked).map(({ method }) => method), ["HEAD", "HEAD"]);
     const tagged = await load("someone/thing/deep/one", { revision: "v1" });
     assertEquals(tagged.metadata.source, "someone/thing/deep/one@v1");
     assertEquals((await load(`someone/thing/${gemma}`)).dictSize, 4);
@@ -215,7 +217,7 @@ Deno.test("loadSae: from the hub, once", async () => {
       ],
       ["someone/thing/root.pt", "it is a PyTorch pickle"],
       ["someone/other/sae", "someone/other"],
-      ["someone/thing/deep/two", "offline mode", { offline: true }],
+      ["someone/thing/deep/three", "offline mode", { offline: true }],
       ["someone/thing/deep/one", "v2", { revision: "v2" }],
     ];
     for (const [id, error, more] of refused) {

@@ -2,7 +2,7 @@ import { assertEquals, assertRejects } from "@std/assert";
 import { parseHubId } from "../../lib/formats/hub_sae.ts";
 import { nearRelease, parseRelease } from "../../lib/formats/sae_releases.ts";
 import { createRandom, initializeSae, loadSae, saveSae } from "../../mod.ts";
-import { serveBytes, startFakeHub } from "../language_model/fake_hub.ts";
+import { gitHash, serveBytes, startFakeHub } from "../language_model/fake_hub.ts";
 import { withFolder } from "../cli/cli_helper.ts";
 
 const place = (name: string) => {
@@ -48,7 +48,9 @@ Deno.test("loadSae loads an SAE by its release and id; errors say what the name 
     await using hub = startFakeHub({
       files: {},
       answer: (asked) =>
-        files[asked.path] ? serveBytes(files[asked.path], asked, `"${asked.path}"`) : undefined,
+        files[asked.path]
+          ? serveBytes(files[asked.path], asked, `"${gitHash(files[asked.path])}"`)
+          : undefined,
     });
     const options = {
       endpoint: hub.endpoint,

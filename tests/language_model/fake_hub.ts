@@ -18,6 +18,8 @@ export interface FakeHubOptions {
   /** Files from this size on are large: redirected, with their SHA-256 announced. Default: none. */
   largeFrom?: number;
   answer?(asked: Asked, number: number): Response | undefined;
+  /** Whether the hub tells no commits, as other servers do. */
+  commitless?: boolean;
   /** Changes the headers of the hub's own answers. */
   headers?(headers: Headers, asked: Asked): void;
 }
@@ -29,6 +31,17 @@ export interface FakeHub extends AsyncDisposable {
 
 export const sha256 = (bytes: Uint8Array<ArrayBuffer>) =>
   createHash("sha256").update(bytes).digest("hex");
+
+/** Git's hash of a file, which is the hub's etag of small ones. */
+export const gitHash = (bytes: Uint8Array<ArrayBuffer>) =>
+  createHash("sha1").update(`blob ${bytes.length}\0`).update(bytes).digest("hex");
+
+/** The commit of the files: a hash of all their contents. */
+export function commitOf(files: FakeHubOptions["files"]): string {
+  const hash = createHash("sha1");
+  for (const path of Object.keys(files).sort()) hash.update(`${path} ${gitHash(files[path])}\n`);
+  return hash.digest("hex");
+}
 
 /** A body that breaks off after `sent` bytes, with the connection. */
 export function broken(bytes: Uint8Array<ArrayBuffer>, sent: number): ReadableStream<Uint8Array> {
@@ -97,13 +110,17 @@ export function startFakeHub(options: FakeHubOptions): FakeHub {
     const one = note(request, "hub");
     const made = options.answer?.(one, asked.length);
     if (made) return made;
-    const refuse = (status: number, code: string) =>
-      new Response("no", { status, headers: { "x-error-code": code } });
-    const match = /^\/([\w/-]+?)\/resolve\/([^/]+)\/(.*)$/.exec(one.path);
+    const commit = commitOf(options.files);
+    const told = options.commitless ? undefined : { "x-repo-commit": commit };
+    const refuse = (status: number, code: string, headers?: HeadersInit) =>
+      new Response("no", { status, headers: { ...headers, "x-error-code": code } });
+    const match = /^\/([\w/-]+?)\/resolve\/(refs\/pr\/1|[^/]+)\/(.*)$/.exec(one.path);
     if (match?.[1] !== "someone/thing") return refuse(401, "RepoNotFound");
-    if (match[2] !== "main" && match[2] !== "v1") return refuse(404, "RevisionNotFound");
+    if (!["main", "v1", "refs/pr/1", commit].includes(match[2])) {
+      return refuse(404, "RevisionNotFound");
+    }
     const bytes = options.files[match[3]];
-    if (!bytes) return refuse(404, "EntryNotFound");
+    if (!bytes) return refuse(404, "EntryNotFound", told);
     let response: Response;
     if (bytes.length >= (options.largeFrom ?? Infinity)) {
       const location = `http://127.0.0.1:${content.addr.port}/${match[3]}`;
@@ -112,7 +129,8 @@ export function startFakeHub(options: FakeHubOptions): FakeHub {
         status: 302,
         headers: { ...headers, "x-linked-size": `${bytes.length}`, etag: '"of the redirect"' },
       });
-    } else response = serveBytes(bytes, one, `"${sha256(bytes).slice(0, 40)}"`);
+    } else response = serveBytes(bytes, one, `"${gitHash(bytes)}"`);
+    if (told) response.headers.set("x-repo-commit", commit);
     options.headers?.(response.headers, one);
     return response;
   });

@@ -1,7 +1,14 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import type { DownloadProgress } from "../../lib/language_model/hub_file.ts";
-import { broken, type FakeHub, type FakeHubOptions, sha256 } from "./fake_hub.ts";
+import {
+  broken,
+  commitOf,
+  type FakeHub,
+  type FakeHubOptions,
+  gitHash,
+  sha256,
+} from "./fake_hub.ts";
 import { bytes, large, other, size, small, withHub } from "./hub_helper.ts";
 
 const contents = ({ asked }: FakeHub) =>
@@ -20,15 +27,19 @@ for (const [kind, options] of [["large", large], ["small", small]] as const) {
     await withHub(options, async (get, hub, cacheDir) => {
       const told: DownloadProgress[] = [];
       const path = await get({ onProgress: (progress) => told.push(progress) });
-      assertEquals(path, join(cacheDir, "someone--thing", "main", "a", "big.bin"));
+      const commit = commitOf(options.files);
+      const repository = join(cacheDir, "models--someone--thing");
+      assertEquals(path, join(repository, "snapshots", commit, "a", "big.bin"));
       assertEquals(await Deno.readFile(path), bytes);
       assertEquals(told.at(-1), { file: "a/big.bin", loaded: size, total: size });
       assert(told.every(({ loaded }, i) => i === 0 || loaded > told[i - 1].loaded));
       hub.asked.length = 0;
-      assertEquals(await get(), path);
       assertEquals(await get({ offline: true }), path);
+      assertEquals(await get({ revision: commit }), path);
       assertEquals(hub.asked, []);
-      assertEquals(await files(cacheDir), ["big.bin"]);
+      // Where main is now is asked, nothing is downloaded.
+      assertEquals(await get(), path);
+      assertEquals(hub.asked.map(({ method }) => method), ["HEAD"]);
     });
   });
 
@@ -57,7 +68,7 @@ for (const [kind, options] of [["large", large], ["small", small]] as const) {
       assertEquals(ranges, [null, "bytes=100000-", "bytes=200000-"]);
       // Only a tag of the host with the content can be compared by it.
       const tags = hub.asked.filter(({ range }) => range).map(({ ifRange }) => ifRange);
-      const own = options === small ? `"${sha256(bytes).slice(0, 40)}"` : null;
+      const own = options === small ? `"${gitHash(bytes)}"` : null;
       assert(tags.every((tag) => tag === own));
     });
   });
@@ -233,9 +244,9 @@ Deno.test("a file without an announced size ends at a limit, and leaves nothing"
       "a/big.bin of someone/thing: more than 1000000 bytes arrived from 127.0.0.1:",
     );
     assert(sent < 1e8);
-    const kept = (await files(cacheDir)).filter((name) => name.endsWith(".part"));
-    for (const name of kept) {
-      assertEquals((await Deno.stat(join(cacheDir, "someone--thing", ".parts", name))).size, 0);
+    const blobs = join(cacheDir, "models--someone--thing", "blobs");
+    for (const name of await files(blobs)) {
+      assertEquals((await Deno.stat(join(blobs, name))).size, 0);
     }
   });
 });

@@ -17,8 +17,8 @@ export async function withHub(
 ): Promise<void> {
   await using hub = startFakeHub(options);
   const cacheDir = await Deno.makeTempDir();
-  const get: Get = (more) =>
-    downloadHubFile({
+  const get: Get = async (more) => {
+    const { path } = await downloadHubFile({
       repo: "someone/thing",
       file: "a/big.bin",
       cacheDir,
@@ -28,6 +28,8 @@ export async function withHub(
       patience: { delay: 1, stall: 5000 },
       ...more,
     });
+    return path;
+  };
   try {
     await run(get, hub, cacheDir);
   } finally {

@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { downloadHubFile } from "../../lib/language_model/hub_file.ts";
 import { listHubFiles } from "../../lib/language_model/hub_listing.ts";
+import type { Patience } from "../../lib/language_model/hub_request.ts";
 import { type FakeHubOptions, startFakeHub } from "./fake_hub.ts";
 
 const repo = "someone/thing";
@@ -77,7 +78,7 @@ const endless = (pause: number, bytes = chunk) =>
       controller.enqueue(bytes);
     },
   });
-const bad: [string, () => Response | Promise<Response>, string, { stall?: number }?][] = [
+const bad: [string, () => Response | Promise<Response>, string, Partial<Patience>?][] = [
   ["has no end", () => new Response(endless(0)), "more than 100663296 bytes, expected a list"],
   [
     "comes a byte at a time",
@@ -91,7 +92,7 @@ const bad: [string, () => Response | Promise<Response>, string, { stall?: number
     "never begins",
     () => new Promise((resolve) => setTimeout(() => resolve(new Response()), 400)),
     "nothing arrived for 0.05 s (2 attempts)",
-    { stall: 50 },
+    { answer: 50 },
   ],
 ];
 

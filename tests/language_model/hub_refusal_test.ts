@@ -20,6 +20,7 @@ Deno.test("what the hub refuses is said with what to do", async () => {
     }],
     [{ repo: "../../etc" }, '"../../etc" is no id of the hub'],
     [{ revision: ".." }, 'revision is "..", expected'],
+    [{ revision: "a/../../b" }, 'revision is "a/../../b", expected'],
     [{ endpoint: "file:///etc" }, "the hub's address (HF_ENDPOINT) is file:///etc"],
     [{}, "redirects to file:///etc/passwd: not followed", {
       answer: () =>
@@ -45,11 +46,12 @@ Deno.test("a file that is not there is told apart from other errors", async () =
       "someone/thing has no file b.bin at revision main",
     );
     hub.asked.length = 0;
-    const path = join(cacheDir, "someone--thing", "v1", "a", "big.bin");
+    const repository = join(cacheDir, "models--someone--thing");
     await assertRejects(
       () => get({ offline: true, revision: "v1" }),
       HubFileMissing,
-      `${path} does not exist, and nothing is downloaded in offline mode (HF_HUB_OFFLINE)`,
+      `a/big.bin of someone/thing at revision v1 is not in the cache (${repository}), and nothing is ` +
+        `downloaded in offline mode (HF_HUB_OFFLINE)`,
     );
     assertEquals(hub.asked, []);
   });

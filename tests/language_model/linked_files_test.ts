@@ -71,7 +71,19 @@ Deno.test("an .onnx file may be a link, its weights are beside it or nowhere", a
       }/dy.onnx` +
         ".data, which is not in its folder",
     );
-    // A snapshot's links may lead to the blobs of its own repository only.
+    // A blob may be a link to what several repositories share: huggingface_hub's blobs/XY/HASH.
+    const shared = await writeCache(join(root, "shared"), join(llama, ".."), [
+      "config.json",
+      "onnx/model.onnx",
+      "onnx/dy.onnx.data",
+    ]);
+    const store = join(root, "shared/blobs/ab");
+    await Deno.mkdir(store, { recursive: true });
+    const blob = join(shared, "../../blobs/hash2");
+    await Deno.rename(blob, join(store, "hash"));
+    await Deno.symlink("../../blobs/ab/hash", blob);
+    await (await openLanguageModel(shared, { hook, threads: 1 }))[Symbol.asyncDispose]();
+    // A snapshot's links may lead to the blobs of its own cache only.
     const snapshot = await writeCache(root, join(llama, ".."), ["onnx/model.onnx", "config.json"]);
     await Deno.symlink(join(root, "there/dy.onnx.data"), join(snapshot, "onnx/dy.onnx.data"));
     await assertRejects(() => openLanguageModel(snapshot, { hook }), Error, "a link to");

@@ -5,13 +5,13 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "@std/assert";
-import { join } from "@std/path";
-import { findModelFiles } from "../../lib/language_model/model_files.ts";
+import { join, resolve } from "@std/path";
+import { findModelFiles, ModelMissingError } from "../../lib/language_model/model_files.ts";
 import {
   type LanguageModelOptions,
   openLanguageModel,
 } from "../../lib/language_model/open_language_model.ts";
-import { startFakeHub } from "./fake_hub.ts";
+import { commitOf, startFakeHub } from "./fake_hub.ts";
 import { loadFixture, tinyGpt2 } from "./fixtures.ts";
 
 const hook = "blocks.1.hook_resid_pre";
@@ -141,12 +141,21 @@ Deno.test("a hub id is downloaded once and then read from the cache", async () =
         assert(loaded <= total, `${loaded} of ${total}`);
       },
     });
-    assertEquals(files.folder, join(cacheDir, "someone--thing/v1"));
+    const commit = commitOf(tinyFiles());
+    assertEquals(files.folder, join(cacheDir, "models--someone--thing/snapshots", commit));
+    // The branch is asked for once, then all files are those of its commit.
+    const revisions = hub.asked.filter(({ host }) => host === "hub")
+      .map(({ path }) => /\/resolve\/([^/]+)\//.exec(path)?.[1]);
+    assertEquals(revisions, ["v1", ...Array(revisions.length - 1).fill(commit)]);
     assertEquals(await Deno.readFile(files.onnx), hubFile("onnx/model.onnx"));
     assertEquals([...progress].sort(), Object.keys(tinyFiles()).sort());
     hub.asked.length = 0;
-    assertEquals(await findModelFiles("someone/thing", options), files);
+    assertEquals(await findModelFiles("someone/thing", { ...options, revision: commit }), files);
     assertEquals(hub.asked, []);
+    assertEquals(await findModelFiles("someone/thing", options), files);
+    assertEquals(hub.asked.map(({ method, path }) => [method, path]), [
+      ["HEAD", "/someone/thing/resolve/v1/config.json"],
+    ]);
     await using model = await openLanguageModel("someone/thing", {
       ...options,
       hook,
@@ -214,6 +223,28 @@ Deno.test("a model's file can be named by its path, and stand alone", async () =
     );
     await Deno.copyFile(join(folder, "config.json"), join(empty, "config.json"));
     assertEquals(await findModelFiles(empty, defaults), { folder: empty, onnx: alone });
+  });
+});
+
+Deno.test("what looks like a path is not asked of the hub", async () => {
+  await withFolder(async (cacheDir) => {
+    await using hub = startFakeHub({ files: {} });
+    const options = { ...defaults, cacheDir, endpoint: hub.endpoint, token: "" };
+    for (
+      const path of ["./no-such", "../no-such", "/no-such", "no/such/folder", "tests/no-such", ".x"]
+    ) {
+      await assertRejects(
+        () => findModelFiles(path, options),
+        ModelMissingError,
+        `${resolve(path)} does not exist, expected a folder with config.json and onnx/`,
+      );
+    }
+    await assertRejects(
+      () => findModelFiles("tests/no-such", options),
+      Error,
+      `(The hub is not asked for tests/no-such, as there is a folder ${resolve("tests")} here)`,
+    );
+    assertEquals(hub.asked, []);
   });
 });
 

@@ -9,10 +9,10 @@ import type { Sae } from "../../lib/sae/sae.ts";
 import {
   assertClose,
   NARROW,
-  openTestDevice,
   randomMatrix,
   randomNumbers,
   randomSae,
+  testOnDevices,
   TIGHT,
 } from "../gpu_helper.ts";
 import { takeApart, ties } from "../oracles/meta.ts";
@@ -41,10 +41,10 @@ function assertSame(found: Decomposition, meta: Sae, rows: Matrix): void {
   );
 }
 
-Deno.test("decompose equals float64 encoding of the decoder rows", async () => {
+testOnDevices("decompose equals float64 encoding of the decoder rows", async (open) => {
   const shapes = [[1, 1, 1], [1, 3, 5], [70, 8, 9], [33, 17, 65], [130, 5, 3]];
   for (const options of [{}, NARROW, TIGHT]) {
-    using gpu = await openTestDevice(options);
+    using gpu = await open(options);
     for (const [seed, [rows, d, m]] of shapes.entries()) {
       const explained = randomMatrix(seed, rows, d);
       for (const subtractDecoderBias of [true, false]) {
@@ -60,8 +60,8 @@ Deno.test("decompose equals float64 encoding of the decoder rows", async () => {
   }
 });
 
-Deno.test("decompose refuses an SAE that the meta-SAE does not explain", async () => {
-  using gpu = await openTestDevice();
+testOnDevices("decompose refuses an SAE that the meta-SAE does not explain", async (open) => {
+  using gpu = await open();
   const sae = randomSae(1, 4, 10);
   const rows = { data: sae.wDec, rows: 10, cols: 4 };
   const explains = {
@@ -88,60 +88,70 @@ Deno.test("decompose refuses an SAE that the meta-SAE does not explain", async (
   await decompose(gpu, metaSae(2, 4, 3), randomSae(1, 4, 9));
 });
 
-Deno.test("a decomposition is read by latent, by meta-latent and by what latents share", async () => {
-  using gpu = await openTestDevice();
-  await fc.assert(
-    fc.asyncProperty(
-      fc.integer({ min: 1, max: 40 }),
-      fc.integer({ min: 1, max: 12 }),
-      async (rows, m) => {
-        const explained = randomMatrix(rows, rows, 6);
-        const meta = metaSae(m, 6, m);
-        const found = await decompose(gpu, meta, explained);
-        const weights = dense(found.latents);
-        for (let i = 0; i < rows; i++) {
-          const own = [...weights.slice(i * m, (i + 1) * m)];
-          const expected = own.map((weight, latent) => ({ latent, weight }))
-            .filter(({ weight }) => weight > 0)
-            .sort((a, b) => b.weight - a.weight || a.latent - b.latent);
-          assertEquals(metaLatentsOf(found, i), expected);
-          for (const { latent, weight } of expected) {
-            assert(
-              latentsOf(found, latent).some((user) => user.latent === i && user.weight === weight),
+testOnDevices(
+  "a decomposition is read by latent, by meta-latent and by what latents share",
+  async (open) => {
+    using gpu = await open();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 1, max: 40 }),
+        fc.integer({ min: 1, max: 12 }),
+        async (rows, m) => {
+          const explained = randomMatrix(rows, rows, 6);
+          const meta = metaSae(m, 6, m);
+          const found = await decompose(gpu, meta, explained);
+          const weights = dense(found.latents);
+          for (let i = 0; i < rows; i++) {
+            const own = [...weights.slice(i * m, (i + 1) * m)];
+            const expected = own.map((weight, latent) => ({ latent, weight }))
+              .filter(({ weight }) => weight > 0)
+              .sort((a, b) => b.weight - a.weight || a.latent - b.latent);
+            assertEquals(metaLatentsOf(found, i), expected);
+            for (const { latent, weight } of expected) {
+              assert(
+                latentsOf(found, latent).some((user) =>
+                  user.latent === i && user.weight === weight
+                ),
+              );
+            }
+            const related = relatedLatents(found, i);
+            const strength = new Float64Array(rows);
+            for (const { latent, strength: value } of related) strength[latent] = value;
+            assertClose(strength, ties(weights, m, i), "ties", 1e-12);
+            assertEquals(related.length, ties(weights, m, i).filter((value) => value > 0).length);
+            related.forEach(({ strength }, at) =>
+              assert(at === 0 || strength <= related[at - 1].strength)
             );
+            for (const { latent, shared } of related) {
+              const products = shared.map((meta) => meta.weight * own[meta.latent]);
+              products.forEach((product, at) => assert(at === 0 || product <= products[at - 1]));
+              for (const meta of shared) {
+                assertEquals(
+                  meta.weight,
+                  weights[latent * m + meta.latent],
+                );
+              }
+            }
+            assertEquals(relatedLatents(found, i, 2), related.slice(0, 2));
           }
-          const related = relatedLatents(found, i);
-          const strength = new Float64Array(rows);
-          for (const { latent, strength: value } of related) strength[latent] = value;
-          assertClose(strength, ties(weights, m, i), "ties", 1e-12);
-          assertEquals(related.length, ties(weights, m, i).filter((value) => value > 0).length);
-          related.forEach(({ strength }, at) =>
-            assert(at === 0 || strength <= related[at - 1].strength)
-          );
-          for (const { latent, shared } of related) {
-            const products = shared.map((meta) => meta.weight * own[meta.latent]);
-            products.forEach((product, at) => assert(at === 0 || product <= products[at - 1]));
-            for (const meta of shared) assertEquals(meta.weight, weights[latent * m + meta.latent]);
+          for (let j = 0; j < m; j++) {
+            const users = latentsOf(found, j).map(({ weight }) => weight);
+            assertEquals(users, users.toSorted((a, b) => b - a));
           }
-          assertEquals(relatedLatents(found, i, 2), related.slice(0, 2));
-        }
-        for (let j = 0; j < m; j++) {
-          const users = latentsOf(found, j).map(({ weight }) => weight);
-          assertEquals(users, users.toSorted((a, b) => b - a));
-        }
-      },
-    ),
-    { numRuns: 8, seed: 1 },
-  );
-  const found = await decompose(gpu, metaSae(1, 6, 3), randomMatrix(1, 5, 6));
-  assertThrows(
-    () => metaLatentsOf(found, 5),
-    RangeError,
-    "latent is 5, expected a whole number below 5",
-  );
-  assertThrows(
-    () => latentsOf(found, -1),
-    RangeError,
-    "metaLatent is -1, expected a whole number below 3",
-  );
-});
+        },
+      ),
+      { numRuns: 8, seed: 1 },
+    );
+    const found = await decompose(gpu, metaSae(1, 6, 3), randomMatrix(1, 5, 6));
+    assertThrows(
+      () => metaLatentsOf(found, 5),
+      RangeError,
+      "latent is 5, expected a whole number below 5",
+    );
+    assertThrows(
+      () => latentsOf(found, -1),
+      RangeError,
+      "metaLatent is -1, expected a whole number below 3",
+    );
+  },
+);

@@ -4,7 +4,7 @@ import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { activationSimilarity } from "../../lib/stitching/activation_similarity.ts";
 import type { LatentPair } from "../../lib/stitching/latent_pairs.ts";
-import { openGpu, randomMatrix, TIGHT } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, testOnDevices, TIGHT } from "../gpu_helper.ts";
 import { activationsOf, correlationOf, cosineOf, decoderRow } from "../oracles/similarity.ts";
 import { assertStops } from "./assert_stops.ts";
 import { ARCHITECTURES, makeSae, NORMALIZATIONS } from "./made_saes.ts";
@@ -96,8 +96,8 @@ Deno.test("activationSimilarity: pairs of one latent with many, and a band of it
   await check(small, large, pairs, [randomMatrix(1, 30, 3)], -0.9);
 });
 
-Deno.test("activationSimilarity: an SAE beside itself, and pairs given twice", async () => {
-  using gpu = await openGpu();
+testOnDevices("activationSimilarity: an SAE beside itself, and pairs given twice", async (open) => {
+  using gpu = await open();
   const sae = makeSae({ architecture: "relu", seed: 3, d: 5, m: 8 });
   const twin = { ...sae, wEnc: sae.wEnc.map((w) => 3 * w), bEnc: sae.bEnc.map((b) => 3 * b) };
   const same = Array.from({ length: 8 }, (_, i) => ({ small: i, large: i }));
@@ -111,59 +111,70 @@ Deno.test("activationSimilarity: an SAE beside itself, and pairs given twice", a
   }
 });
 
-Deno.test("activationSimilarity: latents that never change are left out, and nothing is NaN", async () => {
-  using gpu = await openGpu();
-  const small = makeSae({ architecture: "relu", seed: 3, d: 2, m: 3 });
-  const large = makeSae({ architecture: "relu", seed: 4, d: 2, m: 3 });
-  // Latent 1 has the activation 0.1 in every sample, latent 2 none.
-  for (const sae of [small, large]) {
-    sae.wEnc.fill(0, 2);
-    sae.bEnc.set([5, 0.1, -1]);
-  }
-  const batches = [randomMatrix(1, 100, 2), randomMatrix(2, 333, 2)];
-  const all = await activationSimilarity(gpu, small, large, everyPair(small, large), batches);
-  assertEquals([all.pairs.length, all.neverActive, all.constant], [1, 5, 3]);
-  assertEquals(all.fit, { activationCosine: undefined, correlation: undefined });
-  const none = await activationSimilarity(gpu, small, large, [], batches);
-  assertEquals([none.pairs.length, none.neverActive, none.constant], [0, 0, 0]);
-  assertEquals(none.fitAbove, { activationCosine: undefined, correlation: undefined });
-  const one = await activationSimilarity(
-    ...[gpu, small, large, everyPair(small, large), [randomMatrix(1, 1, 2)]] as const,
-  );
-  assertEquals([one.pairs.length, one.neverActive, one.constant], [0, 5, 4]);
-});
+testOnDevices(
+  "activationSimilarity: latents that never change are left out, and nothing is NaN",
+  async (open) => {
+    using gpu = await open();
+    const small = makeSae({ architecture: "relu", seed: 3, d: 2, m: 3 });
+    const large = makeSae({ architecture: "relu", seed: 4, d: 2, m: 3 });
+    // Latent 1 has the activation 0.1 in every sample, latent 2 none.
+    for (const sae of [small, large]) {
+      sae.wEnc.fill(0, 2);
+      sae.bEnc.set([5, 0.1, -1]);
+    }
+    const batches = [randomMatrix(1, 100, 2), randomMatrix(2, 333, 2)];
+    const all = await activationSimilarity(gpu, small, large, everyPair(small, large), batches);
+    assertEquals([all.pairs.length, all.neverActive, all.constant], [1, 5, 3]);
+    assertEquals(all.fit, { activationCosine: undefined, correlation: undefined });
+    const none = await activationSimilarity(gpu, small, large, [], batches);
+    assertEquals([none.pairs.length, none.neverActive, none.constant], [0, 0, 0]);
+    assertEquals(none.fitAbove, { activationCosine: undefined, correlation: undefined });
+    const one = await activationSimilarity(
+      ...[gpu, small, large, everyPair(small, large), [randomMatrix(1, 1, 2)]] as const,
+    );
+    assertEquals([one.pairs.length, one.neverActive, one.constant], [0, 5, 4]);
+  },
+);
 
-Deno.test("activationSimilarity refuses what does not fit, stops when told, says how far it is", async () => {
-  using gpu = await openGpu();
-  const small = makeSae({ architecture: "relu", seed: 1, d: 3, m: 4 });
-  const large = makeSae({ architecture: "relu", seed: 2, d: 3, m: 5 });
-  const x = randomMatrix(1, 4, 3);
-  const cases: [LatentPair[], Matrix[], Sae, string][] = [
-    [[], [], large, "there were no activations to measure on"],
-    [[{ small: 4, large: 0 }], [x], large, "a pair's small latent is 4, expected one from 0 to 3"],
-    [
-      [{ small: 0, large: -1 }],
-      [x],
-      large,
-      "a pair's large latent is -1, expected one from 0 to 4",
-    ],
-    [[{ small: 0, large: 0.5 }], [x], large, "a pair's large latent is 0.5, expected"],
-    [[], [x, randomMatrix(1, 4, 2)], large, "the activations are 4 × 2"],
-    [
-      [],
-      [x],
-      { ...large, inputNormalization: "layer_norm" },
-      "large.inputNormalization is layer_norm",
-    ],
-  ];
-  for (const [pairs, batches, other, text] of cases) {
-    const run = () => activationSimilarity(gpu, small, other, pairs, batches);
-    await assertRejects(run, RangeError, text);
+testOnDevices(
+  "activationSimilarity refuses what does not fit, stops when told, says how far it is",
+  async (open) => {
+    using gpu = await open();
+    const small = makeSae({ architecture: "relu", seed: 1, d: 3, m: 4 });
+    const large = makeSae({ architecture: "relu", seed: 2, d: 3, m: 5 });
+    const x = randomMatrix(1, 4, 3);
+    const cases: [LatentPair[], Matrix[], Sae, string][] = [
+      [[], [], large, "there were no activations to measure on"],
+      [
+        [{ small: 4, large: 0 }],
+        [x],
+        large,
+        "a pair's small latent is 4, expected one from 0 to 3",
+      ],
+      [
+        [{ small: 0, large: -1 }],
+        [x],
+        large,
+        "a pair's large latent is -1, expected one from 0 to 4",
+      ],
+      [[{ small: 0, large: 0.5 }], [x], large, "a pair's large latent is 0.5, expected"],
+      [[], [x, randomMatrix(1, 4, 2)], large, "the activations are 4 × 2"],
+      [
+        [],
+        [x],
+        { ...large, inputNormalization: "layer_norm" },
+        "large.inputNormalization is layer_norm",
+      ],
+    ];
+    for (const [pairs, batches, other, text] of cases) {
+      const run = () => activationSimilarity(gpu, small, other, pairs, batches);
+      await assertRejects(run, RangeError, text);
+      assertEquals(gpu.allocated, 0);
+    }
+    await assertStops(
+      4,
+      (options) => activationSimilarity(gpu, small, large, [], [x, x, x], options),
+    );
     assertEquals(gpu.allocated, 0);
-  }
-  await assertStops(
-    4,
-    (options) => activationSimilarity(gpu, small, large, [], [x, x, x], options),
-  );
-  assertEquals(gpu.allocated, 0);
-});
+  },
+);

@@ -3,7 +3,7 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { type ErrorContrast, missingInformation } from "../../lib/stitching/missing_information.ts";
-import { openGpu, randomMatrix, TIGHT } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, testOnDevices, TIGHT } from "../gpu_helper.ts";
 import { activationsOf, errorsWhere } from "../oracles/similarity.ts";
 import { assertStops } from "./assert_stops.ts";
 import { ARCHITECTURES, choose, makeSae, NORMALIZATIONS } from "./made_saes.ts";
@@ -65,8 +65,8 @@ Deno.test("missingInformation agrees with its oracle, for any architectures", as
   assert(leftOut >= 8);
 });
 
-Deno.test("missingInformation: a direction that only the large SAE has", async () => {
-  using gpu = await openGpu();
+testOnDevices("missingInformation: a direction that only the large SAE has", async (open) => {
+  using gpu = await open();
   const unit = (rows: number[][]) => Float32Array.from(rows.flat());
   const make = (rows: number[][]) =>
     makeSae({
@@ -89,8 +89,8 @@ Deno.test("missingInformation: a direction that only the large SAE has", async (
   assertEquals([neverActive, alwaysActive], [0, 1]);
 });
 
-Deno.test("missingInformation: where no latent remains there is no mean", async () => {
-  using gpu = await openGpu();
+testOnDevices("missingInformation: where no latent remains there is no mean", async (open) => {
+  using gpu = await open();
   const small = makeSae({ architecture: "relu", seed: 1, d: 3, m: 4 });
   const large = makeSae({ architecture: "relu", seed: 2, d: 3, m: 5 });
   large.bEnc[3] = -100;
@@ -101,28 +101,34 @@ Deno.test("missingInformation: where no latent remains there is no mean", async 
   }
 });
 
-Deno.test("missingInformation refuses what does not fit, stops when told, says how far it is", async () => {
-  using gpu = await openGpu();
-  const small = makeSae({ architecture: "relu", seed: 1, d: 3, m: 4 });
-  const large = makeSae({ architecture: "relu", seed: 2, d: 3, m: 5 });
-  const x = randomMatrix(1, 4, 3);
-  const cases: [number[], Matrix[], Sae, string][] = [
-    [[1], [], large, "there were no activations to measure on"],
-    [[5], [x], large, "novel[0] is 5, expected a latent from 0 to 4"],
-    [[1, 1], [x], large, "novel[1] is 1, which was chosen before"],
-    [[], [x, randomMatrix(1, 4, 2)], large, "the activations are 4 × 2"],
-    [
-      [],
-      [x],
-      { ...large, inputNormalization: "layer_norm" },
-      "large.inputNormalization is layer_norm",
-    ],
-  ];
-  for (const [novel, batches, other, text] of cases) {
-    const run = () => missingInformation(gpu, small, other, novel, batches);
-    await assertRejects(run, RangeError, text);
+testOnDevices(
+  "missingInformation refuses what does not fit, stops when told, says how far it is",
+  async (open) => {
+    using gpu = await open();
+    const small = makeSae({ architecture: "relu", seed: 1, d: 3, m: 4 });
+    const large = makeSae({ architecture: "relu", seed: 2, d: 3, m: 5 });
+    const x = randomMatrix(1, 4, 3);
+    const cases: [number[], Matrix[], Sae, string][] = [
+      [[1], [], large, "there were no activations to measure on"],
+      [[5], [x], large, "novel[0] is 5, expected a latent from 0 to 4"],
+      [[1, 1], [x], large, "novel[1] is 1, which was chosen before"],
+      [[], [x, randomMatrix(1, 4, 2)], large, "the activations are 4 × 2"],
+      [
+        [],
+        [x],
+        { ...large, inputNormalization: "layer_norm" },
+        "large.inputNormalization is layer_norm",
+      ],
+    ];
+    for (const [novel, batches, other, text] of cases) {
+      const run = () => missingInformation(gpu, small, other, novel, batches);
+      await assertRejects(run, RangeError, text);
+      assertEquals(gpu.allocated, 0);
+    }
+    await assertStops(
+      4,
+      (options) => missingInformation(gpu, small, large, [1], [x, x, x], options),
+    );
     assertEquals(gpu.allocated, 0);
-  }
-  await assertStops(4, (options) => missingInformation(gpu, small, large, [1], [x, x, x], options));
-  assertEquals(gpu.allocated, 0);
-});
+  },
+);

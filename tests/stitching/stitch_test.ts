@@ -9,7 +9,14 @@ import { openInference, type Selection } from "../../lib/sae/inference.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import type { StitchedSae } from "../../lib/sae/stitched_sae.ts";
 import { stitch, stitchedOrigin } from "../../lib/stitching/stitch.ts";
-import { assertClose, openGpu, randomMatrix, randomNumbers, SMALL, TIGHT } from "../gpu_helper.ts";
+import {
+  assertClose,
+  randomMatrix,
+  randomNumbers,
+  SMALL,
+  testOnDevices,
+  TIGHT,
+} from "../gpu_helper.ts";
 import { type Choice, inferStitched } from "../oracles/stitched.ts";
 import { ARCHITECTURES, choose, makeSae, NORMALIZATIONS } from "./made_saes.ts";
 
@@ -57,9 +64,9 @@ async function check(
   return codes.latents.length;
 }
 
-Deno.test("a stitched SAE of any two architectures agrees with the oracle", async () => {
-  using wide = await openGpu();
-  using tight = await openGpu(TIGHT);
+testOnDevices("a stitched SAE of any two architectures agrees with the oracle", async (open) => {
+  using wide = await open();
+  using tight = await open(TIGHT);
   let seed = 0;
   for (const ours of ARCHITECTURES) {
     for (const theirs of ARCHITECTURES) {
@@ -89,8 +96,8 @@ Deno.test("a stitched SAE of any two architectures agrees with the oracle", asyn
   }
 });
 
-Deno.test("edge shapes: one row, one latent, none of one SAE, all of both", async () => {
-  using gpu = await openGpu();
+testOnDevices("edge shapes: one row, one latent, none of one SAE, all of both", async (open) => {
+  using gpu = await open();
   for (const [ours, theirs] of [["relu", "jumprelu"], ["topk", "relu"]] as const) {
     for (const [n, d, m0, m1] of [[1, 1, 1, 1], [3, 2, 1, 9], [2, 9, 4, 2]]) {
       const small = makeSae({ architecture: ours, seed: n, d, m: m0, bEnc: ones(m0) });
@@ -111,8 +118,8 @@ Deno.test("edge shapes: one row, one latent, none of one SAE, all of both", asyn
 
 const ones = (length: number) => new Float32Array(length).fill(1);
 
-Deno.test("a selection goes for both SAEs", async () => {
-  using gpu = await openGpu(SMALL);
+testOnDevices("a selection goes for both SAEs", async (open) => {
+  using gpu = await open(SMALL);
   const small = makeSae({ architecture: "batchtopk", seed: 1, d: 6, m: 30, k: 1.5 });
   const large = makeSae({ architecture: "batchtopk", seed: 9, d: 6, m: 40, k: 3 });
   const choice = { small, smallLatents: choose(1, 30, 30), large, largeLatents: choose(2, 40, 40) };
@@ -122,75 +129,84 @@ Deno.test("a selection goes for both SAEs", async () => {
   assertEquals(await check(gpu, whole, x, "topk"), 16 * 5);
 });
 
-Deno.test("all latents of one SAE and none of the other are that SAE, bit by bit", async () => {
-  using gpu = await openGpu();
-  for (const [at, architecture] of ARCHITECTURES.entries()) {
-    for (const subtractDecoderBias of [true, false]) {
-      const normalization = NORMALIZATIONS[(at + (subtractDecoderBias ? 0 : 2)) % 4];
-      const options = { architecture, normalization, d: 9 };
-      const one = makeSae({ ...options, seed: 1, m: 33, subtractDecoderBias });
-      const two = makeSae({ ...options, seed: 2, m: 20 });
-      const all = Array.from({ length: 33 }, (_, i) => i);
-      const x = randomMatrix(3, 21, 9);
-      const plain = { codes: await encode(gpu, one, x), own: await reconstruct(gpu, one, x) };
-      for (const stitched of [stitch(one, all, two, []), stitch(two, [], one, all)]) {
-        assertEquals(stitched.bDec, one.bDec);
-        assertEquals(await encode(gpu, stitched, x), plain.codes);
-        const own = await reconstruct(gpu, stitched, x);
-        // A topk SAE is decoded in float64.
-        if (architecture === "topk") assertClose(own.data, plain.own.data, "topk", 1e-6);
-        else assertEquals(own, plain.own);
+testOnDevices(
+  "all latents of one SAE and none of the other are that SAE, bit by bit",
+  async (open) => {
+    using gpu = await open();
+    for (const [at, architecture] of ARCHITECTURES.entries()) {
+      for (const subtractDecoderBias of [true, false]) {
+        const normalization = NORMALIZATIONS[(at + (subtractDecoderBias ? 0 : 2)) % 4];
+        const options = { architecture, normalization, d: 9 };
+        const one = makeSae({ ...options, seed: 1, m: 33, subtractDecoderBias });
+        const two = makeSae({ ...options, seed: 2, m: 20 });
+        const all = Array.from({ length: 33 }, (_, i) => i);
+        const x = randomMatrix(3, 21, 9);
+        const plain = { codes: await encode(gpu, one, x), own: await reconstruct(gpu, one, x) };
+        for (const stitched of [stitch(one, all, two, []), stitch(two, [], one, all)]) {
+          assertEquals(stitched.bDec, one.bDec);
+          assertEquals(await encode(gpu, stitched, x), plain.codes);
+          const own = await reconstruct(gpu, stitched, x);
+          // A topk SAE is decoded in float64.
+          if (architecture === "topk") assertClose(own.data, plain.own.data, "topk", 1e-6);
+          else assertEquals(own, plain.own);
+        }
       }
     }
-  }
-});
+  },
+);
 
-Deno.test("the order of the chosen latents is that of the columns, and changes nothing else", async () => {
-  using gpu = await openGpu();
-  await fc.assert(
-    fc.asyncProperty(
-      fc.constantFrom(...ARCHITECTURES),
-      fc.constantFrom(...ARCHITECTURES),
-      fc.nat(1000),
-      async (ours, theirs, seed) => {
-        const small = makeSae({ architecture: ours, seed, d: 4, m: 9 });
-        const large = makeSae({ architecture: theirs, seed: seed + 7, d: 4, m: 11 });
-        const [own, other] = [choose(seed, 9, 5), choose(seed + 1, 11, 6)];
-        const shuffled = stitch(small, own, large, other);
-        const sorted = stitch(small, own.toSorted(by), large, other.toSorted(by));
-        const x = randomMatrix(seed, 6, 4);
-        const columns = async (stitched: StitchedSae) => {
-          const rows = denseRows(await encode(gpu, stitched, x));
-          return new Map(rows[0].map((_, i) => {
-            const { sae, latent } = stitchedOrigin(stitched, i);
-            return [`${sae} ${latent}`, rows.map((row) => row[i])];
-          }));
-        };
-        assertEquals(await columns(shuffled), await columns(sorted));
-        const [a, b] = [await reconstruct(gpu, shuffled, x), await reconstruct(gpu, sorted, x)];
-        assertClose(a.data, b.data, "reconstruction", 1e-5);
-      },
-    ),
-    { numRuns: 12 },
-  );
-});
+testOnDevices(
+  "the order of the chosen latents is that of the columns, and changes nothing else",
+  async (open) => {
+    using gpu = await open();
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...ARCHITECTURES),
+        fc.constantFrom(...ARCHITECTURES),
+        fc.nat(1000),
+        async (ours, theirs, seed) => {
+          const small = makeSae({ architecture: ours, seed, d: 4, m: 9 });
+          const large = makeSae({ architecture: theirs, seed: seed + 7, d: 4, m: 11 });
+          const [own, other] = [choose(seed, 9, 5), choose(seed + 1, 11, 6)];
+          const shuffled = stitch(small, own, large, other);
+          const sorted = stitch(small, own.toSorted(by), large, other.toSorted(by));
+          const x = randomMatrix(seed, 6, 4);
+          const columns = async (stitched: StitchedSae) => {
+            const rows = denseRows(await encode(gpu, stitched, x));
+            return new Map(rows[0].map((_, i) => {
+              const { sae, latent } = stitchedOrigin(stitched, i);
+              return [`${sae} ${latent}`, rows.map((row) => row[i])];
+            }));
+          };
+          assertEquals(await columns(shuffled), await columns(sorted));
+          const [a, b] = [await reconstruct(gpu, shuffled, x), await reconstruct(gpu, sorted, x)];
+          assertClose(a.data, b.data, "reconstruction", 1e-5);
+        },
+      ),
+      { numRuns: 12 },
+    );
+  },
+);
 
 const by = (a: number, b: number) => a - b;
 
-Deno.test("a stitched SAE that goes by thresholds takes the memory of its latents alone", async () => {
-  using gpu = await openGpu();
-  const make = (m: number, seed: number) => makeSae({ architecture: "jumprelu", seed, d: 8, m });
-  const memory = async (sae: Sae | StitchedSae) => {
-    using inference = openInference(gpu, sae);
-    await inference.run(randomMatrix(1, 4, 8));
-    return gpu.allocated;
-  };
-  const stitched = stitch(make(500, 1), [3, 499], make(900, 2), [0, 7, 899]);
-  assertEquals(await memory(stitched), await memory(make(5, 3)));
-});
+testOnDevices(
+  "a stitched SAE that goes by thresholds takes the memory of its latents alone",
+  async (open) => {
+    using gpu = await open();
+    const make = (m: number, seed: number) => makeSae({ architecture: "jumprelu", seed, d: 8, m });
+    const memory = async (sae: Sae | StitchedSae) => {
+      using inference = openInference(gpu, sae);
+      await inference.run(randomMatrix(1, 4, 8));
+      return gpu.allocated;
+    };
+    const stitched = stitch(make(500, 1), [3, 499], make(900, 2), [0, 7, 899]);
+    assertEquals(await memory(stitched), await memory(make(5, 3)));
+  },
+);
 
-Deno.test("evaluateSae measures a stitched SAE", async () => {
-  using gpu = await openGpu();
+testOnDevices("evaluateSae measures a stitched SAE", async (open) => {
+  using gpu = await open();
   for (const architecture of ["batchtopk", "topk"] as const) {
     const small = makeSae({ architecture, seed: 5, d: 6, m: 10 });
     const large = makeSae({ architecture: "relu", seed: 6, d: 6, m: 14 });
@@ -210,8 +226,8 @@ Deno.test("evaluateSae measures a stitched SAE", async () => {
   }
 });
 
-Deno.test("evaluateCrossEntropy splices a stitched SAE", async () => {
-  using gpu = await openGpu();
+testOnDevices("evaluateCrossEntropy splices a stitched SAE", async (open) => {
+  using gpu = await open();
   const small = makeSae({ architecture: "jumprelu", seed: 5, d: 3, m: 10 });
   const large = makeSae({ architecture: "topk", seed: 6, d: 3, m: 14 });
   const choice = { small, smallLatents: [9, 1, 0], large, largeLatents: [13, 2] };
@@ -268,33 +284,36 @@ Deno.test("stitch refuses latents that do not exist, twice the same and none", (
   }
 });
 
-Deno.test("a stitched SAE that cannot be run is refused, by name, and frees what it took", async () => {
-  using gpu = await openGpu();
-  const small = makeSae({ architecture: "topk", seed: 1, d: 3, m: 5 });
-  const large = makeSae({ architecture: "batchtopk", seed: 2, d: 3, m: 8 });
-  const good = stitch(small, [1], large, [2]);
-  const bare = { ...large, threshold: undefined };
-  const other = makeSae({ architecture: "relu", seed: 1, d: 4, m: 5 });
-  const cases: [Partial<StitchedSae>, Selection | undefined, string][] = [
-    [{ large: bare }, undefined, "the batchtopk SAE has no threshold"],
-    [
-      { small: bare, smallLatents: Uint32Array.of(7) },
-      undefined,
-      "the batchtopk SAE has no threshold",
-    ],
-    [{ large: { ...large, k: undefined } }, "batch", `selection "batch" needs the SAE's k`],
-    [{}, "threshold", "the topk SAE has no threshold"],
-    [{ large: other }, undefined, "large.dModel is 4, expected 3 as the small SAE has"],
-    [{ dModel: 4 }, undefined, "the stitched SAE's dModel is 4, expected 3"],
-    [{ dictSize: 3 }, undefined, "the stitched SAE's dictSize is 3, expected 2"],
-    [{ bDec: randomNumbers(1, 4) }, undefined, "the stitched SAE's bDec.length is 4, expected 3"],
-    [{ small: { ...small, k: 9 } }, undefined, "small.k is 9, expected a whole number from 1"],
-    [{ smallLatents: Uint32Array.of(5) }, undefined, "smallLatents[0] is 5, expected a latent"],
-    [{ largeLatents: Uint32Array.of(8) }, undefined, "largeLatents[0] is 8, expected a latent"],
-  ];
-  for (const [more, selection, text] of cases) {
-    const error = assertThrows(() => openInference(gpu, { ...good, ...more }, { selection }));
-    assertEquals((error as Error).message.slice(0, text.length), text);
-    assertEquals(gpu.allocated, 0);
-  }
-});
+testOnDevices(
+  "a stitched SAE that cannot be run is refused, by name, and frees what it took",
+  async (open) => {
+    using gpu = await open();
+    const small = makeSae({ architecture: "topk", seed: 1, d: 3, m: 5 });
+    const large = makeSae({ architecture: "batchtopk", seed: 2, d: 3, m: 8 });
+    const good = stitch(small, [1], large, [2]);
+    const bare = { ...large, threshold: undefined };
+    const other = makeSae({ architecture: "relu", seed: 1, d: 4, m: 5 });
+    const cases: [Partial<StitchedSae>, Selection | undefined, string][] = [
+      [{ large: bare }, undefined, "the batchtopk SAE has no threshold"],
+      [
+        { small: bare, smallLatents: Uint32Array.of(7) },
+        undefined,
+        "the batchtopk SAE has no threshold",
+      ],
+      [{ large: { ...large, k: undefined } }, "batch", `selection "batch" needs the SAE's k`],
+      [{}, "threshold", "the topk SAE has no threshold"],
+      [{ large: other }, undefined, "large.dModel is 4, expected 3 as the small SAE has"],
+      [{ dModel: 4 }, undefined, "the stitched SAE's dModel is 4, expected 3"],
+      [{ dictSize: 3 }, undefined, "the stitched SAE's dictSize is 3, expected 2"],
+      [{ bDec: randomNumbers(1, 4) }, undefined, "the stitched SAE's bDec.length is 4, expected 3"],
+      [{ small: { ...small, k: 9 } }, undefined, "small.k is 9, expected a whole number from 1"],
+      [{ smallLatents: Uint32Array.of(5) }, undefined, "smallLatents[0] is 5, expected a latent"],
+      [{ largeLatents: Uint32Array.of(8) }, undefined, "largeLatents[0] is 8, expected a latent"],
+    ];
+    for (const [more, selection, text] of cases) {
+      const error = assertThrows(() => openInference(gpu, { ...good, ...more }, { selection }));
+      assertEquals((error as Error).message.slice(0, text.length), text);
+      assertEquals(gpu.allocated, 0);
+    }
+  },
+);

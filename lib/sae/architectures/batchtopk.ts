@@ -10,9 +10,8 @@ export const batchtopk: Descriptor<LargestOptions> = {
   summary: "the n·k largest of a batch of n",
   k: "mean",
   threshold: "measured",
-  // SAELens keeps one that is done training as a jumprelu with a constant threshold. What the prefixes of
-  // a matryoshka_batchtopk were trained for, a single encoding does not show.
-  saeLens: { saved: "jumprelu", read: ["batchtopk", "matryoshka_batchtopk"] },
+  // SAELens keeps one that is done training as a jumprelu with a constant threshold.
+  saeLens: { saved: "jumprelu", read: ["batchtopk"] },
   options: LARGEST_OPTIONS,
   rule: ({ k }, { rows }) => ({ by: "batch", wanted: rows * k! }),
 };
