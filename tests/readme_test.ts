@@ -1,50 +1,126 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { join } from "@std/path";
-import { deno, type Ran, ROOT } from "./cli/cli_helper.ts";
+// What README and the pages say is run: every command, every TypeScript block, every link.
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
+import { dirname, join, normalize } from "@std/path";
+import { deno, type Ran, ROOT, withFolder } from "./cli/cli_helper.ts";
 
-const readme = await Deno.readTextFile(join(ROOT, "README.md"));
+/** Pages with something to run, in an order in which each finds what it needs. */
+const RUN = [
+  "README.md",
+  "docs/tutorial.md",
+  "docs/command_line.md",
+  "docs/formats.md",
+  "docs/architectures.md",
+  "docs/sparsity.md",
+  "docs/massive_activations.md",
+  "docs/how_training_works.md",
+  "CONTRIBUTING.md",
+];
 
-/** The lines of README's blocks of one language. */
-function blocks(language: string): string[] {
-  return [...readme.matchAll(new RegExp("^```" + language + "\n([\\s\\S]*?)^```", "gm"))]
+/** Pages whose commands another test runs. */
+const ELSEWHERE = ["docs/permissions.md"];
+
+/** What a block that is marked `ignore` may hold: what takes minutes, or is not of this checkout. */
+const IGNORED = [
+  /jsr:@saewing\/saewing/,
+  /^deno task compile && /,
+  /^npx -y deno@2\.9\.6 task (check|test)$/,
+  /^deno test -A tests\/\S+_test\.ts$/,
+  /^saewing (harvest|sweep) /,
+];
+
+/** What the scripts of the pages print. */
+const PRINTED: Record<string, RegExp> = {
+  "README.md": /^\d+ steps, loss \d/,
+  "docs/tutorial.md": /^\d+ of 192 latents are novel/,
+  "docs/formats.md": /^batchtopk 96 \d\S* blocks\.2\.hook_resid_pre/,
+  "docs/massive_activations.md": /^\{ multiple: 10, medianNorm: \d/,
+  "docs/how_training_works.md": /^the same bits/,
+  "CONTRIBUTING.md": /\[ 2, 4, 6 \]/,
+};
+
+const pages: Record<string, string> = {};
+for (const folder of ["", "docs/", "docs/decisions/"]) {
+  for await (const { name } of Deno.readDir(join(ROOT, folder))) {
+    if (!name.endsWith(".md")) continue;
+    pages[folder + name] = await Deno.readTextFile(join(ROOT, folder, name));
+  }
+}
+
+/** A page's blocks that begin with these words. */
+function blocks(page: string, words: string): string[] {
+  return [...pages[page].matchAll(new RegExp("^```" + words + "\n([\\s\\S]*?)^```", "gm"))]
     .map(([, block]) => block);
 }
 
+const lines = (page: string, words: string): string[] =>
+  blocks(page, words).flatMap((block) => block.trim().split("\n"));
+
 Deno.test("README's script is examples/train_sae.ts", async () => {
-  assertEquals(blocks("ts"), [await Deno.readTextFile(join(ROOT, "examples/train_sae.ts"))]);
+  assertEquals(blocks("README.md", "ts"), [
+    await Deno.readTextFile(join(ROOT, "examples/train_sae.ts")),
+  ]);
 });
 
-Deno.test("README's commands run", async (t) => {
-  const commands = blocks("sh").flatMap((block) => block.trim().split("\n"));
-  assert(commands.length >= 10, `${commands.length} commands`);
-  for (const command of commands) {
-    // CI runs this one, and it runs this test.
-    if (command === "npx -y deno@2.9.6 task test") {
-      assertStringIncludes(await Deno.readTextFile(join(ROOT, ".ci/run")), command);
-      continue;
+Deno.test("whatever a page shows is run", async () => {
+  for (const page of Object.keys(pages)) {
+    const shown = [...lines(page, "sh"), ...blocks(page, "ts")];
+    const runs = RUN.includes(page) || ELSEWHERE.includes(page);
+    assert(shown.length === 0 || runs, `${page} is in no list of this test`);
+    for (const line of lines(page, "sh ignore")) {
+      assert(IGNORED.some((pattern) => pattern.test(line)), `${page} leaves out: ${line}`);
     }
-    await t.step(command, async () => {
-      const [program, ...args] = command.replace(/^npx -y deno@2\.9\.6/, "deno").split(" ");
-      assertEquals(program, "deno");
-      // README names the short form of the demo.
-      if (args.join(" ") === "task demo") args.push("20");
-      const ran = await deno(args);
-      assertEquals(ran.code, 0, ran.stderr);
-      assertMeaning(args, ran);
-    });
+    assertEquals(blocks(page, "ts ignore"), [], page);
+    // Nothing hides behind another name of the languages.
+    assertEquals(pages[page].match(/^```(bash|shell|console|typescript)/m), null, page);
   }
-  await t.step("README's script, on what the demo left", async () => {
-    const ran = await deno(["run", "-A", "examples/train_sae.ts"]);
-    assertEquals(ran.code, 0, ran.stderr);
-    assert(/\d+ steps, loss \d/.test(ran.stdout), ran.stdout);
+  // CI runs README's test command, and that runs this test.
+  const tests = "npx -y deno@2.9.6 task test";
+  assertStringIncludes(pages["README.md"], tests);
+  assertStringIncludes(await Deno.readTextFile(join(ROOT, ".ci/run")), tests);
+});
+
+Deno.test("commands and scripts of the pages run", async (t) => {
+  await withFolder(async (folder) => {
+    await linkCheckout(folder);
+    for (const page of RUN) {
+      for (const command of lines(page, "sh")) {
+        if (command === "npx -y deno@2.9.6 task test") continue;
+        await t.step(`${page}: ${command}`, async () => {
+          const [program, ...args] = command.replace(/^npx -y deno@2\.9\.6/, "deno").split(" ");
+          assertEquals(program, "deno");
+          // README names the long form of the demo.
+          if (args.join(" ") === "task demo") args.push("20", "16");
+          const ran = await deno(args, folder);
+          assertEquals(ran.code, 0, ran.stderr);
+          if (page === "docs/tutorial.md") assertMeaning(args, ran);
+        });
+      }
+      const scripts = blocks(page, "ts");
+      if (scripts.length === 0) continue;
+      await t.step(`${page}: its script`, async () => {
+        const path = join(folder, "script_of_page.ts");
+        await Deno.writeTextFile(path, scripts.join("\n"));
+        const ran = await deno(["run", "-A", path], folder);
+        assertEquals(ran.code, 0, ran.stderr);
+        assertMatch(ran.stdout, PRINTED[page]);
+      });
+    }
   });
 });
+
+/** The checkout with its own `runs/`, so that nothing is written into it and nothing old is found. */
+async function linkCheckout(folder: string): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(ROOT)) {
+    if (name === "runs" || name.startsWith(".")) continue;
+    const type = isDirectory ? "dir" : "file";
+    await Deno.symlink(join(ROOT, name), join(folder, name), { type });
+  }
+}
 
 /** Of an example's numbers something can be learned: SAEs are trained to the end, most claims decided. */
 function assertMeaning(args: string[], { stdout, stderr }: Ran): void {
   const command = args[args.indexOf("cli.ts") + 1];
-  // The first run does not end: it is given more steps.
-  if (command === "sweep" || (command === "train" && args.includes("--activations"))) {
+  if (command === "sweep" || command === "train") {
     assert(!stderr.includes("the loss still fell"), stderr);
   }
   const fewest = { stitch: 6, meta: 3 }[command];
@@ -54,8 +130,33 @@ function assertMeaning(args: string[], { stdout, stderr }: Ran): void {
   assert(decided >= fewest, `${decided} of ${verdicts.length} claims are decided:\n${stdout}`);
 }
 
-Deno.test("README's files are there", async () => {
-  const links = [...readme.matchAll(/\]\(([^#)]+)\)/g)].map(([, link]) => link);
-  assert(links.length > 0);
-  for (const link of links) await Deno.stat(join(ROOT, link));
+Deno.test("what the pages link to is there", async () => {
+  let links = 0;
+  for (const [page, text] of Object.entries(pages)) {
+    for (const [, link] of text.matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^https?:/.test(link)) continue;
+      links++;
+      const [path, anchor] = link.split("#");
+      const target = path === "" ? page : normalize(join(dirname(page), path));
+      if (!(target in pages)) await Deno.stat(join(ROOT, target));
+      if (anchor === undefined) continue;
+      assert(anchorsOf(pages[target]).includes(anchor), `${page} links to ${link}`);
+    }
+  }
+  assert(links > 50, `${links} links`);
 });
+
+Deno.test("README leads to every page", () => {
+  const linked = [...pages["README.md"].matchAll(/\]\(([^)#]+)/g)].map(([, link]) => link);
+  const inner = /^(README|CHANGELOG)\.md$|^docs\/decisions\//;
+  for (const page of Object.keys(pages)) {
+    assert(inner.test(page) || linked.includes(page), `README does not link to ${page}`);
+  }
+});
+
+/** A page's headings as GitHub makes anchors of them. */
+function anchorsOf(page: string): string[] {
+  return [...page.matchAll(/^#+ (.+)$/gm)].map(([, title]) =>
+    title.toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replace(/ /g, "-")
+  );
+}
