@@ -4,7 +4,7 @@ import { ROOT, withFolder } from "./cli/cli_helper.ts";
 
 // Deno's own binary stands in for the runtime that a compiled program is joined to, so that nothing
 // is downloaded. What comes out does not start: only the list of what is embedded is looked at.
-Deno.test("task compile embeds the worker and ONNX Runtime's native library", async () => {
+Deno.test("task compile embeds workers, what they load, and ONNX Runtime's native library", async () => {
   await withFolder(async (folder) => {
     const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
     const [program, ...args] = (tasks.compile as string).split(" ");
@@ -20,7 +20,9 @@ Deno.test("task compile embeds the worker and ONNX Runtime's native library", as
     const text = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
     assertEquals(code, 0, text);
     assert(args.includes("--self-extracting"));
-    assertStringIncludes(text, "worker.ts");
+    for (const file of ["worker.ts", "integer_product.ts", "dense_step.ts"]) {
+      assertStringIncludes(text, file);
+    }
     assertStringIncludes(text, "onnxruntime-node");
   });
 });
