@@ -10,10 +10,11 @@ import type { Thread } from "../device/cpu_stage.ts";
 /**
  * Rows of a block, whose columns are one operand of an 8-bit product: a thread's share of the rows, but 1024
  * at most. The more, the more often a row of the other operand serves while it is in a cache (12,288 latents,
- * d 768: a step of 364 ms with 128, of 237 ms with 1024).
+ * d 768: a step of 364 ms with 128, of 237 ms with 1024). A block's estimates of all latents fit into 128 MiB.
  */
-export function blockRows(rows: number, threads: number): number {
-  return Math.min(1024, Math.max(64, Math.ceil(rows / threads)));
+export function blockRows(rows: number, latents: number, threads: number): number {
+  const most = Math.min(1024, Math.floor(2 ** 25 / latents));
+  return Math.max(64, Math.min(most, Math.ceil(rows / threads)));
 }
 
 /** What is known of rounded rows: row ≈ scale · bytes. The norms are those of the balanced rows. */
@@ -59,7 +60,7 @@ export function roundBoth(
   },
 ): Rounded {
   const bytes = (label: string, length: number) => p.buffers.zeros(label, Math.ceil(length / 4));
-  const block = blockRows(rows, threadsOf(p.device));
+  const block = blockRows(rows, latents, threadsOf(p.device));
   const samples = { ...createRounded(p, rows), block, bytes: bytes("8-bit samples", rows * d) };
   const encoder = { ...createRounded(p, latents), bytes: bytes("8-bit encoder", latents * d) };
   const groups = { samples: Math.ceil(rows / 64), latents: Math.ceil(latents / 64) };

@@ -101,13 +101,14 @@ async function screen(
   equals?: number,
 ): Promise<void> {
   const slices = slicesOf(args);
+  const room = new Uint8Array((slices[0]?.length ?? 0) * args.d);
   for (let block = from; block < to; block++) {
-    const found = await screenBlock(args, block, slices, thread);
+    const found = await screenBlock(args, block, slices, room, thread);
     equals = keep(args, block, found, equals);
   }
 }
 
-function slicesOf({ among, m, d, block, latentBytes }: ScreenArguments): Slice[] {
+function slicesOf({ among, m, block }: ScreenArguments): Slice[] {
   const count = among ? among[0] : m;
   const most = sliceLatents(block);
   return Array.from({ length: Math.ceil(count / most) }, (_, at) => {
@@ -116,11 +117,7 @@ function slicesOf({ among, m, d, block, latentBytes }: ScreenArguments): Slice[]
     const latents = among
       ? among.slice(1 + first, 1 + first + length)
       : Uint32Array.from({ length }, (_, i) => first + i);
-    const bytes = new Uint8Array(length * d);
-    for (let i = 0; i < length; i++) {
-      bytes.set(latentBytes.subarray(latents[i] * d, (latents[i] + 1) * d), i * d);
-    }
-    return { first, length, latents, bytes };
+    return { first, length, latents };
   });
 }
 
@@ -130,8 +127,22 @@ export interface Slice {
   length: number;
   first: number;
   latents: Uint32Array;
-  /** [length, d] their rounded rows, where ONNX Runtime can read them. */
-  bytes: Uint8Array;
+}
+
+/** Copies a slice's rounded rows into `room`, where ONNX Runtime can read them. */
+function bytesOf(
+  { among, latentBytes, d }: ScreenArguments,
+  { first, length, latents }: Slice,
+  room: Uint8Array,
+): Uint8Array {
+  const bytes = room.subarray(0, length * d);
+  if (!among) bytes.set(latentBytes.subarray(first * d, (first + length) * d));
+  else {
+    for (let i = 0; i < length; i++) {
+      bytes.set(latentBytes.subarray(latents[i] * d, (latents[i] + 1) * d), i * d);
+    }
+  }
+  return bytes;
 }
 
 /** Entries of a block in the order in which they are found: latent by latent, in it row by row. */
@@ -145,6 +156,7 @@ async function screenBlock(
   args: ScreenArguments,
   block: number,
   slices: Slice[],
+  room: Uint8Array,
   thread: Thread,
 ): Promise<Entries> {
   const { n, d, input, wEnc } = args;
@@ -152,26 +164,27 @@ async function screenBlock(
   const rows = Math.min(args.block, n - first);
   const scratch = scratchOf(args, thread);
   const bytes = new Int8Array(args.sampleBytes.subarray(first * d, (first + rows) * d));
-  const products: Int32Array[] = [];
-  for (const { bytes: a, length } of slices) {
-    const product = thread.integerProduct.multiply(a, bytes, {
-      rows: length,
+  const multiply = (slice: Slice) =>
+    thread.integerProduct.multiply(bytesOf(args, slice, room), bytes, {
+      rows: slice.length,
       inner: d,
       cols: rows,
     });
-    products.push(product instanceof Int32Array ? product : await product);
-  }
   const bounds = sampleBounds(args, first, rows);
   const { scale, pairs, values, latents, rowCuts } = scratch;
   scale.set(args.sampleScale.subarray(first, first + rows));
-  const sumsOf = (at: number): Sums => {
+  const sumsOf = (product: Int32Array, slice: Slice): Sums => {
     // SIMD sees the device's memory alone.
-    if (thread.simd) scratch.sums.set(products[at]);
-    const sums = thread.simd ? scratch.sums : products[at];
-    return { sums, scale, rows, latents: slices[at].length };
+    if (thread.simd) scratch.sums.set(product);
+    return { sums: thread.simd ? scratch.sums : product, scale, rows, latents: slice.length };
   };
   rowCuts.fill(0);
-  if (args.cut === "row") cutRows(args, bounds, slices, sumsOf, scratch, thread);
+  // A cut of each row takes all of its estimates: these products are kept, the others come one by one.
+  const products: Int32Array[] = [];
+  if (args.cut === "row") {
+    for (const slice of slices) products.push(await multiply(slice));
+    cutRows(args, bounds, slices, (at) => sumsOf(products[at], slices[at]), scratch, thread);
+  }
 
   const entries: Entries = { rows: [], latents: [], values: [] };
   const x = input.subarray(first * d, (first + rows) * d);
@@ -179,8 +192,9 @@ async function screenBlock(
     latents.set(slice.latents);
     cutLatents(args, bounds, slice, scratch);
     const { inverse, least } = scratch;
-    const near = scanSumsOn(thread)(sumsOf(at), rowCuts, inverse, least, pairs);
-    const count = keepCandidates(args, bounds, slice, products[at], scratch, near);
+    const product = products[at] ?? await multiply(slice);
+    const near = scanSumsOn(thread)(sumsOf(product, slice), rowCuts, inverse, least, pairs);
+    const count = keepCandidates(args, bounds, slice, product, scratch, near);
     Atomics.add(args.counts, 1, count);
     dotPairsOn(thread)(pairs, count, rows, { x, w: wEnc, latents, d }, values);
     keepReached(args, rows, scratch, count, entries);

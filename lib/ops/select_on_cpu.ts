@@ -5,7 +5,7 @@ import type { Thread } from "../device/cpu_stage.ts";
 import { atomicMax, dotOn } from "./arithmetic.ts";
 import { blockRows, roundBoth, type Rounded } from "./round_rows.ts";
 import { type Cut, type Found, screenBlocks, screenInOrder } from "./screen.ts";
-import { scratchNumbers } from "./screen_bounds.ts";
+import { scratchNumbers, sliceLatents } from "./screen_bounds.ts";
 import type { StepBuffers } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
@@ -55,7 +55,7 @@ function roomFor({ rows, latents, cut, wanted, most }: SelectionSizes): number {
  */
 export function selectionNumbers(sizes: SelectionSizes, threads: number): number {
   const { rows, latents, cut, wanted } = sizes;
-  const block = blockRows(rows, threads);
+  const block = blockRows(rows, latents, threads);
   const scratch = threads * scratchNumbers(block, latents, cut === "row" ? wanted : 0);
   const cuts = cut === "latent" ? 0 : 4;
   return 3 * roomFor(sizes) + 2 + 2 * Math.ceil(rows / block) + cuts + 1 + scratch + rows;
@@ -63,14 +63,16 @@ export function selectionNumbers(sizes: SelectionSizes, threads: number): number
 
 /**
  * Bytes that the threads take beside the device's memory while they screen, each for itself: a copy of the
- * 8-bit encoder, and what the 8-bit product gives for a block of rows.
+ * 8-bit encoder's rows for one product, and what the 8-bit product gives for a block of rows.
  */
 export function screeningBytes(
   { rows, latents, d }: { rows: number; latents: number; d: number },
   threads: number,
 ): number {
-  const block = Math.min(rows, blockRows(rows, threads));
-  return threads * (latents * d + block * d + 4 * block * latents);
+  const block = Math.min(rows, blockRows(rows, latents, threads));
+  const slice = Math.min(latents, sliceLatents(block));
+  // A cut of each row, as that of dead latents is, holds a block's estimates of all latents.
+  return threads * (slice * d + block * d + 4 * block * latents);
 }
 
 /** Screens a batch, and writes what is kept as sparse rows; gives the rounded batch for further use. */
