@@ -111,51 +111,53 @@ export {
   type SplicedModel,
 } from "./lib/evaluation/evaluate_cross_entropy.ts";
 export {
+  classifyLatents,
+  type CosineHistogram,
+  cosineHistogram,
+  type DecoderBiasAgreement,
+  decoderBiasAgreement,
+  type DecoderOverlap,
+  decoderOverlap,
   maxDecoderCosine,
   type MaxDecoderCosineOptions,
-} from "./lib/stitching/max_decoder_cosine.ts";
+} from "./lib/stitching/decoder_cosine.ts";
 export type { CosineKernel } from "./lib/ops/cosine.ts";
 export type { CosineProgress, CosineSearchOptions } from "./lib/ops/cosine_search.ts";
-export { classifyLatents } from "./lib/stitching/classify_latents.ts";
-export {
-  type LatentGroup,
-  type LatentGroups,
-  latentGroups,
-} from "./lib/stitching/latent_groups.ts";
 export {
   describeGroup,
   type GroupKind,
   groupsByKind,
   type GroupsOfKind,
-} from "./lib/stitching/describe_groups.ts";
-export { type CosineHistogram, cosineHistogram } from "./lib/stitching/cosine_histogram.ts";
-export { type DecoderOverlap, decoderOverlap } from "./lib/stitching/decoder_overlap.ts";
+  type LatentGroup,
+  type LatentGroups,
+  latentGroups,
+} from "./lib/stitching/latent_groups.ts";
+export { checkStitchable, stitch, stitchedOrigin } from "./lib/stitching/stitch.ts";
+export type { RepeatableBatches, StitchingOptions } from "./lib/stitching/pair.ts";
 export {
-  type DecoderBiasAgreement,
-  decoderBiasAgreement,
-} from "./lib/stitching/decoder_bias_agreement.ts";
-export { checkStitchable } from "./lib/stitching/check_stitchable.ts";
-export { stitch, stitchedOrigin } from "./lib/stitching/stitch.ts";
-export type { StitchingOptions } from "./lib/stitching/sum_steps.ts";
-export type { StitchingEffects } from "./lib/stitching/measure_apart.ts";
-export { latentEffects } from "./lib/stitching/latent_effects.ts";
-export { fitGain, type FitGainOptions, type GainFit, withGain } from "./lib/stitching/fit_gain.ts";
-export { randomTwin } from "./lib/stitching/random_twin.ts";
-export type { PairControls, SaeControls } from "./lib/stitching/measure_controls.ts";
-export { swapEffects, type SwapEffectsOptions } from "./lib/stitching/swap_effects.ts";
-export type { PathPhase } from "./lib/stitching/plan_path.ts";
-export type { InterpolationOrder } from "./lib/stitching/order_path.ts";
-export type { RepeatableBatches } from "./lib/stitching/repeatable_batches.ts";
+  latentEffects,
+  type StitchingEffects,
+  swapEffects,
+  type SwapEffectsOptions,
+} from "./lib/stitching/effects.ts";
 export {
-  interpolate,
-  type InterpolationOptions,
-  type InterpolationPoint,
-} from "./lib/stitching/interpolate.ts";
+  fitGain,
+  type FitGainOptions,
+  type GainFit,
+  type PairControls,
+  randomTwin,
+  type SaeControls,
+  withGain,
+} from "./lib/stitching/controls.ts";
+export type { InterpolationOrder, PathPhase } from "./lib/stitching/path.ts";
 export {
   type ChainOptions,
   type ChainPoint,
+  interpolate,
   interpolateChain,
-} from "./lib/stitching/interpolate_chain.ts";
+  type InterpolationOptions,
+  type InterpolationPoint,
+} from "./lib/stitching/interpolate.ts";
 export {
   type NoveltyPrediction,
   type NoveltyRoc,
@@ -169,11 +171,11 @@ export {
   type SamplePairsOptions,
 } from "./lib/stitching/latent_pairs.ts";
 export { type PairStudy, type PairStudyOptions, studyPair } from "./lib/stitching/study_pair.ts";
-export type { LineFit } from "./lib/stitching/fit_line.ts";
 export {
   type ActivationSimilarity,
   activationSimilarity,
   type ActivationSimilarityOptions,
+  type LineFit,
   type PairSimilarity,
   type SimilarityFits,
 } from "./lib/stitching/activation_similarity.ts";

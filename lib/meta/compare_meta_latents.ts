@@ -2,7 +2,7 @@ import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
-import { maxDecoderCosine } from "../stitching/max_decoder_cosine.ts";
+import { maxDecoderCosine } from "../stitching/decoder_cosine.ts";
 
 /** An SAE to compare meta-latents with. */
 export interface ComparedSae {

@@ -2,7 +2,7 @@ import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
-import { maxDecoderCosine } from "../stitching/max_decoder_cosine.ts";
+import { maxDecoderCosine } from "../stitching/decoder_cosine.ts";
 import { checkRows } from "./check_rows.ts";
 import { covarianceMatchedRows } from "./covariance_matched_rows.ts";
 import { checkExplains } from "./decompose.ts";

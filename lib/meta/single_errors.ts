@@ -2,7 +2,7 @@ import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
-import { maxDecoderCosine } from "../stitching/max_decoder_cosine.ts";
+import { maxDecoderCosine } from "../stitching/decoder_cosine.ts";
 
 /**
  * What the bias and one meta-latent leave of each row: ‖w − ŵ₁‖², the one meta-latent being that, out of

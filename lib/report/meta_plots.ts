@@ -1,4 +1,4 @@
-import { cosineHistogram } from "../stitching/cosine_histogram.ts";
+import { cosineHistogram } from "../stitching/decoder_cosine.ts";
 import { barPlot } from "./bar_plot.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
 import { type ComparedMetaLatents, mean, type MetaFindings } from "./meta_findings.ts";

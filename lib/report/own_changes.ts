@@ -1,6 +1,6 @@
 import type { InterpolationPoint } from "../stitching/interpolate.ts";
-import type { StitchingEffects } from "../stitching/measure_apart.ts";
-import type { PathPhase } from "../stitching/plan_path.ts";
+import type { StitchingEffects } from "../stitching/effects.ts";
+import type { PathPhase } from "../stitching/path.ts";
 
 /** What latents change, without what the mixed decoder bias of Eq. 5 changes by itself. */
 export interface OwnChange {

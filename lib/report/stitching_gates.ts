@@ -1,4 +1,4 @@
-import type { SaeControls } from "../stitching/measure_controls.ts";
+import type { SaeControls } from "../stitching/controls.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";
 import { CONVERGED } from "../training/loss_change.ts";
 import { formatShare } from "./format_number.ts";

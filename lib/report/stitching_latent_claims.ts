@@ -1,6 +1,6 @@
 // Claims about latents one by one: which are novel, what each does alone, what is like what.
-import { groupsByKind } from "../stitching/describe_groups.ts";
-import type { StitchingEffects } from "../stitching/measure_apart.ts";
+import { groupsByKind } from "../stitching/latent_groups.ts";
+import type { StitchingEffects } from "../stitching/effects.ts";
 import type { LatentErrors } from "../stitching/missing_information.ts";
 import { noveltyRoc } from "../stitching/novelty_roc.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";

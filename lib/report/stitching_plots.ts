@@ -1,4 +1,4 @@
-import { cosineHistogram } from "../stitching/cosine_histogram.ts";
+import { cosineHistogram } from "../stitching/decoder_cosine.ts";
 import type { InterpolationPoint } from "../stitching/interpolate.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";
 import { barPlot } from "./bar_plot.ts";

@@ -1,5 +1,4 @@
-import type { DecoderBiasAgreement } from "../stitching/decoder_bias_agreement.ts";
-import type { DecoderOverlap } from "../stitching/decoder_overlap.ts";
+import type { DecoderBiasAgreement, DecoderOverlap } from "../stitching/decoder_cosine.ts";
 import type { Claim } from "./claim.ts";
 import { escapeHtml } from "./escape_html.ts";
 import { formatNumber } from "./format_number.ts";

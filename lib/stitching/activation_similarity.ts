@@ -1,11 +1,9 @@
 import type { Device } from "../device/device.ts";
-import type { Matrix, SparseMatrix } from "../matrix.ts";
-import { openInference } from "../sae/inference.ts";
-import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
+import type { SparseMatrix } from "../matrix.ts";
 import type { Sae } from "../sae/sae.ts";
-import { checkStitchable } from "./check_stitchable.ts";
-import { fitLine, type LineFit } from "./fit_line.ts";
+import type { Batches } from "../training/train_sae.ts";
 import { decoderCosine, type LatentPair } from "./latent_pairs.ts";
+import { type Measure, openPair, type Pair, readOnce, type StitchingOptions } from "./pair.ts";
 
 /** How alike a latent of the small SAE and one of the large are: a point of Fig. 11. */
 export interface PairSimilarity extends LatentPair {
@@ -42,13 +40,9 @@ export interface ActivationSimilarity {
 }
 
 /** Options of {@linkcode activationSimilarity}. */
-export interface ActivationSimilarityOptions {
+export interface ActivationSimilarityOptions extends StitchingOptions {
   /** Decoder cosine above which `fitAbove` is made (default 0.5, as in Fig. 11). */
   above?: number;
-  /** Called after each batch with the number of samples so far. */
-  onProgress?: (samples: number) => void;
-  /** Stops between two batches; the promise is rejected with the signal's reason. */
-  signal?: AbortSignal;
 }
 
 /**
@@ -78,76 +72,71 @@ export async function activationSimilarity(
   small: Sae,
   large: Sae,
   pairs: Iterable<LatentPair>,
-  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
-  { above = 0.5, onProgress, signal }: ActivationSimilarityOptions = {},
+  batches: Batches,
+  { above, ...options }: ActivationSimilarityOptions = {},
 ): Promise<ActivationSimilarity> {
-  checkStitchable(small, large);
-  const transform = activationTransform(small);
+  using pair = openPair(device, small, large);
+  return await readOnce(pair, batches, measureSimilarity(pair, pairs, above), options);
+}
+
+/** {@linkcode activationSimilarity} as a measure. */
+export function measureSimilarity(
+  { small, large }: Pair,
+  pairs: Iterable<LatentPair>,
+  above = 0.5,
+): Measure<ActivationSimilarity> {
   const all = distinctPairs(pairs, small, large);
   const partners = groupByLarge(all, large.dictSize);
-  using smaller = openInference(device, small);
-  using larger = openInference(device, large);
   const own = createMoments(small.dictSize);
   const other = createMoments(large.dictSize);
   const products = new Float64Array(all.length);
   const row = new Float64Array(small.dictSize);
-  let samples = 0;
-  for await (const raw of batches) {
-    signal?.throwIfAborted();
-    const batch = transformActivations(raw, transform);
-    const { codes: a } = await smaller.run(batch);
-    const { codes: b } = await larger.run(batch);
-    addMoments(own, a);
-    addMoments(other, b);
-    for (let r = 0; r < batch.rows; r++) {
-      for (let e = a.rowOffsets[r]; e < a.rowOffsets[r + 1]; e++) row[a.latents[e]] = a.values[e];
-      for (let e = b.rowOffsets[r]; e < b.rowOffsets[r + 1]; e++) {
-        const latent = b.latents[e];
-        for (let at = partners.offsets[latent]; at < partners.offsets[latent + 1]; at++) {
-          const pair = partners.pairs[at];
-          products[pair] += row[all[pair].small] * b.values[e];
-        }
-      }
-      for (let e = a.rowOffsets[r]; e < a.rowOffsets[r + 1]; e++) row[a.latents[e]] = 0;
-    }
-    samples += batch.rows;
-    onProgress?.(samples);
-  }
-  if (samples === 0) throw new RangeError("there were no activations to measure on");
-
-  const similar: PairSimilarity[] = [];
-  let [neverActive, constant] = [0, 0];
-  for (const [at, pair] of all.entries()) {
-    const [sumA, squaresA] = [own.sums[pair.small], own.squares[pair.small]];
-    const [sumB, squaresB] = [other.sums[pair.large], other.squares[pair.large]];
-    if (squaresA === 0 || squaresB === 0) {
-      neverActive++;
-      continue;
-    }
-    const [spreadA, spreadB] = [
-      spread(sumA, squaresA, samples),
-      spread(sumB, squaresB, samples),
-    ];
-    if (spreadA === 0 || spreadB === 0) {
-      constant++;
-      continue;
-    }
-    const together = products[at] - sumA / samples * sumB;
-    similar.push({
-      ...pair,
-      decoderCosine: decoderCosine(small, large, pair),
-      activationCosine: bounded(products[at] / Math.sqrt(squaresA) / Math.sqrt(squaresB)),
-      correlation: bounded(together / Math.sqrt(spreadA) / Math.sqrt(spreadB)),
-    });
-  }
-  const near = similar.filter((pair) => pair.decoderCosine > above);
   return {
-    samples,
-    pairs: similar,
-    neverActive,
-    constant,
-    fit: fits(similar),
-    fitAbove: fits(near),
+    add({ x, small: { codes: a }, large: { codes: b } }) {
+      addMoments(own, a);
+      addMoments(other, b);
+      for (let r = 0; r < x.rows; r++) {
+        for (let e = a.rowOffsets[r]; e < a.rowOffsets[r + 1]; e++) row[a.latents[e]] = a.values[e];
+        for (let e = b.rowOffsets[r]; e < b.rowOffsets[r + 1]; e++) {
+          const latent = b.latents[e];
+          for (let at = partners.offsets[latent]; at < partners.offsets[latent + 1]; at++) {
+            const pair = partners.pairs[at];
+            products[pair] += row[all[pair].small] * b.values[e];
+          }
+        }
+        for (let e = a.rowOffsets[r]; e < a.rowOffsets[r + 1]; e++) row[a.latents[e]] = 0;
+      }
+    },
+    result({ samples }) {
+      const similar: PairSimilarity[] = [];
+      let [neverActive, constant] = [0, 0];
+      for (const [at, pair] of all.entries()) {
+        const [sumA, squaresA] = [own.sums[pair.small], own.squares[pair.small]];
+        const [sumB, squaresB] = [other.sums[pair.large], other.squares[pair.large]];
+        if (squaresA === 0 || squaresB === 0) {
+          neverActive++;
+          continue;
+        }
+        const spreadA = spread(sumA, squaresA, samples);
+        const spreadB = spread(sumB, squaresB, samples);
+        if (spreadA === 0 || spreadB === 0) {
+          constant++;
+          continue;
+        }
+        const together = products[at] - sumA / samples * sumB;
+        similar.push({
+          ...pair,
+          decoderCosine: decoderCosine(small, large, pair),
+          activationCosine: bounded(products[at] / Math.sqrt(squaresA) / Math.sqrt(squaresB)),
+          correlation: bounded(together / Math.sqrt(spreadA) / Math.sqrt(spreadB)),
+        });
+      }
+      const near = similar.filter((pair) => pair.decoderCosine > above);
+      return {
+        ...{ samples, pairs: similar, neverActive, constant },
+        ...{ fit: fits(similar), fitAbove: fits(near) },
+      };
+    },
   };
 }
 
@@ -214,4 +203,45 @@ function fits(pairs: PairSimilarity[]): SimilarityFits {
     activationCosine: fitLine(x, pairs.map((pair) => pair.activationCosine)),
     correlation: fitLine(x, pairs.map((pair) => pair.correlation)),
   };
+}
+
+/** A straight line through points, by least squares. */
+export interface LineFit {
+  /** Number of points. */
+  points: number;
+  /** Of y over x. */
+  slope: number;
+  /** y where x is 0. */
+  intercept: number;
+  /** Share of the variance of y that the line explains, R²: the square of their correlation. */
+  rSquared: number;
+}
+
+// Cosines of equal rows differ by 1e-16, those of rows that float32 training should have kept equal by 1e-7.
+const ROUNDING = 1e-6;
+
+/**
+ * Fits y ≈ intercept + slope · x; undefined where either has no spread but rounding's, a millionth of
+ * its size.
+ */
+export function fitLine(x: ArrayLike<number>, y: ArrayLike<number>): LineFit | undefined {
+  const points = x.length;
+  if (points === 0) return undefined;
+  let [meanX, meanY] = [0, 0];
+  for (let at = 0; at < points; at++) {
+    meanX += x[at] / points;
+    meanY += y[at] / points;
+  }
+  let [xx, xy, yy] = [0, 0, 0];
+  let [sizeX, sizeY] = [0, 0];
+  for (let at = 0; at < points; at++) {
+    xx += (x[at] - meanX) ** 2;
+    xy += (x[at] - meanX) * (y[at] - meanY);
+    yy += (y[at] - meanY) ** 2;
+    sizeX += x[at] ** 2;
+    sizeY += y[at] ** 2;
+  }
+  if (xx <= ROUNDING ** 2 * sizeX || yy <= ROUNDING ** 2 * sizeY) return undefined;
+  const slope = xy / xx;
+  return { points, slope, intercept: meanY - slope * meanX, rSquared: xy * xy / (xx * yy) };
 }

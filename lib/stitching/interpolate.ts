@@ -1,14 +1,30 @@
 import type { Device } from "../device/device.ts";
 import type { Sae } from "../sae/sae.ts";
-import type { Batches } from "../training/train_sae.ts";
-import { checkGroups } from "./check_groups.ts";
-import { checkStitchable } from "./check_stitchable.ts";
-import { type LatentGroup, latentGroups } from "./latent_groups.ts";
-import { mixedError } from "./mixed_bias.ts";
-import { type InterpolationOrder, orderPath } from "./order_path.ts";
-import { layPath, type PathPhase, type PathStep, splitPath } from "./plan_path.ts";
-import { readRepeatedly, type RepeatableBatches } from "./repeatable_batches.ts";
-import { type StepSums, type StitchingOptions, sumSteps } from "./sum_steps.ts";
+import { maxDecoderCosine } from "./decoder_cosine.ts";
+import { measureSwaps } from "./effects.ts";
+import { checkGroups, type LatentGroup, latentGroups } from "./latent_groups.ts";
+import {
+  type Measure,
+  openPair,
+  type Pair,
+  readOnce,
+  readRepeatedly,
+  type RepeatableBatches,
+  type StitchingOptions,
+  type Totals,
+} from "./pair.ts";
+import {
+  type InterpolationOrder,
+  layPath,
+  type PathParts,
+  type PathPhase,
+  type PathStep,
+  shuffleParts,
+  sortByCosine,
+  sortParts,
+  splitPath,
+} from "./path.ts";
+import { type Gains, measureSteps, mixedError, type StepSums } from "./sum_steps.ts";
 
 /** Options of {@linkcode interpolate}. */
 export interface InterpolationOptions extends StitchingOptions {
@@ -70,7 +86,7 @@ export interface InterpolationPoint {
  * once through its own active latents, so thousands of steps take little longer than encoding with both
  * SAEs.
  *
- * @param gpu The open GPU.
+ * @param device The open device.
  * @param small The SAE to start from.
  * @param large The SAE to end at.
  * @param batches Activations, [rows, d] each, in any number; for the order "benefit" an array or a
@@ -92,44 +108,60 @@ export async function interpolate(
   batches: RepeatableBatches,
   options: InterpolationOptions = {},
 ): Promise<InterpolationPoint[]> {
-  const { order = "benefit", swap = true, removal = "together" } = options;
-  checkStitchable(small, large);
+  const { order = "benefit", swap = true, removal = "together", signal, onProgress } = options;
   checkOptions(options, large);
   const read = readRepeatedly(batches, passesOf(options), `order "${order}"`);
-  const { signal } = options;
+  using pair = openPair(device, small, large);
   const groups = options.groups ??
     (await latentGroups(device, small, large, options.threshold!, { signal })).groups;
   checkGroups(groups, small, large);
-  const unordered = splitPath(groups, small, large);
-  const parts = swap ? unordered : { ...unordered, swaps: [] };
-  const { samples: before, ...ordered } = await orderPath(device, small, large, parts, read, {
-    ...options,
-    order,
-  });
-  const path = layPath({ ...parts, ...ordered }, { swap, removal });
-  const { onProgress } = options;
-  return await measurePath(device, small, large, path, read(), {
+  const all = splitPath(groups, small, large);
+  const parts = swap ? all : { ...all, swaps: [] };
+  let before = 0;
+  const watch = () => ({
     signal,
-    ...(onProgress ? { onProgress: (samples) => onProgress(before + samples) } : {}),
+    ...(onProgress ? { onProgress: (samples: number) => onProgress(before + samples) } : {}),
   });
+  const inOrder = async (): Promise<PathParts> => {
+    if (order === "random") return shuffleParts(parts, options.seed ?? 0);
+    if (order === "cosine") {
+      const { cosine } = options;
+      return sortByCosine(
+        parts,
+        cosine ?? (await maxDecoderCosine(device, large, small, { signal })).cosine,
+      );
+    }
+    const alone = measureSwaps(pair, [...parts.novel, ...parts.swaps]);
+    const { deltaMse, samples } = await readOnce(pair, read(), alone, watch());
+    before = samples;
+    const novel = parts.novel.length;
+    return sortParts(parts, deltaMse.subarray(0, novel), deltaMse.subarray(novel));
+  };
+  const path = layPath(await inOrder(), { swap, removal });
+  return await readOnce(pair, read(), measurePath(pair, path), watch());
 }
 
-/** Measures the small SAE and the SAE after each step of a path, in one pass. */
-export async function measurePath(
-  device: Device,
-  small: Sae,
-  large: Sae,
+/** The small SAE and the SAE after each step of a path; `gains` scale the activations of each SAE. */
+export function measurePath(
+  pair: Pair,
   path: readonly PathStep[],
-  batches: Batches,
-  options: StitchingOptions,
-): Promise<InterpolationPoint[]> {
-  const plan = planOf(path, small, large);
-  const sums = await sumSteps(device, small, large, plan, batches, options);
-  return tracePath(path, sums, small.dictSize);
+  gains?: Gains,
+): Measure<InterpolationPoint[]> {
+  const { small, large } = pair;
+  const stepOf = new Int32Array(small.dictSize + large.dictSize).fill(-1);
+  for (const [step, { removed, inserted }] of path.entries()) {
+    for (const latent of removed) stepOf[latent] = step;
+    for (const latent of inserted) stepOf[small.dictSize + latent] = step;
+  }
+  const steps = measureSteps(pair, { steps: path.length, stepOf, apart: false }, gains);
+  return {
+    add: steps.add,
+    result: (totals) => tracePath(path, steps.result(totals), totals, small.dictSize),
+  };
 }
 
 /** How often {@linkcode interpolate} reads the activations. */
-export function passesOf({ order = "benefit" }: InterpolationOptions): number {
+function passesOf({ order = "benefit" }: InterpolationOptions): number {
   return order === "benefit" ? 2 : 1;
 }
 
@@ -153,19 +185,11 @@ function checkOptions(
   }
 }
 
-function planOf(path: readonly PathStep[], small: Sae, large: Sae) {
-  const stepOf = new Int32Array(small.dictSize + large.dictSize).fill(-1);
-  for (const [step, { removed, inserted }] of path.entries()) {
-    for (const latent of removed) stepOf[latent] = step;
-    for (const latent of inserted) stepOf[small.dictSize + latent] = step;
-  }
-  return { steps: path.length, stepOf, apart: false };
-}
-
 /** The running sums of the steps as points. */
 function tracePath(
   path: readonly PathStep[],
   sums: StepSums,
+  { samples, variance }: Totals,
   smallSize: number,
 ): InterpolationPoint[] {
   let { squares, projection, active } = sums.base;
@@ -178,10 +202,10 @@ function tracePath(
     biasError: number,
   ) => ({
     ...{ step, phase, removed, inserted },
-    mse: errorNow() / sums.samples,
-    biasMse: biasError / sums.samples,
-    nmse: errorNow() / sums.variance,
-    l0: active / sums.samples,
+    mse: errorNow() / samples,
+    biasMse: biasError / samples,
+    nmse: errorNow() / variance,
+    l0: active / samples,
     smallCount: counts.small,
     largeCount: counts.large,
   });
@@ -195,6 +219,66 @@ function tracePath(
     projection += sums.projection[index];
     active += sums.active[index];
     points.push(point(index + 1, step, biasError));
+  }
+  return points;
+}
+
+/** Options of {@linkcode interpolateChain}: those of `interpolate`, groups and cosines one a pair. */
+export interface ChainOptions extends Omit<InterpolationOptions, "groups" | "cosine"> {
+  /** The groups of each pair (default: `latentGroups` at the threshold). */
+  groups?: readonly (readonly LatentGroup[])[];
+  /** The cosines of each pair, for the order "cosine" (default: `maxDecoderCosine`). */
+  cosine?: readonly Float32Array[];
+}
+
+/** A stitched SAE on the way from one SAE of a chain to the next. */
+export interface ChainPoint extends InterpolationPoint {
+  /** Between which SAEs: pair p leads from SAE p to SAE p + 1. */
+  pair: number;
+}
+
+/**
+ * Goes through SAEs of growing size, from each to the next as {@linkcode interpolate} does (Fig. 5).
+ *
+ * @param device The open device.
+ * @param saes Two SAEs or more, in the order of the path.
+ * @param batches Activations, [rows, d] each; an array, or a function that returns them, where they
+ * are read more than once: once a pair, with the order "benefit" twice.
+ * @returns The points of all pairs one after the other. An SAE in the middle is the last point of a pair
+ * and, with the phase "start", the first of the next.
+ * @throws {RangeError | TypeError} There are fewer than two SAEs, or as {@linkcode interpolate} throws.
+ */
+export async function interpolateChain(
+  device: Device,
+  saes: readonly Sae[],
+  batches: RepeatableBatches,
+  options: ChainOptions = {},
+): Promise<ChainPoint[]> {
+  const pairs = saes.length - 1;
+  if (pairs < 1) throw new RangeError(`there are ${saes.length} SAEs, expected at least 2`);
+  for (const name of ["groups", "cosine"] as const) {
+    const given = options[name]?.length ?? pairs;
+    if (given !== pairs) {
+      throw new RangeError(
+        `${name} are given for ${given} pairs, ${saes.length} SAEs make ${pairs}`,
+      );
+    }
+  }
+  const { groups, cosine, onProgress, ...shared } = options;
+  const passes = pairs * passesOf(shared);
+  const read = readRepeatedly(batches, passes, `a chain of ${saes.length} SAEs`);
+  const points: ChainPoint[] = [];
+  let before = 0;
+  for (let pair = 0; pair < pairs; pair++) {
+    let measured = 0;
+    const path = await interpolate(device, saes[pair], saes[pair + 1], read, {
+      ...shared,
+      groups: groups?.[pair],
+      cosine: cosine?.[pair],
+      onProgress: (samples) => onProgress?.(before + (measured = samples)),
+    });
+    before += measured;
+    for (const point of path) points.push({ pair, ...point });
   }
   return points;
 }

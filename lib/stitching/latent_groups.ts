@@ -1,9 +1,9 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { type CosineSearchOptions, searchEdges } from "../ops/cosine_search.ts";
+import type { UnitRows } from "../ops/unit_rows.ts";
 import type { Sae } from "../sae/sae.ts";
-import { checkThreshold } from "./check_threshold.ts";
-import { decoderDirections } from "./decoder_directions.ts";
+import { checkThreshold, decoderDirections } from "./decoder_cosine.ts";
 
 /** Latents of two SAEs that are swapped together: a connected subgraph. */
 export interface LatentGroup {
@@ -49,8 +49,19 @@ export async function latentGroups(
   threshold: number,
   options: CosineSearchOptions = {},
 ): Promise<LatentGroups> {
-  checkThreshold(threshold);
   const [largeRows, smallRows] = decoderDirections(large, "large", small, "small");
+  return await connectRows(device, smallRows, largeRows, threshold, options);
+}
+
+/** {@linkcode latentGroups} of rows that are measured. */
+export async function connectRows(
+  device: Device,
+  smallRows: UnitRows,
+  largeRows: UnitRows,
+  threshold: number,
+  options: CosineSearchOptions,
+): Promise<LatentGroups> {
+  checkThreshold(threshold);
   const m0 = smallRows.matrix.rows;
   // Nodes: the small SAE's latents, then the large one's.
   const parents = Uint32Array.from({ length: m0 + largeRows.matrix.rows }, (_, node) => node);
@@ -94,4 +105,103 @@ function collect(parents: Uint32Array, m0: number): Omit<LatentGroups, "edges"> 
     smallOnly: Uint32Array.from(all.filter(({ large }) => large.length === 0), (g) => g.small[0]),
     largeOnly: Uint32Array.from(all.filter(({ small }) => small.length === 0), (g) => g.large[0]),
   };
+}
+
+/**
+ * Checks that groups hold latents that the SAEs have, and none of them twice.
+ *
+ * @throws {RangeError} Naming the group and the latent.
+ */
+export function checkGroups(
+  groups: readonly LatentGroup[],
+  small: { dictSize: number },
+  large: { dictSize: number },
+): void {
+  for (const [side, { dictSize }] of [["small", small], ["large", large]] as const) {
+    const groupOf = new Map<number, number>();
+    for (const [index, group] of groups.entries()) {
+      for (const latent of group[side]) {
+        if (!(Number.isInteger(latent) && latent >= 0 && latent < dictSize)) {
+          throw new RangeError(
+            `groups[${index}].${side} holds latent ${latent}, the ${side} SAE has ${dictSize}`,
+          );
+        }
+        const other = groupOf.get(latent);
+        if (other !== undefined) {
+          throw new RangeError(
+            `latent ${latent} of the ${side} SAE is in groups[${other}] and in groups[${index}], ` +
+              `expected each latent in one group at most`,
+          );
+        }
+        groupOf.set(latent, index);
+      }
+    }
+  }
+}
+
+/**
+ * What a group is (A.5): "one-to-one" a latent that both SAEs have, "split" one latent of the small SAE
+ * that is several in the large one (feature splitting), "merged" several of the small SAE that are one in
+ * the large one, "tangled" several of each.
+ */
+export type GroupKind = "one-to-one" | "split" | "merged" | "tangled";
+
+/** The groups of one kind. */
+export interface GroupsOfKind {
+  /** The kind. */
+  kind: GroupKind;
+  /** Number of groups. */
+  count: number;
+  /** Latents of the small SAE in them. */
+  smallLatents: number;
+  /** Latents of the large SAE in them. */
+  largeLatents: number;
+  /** The groups, in the order in which they came. */
+  groups: LatentGroup[];
+}
+
+/** Kinds, in the order of {@linkcode groupsByKind}. */
+const KINDS: readonly GroupKind[] = ["one-to-one", "split", "merged", "tangled"];
+
+/** Sorts groups by their kind: all four, in the order of {@linkcode GroupKind}, empty ones too. */
+export function groupsByKind(groups: readonly LatentGroup[]): GroupsOfKind[] {
+  return KINDS.map((kind) => {
+    const own = groups.filter((group) => kindOf(group) === kind);
+    return {
+      kind,
+      count: own.length,
+      smallLatents: own.reduce((sum, { small }) => sum + small.length, 0),
+      largeLatents: own.reduce((sum, { large }) => sum + large.length, 0),
+      groups: own,
+    };
+  });
+}
+
+function kindOf({ small, large }: LatentGroup): GroupKind {
+  if (small.length === 1) return large.length === 1 ? "one-to-one" : "split";
+  return large.length === 1 ? "merged" : "tangled";
+}
+
+/**
+ * A group in a line, as the examples of A.5 are drawn: "12 ↔ 40, 77". Beyond `most` latents a side the
+ * rest is counted.
+ *
+ * @param group The group.
+ * @param options `nameSmall` and `nameLarge` say what a latent is called (default: its number); `most`
+ * is how many are named a side (default 8).
+ */
+export function describeGroup(
+  { small, large }: LatentGroup,
+  { nameSmall = String, nameLarge = String, most = 8 }: {
+    nameSmall?: (latent: number) => string;
+    nameLarge?: (latent: number) => string;
+    most?: number;
+  } = {},
+): string {
+  const side = (latents: Uint32Array, name: (latent: number) => string) => {
+    const named = Array.from(latents.subarray(0, most), (latent) => name(latent));
+    const rest = latents.length - named.length;
+    return [...named, ...(rest > 0 ? [`${rest} more`] : [])].join(", ");
+  };
+  return `${side(small, nameSmall)} ↔ ${side(large, nameLarge)}`;
 }

@@ -1,7 +1,7 @@
 import { createRandom } from "../random.ts";
 import { checkCount } from "../sae/check_numbers.ts";
 import type { Sae } from "../sae/sae.ts";
-import { checkStitchable } from "./check_stitchable.ts";
+import { checkStitchable } from "./stitch.ts";
 
 /** A latent of the small SAE and one of the large. */
 export interface LatentPair {
@@ -44,9 +44,18 @@ export interface SamplePairsOptions {
 export function samplePairs(
   small: Sae,
   large: Sae,
-  { bands = 40, perBand = 50, latents = 200, seed = 0 }: SamplePairsOptions = {},
+  options: SamplePairsOptions = {},
 ): LatentPair[] {
   checkStitchable(small, large);
+  return drawPairs(small, large, options);
+}
+
+/** {@linkcode samplePairs} of SAEs that are checked. */
+export function drawPairs(
+  small: Sae,
+  large: Sae,
+  { bands = 40, perBand = 50, latents = 200, seed = 0 }: SamplePairsOptions,
+): LatentPair[] {
   checkCount(bands, "bands");
   checkCount(perBand, "perBand");
   checkCount(latents, "latents");

@@ -1,10 +1,8 @@
 import type { Device } from "../device/device.ts";
-import type { Matrix } from "../matrix.ts";
-import { openInference } from "../sae/inference.ts";
-import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkLatents } from "../sae/stitched_sae.ts";
-import { checkStitchable } from "./check_stitchable.ts";
+import type { Batches } from "../training/train_sae.ts";
+import { type Measure, openPair, type Pair, readOnce, type StitchingOptions } from "./pair.ts";
 
 /** MSE of an SAE where a latent is active and where it is not: a row of the table in A.4. */
 export interface ErrorContrast {
@@ -46,12 +44,7 @@ export interface MissingInformation {
 }
 
 /** Options of {@linkcode missingInformation}. */
-export interface MissingInformationOptions {
-  /** Called after each batch with the number of samples so far. */
-  onProgress?: (samples: number) => void;
-  /** Stops between two batches; the promise is rejected with the signal's reason. */
-  signal?: AbortSignal;
-}
+export type MissingInformationOptions = StitchingOptions;
 
 /**
  * Is the small SAE worse just where a novel latent of the large SAE is active? The MSE of both, with the
@@ -67,64 +60,67 @@ export async function missingInformation(
   small: Sae,
   large: Sae,
   novel: ArrayLike<number>,
-  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
-  { onProgress, signal }: MissingInformationOptions = {},
+  batches: Batches,
+  options: MissingInformationOptions = {},
 ): Promise<MissingInformation> {
-  checkStitchable(small, large);
-  const transform = activationTransform(small);
-  checkLatents(novel, large.dictSize, "novel");
-  using smaller = openInference(device, small);
-  using larger = openInference(device, large);
+  using pair = openPair(device, small, large);
+  return await readOnce(pair, batches, measureMissing(pair, novel), options);
+}
+
+/** {@linkcode missingInformation} as a measure. */
+export function measureMissing(
+  { large: { dictSize } }: Pair,
+  novel: ArrayLike<number>,
+): Measure<MissingInformation> {
+  checkLatents(novel, dictSize, "novel");
   const total = { small: 0, large: 0 };
   // Sums over the samples in which a latent is active, for every latent: 24 bytes each.
   const active = {
-    count: new Float64Array(large.dictSize),
-    small: new Float64Array(large.dictSize),
-    large: new Float64Array(large.dictSize),
+    count: new Float64Array(dictSize),
+    small: new Float64Array(dictSize),
+    large: new Float64Array(dictSize),
   };
-  let samples = 0;
-  for await (const raw of batches) {
-    signal?.throwIfAborted();
-    const batch = transformActivations(raw, transform);
-    const { squaredErrors: ofSmall } = await smaller.run(batch);
-    const { squaredErrors: ofLarge, codes } = await larger.run(batch);
-    for (let row = 0; row < batch.rows; row++) {
-      total.small += ofSmall[row];
-      total.large += ofLarge[row];
-      for (let e = codes.rowOffsets[row]; e < codes.rowOffsets[row + 1]; e++) {
-        const latent = codes.latents[e];
-        active.count[latent]++;
-        active.small[latent] += ofSmall[row];
-        active.large[latent] += ofLarge[row];
+  return {
+    add({ x, small: { squaredErrors: ofSmall }, large: { squaredErrors: ofLarge, codes } }) {
+      for (let row = 0; row < x.rows; row++) {
+        total.small += ofSmall[row];
+        total.large += ofLarge[row];
+        for (let e = codes.rowOffsets[row]; e < codes.rowOffsets[row + 1]; e++) {
+          const latent = codes.latents[e];
+          active.count[latent]++;
+          active.small[latent] += ofSmall[row];
+          active.large[latent] += ofLarge[row];
+        }
       }
-    }
-    samples += batch.rows;
-    onProgress?.(samples);
-  }
-  if (samples === 0) throw new RangeError("there were no activations to measure on");
-  const contrastOf = (sae: "small" | "large", latent: number): ErrorContrast => {
-    const count = active.count[latent];
-    return contrast(
-      (total[sae] - active[sae][latent]) / (samples - count),
-      active[sae][latent] / count,
-    );
+    },
+    result({ samples }) {
+      const contrastOf = (sae: "small" | "large", latent: number): ErrorContrast => {
+        const count = active.count[latent];
+        return contrast(
+          (total[sae] - active[sae][latent]) / (samples - count),
+          active[sae][latent] / count,
+        );
+      };
+      const all = Array.from(novel);
+      const latents = all
+        .filter((latent) => active.count[latent] > 0 && active.count[latent] < samples)
+        .map((latent) => ({
+          latent,
+          activeSamples: active.count[latent],
+          small: contrastOf("small", latent),
+          large: contrastOf("large", latent),
+        }));
+      const mean = latents.length === 0 ? undefined : {
+        small: meanContrast(latents.map((errors) => errors.small)),
+        large: meanContrast(latents.map((errors) => errors.large)),
+      };
+      return {
+        ...{ samples, latents, mean },
+        neverActive: all.filter((latent) => active.count[latent] === 0).length,
+        alwaysActive: all.filter((latent) => active.count[latent] === samples).length,
+      };
+    },
   };
-  const all = Array.from(novel);
-  const neverActive = all.filter((latent) => active.count[latent] === 0).length;
-  const alwaysActive = all.filter((latent) => active.count[latent] === samples).length;
-  const latents = all
-    .filter((latent) => active.count[latent] > 0 && active.count[latent] < samples)
-    .map((latent) => ({
-      latent,
-      activeSamples: active.count[latent],
-      small: contrastOf("small", latent),
-      large: contrastOf("large", latent),
-    }));
-  const mean = latents.length === 0 ? undefined : {
-    small: meanContrast(latents.map((errors) => errors.small)),
-    large: meanContrast(latents.map((errors) => errors.large)),
-  };
-  return { samples, latents, mean, neverActive, alwaysActive };
 }
 
 function contrast(inactive: number, active: number): ErrorContrast {

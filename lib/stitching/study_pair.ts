@@ -1,21 +1,26 @@
 import type { Device } from "../device/device.ts";
-import type { Batches } from "../training/train_sae.ts";
+import { searchMaxima } from "../ops/cosine_search.ts";
+import { unitRows } from "../ops/unit_rows.ts";
+import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
-import { type ActivationSimilarity, activationSimilarity } from "./activation_similarity.ts";
-import { checkStitchable } from "./check_stitchable.ts";
-import { withGain } from "./fit_gain.ts";
-import { interpolate, type InterpolationPoint, measurePath } from "./interpolate.ts";
-import { latentEffects } from "./latent_effects.ts";
-import { type LatentGroups, latentGroups } from "./latent_groups.ts";
-import { nearestPairs, samplePairs } from "./latent_pairs.ts";
-import { maxDecoderCosine } from "./max_decoder_cosine.ts";
-import type { StitchingEffects } from "./measure_apart.ts";
-import { measureControls, type PairControls } from "./measure_controls.ts";
-import { type MissingInformation, missingInformation } from "./missing_information.ts";
+import { type ActivationSimilarity, measureSimilarity } from "./activation_similarity.ts";
+import { controlsOf, measureGain, measureTwin, type PairControls, randomTwin } from "./controls.ts";
+import { decoderDirections } from "./decoder_cosine.ts";
+import { measureLatents, measureSwaps, type StitchingEffects } from "./effects.ts";
+import { type InterpolationPoint, measurePath } from "./interpolate.ts";
+import { connectRows, type LatentGroups } from "./latent_groups.ts";
+import { drawPairs, nearestPairs } from "./latent_pairs.ts";
+import { measureMissing, type MissingInformation } from "./missing_information.ts";
 import { type NoveltyRoc, noveltyRoc } from "./novelty_roc.ts";
-import type { InterpolationOrder } from "./order_path.ts";
-import type { PathStep } from "./plan_path.ts";
-import { swapEffects } from "./swap_effects.ts";
+import { openPair, readPair, readRepeatedly, type RepeatableBatches } from "./pair.ts";
+import {
+  type InterpolationOrder,
+  layPath,
+  shuffleParts,
+  sortByCosine,
+  sortParts,
+  splitPath,
+} from "./path.ts";
 
 /** Options of {@linkcode studyPair}. */
 export interface PairStudyOptions {
@@ -68,82 +73,104 @@ export interface PairStudy {
 
 /**
  * Measures everything that stitching tells of two SAEs: similarity, novelty, the effect of each latent
- * and of each swap, and the paths from the one to the other; and, as controls, what random directions
- * would reach, and effects and path with one gain an SAE (`fitGain`). Reads the activations thirteen
- * times, twelve in an order other than "benefit", two of them for 4,000 samples at most.
+ * and of each swap, the paths from the one to the other; and, as controls, what random directions
+ * would reach, and effects and path with one gain an SAE (`fitGain`).
+ *
+ * Both SAEs are checked and uploaded once. The activations are read twice and each batch is encoded
+ * once in each pass: what the first one finds says the order of the path, the gains, and the L0 of
+ * random directions, which are measured on 4,000 samples of the second.
  *
  * @param small SAE 0 of the paper.
  * @param large SAE 1 of the paper.
- * @param batches Gives the activations anew, [rows, d] each.
- * @throws {RangeError | TypeError} The SAEs cannot be stitched, the activations do not fit, or the
- * threshold is no cosine.
+ * @param batches Activations, [rows, d] each: an array, or a function that gives them anew.
+ * @throws {RangeError | TypeError} The SAEs cannot be stitched, the activations do not fit or cannot
+ * be read twice, or the threshold is no cosine.
  */
 export async function studyPair(
   device: Device,
   small: Sae,
   large: Sae,
-  batches: () => Batches,
+  batches: RepeatableBatches,
   { threshold = 0.7, order = "benefit", seed = 0, onProgress, signal }: PairStudyOptions = {},
 ): Promise<PairStudy> {
-  const warnings = checkStitchable(small, large);
+  const read = readRepeatedly(batches, 2, "a study of a pair");
   const watch = (measurement: string) => {
     onProgress?.(measurement, 0);
     return { signal, onProgress: (samples: number) => onProgress?.(measurement, samples) };
   };
+  using pair = openPair(device, small, large);
   onProgress?.("decoder cosines", 0);
-  const nearest = await maxDecoderCosine(device, large, small, { signal });
-  const groups = await latentGroups(device, small, large, threshold, { signal });
-  const effects = await latentEffects(device, small, large, batches(), watch("effects of latents"));
-  const roc = noveltyRoc(nearest.cosine, effects.deltaMse, {
-    threshold,
-    activity: effects.deltaL0,
-  });
-  const swapped = watch("effects of swaps");
-  const swaps = await swapEffects(device, small, large, groups.groups, batches(), swapped);
-  const pairs = [...nearestPairs(nearest.nearest), ...samplePairs(small, large, { seed })];
-  const compared = watch("activation similarity");
-  const similarity = await activationSimilarity(device, small, large, pairs, batches(), compared);
-  const novel = groups.largeOnly;
-  const missed = watch("missing information");
-  const missing = await missingInformation(device, small, large, novel, batches(), missed);
-  const shared = { groups: groups.groups, cosine: nearest.cosine, seed };
-  const path = await interpolate(device, small, large, batches, {
-    ...shared,
-    order,
-    // One step for all that is left over would be the largest of the path by far.
-    removal: "each",
-    ...watch("interpolation"),
-  });
-  const randomInsertions = await interpolate(device, small, large, batches, {
-    ...shared,
-    order: "random",
-    swap: false,
-    ...watch("random insertion"),
-  });
-  const checked = watch("controls");
-  const controls = await measureControls(device, small, large, batches, { threshold, ...checked });
-  const [own, other] = [
-    withGain(small, controls.small.gain),
-    withGain(large, controls.large.gain),
-  ];
-  const scaled = watch("effects of latents with gains");
-  const effectsWithGain = await latentEffects(device, own, other, batches(), scaled);
-  const steps = path.slice(1) as PathStep[];
-  const measured = watch("interpolation with gains");
-  const pathWithGain = await measurePath(device, own, other, steps, batches(), measured);
+  const [largeRows, smallRows] = decoderDirections(large, "large", small, "small");
+  const nearest = await searchMaxima(device, largeRows, smallRows, { signal });
+  const groups = await connectRows(device, smallRows, largeRows, threshold, { signal });
+  const parts = splitPath(groups.groups, small, large);
+
+  const alone = measureLatents(pair);
+  const swapped = measureSwaps(pair, parts.swaps);
+  const compared = measureSimilarity(pair, [
+    ...nearestPairs(nearest.nearest),
+    ...drawPairs(small, large, { seed }),
+  ]);
+  const missed = measureMissing(pair, groups.largeOnly);
+  const shuffled = shuffleParts({ ...parts, swaps: [] }, seed);
+  const inserted = measurePath(pair, layPath(shuffled, { swap: false, removal: "none" }));
+  const gains = [measureGain(small, "small"), measureGain(large, "large")];
+  const first = await readPair(
+    pair,
+    read(),
+    [alone, swapped, compared, missed, inserted, ...gains],
+    watch("effects, swaps and similarity"),
+  );
+  const effects = alone.result(first);
+  const swaps = swapped.result(first);
+  const fits = gains.map((gain) => gain.result(first));
+
+  const inOrder = order === "random"
+    ? shuffleParts(parts, seed)
+    : order === "cosine"
+    ? sortByCosine(parts, nearest.cosine)
+    : sortParts(
+      parts,
+      parts.novel.map((group) => effects.deltaMse[group.large[0]]),
+      swaps.deltaMse,
+    );
+  // One step for all that is left over would be the largest of the path by far.
+  const steps = layPath(inOrder, { swap: true, removal: "each" });
+  const factors = { small: fits[0].gain, large: fits[1].gain };
+  const walked = measurePath(pair, steps);
+  const walkedWithGain = measurePath(pair, steps, factors);
+  const aloneWithGain = measureLatents(pair, factors);
+  const twins = [small, large].map((sae, side) => randomTwin(sae, fits[side].l0, { seed: side }));
+  using ownTwin = measureTwin(device, twins[0]);
+  using otherTwin = measureTwin(device, twins[1]);
+  const second = await readPair(
+    pair,
+    read(),
+    [walked, walkedWithGain, aloneWithGain, ownTwin, otherTwin],
+    watch("paths and controls"),
+  );
+  const twinRows = unitRows(decoderRows(twins[1]), "random rows");
+  const { cosine } = await searchMaxima(device, twinRows, smallRows, { signal });
   return {
     threshold,
-    warnings,
+    warnings: pair.warnings,
     nearest,
     groups,
     effects,
-    roc,
+    roc: noveltyRoc(nearest.cosine, effects.deltaMse, { threshold, activity: effects.deltaL0 }),
     swaps,
-    similarity,
-    missing,
-    path,
-    randomInsertions,
-    controls,
-    withGain: { effects: effectsWithGain, path: pathWithGain },
+    similarity: compared.result(first),
+    missing: missed.result(first),
+    path: walked.result(second),
+    randomInsertions: inserted.result(first),
+    controls: {
+      small: controlsOf(small, fits[0], ownTwin.result(second)),
+      large: controlsOf(large, fits[1], otherTwin.result(second)),
+      randomReconstruction: cosine.filter((value) => value >= threshold).length / cosine.length,
+    },
+    withGain: {
+      effects: aloneWithGain.result(second),
+      path: walkedWithGain.result(second),
+    },
   };
 }

@@ -1,23 +1,11 @@
-import type { Device } from "../device/device.ts";
-import type { Matrix, SparseMatrix } from "../matrix.ts";
-import { createWalker, type Walker } from "../ops/walk_entries.ts";
-import { type Encoded, openInference } from "../sae/inference.ts";
-import { normalizeInput } from "../sae/normalize_input.ts";
-import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
-import type { Sae } from "../sae/sae.ts";
-import type { Batches } from "../training/train_sae.ts";
-import { checkStitchable } from "./check_stitchable.ts";
-import type { ErrorSums } from "./mixed_bias.ts";
-import { type OrderedEntries, orderEntries } from "./order_entries.ts";
-import { createSpread } from "./spread.ts";
+import type { SparseMatrix } from "../matrix.ts";
+import type { Walker } from "../ops/walk_entries.ts";
+import type { Measure, Pair, PairBatch } from "./pair.ts";
 
-/** Options of everything that stitches latents and measures. */
-export interface StitchingOptions {
-  /** Called after each batch with the number of samples that have been measured. */
-  onProgress?: (samples: number) => void;
-  /** Stops the measurement; the promise is rejected with the signal's reason. */
-  signal?: AbortSignal;
-}
+// How Eq. 5's decoder bias, α·b₀ + (1 − α)·b₁, enters the error. Every residual r is kept with the small
+// SAE's bias b₀ alone. With Δ = b₀ − b₁ the error is e = r + (1 − α)·s·Δ, s being the sample's scale of the
+// input normalisation, so that Σ‖e‖² = Σ‖r‖² + 2(1 − α)·Σ s·r·Δ + (1 − α)²·Σ s²·‖Δ‖²: two sums
+// over samples and one constant tell the error at any α.
 
 /** Which step changes which latent: a step takes latents of the small SAE out and puts large ones in. */
 export interface StepPlan {
@@ -31,10 +19,24 @@ export interface StepPlan {
   inserted?: ArrayLike<number>;
 }
 
-/** What the steps of a plan change, summed over samples. Residuals are kept as mixed_bias.ts says. */
+/** Factors of all activations of each SAE, as `withGain` makes them; 1: as they are. */
+export interface Gains {
+  /** Of the small SAE. */
+  small: number;
+  /** Of the large SAE. */
+  large: number;
+}
+
+/** What the error of a stitched SAE is made of. */
+export interface ErrorSums {
+  /** Σ over samples of ‖r‖². */
+  squares: number;
+  /** Σ over samples of s·r·Δ. */
+  projection: number;
+}
+
+/** What the steps of a plan change, summed over samples. */
 export interface StepSums {
-  /** Number of samples. */
-  samples: number;
   /** Of the base, before any step. */
   base: ErrorSums & { active: number };
   /** [steps] by how much each step changes Σ‖r‖². */
@@ -45,135 +47,101 @@ export interface StepSums {
   active: Float64Array;
   /** Σ s²·‖Δ‖². */
   bias: number;
-  /** Σ over samples of ‖x − x̄‖², x̄ being their mean. */
-  variance: number;
 }
 
 /**
- * Measures all steps of a plan in one pass over the activations. Every sample is led once through its
- * own active latents, about L0 of both SAEs: that takes about as long as decoding them, however many
- * steps there are. Memory is that of a batch.
- *
- * @throws {RangeError} The SAEs cannot be stitched, or there are no activations.
+ * Measures all steps of a plan. Every sample is led once through its own active latents, about L0 of
+ * both SAEs: that takes about as long as decoding them, however many steps there are. Memory is that of
+ * a batch.
  */
-export async function sumSteps(
-  device: Device,
-  small: Sae,
-  large: Sae,
-  plan: StepPlan,
-  batches: Batches,
-  { signal, onProgress }: StitchingOptions = {},
-): Promise<StepSums> {
-  checkStitchable(small, large);
-  const transform = activationTransform(small);
-  const { steps, stepOf } = plan;
+export function measureSteps(
+  { small, walker, products }: Pair,
+  { steps, stepOf, apart, inserted = [] }: StepPlan,
+  gains: Gains = { small: 1, large: 1 },
+): Measure<StepSums> {
   const ofBase = new Int32Array(stepOf.length).fill(-1);
-  for (let i = 0; i < (plan.inserted?.length ?? 0); i++) {
-    ofBase[small.dictSize + plan.inserted![i]] = 0;
-  }
-  const difference = Float64Array.from(small.bDec, (value, c) => value - large.bDec[c]);
-  const decoders = [small.wDec, large.wDec];
-  const rowSquares = decoderProducts(decoders, small.dModel);
-  const along = decoderProducts(decoders, small.dModel, difference);
-  const spread = createSpread(small.dModel);
+  for (let i = 0; i < inserted.length; i++) ofBase[small.dictSize + inserted[i]] = 0;
+  const { difference, squares: rowSquares, along } = products();
   const sums: StepSums = {
-    samples: 0,
     base: { squares: 0, projection: 0, active: 0 },
     squares: new Float64Array(steps),
     projection: new Float64Array(steps),
     active: new Float64Array(steps),
     bias: 0,
-    variance: 0,
   };
   let weight = 0;
+  return {
+    async add(batch) {
+      const { rows } = batch.x;
+      const { scale } = batch.normalized;
+      const order = (stepOf: Int32Array, steps: number) => {
+        const entries = orderEntries(batch.small.codes, batch.large.codes, stepOf, steps);
+        scaleEntries(entries, scale, gains, small.dictSize);
+        return entries;
+      };
+      const insertions = inserted.length > 0 ? order(ofBase, 1) : undefined;
+      const residual = await leaveBase(walker, baseResidual(batch, small.bDec, gains), insertions);
+      addBase(sums.base, residual, difference, scale);
+      sums.base.active += batch.small.codes.latents.length + (insertions?.latents.length ?? 0);
 
-  using smallInference = openInference(device, small);
-  using largeInference = openInference(device, large);
-  using walker = createWalker(device, { dModel: small.dModel, decoders });
-  for await (const raw of batches) {
-    signal?.throwIfAborted();
-    const batch = transformActivations(raw, transform);
-    const encoded = await smallInference.run(batch, { residual: true });
-    const { codes } = await largeInference.run(batch);
-    const scales = sampleScales(small, batch);
-    const base = await insertIntoBase(walker, encoded, codes, ofBase, scales);
-    addBase(sums.base, base, difference, scales);
-    sums.base.active += base.active;
-
-    const entries = orderEntries(encoded.codes, codes, stepOf, steps);
-    scaleRows(entries, scales);
-    const restart = plan.apart ? firstOfSteps(entries) : undefined;
-    const { rows, residual } = base;
-    const { dots } = await walker.run({ ...entries, rows, base: residual, restart });
-    for (let row = 0; row < rows; row++) {
-      for (let at = entries.rowOffsets[row]; at < entries.rowOffsets[row + 1]; at++) {
-        const value = entries.values[at];
-        const latent = entries.latents[at];
-        const step = entries.steps[at];
-        sums.squares[step] += value * (value * rowSquares[latent] - 2 * dots[at]);
-        sums.projection[step] -= value * scales[row] * along[latent];
-        sums.active[step] += latent < small.dictSize ? -1 : 1;
+      const entries = order(stepOf, steps);
+      const restart = apart ? firstOfSteps(entries) : undefined;
+      const { dots } = await walker.run({ ...entries, rows, base: residual, restart });
+      for (let row = 0; row < rows; row++) {
+        for (let at = entries.rowOffsets[row]; at < entries.rowOffsets[row + 1]; at++) {
+          const value = entries.values[at];
+          const latent = entries.latents[at];
+          const step = entries.steps[at];
+          sums.squares[step] += value * (value * rowSquares[latent] - 2 * dots[at]);
+          sums.projection[step] -= value * scale[row] * along[latent];
+          sums.active[step] += latent < small.dictSize ? -1 : 1;
+        }
+        weight += scale[row] ** 2;
       }
-      weight += scales[row] ** 2;
-    }
-    spread.add(batch);
-    sums.samples += rows;
-    onProgress?.(sums.samples);
-  }
-  if (sums.samples === 0) throw new RangeError("there were no activations to measure on");
-  sums.bias = weight * difference.reduce((sum, value) => sum + value * value, 0);
-  sums.variance = spread.variance();
-  return sums;
+    },
+    result() {
+      sums.bias = weight * difference.reduce((sum, value) => sum + value * value, 0);
+      return sums;
+    },
+  };
 }
 
-/** Of each decoder row in turn: ‖w‖², or w · `other`, in float64. */
-function decoderProducts(decoders: Float32Array[], d: number, other?: Float64Array): Float64Array {
-  const products = new Float64Array(decoders.reduce((sum, { length }) => sum + length / d, 0));
-  let at = 0;
-  for (const decoder of decoders) {
-    for (let first = 0; first < decoder.length; first += d) {
-      const row = decoder.subarray(first, first + d);
-      const factors = other ?? row;
-      for (let c = 0; c < d; c++) products[at] += row[c] * factors[c];
-      at++;
-    }
-  }
-  return products;
+/** The small SAE's residuals; with a gain g: r − (g − 1)·u, u being what its latents decode to. */
+function baseResidual(
+  { normalized: { x, scale }, small: { residual } }: PairBatch,
+  bDec: Float32Array,
+  { small: gain }: Gains,
+): Float32Array {
+  if (gain === 1) return residual;
+  const d = x.cols;
+  return residual.map((r, at) => {
+    const decoded = scale[Math.floor(at / d)] * (x.data[at] - bDec[at % d]) - r;
+    return r - (gain - 1) * decoded;
+  });
 }
 
-/** s of each sample: an activation a of latent i adds s·a·w to the reconstruction. */
-function sampleScales(sae: Sae, batch: Matrix): Float32Array {
-  if (sae.inputNormalization === "none") return new Float32Array(batch.rows).fill(1);
-  return normalizeInput(sae, batch).scale;
-}
-
-interface Base {
-  rows: number;
-  residual: Float32Array;
-  active: number;
-}
-
-/** The small SAE's residuals, or what the inserted latents leave of them. */
-async function insertIntoBase(
+/** What latents that are in the base leave of its residuals. */
+async function leaveBase(
   walker: Walker,
-  small: Encoded,
-  large: SparseMatrix,
-  ofBase: Int32Array,
-  scales: Float32Array,
-): Promise<Base> {
-  const { rows } = small.codes;
-  const entries = orderEntries(small.codes, large, ofBase, 1);
-  const active = small.codes.latents.length + entries.latents.length;
-  if (entries.latents.length === 0) return { rows, residual: small.residual!, active };
-  scaleRows(entries, scales);
-  const walk = { ...entries, rows, base: small.residual! };
-  const { residual } = await walker.run(walk, { residual: true });
-  return { rows, residual: residual!, active };
+  base: Float32Array,
+  insertions: OrderedEntries | undefined,
+): Promise<Float32Array> {
+  if (!insertions || insertions.latents.length === 0) return base;
+  const rows = insertions.rowOffsets.length - 1;
+  const { residual } = await walker.run({ ...insertions, rows, base }, { residual: true });
+  return residual!;
 }
 
-function scaleRows({ rowOffsets, values }: OrderedEntries, scales: Float32Array): void {
-  for (let row = 0; row < scales.length; row++) {
-    for (let at = rowOffsets[row]; at < rowOffsets[row + 1]; at++) values[at] *= scales[row];
+function scaleEntries(
+  { rowOffsets, latents, values }: OrderedEntries,
+  scale: Float32Array,
+  gains: Gains,
+  smallSize: number,
+): void {
+  for (let row = 0; row < scale.length; row++) {
+    for (let at = rowOffsets[row]; at < rowOffsets[row + 1]; at++) {
+      values[at] *= scale[row] * (latents[at] < smallSize ? gains.small : gains.large);
+    }
   }
 }
 
@@ -190,18 +158,139 @@ function firstOfSteps({ rowOffsets, steps }: OrderedEntries): Uint8Array {
 
 function addBase(
   sums: ErrorSums,
-  { rows, residual }: Base,
+  residual: Float32Array,
   difference: Float64Array,
-  scales: Float32Array,
+  scale: Float32Array,
 ): void {
   const d = difference.length;
-  for (let row = 0; row < rows; row++) {
+  for (let row = 0; row < scale.length; row++) {
     let projection = 0;
     for (let c = 0; c < d; c++) {
       const value = residual[row * d + c];
       sums.squares += value * value;
       projection += value * difference[c];
     }
-    sums.projection += scales[row] * projection;
+    sums.projection += scale[row] * projection;
   }
+}
+
+/** Active latents of both SAEs in the order in which a path reaches them, row by row. */
+interface OrderedEntries {
+  /** [rows + 1] offsets into the entries. */
+  rowOffsets: Uint32Array;
+  /** Latent of each entry: small ones as they are, large ones behind all of the small. */
+  latents: Uint32Array;
+  /** Activation of each entry that is put in, its negative where it is taken out. */
+  values: Float32Array;
+  /** Step of each entry, ascending within a row. */
+  steps: Uint32Array;
+}
+
+/**
+ * Sorts the active latents of samples by the step of a path that changes them.
+ *
+ * @param small Codes of the small SAE, whose latents a step takes out.
+ * @param large Codes of the large SAE for the same samples, whose latents a step puts in.
+ * @param stepOf [m₀ + m₁] the step of each latent, small ones first; −1 where none changes it.
+ * @param steps Number of steps.
+ * @returns Entries of latents that have a step; within a step small ones first, then by latent.
+ */
+function orderEntries(
+  small: SparseMatrix,
+  large: SparseMatrix,
+  stepOf: Int32Array,
+  steps: number,
+): OrderedEntries {
+  const rows = small.rows;
+  const sides = [
+    { codes: small, first: 0, sign: -1 },
+    { codes: large, first: small.cols, sign: 1 },
+  ];
+  const stepEnds = new Uint32Array(steps + 1);
+  const rowOffsets = new Uint32Array(rows + 1);
+  for (const { codes, first } of sides) {
+    for (let row = 0; row < rows; row++) {
+      for (let at = codes.rowOffsets[row]; at < codes.rowOffsets[row + 1]; at++) {
+        const step = stepOf[first + codes.latents[at]];
+        if (step < 0) continue;
+        stepEnds[step + 1]++;
+        rowOffsets[row + 1]++;
+      }
+    }
+  }
+  for (let step = 0; step < steps; step++) stepEnds[step + 1] += stepEnds[step];
+  for (let row = 0; row < rows; row++) rowOffsets[row + 1] += rowOffsets[row];
+  // Two counting sorts, by step and then by row, each keeping the order of equals: their time does not
+  // depend on how many latents are active in one sample, as that of a sort of each row would.
+  const length = rowOffsets[rows];
+  const byStep = { rows: new Uint32Array(length), entries: emptyEntries(length) };
+  for (const { codes, first, sign } of sides) {
+    for (let row = 0; row < rows; row++) {
+      for (let at = codes.rowOffsets[row]; at < codes.rowOffsets[row + 1]; at++) {
+        const latent = first + codes.latents[at];
+        const step = stepOf[latent];
+        if (step < 0) continue;
+        const to = stepEnds[step]++;
+        byStep.rows[to] = row;
+        byStep.entries.latents[to] = latent;
+        byStep.entries.values[to] = sign * codes.values[at];
+        byStep.entries.steps[to] = step;
+      }
+    }
+  }
+  const ordered = emptyEntries(length);
+  const next = rowOffsets.slice();
+  for (let at = 0; at < length; at++) {
+    const to = next[byStep.rows[at]]++;
+    ordered.latents[to] = byStep.entries.latents[at];
+    ordered.values[to] = byStep.entries.values[at];
+    ordered.steps[to] = byStep.entries.steps[at];
+  }
+  return { rowOffsets, ...ordered };
+}
+
+function emptyEntries(length: number): Omit<OrderedEntries, "rowOffsets"> {
+  return {
+    latents: new Uint32Array(length),
+    values: new Float32Array(length),
+    steps: new Uint32Array(length),
+  };
+}
+
+/** How many latents of each SAE are in. */
+export interface LatentCounts {
+  /** |L₀|. */
+  small: number;
+  /** |L₁|. */
+  large: number;
+}
+
+/** 1 − α: the large SAE's share of the decoder bias in Eq. 5. */
+function largeShare({ small, large }: LatentCounts): number {
+  return large / (small + large);
+}
+
+/** Σ over samples of ‖e‖². `bias` is Σ s²·‖Δ‖². */
+export function mixedError(
+  { squares, projection }: ErrorSums,
+  bias: number,
+  counts: LatentCounts,
+): number {
+  const share = largeShare(counts);
+  return squares + 2 * share * projection + share * share * bias;
+}
+
+/**
+ * By how much Σ‖e‖² changes: {@linkcode mixedError} after a change less that before it, without the loss of
+ * digits that subtracting the two would bring (one latent of thousands changes the last ones only).
+ */
+export function mixedErrorChange(
+  before: ErrorSums,
+  change: ErrorSums,
+  bias: number,
+  counts: { before: LatentCounts; after: LatentCounts },
+): number {
+  const [from, to] = [largeShare(counts.before), largeShare(counts.after)];
+  return change.squares + 2 * to * change.projection +
+    (to - from) * (2 * before.projection + (to + from) * bias);
 }

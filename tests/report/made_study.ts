@@ -2,12 +2,12 @@
 import { assertEquals } from "@std/assert";
 import type { Claim } from "../../lib/report/claim.ts";
 import { stitchingClaims } from "../../lib/report/stitching_claims.ts";
-import { fitLine } from "../../lib/stitching/fit_line.ts";
+import { fitLine } from "../../lib/stitching/activation_similarity.ts";
 import type { InterpolationPoint } from "../../lib/stitching/interpolate.ts";
-import type { StitchingEffects } from "../../lib/stitching/measure_apart.ts";
-import type { SaeControls } from "../../lib/stitching/measure_controls.ts";
+import type { StitchingEffects } from "../../lib/stitching/effects.ts";
+import type { SaeControls } from "../../lib/stitching/controls.ts";
 import { noveltyRoc } from "../../lib/stitching/novelty_roc.ts";
-import type { PathPhase } from "../../lib/stitching/plan_path.ts";
+import type { PathPhase } from "../../lib/stitching/path.ts";
 import type { PairStudy } from "../../lib/stitching/study_pair.ts";
 
 /** `count` times a value, or what a function gives for 0 … count − 1. */
@@ -97,6 +97,7 @@ const CONTROLS: SaeControls = {
     dictSize: 100,
     activeLatents: 95,
     l0: 10,
+    mse: 1,
     nmse: 0.2,
     gain: 1.05,
     nmseWithGain: 0.19,

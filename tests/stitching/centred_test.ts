@@ -3,7 +3,7 @@ import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
 
 import { transformActivations } from "../../lib/sae/activation_transform.ts";
 import { activationSimilarity } from "../../lib/stitching/activation_similarity.ts";
-import { latentEffects } from "../../lib/stitching/latent_effects.ts";
+import { latentEffects } from "../../lib/stitching/effects.ts";
 import { missingInformation } from "../../lib/stitching/missing_information.ts";
 import { assertClose, openGpu } from "../gpu_helper.ts";
 import { makePair, makeRows } from "./made_pair.ts";

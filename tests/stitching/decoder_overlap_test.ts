@@ -1,7 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 
-import { decoderBiasAgreement } from "../../lib/stitching/decoder_bias_agreement.ts";
-import { decoderOverlap } from "../../lib/stitching/decoder_overlap.ts";
+import { decoderBiasAgreement, decoderOverlap } from "../../lib/stitching/decoder_cosine.ts";
 import { assertClose, openGpu, presentAs, randomNumbers, randomSae } from "../gpu_helper.ts";
 import { cosines, rowMaxima } from "../oracles/cosine.ts";
 

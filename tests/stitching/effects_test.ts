@@ -2,10 +2,8 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import { latentEffects } from "../../lib/stitching/latent_effects.ts";
+import { latentEffects, type StitchingEffects, swapEffects } from "../../lib/stitching/effects.ts";
 import type { LatentGroup } from "../../lib/stitching/latent_groups.ts";
-import type { StitchingEffects } from "../../lib/stitching/measure_apart.ts";
-import { swapEffects } from "../../lib/stitching/swap_effects.ts";
 import { assertClose, openGpu, presentAs, randomMatrix, randomSae } from "../gpu_helper.ts";
 import { encodeBoth, type Measures } from "../oracles/stitched_from_scratch.ts";
 import { assertStops } from "./assert_stops.ts";
@@ -160,8 +158,8 @@ Deno.test("effects refuse what cannot be measured", async () => {
     ],
     [swap([of([7, 7], [])]), "latent 7 of the small SAE is in groups[0] and in groups[0]"],
     [swap([of([], [3])], [2, 3]), "groups[0].large holds latent 3, which is in already"],
-    [swap([], [33]), "inserted[0] is latent 33, the large SAE has 33"],
-    [swap([], [3, 3]), "inserted holds latent 3 twice"],
+    [swap([], [33]), "inserted[0] is 33, expected a latent from 0 to 32"],
+    [swap([], [3, 3]), "inserted[1] is 3, which was chosen before"],
     [swap([of(upTo(20), [])]), "groups[0] takes every latent out and puts none in"],
   ];
   for (const [run, text] of cases) {

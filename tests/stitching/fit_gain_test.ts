@@ -3,8 +3,7 @@ import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
 
 import { transformActivations } from "../../lib/sae/activation_transform.ts";
 import { encode } from "../../lib/sae/encode.ts";
-import { fitGain, withGain } from "../../lib/stitching/fit_gain.ts";
-import { randomTwin } from "../../lib/stitching/random_twin.ts";
+import { fitGain, randomTwin, withGain } from "../../lib/stitching/controls.ts";
 import { evaluate } from "../oracles/evaluation.ts";
 import { evaluateWithGain, gainOf } from "../oracles/gain.ts";
 import { assertStops } from "./assert_stops.ts";

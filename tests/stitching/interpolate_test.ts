@@ -11,12 +11,11 @@ import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import {
   interpolate,
+  interpolateChain,
   type InterpolationOptions,
   type InterpolationPoint,
 } from "../../lib/stitching/interpolate.ts";
-import { interpolateChain } from "../../lib/stitching/interpolate_chain.ts";
-import { latentEffects } from "../../lib/stitching/latent_effects.ts";
-import { swapEffects } from "../../lib/stitching/swap_effects.ts";
+import { latentEffects, swapEffects } from "../../lib/stitching/effects.ts";
 import { openGpu, presentAs, randomNumbers } from "../gpu_helper.ts";
 import { encodeBoth } from "../oracles/stitched_from_scratch.ts";
 import { makeGroups, makePair, makeRows, makeSleepingSae, PAIRS, upTo } from "./made_pair.ts";

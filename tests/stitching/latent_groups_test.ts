@@ -2,10 +2,13 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import fc from "fast-check";
 import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
-import { classifyLatents } from "../../lib/stitching/classify_latents.ts";
-import { describeGroup, groupsByKind } from "../../lib/stitching/describe_groups.ts";
-import { type LatentGroups, latentGroups } from "../../lib/stitching/latent_groups.ts";
-import { maxDecoderCosine } from "../../lib/stitching/max_decoder_cosine.ts";
+import { classifyLatents, maxDecoderCosine } from "../../lib/stitching/decoder_cosine.ts";
+import {
+  describeGroup,
+  groupsByKind,
+  type LatentGroups,
+  latentGroups,
+} from "../../lib/stitching/latent_groups.ts";
 import { NARROW, openGpu, presentAs, randomMatrix, randomSae, SMALL } from "../gpu_helper.ts";
 import { components, cosines } from "../oracles/cosine.ts";
 

@@ -1,6 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
 import { decoderCosine, nearestPairs, samplePairs } from "../../lib/stitching/latent_pairs.ts";
-import { fitLine } from "../../lib/stitching/fit_line.ts";
+import { fitLine } from "../../lib/stitching/activation_similarity.ts";
 import { cosineOf, decoderRow } from "../oracles/similarity.ts";
 import { makeSae } from "./made_saes.ts";
 

@@ -3,9 +3,11 @@ import fc from "fast-check";
 
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom } from "../../lib/random.ts";
-import { classifyLatents } from "../../lib/stitching/classify_latents.ts";
-import { cosineHistogram } from "../../lib/stitching/cosine_histogram.ts";
-import { maxDecoderCosine } from "../../lib/stitching/max_decoder_cosine.ts";
+import {
+  classifyLatents,
+  cosineHistogram,
+  maxDecoderCosine,
+} from "../../lib/stitching/decoder_cosine.ts";
 import { assertClose, openGpu, presentAs, randomMatrix, randomSae, SMALL } from "../gpu_helper.ts";
 import { cosines, rowMaxima } from "../oracles/cosine.ts";
 

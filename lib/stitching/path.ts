@@ -1,3 +1,4 @@
+import { createRandom, type Random } from "../random.ts";
 import type { LatentGroup } from "./latent_groups.ts";
 
 /** What a step of a path does: "insert" a novel latent, "swap" a group, "remove" what is left over. */
@@ -59,4 +60,47 @@ export function layPath(
     step("remove", { small: Uint32Array.from(leftovers), large: none });
   }
   return steps;
+}
+
+/**
+ * In which order novel latents are inserted, and then groups swapped:
+ * - "benefit": those first that alone, on the small SAE, lower the MSE most;
+ * - "cosine": those first whose largest cosine with a small latent is lowest (of a group: the mean over
+ *   its large latents);
+ * - "random": drawn from the seed.
+ */
+export type InterpolationOrder = "benefit" | "cosine" | "random";
+
+/** The parts in random order. */
+export function shuffleParts({ novel, swaps, leftovers }: PathParts, seed: number): PathParts {
+  const random = createRandom(seed);
+  return { novel: shuffle(random, novel), swaps: shuffle(random, swaps), leftovers };
+}
+
+/** The parts with the largest cosines of their large latents ascending. */
+export function sortByCosine(parts: PathParts, cosine: Float32Array): PathParts {
+  const mean = ({ large }: LatentGroup) =>
+    large.reduce((sum, latent) => sum + cosine[latent], 0) / large.length;
+  return sortParts(parts, parts.novel.map(mean), parts.swaps.map(mean));
+}
+
+/** The parts with their keys ascending; equals stay in their order. */
+export function sortParts(
+  { novel, swaps, leftovers }: PathParts,
+  novelKeys: ArrayLike<number>,
+  swapKeys: ArrayLike<number>,
+): PathParts {
+  const sorted = (groups: LatentGroup[], keys: ArrayLike<number>) =>
+    groups.map((_, index) => index).sort((a, b) => keys[a] - keys[b] || a - b)
+      .map((index) => groups[index]);
+  return { novel: sorted(novel, novelKeys), swaps: sorted(swaps, swapKeys), leftovers };
+}
+
+function shuffle<T>(random: Random, items: readonly T[]): T[] {
+  const shuffled = [...items];
+  for (let last = shuffled.length - 1; last > 0; last--) {
+    const other = random.below(last + 1);
+    [shuffled[last], shuffled[other]] = [shuffled[other], shuffled[last]];
+  }
+  return shuffled;
 }

@@ -1,0 +1,273 @@
+import type { Device } from "../device/device.ts";
+import type { Matrix } from "../matrix.ts";
+import {
+  type CosineProgress,
+  type CosineSearchOptions,
+  searchMaxima,
+} from "../ops/cosine_search.ts";
+import { type UnitRows, unitRows } from "../ops/unit_rows.ts";
+import { checkCount } from "../sae/check_numbers.ts";
+import { decoderRows } from "../sae/decoder_rows.ts";
+import type { Sae } from "../sae/sae.ts";
+
+/** Options of {@linkcode maxDecoderCosine}. */
+export interface MaxDecoderCosineOptions extends CosineSearchOptions {
+  /**
+   * Whether latent i of `from` is not compared with latent i of `to`: to find each latent's nearest
+   * neighbour in its own SAE (default false).
+   */
+  skipSame?: boolean;
+}
+
+/**
+ * The largest decoder cosine of each latent (the left side of Eq. 6): for each latent i of `from`
+ * max over j of cos(wDec_from[i], wDec_to[j]), and the latent j that has it, the lowest of equals.
+ *
+ * Never the whole matrix: the device keeps a running maximum, in pieces of a fraction of a second, in less
+ * than 200 MiB whatever the numbers of latents. Rows are brought to norm 1 in float64 first; a row of zeros has
+ * the cosine 0 with everything. Cosines are float32 numbers cut to [−1, 1].
+ *
+ * @param from An SAE, or the rows [m₁, d] themselves.
+ * @param to An SAE, or the rows [m₀, d] themselves.
+ * @returns cosine [m₁] and nearest [m₁].
+ * @throws {RangeError} The widths differ, there are no rows, a number is not finite, or `skipSame` leaves
+ * nothing to compare with.
+ *
+ * @example How much of a large SAE a small one has
+ * ```ts no-eval
+ * import { classifyLatents, loadSae, maxDecoderCosine, openDevice } from "@saewing/saewing";
+ *
+ * using device = await openDevice();
+ * const [small, large] = [await loadSae("runs/768"), await loadSae("runs/1536")];
+ * const { cosine } = await maxDecoderCosine(device, large, small);
+ * console.log(classifyLatents(cosine, 0.7).novel.length, "latents are novel");
+ * ```
+ */
+export async function maxDecoderCosine(
+  device: Device,
+  from: Sae | Matrix,
+  to: Sae | Matrix,
+  options: MaxDecoderCosineOptions = {},
+): Promise<{ cosine: Float32Array; nearest: Uint32Array }> {
+  const [own, others] = decoderDirections(from, "from", to, "to");
+  if (options.skipSame && others.matrix.rows === 1) {
+    throw new RangeError("skipSame leaves latent 0 nothing to compare with: `to` has one latent");
+  }
+  return await searchMaxima(device, own, others, options);
+}
+
+/**
+ * The decoder rows of two SAEs (or rows as such), measured, to be compared with one another.
+ *
+ * @throws {RangeError} The widths differ, there are no rows, or a number is not finite.
+ */
+export function decoderDirections(
+  a: Sae | Matrix,
+  nameA: string,
+  b: Sae | Matrix,
+  nameB: string,
+): [UnitRows, UnitRows] {
+  const [own, others] = [decoderRows(a), decoderRows(b)];
+  if (own.cols !== others.cols) {
+    throw new RangeError(
+      `the rows of ${nameA} have ${own.cols} numbers, those of ${nameB} ${others.cols}: ` +
+        `expected one width (dModel)`,
+    );
+  }
+  const measuredA = unitRows(own, `the decoder of ${nameA}`);
+  return [measuredA, a === b ? measuredA : unitRows(others, `the decoder of ${nameB}`)];
+}
+
+/**
+ * Novel and reconstruction latents (Eq. 6): a latent is novel where its largest decoder cosine is
+ * below the threshold θ, and a reconstruction latent where it is at least θ. The paper leaves open
+ * where a cosine equal to θ belongs; here it makes an edge of the graph of {@linkcode latentGroups}, so
+ * novel latents are those without an edge.
+ *
+ * @param cosine [m] largest cosines, as `maxDecoderCosine(device, large, small)` gives them.
+ * @param threshold θ in [−1, 1]: the paper takes 0.7 for GPT-2 and 0.4 for Gemma Scope.
+ * @returns The latents of both kinds, ascending.
+ * @throws {RangeError} The threshold is no cosine, or one of the cosines is not.
+ */
+export function classifyLatents(
+  cosine: ArrayLike<number>,
+  threshold: number,
+): { novel: Uint32Array; reconstruction: Uint32Array } {
+  checkThreshold(threshold);
+  const novel: number[] = [];
+  const reconstruction: number[] = [];
+  for (let i = 0; i < cosine.length; i++) {
+    if (!(cosine[i] >= -1 && cosine[i] <= 1)) {
+      throw new RangeError(`cosine[${i}] is ${cosine[i]}, expected a number from -1 to 1`);
+    }
+    (cosine[i] < threshold ? novel : reconstruction).push(i);
+  }
+  return { novel: Uint32Array.from(novel), reconstruction: Uint32Array.from(reconstruction) };
+}
+
+/** @throws {RangeError} A threshold of cosines is not a number in [−1, 1]. */
+export function checkThreshold(threshold: number): void {
+  if (!(Number.isFinite(threshold) && Math.abs(threshold) <= 1)) {
+    throw new RangeError(`threshold is ${threshold}, expected a cosine, from -1 to 1`);
+  }
+}
+
+/** Counts of cosines in bins of equal width over [−1, 1]. */
+export interface CosineHistogram {
+  /** Ascending edges, from −1 to 1, one more than there are bins. */
+  edges: Float64Array;
+  /** counts[b] cosines lie in [edges[b], edges[b + 1]); 1 itself lies in the last bin. */
+  counts: Uint32Array;
+}
+
+/**
+ * The histogram of Fig. 10: how the largest decoder cosines of an SAE's latents are spread.
+ *
+ * @param cosine Cosines, as {@linkcode maxDecoderCosine} gives them.
+ * @param bins How many bins over [−1, 1] (default 80, so that an edge lies at 0.7 and at 0.4).
+ * @throws {RangeError} The number of bins is not a whole number above 0, or a number is not a cosine.
+ */
+export function cosineHistogram(cosine: ArrayLike<number>, bins = 80): CosineHistogram {
+  checkCount(bins, "bins");
+  // Quotients of whole numbers: 0.7 is 0.7, not the sum of widths next to it.
+  const edges = Float64Array.from({ length: bins + 1 }, (_, b) => (2 * b - bins) / bins);
+  const counts = new Uint32Array(bins);
+  for (let i = 0; i < cosine.length; i++) {
+    const value = cosine[i];
+    if (!(value >= -1 && value <= 1)) {
+      throw new RangeError(`cosine[${i}] is ${value}, expected a number from -1 to 1`);
+    }
+    let bin = Math.min(bins - 1, Math.floor((value + 1) / 2 * bins));
+    // Rounding may have led across an edge.
+    if (value < edges[bin]) bin--;
+    else if (bin < bins - 1 && value >= edges[bin + 1]) bin++;
+    counts[bin]++;
+  }
+  return { edges, counts };
+}
+
+/** How much SAEs have in common; row i, column j: latents of the i-th SAE looked for in the j-th. */
+export interface DecoderOverlap {
+  /** Names, in order. */
+  names: string[];
+  /** share[i][j] of the latents of SAE i have a latent of cosine ≥ θ in SAE j. */
+  share: number[][];
+  /** meanCosine[i][j]: mean over the latents of SAE i of the largest cosine with SAE j. */
+  meanCosine: number[][];
+}
+
+/**
+ * Shares of reconstruction latents for every pair of a set of SAEs (Fig. 19): other seeds, other sizes.
+ * The table is not symmetric: an SAE may lie within a larger one. An SAE holds all of itself.
+ *
+ * @param saes SAEs of one width, with their names; the names need not differ.
+ * @param threshold θ in [−1, 1], 0.7 in the paper.
+ * @param options `onProgress` counts the cosines of all pairs.
+ * @throws {RangeError} There is no SAE, the widths differ, a number is not finite, or the threshold is
+ * no cosine.
+ */
+export async function decoderOverlap(
+  device: Device,
+  saes: readonly { name: string; sae: Sae }[],
+  threshold: number,
+  options: CosineSearchOptions = {},
+): Promise<DecoderOverlap> {
+  checkThreshold(threshold);
+  checkCount(saes.length, "the number of SAEs");
+  for (const { name, sae } of saes) {
+    if (sae.dModel !== saes[0].sae.dModel) {
+      throw new RangeError(
+        `${name} has dModel ${sae.dModel}, expected ${saes[0].sae.dModel} as ${saes[0].name} has`,
+      );
+    }
+  }
+  const latents = saes.reduce((sum, { sae }) => sum + sae.dictSize, 0);
+  let before = 0;
+  const onProgress = options.onProgress &&
+    (({ done }: CosineProgress) =>
+      options.onProgress!({ done: before + done, total: latents * latents }));
+  const share: number[][] = [];
+  const meanCosine: number[][] = [];
+  for (const { sae: own } of saes) {
+    const [shares, means]: number[][] = [[], []];
+    for (const { sae: other } of saes) {
+      const { cosine } = await maxDecoderCosine(device, own, other, { ...options, onProgress });
+      before += own.dictSize * other.dictSize;
+      shares.push(
+        cosine.reduce((sum, value) => sum + (value >= threshold ? 1 : 0), 0) / cosine.length,
+      );
+      means.push(cosine.reduce((sum, value) => sum + value, 0) / cosine.length);
+    }
+    share.push(shares);
+    meanCosine.push(means);
+  }
+  return { names: saes.map(({ name }) => name), share, meanCosine };
+}
+
+/** How far the decoder biases of SAEs agree; row and column i belong to the i-th SAE. */
+export interface DecoderBiasAgreement {
+  /** Names, in order. */
+  names: string[];
+  /** cosine[i][j] of the biases of SAE i and SAE j; 0 where one of them is zero. */
+  cosine: number[][];
+  /** normDifference[i][j] = |‖b_i‖ − ‖b_j‖| / max(‖b_i‖, ‖b_j‖); 0 where both are zero. */
+  normDifference: number[][];
+  /** Smallest cosine of two different SAEs; 1 where there is one SAE only. */
+  leastCosine: number;
+  /** Largest difference of two SAEs' norms. */
+  mostDifference: number;
+}
+
+/**
+ * Agreement of decoder biases (Fig. 20): Eq. 5 mixes the biases of two SAEs, which is of no consequence
+ * where they are nearly the same (the paper finds cosines of at least 0.997, norms within 0.1 %).
+ *
+ * @param saes SAEs with their names; the names need not differ.
+ * @throws {RangeError} There is no SAE, the widths differ, or a number is not finite.
+ */
+export function decoderBiasAgreement(
+  saes: readonly { name: string; sae: { bDec: Float32Array } }[],
+): DecoderBiasAgreement {
+  checkCount(saes.length, "the number of SAEs");
+  const width = saes[0].sae.bDec.length;
+  for (const { name, sae: { bDec } } of saes) {
+    if (bDec.length !== width) {
+      throw new RangeError(
+        `the decoder bias of ${name} has ${bDec.length} numbers, expected ${width} as ` +
+          `${saes[0].name} has`,
+      );
+    }
+    const at = bDec.findIndex((value) => !Number.isFinite(value));
+    if (at >= 0) throw new RangeError(`the decoder bias of ${name} is ${bDec[at]} in column ${at}`);
+  }
+  const norms = saes.map(({ sae: { bDec } }) => Math.sqrt(dot(bDec, bDec)));
+  const table = (entry: (i: number, j: number) => number) =>
+    saes.map((_, i) => saes.map((_, j) => entry(i, j)));
+  const cosine = table((i, j) => {
+    if (norms[i] === 0 || norms[j] === 0) return 0;
+    if (i === j) return 1;
+    const product = dot(saes[i].sae.bDec, saes[j].sae.bDec) / (norms[i] * norms[j]);
+    return Math.max(-1, Math.min(1, product));
+  });
+  const normDifference = table((i, j) => {
+    const most = Math.max(norms[i], norms[j]);
+    return most === 0 ? 0 : Math.abs(norms[i] - norms[j]) / most;
+  });
+  return {
+    names: saes.map(({ name }) => name),
+    cosine,
+    normDifference,
+    leastCosine: cosine.reduce(
+      (least, row, i) =>
+        row.reduce((least, value, j) => i === j ? least : Math.min(least, value), least),
+      1,
+    ),
+    mostDifference: normDifference.flat().reduce((most, value) => Math.max(most, value), 0),
+  };
+}
+
+function dot(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let at = 0; at < a.length; at++) sum += a[at] * b[at];
+  return sum;
+}

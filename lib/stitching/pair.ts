@@ -1,0 +1,230 @@
+import type { Device } from "../device/device.ts";
+import type { Matrix } from "../matrix.ts";
+import { createWalker, type Walker } from "../ops/walk_entries.ts";
+import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
+import { type Encoded, type Inference, openChecked } from "../sae/inference.ts";
+import { type NormalizedInput, normalizeInput } from "../sae/normalize_input.ts";
+import type { Sae } from "../sae/sae.ts";
+import type { Batches } from "../training/train_sae.ts";
+import { checkStitchable } from "./stitch.ts";
+
+/** Two SAEs on a device, ready to be measured. Owns their buffers. */
+export interface Pair {
+  /** The device. */
+  device: Device;
+  /** SAE 0 of the paper. */
+  small: Sae;
+  /** SAE 1 of the paper. */
+  large: Sae;
+  /** What is no obstacle, but can make numbers mean something else. */
+  warnings: string[];
+  /** Leads samples through the decoder rows of both SAEs, those of the small one first. */
+  walker: Walker;
+  /** ‖w‖² of each decoder row, and w · (b₀ − b₁): [m₀ + m₁] each, made when first asked for. */
+  products(): DecoderProducts;
+  /** Encodes samples with both SAEs, [rows, d]. */
+  encode(raw: Matrix): Promise<PairBatch>;
+  /** Frees the buffers. */
+  [Symbol.dispose](): void;
+}
+
+/** Products of decoder rows in float64; rows of the small SAE first. */
+export interface DecoderProducts {
+  /** b₀ − b₁, [d]. */
+  difference: Float64Array;
+  /** ‖w‖² of each row. */
+  squares: Float64Array;
+  /** w · (b₀ − b₁) of each row. */
+  along: Float64Array;
+}
+
+/** A batch that both SAEs have encoded: what a {@linkcode Measure} gets. */
+export interface PairBatch {
+  /** The samples, transformed as the SAEs want them, [rows, d]. */
+  x: Matrix;
+  /** The same, normalised, and the scale of each sample. */
+  normalized: NormalizedInput;
+  /** What SAE 0 makes of them. */
+  small: Required<Encoded>;
+  /** What SAE 1 makes of them. */
+  large: Required<Encoded>;
+}
+
+/** What a pass over activations tells of the samples as such. */
+export interface Totals {
+  /** Number of samples. */
+  samples: number;
+  /** Σ‖x − x̄‖², x̄ being their mean. */
+  variance: number;
+}
+
+/** Something that is measured on a pair. Measures of one pass share its encodings. */
+export interface Measure<T> {
+  /** Takes a batch in. */
+  add(batch: PairBatch): void | Promise<void>;
+  /** What was found, when all batches were taken in. */
+  result(totals: Totals): T;
+}
+
+/** Options of everything that reads activations. */
+export interface StitchingOptions {
+  /** Called after each batch with the number of samples that have been measured. */
+  onProgress?: (samples: number) => void;
+  /** Stops the measurement; the promise is rejected with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Puts two SAEs on a device to be measured together. Their weights are checked once and uploaded
+ * once, however much is measured.
+ *
+ * @throws {RangeError | TypeError} The SAEs cannot be stitched (`checkStitchable`) or not be run.
+ */
+export function openPair(device: Device, small: Sae, large: Sae): Pair {
+  const warnings = checkStitchable(small, large);
+  const transform = activationTransform(small);
+  const decoders = [small.wDec, large.wDec];
+  let products: DecoderProducts | undefined;
+  const opened: { [Symbol.dispose](): void }[] = [];
+  const own = <T extends { [Symbol.dispose](): void }>(one: T): T => {
+    opened.push(one);
+    return one;
+  };
+  const dispose = () => opened.forEach((one) => one[Symbol.dispose]());
+  try {
+    const [first, second] = [small, large].map((sae) => own(openChecked(device, sae)));
+    const walker = own(createWalker(device, { dModel: small.dModel, decoders }));
+    return {
+      ...{ device, small, large, warnings, walker },
+      products: () => products ??= decoderProducts(small, large),
+      async encode(raw) {
+        const x = transformActivations(raw, transform);
+        return {
+          x,
+          small: await encodeWhole(first, x),
+          large: await encodeWhole(second, x),
+          normalized: normalizeInput(small, x),
+        };
+      },
+      [Symbol.dispose]: dispose,
+    };
+  } catch (error) {
+    dispose();
+    throw error;
+  }
+}
+
+async function encodeWhole(inference: Inference, x: Matrix): Promise<Required<Encoded>> {
+  return await inference.run(x, { residual: true }) as Required<Encoded>;
+}
+
+function decoderProducts(small: Sae, large: Sae): DecoderProducts {
+  const d = small.dModel;
+  const difference = Float64Array.from(small.bDec, (value, c) => value - large.bDec[c]);
+  const length = small.dictSize + large.dictSize;
+  const [squares, along] = [new Float64Array(length), new Float64Array(length)];
+  let latent = 0;
+  for (const { wDec } of [small, large]) {
+    for (let first = 0; first < wDec.length; first += d) {
+      for (let c = 0; c < d; c++) {
+        const w = wDec[first + c];
+        squares[latent] += w * w;
+        along[latent] += w * difference[c];
+      }
+      latent++;
+    }
+  }
+  return { difference, squares, along };
+}
+
+/**
+ * One pass over activations: each batch is encoded once by each SAE and given to all measures.
+ *
+ * @param batches Activations, [rows, d] each, in any number.
+ * @returns What `result` of the measures wants.
+ * @throws {RangeError} There are no activations, their width is not the SAEs', or one is not finite.
+ *
+ * @example Effects of latents and swaps from one pass
+ * ```ts ignore
+ * using pair = openPair(device, small, large);
+ * const measures = [measureLatents(pair), measureSwaps(pair, groups)] as const;
+ * const totals = await readPair(pair, batches, measures);
+ * const [effects, swaps] = measures.map((measure) => measure.result(totals));
+ * ```
+ */
+export async function readPair(
+  pair: Pair,
+  batches: Batches,
+  measures: readonly Measure<unknown>[],
+  { signal, onProgress }: StitchingOptions = {},
+): Promise<Totals> {
+  const counter = countSamples(pair.small.dModel);
+  for await (const raw of batches) {
+    signal?.throwIfAborted();
+    const batch = await pair.encode(raw);
+    for (const measure of measures) await measure.add(batch);
+    counter.add(batch.x);
+    onProgress?.(counter.samples());
+  }
+  if (counter.samples() === 0) throw new RangeError("there were no activations to measure on");
+  return counter.totals();
+}
+
+/** A pass for one measure. */
+export async function readOnce<T>(
+  pair: Pair,
+  batches: Batches,
+  measure: Measure<T>,
+  options: StitchingOptions = {},
+): Promise<T> {
+  return measure.result(await readPair(pair, batches, [measure], options));
+}
+
+/** Takes samples of width `d` in, and tells their number and Σ‖x − x̄‖². */
+export function countSamples(
+  d: number,
+): { add(x: Matrix): void; samples(): number; totals(): Totals } {
+  const sums = new Float64Array(d);
+  let [squares, samples] = [0, 0];
+  return {
+    add({ data, rows }) {
+      for (let at = 0; at < data.length; at += d) {
+        for (let c = 0; c < d; c++) {
+          sums[c] += data[at + c];
+          squares += data[at + c] ** 2;
+        }
+      }
+      samples += rows;
+    },
+    samples: () => samples,
+    totals: () => ({
+      samples,
+      variance: squares - sums.reduce((total, sum) => total + sum * sum, 0) / samples,
+    }),
+  };
+}
+
+/** Activations that can be read more than once: an array of batches, or a function that gives them anew. */
+export type RepeatableBatches = Batches | (() => Batches);
+
+/**
+ * A function that gives the batches as often as they are needed.
+ *
+ * @param passes How often they will be read.
+ * @param reason What reads them so often, for the error.
+ * @throws {TypeError} They are a stream that can be read once, and are needed more often.
+ */
+export function readRepeatedly(
+  batches: RepeatableBatches,
+  passes: number,
+  reason: string,
+): () => Batches {
+  if (typeof batches === "function") return batches;
+  if (passes > 1 && !Array.isArray(batches)) {
+    throw new TypeError(
+      `${reason} reads the activations ${passes} times, the batches are a stream that can be ` +
+        `read once: give an array of them, or a function that returns the stream anew`,
+    );
+  }
+  return () => batches;
+}
