@@ -195,6 +195,8 @@ async function screenBlock(
     const product = products[at] ?? await multiply(slice);
     const near = scanSumsOn(thread)(sumsOf(product, slice), rowCuts, inverse, least, pairs);
     const count = keepCandidates(args, bounds, slice, product, scratch, near);
+    // Freed at once: the collector does not see how much memory it stands for.
+    (product.buffer as ArrayBuffer).transfer(0);
     Atomics.add(args.counts, 1, count);
     dotPairsOn(thread)(pairs, count, rows, { x, w: wEnc, latents, d }, values);
     keepReached(args, rows, scratch, count, entries);
