@@ -1,5 +1,6 @@
 import { type Bindings, defineKernel, type Fields, read } from "./define.ts";
 import type { Epilogue } from "./epilogues.ts";
+import { countColumns, findListed, latentOf, list } from "./listed_columns.ts";
 
 /** Rows and columns of the tile of one workgroup of {@linkcode denseTiled}. */
 export const TILE = 128;
@@ -27,12 +28,18 @@ export const vectorsOf = (factors: Factors, d: number): number =>
  * Sums of float32 are float32 in the order of d; those of whole numbers are exact; those of float16 are
  * float16 over 8 columns and float32 over all of them, so that errors do not grow with d.
  */
-export function denseTiled<S extends Fields, B extends Bindings>(
-  { d, factors = "float32", vectors, epilogue }: {
+export function denseTiled<
+  S extends Fields,
+  B extends Bindings,
+  Listed extends boolean = false,
+>(
+  { d, factors = "float32", vectors, listed = false as Listed, epilogue }: {
     d: number;
     factors?: Factors;
     /** Vectors in a row, in WGSL: a size of the epilogue's, so that one kernel serves every width. */
     vectors?: string;
+    /** Whether the columns are those of a list among the latents from the epilogue's `first` on. */
+    listed?: Listed;
     epilogue: Epilogue<S, B>;
   },
 ) {
@@ -61,26 +68,33 @@ export function denseTiled<S extends Fields, B extends Bindings>(
       ? eight.map((r) => `    ${line(`${r}l`)} ${line(`${r}h`)}`).join("\n")
       : "";
   const element = vector ? four : "f32";
+  const cols = listed ? "cols" : "sizes.cols";
   return defineKernel({
     label: `${epilogue.label} ${factors === "float32" ? "tiled" : factors}`,
     sizes: { rows: "u32", cols: "u32", firstRow: "u32", ...epilogue.sizes },
-    bind: { x: read(element), w: read(element), ...epilogue.bind },
+    bind: { x: read(element), w: read(element), ...epilogue.bind, list: list(listed) },
     workgroup: 256,
     enable: factors === "float16" ? "f16" : undefined,
     globals: [
       `var<workgroup> tileX: array<${four}, 256>;`,
       `var<workgroup> tileW: array<${four}, 256>;`,
       ...epilogue.globals ?? [],
+      ...findListed(listed),
     ],
     body: `
-  let across = (sizes.cols + ${TILE - 1}u) / ${TILE}u;
+${listed ? countColumns(true, { latents: "sizes.cols" }) : ""}
+  let across = (${cols} + ${TILE - 1}u) / ${TILE}u;
   let row0 = group / across * ${TILE}u;
   let column0 = group % across * ${TILE}u;
-  if (row0 >= sizes.rows) { return; }
+  if (row0 >= sizes.rows${listed ? " || cols == 0u" : ""}) { return; }
   let loadLine = lane % ${TILE}u;
   let loadColumn = lane / ${TILE}u * 4u;
   let xRow = sizes.firstRow + min(row0 + loadLine, sizes.rows - 1u);
-  let wRow = min(column0 + loadLine, sizes.cols - 1u);
+  let wRow = ${
+      listed
+        ? latentOf(true, "min(column0 + loadLine, cols - 1u)") + " - sizes.first"
+        : "min(column0 + loadLine, sizes.cols - 1u)"
+    };
   let down = lane / 16u;
   let right = lane % 16u;
 ${eight.map((r) => `  var s${r}l = ${sums}(); var s${r}h = ${sums}();`).join("\n")}

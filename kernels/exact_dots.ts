@@ -1,5 +1,6 @@
 import { STATE } from "./append_candidates.ts";
 import { defineKernel, read, when, write } from "./define.ts";
+import { countColumns, findListed, latentOf, list } from "./listed_columns.ts";
 import { rowElements } from "./prelude.ts";
 
 // Pre-activations one by one: the values that a screened selection compares and keeps. Every kernel here
@@ -20,7 +21,7 @@ function exactDot(d: number): string {
 }
 
 /** `activation(row, own)`: the bits of ReLU(x[row] · w[own] + bias), 0 where that is not a number. */
-const activation = (d: number): string =>
+export const activation = (d: number): string =>
   `${exactDot(d)}
 
 fn activation(row: u32, own: u32) -> u32 {
@@ -28,7 +29,8 @@ fn activation(row: u32, own: u32) -> u32 {
   return select(0u, bitcast<u32>(value), value > 0.0);
 }`;
 
-const operands = (d: number) => {
+/** Their bindings. */
+export const operands = (d: number) => {
   const { element } = rowElements(d);
   return { x: read(element), w: read(element), bias: read("f32") };
 };
@@ -124,12 +126,90 @@ export const exactCounts = ({ d }: { d: number }) =>
   if (found.y != 0u) { atomicAdd(&counts[2u * row + 1u], found.y); }`,
   });
 
+/** Counts of a row's pre-activations by a digit of their bits. */
+export const ROW_BINS = 16;
+
+/** Digits of `exactRowDigits`: of 4 bits, so that the counts of all rows are few; the first has 3. */
+export const ROW_DIGITS = [28, 24, 20, 16, 12, 8, 4, 0].map((shift) => ({
+  shift,
+  bits: shift === 28 ? 3 : 4,
+}));
+
+/**
+ * Counts each row's pre-activations of one shard by a digit, into counts [rows, 16]; of a later digit those
+ * whose upper bits are the row's limit's. One workgroup a row.
+ */
+export function exactRowDigits<Later extends boolean, Listed extends boolean>(
+  { d, shift, bits, later, listed }: {
+    d: number;
+    shift: number;
+    bits: number;
+    later: Later;
+    listed: Listed;
+  },
+) {
+  const above = shift + bits;
+  return defineKernel({
+    label: "exact row digits",
+    sizes: { rows: "u32", first: "u32", latents: "u32" },
+    bind: {
+      ...operands(d),
+      counts: write("atomic<u32>"),
+      limits: when(later, read("vec2u")),
+      list: list(listed),
+    },
+    workgroup: 64,
+    globals: [activation(d), ...findListed(listed)],
+    body: `
+  let row = group;
+  if (row >= sizes.rows) { return; }
+${countColumns(listed, { latents: "sizes.latents" })}
+  for (var column = lane; column < cols; column += 64u) {
+    let value = activation(row, ${latentOf(listed, "column")} - sizes.first);
+    if (value != 0u${later ? ` && (value >> ${above}u) == (limits[row].x >> ${above}u)` : ""}) {
+      atomicAdd(&counts[row * ${ROW_BINS}u + ((value >> ${shift}u) & ${(1 << bits) - 1}u)], 1u);
+    }
+  }`,
+  });
+}
+
+/**
+ * Ends a digit of `exactRowDigits`, as `chooseDigit` does for a whole batch: limits [rows] are {prefix, how many
+ * are wanted of what shares it}, {0, 0} where there are not so many. `first`: starts from `wanted`, and
+ * kept[firstOut + r] gets how many the row will keep. The counts are left at zero. One thread a row.
+ */
+export const chooseRowDigit = ({ shift, first }: { shift: number; first: boolean }) =>
+  defineKernel({
+    label: "choose row digit",
+    sizes: { rows: "u32", wanted: "u32", firstOut: "u32" },
+    bind: { counts: write("u32"), limits: write("vec2u"), kept: when(first, write("u32")) },
+    workgroup: 64,
+    body: `
+  let row = thread;
+  if (row >= sizes.rows) { return; }
+  var limit = ${first ? "vec2u(0u, sizes.wanted)" : "limits[row]"};
+  var passed = 0u;
+  var found = limit.y == 0u;
+  for (var i = 0u; i < ${ROW_BINS}u; i++) {
+    let bin = ${ROW_BINS - 1}u - i;
+    let here = counts[row * ${ROW_BINS}u + bin];
+    counts[row * ${ROW_BINS}u + bin] = 0u;
+    if (!found && passed + here >= limit.y) {
+      limit = vec2u(limit.x | (bin << ${shift}u), limit.y - passed);
+      found = true;
+    }
+    passed += here;
+  }
+  ${first ? "kept[sizes.firstOut + row] = min(passed, sizes.wanted);" : ""}
+  limits[row] = select(vec2u(), limit, found);`,
+  });
+
 /**
  * Writes what each row keeps of one shard's latents as sparse rows: what is above the row's limit {bits,
- * quota}, and so many as its quota says of what equals it. `progress` [rows] are {written, equals seen} of
- * the shards before; the first has `fresh` 1. One workgroup a row.
+ * quota}, and so many as its quota says of what equals it. Behind the limits of all rows stands how many of
+ * both kinds were seen in the shards before; the first has `fresh` 1. One workgroup a row.
  */
-export const exactRows = ({ d }: { d: number }) =>
+export const exactRows = <Listed extends boolean>({ d, listed }: { d: number; listed: Listed }) =>
   defineKernel({
     label: "exact rows",
     sizes: {
@@ -142,14 +222,15 @@ export const exactRows = ({ d }: { d: number }) =>
     },
     bind: {
       ...operands(d),
-      limits: read("vec2u"),
+      limits: write("vec2u"),
       offsets: read("u32"),
       latents: write("u32"),
       values: write("u32"),
-      progress: write("vec2u"),
+      list: list(listed),
     },
     workgroup: 64,
     globals: [
+      ...findListed(listed),
       activation(d),
       "var<workgroup> marks: array<u32, 64>;",
     ],
@@ -159,11 +240,12 @@ export const exactRows = ({ d }: { d: number }) =>
   let limit = limits[row];
   let start = offsets[sizes.firstOut + row];
   // Numbers above the limit and equal to it before this lane's.
-  var passed = select(progress[row], vec2u(), sizes.fresh == 1u);
-  for (var base = 0u; base < sizes.latents; base += 64u) {
-    let own = base + lane;
+  var passed = select(limits[sizes.rows + row], vec2u(), sizes.fresh == 1u);
+${countColumns(listed, { latents: "sizes.latents" })}
+  for (var base = 0u; base < cols; base += 64u) {
+    let latent = ${latentOf(listed, "min(base + lane, cols - 1u)")};
     var value = 0u;
-    if (own < sizes.latents) { value = activation(row, own); }
+    if (base + lane < cols) { value = activation(row, latent - sizes.first); }
     let above = value != 0u && value > limit.x;
     let equal = value != 0u && value == limit.x;
     workgroupBarrier();
@@ -178,11 +260,11 @@ export const exactRows = ({ d }: { d: number }) =>
     if (above || (equal && rank.y < limit.y)) {
       let at = start + rank.x + min(rank.y, limit.y);
       if (at < sizes.capacity) {
-        latents[at] = sizes.first + own;
+        latents[at] = latent;
         values[at] = value;
       }
     }
   }
   workgroupBarrier();
-  if (lane == 0u) { progress[row] = passed; }`,
+  if (lane == 0u) { limits[sizes.rows + row] = passed; }`,
   });

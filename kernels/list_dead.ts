@@ -3,19 +3,17 @@ import { step, sumBefore } from "./prelude.ts";
 
 /**
  * Lists dead latents: those inactive in each of the last `deadAfter` batches, this one included, as `dead`
- * [1 + latents] {count, latents…}; the count goes to stats[2] too. Where there are any, `dispatch` becomes
- * {x, y, 1}, the workgroups that look at them, else nothing is started. Each lane owns a run of latents,
- * so that the list ascends. One workgroup.
+ * [1 + latents] {count, latents…}; the count goes to stats[2] too. Each lane owns a run of
+ * latents, so that the list ascends. One workgroup.
  */
 export const listDead = () =>
   defineKernel({
     label: "list dead",
-    sizes: { latents: "u32", deadAfter: "u32", x: "u32", y: "u32" },
+    sizes: { latents: "u32", deadAfter: "u32" },
     bind: {
       step,
       lastActive: read("u32"),
       stats: write("u32"),
-      dispatch: write("u32"),
       dead: write("u32"),
     },
     workgroup: 256,
@@ -33,9 +31,6 @@ export const listDead = () =>
     let count = at - 1u + own;
     stats[2] = count;
     dead[0] = count;
-    dispatch[0] = select(0u, sizes.x, count > 0u);
-    dispatch[1] = select(0u, sizes.y, count > 0u);
-    dispatch[2] = 1u;
   }
   if (own == 0u) { return; }
   for (var latent = begin; latent < stop; latent++) {

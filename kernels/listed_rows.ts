@@ -165,7 +165,7 @@ export const writeListed = () => {
       if (latent >= ${CHUNK}u) { continue; }
       let bit = 1u << (latent & 31u);
       if (placed[at].y > limit.x) { atomicOr(&above[latent / 32u], bit); }
-      else { atomicOr(&equal[latent / 32u], bit); }
+      else if (placed[at].y == limit.x) { atomicOr(&equal[latent / 32u], bit); }
     }
     workgroupBarrier();
     // Each lane owns a run of words; both kinds' counts share a word, at most ${CHUNK} each.
@@ -195,7 +195,7 @@ export const writeListed = () => {
         countOneBits(atomicLoad(&above[word]) & below),
         countOneBits(atomicLoad(&equal[word]) & below),
       );
-      if (entry.y == limit.x && rank.y >= limit.y) { continue; }
+      if (entry.y < limit.x || (entry.y == limit.x && rank.y >= limit.y)) { continue; }
       let out = start + rank.x + min(rank.y, limit.y);
       if (out < sizes.capacity) {
         latents[out] = entry.x;

@@ -3,9 +3,9 @@ import { type Factors, vectorsOf } from "./dense_tiled.ts";
 import { sumOver } from "./prelude.ts";
 
 /**
- * Rounds rows of `source` [rows, d] to what a screening product multiplies, and says what that costs: `facts`
- * [firstRow + rows] get {scale, error, norm, plain norm}, see `appendCandidates`; norms are bounds from above.
- * `packed` gets the rows, padded with zeros.
+ * Rounds rows of `source` [rows, d] to what a screening product multiplies, and says what that costs: `facts` are
+ * {scale, error, norm, bias}, see `appendCandidates`; norms are bounds from above, 3e38 where dots with other rows
+ * could leave float32. `packed` gets the rows, padded with zeros. 'biased': rows are latents.
  *
  * - int8: scale = largest |number| / 127 of the row, columns multiplied by `balance` first.
  * - float16: scale = largest |number| / 64, so that sums of 8 products stay within float16; numbers below
@@ -14,7 +14,9 @@ import { sumOver } from "./prelude.ts";
  *
  * One workgroup a row.
  */
-export function roundRows<F extends Factors>({ d, factors }: { d: number; factors: F }) {
+export function roundRows<F extends Factors, Biased extends boolean>(
+  { d, factors, biased }: { d: number; factors: F; biased: Biased },
+) {
   const lanes = 64;
   const bytes = factors === "int8";
   const rounded = factors !== "float32";
@@ -46,10 +48,11 @@ export function roundRows<F extends Factors>({ d, factors }: { d: number; factor
       numbers[j] = number;
     }
     packed[row * ${vectors}u + i] = numbers;`;
+  const bias = biased ? "bias[sizes.first + row]" : "0.0";
   const most = bytes ? "127.0" : "64.0";
   return defineKernel({
     label: `round rows to ${factors}`,
-    sizes: { rows: "u32", firstRow: "u32" },
+    sizes: { rows: "u32", first: "u32" },
     bind: {
       source: read("f32"),
       facts: write("vec4f"),
@@ -57,6 +60,7 @@ export function roundRows<F extends Factors>({ d, factors }: { d: number; factor
         rounded as F extends "float32" ? false : true,
         write(bytes ? "vec4u" : "vec4<f16>"),
       ),
+      bias: when(biased, read("f32")),
       balance: when(bytes as F extends "int8" ? true : false, read("f32")),
     },
     workgroup: lanes,
@@ -65,20 +69,21 @@ export function roundRows<F extends Factors>({ d, factors }: { d: number; factor
     body: `
   let row = group;
   if (row >= sizes.rows) { return; }
-  var squares = 0.0;
+${bytes ? "  var squares = 0.0;" : ""}
   var plain = 0.0;
   var peak = 0.0;
   for (var at = lane; at < ${d}u; at += ${lanes}u) {
     let own = source[row * ${d}u + at];
     let value = ${value("at")};
     plain += own * own;
-    squares += value * value;
+${bytes ? "    squares += value * value;" : ""}
     peak = max(peak, abs(value));
   }
   // Float32 may have lost what lies below its normal range, and a little of every sum.
   let up = 1.0 + ${d + 64} * 0x1p-22f;
   let plainNorm = sqrt(total(lane, plain) + ${d} * 0x1p-125f) * up;
-  let norm = sqrt(total(lane, squares) + ${d} * 0x1p-125f) * up;
+  var norm = ${bytes ? `sqrt(total(lane, squares) + ${d} * 0x1p-125f) * up` : "plainNorm"};
+  if (!(max(norm, plainNorm) < 1e18)) { norm = 3e38; }
 ${
       rounded
         ? `  peaks[lane] = peak;
@@ -93,8 +98,8 @@ ${
 ${pack}
   }
   let error = sqrt(total(lane, errors) + ${d} * 0x1p-125f) * up;
-  if (lane == 0u) { facts[sizes.firstRow + row] = vec4f(scale, error, norm, plainNorm); }`
-        : "  if (lane == 0u) { facts[sizes.firstRow + row] = vec4f(1.0, 0.0, norm, plainNorm); }"
+  if (lane == 0u) { facts[row] = vec4f(scale, error, norm, ${bias}); }`
+        : `  if (lane == 0u) { facts[row] = vec4f(1.0, 0.0, norm, ${bias}); }`
     }`,
   });
 }

@@ -19,6 +19,7 @@ import { type Device, type DeviceOptions, openDevice } from "../lib/device/devic
 import type { Matrix } from "../lib/matrix.ts";
 import type { PreActivations } from "../lib/ops/encode.ts";
 import { createSparseRows, type SparseRows } from "../lib/ops/sparse_rows.ts";
+import { uploadWeights, type Weights } from "../lib/ops/weights.ts";
 import { createRandom } from "../lib/random.ts";
 import type { Sae } from "../lib/sae/sae.ts";
 import type { PlainSparse } from "./oracles/sparse.ts";
@@ -222,6 +223,26 @@ export function putPreActivations(
     blocks.push({ first, rows: part.length / cols, z: buffers.from("pre-activations", part) });
   }
   return { cols, blocks };
+}
+
+/**
+ * Samples and weights whose pre-activations are any matrix z [rows, cols] of finite numbers from 0 on, bit by
+ * bit: samples are unit vectors, latents the columns of z.
+ */
+export function putProduct(
+  device: Device,
+  buffers: BufferSet,
+  z: Float32Array,
+  cols: number,
+): { rows: number; input: DeviceBuffer; weights: Weights } {
+  const rows = z.length / cols;
+  const wEnc = Float32Array.from(z, (_, at) => z[at % rows * cols + Math.floor(at / rows)]);
+  const bEnc = new Float32Array(cols);
+  const bDec = new Float32Array(rows);
+  const sae = { dModel: rows, dictSize: cols, wEnc, bEnc, wDec: wEnc, bDec };
+  const unit = Float32Array.from({ length: rows * rows }, (_, at) => at % (rows + 1) ? 0 : 1);
+  const input = buffers.from("x", unit);
+  return { rows, input, weights: uploadWeights(device, buffers, sae) };
 }
 
 /** Reads pre-activations back. */

@@ -70,7 +70,6 @@ async function timeProduct(gpu: Gpu, factors: Factors): Promise<number> {
       w: buffers.zeros("w", COLS * words),
       rowFacts: buffers.zeros("norms of rows", 4 * ROWS),
       latentFacts: buffers.zeros("norms of latents", 4 * COLS),
-      bias: buffers.zeros("bias", COLS),
       cuts: buffers.from("cut", Float32Array.of(1)),
       state,
       pairs: buffers.zeros("candidates", 2),

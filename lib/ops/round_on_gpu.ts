@@ -2,15 +2,16 @@ import { balanceColumns, columnPeaks } from "../../kernels/balance_columns.ts";
 import { type Factors, vectorsOf } from "../../kernels/dense_tiled.ts";
 import { roundRows } from "../../kernels/round_rows.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
+import type { BufferBinding } from "../device/kernel.ts";
 import type { Program } from "../device/program.ts";
 import type { Weights } from "./weights.ts";
 
 /** Rows as a screening product reads them. */
 export interface PackedRows {
   /** The numbers. */
-  numbers: DeviceBuffer;
-  /** {scale, error, norm, plain norm} of each row. */
-  facts: DeviceBuffer;
+  numbers: BufferBinding;
+  /** {scale, error, norm, bias} of each row. */
+  facts: BufferBinding;
 }
 
 /** A batch and an encoder as a screening product reads them. */
@@ -25,9 +26,9 @@ export interface PackedBoth {
   shards: PackedRows[];
 }
 
-/** Words of a row that is rounded. */
-const wordsOf = (factors: Factors, d: number) =>
-  vectorsOf(factors, d) * (factors === "float16" ? 2 : 4);
+/** Words of a row that is rounded, or of one in float32. */
+export const wordsOf = (factors: Factors, d: number): number =>
+  factors === "float32" ? d : vectorsOf(factors, d) * (factors === "float16" ? 2 : 4);
 
 /** Rounds a batch [rows, d] and an encoder, or for float32 takes them as they are. */
 export function packBoth(
@@ -35,28 +36,32 @@ export function packBoth(
   { factors, rows, input, weights }: {
     factors: Factors;
     rows: number;
-    input: DeviceBuffer;
+    input: BufferBinding;
     weights: Weights;
   },
 ): PackedBoth {
-  const { dModel: d, shards } = weights;
+  const { dModel: d, shards, bEnc } = weights;
   const balance = factors === "int8" ? balanceBoth(p, { rows, input, weights }) : undefined;
-  const pack = (source: DeviceBuffer, count: number, side: "samples" | "latents"): PackedRows => {
+  const pack = (source: BufferBinding, count: number, first?: number): PackedRows => {
+    const side = first === undefined ? "samples" : "latents";
     const facts = p.buffers.zeros("norms of rows", 4 * count);
     const packed = factors === "float32"
       ? undefined
       : p.buffers.zeros(`${side} as ${factors}`, count * wordsOf(factors, d));
-    p.kernel(roundRows({ d, factors }), {
-      sizes: { rows: count, firstRow: 0 },
-      bind: { source, facts, packed, balance: balance?.[side] },
+    p.kernel(roundRows({ d, factors, biased: first !== undefined }), {
+      sizes: { rows: count, first: first ?? 0 },
+      bind: {
+        ...{ source, facts, packed },
+        ...{ bias: first === undefined ? undefined : bEnc, balance: balance?.[side] },
+      },
       workgroups: count,
     });
     return { numbers: packed ?? source, facts };
   };
   return {
     ...{ factors, rows },
-    samples: pack(input, rows, "samples"),
-    shards: shards.map(({ wEnc, latents }) => pack(wEnc, latents, "latents")),
+    samples: pack(input, rows),
+    shards: shards.map(({ wEnc, latents, first }) => pack(wEnc, latents, first)),
   };
 }
 
@@ -65,7 +70,7 @@ function balanceBoth(
   p: Program,
   { rows, input, weights: { dModel: d, shards } }: {
     rows: number;
-    input: DeviceBuffer;
+    input: BufferBinding;
     weights: Weights;
   },
 ) {
@@ -74,7 +79,7 @@ function balanceBoth(
   const latentPeaks = buffer("peaks of the encoder");
   const samples = buffer("balance of samples");
   const latents = buffer("balance of the encoder");
-  const note = (source: DeviceBuffer, count: number, peaks: DeviceBuffer) =>
+  const note = (source: BufferBinding, count: number, peaks: DeviceBuffer) =>
     p.kernel(columnPeaks(), {
       sizes: { rows: count, d },
       bind: { source, peaks },

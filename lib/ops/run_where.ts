@@ -1,47 +1,47 @@
 import type { Bindings, Fields, Kernel } from "../../kernels/define.ts";
 import { startWhere } from "../../kernels/start_where.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
-import type { Device } from "../device/device.ts";
-import { spreadWorkgroups, type Work } from "../device/kernel.ts";
+import { type DispatchAt, spreadWorkgroups, type Work } from "../device/kernel.ts";
 import type { Program } from "../device/program.ts";
 
+/** Workgroups that the word of a condition decides: `times` for each `each` of it, or part of so many. */
+export type Times = (times: number, each: number) => DispatchAt;
+
 /**
- * Appends kernels that a GPU runs only where word `at` of `flags` is 1 when their turn comes: all of them
- * are started with as many workgroups as they have, or with none. They may change the word: it is read
- * once. What they start must not depend on the GPU already.
+ * Appends kernels that a GPU runs only where word `at` of `flags` is not 0 when their turn comes: all of them
+ * are started with the workgroups that they have, or with none. They may change the word: it is read once.
+ * What they start must not depend on the GPU in another way.
  */
 export function runWhere(
   p: Program,
   { flags, at }: { flags: DeviceBuffer; at: number },
-  append: (p: Program) => void,
+  append: (p: Program, times: Times) => void,
 ): void {
   const work: { kernel: Kernel; work: Work<Fields, Bindings> }[] = [];
-  append({
-    ...p,
-    kernel: (kernel, own) => {
-      work.push({ kernel: kernel as Kernel, work: own as Work<Fields, Bindings> });
-    },
-  });
+  const growing = new Map<unknown, [number, number]>();
+  const times: Times = (count, each) => {
+    const marker = { buffer: flags, offset: -1 };
+    growing.set(marker, [count, each]);
+    return marker;
+  };
+  const kernel: Program["kernel"] = (kernel, own) => {
+    work.push({ kernel: kernel as Kernel, work: own as Work<Fields, Bindings> });
+  };
+  append({ ...p, kernel }, times);
   if (work.length === 0) return;
-  const full = work.flatMap(({ kernel, work: { workgroups } }) =>
-    fullWork(p.device, kernel, workgroups)
-  );
+  const full = work.flatMap(({ kernel: { label }, work: { workgroups } }) => {
+    const grows = growing.get(workgroups);
+    if (grows) return [0, 0, ...grows];
+    if (typeof workgroups === "number") return [...spreadWorkgroups(p.device, workgroups), 0, 0];
+    throw new TypeError(`${label}: work that may be skipped has a number of workgroups`);
+  });
   const dispatch = p.buffers.dispatch("conditional workgroups", work.length);
   p.kernel(startWhere(), {
-    sizes: { length: full.length, at },
+    sizes: { count: work.length, at, most: p.device.limits.maxComputeWorkgroupsPerDimension },
     bind: { flags, full: p.buffers.from("workgroups", Uint32Array.from(full)), dispatch },
-    workgroups: Math.ceil(full.length / 64),
+    workgroups: Math.ceil(work.length / 64),
   });
   for (const [index, { kernel, work: own }] of work.entries()) {
     p.kernel(kernel, { ...own, workgroups: { buffer: dispatch, offset: 12 * index } });
   }
-}
-
-function fullWork(
-  device: Device,
-  { label }: Kernel,
-  workgroups: Work<Fields, Bindings>["workgroups"],
-): number[] {
-  if (typeof workgroups === "number") return [...spreadWorkgroups(device, workgroups), 1];
-  throw new TypeError(`${label}: work that may be skipped has a number of workgroups`);
 }

@@ -2,14 +2,16 @@ import type { DeviceBuffer } from "../device/buffer.ts";
 import { isCpu } from "../device/cpu.ts";
 import type { Gpu } from "../device/gpu.ts";
 import type { Program } from "../device/program.ts";
-import { createPreActivations, encodeBatch, type PreActivations } from "./encode.ts";
+import { noteEntries } from "./candidates.ts";
+import { createPreActivations, encodeBatch } from "./encode.ts";
 import { screeningOf } from "./choose_screening.ts";
 import { exponentiateOnCpu, type JumpThresholds, noteRagged, selectRagged } from "./ragged.ts";
+import { packBoth, type PackedBoth } from "./round_on_gpu.ts";
 import type { Rounded } from "./round_rows.ts";
 import { countAbove, type StepBuffers, writeAbove } from "./select.ts";
 import { selectOnCpu } from "./select_on_cpu.ts";
-import { selectTopK } from "./select_rows.ts";
-import { selectBatchScreened } from "./select_screened.ts";
+import { selectBatch } from "./select_batch.ts";
+import { selectLargest } from "./select_largest.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 
@@ -28,8 +30,8 @@ export interface Encoding {
   input: DeviceBuffer;
   /** The encoder. */
   weights: Weights;
-  /** The pre-activations, where there are any. */
-  z?: PreActivations;
+  /** On a GPU: the batch and the encoder, rounded. */
+  packed?: PackedBoth;
   /** On the CPU: the batch and the encoder in 8 bits, and {first bad number, …} of the step. */
   onCpu?: { rounded: Rounded; stats: DeviceBuffer };
 }
@@ -63,16 +65,22 @@ export function selectActive(
     noteRagged(p, { ...rule, rows, out, ...state });
     return { input, weights, onCpu: { rounded, stats } };
   }
+  const factors = screeningOf(p.device as Gpu);
   if (rule.by === "batch") {
-    const factors = screeningOf(p.device as Gpu);
-    selectBatchScreened(p, { rows, input, weights, wanted: rule.wanted, out, factors, ...state });
-    return { input, weights };
+    const { wanted } = rule;
+    const { packed } = selectBatch(p, { rows, input, weights, wanted, out, factors, ...state });
+    return { input, weights, packed };
+  }
+  if (rule.by === "row") {
+    const packed = packBoth(p, { factors, rows, input, weights });
+    selectLargest(p, { rows, input, weights, wanted: rule.wanted, out, packed });
+    noteEntries(p, { rows, out, ...state });
+    return { input, weights, packed };
   }
   const z = createPreActivations(p.device, p.buffers, rows, weights.dictSize);
   encodeBatch(p, { input, weights, z });
-  if (rule.by === "row") selectTopK(p, { z, wanted: rule.wanted, out, ...state });
-  else selectRagged(p, { z, out, penalties: rule.penalties, jump: rule.jump, ...state });
-  return { input, weights, z };
+  selectRagged(p, { z, out, penalties: rule.penalties, jump: rule.jump, ...state });
+  return { input, weights };
 }
 
 /**

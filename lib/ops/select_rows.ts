@@ -1,113 +1,48 @@
-import { STEP_AT } from "../../kernels/prelude.ts";
 import { listDead } from "../../kernels/list_dead.ts";
-import { selectRows } from "../../kernels/select_rows.ts";
-import { writeDead, writeKept } from "../../kernels/write_rows.ts";
-import { isCpu } from "../device/cpu.ts";
-import { type Program, u32 } from "../device/program.ts";
-import type { Encoding } from "./select_active.ts";
-import { selectOnCpu } from "./select_on_cpu.ts";
+import { STEP_AT } from "../../kernels/prelude.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
-import { spreadWorkgroups } from "../device/kernel.ts";
-import { createPreActivations, encodeBatch, type PreActivations } from "./encode.ts";
-import { scanCounts, type StepBuffers, writingLanes } from "./select.ts";
+import { isCpu } from "../device/cpu.ts";
+import type { Gpu } from "../device/gpu.ts";
+import { type Program, u32 } from "../device/program.ts";
+import { screeningOf } from "./choose_screening.ts";
+import { packBoth } from "./round_on_gpu.ts";
+import type { StepBuffers } from "./select.ts";
+import type { Encoding } from "./select_active.ts";
+import { selectLargest } from "./select_largest.ts";
+import { selectOnCpu } from "./select_on_cpu.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 
 /**
- * TopK (Eq. 9): keeps the `wanted` largest positive pre-activations of each sample, exactly that many
- * where there are, ties broken by latent order.
- */
-export function selectTopK(
-  p: Program,
-  { z, wanted, out, step, lastActive, stats }: {
-    z: PreActivations;
-    wanted: number;
-    out: SparseRows;
-  } & StepBuffers,
-): void {
-  const rows = countRowsOf(z);
-  const vector = z.cols % 4 === 0;
-  const { kept, offsets, latents, values, capacity } = out;
-  const threshold = p.buffers.zeros("threshold a row", rows);
-  const quota = p.buffers.zeros("ties a row", rows);
-  for (const block of z.blocks) {
-    p.kernel(selectRows({ dead: false, vector }), {
-      sizes: sizesOf(z, block, { wanted, firstKept: block.first }),
-      bind: { z: block.z, threshold, quota, kept },
-      workgroups: block.rows,
-    });
-  }
-  scanCounts(p, kept, offsets, 0, rows);
-  for (const block of z.blocks) {
-    p.kernel(writeKept({ perRow: true, lanes: writingLanes(p.device), vector }), {
-      sizes: sizesOf(z, block, { firstOut: block.first, capacity }),
-      bind: {
-        ...{ z: block.z, offsets, latents, values, threshold, quota },
-        ...{ step, lastActive, stats },
-      },
-      workgroups: block.rows,
-    });
-  }
-}
-
-/** Where dead latents are listed. */
-export interface DeadLatents {
-  /** [1 + m] {their number, the latents, ascending}. */
-  dead: DeviceBuffer;
-  /** Workgroups for {@linkcode selectDead}. */
-  dispatch: DeviceBuffer;
-}
-
-/**
  * Candidates of the auxiliary loss: for each sample the `wanted` largest positive pre-activations of
- * dead latents, written behind the samples' own rows (row r becomes row `rows` + r of `out`). Nothing
- * runs where `dispatch` of `listDeadLatents` says that none is dead: `out.kept` must then be zero.
+ * dead latents, written behind the samples' own rows (row r becomes row `rows` + r of `out`). On a GPU nothing
+ * runs where none is dead: `out.kept` must then be zero.
  */
 export function selectDead(
   p: Program,
-  { encoding, rows, wanted, out, dead, dispatch }: {
+  { encoding: { input, weights, packed, onCpu }, rows, wanted, out, dead }: {
     encoding: Encoding;
     rows: number;
     wanted: number;
     out: SparseRows;
-  } & DeadLatents,
+    /** [1 + m] {their number, the latents, ascending}. */
+    dead: DeviceBuffer;
+  },
 ): void {
-  const { input, weights, onCpu } = encoding;
+  const selection = { rows, input, weights, wanted, out };
   if (onCpu) {
-    const selection = { rows, out, wanted, firstRow: rows, input, weights, ...onCpu };
-    selectOnCpu(p, { ...selection, cut: "row", among: dead });
+    selectOnCpu(p, { ...selection, ...onCpu, firstRow: rows, cut: "row", among: dead });
     return;
   }
-  const z = encoding.z ?? createPreActivations(p.device, p.buffers, rows, weights.dictSize);
-  if (!encoding.z) encodeBatch(p, { input, weights, z });
-  const { kept, offsets, latents, values, capacity } = out;
-  const threshold = p.buffers.zeros("threshold a row", rows);
-  const quota = p.buffers.zeros("ties a row", rows);
-  for (const block of z.blocks) {
-    p.kernel(selectRows({ dead: true }), {
-      sizes: sizesOf(z, block, { wanted, firstKept: rows + block.first }),
-      bind: { z: block.z, threshold, quota, kept, dead },
-      workgroups: dispatch,
-    });
-  }
-  scanCounts(p, kept, offsets, rows, rows);
-  for (const block of z.blocks) {
-    p.kernel(writeDead({ lanes: writingLanes(p.device) }), {
-      sizes: sizesOf(z, block, { firstOut: rows + block.first, capacity }),
-      bind: { z: block.z, offsets, latents, values, threshold, quota, dead },
-      workgroups: dispatch,
-    });
-  }
+  const factors = screeningOf(p.device as Gpu);
+  const own = packed ?? packBoth(p, { factors, rows, input, weights });
+  selectLargest(p, { ...selection, packed: own, firstOut: rows, among: dead });
 }
 
-/**
- * Lists the dead latents, counts them into `stats[2]`, and says in `dispatch` how many workgroups
- * `selectDead` needs for batches of `rows` samples: none where no latent is dead.
- */
+/** Lists the dead latents, `dead` [1 + m] {their number, the latents, ascending}, and counts them into `stats[2]`. */
 export function listDeadLatents(
   p: Program,
-  { latents, rows, deadAfter, step, lastActive, stats, dead, dispatch }:
-    & { latents: number; rows: number; deadAfter: number }
-    & DeadLatents
+  { latents, deadAfter, step, lastActive, stats, dead }:
+    & { latents: number; deadAfter: number; dead: DeviceBuffer }
     & StepBuffers,
 ): void {
   if (isCpu(p.device)) {
@@ -120,25 +55,11 @@ export function listDeadLatents(
     p.loop(listDeadOnCpu, { ...own, latents, deadAfter }, 1);
     return;
   }
-  const [x, y] = spreadWorkgroups(p.device, rows);
   p.kernel(listDead(), {
-    sizes: { latents, deadAfter, x, y },
-    bind: { step, lastActive, stats, dispatch, dead },
+    sizes: { latents, deadAfter },
+    bind: { step, lastActive, stats, dead },
     workgroups: 1,
   });
-}
-
-/** The sizes of a kernel for one block of z, with what else it has. */
-function sizesOf<More>(
-  z: PreActivations,
-  { rows, first: firstRow }: PreActivations["blocks"][number],
-  more: More,
-) {
-  return { rows, cols: z.cols, firstRow, ...more };
-}
-
-function countRowsOf(z: PreActivations): number {
-  return z.blocks.reduce((sum, block) => sum + block.rows, 0);
 }
 
 /** The loop of {@linkcode listDeadLatents}, one piece of work. */

@@ -25,8 +25,8 @@ export interface StepMemory {
   penalties: DeviceBuffer;
   /** JumpReLU's thresholds. */
   jump?: JumpThresholds;
-  /** Dead latents, and the workgroups that look at them. */
-  dead: { dead: DeviceBuffer; dispatch: DeviceBuffer };
+  /** [1 + m] the number of dead latents, and which they are. */
+  dead: DeviceBuffer;
   /** The gradient with respect to each entry. */
   deltas: DeviceBuffer;
   /** The entries by latent. */
@@ -65,10 +65,7 @@ export function createStepMemory(
         },
       }
       : {},
-    dead: {
-      dead: buffers.zeros("dead latents", 1 + m),
-      dispatch: buffers.dispatch("workgroups for dead latents"),
-    },
+    dead: buffers.zeros("dead latents", 1 + m),
     deltas: buffers.zeros("entry gradients", sparse.capacity),
     columns: createSparseColumns(device, buffers, sparse, m),
     gradients: {

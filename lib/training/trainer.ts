@@ -90,8 +90,8 @@ export function createTrainer(device: Device, settings: Settings, recent: Recent
   };
 
   const begin = (batch: Matrix): { sae: Sae; state: TrainingState } => {
-    sae = resume ? saeOf(resume) : startingSae(settings, batch);
     checkMemory(device, settings, batch);
+    sae = resume ? saeOf(resume) : startingSae(settings, batch);
     state = createTrainingState(device, sae, settings.recordEvery);
     if (resume) uploadState(device, state, resume.arrays);
     return { sae, state };

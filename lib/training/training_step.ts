@@ -151,10 +151,10 @@ function reconstruct(p: Program, parts: Parts, encoding: ReturnType<typeof selec
   const target = centered;
   sparsely(p, parts, () => subtractDecoded(p, { rows, sparse, weights, target, out: residual }));
   const { dictSize: latents } = weights;
-  listDeadLatents(p, { latents, rows, deadAfter: settings.deadAfter, ...dead, ...state });
+  listDeadLatents(p, { latents, deadAfter: settings.deadAfter, dead, ...state });
   if (!auxiliary) return;
   const wanted = Math.min(settings.auxK, latents);
-  selectDead(p, { encoding, rows, wanted, out: sparse, ...dead });
+  selectDead(p, { encoding, rows, wanted, out: sparse, dead });
   subtractDecoded(p, { rows, firstRow: rows, sparse, weights, out: residual });
 }
 

@@ -13,7 +13,15 @@ import { denseLanes } from "../../kernels/dense_lanes.ts";
 import { denseTiled } from "../../kernels/dense_tiled.ts";
 import { entryGradients } from "../../kernels/entry_gradients.ts";
 import { keepEdges, keepMaxima, storeRelu } from "../../kernels/epilogues.ts";
-import { exactCounts, exactDigits, exactDots, exactRows } from "../../kernels/exact_dots.ts";
+import {
+  chooseRowDigit,
+  exactCounts,
+  exactDigits,
+  exactDots,
+  exactRowDigits,
+  exactRows,
+  ROW_DIGITS,
+} from "../../kernels/exact_dots.ts";
 import { gradientNorm } from "../../kernels/gradient_norm.ts";
 import { gradientSquares } from "../../kernels/gradient_squares.ts";
 import { histogram } from "../../kernels/histogram.ts";
@@ -35,17 +43,23 @@ import { noteActive } from "../../kernels/note_active.ts";
 import { noteKept } from "../../kernels/note_kept.ts";
 import { recordStep } from "../../kernels/record_step.ts";
 import { roundRows } from "../../kernels/round_rows.ts";
+import {
+  chooseGroups,
+  cutRows,
+  judgeRows,
+  limitRows,
+  raiseMaxima,
+} from "../../kernels/row_cuts.ts";
 import { rowSquares } from "../../kernels/row_squares.ts";
 import { scaleGradients } from "../../kernels/scale_gradients.ts";
 import { scaleRows } from "../../kernels/scale_rows.ts";
 import { scan } from "../../kernels/scan.ts";
-import { selectRows } from "../../kernels/select_rows.ts";
 import { countLatents, fillLatents, sumBlocks } from "../../kernels/sort_by_latent.ts";
 import { startWhere } from "../../kernels/start_where.ts";
 import { thresholdGradients } from "../../kernels/threshold_gradients.ts";
 import { updateRows } from "../../kernels/update_rows.ts";
 import { walkEntries } from "../../kernels/walk_entries.ts";
-import { writeAboveThreshold, writeDead, writeKept } from "../../kernels/write_rows.ts";
+import { writeAboveThreshold } from "../../kernels/write_rows.ts";
 import {
   prefixErrors,
   prefixOffsets,
@@ -99,14 +113,20 @@ export function everyKernel(): NamedKernel[] {
     ...cross(WIDTHS.map((d) => ({ d: Math.ceil(d / 4) * 4 })), epilogues.slice(1)),
   ];
   add(denseTiled as (options: object) => Kernel, tiled, "denseTiled");
-  const screening = (["int8", "float16", "float32"] as const).flatMap((factors) =>
-    (["batch"] as const).flatMap((cutOf) => {
-      const epilogue = appendCandidates({ cutOf, factors });
-      const vectors = "sizes.vectors";
-      const any = { d: 48, factors, vectors, epilogue };
-      return factors === "float32" ? [any, { d: 3, epilogue }, { d: 71, epilogue }] : [any];
-    })
-  );
+  const screening = (["int8", "float16", "float32"] as const).flatMap((factors) => {
+    const screens = [false, true].flatMap((listed) => [
+      { listed, epilogue: raiseMaxima({ factors, listed }) },
+      ...(listed ? ["row" as const] : ["batch", "row"] as const).map((cutOf) => ({
+        listed,
+        epilogue: appendCandidates({ cutOf, factors, listed }),
+      })),
+    ]);
+    const odd = WIDTHS.filter((d) => d % 4 !== 0).map((d) => ({ d }));
+    return [
+      ...cross([{ d: 48, factors, vectors: "sizes.vectors" }], screens),
+      ...(factors === "float32" ? cross(odd, screens) : []),
+    ];
+  });
   add(denseTiled as (options: object) => Kernel, screening, "denseTiled");
   for (
     const make of [
@@ -122,12 +142,19 @@ export function everyKernel(): NamedKernel[] {
     const make of [countListed, placeListed, planListed, writeListed, noteKept, startWhere] as const
   ) add(make as () => Kernel, none, make.name);
   const factors = (["int8", "float16", "float32"] as const).map((factors) => ({ factors }));
-  add(roundRows, cross(widths, factors));
-  add(exactDots, cross(widths, [{ cutOf: "batch" as const }]));
+  add(roundRows, cross(cross(widths, factors), on("biased")));
+  add(exactDots, cross(widths, [{ cutOf: "batch" as const }, { cutOf: "row" as const }]));
   const digits = DIGITS.map((digit, pass) => ({ ...digit, later: pass > 0 }));
   add(exactDigits, cross(widths, digits));
   add(exactCounts, widths);
-  add(exactRows, widths);
+  add(exactRows, cross(widths, on("listed")));
+  const rowDigits = ROW_DIGITS.map((digit, pass) => ({ ...digit, later: pass > 0 }));
+  add(exactRowDigits, cross(cross(widths, rowDigits), on("listed")));
+  add(chooseRowDigit, ROW_DIGITS.map(({ shift }, pass) => ({ shift, first: pass === 0 })));
+  add(cutRows, cross(widths, on("listed")));
+  for (const make of [chooseGroups, judgeRows, limitRows] as const) {
+    add(make as () => Kernel, none, make.name);
+  }
   // 8 buffers of 2 rows of 8192 numbers hold the most; small rows share one.
   const room = [[1, 16], [1, 4096], [2, 4096], [4, 4096], [8, 4096]]
     .map(([buffers, vectors]) => ({ buffers, vectors }));
@@ -163,7 +190,6 @@ export function everyKernel(): NamedKernel[] {
   add(scaleGradients, on("entries"));
   add(scaleRows, none);
   add(scan, none);
-  add(selectRows, [...cross([{ dead: false }], vector), { dead: true }]);
   add(countLatents, none);
   add(sumBlocks, none);
   add(fillLatents, none);
@@ -171,7 +197,5 @@ export function everyKernel(): NamedKernel[] {
   add(updateRows, cross(widths, on("decoder")));
   add(walkEntries, cross(widths, on("restart")));
   add(writeAboveThreshold, cross(lanes, vector));
-  add(writeDead, lanes);
-  add(writeKept, cross(cross(on("perRow"), lanes), vector));
   return all;
 }

@@ -53,12 +53,12 @@ async function select(
   const out = createSparseRows(buffers, 2 * rows, rows * (m + dead));
   const weights = uploadWeights(device, buffers, sae);
   const input = buffers.from("x", x);
-  const listed = { dead: buffers.zeros("dead", 1 + m), dispatch: buffers.dispatch("dispatch") };
+  const list = buffers.zeros("dead", 1 + m);
   const stages = await build(device, buffers, (p) => {
     const encoding = selectActive(p, { rows, input, weights, rule, out, ...state });
     if (dead === 0) return;
-    listDeadLatents(p, { latents: m, rows, deadAfter: DEAD_AFTER, ...state, ...listed });
-    selectDead(p, { encoding, rows, wanted: dead, out, ...listed });
+    listDeadLatents(p, { latents: m, deadAfter: DEAD_AFTER, ...state, dead: list });
+    selectDead(p, { encoding, rows, wanted: dead, out, dead: list });
   });
   assert(d > 0);
   submit(device, stages, [state.stats, out.kept]);

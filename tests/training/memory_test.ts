@@ -78,7 +78,7 @@ testOnDevices("whatever the memory limit, all of it is free again after an error
   const own = { ...OPTIONS, gradientClip: 1, inputNormalization: "layer_norm" } as const;
   let failures = 0;
   // From the estimate, which counts what grows, up to what is really needed.
-  const [first, last] = gpu.kind === "cpu" ? [10_000, 90_000] : [5000, 25_000];
+  const [first, last] = gpu.kind === "cpu" ? [10_000, 90_000] : [5000, 85_000];
   for (let bytes = first; bytes < last; bytes += (last - first) / 20) {
     await withFree(gpu, bytes, async () => {
       try {

@@ -3,33 +3,13 @@ import type { Factors } from "../../kernels/dense_tiled.ts";
 import { layOutStep } from "../../kernels/prelude.ts";
 import { createBuffers, readFloats, readIntegers, writeBuffer } from "../../lib/device/buffer.ts";
 import type { Gpu } from "../../lib/device/gpu.ts";
-import { selectBatchScreened } from "../../lib/ops/select_screened.ts";
+import { selectBatch } from "../../lib/ops/select_batch.ts";
 import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { uploadWeights } from "../../lib/ops/weights.ts";
-import { createRandom } from "../../lib/random.ts";
 import { build, openGpu, readSparse, SMALL, submit } from "../gpu_helper.ts";
 import { keepLargest, preActivations } from "../oracles/dense.ts";
 import { toSparse } from "../oracles/sparse.ts";
-
-/** Samples and an encoder. */
-interface Given {
-  x: Float32Array;
-  wEnc: Float32Array;
-  bEnc: Float32Array;
-  n: number;
-  d: number;
-  m: number;
-}
-
-const ALL: Factors[] = ["int8", "float16", "float32"];
-
-/** Whole numbers: every sum is exact in any order, so that an oracle in float64 has the same bits. */
-function wholeNumbers(seed: number, n: number, d: number, m: number, most = 4): Given {
-  const random = createRandom(seed);
-  const whole = (length: number) =>
-    Float32Array.from({ length }, () => random.below(2 * most + 1) - most);
-  return { x: whole(n * d), wEnc: whole(m * d), bEnc: whole(m), n, d, m };
-}
+import { ALL, type Given, wholeNumbers, wildNumbers } from "./screened_helper.ts";
 
 /** Prepares a selection that runs again and again. */
 async function prepare(
@@ -46,11 +26,11 @@ async function prepare(
   const lastActive = buffers.from("last active", new Uint32Array(m).fill(4));
   const stats = buffers.zeros("stats", 3);
   const out = createSparseRows(buffers, n, Math.min(wanted, n * m));
-  let selection: ReturnType<typeof selectBatchScreened>["selection"];
-  let state: ReturnType<typeof selectBatchScreened>["state"];
+  let selection: ReturnType<typeof selectBatch>["selection"];
+  let state: ReturnType<typeof selectBatch>["state"];
   const stages = await build(gpu, buffers, (p) => {
     const given = { rows: n, input, weights, wanted, out, step, lastActive, stats };
-    ({ selection, state } = selectBatchScreened(p, { ...given, factors, most }));
+    ({ selection, state } = selectBatch(p, { ...given, factors, most }));
   });
   return {
     /** Runs it with the last threshold given, and reads everything that it writes. */
@@ -163,19 +143,6 @@ Deno.test("a screened selection with all values equal, and with fewer positive o
     assertEquals((await selection.run(3)).sparse.values, []);
   }
 });
-
-/** Numbers of every kind: normal, with a few huge coordinates, rows of zeros, tiny ones. */
-function wildNumbers(seed: number, n: number, d: number, m: number): Given {
-  const random = createRandom(seed);
-  const rows = (length: number) =>
-    Float32Array.from({ length: length * d }, (_, at) => {
-      const [row, column] = [Math.floor(at / d), at % d];
-      const size = row % 11 === 3 ? 0 : row % 11 === 5 ? 1e-20 : row % 11 === 7 ? 1e4 : 1;
-      return (2 * random.uniform() - 1) * size * (column === 2 ? 300 : 1);
-    });
-  const bEnc = Float32Array.from({ length: m }, () => random.uniform() - 0.5);
-  return { x: rows(n), wEnc: rows(m), bEnc, n, d, m };
-}
 
 Deno.test("values and bits depend on neither the screening, the cut nor the way that was taken", async () => {
   using gpu = await openGpu();
