@@ -147,6 +147,22 @@ Deno.test("what the pages link to is there", async () => {
   assert(links > 50, `${links} links`);
 });
 
+Deno.test("files that the pages name are there", async () => {
+  const inCheckout = /`((?:lib|kernels|cli|std|tests|bench|examples|docs)\/[\w./-]*)`/g;
+  let named = 0;
+  for (const [page, text] of Object.entries(pages)) {
+    if (page === "CHANGELOG.md") continue;
+    for (const [, path] of text.matchAll(inCheckout)) {
+      if (path.includes("NAME")) continue;
+      named++;
+      await Deno.stat(join(ROOT, path)).catch(() => {
+        throw new Error(`${page} names ${path}, which is not there`);
+      });
+    }
+  }
+  assert(named > 40, `${named} paths`);
+});
+
 Deno.test("README leads to every page", () => {
   const linked = [...pages["README.md"].matchAll(/\]\(([^)#]+)/g)].map(([, link]) => link);
   const inner = /^(README|CHANGELOG)\.md$|^docs\/decisions\//;
