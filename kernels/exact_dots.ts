@@ -103,13 +103,22 @@ export function exactDigits<Later extends boolean>(
 
 /**
  * Counts what each row keeps of one shard's latents: counts[2r] rises by the number of pre-activations that
- * reach the threshold, counts[2r + 1] by how many equal it. One workgroup a row.
+ * reach the threshold selection[0], counts[2r + 1] by how many equal it; with `cutOf` "latent" by the number
+ * of those above their latent's cut. One workgroup a row.
  */
-export const exactCounts = ({ d }: { d: number }) =>
-  defineKernel({
+export function exactCounts<Cut extends "batch" | "latent">(
+  { d, cutOf }: { d: number; cutOf: Cut },
+) {
+  const own = cutOf === "latent";
+  return defineKernel({
     label: "exact counts",
     sizes: { rows: "u32", first: "u32", latents: "u32" },
-    bind: { ...operands(d), selection: read("u32"), counts: write("atomic<u32>") },
+    bind: {
+      ...operands(d),
+      selection: when(!own as Cut extends "latent" ? false : true, read("u32")),
+      counts: write("atomic<u32>"),
+      cuts: when(own as Cut extends "latent" ? true : false, read("f32")),
+    },
     workgroup: 64,
     globals: [activation(d)],
     body: `
@@ -118,13 +127,18 @@ export const exactCounts = ({ d }: { d: number }) =>
   var found = vec2u();
   for (var own = lane; own < sizes.latents; own += 64u) {
     let value = activation(row, own);
-    if (value != 0u && value >= selection[0]) {
+${
+      own
+        ? `    if (value != 0u && bitcast<f32>(value) > cuts[sizes.first + own]) { found.x++; }`
+        : `    if (value != 0u && value >= selection[0]) {
       found += vec2u(1u, select(0u, 1u, value == selection[0]));
+    }`
     }
   }
   if (found.x != 0u) { atomicAdd(&counts[2u * row], found.x); }
   if (found.y != 0u) { atomicAdd(&counts[2u * row + 1u], found.y); }`,
   });
+}
 
 /** Counts of a row's pre-activations by a digit of their bits. */
 export const ROW_BINS = 16;
@@ -207,9 +221,12 @@ export const chooseRowDigit = ({ shift, first }: { shift: number; first: boolean
 /**
  * Writes what each row keeps of one shard's latents as sparse rows: what is above the row's limit {bits,
  * quota}, and so many as its quota says of what equals it. Behind the limits of all rows stands how many of
- * both kinds were seen in the shards before; the first has `fresh` 1. One workgroup a row.
+ * both kinds were seen in the shards before; the first has `fresh` 1. With `cutOf` "latent" what is kept is
+ * above its latent's cut too. One workgroup a row.
  */
-export const exactRows = <Listed extends boolean>({ d, listed }: { d: number; listed: Listed }) =>
+export const exactRows = <Listed extends boolean, Cut extends "limit" | "latent" = "limit">(
+  { d, listed, cutOf = "limit" as Cut }: { d: number; listed: Listed; cutOf?: Cut },
+) =>
   defineKernel({
     label: "exact rows",
     sizes: {
@@ -227,6 +244,7 @@ export const exactRows = <Listed extends boolean>({ d, listed }: { d: number; li
       latents: write("u32"),
       values: write("u32"),
       list: list(listed),
+      cuts: when((cutOf === "latent") as Cut extends "latent" ? true : false, read("f32")),
     },
     workgroup: 64,
     globals: [
@@ -246,7 +264,9 @@ ${countColumns(listed, { latents: "sizes.latents" })}
     let latent = ${latentOf(listed, "min(base + lane, cols - 1u)")};
     var value = 0u;
     if (base + lane < cols) { value = activation(row, latent - sizes.first); }
-    let above = value != 0u && value > limit.x;
+    let above = value != 0u && value > limit.x${
+      cutOf === "latent" ? " && bitcast<f32>(value) > cuts[latent]" : ""
+    };
     let equal = value != 0u && value == limit.x;
     workgroupBarrier();
     marks[lane] = select(0u, 1u, above) | select(0u, 0x10000u, equal);

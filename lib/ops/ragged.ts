@@ -1,4 +1,5 @@
 import { STEP_AT } from "../../kernels/prelude.ts";
+import type { Factors } from "../../kernels/dense_tiled.ts";
 import { jumpThresholds } from "../../kernels/jump_thresholds.ts";
 import { noteActive } from "../../kernels/note_active.ts";
 import { thresholdGradients } from "../../kernels/threshold_gradients.ts";
@@ -7,9 +8,11 @@ import { f32, type Program, u32 } from "../device/program.ts";
 import type { Thread } from "../device/cpu_stage.ts";
 import { atomicMax, dotOn } from "./arithmetic.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
-import type { PreActivations } from "./encode.ts";
+import { createPreActivations, encodeBatch } from "./encode.ts";
 import type { SparseColumns } from "./gradients.ts";
+import type { PackedBoth } from "./round_on_gpu.ts";
 import { countAbove, type StepBuffers, writeAbove } from "./select.ts";
+import { selectScreened } from "./select_above.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 
@@ -28,28 +31,46 @@ export interface JumpThresholds {
  * needs room for all of them, n·m. ReLU: those above 0. JumpReLU: those above θ, and with the activation
  * 0 those in the window below θ, which count for its gradient.
  *
+ * Where more than an eighth of all may be kept, pre-activations are stored and scanned instead: a dense product
+ * computes them faster than dots one by one. That many must then lie above the thresholds to within rounding
+ * errors of float32, whatever the first screening was, so that runs agree.
+ *
  * `penalties` [n] gets Σ of each sample's activations (ReLU) or their number (JumpReLU).
  */
 export function selectRagged(
   p: Program,
-  { z, out, penalties, jump, step, lastActive, stats }: {
-    z: PreActivations;
+  { rows, input, weights, factors, out, penalties, jump, most, step, lastActive, stats }: {
+    rows: number;
+    input: DeviceBuffer;
+    weights: Weights;
+    /** What the first screening multiplies. */
+    factors: Factors;
     out: SparseRows;
     penalties: DeviceBuffer;
     jump?: JumpThresholds;
+    /** Most candidates that are listed (default: an eighth of all pre-activations). */
+    most?: number;
   } & StepBuffers,
-): void {
-  const rows = z.blocks.reduce((sum, block) => sum + block.rows, 0);
-  const threshold = p.buffers.zeros("selection thresholds", z.cols);
-  if (jump) exponentiate(p, z.cols, jump, threshold);
-  countAbove(p, { z, threshold, kept: out.kept, offsets: out.offsets });
-  writeAbove(p, { z, threshold, out });
+): PackedBoth {
+  const threshold = p.buffers.zeros("selection thresholds", weights.dictSize);
+  if (jump) exponentiate(p, weights.dictSize, jump, threshold);
+  const { packed } = selectScreened(p, {
+    ...{ rows, input, weights, threshold, out, factors },
+    capacity: most ?? Math.max(65536, Math.ceil(rows * weights.dictSize / 8)),
+    dense(p) {
+      const z = createPreActivations(p.device, p.buffers, rows, weights.dictSize);
+      encodeBatch(p, { input, weights, z });
+      countAbove(p, { z, threshold, kept: out.kept, offsets: out.offsets });
+      writeAbove(p, { z, threshold, out });
+    },
+  });
   const { offsets, latents, values } = out;
   p.kernel(noteActive({ jump: jump !== undefined }), {
     sizes: { rows },
     bind: { step, offsets, latents, values, lastActive, stats, penalties, theta: jump?.theta },
     workgroups: rows,
   });
+  return packed;
 }
 
 /**

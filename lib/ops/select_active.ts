@@ -3,12 +3,12 @@ import { isCpu } from "../device/cpu.ts";
 import type { Gpu } from "../device/gpu.ts";
 import type { Program } from "../device/program.ts";
 import { noteEntries } from "./candidates.ts";
-import { createPreActivations, encodeBatch } from "./encode.ts";
 import { screeningOf } from "./choose_screening.ts";
 import { exponentiateOnCpu, type JumpThresholds, noteRagged, selectRagged } from "./ragged.ts";
 import { packBoth, type PackedBoth } from "./round_on_gpu.ts";
 import type { Rounded } from "./round_rows.ts";
-import { countAbove, type StepBuffers, writeAbove } from "./select.ts";
+import type { StepBuffers } from "./select.ts";
+import { selectScreened } from "./select_above.ts";
 import { selectOnCpu } from "./select_on_cpu.ts";
 import { selectBatch } from "./select_batch.ts";
 import { selectLargest } from "./select_largest.ts";
@@ -77,10 +77,9 @@ export function selectActive(
     noteEntries(p, { rows, out, ...state });
     return { input, weights, packed };
   }
-  const z = createPreActivations(p.device, p.buffers, rows, weights.dictSize);
-  encodeBatch(p, { input, weights, z });
-  selectRagged(p, { z, out, penalties: rule.penalties, jump: rule.jump, ...state });
-  return { input, weights };
+  const { penalties, jump } = rule;
+  const packed = selectRagged(p, { rows, input, weights, factors, out, penalties, jump, ...state });
+  return { input, weights, packed };
 }
 
 /**
@@ -104,8 +103,8 @@ export function selectAbove(
     selectOnCpu(p, { rows, input, weights, threshold, out, stats, cut: "latent" });
     return;
   }
-  const z = createPreActivations(p.device, p.buffers, rows, weights.dictSize);
-  encodeBatch(p, { input, weights, z });
-  countAbove(p, { z, threshold, kept: out.kept, offsets: out.offsets });
-  writeAbove(p, { z, threshold, out });
+  const factors = screeningOf(p.device as Gpu);
+  // Up to four candidates an entry; where they do not fit it takes longer.
+  const capacity = Math.max(65536, 4 * out.capacity);
+  selectScreened(p, { rows, input, weights, threshold, out, factors, capacity });
 }

@@ -179,7 +179,7 @@ function writeAll(
   const { counts, limits } = list;
   clear(p, counts, 2 * rows);
   for (const { first, latents, wEnc } of shards) {
-    p.kernel(exactCounts({ d }), {
+    p.kernel(exactCounts({ d, cutOf: "batch" }), {
       sizes: { rows, first, latents },
       bind: { x: input, w: wEnc, bias, selection, counts },
       workgroups: rows,

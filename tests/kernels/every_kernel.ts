@@ -116,7 +116,7 @@ export function everyKernel(): NamedKernel[] {
   const screening = (["int8", "float16", "float32"] as const).flatMap((factors) => {
     const screens = [false, true].flatMap((listed) => [
       { listed, epilogue: raiseMaxima({ factors, listed }) },
-      ...(listed ? ["row" as const] : ["batch", "row"] as const).map((cutOf) => ({
+      ...(listed ? ["row" as const] : ["batch", "row", "latent"] as const).map((cutOf) => ({
         listed,
         epilogue: appendCandidates({ cutOf, factors, listed }),
       })),
@@ -143,11 +143,12 @@ export function everyKernel(): NamedKernel[] {
   ) add(make as () => Kernel, none, make.name);
   const factors = (["int8", "float16", "float32"] as const).map((factors) => ({ factors }));
   add(roundRows, cross(cross(widths, factors), on("biased")));
-  add(exactDots, cross(widths, [{ cutOf: "batch" as const }, { cutOf: "row" as const }]));
+  add(exactDots, cross(widths, (["batch", "row", "latent"] as const).map((cutOf) => ({ cutOf }))));
   const digits = DIGITS.map((digit, pass) => ({ ...digit, later: pass > 0 }));
   add(exactDigits, cross(widths, digits));
-  add(exactCounts, widths);
+  add(exactCounts, cross(widths, [{ cutOf: "batch" as const }, { cutOf: "latent" as const }]));
   add(exactRows, cross(widths, on("listed")));
+  add(exactRows, cross(widths, [{ listed: false, cutOf: "latent" as const }]));
   const rowDigits = ROW_DIGITS.map((digit, pass) => ({ ...digit, later: pass > 0 }));
   add(exactRowDigits, cross(cross(widths, rowDigits), on("listed")));
   add(chooseRowDigit, ROW_DIGITS.map(({ shift }, pass) => ({ shift, first: pass === 0 })));

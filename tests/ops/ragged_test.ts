@@ -7,6 +7,7 @@ import {
   readIntegers,
   writeBuffer,
 } from "../../lib/device/buffer.ts";
+import type { Factors } from "../../kernels/dense_tiled.ts";
 import type { Device } from "../../lib/device/device.ts";
 
 import {
@@ -24,7 +25,7 @@ import {
   build,
   eachDevice,
   openGpu,
-  putPreActivations,
+  putProduct,
   randomMatrix,
   randomNumbers,
   randomSae,
@@ -33,6 +34,7 @@ import {
   TIGHT,
 } from "../gpu_helper.ts";
 import { toSparse } from "../oracles/sparse.ts";
+import { ALL } from "./screened_helper.ts";
 
 const SHAPES = [[1, 1, 1], [2, 3, 7], [8, 48, 64], [6, 65, 130], [20, 1, 4], [65, 48, 1]];
 const [MAIN, PENALTY] = [-0.25, 0.125];
@@ -44,13 +46,20 @@ const makeZ = (seed: number, length: number, share: number) =>
   );
 
 /** What selectRagged reads and writes, for z of [rows, cols]. */
-function prepare(buffers: BufferSet, z: Float32Array, cols: number, bandwidth?: number) {
+function prepare(
+  device: Device,
+  buffers: BufferSet,
+  z: Float32Array,
+  cols: number,
+  bandwidth?: number,
+) {
   const rows = z.length / cols;
   // From far below half the bandwidth to above most of z.
   const log = randomNumbers(7, cols, 2.5).map((value) => value - 1.5);
   const theta = buffers.zeros("theta", cols);
   return {
-    z: putPreActivations(buffers, z, cols, Math.ceil(rows / 2)),
+    ...putProduct(device, buffers, z, cols),
+    factors: "int8" as Factors,
     out: createSparseRows(buffers, rows, rows * cols),
     penalties: buffers.zeros("penalties", rows),
     step: buffers.uniform("step", layOutStep({ step: 9 })),
@@ -71,7 +80,7 @@ async function selectPut(
   put: ReturnType<typeof prepare>,
 ): Promise<void> {
   if (device.kind === "gpu") {
-    submit(device, await build(device, buffers, (p) => selectRagged(p, put)));
+    submit(device, await build(device, buffers, (p) => void selectRagged(p, put)));
     return;
   }
   const cols = put.log.length;
@@ -96,29 +105,39 @@ Deno.test("selectRagged keeps what is above 0 or θ, and what lies in the window
           const name = `${rows}×${cols}, ${share}, ε ${bandwidth}`;
           const z = makeZ(rows, rows * cols, share);
           if (share === 1) z.forEach((value, at) => z[at] = value || 0.25);
-          const put = prepare(buffers, z, cols, bandwidth);
-          submit(gpu, await build(gpu, buffers, (p) => selectRagged(p, put)));
+          const put = prepare(gpu, buffers, z, cols, bandwidth);
+          // Without room for candidates pre-activations are stored.
+          const ways = share === 0.1
+            ? ALL.flatMap((factors) => [{ factors }, { factors, most: 1 }])
+            : [{}];
+          for (const how of ways) {
+            submit(
+              gpu,
+              await build(gpu, buffers, (p) => void selectRagged(p, { ...put, ...how })),
+              [put.stats],
+            );
 
-          const theta = put.jump && await readFloats(gpu, put.jump.theta, cols);
-          if (theta) assertClose(theta, Float64Array.from(put.log, Math.exp), name, 1e-6);
-          const limit = (at: number) => theta ? theta[at % cols] : 0;
-          const mask = z.map((value, at) =>
-            value > 0 && value > limit(at) - (theta ? bandwidth! / 2 : 0) ? 1 : 0
-          );
-          const f = z.map((value, at) => value > limit(at) ? value : 0);
-          assertEquals(await readSparse(gpu, put.out), { ...toSparse(f, mask, cols) }, name);
-          const found = [...f.keys()].filter((at) => f[at] > 0);
-          const active = [...Array(cols).keys()].map((i) =>
-            found.some((at) => at % cols === i) ? 9 : 4
-          );
-          assertEquals([...await readIntegers(gpu, put.lastActive, cols)], active, name);
-          const penalties = new Float64Array(rows);
-          for (const at of found) penalties[Math.floor(at / cols)] += theta ? 1 : f[at];
-          assertClose(await readFloats(gpu, put.penalties, rows), penalties, name, 1e-6);
-          const least = found.reduce((low, at) => Math.min(low, f[at]), Infinity);
-          const bits = new Uint32Array(Float32Array.of(least).buffer)[0];
-          const smallest = (await readIntegers(gpu, put.stats, 2))[1];
-          assertEquals(smallest, found.length === 0 ? 0 : ~bits >>> 0, name);
+            const theta = put.jump && await readFloats(gpu, put.jump.theta, cols);
+            if (theta) assertClose(theta, Float64Array.from(put.log, Math.exp), name, 1e-6);
+            const limit = (at: number) => theta ? theta[at % cols] : 0;
+            const mask = z.map((value, at) =>
+              value > 0 && value > limit(at) - (theta ? bandwidth! / 2 : 0) ? 1 : 0
+            );
+            const f = z.map((value, at) => value > limit(at) ? value : 0);
+            assertEquals(await readSparse(gpu, put.out), { ...toSparse(f, mask, cols) }, name);
+            const found = [...f.keys()].filter((at) => f[at] > 0);
+            const active = [...Array(cols).keys()].map((i) =>
+              found.some((at) => at % cols === i) ? 9 : 4
+            );
+            assertEquals([...await readIntegers(gpu, put.lastActive, cols)], active, name);
+            const penalties = new Float64Array(rows);
+            for (const at of found) penalties[Math.floor(at / cols)] += theta ? 1 : f[at];
+            assertClose(await readFloats(gpu, put.penalties, rows), penalties, name, 1e-6);
+            const least = found.reduce((low, at) => Math.min(low, f[at]), Infinity);
+            const bits = new Uint32Array(Float32Array.of(least).buffer)[0];
+            const smallest = (await readIntegers(gpu, put.stats, 2))[1];
+            assertEquals(smallest, found.length === 0 ? 0 : ~bits >>> 0, name);
+          }
         }
       }
     }
@@ -139,7 +158,7 @@ Deno.test("differentiateThresholds: θ's straight-through gradient, zeros in the
       for (const [share, bandwidth] of [[0, 0.4], [0.3, 0.01], [0.3, 0.4], [1, 0.4], [0.5, 9]]) {
         using buffers = createBuffers(gpu);
         const z = makeZ(m, rows * m, share);
-        const put = prepare(buffers, z, m, bandwidth);
+        const put = prepare(gpu, buffers, z, m, bandwidth);
         const sae = randomSae(d, d, m);
         const e = randomMatrix(3, rows, d).data;
         const weights = uploadWeights(gpu, buffers, sae);
@@ -218,7 +237,7 @@ Deno.test("differentiateEntries adds L1's gradient", async () => {
       using buffers = createBuffers(gpu);
       const [rows, d, m] = [3, 5, 20];
       const z = makeZ(1, rows * m, 0.4);
-      const put = prepare(buffers, z, m);
+      const put = prepare(gpu, buffers, z, m);
       await selectPut(gpu, buffers, z, put);
       const sae = randomSae(1, d, m);
       const deltas = buffers.zeros("deltas", rows * m);
