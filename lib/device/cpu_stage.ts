@@ -148,6 +148,10 @@ export interface ThreadOptions {
 export async function createThread(
   { simd, integerProduct, denseStep, ...given }: ThreadOptions,
 ): Promise<Thread> {
+  // A worker that starts while another thread lets the memory grow keeps the old length (V8 of Deno 2.9):
+  // growing by nothing tells it the new one.
+  const { memory } = given;
+  if ("grow" in memory) (memory as WebAssembly.Memory).grow(0);
   return {
     ...given,
     simd: simd ? loadSimd(given.memory) : undefined,

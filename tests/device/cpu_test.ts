@@ -175,3 +175,33 @@ Deno.test("workers take part whatever their number, and are named", async () => 
     assertEquals([...await readFloats(cpu, squares, 70)], expected);
   }
 });
+
+Deno.test("workers that start again see memory that grew meanwhile", async () => {
+  const { setTimeout } = globalThis;
+  // Workers rest at once, not after three seconds.
+  globalThis.setTimeout =
+    ((call: () => void, time: number) =>
+      setTimeout(call, time === 3000 ? 0 : time)) as typeof setTimeout;
+  try {
+    for (let run = 0; run < 8; run++) {
+      using cpu = await openCpu({ ...PLAIN, workers: 2 });
+      using buffers = createBuffers(cpu);
+      const square = async (rows: number) => {
+        const x = buffers.from("x", new Float32Array(rows).fill(3));
+        const squares = buffers.zeros("squares", rows);
+        submit(cpu, await build(cpu, buffers, (p) => squareRows(p, { rows, cols: 1, x, squares })));
+        return readFloats(cpu, squares, rows);
+      };
+      await new Promise((done) => setTimeout(done, 50));
+      const all = [square(10)];
+      // They are on their way for some 100 ms.
+      await new Promise((done) => setTimeout(done, 10 * run));
+      all.push(square(400_000));
+      for (const squares of await settles(Promise.all(all))) {
+        assert(squares.every((value) => value === 9), `run ${run}`);
+      }
+    }
+  } finally {
+    globalThis.setTimeout = setTimeout;
+  }
+});
