@@ -4,8 +4,6 @@ import {
   collectionIds,
   decoderBiasAgreement,
   decoderOverlap,
-  type Device,
-  evaluateSae,
   foldScales,
   listCollections,
   loadSae,
@@ -189,11 +187,6 @@ async function study(
   const unlike = unlikeLimits(source.normLimit, named);
   if (unlike) output.say(unlike);
 
-  const rows: StitchedSaeRow[] = [];
-  for (const { name, sae } of named) {
-    output.progress(`measuring ${name}`);
-    rows.push(await measure(gpu, name, sae, batches()));
-  }
   const pairs: StudiedPair[] = [];
   for (let i = 1; i < named.length; i++) {
     const [small, large] = [named[i - 1], named[i]];
@@ -205,6 +198,7 @@ async function study(
     });
     pairs.push({ small: small.name, large: large.name, study });
   }
+  const rows = named.map(({ name, sae }, i) => describeSae(name, sae, pairs, i));
   output.progress("all with all");
   const overlap = await decoderOverlap(gpu, everything, how.threshold);
   const biases = decoderBiasAgreement(everything);
@@ -314,16 +308,11 @@ async function takeBatches(
   return batches;
 }
 
-async function measure(
-  gpu: Device,
-  name: string,
-  sae: Sae,
-  batches: Iterable<Matrix>,
-): Promise<StitchedSaeRow> {
-  const { l0, mse, nmse, deadLatents } = await evaluateSae(gpu, sae, batches, {
-    // The source leaves them out.
-    normLimit: "none",
-  });
+/** What the studies found of an SAE by itself: it is the small one of a pair, the last the large one. */
+function describeSae(name: string, sae: Sae, pairs: StudiedPair[], i: number): StitchedSaeRow {
+  const { l0, mse, nmse, activeLatents } = i < pairs.length
+    ? pairs[i].study.controls.small
+    : pairs[i - 1].study.controls.large;
   const { architecture, dictSize } = sae;
-  return { name, architecture, dictSize, l0, mse, nmse, deadLatents };
+  return { name, architecture, dictSize, l0, mse, nmse, deadLatents: dictSize - activeLatents };
 }
