@@ -194,10 +194,12 @@ export {
   type TopExampleOptions,
 } from "./lib/interpretation/top_examples.ts";
 export type { ActivationHistogram } from "./lib/interpretation/activation_histogram.ts";
+export { trainingPlots } from "./lib/report/training_plots.ts";
 export { type TrainingReport, trainingReport } from "./lib/report/training_report.ts";
 export {
   type NamedGroups,
   type StitchedSaeRow,
+  stitchingPlots,
   type StitchingReport,
   stitchingReport,
 } from "./lib/report/stitching_report.ts";
@@ -246,6 +248,7 @@ export { covarianceMatchedRows } from "./lib/meta/covariance_matched_rows.ts";
 export { randomUnitRows } from "./lib/meta/random_unit_rows.ts";
 export { type ToyData, toyData, type ToyDataOptions } from "./lib/meta/toy_data.ts";
 export { type MetaReport, metaReport } from "./lib/report/meta_report.ts";
+export { metaPlots } from "./lib/report/meta_plots.ts";
 export { metaClaims } from "./lib/report/meta_claims.ts";
 export type {
   ComparedMetaLatents,
@@ -254,6 +257,17 @@ export type {
   TrainingQuality,
 } from "./lib/report/meta_findings.ts";
 export type { Contexts } from "./lib/report/meta_labels.ts";
+export {
+  type Figure,
+  figure,
+  type FigureOptions,
+  type FigureWords,
+  type Mark,
+  type Plot,
+  type PlotOptions,
+  type ScaleOptions,
+} from "./lib/report/figure.ts";
+export type { FigureSymbol, LegendEntry } from "./lib/report/legend.ts";
 export { heatMap, type HeatMapOptions } from "./lib/report/heat_map.ts";
 export {
   decompositionGraph,

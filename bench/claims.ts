@@ -92,7 +92,7 @@ if (text.out) {
   // ReLU of two sizes, and of one.
   const shrunk = ["(a) ReLU", "(c) ReLU, equal size"];
   const drawn = studied.filter(({ name }) => shrunk.includes(name)).map(({ pair }) => pair);
-  const { svg } = shrinkagePlot(drawn);
+  const { svg } = await shrinkagePlot(drawn);
   const shown = svg.replace("<svg ", '<svg color="#1a202c" style="background: #fff" ');
   await Deno.writeTextFile(join(text.out, "shrinkage.svg"), shown);
 }

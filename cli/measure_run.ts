@@ -65,7 +65,7 @@ export async function measureRun(
     density: evaluation.density,
     signal,
   });
-  const report = trainingReport({
+  const report = await trainingReport({
     title: `${model.id} · ${model.hook}`,
     date: new Date().toISOString().slice(0, 10),
     device: gpu.name,

@@ -21,10 +21,11 @@ export async function writeMetaResults(
 ): Promise<{ report: string; text: string; claims: Claim[] }> {
   const tables = Object.entries(metaTables(about)).filter(([, rows]) => rows.length > 0);
   const csv = (rows: Row[]) => stringify(rows, { columns: Object.keys(rows[0]) });
+  const plots = await Promise.all(metaPlots(about));
   await folder.write({
-    ...Object.fromEntries(metaPlots(about).map(({ name, svg }) => [`plots/${name}.svg`, svg])),
+    ...Object.fromEntries(plots.map(({ name, svg }) => [`plots/${name}.svg`, svg])),
     ...Object.fromEntries(tables.map(([name, rows]) => [`${name}.csv`, csv(rows)])),
-    "report.html": metaReport(about),
+    "report.html": await metaReport(about),
   });
   const claims = metaClaims(about);
   return {

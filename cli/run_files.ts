@@ -28,7 +28,8 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
     String.raw`report\.html|(saes|overlap|decoder_biases|controls|claims)\.csv`,
     String.raw`(latents|swaps|path|random_insertion|roc|similarity|missing_information)_[^/]+\.csv`,
     String
-      .raw`plots/((cosine|effects|similarity|swaps|path)_[^/]+|roc|random_insertion|shrinkage)\.svg`,
+      .raw`plots/((cosine|effects|similarity|swaps|missing_information|path)_[^/]+)\.svg`,
+    String.raw`plots/(roc|random_insertion|shrinkage|overlap)\.svg`,
   ),
   meta: all(
     String.raw`report\.html`,

@@ -24,7 +24,7 @@ export async function writeStitchResults(
   folder: OutputFolder,
   about: StitchingReport,
 ): Promise<{ report: string; text: string; claims: PairClaims[] }> {
-  const plots = stitchingPlots(about.pairs);
+  const plots = await Promise.all(stitchingPlots(about.pairs, about.overlap));
   const claims = about.pairs.map((pair) => ({
     pair: pairTitle(pair),
     warnings: pair.study.warnings,
@@ -39,7 +39,7 @@ export async function writeStitchResults(
   await folder.write({
     ...Object.fromEntries(plots.map(({ name, svg }) => [`plots/${name}.svg`, svg])),
     ...Object.fromEntries(Object.entries(tables).map(([name, rows]) => [`${name}.csv`, csv(rows)])),
-    "report.html": stitchingReport(about),
+    "report.html": await stitchingReport(about),
   });
   const text = claims.map(describePair).join("\n");
   return { report: join(folder.path, "report.html"), text, claims };

@@ -75,12 +75,13 @@ export async function writeSweepResults(
   const equal = atEqualL0(rows);
   const csv = (rows: unknown, columns: string[]) =>
     stringify(rows as Record<string, unknown>[], { columns });
+  const plots = await Promise.all(sweepPlots(rows));
   const texts: Record<string, string> = {
-    ...Object.fromEntries(sweepPlots(rows).map(({ name, svg }) => [`plots/${name}.svg`, svg])),
+    ...Object.fromEntries(plots.map(({ name, svg }) => [`plots/${name}.svg`, svg])),
     "sweep.csv": csv(rows, COLUMNS),
     ...(equal.length > 0 ? { "equal_l0.csv": csv(equal, EQUAL_COLUMNS) } : {}),
     "table2.md": table,
-    "sweep.html": sweepReport({ ...about, rows }),
+    "sweep.html": await sweepReport({ ...about, rows }),
   };
   await folder.write(texts);
   const isResult = (name: string) => !name.includes("/") || name.startsWith("plots/");

@@ -1,23 +1,23 @@
 // Draws what toy_model.ts found: three heat maps of cosines, in one SVG and on one page.
-import { heatMap, type Matrix, type Sae } from "@saewing/saewing";
+import { type Figure, heatMap, type Matrix, type Sae } from "@saewing/saewing";
 import { cosines, isComplete, type ToyResult } from "./toy_model.ts";
 
 const COLOURS = ["red", "green", "blue", "yellow", "purple", "orange", "black", "white"];
 const SHAPES = ["circle", "square", "triangle", "star", "cross", "heart", "ring", "moon"];
 
 /** The figure, and a page that says what it shows. */
-export function toyFigure(result: ToyResult): { svg: string; page: string } {
+export async function toyFigure(result: ToyResult): Promise<{ svg: string; page: string }> {
   const { small, large, meta } = result;
   const colours = names(COLOURS, "colour", result.colours);
   const shapes = names(SHAPES, "shape", result.shapes);
   const factors = [...colours, ...shapes];
   const pairs = colours.flatMap((colour) => shapes.map((shape) => `${colour} ${shape}`));
-  const maps = [
+  const maps = await Promise.all([
     map(small, factors, "latent", `1. An SAE with ${factors.length} latents finds the factors`),
     map(large, pairs, "latent", `2. One with ${pairs.length} composes them`),
     map(meta, factors, "meta-latent", `3. A meta-SAE takes the ${pairs.length} apart`),
-  ];
-  const sizes = maps.map((svg) => {
+  ]);
+  const sizes = maps.map(({ svg }) => {
     const [, width, height] = svg.match(/viewBox="0 0 ([\d.]+) ([\d.]+)"/)!.map(Number);
     return { width, height };
   });
@@ -25,7 +25,7 @@ export function toyFigure(result: ToyResult): { svg: string; page: string } {
   const width = sizes.reduce((sum, size) => sum + size.width + gap, gap);
   const height = Math.max(...sizes.map((size) => size.height)) + 2 * gap;
   let x = 0;
-  const placed = maps.map((svg, i) => {
+  const placed = maps.map(({ svg }, i) => {
     const at = gap + x;
     x += sizes[i].width + gap;
     return svg.replace("<svg ", `<svg x="${at}" y="${gap}" `);
@@ -43,7 +43,7 @@ function map(
   targetNames: string[],
   what: string,
   title: string,
-): string {
+): Promise<Figure> {
   const byTarget = cosines(targets, sae);
   const rows = Array.from({ length: sae.dictSize }, (_, latent) => ({
     latent,

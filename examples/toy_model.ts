@@ -150,7 +150,7 @@ if (import.meta.main) {
     const least = stages.map((stage) => Math.min(...result[stage].found).toFixed(3).padStart(11));
     console.log(`seed ${String(seed).padEnd(10)} ${least.join(" ")}`);
     if (i > 0) continue;
-    const { svg, page } = toyFigure(result);
+    const { svg, page } = await toyFigure(result);
     await Deno.mkdir(out, { recursive: true });
     await Deno.writeTextFile(`${out}/toy_model.svg`, svg);
     await Deno.writeTextFile(`${out}/toy_model.html`, page);

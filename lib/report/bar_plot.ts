@@ -1,5 +1,7 @@
+import { colour } from "./colours.ts";
+import { type Figure, figure, type FigureWords } from "./figure.ts";
 import { formatNumber } from "./format_number.ts";
-import { emptyPlot, layoutPlot, type PlotOptions, px, text } from "./plot_frame.ts";
+import { logTicks } from "./ticks.ts";
 
 /** Counts of values between edges. */
 export interface Bins {
@@ -10,7 +12,11 @@ export interface Bins {
 }
 
 /** Options of {@linkcode barPlot}. */
-export interface BarPlotOptions extends PlotOptions {
+export interface BarPlotOptions extends FigureWords {
+  /** Name and unit of the horizontal axis. */
+  xLabel?: string;
+  /** What is counted. */
+  yLabel?: string;
   /** Whether the horizontal axis is logarithmic (default false); edges are above zero then. */
   logX?: boolean;
   /** A value to point out, with its name. */
@@ -18,12 +24,12 @@ export interface BarPlotOptions extends PlotOptions {
 }
 
 /**
- * Draws a histogram as an SVG; each bar says its numbers when it is pointed at.
+ * Draws a histogram; each bar says its numbers when it is pointed at.
  *
  * @throws {RangeError} There is not one edge more than there are counts.
  */
-export function barPlot(bins: Bins, options: BarPlotOptions): string {
-  const { logX: log = false, mark } = options;
+export async function barPlot(bins: Bins, options: BarPlotOptions): Promise<Figure> {
+  const { logX = false, mark } = options;
   const edges = Array.from(bins.edges);
   const counts = Array.from(bins.counts, (count) => Number.isFinite(count) ? count : 0);
   if (edges.length !== counts.length + 1 && counts.length > 0) {
@@ -31,37 +37,42 @@ export function barPlot(bins: Bins, options: BarPlotOptions): string {
       `there are ${edges.length} edges and ${counts.length} counts, expected one edge more`,
     );
   }
-  const most = counts.reduce((most, count) => Math.max(most, count), 0);
-  if (most === 0) return emptyPlot(options);
-  const [low, high] = [edges[0], edges.at(-1)!];
-  const xAxis = { low, high, log };
-  const { x, y, area, draw } = layoutPlot(
-    options,
-    xAxis,
-    { low: 0, high: most, round: true },
-    mark ? 14 : 0,
-  );
-  const bars = counts.map((count, b) => {
-    if (count === 0) return "";
-    const [left, right, top] = [x(edges[b]), x(edges[b + 1]), y(count)];
-    const gap = Math.min(1, (right - left) / 5);
-    return `<rect x="${px(left + gap / 2)}" y="${px(top)}" width="${px(right - left - gap)}" ` +
-      `height="${px(area.bottom - top)}"><title>${formatNumber(edges[b])} to ` +
-      `${formatNumber(edges[b + 1])}: ${formatNumber(count)}</title></rect>`;
+  const bars = counts.map((count, b) => ({ low: edges[b], high: edges[b + 1], count }))
+    .filter(({ count }) => count > 0);
+  const domain = [edges[0], edges.at(-1)!];
+  const marked = mark && mark.x >= domain[0] && mark.x <= domain[1] ? [mark] : [];
+  const place = (value: number) => logX ? Math.log(value) : value;
+  const late = mark && place(mark.x) > (place(domain[0]) + place(domain[1])) / 2;
+  return await figure({
+    ...options,
+    x: {
+      ...{ label: options.xLabel, domain },
+      ...(logX ? { type: "log", ticks: logTicks(domain[0], domain[1]) } : {}),
+    },
+    y: { label: options.yLabel, nice: true },
+    marks: (plot) =>
+      bars.length === 0 ? [] : [
+        plot.rectY(bars, {
+          ...{ x1: "low", x2: "high", y: "count", fill: colour(0), insetLeft: 0.5 },
+          ...{ insetRight: 0.5 },
+          title: ({ low, high, count }) =>
+            `${formatNumber(low)} to ${formatNumber(high)}: ${formatNumber(count)}`,
+        }),
+        plot.ruleY([0], { strokeOpacity: 0.5 }),
+        plot.ruleX(marked, {
+          ...{ x: "x", stroke: colour(1), strokeWidth: 1.6, strokeDasharray: "4 3", insetTop: -14 },
+        }),
+        plot.text(marked, {
+          ...{
+            x: "x",
+            text: "label",
+            frameAnchor: "top",
+            dy: -4,
+            lineAnchor: "bottom",
+            dx: late ? -6 : 6,
+          },
+          textAnchor: late ? "end" : "start",
+        }),
+      ],
   });
-  return draw(
-    `<g style="fill:var(--plot-1, #2563c9)">\n${bars.filter((bar) => bar).join("\n")}\n</g>` +
-      (mark && mark.x >= low && mark.x <= high ? drawMark(mark, x(mark.x), area) : ""),
-  );
-}
-
-function drawMark(
-  { label }: { label: string },
-  at: number,
-  { left, right, top, bottom }: { left: number; right: number; top: number; bottom: number },
-): string {
-  const before = at > (left + right) / 2;
-  return `<path d="M${px(at)} ${px(top - 16)}V${px(bottom)}" stroke-width="1.6" ` +
-    `stroke-dasharray="4 3" style="stroke:var(--plot-2, #c2570c)"/>` +
-    text(at + (before ? -6 : 6), top - 8, label, before ? "end" : "start");
 }

@@ -1,5 +1,6 @@
-import { escapeHtml } from "./escape_html.ts";
-import { px, text } from "./plot_frame.ts";
+import { colour } from "./colours.ts";
+import { type Figure, figure, type Plot } from "./figure.ts";
+import { shorten } from "./legend.ts";
 
 /** A meta-latent of the latent in the middle. */
 export interface GraphMetaLatent {
@@ -29,23 +30,28 @@ export interface DecompositionGraphOptions {
 
 const WIDTH = 960;
 const ROW = 30;
-const NODE = { middle: 170, meta: 160, latent: 150 };
+const HEADING = 30;
 /** Centres of the columns: latents, meta-latents, the middle, and the same to the right. */
 const COLUMNS = [85, 275, 480, 685, 875];
+const LATENT = { width: 150, fill: colour(0), tint: 0.1 };
+const META_LATENT = { width: 160, fill: colour(1), tint: 0.16 };
+const MIDDLE = { width: 170, fill: colour(0), tint: 0.28 };
 
 interface Node {
+  label: string;
   x: number;
   y: number;
+  look: typeof LATENT;
 }
 
 /**
- * Draws Fig. 1 as an SVG: a latent in the middle, its meta-latents on both sides of it, and outside the
- * latents that share them. Lines are the broader the larger the weight. A latent stands on the side of
- * the meta-latent that is strongest in it.
+ * Draws Fig. 1: a latent in the middle, its meta-latents on both sides of it, and outside the latents
+ * that share them. Lines are the broader the larger the weight. A latent stands on the side of the
+ * meta-latent that is strongest in it.
  *
  * @throws {RangeError} A latent shares a meta-latent that is not in the list.
  */
-export function decompositionGraph(options: DecompositionGraphOptions): string {
+export async function decompositionGraph(options: DecompositionGraphOptions): Promise<Figure> {
   const { label, metaLatents, latents } = options;
   for (const { label, shared } of latents) {
     for (const { metaLatent } of shared) {
@@ -60,56 +66,63 @@ export function decompositionGraph(options: DecompositionGraphOptions): string {
   const order = [...metaLatents.keys()].sort((a, b) =>
     metaLatents[b].weight - metaLatents[a].weight
   );
-  const sides = [0, 1].map((side) => order.filter((_, at) => at % 2 === side));
-  const side = (latent: GraphLatent) => Number(sides[1].includes(strongest(latent)));
-  const outer = [0, 1].map((own) =>
-    [...latents.keys()].filter((i) => side(latents[i]) === own)
-      .sort((a, b) =>
-        sides[own].indexOf(strongest(latents[a])) - sides[own].indexOf(strongest(latents[b])) ||
-        a - b
-      )
+  const inner = [0, 1].map((side) => order.filter((_, at) => at % 2 === side));
+  const outer = inner.map((own) =>
+    [...latents.keys()].filter((i) => own.includes(strongest(latents[i])))
+      .sort((a, b) => own.indexOf(strongest(latents[a])) - own.indexOf(strongest(latents[b])))
   );
   const tallest = Math.max(
-    ...sides.map(({ length }) => length * 1.5),
+    2,
+    ...inner.map((own) => own.length * 1.5),
     ...outer.map((o) => o.length),
   );
-  const height = Math.max(3, tallest) * ROW + 30;
-
-  const metaNodes: Node[] = [];
-  sides.forEach((own, right) =>
-    spread(own, COLUMNS[right ? 3 : 1], height).forEach((node, at) => metaNodes[own[at]] = node)
+  const height = HEADING + tallest * ROW + 20;
+  const column = (
+    own: number[],
+    all: readonly { label: string }[],
+    x: number,
+    look: Node["look"],
+  ) =>
+    own.map((i, at): [number, Node] => {
+      const y = HEADING + (at + 0.5) / own.length * (height - HEADING);
+      return [i, { label: all[i].label, x, y, look }];
+    });
+  const metaNodes = new Map(
+    inner.flatMap((own, s) => column(own, metaLatents, COLUMNS[s ? 3 : 1], META_LATENT)),
   );
-  const latentNodes: Node[] = [];
-  outer.forEach((own, right) =>
-    spread(own, COLUMNS[right ? 4 : 0], height).forEach((node, at) => latentNodes[own[at]] = node)
+  const latentNodes = new Map(
+    outer.flatMap((own, s) => column(own, latents, COLUMNS[s ? 4 : 0], LATENT)),
   );
-  const middle = { x: COLUMNS[2], y: height / 2 };
-  const weights = [
-    ...metaLatents.map(({ weight }) => weight),
-    ...latents.flatMap(({ shared }) => shared.map(({ weight }) => weight)),
-  ];
-  const most = weights.reduce((largest, weight) => Math.max(largest, weight), 0) || 1;
+  const middle: Node = { label, x: COLUMNS[2], y: (HEADING + height) / 2, look: MIDDLE };
   const lines = [
-    ...metaLatents.map(({ weight }, i) => drawLine(middle, metaNodes[i], weight / most, "#c2570c")),
+    ...metaLatents.map(({ weight }, i) => ({ a: middle, b: metaNodes.get(i)!, weight })),
     ...latents.flatMap(({ shared }, i) =>
-      shared.map(({ metaLatent, weight }) =>
-        drawLine(metaNodes[metaLatent], latentNodes[i], weight / most, "#2563c9")
-      )
+      shared.map(({ metaLatent, weight }) => ({
+        ...{ a: metaNodes.get(metaLatent)!, b: latentNodes.get(i)!, weight },
+      }))
     ),
   ];
+  const most = lines.reduce((largest, { weight }) => Math.max(largest, weight), 0) || 1;
   const title = `Decomposition of ${label}`;
-  const spoken = `${title} into ${metaLatents.map(({ label }) => label).join(", ")}`;
-  return [
-    `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${px(height)}" role="img" ` +
-    `aria-label="${escapeHtml(spoken)}" fill="currentColor" font-size="12" ` +
-    `font-family="system-ui, sans-serif">`,
-    `<title>${escapeHtml(title)}</title>`,
-    ...lines,
-    ...latents.map(({ label }, i) => drawNode(latentNodes[i], label, NODE.latent, "#2563c9", 0.1)),
-    ...metaLatents.map(({ label }, i) => drawNode(metaNodes[i], label, NODE.meta, "#c2570c", 0.16)),
-    drawNode(middle, label, NODE.middle, "#2563c9", 0.28),
-    `</svg>`,
-  ].join("\n");
+  return await figure({
+    ...{ name: "decomposition", title, width: WIDTH, height },
+    description: `Into ${metaLatents.map(({ label }) => label).join(", ")}.`,
+    plot: {
+      ...{ marginTop: HEADING, marginLeft: 0, marginRight: 0, marginBottom: 0 },
+      x: { type: "identity", axis: null },
+      y: { type: "identity", axis: null },
+    },
+    marks: (plot) => [
+      plot.link(lines, {
+        ...{ x1: ({ a }) => a.x, y1: ({ a }) => a.y, x2: ({ b }) => b.x, y2: ({ b }) => b.y },
+        ...{ curve: "bump-x", stroke: ({ b }) => b.look.fill, strokeOpacity: 0.45 },
+        strokeWidth: ({ weight }) => 0.5 + 6 * weight / most,
+      }),
+      ...[latentNodes.values(), metaNodes.values(), [middle]].flatMap((nodes) =>
+        drawNodes(plot, [...nodes])
+      ),
+    ],
+  });
 }
 
 /** The meta-latent whose weight is largest in a latent. */
@@ -118,31 +131,19 @@ function strongest({ shared }: GraphLatent): number {
     .metaLatent;
 }
 
-/** Places of a column, evenly spread over the height. */
-function spread(items: readonly number[], x: number, height: number): Node[] {
-  return items.map((_, at) => ({ x, y: (at + 0.5) / items.length * height }));
-}
-
-function drawLine(a: Node, b: Node, share: number, colour: string): string {
-  const bend = (a.x + b.x) / 2;
-  return `<path d="M${px(a.x)} ${px(a.y)}C${px(bend)} ${px(a.y)} ${px(bend)} ${px(b.y)} ` +
-    `${px(b.x)} ${px(b.y)}" fill="none" stroke="${colour}" stroke-width="${px(0.5 + 6 * share)}" ` +
-    `stroke-opacity=".45"/>`;
-}
-
-function drawNode(
-  { x, y }: Node,
-  label: string,
-  width: number,
-  colour: string,
-  tint: number,
-): string {
-  // About 6.6 pixels a letter.
-  const room = Math.floor((width - 12) / 6.6);
-  const words = label.length > room ? `${label.slice(0, room - 1)}…` : label;
-  const box = `x="${px(x - width / 2)}" y="${px(y - 12)}" width="${width}" height="24" rx="6"`;
-  return `<g><title>${escapeHtml(label)}</title>` +
-    `<rect ${box} style="fill:var(--page, #fff)"/>` +
-    `<rect ${box} fill="${colour}" fill-opacity="${tint}" stroke="${colour}" stroke-opacity=".6"/>` +
-    text(x, y + 4, words, "middle") + `</g>`;
+function drawNodes(plot: Plot, nodes: Node[]) {
+  if (nodes.length === 0) return [];
+  const { width, fill, tint } = nodes[0].look;
+  const box = {
+    ...{ x1: ({ x }: Node) => x - width / 2, x2: ({ x }: Node) => x + width / 2, rx: 6 },
+    ...{ y1: ({ y }: Node) => y - 12, y2: ({ y }: Node) => y + 12 },
+  };
+  return [
+    plot.rect(nodes, { ...box, fill: "var(--page, #fff)" }),
+    plot.rect(nodes, { ...box, fill, fillOpacity: tint, stroke: fill, strokeOpacity: 0.6 }),
+    plot.text(nodes, {
+      ...{ x: "x", y: "y", text: ({ label }: Node) => shorten(label, width - 8, 7) },
+      title: "label",
+    }),
+  ];
 }

@@ -4,10 +4,11 @@ import { escapeHtml } from "./escape_html.ts";
 import { formatNumber, formatShare } from "./format_number.ts";
 
 /** One latent as HTML: how often and how strongly it is active, and the texts in which it is most. */
-export function latentCard(latent: LatentExamples): string {
+export async function latentCard(latent: LatentExamples): Promise<string> {
   const { density, maxActivation, histogram: { width, counts }, examples } = latent;
   const edges = Array.from({ length: counts.length + 1 }, (_, b) => b * width);
-  const plot = counts.length === 0 ? "" : barPlot({ edges, counts }, {
+  const plot = counts.length === 0 ? undefined : await barPlot({ edges, counts }, {
+    name: `activations_${latent.latent}`,
     title: "Activations",
     description: `Distribution of the activations of latent ${latent.latent} above zero.`,
     width: 280,
@@ -19,7 +20,7 @@ export function latentCard(latent: LatentExamples): string {
 <h3>Latent ${latent.latent}</h3>
 <dl><div><dt>density</dt><dd>${formatShare(density)}</dd></div>` +
     `<div><dt>largest activation</dt><dd>${formatNumber(maxActivation)}</dd></div></dl>
-${plot}
+${plot?.svg ?? ""}
 </header>
 ${
       contexts.length > 0

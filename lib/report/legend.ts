@@ -1,50 +1,73 @@
-import { px, text } from "./plot_frame.ts";
+import type { Mark, Plot } from "./figure.ts";
 
-const OWN = ["#2563c9", "#c2570c", "#2f855a", "#7c3aed", "#b83280", "#4a5568"];
+/** What points are marked by. */
+export type FigureSymbol = "circle" | "square" | "triangle" | "diamond" | "star" | "wye" | "cross";
 
-/** Number of colours before they repeat. */
-export const COLOURS = OWN.length;
-
-/** Colour of a series of a plot, as CSS; a page may set its own. */
-export function colour(series: number): string {
-  const at = series % COLOURS;
-  return `var(--plot-${at + 1}, ${OWN[at]})`;
-}
-
-/** A legend above a plot's area. */
-export interface Legend {
-  /** Height that it takes, in pixels. */
-  height: number;
-  /** Draws it; `mark` draws an entry's mark, 16 pixels wide from a place on. */
-  draw(mark: (x: string, y: number, series: number) => string): string;
+/** An entry of a figure's legend: a line, a symbol, or a line with symbols on it. */
+export interface LegendEntry {
+  /** Its name. */
+  label: string;
+  /** Its colour, as CSS. */
+  colour: string;
+  /** Dashes of its line (`stroke-dasharray`); "" for an unbroken one. Without it there is no line. */
+  dash?: string;
+  /** Its symbol. */
+  symbol?: FigureSymbol;
 }
 
 // A letter of a wide 12-pixel font (DejaVu Sans) is 7.2 pixels wide on average.
 const LETTER = 7.2;
+const ROW = 19;
 
-/** Places a legend's entries in rows; a name longer than the plot loses its middle. */
-export function layOutLegend(labels: readonly string[], width = 480): Legend {
+/** Words on one line of at most `pixels`; what is longer loses its middle. */
+export function shorten(words: string, pixels: number, letter = LETTER): string {
+  const line = words.replace(/\s+/g, " ");
+  const most = Math.max(3, Math.floor(pixels / letter));
+  if (line.length <= most) return line;
+  const half = Math.floor((most - 1) / 2);
+  return `${line.slice(0, half)}…${line.slice(-half)}`;
+}
+
+/** Places of a legend's entries in rows, and the height that they take, in pixels. */
+export function placeLegend(
+  entries: readonly LegendEntry[],
+  width: number,
+): { height: number; places: { label: string; x: number; y: number }[] } {
   let [at, row] = [4, 0];
-  const most = Math.floor((width - 30) / LETTER);
-  const places = labels.map((whole) => {
-    const label = shorten(whole, most);
+  const places = entries.map((entry) => {
+    const label = shorten(entry.label, width - 30);
     const wide = 22 + label.length * LETTER;
     if (at > 4 && at + wide > width) [at, row] = [4, row + 1];
-    const place = { label, at, y: 33 + 20 * row };
+    const place = { label, x: at, y: ROW * row };
     at += wide + 16;
     return place;
   });
-  return {
-    height: 20 * (row + 1),
-    draw: (mark) =>
-      places.map(({ label, at, y }, i) => mark(px(at), y, i) + text(at + 22, y + 4, label)).join(
-        "",
-      ),
-  };
+  return { height: entries.length > 0 ? ROW * (row + 1) : 0, places };
 }
 
-function shorten(label: string, most: number): string {
-  if (label.length <= most) return label;
-  const half = Math.floor((most - 1) / 2);
-  return `${label.slice(0, half)}…${label.slice(-half)}`;
+/** Marks of a legend, its upper left corner at (dx, dy) from the upper left of the frame. */
+export function legendMarks(
+  plot: Plot,
+  entries: readonly LegendEntry[],
+  places: readonly { label: string; x: number; y: number }[],
+  dx: number,
+  dy: number,
+): Mark[] {
+  return entries.flatMap(({ colour, dash, symbol }, i) => {
+    const { label, x, y } = places[i];
+    const at = (right: number) => ({
+      ...{ frameAnchor: "top-left", className: "legend", facet: "super" } as const,
+      ...{ dx: dx + x + right, dy: dy + y },
+    });
+    return [
+      dash === undefined ? null : plot.vector([0], {
+        ...at(0),
+        ...{ anchor: "start", rotate: 90, length: 16, stroke: colour, strokeDasharray: dash },
+        strokeWidth: 1.8,
+        shape: { draw: (context, length) => (context.moveTo(0, 0), context.lineTo(0, -length)) },
+      }),
+      symbol ? plot.dot([0], { ...at(8), symbol, fill: colour, r: 4 }) : null,
+      plot.text([label], { ...at(22), textAnchor: "start", lineAnchor: "middle" }),
+    ];
+  });
 }

@@ -2,6 +2,7 @@ import type { Decomposition } from "../meta/decompose.ts";
 import { latentsOf, metaLatentsOf, relatedLatents } from "../meta/read_decomposition.ts";
 import { decompositionGraph } from "./decomposition_graph.ts";
 import { escapeHtml } from "./escape_html.ts";
+import type { Figure } from "./figure.ts";
 import { formatNumber, formatShare } from "./format_number.ts";
 import { contextLine } from "./latent_card.ts";
 import type { ComparedMetaLatents } from "./meta_findings.ts";
@@ -49,7 +50,7 @@ ${factList(facts)}
 }
 
 /** One latent as HTML: its contexts, its meta-latents, and the latents that share them (Fig. 1). */
-export function decompositionCard(latent: number, source: CardSource): string {
+export async function decompositionCard(latent: number, source: CardSource): Promise<string> {
   const { decomposition, contexts } = source;
   const own = metaLatentsOf(decomposition, latent);
   const density = contexts.get(latent)?.density;
@@ -67,7 +68,7 @@ export function decompositionCard(latent: number, source: CardSource): string {
   const parts = own.length === 0
     ? "<p>No meta-latent is active in it.</p>"
     : table("Its meta-latents", ["", "Weight", "Strongest in these other latents"], rows, false) +
-      graph(latent, source);
+      `<div class="graph">${(await graph(latent, source)).svg}</div>`;
   return `<article class="latent" id="latent-${latent}">
 <header>
 <h3>${escapeHtml(["Latent", latent, ...peakTokens(latent, contexts)].join(" "))}</h3>
@@ -78,7 +79,7 @@ ${factList(facts)}
 </article>`;
 }
 
-function graph(latent: number, { decomposition, contexts }: CardSource): string {
+function graph(latent: number, { decomposition, contexts }: CardSource): Promise<Figure> {
   const own = metaLatentsOf(decomposition, latent);
   const place = new Map(own.map((metaLatent, at) => [metaLatent.latent, at]));
   return decompositionGraph({

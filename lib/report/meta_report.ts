@@ -6,7 +6,7 @@ import { metaClaims } from "./meta_claims.ts";
 import { mean, type MetaFindings, type TrainingQuality } from "./meta_findings.ts";
 import type { Contexts } from "./meta_labels.ts";
 import { metaPlots } from "./meta_plots.ts";
-import { reportPage, section } from "./report_page.ts";
+import { figureGrid, paragraph, reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
 import { claimTable } from "./stitching_report.ts";
 import { table } from "./table.ts";
@@ -46,7 +46,7 @@ export interface MetaReport extends MetaFindings {
 }
 
 /** Writes a report on a meta-SAE: one HTML page that needs nothing else. */
-export function metaReport(report: MetaReport): string {
+export async function metaReport(report: MetaReport): Promise<string> {
   const { sae, date, device, history, metaLatents, latents, contexts, warnings } = report;
   const { settings, decomposition: { metaLatents: { rows } } } = report;
   const title = `${sae.name}, taken apart`;
@@ -58,7 +58,7 @@ export function metaReport(report: MetaReport): string {
     device,
     date,
   ];
-  const plots = metaPlots(report).map(({ svg }) => svg);
+  const plots = metaPlots(report);
   return reportPage(title, [
     `<h1>${escapeHtml(title)}</h1>\n<p class="about">${
       facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ")
@@ -69,15 +69,19 @@ export function metaReport(report: MetaReport): string {
       warnings.map((warning) => paragraph(`Mind: ${warning}.`)).join("") +
         claimTable(metaClaims(report)),
     ),
-    plots.length > 0 ? section("Beside other SAEs", figures(plots) + comparedTable(report)) : "",
-    history.length > 0 ? section("Training", figures(trainingPlots(history))) : "",
+    plots.length > 0
+      ? section("Beside other SAEs", await figureGrid(plots) + comparedTable(report))
+      : "",
+    history.length > 0 ? section("Training", await figureGrid(trainingPlots(history))) : "",
     latents.length > 0
       ? section(
         "Latents, taken apart",
         paragraph(
           `${latents.length} latents, each with its meta-latents and the latents that share them ` +
             `(Fig. 1). Lines are the broader the larger a weight is.` + legend(contexts),
-        ) + latents.map((latent) => decompositionCard(latent, report)).join("\n"),
+        ) + (await Promise.all(latents.map((latent) =>
+          decompositionCard(latent, report)
+        ))).join("\n"),
       )
       : "",
     metaLatents.length > 0
@@ -143,13 +147,4 @@ function legend(contexts: Contexts): string {
   return contexts.size === 0
     ? " No text was read, so they have numbers only."
     : " Words in quotes are the tokens at which latents peak, those of meta-latents their latents'.";
-}
-
-function figures(plots: readonly string[]): string {
-  const framed = plots.map((svg) => `<figure>\n${svg}\n</figure>`);
-  return `<div class="plots">\n${framed.join("\n")}\n</div>\n`;
-}
-
-function paragraph(words: string): string {
-  return `<p>${escapeHtml(words)}</p>\n`;
 }

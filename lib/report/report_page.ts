@@ -1,5 +1,6 @@
 import { VERSION } from "../version.ts";
 import { escapeHtml } from "./escape_html.ts";
+import type { Figure } from "./figure.ts";
 import { REPORT_STYLE } from "./report_style.ts";
 
 /** A whole page from its parts; empty ones are left out. It may load nothing and run no script. */
@@ -26,4 +27,17 @@ ${parts.filter((part) => part).join("\n")}
 /** A part of a page under a heading. */
 export function section(name: string, contents: string): string {
   return `<section>\n<h2>${escapeHtml(name)}</h2>\n${contents}\n</section>`;
+}
+
+/** Figures beside each other, as many in a row as there is room for. */
+export async function figureGrid(
+  figures: readonly (Figure | Promise<Figure>)[],
+): Promise<string> {
+  const framed = (await Promise.all(figures)).map(({ svg }) => `<figure>\n${svg}\n</figure>`);
+  return `<div class="plots">\n${framed.join("\n")}\n</div>\n`;
+}
+
+/** A paragraph of plain text. */
+export function paragraph(words: string): string {
+  return `<p>${escapeHtml(words)}</p>\n`;
 }

@@ -48,10 +48,11 @@ figure.broad svg { min-width: 44rem; }
 svg { display: block; width: 100%; height: auto; }
 .tables { display: grid; gap: .75rem; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
-.plots + .wide, figure + .wide, section > .wide + .wide { margin-top: .75rem; }
+.plots + .wide, .wide + .plots, figure + .wide, section > .wide + .wide { margin-top: .75rem; }
 .wide { overflow-x: auto; padding: .25rem 1rem .5rem; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
-caption { padding: .6rem 0; text-align: left; font-weight: 600; }
+caption { position: sticky; left: 0; padding: .6rem 0;
+  max-width: min(65rem, 100vw - 2.5rem - 2 * clamp(1rem, 4vw, 2.5rem)); text-align: left; font-weight: 600; }
 th, td { padding: .35rem 1rem .35rem 0; border-top: 1px solid var(--line); text-align: left;
   vertical-align: top; }
 th:last-child, td:last-child { padding-right: 0; }
@@ -77,7 +78,8 @@ td { overflow-wrap: anywhere; }
 .latent h4 small { color: var(--soft); font-weight: 400; }
 .latent .whole { grid-column: 1 / -1; min-width: 0; }
 .latent .whole .wide { padding: 0; border: 0; }
-.latent .whole svg { margin-top: .75rem; }
+.latent .graph { margin-top: .75rem; overflow-x: auto; }
+.latent .graph svg { min-width: 44rem; max-width: none; }
 .peak { flex: none; width: 3.25rem; color: var(--soft); font-size: .8125rem; line-height: 1.7;
   text-align: right; font-variant-numeric: tabular-nums; }
 .text { min-width: 0; font-size: .9375em; white-space: pre-wrap; overflow-wrap: anywhere; }
@@ -91,6 +93,25 @@ footer { margin-top: 2.5rem; color: var(--soft); font-size: .8125rem; }
   .numbers { grid-template-columns: repeat(2, 1fr); }
   th { white-space: normal; }
   th:not(:last-child), td:not(:last-child) { padding-right: .6rem; }
+  .prose thead { display: none; }
+  .prose tr, .prose tbody th, .prose td:is(:last-child, :not(:last-child)) { display: block;
+    width: auto; }
+  .prose td { padding-top: 0; border-top: 0; }
+  .prose tbody th { font-weight: 600; }
 }
-@media print { body { max-width: none; } figure, .latent { break-inside: avoid; } }
+@media print {
+  .latent .graph svg, figure.broad svg { min-width: 0; }
+  :root { --page: #fff; }
+  body { max-width: none; padding: 0; font-size: 12px; }
+  .plots { grid-template-columns: 1fr 1fr; }
+  .wide, figure, .latent .graph { overflow: visible; }
+  .numeric { font-size: 10px; }
+  .numeric th, .numeric td { padding-right: .4rem; }
+  .numeric td { white-space: normal; overflow-wrap: normal; }
+  .numeric th { font-size: inherit; white-space: normal; }
+  .numeric thead th:not(:first-child) { overflow-wrap: anywhere; }
+  caption { max-width: none; }
+  figure, tr, .graph, .latent:not(:has(.whole)) { break-inside: avoid; }
+  h2, caption { break-after: avoid; }
+}
 `;

@@ -1,5 +1,6 @@
-import { colour, layOutLegend } from "./legend.ts";
-import { emptyPlot, layoutPlot, type PlotOptions, px, text } from "./plot_frame.ts";
+import { colour } from "./colours.ts";
+import { type Figure, figure, type FigureWords, type Mark, type Plot } from "./figure.ts";
+import { extent } from "./ticks.ts";
 
 /** Points of one kind. */
 export interface ScatterSeries {
@@ -11,28 +12,48 @@ export interface ScatterSeries {
   y: ArrayLike<number>;
 }
 
+/** A straight line, y = intercept + slope · x. */
+export interface StraightLine {
+  /** Name in the legend. */
+  label: string;
+  /** Of y over x. */
+  slope: number;
+  /** y where x is 0. */
+  intercept: number;
+  /** Where it begins and ends. */
+  x: [from: number, to: number];
+  /** Its dashes (`stroke-dasharray`). */
+  dash: string;
+}
+
 /** Options of {@linkcode scatterPlot}. */
-export interface ScatterPlotOptions extends PlotOptions {
+export interface ScatterPlotOptions extends FigureWords {
+  /** Name and unit of the horizontal axis. */
+  xLabel?: string;
+  /** Name and unit of the vertical axis. */
+  yLabel?: string;
   /** A horizontal place to point out, with its name. */
   mark?: { x: number; label: string };
   /**
    * Share of the points that the vertical axis leaves out, half of it above and half below (default
-   * 0): a few outliers would flatten all others. The plot says how many are outside.
+   * 0): a few outliers would flatten all others. The figure says how many are outside.
    */
   clip?: number;
+  /** Straight lines through the points, each with a name for the legend. */
+  lines?: readonly StraightLine[];
 }
 
 /**
- * Draws points as an SVG, with a line at zero. Points that fall on the same pixels are drawn once,
- * darker, so that a plot of 100,000 stays small.
+ * Draws points, with a line at zero. Points that fall on the same pixels are drawn once, darker, so
+ * that a figure of 100,000 stays small.
  *
  * @throws {RangeError} A series' x and y differ in length.
  */
-export function scatterPlot(
+export async function scatterPlot(
   series: readonly ScatterSeries[],
   options: ScatterPlotOptions,
-): string {
-  const { mark, clip = 0, width } = options;
+): Promise<Figure> {
+  const { mark, clip = 0, width = 480, height = 280, lines = [] } = options;
   const points = series.flatMap(({ label, x, y }, kind) => {
     if (x.length !== y.length) {
       throw new RangeError(`series ${label} has ${x.length} x and ${y.length} y, expected as many`);
@@ -40,85 +61,91 @@ export function scatterPlot(
     return Array.from(x, (place, i) => ({ x: place, y: y[i], kind }))
       .filter((point) => Number.isFinite(point.x) && Number.isFinite(point.y));
   });
-  if (points.length === 0) return emptyPlot(options);
   // A place to point out is drawn wherever it is.
-  const [left, right] = bounds([...points.map(({ x }) => x), ...(mark ? [mark.x] : [])], 0);
-  const [low, high] = bounds([...points.map(({ y }) => y)], clip);
+  const xDomain = extent([...points.map(({ x }) => x), ...(mark ? [mark.x] : [])]);
+  const sorted = Float64Array.from(points, ({ y }) => y).sort();
+  const cut = Math.floor(clip / 2 * sorted.length);
+  const [low, high] = [sorted[cut], sorted[sorted.length - 1 - cut]];
   const inside = points.filter(({ y }) => y >= low && y <= high);
   const outside = points.length - inside.length;
-  const legend = series.length > 1
-    ? layOutLegend(series.map(({ label }) => label), width)
-    : { height: 0, draw: () => "" };
-  const frame = layoutPlot(
-    options,
-    { low: left, high: right, round: true },
-    { low: Math.min(0, low), high: Math.max(0, high), round: true },
-    legend.height + (mark || outside ? 14 : 0),
+  const yDomain = extent([0, low, high]);
+  const early = mark !== undefined && mark.x < (xDomain[0] + xDomain[1]) / 2;
+  return await figure({
+    ...options,
+    legend: [
+      ...(series.length > 1 || lines.length > 0
+        ? series.map(({ label }, i) => ({ label, colour: colour(i), symbol: "circle" as const }))
+        : []),
+      ...lines.map(({ label, dash }) => ({ label, dash, colour: colour(1) })),
+    ],
+    x: { label: options.xLabel, domain: xDomain, nice: true },
+    y: {
+      label: `${options.yLabel ?? ""}${
+        outside > 0 ? `; ${outside} of ${points.length} outside` : ""
+      }`,
+      domain: yDomain,
+      nice: true,
+    },
+    marks: (plot) =>
+      points.length === 0 ? [] : [
+        plot.ruleY([0], { strokeOpacity: 0.5 }),
+        ...series.map((_, kind) =>
+          dots(
+            plot,
+            inside.filter((point) => point.kind === kind),
+            colour(kind),
+            [(xDomain[1] - xDomain[0]) / width, (yDomain[1] - yDomain[0]) / height],
+          )
+        ),
+        ...lines.map((line): Mark =>
+          plot.line(within(line, yDomain), {
+            ...{ stroke: colour(1), strokeWidth: 2, strokeDasharray: line.dash },
+          })
+        ),
+        ...(mark
+          ? [
+            plot.ruleX([mark.x], { strokeOpacity: 0.6, strokeDasharray: "4 3", insetTop: -14 }),
+            plot.text([mark], {
+              ...{
+                x: "x",
+                text: "label",
+                frameAnchor: "top",
+                dy: -4,
+                lineAnchor: "bottom",
+                dx: early ? 6 : -6,
+              },
+              textAnchor: early ? "start" : "end",
+            }),
+          ]
+          : []),
+      ],
+  });
+}
+
+/** The ends of the part of a line that is inside a range of y. */
+function within({ slope, intercept, x }: StraightLine, range: [number, number]): number[][] {
+  const ends = slope === 0 ? x : range.map((y) => (y - intercept) / slope).sort((a, b) => a - b);
+  const part = [Math.max(x[0], ends[0]), Math.min(x[1], ends[1])];
+  return part[0] < part[1] ? part.map((x) => [x, intercept + slope * x]) : [];
+}
+
+/** Dots on a grid of a pixel and a half, half a dot, the darker the more points are on one place. */
+function dots(
+  plot: Plot,
+  points: { x: number; y: number }[],
+  fill: string,
+  [across, down]: [number, number],
+): Mark {
+  const round = (value: number, pixel: number) => Math.round(value / (1.5 * pixel)) * 1.5 * pixel;
+  const places = Map.groupBy(
+    points,
+    ({ x, y }) => `${round(x, across)} ${round(y, down)}`,
   );
-  const { area } = frame;
-  // A label to the left of its mark has no room at the left edge.
-  const early = mark !== undefined && frame.x(mark.x) < (area.left + area.right) / 2;
-  const parts = [
-    `<path d="M${px(area.left)} ${px(frame.y(0))}H${px(area.right)}" stroke="currentColor" ` +
-    `stroke-opacity=".5"/>`,
-    ...series.map((_, kind) =>
-      drawDots(inside.filter((point) => point.kind === kind), frame, kind)
-    ),
-    legend.draw((x, y, kind) =>
-      `<path d="M${Number(x) + 8} ${y}h0" stroke-width="7" stroke-linecap="round" ` +
-      `style="stroke:${colour(kind)}"/>`
-    ),
-    mark
-      ? `<path d="M${px(frame.x(mark.x))} ${px(area.top - 12)}V${px(area.bottom)}" ` +
-        `stroke="currentColor" stroke-opacity=".6" stroke-dasharray="4 3"/>` +
-        text(frame.x(mark.x) + (early ? 6 : -6), area.top - 4, mark.label, early ? "start" : "end")
-      : "",
-    outside > 0
-      ? text(
-        early ? area.right : area.left,
-        area.top - 4,
-        `${outside} of ${points.length} outside`,
-        early ? "end" : "start",
-        0.75,
-      )
-      : "",
-  ];
-  return frame.draw(parts.filter((part) => part).join("\n"));
-}
-
-/** The range that holds all values but a share of them; widened where it has no extent. */
-function bounds(values: number[], clip: number): [number, number] {
-  const sorted = Float64Array.from(values).sort();
-  const left = Math.floor(clip / 2 * sorted.length);
-  const [low, high] = [sorted[left], sorted[sorted.length - 1 - left]];
-  return low < high ? [low, high] : [low - 1, high + 1];
-}
-
-interface Point {
-  x: number;
-  y: number;
-}
-
-// Places are rounded to a pixel and a half: half a dot.
-const GRID = 1.5;
-
-function drawDots(
-  points: Point[],
-  { x, y }: { x(value: number): number; y(value: number): number },
-  kind: number,
-): string {
-  const counts = new Map<string, number>();
-  for (const point of points) {
-    const place = [x(point.x), y(point.y)].map((at) => px(Math.round(at / GRID) * GRID)).join(" ");
-    counts.set(place, (counts.get(place) ?? 0) + 1);
-  }
-  const shades = Map.groupBy(
-    counts,
-    ([, count]) => count === 1 ? 0.45 : count < 5 ? 0.7 : 1,
-  );
-  return [...shades].sort(([a], [b]) => a - b).map(([opacity, places]) =>
-    `<path class="dots" d="${places.map(([place]) => `M${place}h0`).join("")}" ` +
-    `stroke-width="3" stroke-linecap="round" stroke-opacity="${opacity}" ` +
-    `style="stroke:${colour(kind)}"/>`
-  ).join("");
+  const opacity = (count: number) => count === 1 ? 0.45 : count < 5 ? 0.7 : 1;
+  return plot.dot([...places], {
+    x: ([, [{ x }]]) => x,
+    y: ([, [{ y }]]) => y,
+    fillOpacity: { value: ([, own]: [string, unknown[]]) => opacity(own.length), scale: null },
+    ...{ fill, r: 1.8 },
+  });
 }

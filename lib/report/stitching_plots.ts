@@ -1,9 +1,16 @@
-import { cosineHistogram } from "../stitching/decoder_cosine.ts";
+import type { LineFit } from "../stitching/activation_similarity.ts";
+import { cosineHistogram, type DecoderOverlap } from "../stitching/decoder_cosine.ts";
 import type { InterpolationPoint } from "../stitching/interpolate.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";
 import { barPlot } from "./bar_plot.ts";
+import { colour, dashes, QUIET } from "./colours.ts";
+import { type Figure, figure } from "./figure.ts";
+import { formatNumber } from "./format_number.ts";
+import { heatMap } from "./heat_map.ts";
+import { shorten } from "./legend.ts";
 import { linePlot } from "./line_plot.ts";
 import { ownChanges } from "./own_changes.ts";
+import { extent } from "./ticks.ts";
 import { scatterPlot } from "./scatter_plot.ts";
 
 /** Two SAEs that were studied, by name. */
@@ -14,14 +21,6 @@ export interface StudiedPair {
   large: string;
   /** What was measured. */
   study: PairStudy;
-}
-
-/** A plot of a stitching report. */
-export interface StitchingPlot {
-  /** Name for its file, without an ending. */
-  name: string;
-  /** The SVG. */
-  svg: string;
 }
 
 /** "A → B". */
@@ -35,24 +34,22 @@ export function pairFile({ small, large }: StudiedPair): string {
 }
 
 /** How the large latents' largest decoder cosines are spread (Fig. 10). */
-export function cosinePlot(pair: StudiedPair): StitchingPlot {
+export function cosinePlot(pair: StudiedPair): Promise<Figure> {
   const { nearest, threshold } = pair.study;
-  return {
+  return barPlot(cosineHistogram(nearest.cosine), {
     name: `cosine_${pairFile(pair)}`,
-    svg: barPlot(cosineHistogram(nearest.cosine), {
-      title: "Nearest latents (Fig. 10)",
-      description: `${
-        pairTitle(pair)
-      }. How many latents of the large SAE have which largest decoder cosine.`,
-      xLabel: "largest decoder cosine with a latent of the small SAE",
-      yLabel: "latents",
-      mark: { x: threshold, label: `θ = ${threshold}` },
-    }),
-  };
+    title: "Nearest latents (Fig. 10)",
+    description: `${
+      pairTitle(pair)
+    }. How many latents of the large SAE have which largest decoder cosine.`,
+    xLabel: "largest decoder cosine with a latent of the small SAE",
+    yLabel: "latents",
+    mark: { x: threshold, label: `θ = ${threshold}` },
+  });
 }
 
 /** Change of the MSE by each large latent beside its largest cosine (Fig. 4, 21). */
-export function effectsPlot(pair: StudiedPair): StitchingPlot {
+export function effectsPlot(pair: StudiedPair): Promise<Figure> {
   const { nearest: { cosine }, effects, threshold } = pair.study;
   const active = [...cosine.keys()].filter((latent) => effects.deltaL0[latent] > 0);
   const series = (label: string, latents: number[]) => ({
@@ -60,31 +57,24 @@ export function effectsPlot(pair: StudiedPair): StitchingPlot {
     x: latents.map((latent) => cosine[latent]),
     y: latents.map((latent) => effects.deltaMse[latent]),
   });
-  return {
+  return scatterPlot([
+    series("novel", active.filter((latent) => cosine[latent] < threshold)),
+    series("reconstruction", active.filter((latent) => cosine[latent] >= threshold)),
+  ], {
     name: `effects_${pairFile(pair)}`,
-    svg: scatterPlot([
-      series("novel", active.filter((latent) => cosine[latent] < threshold)),
-      series("reconstruction", active.filter((latent) => cosine[latent] >= threshold)),
-    ], {
-      title: "Adding one latent (Fig. 4)",
-      description: `${
-        pairTitle(pair)
-      }. Change of the MSE when a latent is added alone, against its largest cosine.`,
-      xLabel: "largest decoder cosine with a latent of the small SAE",
-      yLabel: "change of MSE (Σ over d)",
-      mark: { x: threshold, label: `θ = ${threshold}` },
-      clip: 0.01,
-    }),
-  };
-}
-
-/** Height of a plot with a line a pair: a legend of long names takes a row each. */
-function tall(pairs: readonly StudiedPair[]): number {
-  return 280 + 20 * pairs.length;
+    title: "Adding one latent (Fig. 4)",
+    description: `${
+      pairTitle(pair)
+    }. Change of the MSE when a latent is added alone, against its largest cosine.`,
+    xLabel: "largest decoder cosine with a latent of the small SAE",
+    yLabel: "change of MSE (Σ over d)",
+    mark: { x: threshold, label: `θ = ${threshold}` },
+    clip: 0.01,
+  });
 }
 
 /** Do cosines predict the sign of effects (Fig. 16): a curve a pair. */
-export function rocPlot(pairs: readonly StudiedPair[]): StitchingPlot {
+export function rocPlot(pairs: readonly StudiedPair[]): Promise<Figure> {
   const curves = pairs.flatMap((pair) => {
     const { auc, points } = pair.study.roc;
     if (auc === undefined) return [];
@@ -94,143 +84,187 @@ export function rocPlot(pairs: readonly StudiedPair[]): StitchingPlot {
       y: points.map(({ truePositiveRate }) => truePositiveRate!),
     }];
   });
-  return {
+  return linePlot(curves, {
     name: "roc",
-    svg: linePlot([...curves, { label: "chance", x: [0, 1], y: [0, 1] }], {
-      title: "The cosine as a predictor of the effect's sign (Fig. 16)",
-      description: "ROC curve: a latent is called novel where its cosine is below a threshold.",
-      height: tall(pairs),
-      xLabel: "worsening latents called novel",
-      yLabel: "improving latents called novel",
-    }),
-  };
+    title: "Do cosines predict the effect's sign? (Fig. 16)",
+    description: "ROC curve: a latent is called novel where its cosine is below a threshold. " +
+      curves.map(({ label }) => `${label}.`).join(" "),
+    xLabel: "worsening latents called novel",
+    yLabel: "improving latents called novel",
+    legend: curves.map(({ label }, i) => ({ label, colour: colour(i), dash: "" })),
+    beneath: (plot) => [
+      plot.line([[0, 0], [1, 1]], { strokeOpacity: 0.35, strokeDasharray: "3 4" }),
+      plot.text([[0.72, 0.72]], {
+        ...{ text: ["chance"], dy: 12, textAnchor: "start", fillOpacity: 0.65 },
+      }),
+    ],
+  });
 }
 
-/** Activation similarity beside decoder cosine (Fig. 11). */
-export function similarityPlot(pair: StudiedPair): StitchingPlot {
-  const { pairs } = pair.study.similarity;
-  return {
-    name: `similarity_${pairFile(pair)}`,
-    svg: scatterPlot([{
-      label: "pairs of latents",
-      x: pairs.map(({ decoderCosine }) => decoderCosine),
-      y: pairs.map(({ activationCosine }) => activationCosine),
-    }], {
-      title: "Activations and decoder rows (Fig. 11)",
-      description: `${
-        pairTitle(pair)
-      }. Cosine of two latents' activations against the cosine of their decoder rows.`,
-      xLabel: "decoder cosine",
-      yLabel: "activation cosine",
-    }),
+/** Activation similarity beside decoder cosine, with straight lines through it (Fig. 11). */
+export function similarityPlot(pair: StudiedPair): Promise<Figure> {
+  const { pairs, fit, fitAbove } = pair.study.similarity;
+  const most = pairs.reduce((most, { decoderCosine }) => Math.max(most, decoderCosine), -Infinity);
+  const least = pairs.reduce(
+    (least, { decoderCosine }) => Math.min(least, decoderCosine),
+    Infinity,
+  );
+  const line = (name: string, fitted: LineFit | undefined, from: number, dash: number) => {
+    if (!fitted) return [];
+    const { rSquared, ...straight } = fitted;
+    const x: [number, number] = [from, most];
+    return [{ ...straight, x, label: `${name}: R² = ${rSquared.toFixed(2)}`, dash: dashes(dash) }];
   };
+  const lines = [
+    ...line("fit above 0.5", fitAbove.activationCosine, 0.5, 0),
+    ...line("fit of all", fit.activationCosine, least, 1),
+  ];
+  return scatterPlot([{
+    label: "pairs of latents",
+    x: pairs.map(({ decoderCosine }) => decoderCosine),
+    y: pairs.map(({ activationCosine }) => activationCosine),
+  }], {
+    name: `similarity_${pairFile(pair)}`,
+    title: "Activations and decoder rows (Fig. 11)",
+    description:
+      `${
+        pairTitle(pair)
+      }. Cosine of two latents' activations against the cosine of their decoder rows. ` +
+      lines.map(({ label }) => `${label}.`).join(" "),
+    xLabel: "decoder cosine",
+    yLabel: "activation cosine",
+    lines,
+  });
 }
 
 /** What each swap does to MSE and L0 (Fig. 17), in percent of the small SAE's. */
-export function swapsPlot(pair: StudiedPair): StitchingPlot {
+export function swapsPlot(pair: StudiedPair): Promise<Figure> {
   const { mse, l0, deltaMse, deltaL0 } = pair.study.swaps;
-  return {
+  return scatterPlot([{
+    label: "swaps",
+    x: deltaL0.map((change) => 100 * change / l0),
+    y: deltaMse.map((change) => 100 * change / mse),
+  }], {
     name: `swaps_${pairFile(pair)}`,
-    svg: scatterPlot([{
-      label: "swaps",
-      x: deltaL0.map((change) => 100 * change / l0),
-      y: deltaMse.map((change) => 100 * change / mse),
-    }], {
-      title: "Swapping one group (Fig. 17)",
-      description: `${
+    title: "Swapping one group (Fig. 17)",
+    description: `${
+      pairTitle(pair)
+    }. Change of MSE against change of L0 when a group of latents is swapped alone.`,
+    xLabel: "change of L0, %",
+    yLabel: "change of MSE, %",
+    clip: 0.02,
+  });
+}
+
+/** MSE of both SAEs where novel latents of the large one are active, and where they are not (Fig. 14). */
+export function missingPlot(pair: StudiedPair): Promise<Figure> {
+  const { mean, latents } = pair.study.missing;
+  const kinds = [
+    { kind: "inactive", label: "novel latent inactive", colour: QUIET },
+    { kind: "active", label: "novel latent active", colour: colour(0) },
+  ] as const;
+  const bars = !mean
+    ? []
+    : (["small", "large"] as const).flatMap((side) =>
+      kinds.map(({ kind, colour }) => ({ side, kind, colour, mse: mean[side][kind] }))
+    );
+  const told = bars.map(({ side, kind, mse }) => `${pair[side]}, ${kind}: ${formatNumber(mse)}.`);
+  return figure({
+    name: `missing_information_${pairFile(pair)}`,
+    title: "What the small SAE misses (Fig. 14)",
+    description: [
+      `${
         pairTitle(pair)
-      }. Change of MSE against change of L0 when a group of latents is swapped alone.`,
-      xLabel: "change of L0, %",
-      yLabel: "change of MSE, %",
-      clip: 0.02,
-    }),
-  };
+      }. MSE on samples in which a novel latent of the large SAE is active, and ` +
+      `on the others: means over ${latents.length} latents.`,
+      ...told,
+    ].join(" "),
+    legend: kinds.map(({ label, colour }) => ({ label, colour, symbol: "square" })),
+    x: { type: "band", axis: null, domain: kinds.map(({ kind }) => kind), padding: 0.08 },
+    y: { label: "MSE (Σ over d)", nice: true, domain: extent([0, ...bars.map(({ mse }) => mse)]) },
+    plot: {
+      fx: {
+        ...{ domain: ["small", "large"], padding: 0.3, label: null, axis: "bottom", tickSize: 0 },
+        tickFormat: (side: "small" | "large") => shorten(pair[side], 190),
+      },
+      marginBottom: 30,
+    },
+    marks: (plot) =>
+      bars.length === 0 ? [] : [
+        plot.barY(bars, { x: "kind", y: "mse", fx: "side", fill: "colour" }),
+        plot.text(bars, {
+          ...{ x: "kind", y: "mse", fx: "side", dy: -8 },
+          text: ({ mse }) => formatNumber(mse),
+        }),
+        plot.ruleY([0], { strokeOpacity: 0.5 }),
+      ],
+  });
+}
+
+/** Share of each SAE's latents that have a similar one in each other SAE (Fig. 19). */
+export function overlapPlot(
+  { names, share }: DecoderOverlap,
+  pairs: readonly StudiedPair[],
+): Promise<Figure> {
+  return heatMap(share, {
+    name: "overlap",
+    title: "Reconstruction latents (Fig. 19)",
+    description: "Share of the latents of a row's SAE that have a latent of cosine " +
+      `${pairs[0]?.study.threshold} or more in a column's.`,
+    ...{ rowNames: names, colNames: names, cell: 52 },
+  });
 }
 
 /** The MSE while novel latents are inserted in random order (Fig. 18): a curve a pair. */
-export function randomPlot(pairs: readonly StudiedPair[]): StitchingPlot {
-  return {
-    name: "random_insertion",
-    svg: linePlot(
-      pairs.map((pair) => ({
-        label: pairTitle(pair),
-        x: pair.study.randomInsertions.map(({ step }) => step),
-        y: percentOfFirst(pair.study.randomInsertions),
-      })),
-      {
-        title: "Novel latents in random order (Fig. 18)",
-        description: "Change of the MSE in percent while novel latents are inserted one by one.",
-        height: tall(pairs),
-        xLabel: "novel latents inserted",
-        yLabel: "change of MSE, %",
-      },
-    ),
-  };
+export function randomPlot(pairs: readonly StudiedPair[]): Promise<Figure> {
+  return linePlot(
+    pairs.map((pair) => ({
+      label: pairTitle(pair),
+      x: pair.study.randomInsertions.map(({ step }) => step),
+      y: percentOfFirst(pair.study.randomInsertions),
+    })),
+    {
+      name: "random_insertion",
+      title: "Novel latents in random order (Fig. 18)",
+      description: "Change of the MSE in percent while novel latents are inserted one by one.",
+      xLabel: "novel latents inserted",
+      yLabel: "change of MSE, %",
+    },
+  );
 }
 
 /**
  * The MSE while novel latents are inserted, in the order of the path, as the SAEs are and with a gain
  * each (the shrinkage control): two curves a pair. What mixing the biases does is taken off.
  */
-export function shrinkagePlot(pairs: readonly StudiedPair[]): StitchingPlot {
-  const curves = pairs.flatMap((pair) => {
-    const curve = (label: string, path: readonly InterpolationPoint[]) => {
+export function shrinkagePlot(pairs: readonly StudiedPair[]): Promise<Figure> {
+  const curves = pairs.flatMap((pair, i) => {
+    const curve = (label: string, path: readonly InterpolationPoint[], dash: number) => {
       const changes = ownChanges(path, "insert");
       let sum = 0;
       return {
         label: `${label}, ${pairTitle(pair)}`,
         x: [0, ...changes.keys().map((step) => step + 1)],
         y: [0, ...changes.map(({ mse }) => 100 * (sum += mse) / path[0].mse)],
+        ...{ colour: colour(i), dash },
       };
     };
     return [
-      curve("as trained", pair.study.path),
-      curve("with gains", pair.study.withGain.path),
+      curve("as trained", pair.study.path, 0),
+      curve("with gains", pair.study.withGain.path, 1),
     ];
   });
-  return {
+  return linePlot(curves, {
     name: "shrinkage",
-    svg: linePlot(curves, {
-      title: "Novel latents, and the shrinkage control",
-      description:
-        "Change of the MSE in percent while novel latents are inserted one by one, as the " +
-        "SAEs are, and with the gain of each that makes its own MSE least.",
-      height: 280 + 20 * curves.length,
-      xLabel: "novel latents inserted",
-      yLabel: "change of MSE, %",
-    }),
-  };
+    title: "Novel latents, and the shrinkage control",
+    description:
+      "Change of the MSE in percent while novel latents are inserted one by one, as the " +
+      "SAEs are, and with the gain of each that makes its own MSE least.",
+    xLabel: "novel latents inserted",
+    yLabel: "change of MSE, %",
+  });
 }
 
 function percentOfFirst(points: readonly InterpolationPoint[]): number[] {
   return points.map(({ mse }) => 100 * (mse / points[0].mse - 1));
-}
-
-/** MSE and L0 on the way through all SAEs (Fig. 5, 22): a curve a pair, one after the other. */
-export function pathPlots(pairs: readonly StudiedPair[]): StitchingPlot[] {
-  const starts = pairs.map((_, i) =>
-    pairs.slice(0, i).reduce((steps, { study }) => steps + study.path.length - 1, 0)
-  );
-  const plot = (key: "mse" | "l0", title: string, yLabel: string) => ({
-    name: `path_${key}`,
-    svg: linePlot(
-      pairs.map((pair, i) => ({
-        label: pairTitle(pair),
-        x: pair.study.path.map(({ step }) => starts[i] + step),
-        y: pair.study.path.map((point) => point[key]),
-      })),
-      {
-        title: `${title} from SAE to SAE (Fig. 5)`,
-        description: `${title} while novel latents are inserted and groups swapped.`,
-        height: tall(pairs),
-        xLabel: "steps: a novel latent inserted, then a group swapped",
-        yLabel,
-        fromZero: false,
-      },
-    ),
-  });
-  return [
-    plot("mse", "MSE", "MSE: mean of Σ(x − x̂)²"),
-    plot("l0", "L0", "active latents a sample"),
-  ];
 }

@@ -1,20 +1,22 @@
 import type { DecoderBiasAgreement, DecoderOverlap } from "../stitching/decoder_cosine.ts";
 import type { Claim } from "./claim.ts";
 import { escapeHtml } from "./escape_html.ts";
+import type { Figure } from "./figure.ts";
 import { formatNumber } from "./format_number.ts";
-import { reportPage, section } from "./report_page.ts";
+import { pathPlots } from "./path_plots.ts";
+import { figureGrid, paragraph, reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
 import { stitchingClaims } from "./stitching_claims.ts";
 import {
   cosinePlot,
   effectsPlot,
+  missingPlot,
+  overlapPlot,
   pairTitle,
-  pathPlots,
   randomPlot,
   rocPlot,
   shrinkagePlot,
   similarityPlot,
-  type StitchingPlot,
   type StudiedPair,
   swapsPlot,
 } from "./stitching_plots.ts";
@@ -69,21 +71,26 @@ export interface StitchingReport {
   settings: Record<string, unknown>;
 }
 
-/** All plots of a stitching report, for files of their own. */
-export function stitchingPlots(pairs: readonly StudiedPair[]): StitchingPlot[] {
-  return [...chainPlots(pairs), ...pairs.flatMap(pairPlots)];
+/** All figures of a stitching report, for files of their own. */
+export function stitchingPlots(
+  pairs: readonly StudiedPair[],
+  overlap: DecoderOverlap,
+): Promise<Figure>[] {
+  return [...chainPlots(pairs), ...pairs.flatMap(pairPlots), overlapPlot(overlap, pairs)];
 }
 
-function chainPlots(pairs: readonly StudiedPair[]): StitchingPlot[] {
+function chainPlots(pairs: readonly StudiedPair[]): Promise<Figure>[] {
   return [...pathPlots(pairs), rocPlot(pairs), randomPlot(pairs), shrinkagePlot(pairs)];
 }
 
-function pairPlots(pair: StudiedPair): StitchingPlot[] {
-  return [cosinePlot, effectsPlot, similarityPlot, swapsPlot].map((plot) => plot(pair));
+function pairPlots(pair: StudiedPair): Promise<Figure>[] {
+  return [cosinePlot, effectsPlot, similarityPlot, swapsPlot, missingPlot].map((plot) =>
+    plot(pair)
+  );
 }
 
 /** Writes a report on stitching: one HTML page that needs nothing else. */
-export function stitchingReport(report: StitchingReport): string {
+export async function stitchingReport(report: StitchingReport): Promise<string> {
   const { date, device, source, saes, pairs, overlap, biases, examples = [], settings } = report;
   const title = `${saes.map(({ name }) => name).join(" → ")}, stitched`;
   const facts = [
@@ -102,24 +109,30 @@ export function stitchingReport(report: StitchingReport): string {
       paragraph(
         "Novel latents of the larger SAE are inserted one by one, then groups of similar latents are " +
           "swapped, until the larger SAE is reached. Eq. 5 mixes the decoder biases at every step.",
-      ) + figures(chainPlots(pairs)),
+      ) + await figureGrid(chainPlots(pairs)),
     ),
-    ...pairs.map((pair) => section(pairTitle(pair), pairSection(pair))),
+    ...await Promise.all(
+      pairs.map(async (pair) => section(pairTitle(pair), await pairSection(pair))),
+    ),
     examples.length > 0
       ? section("Groups that are swapped", examples.map(groupTable).join("\n"))
       : "",
-    section("What the SAEs have in common", commonTables(overlap, biases, pairs)),
+    section(
+      "What the SAEs have in common",
+      await figureGrid([overlapPlot(overlap, pairs)]) + commonTables(overlap, biases, pairs),
+    ),
     section("Settings", settingsTable(settings)),
   ]);
 }
 
-function pairSection(pair: StudiedPair): string {
+async function pairSection(pair: StudiedPair): Promise<string> {
   const { warnings } = pair.study;
   const claims = stitchingClaims(pair.study);
   const why = commonReason(claims);
   return warnings.map((warning) => paragraph(`Mind: ${warning}.`)).join("") +
     (why === undefined ? "" : paragraph(`Nothing is decided: ${why}.`)) +
-    claimTable(withoutCommonReason(claims)) + controlTable(pair) + figures(pairPlots(pair));
+    claimTable(withoutCommonReason(claims)) + controlTable(pair) +
+    await figureGrid(pairPlots(pair));
 }
 
 /** What the verdicts of a pair are controlled by. */
@@ -196,14 +209,4 @@ function groupTable({ pair, lines }: NamedGroups): string {
   return table(pair, ["Kind", "Latents of the small SAE ↔ of the large one"], [
     ...lines.map(({ kind, group }) => [kind, group]),
   ], false);
-}
-
-function figures(plots: readonly StitchingPlot[]): string {
-  return `<div class="plots">\n${
-    plots.map(({ svg }) => `<figure>\n${svg}\n</figure>`).join("\n")
-  }\n</div>`;
-}
-
-function paragraph(words: string): string {
-  return `<p>${escapeHtml(words)}</p>\n`;
 }

@@ -1,10 +1,11 @@
 import { atEqualL0, type EqualL0, equalL0Table } from "./equal_l0.ts";
 import { escapeHtml } from "./escape_html.ts";
 import { escapeMarkdown } from "./escape_markdown.ts";
+import type { Figure } from "./figure.ts";
 import { formatNumber } from "./format_number.ts";
-import { reportPage, section } from "./report_page.ts";
+import { figureGrid, reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
-import { paretoPlot, plotsByK, plotsBySize, type SweepPlot } from "./sweep_plots.ts";
+import { paretoPlot, plotsByK, plotsBySize } from "./sweep_plots.ts";
 import type { SweepRow } from "./sweep_row.ts";
 import { table } from "./table.ts";
 
@@ -72,23 +73,25 @@ function massiveTable(rows: readonly SweepRow[]): string {
   );
 }
 
-/** All plots of a sweep. */
-export function sweepPlots(rows: readonly SweepRow[]): SweepPlot[] {
+/** All figures of a sweep. */
+export function sweepPlots(rows: readonly SweepRow[]): Promise<Figure>[] {
   return [...plotsBySize(rows), ...plotsByK(rows), paretoPlot(rows)];
 }
 
 /** Writes a report on a sweep: one HTML page that needs nothing else. */
-export function sweepReport({ date, device, model, rows, settings }: SweepReport): string {
+export async function sweepReport(
+  { date, device, model, rows, settings }: SweepReport,
+): Promise<string> {
   const title = `${rows.length} SAEs on ${model.id} at ${model.hook}`;
   const [bySize, byK, equal] = [plotsBySize(rows), plotsByK(rows), atEqualL0(rows)];
   const facts = [device, date].map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ");
   const sections = [
     `<h1>${escapeHtml(title)}</h1>\n<p class="about">${facts}</p>`,
-    bySize.length > 0 ? section("By dictionary size", figures(bySize)) : "",
-    byK.length > 0 ? section("By active latents", figures(byK)) : "",
+    bySize.length > 0 ? section("By dictionary size", await figureGrid(bySize)) : "",
+    byK.length > 0 ? section("By active latents", await figureGrid(byK)) : "",
     section(
       "Sparsity against reconstruction",
-      `<figure class="broad">\n${paretoPlot(rows).svg}\n</figure>`,
+      `<figure class="broad">\n${(await paretoPlot(rows)).svg}\n</figure>`,
     ),
     equal.length > 0 ? section("At equal L0", equalL0Figure(equal)) : "",
     section(
@@ -117,9 +120,4 @@ function warningsTable(rows: readonly SweepRow[]): string {
   return warned.length > 0
     ? section("Warnings", table(caption, ["Name", "Warnings"], warned, false))
     : "";
-}
-
-function figures(plots: SweepPlot[]): string {
-  const framed = plots.map(({ svg }) => `<figure>\n${svg}\n</figure>`);
-  return `<div class="plots">\n${framed.join("\n")}\n</div>`;
 }

@@ -1,4 +1,5 @@
 import { barPlot } from "./bar_plot.ts";
+import type { Figure } from "./figure.ts";
 import { linearBins } from "./bins.ts";
 import { formatNumber } from "./format_number.ts";
 
@@ -28,11 +29,12 @@ export function quartilesOf(values: ArrayLike<number>): Quartiles {
 }
 
 /** How the thresholds θ of JumpReLU's latents are spread; nothing where all have the same. */
-export function thresholdPlot(threshold: ArrayLike<number>): string[] {
+export function thresholdPlot(threshold: ArrayLike<number>): Promise<Figure>[] {
   const { min, lower, median, upper, max } = quartilesOf(threshold);
   if (!(min < max)) return [];
   const [low, first, middle, third, high] = [min, lower, median, upper, max].map(formatNumber);
   return [barPlot(linearBins(threshold, 30), {
+    name: "thresholds",
     title: "Thresholds of latents",
     description:
       `The threshold of each of ${formatNumber(threshold.length)} latents: from ${low} ` +

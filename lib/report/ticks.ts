@@ -1,88 +1,61 @@
-import { minusSign, powerOfTen, scientific } from "./format_number.ts";
+import { formatNumber, minusSign } from "./format_number.ts";
 
-/**
- * Tick positions on a linear axis: multiples of 1, 2 or 5 times a power of ten, from the last at or
- * below `low` to the first at or above `high`.
- *
- * @param count How many there should be about.
- */
-export function linearTicks(low: number, high: number, count: number): number[] {
-  const rough = (high - low) / Math.max(1, count);
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = power * [1, 2, 5, 10].find((nice) => nice * power >= rough * 0.999)!;
-  const first = Math.floor(low / step + 1e-9);
-  const last = Math.ceil(high / step - 1e-9);
-  // Rounding takes away what binary fractions add, as in 3 · 0.1.
-  return Array.from(
-    { length: last - first + 1 },
-    (_, i) => Number(((first + i) * step).toPrecision(12)),
-  );
+/** A number at an axis: "0.3002", "−4,000", "20k", "12,288", "5 × 10⁻⁴". */
+export function formatTick(value: number): string {
+  const size = Math.abs(value);
+  if (size < 1e-3 || size >= 1e12) return formatNumber(value);
+  // Thousands and millions where nothing is lost by them.
+  const compact = size >= 1e4 && value % (size < 1e6 ? 100 : 1e5) === 0;
+  return minusSign(value.toLocaleString("en-US", compact ? COMPACT : DIGITS).replace("K", "k"));
 }
 
-/**
- * Tick positions on a logarithmic axis: powers of ten, or 1, 2 and 5 times them where the range has
- * few, from the last at or below `low` to the first at or above `high`.
- *
- * @param low Above zero.
- * @param count How many there should be about, at most.
- */
-export function logTicks(low: number, high: number, count: number): number[] {
-  const first = Math.floor(Math.log10(low) + 1e-9);
-  const last = Math.ceil(Math.log10(high) - 1e-9);
-  const decades = last - first;
-  if (decades > 2) {
-    const step = Math.ceil(decades / count);
-    const ticks = Math.ceil(decades / step);
-    return Array.from({ length: ticks + 1 }, (_, i) => tenTo(first + i * step));
-  }
-  return fineLogTicks(low, high);
-}
+const DIGITS = { maximumSignificantDigits: 6 };
+const COMPACT = { notation: "compact", maximumSignificantDigits: 4 } as const;
 
 /**
- * 1, 2 and 5 times the powers of ten, from the last at or below `low` to the first at or above `high`.
+ * Ticks of a logarithmic axis: powers of ten, or 1, 2 and 5 times them where the range has few;
+ * undefined where there are less than two, which Observable Plot's own are better then.
  *
  * @param low Above zero.
  */
-export function fineLogTicks(low: number, high: number): number[] {
-  const first = Math.floor(Math.log10(low) + 1e-9);
-  const last = Math.ceil(Math.log10(high) - 1e-9);
-  const fine = [];
-  for (let exponent = first; exponent <= last; exponent++) {
-    for (const nice of [1, 2, 5]) fine.push(Number((nice * tenTo(exponent)).toPrecision(12)));
+export function logTicks(low: number, high: number): number[] | undefined {
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  const apart = Math.ceil((last - first) / 8);
+  const steps = Math.log10(high / low) > 2.5 ? [1] : [1, 2, 5];
+  const ticks = [];
+  for (let exponent = first; exponent <= last; exponent += apart) {
+    // 10 ** -5 is not the number 1e-5.
+    for (const step of steps) ticks.push(Number(`${step}e${exponent}`));
   }
-  // A little more than the 1e-9 of a decade (a factor of 1 + 2.3e-9) that is forgiven above, so that
-  // there are such ticks.
-  const from = fine.findLastIndex((tick) => tick <= low * (1 + 2.5e-9));
-  const to = fine.findIndex((tick) => tick >= high * (1 - 2.5e-9));
-  return fine.slice(from, Math.max(to, from + 1) + 1);
+  const inside = ticks.filter((tick) => tick >= low && tick <= high);
+  return inside.length > 1 ? inside : undefined;
 }
 
-// 10 ** -5 is not the number 1e-5.
-function tenTo(exponent: number): number {
-  return Number(`1e${exponent}`);
-}
-
-/** Labels of ticks, all in one unit: "0", "20k", "40k". */
-export function tickLabels(ticks: readonly number[], log = false): string[] {
-  if (log && ticks.every((tick) => Number.isInteger(exponentOf(tick)))) {
-    const plain = ticks.every((tick) => tick >= 0.01 && tick <= 1000);
-    return ticks.map((tick) => plain ? String(tick) : powerOfTen(exponentOf(tick)));
-  }
-  const largest = ticks.reduce((most, tick) => Math.max(most, Math.abs(tick)), 0);
-  const [unit, letter] = largest >= 1e9
-    ? [1e9, "G"]
-    : largest >= 1e6
-    ? [1e6, "M"]
-    : largest >= 1e4
-    ? [1e3, "k"]
-    : [1, ""];
-  return ticks.map((tick) => {
-    if (tick === 0) return "0";
-    if (largest >= 1e12 || largest < 1e-2) return scientific(tick, 3);
-    return minusSign(`${Number((tick / unit).toPrecision(6))}${letter}`);
+/** Those of ascending ticks whose names have room, at 8 pixels a digit. */
+export function spacedTicks(
+  ticks: readonly number[],
+  pixels: number,
+  log: boolean,
+): number[] {
+  const at = (value: number) => log ? Math.log(value) : value;
+  const [low, high] = [at(ticks[0]), at(ticks.at(-1)!)];
+  let end = -Infinity;
+  return ticks.filter((tick) => {
+    const place = (at(tick) - low) / (high - low || 1) * pixels;
+    const half = formatTick(tick).length * 4 + 3;
+    if (place - half < end) return false;
+    end = place + half;
+    return true;
   });
 }
 
-function exponentOf(tick: number): number {
-  return Number(Math.log10(tick).toPrecision(12));
+/** The range of values; widened where it has no extent, so that its one value lies inside. */
+export function extent(values: Iterable<number>, log = false): [low: number, high: number] {
+  let [low, high] = [Infinity, -Infinity];
+  for (const value of values) [low, high] = [Math.min(low, value), Math.max(high, value)];
+  // A mean of 0.2 and 0.4 is a little above 0.3, for which an axis would be a tick longer.
+  [low, high] = [Number(low.toPrecision(12)), Number(high.toPrecision(12))];
+  if (low < high) return [low, high];
+  if (log) return [low / 2, high * 2];
+  return low === 0 ? [0, 1] : [low - 1, high + 1];
 }

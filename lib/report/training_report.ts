@@ -6,7 +6,7 @@ import type { TrainingWarning } from "../training/training_warnings.ts";
 import { escapeHtml } from "./escape_html.ts";
 import { formatNumber, formatSeconds, formatShare } from "./format_number.ts";
 import { latentCard } from "./latent_card.ts";
-import { reportPage, section } from "./report_page.ts";
+import { figureGrid, reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
 import { table } from "./table.ts";
 import { quartilesOf, thresholdPlot } from "./threshold_plot.ts";
@@ -50,24 +50,26 @@ export interface TrainingReport {
  * Writes a report on a training run: one HTML page that needs nothing else. It asks nothing of the
  * network, runs no script, and follows the reader's choice of light or dark.
  */
-export function trainingReport(data: TrainingReport): string {
+export async function trainingReport(data: TrainingReport): Promise<string> {
   const { title, history, evaluation, crossEntropy, latents, settings, seconds = {} } = data;
   const tables = settingsTable(settings) + durations(seconds);
   const sections = [
     heading(data),
     warningsList(data.warnings ?? []),
     headline(data),
-    section("Training", plots(trainingPlots(history))),
+    section("Training", await figureGrid(trainingPlots(history))),
     section(
       "Sparsity",
-      plots([
+      await figureGrid([
         sampleSparsityPlot(evaluation, data.sae.k),
         densityPlot(evaluation),
         ...thresholdPlot(data.sae.threshold ?? []),
       ]),
     ),
     crossEntropy ? section("Spliced into the language model", spliceTable(crossEntropy)) : "",
-    latents.length > 0 ? section("Latents", legend() + latents.map(latentCard).join("\n")) : "",
+    latents.length > 0
+      ? section("Latents", legend() + (await Promise.all(latents.map(latentCard))).join("\n"))
+      : "",
     tables ? section("Run", `<div class="tables">\n${tables}\n</div>`) : "",
   ];
   return reportPage(title, sections);
@@ -138,11 +140,6 @@ function headline({ evaluation, crossEntropy, sae }: TrainingReport): string {
     ` <small>${escapeHtml(note)}</small></dd></div>`
   );
   return `<dl class="numbers">\n${tiles.join("\n")}\n</dl>`;
-}
-
-function plots(figures: string[]): string {
-  const framed = figures.map((figure) => `<figure>\n${figure}\n</figure>`);
-  return `<div class="plots">\n${framed.join("\n")}\n</div>`;
 }
 
 function spliceTable(evaluation: CrossEntropyEvaluation): string {

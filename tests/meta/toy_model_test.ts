@@ -15,7 +15,7 @@ Deno.test("the toy model: factors, composed pairs, and the factors again", async
     for (const stage of ["small", "large", "meta"] as const) {
       if (isComplete(result[stage].found)) complete[stage]++;
     }
-    const { svg, page } = toyFigure(result);
+    const { svg, page } = await toyFigure(result);
     assert(svg.includes("green square") && !svg.includes("NaN"));
     assert(page.includes(svg));
   }

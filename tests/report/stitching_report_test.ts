@@ -1,9 +1,18 @@
-import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import { pairFile, pathPlots, shrinkagePlot } from "../../lib/report/stitching_plots.ts";
+import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
+import { pathPlots } from "../../lib/report/path_plots.ts";
+import {
+  missingPlot,
+  overlapPlot,
+  pairFile,
+  rocPlot,
+  shrinkagePlot,
+  similarityPlot,
+} from "../../lib/report/stitching_plots.ts";
 import { stitchingReport } from "../../lib/report/stitching_report.ts";
 import { controlsOf, makeStudy, pathOf } from "./made_study.ts";
+import { pathPoints, readSvg } from "./read_svg.ts";
 
-Deno.test("stitchingReport shows every part, escaped", () => {
+Deno.test("stitchingReport shows every part, escaped", async () => {
   const pair = {
     small: "a<b",
     large: "c d",
@@ -12,7 +21,7 @@ Deno.test("stitchingReport shows every part, escaped", () => {
   assertEquals(pairFile(pair), "a_b_to_c_d");
   assertEquals(pairFile({ ...pair, small: "größe 1", large: "模型" }), "größe_1_to_模型");
   const row = { name: "a<b", architecture: "relu", dictSize: 2, l0: 2, mse: 4, nmse: 0.4 };
-  const page = stitchingReport({
+  const page = await stitchingReport({
     date: "2026-01-02",
     device: "a GPU",
     source: { model: "m", hook: "h", samples: 10 },
@@ -37,22 +46,83 @@ Deno.test("stitchingReport shows every part, escaped", () => {
   ) assertStringIncludes(page, part);
   assert(!/NaN|undefined/.test(page));
   assertStringIncludes(page, '<table class="prose"><caption>What the paper claims');
-  for (const figure of [4, 5, 10, 11, 16, 17, 18, 19, 20]) {
+  for (const figure of [4, 5, 10, 11, 14, 16, 17, 18, 19, 20]) {
     assertStringIncludes(page, `Fig. ${figure}`);
   }
 });
 
-Deno.test("pathPlots lays pairs one after the other", () => {
-  const pair = { small: "a", large: "b", study: makeStudy() };
-  const [mse, l0] = pathPlots([pair, { ...pair, small: "b", large: "c" }]);
+const study = makeStudy();
+const PAIR = { small: "a", large: "b", study };
+
+Deno.test("pathPlots draws phases over the number of latents, with averages", async () => {
+  const [mse, l0] = await Promise.all(pathPlots([PAIR]));
   assertEquals([mse.name, l0.name], ["path_mse", "path_l0"]);
-  // The second starts where the first ends.
-  const starts = [...mse.svg.matchAll(/class="line" d="M([\d.]+) [^"]*?L([\d.]+) [\d.]+"/g)];
-  assertEquals(starts.length, 2);
-  assertEquals(starts[1][1], starts[0][2]);
+  const { marks, legend, ticks, words } = readSvg(mse.svg);
+  const averages = 2;
+  assertEquals(legend, [
+    ...["novel latents inserted", "groups swapped", "rest of the small SAE removed"],
+    "average of a phase",
+  ]);
+  const lines = marks("line").map((line) => pathPoints(line).flat());
+  // 60 insertions, 40 swaps, one removal; each with the point that it starts from.
+  assertEquals(lines.map(({ length }) => length), [61, 41, 2, 2, 2]);
+  assertEquals(lines.length, 3 + averages);
+  assertEquals([lines[0].at(-1), lines[1].at(-1)], [lines[1][0], lines[2][0]]);
+  assertEquals(lines[3], [lines[0][0], lines[0].at(-1)]);
+  // A made path counts its steps as latents of the large SAE.
+  assertEquals(lines[0][0][0], ticks("x").get("100"));
+  // Rules at both SAEs.
+  assertEquals(marks("rule").length, 2);
+  assert(words.includes("latents in the stitched SAE; dotted: SAEs of 100, 200"));
+  const total = 60 * -0.2 - 0.001 * (59 * 60 / 2);
+  assertStringIncludes(
+    mse.svg,
+    `inserted in 60 steps, MSE −${(-total / 60).toPrecision(4)} a step`,
+  );
 });
 
-Deno.test("shrinkagePlot draws what novel latents do, with gains and without", () => {
+Deno.test("rocPlot has a curve a pair, named with its AUC, over a quiet line of chance", async () => {
+  const { svg } = await rocPlot([PAIR, { ...PAIR, large: "c" }]);
+  const { marks, legend, words } = readSvg(svg);
+  const auc = study.roc.auc!.toFixed(3);
+  assertEquals(legend, [`AUC ${auc}, a → b`, `AUC ${auc}, a → c`]);
+  assertEquals(marks("line").length, 3);
+  assert(words.includes("chance"));
+});
+
+Deno.test("similarityPlot draws both fits with their R²", async () => {
+  const { pairs, fit, fitAbove } = study.similarity;
+  const { marks, legend } = readSvg((await similarityPlot(PAIR)).svg);
+  assertEquals(marks("dot").length, pairs.length);
+  assertEquals(legend, [
+    "pairs of latents",
+    `fit above 0.5: R² = ${fitAbove.activationCosine!.rSquared.toFixed(2)}`,
+    `fit of all: R² = ${fit.activationCosine!.rSquared.toFixed(2)}`,
+  ]);
+  const unfit = { ...study.similarity, fit: {}, fitAbove: {} } as typeof study.similarity;
+  const alone = await similarityPlot({ ...PAIR, study: { ...study, similarity: unfit } });
+  assertEquals(readSvg(alone.svg).marks("line").length, 0);
+});
+
+Deno.test("missingPlot has a bar for each SAE and state, with its MSE", async () => {
+  const { svg } = await missingPlot(PAIR);
+  const { words, legend } = readSvg(svg);
+  assertEquals(legend, ["novel latent inactive", "novel latent active"]);
+  assertEquals(svg.match(/<rect /g)?.length, 4);
+  for (const word of ["100", "130", "50", "55", "a", "b"]) assert(words.includes(word), word);
+  const none = { ...study.missing, mean: undefined };
+  const empty = await missingPlot({ ...PAIR, study: { ...study, missing: none } });
+  assert(readSvg(empty.svg).words.includes("no data"));
+});
+
+Deno.test("overlapPlot writes shares into cells", async () => {
+  const overlap = { names: ["a", "b"], share: [[1, 0.125], [0.375, 1]], meanCosine: [] };
+  const { marks, words } = readSvg((await overlapPlot(overlap, [PAIR])).svg);
+  assertEquals(marks("cell").length, 4);
+  for (const word of ["1.00", "0.13", "0.38"]) assert(words.includes(word), word);
+});
+
+Deno.test("shrinkagePlot draws what novel latents do, with gains and without", async () => {
   const study = makeStudy({
     path: pathOf([["insert", -10, 0.1, 50], ["insert", 0, 0, -7], ["insert", -5, 0.1], [
       "swap",
@@ -64,22 +134,25 @@ Deno.test("shrinkagePlot draws what novel latents do, with gains and without", (
       path: pathOf([["insert", 20, 0.1, 50], ["insert", 0, 0], ["insert", 10, 0.1]]),
     },
   });
-  const { name, svg } = shrinkagePlot([{ small: "a", large: "b", study }]);
+  const { name, svg } = await shrinkagePlot([{ small: "a", large: "b", study }]);
   assertEquals(name, "shrinkage");
-  const lines = [...svg.matchAll(/class="line" d="([^"]+)"/g)].map(([, path]) => path);
+  const { marks, legend, ticks } = readSvg(svg);
+  assertEquals(legend, ["as trained, a → b", "with gains, a → b"]);
+  const lines = marks("line").map((line) => pathPoints(line).flat());
   // Two steps a curve: a latent that is never active is none, nor is a swap.
-  assertEquals(lines.map((path) => path.split(/[ML]/).length - 1), [3, 3]);
-  const ends = lines.map((path) => Number(path.trim().split(/[ ,]/).at(-1)));
-  const starts = lines.map((path) => Number(path.slice(1).split(/[ L]/)[1]));
-  assertEquals(starts[0], starts[1]);
-  // −15 % and +30 %: y runs downwards.
-  assert(ends[0] > starts[0] && ends[1] < starts[1], `${ends} beside ${starts}`);
-  assertStringIncludes(svg, "as trained, a → b");
+  assertEquals(lines.map(({ length }) => length), [3, 3]);
+  const y = ticks("y");
+  assertEquals(lines[0][0], lines[1][0]);
+  // Changes of −15 % and +30 %.
+  const [least, most] = lines.map((line) => line.at(-1)![1]);
+  const [zero, twenty] = [y.get("0")!, y.get("20")!];
+  assertAlmostEquals((least - zero) / (twenty - zero), -0.75, 1e-3);
+  assertAlmostEquals((most - zero) / (twenty - zero), 1.5, 1e-3);
 });
 
-Deno.test("a report says why claims are not decided, and shows the controls", () => {
+Deno.test("a report says why claims are not decided, and shows the controls", async () => {
   const study = makeStudy({ controls: controlsOf({ gain: 1.2345, seed: 0 }, { seed: 0 }) });
-  const page = stitchingReport({
+  const page = await stitchingReport({
     ...{ date: "2026-01-02", device: "a GPU", saes: [], settings: {} },
     source: { model: "m", hook: "h", samples: 10 },
     pairs: [{ small: "a", large: "b", study }],

@@ -1,9 +1,11 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
+import { architectureColour } from "../../lib/report/colours.ts";
 import { atEqualL0, equalL0Table } from "../../lib/report/equal_l0.ts";
 import { paretoPlot, plotsByK, plotsBySize } from "../../lib/report/sweep_plots.ts";
 import { propertiesMarkdown, sweepReport } from "../../lib/report/sweep_report.ts";
 import type { SweepRow } from "../../lib/report/sweep_row.ts";
+import { number, readSvg } from "./read_svg.ts";
 
 function row(given: Partial<SweepRow>): SweepRow {
   const { architecture = "topk", dictSize = 256, k, seed = 0, sparsityCoefficient } = given;
@@ -17,31 +19,32 @@ function row(given: Partial<SweepRow>): SweepRow {
   };
 }
 
+/** Places of a figure's points. */
 const places = (svg: string) =>
-  [...svg.matchAll(/<circle cx="([^"]*)" cy="([^"]*)"/g)].map(([, x, y]) => [+x, +y]);
+  readSvg(svg).marks("dot").map((dot) => [number(dot, "cx"), number(dot, "cy")]);
 
-Deno.test("a plot for each k and for each size, where there is more than one point", () => {
+Deno.test("a figure for each k and for each size, where there is more than one point", async () => {
   const rows = ["topk", "batchtopk"].flatMap((architecture) =>
     [256, 512, 1024].flatMap((dictSize) => [8, 16].map((k) => row({ architecture, dictSize, k })))
   );
-  assertEquals(plotsBySize(rows).map(({ name }) => name), [
+  const drawn = await Promise.all(plotsBySize(rows));
+  assertEquals(drawn.map(({ name }) => name), [
     ...["nmse_by_dict_size_k8", "ce_by_dict_size_k8"],
     ...["nmse_by_dict_size_k16", "ce_by_dict_size_k16"],
   ]);
   assertEquals(plotsByK(rows).length, 6);
   assertEquals(plotsByK(rows.filter(({ k }) => k === 8)), []);
   assertEquals(plotsBySize(rows.filter(({ dictSize }) => dictSize === 256)), []);
-  const { svg } = plotsBySize(rows)[0];
-  for (const name of ["256", "512", "1024", "topk", "batchtopk"]) {
-    assertStringIncludes(svg, `>${name}</text>`);
-  }
+  const { svg } = drawn[0];
+  const { ticks, legend } = readSvg(svg);
+  assertEquals([[...ticks("x").keys()], legend], [["256", "512", "1,024"], ["topk", "batchtopk"]]);
   // Doublings are equally far apart.
   const [[a], [b], [c]] = places(svg);
   assert(Math.abs((b - a) - (c - b)) < 0.02, `${a} ${b} ${c}`);
 });
 
-Deno.test("the broad plot of a sweep keeps its size on a small screen, and scrolls", () => {
-  const html = sweepReport({
+Deno.test("the broad figure of a sweep keeps its size on a small screen, and scrolls", async () => {
+  const html = await sweepReport({
     ...{ date: "a day", device: "an adapter", model: { id: "m", hook: "h" }, settings: {} },
     rows: [row({ k: 8 }), row({ k: 16 })],
   });
@@ -51,38 +54,48 @@ Deno.test("the broad plot of a sweep keeps its size on a small screen, and scrol
   assertStringIncludes(html, "figure.broad svg { min-width: 44rem; }");
 });
 
-Deno.test("SAEs that differ in their seed alone are one point, their mean", () => {
+Deno.test("SAEs that differ in their seed alone are one point, their mean", async () => {
   const [one, other] = [0.2, 0.4].map((nmse, seed) => row({ k: 8, seed, nmse }));
   const far = row({ k: 16, nmse: 0.1 });
-  const mean = places(paretoPlot([row({ k: 8, nmse: 0.3 }), far]).svg);
+  const mean = places((await paretoPlot([row({ k: 8, nmse: 0.3 }), far])).svg);
   assertEquals(mean.length, 2);
-  assertEquals(places(paretoPlot([one, other, far]).svg), mean);
+  assertEquals(places((await paretoPlot([one, other, far])).svg), mean);
 });
 
-Deno.test("paretoPlot gives an architecture its colour and a size its dashes", () => {
-  const rows = ["topk", "batchtopk", "relu"].flatMap((architecture) =>
-    [256, 512].flatMap((dictSize) => [8, 16].map((k) => row({ architecture, dictSize, k })))
+Deno.test("paretoPlot gives an architecture its colour, a variant dashes, a size its symbol", async () => {
+  const kinds = [["topk", ""], ["batchtopk", ""], ["relu", ""], ["relu", "lr0.01"]];
+  const rows = kinds.flatMap(([architecture, variant]) =>
+    [256, 512].flatMap((dictSize) =>
+      [8, 16].map((k) => row({ architecture, variant, dictSize, k }))
+    )
   );
-  const lines = [...paretoPlot(rows).svg.matchAll(/class="line"[^>]*stroke:([^"]*)"([^>]*)/g)];
-  assertEquals(lines.length, 6);
-  assertEquals(new Set(lines.map(([, colour]) => colour)).size, 3);
-  assertEquals(
-    lines.map(([, , rest]) => rest.includes("dasharray")),
-    [false, true, false, true, false, true],
+  const { svg } = await paretoPlot(rows);
+  const lines = [...svg.matchAll(/<g [^>]*aria-label="line"[^>]*>/g)].map(([group]) =>
+    ["stroke", "stroke-dasharray"].map((name) => group.match(` ${name}="([^"]*)"`)?.[1])
   );
+  const drawn = ["topk", "batchtopk", "relu"].map(architectureColour);
+  const colours = [0, 1, 2, 2].flatMap((kind) => [drawn[kind], drawn[kind]]);
+  assertEquals(lines.map(([colour]) => colour), colours);
+  assertEquals(lines.map(([, dash]) => Boolean(dash)), lines.map((_, i) => i >= 6));
+  assertEquals(readSvg(svg).legend, [
+    ...["topk", "batchtopk", "relu", "relu lr0.01", "256 latents", "512 latents"],
+  ]);
+  // A circle has no path, a square has one.
+  assertEquals([...svg.matchAll(/<circle /g)].length, 4 * 2 + 1);
 });
 
-Deno.test("an SAE without k stands at its L0", () => {
+Deno.test("an SAE without k stands at its L0", async () => {
   const jump = [4e-3, 8e-4].map((sparsityCoefficient, i) =>
     row({ architecture: "jumprelu", sparsityCoefficient, l0: [7, 19][i] })
   );
   const rows = [...jump, row({ k: 8 }), row({ k: 16 }), row({ k: 8, dictSize: 512 })];
-  const [{ svg }] = plotsByK(rows);
+  const [{ svg }] = await Promise.all(plotsByK(rows));
   assertStringIncludes(svg, "measured L0 where no k is given");
   assertEquals(places(svg).length, 4);
-  assertStringIncludes(plotsBySize(rows)[0].svg, "jumprelu, read at their L0");
+  const bySize = await Promise.all(plotsBySize(rows));
+  assert(readSvg(bySize[0].svg).legend.includes("jumprelu, read at their L0"));
   // k 16 is known at one size only, k 8 at two.
-  assertEquals(plotsBySize(rows).map(({ name }) => name), [
+  assertEquals(bySize.map(({ name }) => name), [
     ...["nmse_by_dict_size_k8", "ce_by_dict_size_k8"],
   ]);
 });
@@ -118,7 +131,7 @@ Deno.test("kinds are read at the measured L0 of SAEs told k, straight in log L0"
   });
 });
 
-Deno.test("the L0 at which kinds are compared is the measured one, never the k asked for", () => {
+Deno.test("the L0 at which kinds are compared is the measured one, never the k asked for", async () => {
   const batchtopk = (k: number, l0: number, nmse: number) =>
     row({ architecture: "batchtopk", k, l0, nmse });
   const rows = [
@@ -144,7 +157,7 @@ Deno.test("the L0 at which kinds are compared is the measured one, never the k a
   assertEquals([between.l0, between.between], [16, true]);
   // By dictionary size too.
   const twice = [...rows, ...rows.map((each) => ({ ...each, dictSize: 512 }))];
-  assertStringIncludes(plotsBySize(twice)[0].svg, "jumprelu, read at their L0");
+  assertStringIncludes((await plotsBySize(twice)[0]).svg, "jumprelu, read at their L0");
 });
 
 Deno.test("an SAE told a target L0 stands at the L0 that it reached", () => {
@@ -193,24 +206,24 @@ Deno.test("a value that is read lies between its neighbours' and is theirs at th
   }));
 });
 
-Deno.test("the page lists the SAEs that were warned of", () => {
+Deno.test("the page lists the SAEs that were warned of", async () => {
   const page = (rows: SweepRow[]) =>
     sweepReport({
       ...{ rows, date: "2026-01-01", device: "gpu", model: { id: "m", hook: "h" } },
       settings: {},
     });
-  const warned = page([row({ k: 8 }), row({ k: 16, warnings: "divergence dead_latents" })]);
+  const warned = await page([row({ k: 8 }), row({ k: 16, warnings: "divergence dead_latents" })]);
   assertStringIncludes(warned, "divergence dead latents");
-  assert(!page([row({ k: 8 }), row({ k: 16, warnings: "" })]).includes("Warnings"));
+  assert(!(await page([row({ k: 8 }), row({ k: 16, warnings: "" })])).includes("Warnings"));
 });
 
-Deno.test("the table has Table 2's columns, in Markdown and on the page", () => {
+Deno.test("the table has Table 2's columns, in Markdown and on the page", async () => {
   const rows = [row({ k: 8 }), row({ k: 16, nmse: NaN })];
   assertStringIncludes(
     propertiesMarkdown(rows, "a|b"),
     "| topk_m256_k8_seed0 | a\\|b | 256 | 8.0 | 2.72 | 0.915 | 0.875 | 0.3000 | 0.5000 |",
   );
-  const page = sweepReport({
+  const page = await sweepReport({
     ...{ rows, date: "2026-01-01", device: "<gpu>", model: { id: "m", hook: "h" } },
     settings: { batchSize: 128 },
   });
