@@ -56,8 +56,9 @@ export function createSparseColumns(
   sparse: SparseRows,
   dictSize: number,
 ): SparseColumns {
-  // Blocks of 32 rows are walked in parallel, as far as one buffer holds their counts.
-  const most = Math.floor(device.limits.maxStorageBufferBindingSize / (4 * dictSize));
+  // Blocks of 32 rows are walked in parallel, as far as one buffer, and 32 MiB, hold their counts.
+  const bytes = Math.min(2 ** 25, device.limits.maxStorageBufferBindingSize);
+  const most = Math.floor(bytes / (4 * dictSize));
   const atMost = isCpu(device) ? 16 : 256;
   const blocks = Math.max(1, Math.min(Math.ceil(sparse.rows / 32), atMost, most));
   return {

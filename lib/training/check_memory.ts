@@ -1,15 +1,18 @@
 import { formatBytes } from "../device/describe.ts";
+import { countBytes } from "../device/count_bytes.ts";
 import { type Cpu, isCpu } from "../device/cpu.ts";
 import type { Device } from "../device/device.ts";
 import { DeviceError } from "../device/errors.ts";
 import type { Matrix } from "../matrix.ts";
 import { denseNumbers, denseParts } from "../ops/dense_step.ts";
-import { encoderBytes } from "../ops/encode.ts";
 import { roundedNumbers } from "../ops/round_rows.ts";
 import { screeningBytes, selectionNumbers } from "../ops/select_on_cpu.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
+import type { Sae } from "../sae/sae.ts";
 import type { Settings } from "./options.ts";
 import { mayGoDense } from "./step_buffers.ts";
+import { createTrainingState } from "./training_state.ts";
+import { countStep } from "./training_step.ts";
 
 /** Bytes of the device's memory that training on batches of this size takes. */
 export function trainingBytes(
@@ -23,17 +26,36 @@ export function trainingBytes(
   return owned + beside;
 }
 
+/** Exactly what one size of batch takes: the step is appended to a program that only counts. */
 function gpuBytes(
   device: Device,
   settings: Settings,
-  { rows: n, cols: d }: Pick<Matrix, "rows" | "cols">,
+  { rows, cols: dModel }: Pick<Matrix, "rows" | "cols">,
 ): number {
-  const { dictSize: m } = settings;
-  const numbers = sharedNumbers(settings, { rows: n, cols: d }).numbers + n * m;
-  return 4 * numbers + encoderBytes(device, { rows: n, dModel: d, dictSize: m });
+  const counted = countBytes(device);
+  const { dictSize, architecture, inputNormalization } = settings;
+  const sae = {
+    ...{ architecture, dModel, dictSize },
+    ...{ wEnc: blank(dictSize * dModel), bEnc: blank(dictSize), threshold: blank(dictSize) },
+    ...{ wDec: blank(dictSize * dModel), bDec: blank(dModel) },
+  } as Sae;
+  const { buffers } = counted.program;
+  const state = createTrainingState(device, sae, settings.recordEvery, buffers);
+  countStep(counted, state, settings, { inputNormalization, inputScale: 1 }, rows);
+  return counted.bytes;
 }
 
-/** The buffers of training_state.ts and training_step.ts that grow with the sizes, on any device. */
+/** An array that has a length only. */
+function blank(length: number): Float32Array {
+  const array = {
+    length,
+    subarray: (from: number, to: number) => blank(to - from),
+    map: () => array,
+  } as unknown as Float32Array;
+  return array;
+}
+
+/** The buffers of training_state.ts and training_step.ts that grow with the sizes, those of the CPU device alone aside. */
 function sharedNumbers(
   settings: Settings,
   { rows: n, cols: d }: Pick<Matrix, "rows" | "cols">,

@@ -1,6 +1,7 @@
 import { readFloats } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
+import { chooseScreening } from "../ops/choose_screening.ts";
 import { downloadWeights } from "../ops/weights.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -185,6 +186,8 @@ export function createTrainer(device: Device, settings: Settings, recent: Recent
     },
     async step(batch) {
       if (skip(batch)) return;
+      // What memory it takes depends on it.
+      if (!state) await chooseScreening(device);
       const running = state && sae ? { sae, state } : begin(batch);
       lastBatch = fingerprint(batch);
       const step = await stepFor(running, batch.rows);

@@ -45,8 +45,12 @@ export interface TrainingState {
 }
 
 /** Copies an SAE to the GPU and makes everything that training keeps beside it. */
-export function createTrainingState(device: Device, sae: Sae, recordSlots: number): TrainingState {
-  const buffers = createBuffers(device);
+export function createTrainingState(
+  device: Device,
+  sae: Sae,
+  recordSlots: number,
+  buffers: BufferSet = createBuffers(device),
+): TrainingState {
   try {
     const weights = uploadWeights(device, buffers, sae);
     return {

@@ -1,4 +1,5 @@
 import { createBuffers, readIntegers, writeBuffer } from "../device/buffer.ts";
+import type { Counted } from "../device/count_bytes.ts";
 import type { Device } from "../device/device.ts";
 import { createProgram, type Program, submit } from "../device/program.ts";
 import { updateLatents, updateVector } from "../ops/adam.ts";
@@ -80,27 +81,13 @@ export async function createTrainingStep(
   await chooseScreening(device);
   const buffers = createBuffers(device);
   try {
-    const memory = createStepMemory(device, buffers, state, settings, rows);
-    const parts: Parts = {
-      ...memory,
-      ...{ state, settings, rows },
-      auxiliary: settings.auxCoefficient > 0,
-      input: settings.subtractDecoderBias ? memory.centered : memory.x,
-      scales: lossScales(settings, rows, state.weights.dModel),
-    };
     const p = createProgram(device, buffers);
-    const dense = mayGoDense(settings) ? openDenseWay(p, state.weights) : undefined;
-    if (dense) parts.columns = { ...parts.columns, dense };
-    prepare(p, parts, normalization);
-    if (dense) stepDensely(p, dense, { ...parts, target: parts.centered, ...state });
-    const encoding = sparsely(p, parts, () => select(p, parts));
+    const { parts, encoding } = beginStep(p, state, settings, normalization, rows);
     const selecting = await p.stages();
-    reconstruct(p, parts, encoding);
-    const errors = record(p, parts);
-    update(p, parts, errors, differentiate(p, parts, errors));
+    endStep(p, parts, encoding);
     const stages = await p.stages();
 
-    const { x, columns, sparse } = memory;
+    const { x, columns, sparse } = parts;
     const cleared = [state.stats, columns.counts, sparse.kept];
     return {
       run(batch, step, sparsityCoefficient) {
@@ -121,6 +108,48 @@ export async function createTrainingStep(
     buffers[Symbol.dispose]();
     throw error;
   }
+}
+
+/** Appends a step up to the selection. */
+function beginStep(
+  p: Program,
+  state: TrainingState,
+  settings: Settings,
+  normalization: RowNormalization,
+  rows: number,
+): { parts: Parts; encoding: ReturnType<typeof select> } {
+  const memory = createStepMemory(p.device, p.buffers, state, settings, rows);
+  const parts: Parts = {
+    ...memory,
+    ...{ state, settings, rows },
+    auxiliary: settings.auxCoefficient > 0,
+    input: settings.subtractDecoderBias ? memory.centered : memory.x,
+    scales: lossScales(settings, rows, state.weights.dModel),
+  };
+  const dense = mayGoDense(settings) ? openDenseWay(p, state.weights) : undefined;
+  if (dense) parts.columns = { ...parts.columns, dense };
+  prepare(p, parts, normalization);
+  if (dense) stepDensely(p, dense, { ...parts, target: parts.centered, ...state });
+  return { parts, encoding: sparsely(p, parts, () => select(p, parts)) };
+}
+
+/** Appends the rest of it. */
+function endStep(p: Program, parts: Parts, encoding: ReturnType<typeof select>): void {
+  reconstruct(p, parts, encoding);
+  const errors = record(p, parts);
+  update(p, parts, errors, differentiate(p, parts, errors));
+}
+
+/** Counts the bytes that such a step takes of a GPU's memory; nothing is allocated. */
+export function countStep(
+  { program }: Counted,
+  state: TrainingState,
+  settings: Settings,
+  normalization: RowNormalization,
+  rows: number,
+): void {
+  const { parts, encoding } = beginStep(program, state, settings, normalization, rows);
+  endStep(program, parts, encoding);
 }
 
 /** Appends what visits entries: left out of steps that go the dense way, where there is one. */

@@ -1,0 +1,47 @@
+import type { BufferSet, DeviceBuffer } from "./buffer.ts";
+import type { Device } from "./device.ts";
+import { createProgram, type Program } from "./program.ts";
+
+/** A program for a GPU that is not made, whose buffers only have sizes. */
+export interface Counted {
+  /** What operations append to. Its stages are never asked for. */
+  program: Program;
+  /** Bytes of its buffers and of its kernels' sizes so far. */
+  readonly bytes: number;
+}
+
+/** Starts a program that counts the bytes that it would take on a GPU; nothing is allocated. */
+export function countBytes(device: Device): Counted {
+  let bytes = 0;
+  const count = (label: string, size: number): DeviceBuffer => {
+    const whole = Math.max(4, size);
+    bytes += whole;
+    return { label, size: whole } as GPUBuffer;
+  };
+  const words = (label: string, length: number) => count(label, 4 * Math.ceil(length));
+  const buffers: BufferSet = {
+    zeros: words,
+    from: (label, data) => words(label, data.length),
+    dispatch: (label, dispatches = 1) => words(label, 3 * dispatches),
+    uniform: (label, data) => words(label, data.length),
+    writtenUniform: words,
+    texture(label, width, height) {
+      const texture = count(label, 16 * width * height);
+      return { ...texture, createView: () => texture } as unknown as GPUTexture;
+    },
+    [Symbol.dispose]() {},
+  };
+  const program: Program = {
+    ...createProgram(device, buffers),
+    kernel({ label, sizes }) {
+      const fields = Object.keys(sizes).length;
+      if (fields > 0) words(`${label} sizes`, fields);
+    },
+  };
+  return {
+    program,
+    get bytes() {
+      return bytes;
+    },
+  };
+}
