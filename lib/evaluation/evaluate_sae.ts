@@ -6,6 +6,7 @@ import { chooseNormLimit, type NormLimitChoice, withoutRows } from "../sae/norm_
 import type { Sae } from "../sae/sae.ts";
 import { separateMassive } from "../sae/separate_massive.ts";
 import type { StitchedSae } from "../sae/stitched_sae.ts";
+import { addSamples, createSampleSums, type SampleSums, sampleVariance } from "./sample_sums.ts";
 
 /** How well an SAE reconstructs all activations, those included that are left out as massive. */
 export interface EvaluationOfAll {
@@ -113,39 +114,24 @@ export async function evaluateSae(
 }
 
 /** What measures are made of. */
-interface Sums {
-  samples: number;
+interface Sums extends SampleSums {
   squaredErrors: number;
-  squares: number;
   entries: number;
-  /** Σ x over samples, [d]. */
-  activations: Float64Array;
 }
 
 function createSums(dModel: number): Sums {
-  const activations = new Float64Array(dModel);
-  return { samples: 0, squaredErrors: 0, squares: 0, entries: 0, activations };
+  return { ...createSampleSums(dModel), squaredErrors: 0, entries: 0 };
 }
 
 function addTo(sums: Sums, batch: Matrix, { codes, squaredErrors }: Encoded): void {
   for (const error of squaredErrors) sums.squaredErrors += error;
-  let squares = sums.squares;
-  for (let at = 0; at < batch.data.length; at += batch.cols) {
-    for (let c = 0; c < batch.cols; c++) {
-      const value = batch.data[at + c];
-      sums.activations[c] += value;
-      squares += value * value;
-    }
-  }
-  sums.squares = squares;
-  sums.samples += batch.rows;
   sums.entries += codes.latents.length;
+  addSamples(sums, batch);
 }
 
-function measuresOf(
-  { samples, squaredErrors, squares, entries, activations }: Sums,
-): EvaluationOfAll {
-  const variance = squares - activations.reduce((total, sum) => total + sum * sum, 0) / samples;
+function measuresOf(sums: Sums): EvaluationOfAll {
+  const { samples, squaredErrors, entries } = sums;
+  const variance = sampleVariance(sums);
   const nmse = squaredErrors / variance;
   return {
     samples,

@@ -116,14 +116,16 @@ export function checkChoice({ small, smallLatents, large, largeLatents }: {
 export function checkLatents(latents: ArrayLike<number>, dictSize: number, name: string): void {
   const seen = new Uint8Array(dictSize);
   for (let at = 0; at < latents.length; at++) {
-    const latent = latents[at];
-    if (!(Number.isInteger(latent) && latent >= 0 && latent < dictSize)) {
-      throw new RangeError(
-        `${name}[${at}] is ${latent}, expected a latent from 0 to ${dictSize - 1}`,
-      );
+    checkLatent(latents[at], dictSize, `${name}[${at}]`);
+    if (seen[latents[at]]++) {
+      throw new RangeError(`${name}[${at}] is ${latents[at]}, which was chosen before`);
     }
-    if (seen[latent]++) {
-      throw new RangeError(`${name}[${at}] is ${latent}, which was chosen before`);
-    }
+  }
+}
+
+/** @throws {RangeError} There is no such latent in a dictionary of this size. */
+export function checkLatent(latent: number, dictSize: number, name: string): void {
+  if (!(Number.isInteger(latent) && latent >= 0 && latent < dictSize)) {
+    throw new RangeError(`${name} is ${latent}, expected a latent from 0 to ${dictSize - 1}`);
   }
 }

@@ -1,6 +1,7 @@
 import type { Device } from "../device/device.ts";
 import type { SparseMatrix } from "../matrix.ts";
 import type { Sae } from "../sae/sae.ts";
+import { checkLatent } from "../sae/stitched_sae.ts";
 import type { Batches } from "../training/train_sae.ts";
 import { decoderCosine, type LatentPair } from "./latent_pairs.ts";
 import { type Measure, openPair, type Pair, readOnce, type StitchingOptions } from "./pair.ts";
@@ -143,18 +144,8 @@ export function measureSimilarity(
 function distinctPairs(pairs: Iterable<LatentPair>, small: Sae, large: Sae): LatentPair[] {
   const distinct = new Map<number, LatentPair>();
   for (const { small: own, large: other } of pairs) {
-    for (
-      const [name, latent, size] of [
-        ["small", own, small.dictSize],
-        ["large", other, large.dictSize],
-      ] as const
-    ) {
-      if (!(Number.isInteger(latent) && latent >= 0 && latent < size)) {
-        throw new RangeError(
-          `a pair's ${name} latent is ${latent}, expected one from 0 to ${size - 1}`,
-        );
-      }
-    }
+    checkLatent(own, small.dictSize, "a pair's small latent");
+    checkLatent(other, large.dictSize, "a pair's large latent");
     distinct.set(own * large.dictSize + other, { small: own, large: other });
   }
   return [...distinct.values()];

@@ -1,4 +1,5 @@
 import type { Device } from "../device/device.ts";
+import { addSamples, createSampleSums } from "../evaluation/sample_sums.ts";
 import type { Matrix } from "../matrix.ts";
 import { createRandom } from "../random.ts";
 import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
@@ -7,7 +8,7 @@ import { initializeSae } from "../sae/initialize.ts";
 import { type NormalizedInput, normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Batches } from "../training/train_sae.ts";
-import { countSamples, type Measure, type StitchingOptions, type Totals } from "./pair.ts";
+import { type Measure, type StitchingOptions, type Totals, totalsOf } from "./pair.ts";
 
 /** How much larger an SAE's activations should be, all by the same factor. */
 export interface GainFit {
@@ -72,21 +73,21 @@ export async function fitGain(
 /** Fits a gain to an SAE that no pair has encoded. Owns its buffers. */
 function openGain(device: Device, sae: Sae) {
   const inference = openInference(device, sae);
-  const counter = countSamples(sae.dModel);
+  const sums = createSampleSums(sae.dModel);
   const gain = sumGain(sae);
   return {
-    samples: counter.samples,
+    samples: () => sums.samples,
     /** Takes transformed samples in; how many there are now. */
     async add(x: Matrix): Promise<number> {
       gain.add(normalizeInput(sae, x), await inference.run(x, { residual: true }));
-      counter.add(x);
-      return counter.samples();
+      addSamples(sums, x);
+      return sums.samples;
     },
     result(): GainFit {
-      if (counter.samples() === 0) {
+      if (sums.samples === 0) {
         throw new RangeError("there were no activations to fit a gain to");
       }
-      return gain.result(counter.totals());
+      return gain.result(totalsOf(sums));
     },
     [Symbol.dispose]: () => inference[Symbol.dispose](),
   };

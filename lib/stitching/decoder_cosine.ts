@@ -97,9 +97,7 @@ export function classifyLatents(
   const novel: number[] = [];
   const reconstruction: number[] = [];
   for (let i = 0; i < cosine.length; i++) {
-    if (!(cosine[i] >= -1 && cosine[i] <= 1)) {
-      throw new RangeError(`cosine[${i}] is ${cosine[i]}, expected a number from -1 to 1`);
-    }
+    checkCosine(cosine[i], i);
     (cosine[i] < threshold ? novel : reconstruction).push(i);
   }
   return { novel: Uint32Array.from(novel), reconstruction: Uint32Array.from(reconstruction) };
@@ -109,6 +107,12 @@ export function classifyLatents(
 export function checkThreshold(threshold: number): void {
   if (!(Number.isFinite(threshold) && Math.abs(threshold) <= 1)) {
     throw new RangeError(`threshold is ${threshold}, expected a cosine, from -1 to 1`);
+  }
+}
+
+function checkCosine(value: number, at: number): void {
+  if (!(value >= -1 && value <= 1)) {
+    throw new RangeError(`cosine[${at}] is ${value}, expected a number from -1 to 1`);
   }
 }
 
@@ -134,9 +138,7 @@ export function cosineHistogram(cosine: ArrayLike<number>, bins = 80): CosineHis
   const counts = new Uint32Array(bins);
   for (let i = 0; i < cosine.length; i++) {
     const value = cosine[i];
-    if (!(value >= -1 && value <= 1)) {
-      throw new RangeError(`cosine[${i}] is ${value}, expected a number from -1 to 1`);
-    }
+    checkCosine(value, i);
     let bin = Math.min(bins - 1, Math.floor((value + 1) / 2 * bins));
     // Rounding may have led across an edge.
     if (value < edges[bin]) bin--;

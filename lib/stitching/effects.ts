@@ -6,11 +6,11 @@ import { checkGroups, type LatentGroup } from "./latent_groups.ts";
 import { type Measure, openPair, type Pair, readOnce, type StitchingOptions } from "./pair.ts";
 import {
   type Gains,
-  type LatentCounts,
   measureSteps,
   mixedError,
   mixedErrorChange,
-  type StepPlan,
+  type Step,
+  type StepOptions,
 } from "./sum_steps.ts";
 
 /** What changes of an SAE do to its reconstruction and its sparsity, each made alone. */
@@ -66,11 +66,12 @@ export async function latentEffects(
 
 /** {@linkcode latentEffects} as a measure; `gains` scale the activations of each SAE. */
 export function measureLatents(pair: Pair, gains?: Gains): Measure<StitchingEffects> {
-  const { small, large } = pair;
-  const stepOf = new Int32Array(small.dictSize + large.dictSize).fill(-1);
-  for (let i = 0; i < large.dictSize; i++) stepOf[small.dictSize + i] = i;
-  const plan = { steps: large.dictSize, stepOf };
-  return measureApart(pair, plan, () => ({ small: 0, large: 1 }), gains);
+  const none: number[] = [];
+  const steps = Array.from(
+    { length: pair.large.dictSize },
+    (_, latent): Step => ({ removed: none, inserted: [latent] }),
+  );
+  return measureApart(pair, steps, { gains });
 }
 
 /** Options of {@linkcode swapEffects}. */
@@ -112,49 +113,39 @@ export async function swapEffects(
 export function measureSwaps(
   pair: Pair,
   groups: readonly LatentGroup[],
-  inserted: ArrayLike<number> = [],
+  base: ArrayLike<number> = [],
 ): Measure<StitchingEffects> {
   const { small, large } = pair;
   checkGroups(groups, small, large);
-  checkBase(groups, small, large, inserted);
-  const stepOf = new Int32Array(small.dictSize + large.dictSize).fill(-1);
-  for (const [step, group] of groups.entries()) {
-    for (const latent of group.small) stepOf[latent] = step;
-    for (const latent of group.large) stepOf[small.dictSize + latent] = step;
-  }
-  const plan = { steps: groups.length, stepOf, inserted };
-  return measureApart(pair, plan, (step) => ({
-    small: -groups[step].small.length,
-    large: groups[step].large.length,
-  }));
+  checkBase(groups, small, large, base);
+  const steps = groups.map(({ small, large }) => ({ removed: small, inserted: large }));
+  return measureApart(pair, steps, { base });
 }
 
-/** Steps each of which starts from the base. `change`: by how much a step changes the counts of latents. */
+/** Steps each of which starts from the base. */
 function measureApart(
   pair: Pair,
-  plan: Omit<StepPlan, "apart">,
-  change: (step: number) => LatentCounts,
-  gains?: Gains,
+  steps: readonly Step[],
+  options: Omit<StepOptions, "apart">,
 ): Measure<StitchingEffects> {
-  const steps = measureSteps(pair, { ...plan, apart: true }, gains);
+  const measure = measureSteps(pair, steps, { ...options, apart: true });
   return {
-    add: steps.add,
+    add: measure.add,
     result(totals) {
       const { samples } = totals;
-      const { base, bias, squares, projection, active } = steps.result(totals);
-      const before = { small: pair.small.dictSize, large: plan.inserted?.length ?? 0 };
-      const deltaMse = new Float64Array(plan.steps);
-      const deltaBias = new Float64Array(plan.steps);
+      const { base, bias, squares, projection, active } = measure.result(totals);
+      const before = { small: pair.small.dictSize, large: options.base?.length ?? 0 };
+      const deltaMse = new Float64Array(steps.length);
+      const deltaBias = new Float64Array(steps.length);
       const nothing = { squares: 0, projection: 0 };
-      for (let step = 0; step < plan.steps; step++) {
-        const { small, large } = change(step);
-        const counts = {
-          before,
-          after: { small: before.small + small, large: before.large + large },
+      for (const [step, { removed, inserted }] of steps.entries()) {
+        const after = {
+          small: before.small - removed.length,
+          large: before.large + inserted.length,
         };
         const own = { squares: squares[step], projection: projection[step] };
-        deltaMse[step] = mixedErrorChange(base, own, bias, counts) / samples;
-        deltaBias[step] = mixedErrorChange(base, nothing, bias, counts) / samples;
+        deltaMse[step] = mixedErrorChange(base, own, bias, { before, after }) / samples;
+        deltaBias[step] = mixedErrorChange(base, nothing, bias, { before, after }) / samples;
       }
       return {
         samples,

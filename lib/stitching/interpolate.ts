@@ -147,16 +147,10 @@ export function measurePath(
   path: readonly PathStep[],
   gains?: Gains,
 ): Measure<InterpolationPoint[]> {
-  const { small, large } = pair;
-  const stepOf = new Int32Array(small.dictSize + large.dictSize).fill(-1);
-  for (const [step, { removed, inserted }] of path.entries()) {
-    for (const latent of removed) stepOf[latent] = step;
-    for (const latent of inserted) stepOf[small.dictSize + latent] = step;
-  }
-  const steps = measureSteps(pair, { steps: path.length, stepOf, apart: false }, gains);
+  const steps = measureSteps(pair, path, { apart: false, gains });
   return {
     add: steps.add,
-    result: (totals) => tracePath(path, steps.result(totals), totals, small.dictSize),
+    result: (totals) => tracePath(path, steps.result(totals), totals, pair.small.dictSize),
   };
 }
 

@@ -3,6 +3,7 @@ import type { Matrix } from "../matrix.ts";
 import { type CosineSearchOptions, searchEdges } from "../ops/cosine_search.ts";
 import type { UnitRows } from "../ops/unit_rows.ts";
 import type { Sae } from "../sae/sae.ts";
+import { checkLatent } from "../sae/stitched_sae.ts";
 import { checkThreshold, decoderDirections } from "./decoder_cosine.ts";
 
 /** Latents of two SAEs that are swapped together: a connected subgraph. */
@@ -121,11 +122,7 @@ export function checkGroups(
     const groupOf = new Map<number, number>();
     for (const [index, group] of groups.entries()) {
       for (const latent of group[side]) {
-        if (!(Number.isInteger(latent) && latent >= 0 && latent < dictSize)) {
-          throw new RangeError(
-            `groups[${index}].${side} holds latent ${latent}, the ${side} SAE has ${dictSize}`,
-          );
-        }
+        checkLatent(latent, dictSize, `a latent of groups[${index}].${side}`);
         const other = groupOf.get(latent);
         if (other !== undefined) {
           throw new RangeError(

@@ -1,5 +1,6 @@
 import { createRandom } from "../random.ts";
 import { checkCount } from "../sae/check_numbers.ts";
+import { decoderNorm } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkStitchable } from "./stitch.ts";
 
@@ -66,11 +67,16 @@ export function drawPairs(
     const other = at + random.below(chosen.length - at);
     [chosen[at], chosen[other]] = [chosen[other], chosen[at]];
   }
+  const norms = Float64Array.from(
+    { length: small.dictSize },
+    (_, latent) => decoderNorm(small, latent),
+  );
   const found = Array.from({ length: bands }, () => ({ seen: 0, pairs: [] as LatentPair[] }));
   for (const latent of chosen.slice(0, count)) {
+    const norm = decoderNorm(large, latent);
     for (let other = 0; other < small.dictSize; other++) {
       const pair = { small: other, large: latent };
-      const cosine = decoderCosine(small, large, pair);
+      const cosine = cosineOf(small, large, pair, norms[other] * norm);
       const band = found[Math.min(bands - 1, Math.floor((cosine + 1) / 2 * bands))];
       // Each pair of a band stays with the same probability (a reservoir): one draw a pair.
       const place = random.below(++band.seen);
@@ -82,20 +88,24 @@ export function drawPairs(
 }
 
 /** Cosine of a pair's decoder rows, from -1 to 1; 0 where one of them is zero. */
-export function decoderCosine(
+export function decoderCosine(small: Sae, large: Sae, pair: LatentPair): number {
+  return cosineOf(
+    small,
+    large,
+    pair,
+    decoderNorm(small, pair.small) * decoderNorm(large, pair.large),
+  );
+}
+
+/** {@linkcode decoderCosine} where the product of the rows' norms is known. */
+function cosineOf(
   small: Sae,
   large: Sae,
   { small: own, large: other }: LatentPair,
+  norms: number,
 ): number {
   const d = small.dModel;
-  let [product, ownSquares, otherSquares] = [0, 0, 0];
-  for (let c = 0; c < d; c++) {
-    const a = small.wDec[own * d + c];
-    const b = large.wDec[other * d + c];
-    product += a * b;
-    ownSquares += a * a;
-    otherSquares += b * b;
-  }
-  const norms = Math.sqrt(ownSquares) * Math.sqrt(otherSquares);
+  let product = 0;
+  for (let c = 0; c < d; c++) product += small.wDec[own * d + c] * large.wDec[other * d + c];
   return norms === 0 ? 0 : Math.max(-1, Math.min(1, product / norms));
 }

@@ -1,4 +1,10 @@
 import type { Device } from "../device/device.ts";
+import {
+  addSamples,
+  createSampleSums,
+  type SampleSums,
+  sampleVariance,
+} from "../evaluation/sample_sums.ts";
 import type { Matrix } from "../matrix.ts";
 import { createWalker, type Walker } from "../ops/walk_entries.ts";
 import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
@@ -158,16 +164,21 @@ export async function readPair(
   measures: readonly Measure<unknown>[],
   { signal, onProgress }: StitchingOptions = {},
 ): Promise<Totals> {
-  const counter = countSamples(pair.small.dModel);
+  const sums = createSampleSums(pair.small.dModel);
   for await (const raw of batches) {
     signal?.throwIfAborted();
     const batch = await pair.encode(raw);
     for (const measure of measures) await measure.add(batch);
-    counter.add(batch.x);
-    onProgress?.(counter.samples());
+    addSamples(sums, batch.x);
+    onProgress?.(sums.samples);
   }
-  if (counter.samples() === 0) throw new RangeError("there were no activations to measure on");
-  return counter.totals();
+  if (sums.samples === 0) throw new RangeError("there were no activations to measure on");
+  return totalsOf(sums);
+}
+
+/** What measures want to know of the samples. */
+export function totalsOf(sums: SampleSums): Totals {
+  return { samples: sums.samples, variance: sampleVariance(sums) };
 }
 
 /** A pass for one measure. */
@@ -178,30 +189,6 @@ export async function readOnce<T>(
   options: StitchingOptions = {},
 ): Promise<T> {
   return measure.result(await readPair(pair, batches, [measure], options));
-}
-
-/** Takes samples of width `d` in, and tells their number and Σ‖x − x̄‖². */
-export function countSamples(
-  d: number,
-): { add(x: Matrix): void; samples(): number; totals(): Totals } {
-  const sums = new Float64Array(d);
-  let [squares, samples] = [0, 0];
-  return {
-    add({ data, rows }) {
-      for (let at = 0; at < data.length; at += d) {
-        for (let c = 0; c < d; c++) {
-          sums[c] += data[at + c];
-          squares += data[at + c] ** 2;
-        }
-      }
-      samples += rows;
-    },
-    samples: () => samples,
-    totals: () => ({
-      samples,
-      variance: squares - sums.reduce((total, sum) => total + sum * sum, 0) / samples,
-    }),
-  };
 }
 
 /** Activations that can be read more than once: an array of batches, or a function that gives them anew. */

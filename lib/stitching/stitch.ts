@@ -1,6 +1,7 @@
 import { checkSae } from "../sae/check.ts";
+import { decoderNorm } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
-import { checkChoice, checkSameSpace, type StitchedSae } from "../sae/stitched_sae.ts";
+import { checkChoice, checkLatent, checkSameSpace, type StitchedSae } from "../sae/stitched_sae.ts";
 import { decoderBiasAgreement } from "./decoder_cosine.ts";
 
 // SAEs trained here, and published ones, hold their decoder rows at 1 to about 1e-6.
@@ -58,9 +59,7 @@ export function stitchedOrigin(
   { smallLatents, largeLatents, dictSize }: StitchedSae,
   latent: number,
 ): { sae: "small" | "large"; latent: number } {
-  if (!(Number.isInteger(latent) && latent >= 0 && latent < dictSize)) {
-    throw new RangeError(`latent is ${latent}, expected one from 0 to ${dictSize - 1}`);
-  }
+  checkLatent(latent, dictSize, "latent");
   const i = latent - smallLatents.length;
   return i < 0
     ? { sae: "small", latent: smallLatents[latent] }
@@ -172,12 +171,11 @@ function compareKinds(small: Sae, large: Sae): string[] {
   return warnings;
 }
 
-function describeNorms({ wDec, dModel: d, dictSize: m }: Sae, name: string): string[] {
+function describeNorms(sae: Sae, name: string): string[] {
+  const m = sae.dictSize;
   let [others, least, most] = [0, Infinity, 0];
   for (let i = 0; i < m; i++) {
-    let squares = 0;
-    for (let at = i * d; at < (i + 1) * d; at++) squares += wDec[at] * wDec[at];
-    const norm = Math.sqrt(squares);
+    const norm = decoderNorm(sae, i);
     if (Math.abs(norm - 1) > NORM_TOLERANCE) others++;
     least = Math.min(least, norm);
     most = Math.max(most, norm);

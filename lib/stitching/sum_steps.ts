@@ -1,5 +1,6 @@
 import type { SparseMatrix } from "../matrix.ts";
 import type { Walker } from "../ops/walk_entries.ts";
+import type { Sae } from "../sae/sae.ts";
 import type { Measure, Pair, PairBatch } from "./pair.ts";
 
 // How Eq. 5's decoder bias, α·b₀ + (1 − α)·b₁, enters the error. Every residual r is kept with the small
@@ -7,16 +8,22 @@ import type { Measure, Pair, PairBatch } from "./pair.ts";
 // input normalisation, so that Σ‖e‖² = Σ‖r‖² + 2(1 − α)·Σ s·r·Δ + (1 − α)²·Σ s²·‖Δ‖²: two sums
 // over samples and one constant tell the error at any α.
 
-/** Which step changes which latent: a step takes latents of the small SAE out and puts large ones in. */
-export interface StepPlan {
-  /** Number of steps. */
-  steps: number;
-  /** [m₀ + m₁] the step of each latent, those of the small SAE first; −1: none. */
-  stepOf: Int32Array;
+/** A step: latents of the small SAE that it takes out, and latents of the large one that it puts in. */
+export interface Step {
+  /** Latents of the small SAE. */
+  removed: ArrayLike<number>;
+  /** Latents of the large SAE. */
+  inserted: ArrayLike<number>;
+}
+
+/** How steps are measured. */
+export interface StepOptions {
   /** Whether each step starts from the base again, and not from where the step before ended. */
   apart: boolean;
-  /** Latents of the large SAE that the base has beside the whole small SAE. */
-  inserted?: ArrayLike<number>;
+  /** Latents of the large SAE that the base has beside the whole small SAE (default: none). */
+  base?: ArrayLike<number>;
+  /** Factors of all activations (default: 1). */
+  gains?: Gains;
 }
 
 /** Factors of all activations of each SAE, as `withGain` makes them; 1: as they are. */
@@ -50,23 +57,23 @@ export interface StepSums {
 }
 
 /**
- * Measures all steps of a plan. Every sample is led once through its own active latents, about L0 of
- * both SAEs: that takes about as long as decoding them, however many steps there are. Memory is that of
- * a batch.
+ * Measures steps; no two of them, nor the base, change the same latent. Every sample is led once through
+ * its own active latents, about L0 of both SAEs: that takes about as long as decoding them, however
+ * many steps there are. Memory is that of a batch.
  */
 export function measureSteps(
-  { small, walker, products }: Pair,
-  { steps, stepOf, apart, inserted = [] }: StepPlan,
-  gains: Gains = { small: 1, large: 1 },
+  { small, large, walker, products }: Pair,
+  steps: readonly Step[],
+  { apart, base = [], gains = { small: 1, large: 1 } }: StepOptions,
 ): Measure<StepSums> {
-  const ofBase = new Int32Array(stepOf.length).fill(-1);
-  for (let i = 0; i < inserted.length; i++) ofBase[small.dictSize + inserted[i]] = 0;
+  const stepOf = numberLatents(small, large, steps);
+  const ofBase = numberLatents(small, large, [{ removed: [], inserted: base }]);
   const { difference, squares: rowSquares, along } = products();
   const sums: StepSums = {
     base: { squares: 0, projection: 0, active: 0 },
-    squares: new Float64Array(steps),
-    projection: new Float64Array(steps),
-    active: new Float64Array(steps),
+    squares: new Float64Array(steps.length),
+    projection: new Float64Array(steps.length),
+    active: new Float64Array(steps.length),
     bias: 0,
   };
   let weight = 0;
@@ -79,12 +86,12 @@ export function measureSteps(
         scaleEntries(entries, scale, gains, small.dictSize);
         return entries;
       };
-      const insertions = inserted.length > 0 ? order(ofBase, 1) : undefined;
+      const insertions = base.length > 0 ? order(ofBase, 1) : undefined;
       const residual = await leaveBase(walker, baseResidual(batch, small.bDec, gains), insertions);
       addBase(sums.base, residual, difference, scale);
       sums.base.active += batch.small.codes.latents.length + (insertions?.latents.length ?? 0);
 
-      const entries = order(stepOf, steps);
+      const entries = order(stepOf, steps.length);
       const restart = apart ? firstOfSteps(entries) : undefined;
       const { dots } = await walker.run({ ...entries, rows, base: residual, restart });
       for (let row = 0; row < rows; row++) {
@@ -104,6 +111,16 @@ export function measureSteps(
       return sums;
     },
   };
+}
+
+/** [m₀ + m₁] the step of each latent, those of the small SAE first; −1: none. */
+function numberLatents(small: Sae, large: Sae, steps: readonly Step[]): Int32Array {
+  const stepOf = new Int32Array(small.dictSize + large.dictSize).fill(-1);
+  for (const [step, { removed, inserted }] of steps.entries()) {
+    for (let at = 0; at < removed.length; at++) stepOf[removed[at]] = step;
+    for (let at = 0; at < inserted.length; at++) stepOf[small.dictSize + inserted[at]] = step;
+  }
+  return stepOf;
 }
 
 /** The small SAE's residuals; with a gain g: r − (g − 1)·u, u being what its latents decode to. */

@@ -150,8 +150,11 @@ Deno.test("effects refuse what cannot be measured", async () => {
     [(gpu) => latentEffects(gpu, small, large, []), "there were no activations to measure on"],
     [(gpu) => latentEffects(gpu, small, randomSae(1, 8, 4), [x]), "dModel"],
     [(gpu) => latentEffects(gpu, small, large, makeRows(1, 8, [4])), "expected 9 columns"],
-    [swap([of([20], [])]), "groups[0].small holds latent 20, the small SAE has 20"],
-    [swap([of([], []), of([], [33])]), "groups[1].large holds latent 33, the large SAE has 33"],
+    [swap([of([20], [])]), "a latent of groups[0].small is 20, expected a latent from 0 to 19"],
+    [
+      swap([of([], []), of([], [33])]),
+      "a latent of groups[1].large is 33, expected a latent from 0 to 32",
+    ],
     [
       swap([of([], [3]), of([1], [5, 3])]),
       "latent 3 of the large SAE is in groups[0] and in groups[1]",

@@ -268,7 +268,7 @@ Deno.test("interpolate refuses options that do not fit and streams that are read
     [run({}), "interpolate needs the option threshold"],
     [run({ threshold: 0.7, order: "size" }), "order is size, expected benefit, cosine, random"],
     [run({ threshold: 0.7, removal: true }), "removal is true, expected together, each, none"],
-    [run({ groups: [group] }), "groups[0].large holds latent 40, the large SAE has 33"],
+    [run({ groups: [group] }), "a latent of groups[0].large is 40, expected a latent from 0 to 32"],
     [run({ groups: [], order: "random", seed: 0.5 }), "seed is 0.5"],
     [run({ groups: [], cosine: new Float32Array(20) }), "cosine has 20 numbers, expected 33"],
     [

@@ -263,7 +263,7 @@ Deno.test("stitchedOrigin finds back the latent, and refuses one that is not the
     assertThrows(
       () => stitchedOrigin(stitched, bad),
       RangeError,
-      `latent is ${bad}, expected one from 0 to 2`,
+      `latent is ${bad}, expected a latent from 0 to 2`,
     );
   }
 });
