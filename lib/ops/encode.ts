@@ -6,7 +6,7 @@ import { f32, type Program, u32 } from "../device/program.ts";
 import { atomicMax, isFiniteNumber } from "./arithmetic.ts";
 import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
-import { encodeInLanes, laneBytes, MOST_LANE_WIDTH } from "./encode_in_lanes.ts";
+import { encodeInLanes, MOST_LANE_WIDTH } from "./encode_in_lanes.ts";
 import { splitRows, type Weights } from "./weights.ts";
 
 /** Pre-activations after ReLU of a batch, in blocks of rows that can be bound: z is [rows, m]. */
@@ -88,16 +88,6 @@ export function encodeBatch(
       });
     }
   }
-}
-
-/** Bytes that `encodeBatch` lays rows and encoder out in, the few of its sizes aside. */
-export function encoderBytes(
-  device: Device,
-  { rows, dModel, dictSize }: { rows: number; dModel: number; dictSize: number },
-): number {
-  return chooseEncodeKernel(device, dModel) === "lanes"
-    ? laneBytes(device, rows, dModel, dictSize)
-    : 0;
 }
 
 /** The kernel for an adapter. Rows of more than 8192 numbers do not fit into uniform buffers. */

@@ -5,7 +5,7 @@ import type { DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import type { Program } from "../device/program.ts";
 import type { PreActivations } from "./encode.ts";
-import { splitRows, type Weights } from "./weights.ts";
+import type { Weights } from "./weights.ts";
 
 /** Most numbers of a row: 16 rows share 8 uniform buffers of 64 KiB; a kernel may have 12. */
 export const MOST_LANE_WIDTH = 8192;
@@ -77,13 +77,6 @@ export function encodeInLanes(
 /** Uniform buffers that 16 rows of `steps` vectors share; of those a kernel may have 12, one is for sizes. */
 export function laneBuffers(steps: number): number | undefined {
   return [1, 2, 4, 8].find((count) => LANE_ROWS / count * steps <= MOST_VECTORS);
-}
-
-/** Bytes of the texture and the buffer of `encodeInLanes`, for n rows of d numbers and m latents. */
-export function laneBytes(device: Device, n: number, d: number, m: number): number {
-  const shards = splitRows(device, m, d).map(({ rows }) => ({ latents: rows }));
-  const { width, height, bindings, held } = planRoom(device, d, shards, splitRows(device, n, m));
-  return 16 * (width * height + bindings * held);
 }
 
 // The texture and the uniform buffers, and how many latents and rows they hold at a time.

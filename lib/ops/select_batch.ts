@@ -124,7 +124,8 @@ function countValues(
   { capacity, values }: Candidates,
   { digit, counts, selection }: { digit: Digit; counts: DeviceBuffer; selection?: DeviceBuffer },
 ): void {
-  p.kernel(histogram({ ...digit, later: selection !== undefined }), {
+  const vector = capacity % 4 === 0;
+  p.kernel(histogram({ ...digit, later: selection !== undefined, vector }), {
     sizes: { numbers: capacity },
     bind: { z: values, counts, state: selection },
     // 64 numbers a lane: few enough workgroups that adding up their histograms costs little.

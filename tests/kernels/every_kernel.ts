@@ -166,7 +166,7 @@ export function everyKernel(): NamedKernel[] {
   add(gradientSquares, cross(widths, on("decoder")));
   add(
     histogram,
-    cross(digits, [{ vector: false }]),
+    cross(digits, vector),
   );
   add(jumpThresholds, none);
   add(latentSums, none);

@@ -8,11 +8,13 @@ const IN_FULL = [
   "adamVector",
   "decode d=71 targets",
   "entryGradients d=48 lanes=8 penalized",
+  "exactDots d=768 cutOf=batch",
   "gradientNorm jump",
   "layPanels",
   "scan",
-  "selectRows vector",
+  "roundRows d=48 factors=int8 biased",
   "updateRows d=768 decoder",
+  "writeListed",
 ];
 
 /** Snapshots by file name, of the kernels as they are now. */
