@@ -55,3 +55,14 @@ function expandSeed(seed: number): [number, number, number, number] {
   };
   return [word(), word(), word(), word()];
 }
+
+/** The numbers 0 … count − 1 in random order, each order equally likely. */
+export function randomOrder(random: Random, count: number): Uint32Array {
+  const order = new Uint32Array(count);
+  for (let i = 0; i < count; i++) {
+    const place = random.below(i + 1);
+    order[i] = order[place];
+    order[place] = i;
+  }
+  return order;
+}

@@ -1,4 +1,4 @@
-import { createRandom } from "../random.ts";
+import { createRandom, randomOrder } from "../random.ts";
 
 /**
  * A permutation of 0 … count − 1, each equally likely, fixed by the seed.
@@ -6,14 +6,7 @@ import { createRandom } from "../random.ts";
  * @throws {RangeError} The seed is not a whole number.
  */
 export function permutation(count: number, seed: number): Uint32Array {
-  const random = createRandom(seed);
-  const order = new Uint32Array(count);
-  for (let i = 0; i < count; i++) {
-    const place = random.below(i + 1);
-    order[i] = order[place];
-    order[place] = i;
-  }
-  return order;
+  return randomOrder(createRandom(seed), count);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { createRandom } from "../random.ts";
+import { createRandom, randomOrder } from "../random.ts";
 import { checkCount } from "../sae/check_numbers.ts";
 import { decoderNorm } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -61,18 +61,13 @@ export function drawPairs(
   checkCount(perBand, "perBand");
   checkCount(latents, "latents");
   const random = createRandom(seed);
-  const chosen = Array.from({ length: large.dictSize }, (_, latent) => latent);
-  const count = Math.min(latents, chosen.length);
-  for (let at = 0; at < count; at++) {
-    const other = at + random.below(chosen.length - at);
-    [chosen[at], chosen[other]] = [chosen[other], chosen[at]];
-  }
+  const chosen = randomOrder(random, large.dictSize).subarray(0, latents);
   const norms = Float64Array.from(
     { length: small.dictSize },
     (_, latent) => decoderNorm(small, latent),
   );
   const found = Array.from({ length: bands }, () => ({ seen: 0, pairs: [] as LatentPair[] }));
-  for (const latent of chosen.slice(0, count)) {
+  for (const latent of chosen) {
     const norm = decoderNorm(large, latent);
     for (let other = 0; other < small.dictSize; other++) {
       const pair = { small: other, large: latent };

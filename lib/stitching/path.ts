@@ -1,4 +1,4 @@
-import { createRandom, type Random } from "../random.ts";
+import { createRandom, randomOrder } from "../random.ts";
 import type { LatentGroup } from "./latent_groups.ts";
 
 /** What a step of a path does: "insert" a novel latent, "swap" a group, "remove" what is left over. */
@@ -74,7 +74,9 @@ export type InterpolationOrder = "benefit" | "cosine" | "random";
 /** The parts in random order. */
 export function shuffleParts({ novel, swaps, leftovers }: PathParts, seed: number): PathParts {
   const random = createRandom(seed);
-  return { novel: shuffle(random, novel), swaps: shuffle(random, swaps), leftovers };
+  const shuffled = (groups: LatentGroup[]) =>
+    Array.from(randomOrder(random, groups.length), (index) => groups[index]);
+  return { novel: shuffled(novel), swaps: shuffled(swaps), leftovers };
 }
 
 /** The parts with the largest cosines of their large latents ascending. */
@@ -94,13 +96,4 @@ export function sortParts(
     groups.map((_, index) => index).sort((a, b) => keys[a] - keys[b] || a - b)
       .map((index) => groups[index]);
   return { novel: sorted(novel, novelKeys), swaps: sorted(swaps, swapKeys), leftovers };
-}
-
-function shuffle<T>(random: Random, items: readonly T[]): T[] {
-  const shuffled = [...items];
-  for (let last = shuffled.length - 1; last > 0; last--) {
-    const other = random.below(last + 1);
-    [shuffled[last], shuffled[other]] = [shuffled[other], shuffled[last]];
-  }
-  return shuffled;
 }
