@@ -1,12 +1,18 @@
 import type { StepRecord } from "../training/options.ts";
-import { escapeHtml } from "./escape_html.ts";
 import { formatNumber, formatShare } from "./format_number.ts";
 import { decompositionCard, metaLatentCard } from "./meta_cards.ts";
 import { metaClaims } from "./meta_claims.ts";
 import { mean, type MetaFindings, type TrainingQuality } from "./meta_findings.ts";
 import type { Contexts } from "./meta_labels.ts";
 import { metaPlots } from "./meta_plots.ts";
-import { figureGrid, paragraph, reportPage, section } from "./report_page.ts";
+import {
+  figureGrid,
+  headlineNumbers,
+  pageHead,
+  paragraph,
+  reportPage,
+  section,
+} from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
 import { claimTable } from "./stitching_report.ts";
 import { table } from "./table.ts";
@@ -60,9 +66,7 @@ export async function metaReport(report: MetaReport): Promise<string> {
   ];
   const plots = metaPlots(report);
   return reportPage(title, [
-    `<h1>${escapeHtml(title)}</h1>\n<p class="about">${
-      facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ")
-    }</p>`,
+    pageHead(title, facts),
     headline(report),
     section(
       "Claims of section 5",
@@ -99,7 +103,7 @@ export async function metaReport(report: MetaReport): Promise<string> {
 
 function headline({ decomposition, controls, sae }: MetaReport): string {
   const { explainedVariance, l0, deadMetaLatents, metaLatents } = decomposition;
-  const tiles = [
+  return headlineNumbers([
     ["Explained variance", formatShare(explainedVariance), `of ${sae.dictSize} decoder rows`],
     [
       "Controls",
@@ -115,11 +119,7 @@ function headline({ decomposition, controls, sae }: MetaReport): string {
       formatNumber(deadMetaLatents),
       `${formatShare(deadMetaLatents / metaLatents.rows)} of all`,
     ],
-  ].map(([name, value, note]) =>
-    `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}` +
-    ` <small>${escapeHtml(note)}</small></dd></div>`
-  );
-  return `<dl class="numbers">\n${tiles.join("\n")}\n</dl>`;
+  ]);
 }
 
 function comparedTable({ compared, decomposition }: MetaReport): string {

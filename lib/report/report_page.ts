@@ -24,6 +24,21 @@ ${parts.filter((part) => part).join("\n")}
 `;
 }
 
+/** The head of a page: its title, and what it is about, in short facts. */
+export function pageHead(title: string, facts: readonly string[]): string {
+  const about = facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ");
+  return `<h1>${escapeHtml(title)}</h1>\n<p class="about">${about}</p>`;
+}
+
+/** The numbers that matter most, each with a name and a note. */
+export function headlineNumbers(numbers: readonly (readonly string[])[]): string {
+  const tiles = numbers.map((number) => {
+    const [name, value, note] = number.map(escapeHtml);
+    return `<div><dt>${name}</dt><dd>${value} <small>${note}</small></dd></div>`;
+  });
+  return `<dl class="numbers">\n${tiles.join("\n")}\n</dl>`;
+}
+
 /** A part of a page under a heading. */
 export function section(name: string, contents: string): string {
   return `<section>\n<h2>${escapeHtml(name)}</h2>\n${contents}\n</section>`;

@@ -1,10 +1,9 @@
 import type { DecoderBiasAgreement, DecoderOverlap } from "../stitching/decoder_cosine.ts";
 import type { Claim } from "./claim.ts";
-import { escapeHtml } from "./escape_html.ts";
 import type { Figure } from "./figure.ts";
 import { formatNumber } from "./format_number.ts";
 import { pathPlots } from "./path_plots.ts";
-import { figureGrid, paragraph, reportPage, section } from "./report_page.ts";
+import { figureGrid, pageHead, paragraph, reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
 import { stitchingClaims } from "./stitching_claims.ts";
 import {
@@ -100,9 +99,7 @@ export async function stitchingReport(report: StitchingReport): Promise<string> 
     date,
   ];
   return reportPage(title, [
-    `<h1>${escapeHtml(title)}</h1>\n<p class="about">${
-      facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ")
-    }</p>`,
+    pageHead(title, facts),
     section("The SAEs", saeTable(saes)),
     section(
       "From SAE to SAE",

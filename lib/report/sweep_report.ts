@@ -1,9 +1,8 @@
 import { atEqualL0, type EqualL0, equalL0Table } from "./equal_l0.ts";
-import { escapeHtml } from "./escape_html.ts";
 import { escapeMarkdown } from "./escape_markdown.ts";
 import type { Figure } from "./figure.ts";
 import { formatNumber } from "./format_number.ts";
-import { figureGrid, reportPage, section } from "./report_page.ts";
+import { figureGrid, pageHead, reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
 import { paretoPlot, plotsByK, plotsBySize } from "./sweep_plots.ts";
 import type { SweepRow } from "./sweep_row.ts";
@@ -84,9 +83,8 @@ export async function sweepReport(
 ): Promise<string> {
   const title = `${rows.length} SAEs on ${model.id} at ${model.hook}`;
   const [bySize, byK, equal] = [plotsBySize(rows), plotsByK(rows), atEqualL0(rows)];
-  const facts = [device, date].map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ");
   const sections = [
-    `<h1>${escapeHtml(title)}</h1>\n<p class="about">${facts}</p>`,
+    pageHead(title, [device, date]),
     bySize.length > 0 ? section("By dictionary size", await figureGrid(bySize)) : "",
     byK.length > 0 ? section("By active latents", await figureGrid(byK)) : "",
     section(

@@ -6,7 +6,7 @@ import type { TrainingWarning } from "../training/training_warnings.ts";
 import { escapeHtml } from "./escape_html.ts";
 import { formatNumber, formatSeconds, formatShare } from "./format_number.ts";
 import { latentCard } from "./latent_card.ts";
-import { figureGrid, reportPage, section } from "./report_page.ts";
+import { figureGrid, headlineNumbers, pageHead, reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
 import { table } from "./table.ts";
 import { quartilesOf, thresholdPlot } from "./threshold_plot.ts";
@@ -76,7 +76,7 @@ export async function trainingReport(data: TrainingReport): Promise<string> {
 }
 
 function heading({ title, date, device, model, sae }: TrainingReport): string {
-  const facts = [
+  return pageHead(title, [
     `${model.id}, ${formatNumber(model.layers)} layers`,
     model.hook,
     `${sae.architecture} SAE, ${formatNumber(sae.dictSize)} latents on ` +
@@ -84,9 +84,7 @@ function heading({ title, date, device, model, sae }: TrainingReport): string {
     describeThresholds(sae.threshold ?? []),
     device,
     date,
-  ];
-  return `<h1>${escapeHtml(title)}</h1>\n<p class="about">` +
-    `${facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ")}</p>`;
+  ]);
 }
 
 function describeThresholds(threshold: ArrayLike<number>): string {
@@ -135,11 +133,7 @@ function headline({ evaluation, crossEntropy, sae }: TrainingReport): string {
       ["CE recovered", formatShare(recoveredFromMean), `mean ablation ${loss(meanAblated)}`],
     );
   }
-  const tiles = numbers.map(([name, value, note]) =>
-    `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}` +
-    ` <small>${escapeHtml(note)}</small></dd></div>`
-  );
-  return `<dl class="numbers">\n${tiles.join("\n")}\n</dl>`;
+  return headlineNumbers(numbers);
 }
 
 function spliceTable(evaluation: CrossEntropyEvaluation): string {
