@@ -44,3 +44,10 @@ export function linearBins(values: ArrayLike<number>, count: number): Bins {
   for (const value of finite) counts[Math.min(count - 1, Math.floor((value - low) / width))]++;
   return { edges: [...counts, 0].map((_, b) => low + b * width), counts };
 }
+
+/** Bins without the empty ones in front that lie below a place: most cosines are above zero. */
+export function binsFrom(place: number, { edges, counts }: Bins): Bins {
+  const all = Array.from(counts);
+  const first = all.findIndex((count, b) => count > 0 || edges[b] >= place);
+  return { edges: Array.from(edges).slice(first), counts: all.slice(first) };
+}

@@ -1,5 +1,6 @@
 import { cosineHistogram } from "../stitching/decoder_cosine.ts";
 import { barPlot } from "./bar_plot.ts";
+import { binsFrom } from "./bins.ts";
 import { colour, QUIET } from "./colours.ts";
 import type { Figure } from "./figure.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
@@ -18,7 +19,7 @@ export function metaPlots(findings: MetaFindings): Promise<Figure>[] {
 
 /** How the meta-latents' largest cosines with one SAE are spread (Fig. 6). */
 function cosinePlot({ name, dictSize, cosine, meanCosine }: ComparedMetaLatents): Promise<Figure> {
-  return barPlot(cosineHistogram(cosine), {
+  return barPlot(binsFrom(0, cosineHistogram(cosine)), {
     name: `cosine_${name.replaceAll(/[^\w.-]+/g, "_")}`,
     title: `Meta-latents beside ${name} (Fig. 6)`,
     description: `How many meta-latents have which largest cosine with one of ${dictSize} latents.`,

@@ -129,6 +129,8 @@ function within({ slope, intercept, x }: StraightLine, range: [number, number]):
   return part[0] < part[1] ? part.map((x) => [x, intercept + slope * x]) : [];
 }
 
+const FEW = 300;
+
 /** Dots on a grid of a pixel and a half, half a dot, the darker the more points are on one place. */
 function dots(
   plot: Plot,
@@ -141,11 +143,13 @@ function dots(
     points,
     ({ x, y }) => `${round(x, across)} ${round(y, down)}`,
   );
-  const opacity = (count: number) => count === 1 ? 0.45 : count < 5 ? 0.7 : 1;
+  // Few points are seen well, many as a cloud.
+  const [single, r] = points.length < FEW ? [0.75, 2.5] : [0.45, 1.8];
+  const opacity = (count: number) => count === 1 ? single : count < 5 ? 0.85 : 1;
   return plot.dot([...places], {
     x: ([, [{ x }]]) => x,
     y: ([, [{ y }]]) => y,
     fillOpacity: { value: ([, own]: [string, unknown[]]) => opacity(own.length), scale: null },
-    ...{ fill, r: 1.8 },
+    ...{ fill, r },
   });
 }

@@ -3,6 +3,7 @@ import { cosineHistogram, type DecoderOverlap } from "../stitching/decoder_cosin
 import type { InterpolationPoint } from "../stitching/interpolate.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";
 import { barPlot } from "./bar_plot.ts";
+import { binsFrom } from "./bins.ts";
 import { colour, dashes, QUIET } from "./colours.ts";
 import { type Figure, figure } from "./figure.ts";
 import { formatNumber } from "./format_number.ts";
@@ -36,7 +37,7 @@ export function pairFile({ small, large }: StudiedPair): string {
 /** How the large latents' largest decoder cosines are spread (Fig. 10). */
 export function cosinePlot(pair: StudiedPair): Promise<Figure> {
   const { nearest, threshold } = pair.study;
-  return barPlot(cosineHistogram(nearest.cosine), {
+  return barPlot(binsFrom(0, cosineHistogram(nearest.cosine)), {
     name: `cosine_${pairFile(pair)}`,
     title: "Nearest latents (Fig. 10)",
     description: `${

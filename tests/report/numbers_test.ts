@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { binCounts, linearBins, logBins } from "../../lib/report/bins.ts";
+import { binCounts, binsFrom, linearBins, logBins } from "../../lib/report/bins.ts";
 import { formatNumber, formatSeconds, formatShare } from "../../lib/report/format_number.ts";
 import { quartilesOf } from "../../lib/report/threshold_plot.ts";
 import { thinSeries } from "../../lib/report/thin_series.ts";
@@ -74,6 +74,14 @@ Deno.test("linearBins bins values from the smallest to the largest", () => {
   const { edges, counts } = linearBins([1, 5, NaN, 2.9, 3, 3.1, Infinity], 2);
   assertEquals({ edges, counts }, { edges: [1, 3, 5], counts: [2, 3] });
   assertEquals(linearBins([2, 2], 3), { edges: [], counts: [] });
+});
+
+Deno.test("binsFrom leaves out empty bins below a place, and no other", () => {
+  const edges = [-1, -0.5, 0, 0.5, 1];
+  const from = (counts: number[]) => binsFrom(0, { edges, counts });
+  assertEquals(from([0, 0, 0, 2]), { edges: [0, 0.5, 1], counts: [0, 2] });
+  assertEquals(from([0, 1, 0, 2]), { edges: [-0.5, 0, 0.5, 1], counts: [1, 0, 2] });
+  assertEquals(from([0, 0, 0, 0]), { edges: [0, 0.5, 1], counts: [0, 0] });
 });
 
 Deno.test("quartilesOf", () => {

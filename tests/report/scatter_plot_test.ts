@@ -15,7 +15,7 @@ Deno.test("scatterPlot draws a dot for each place, darker where points coincide"
     { label: "a", x: [0, 1, 1, 0.5], y: [1, 2 + 1e-15, 2 + 1e-15, -1] },
   ]);
   assert(!words.some((word) => word.includes("outside")));
-  assertEquals(marks("dot").map((dot) => number(dot, "fill-opacity")).sort(), [0.45, 0.45, 0.7]);
+  assertEquals(marks("dot").map((dot) => number(dot, "fill-opacity")).sort(), [0.75, 0.75, 0.85]);
   assertEquals(legend, []);
 });
 
