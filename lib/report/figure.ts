@@ -116,6 +116,7 @@ export async function figure(options: FigureOptions): Promise<Figure> {
         ...{ frameAnchor: "top-left", dx: 2 - left, dy: -20, lineAnchor: "bottom", facet: "super" },
         fillOpacity: 0.75,
       }),
+      ...namedAxes(plot, x, y),
       ...(marks.length > 0 ? marks : [plot.text(["no data"], { frameAnchor: "middle" })]),
     ],
   }) as unknown as SvgElement;
@@ -128,6 +129,21 @@ export async function figure(options: FigureOptions): Promise<Figure> {
     "text/plain": title,
   });
   return Object.assign({ name, title, svg: text }, { [Symbol.for("Jupyter.display")]: display });
+}
+
+/** Axes with ticks of one's own: on logarithmic scales some would be without a name otherwise. */
+function namedAxes(plot: Plot, x: ScaleOptions | undefined, y: ScaleOptions | undefined): Mark[] {
+  const named = (ticks: unknown) => Array.isArray(ticks) ? [ticks as number[]] : [];
+  return [
+    ...named(y?.ticks).flatMap((ticks) => [
+      plot.gridY(ticks),
+      plot.axisY(ticks, { text: formatTick, tickSize: 0, label: null }),
+    ]),
+    ...named(x?.ticks).flatMap((ticks) => [
+      plot.frame({ anchor: "bottom" }),
+      plot.axisX(ticks, { text: formatTick, labelAnchor: "center", labelArrow: "none" }),
+    ]),
+  ];
 }
 
 /** What is used of the DOM, which Deno's types do not have. */

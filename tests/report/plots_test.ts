@@ -36,6 +36,16 @@ Deno.test("linePlot with a logarithmic axis puts factors of ten at equal distanc
   assertEquals([...ticks("y").keys()], ["0.001", "0.01", "0.1", "1", "10"]);
 });
 
+Deno.test("linePlot names each tick of a logarithmic axis", async () => {
+  const xTicks = [8, 16, 6144];
+  const { ticks, words } = await drawLines([{ label: "a", x: [7.9, 20, 7000], y: [30, 55, 700] }], {
+    ...{ logX: true, logY: true, xTicks, xLabel: "k", yLabel: "loss" },
+  });
+  assertEquals([...ticks("x").keys()], ["8", "16", "6,144"]);
+  assertEquals([...ticks("y").keys()], ["50", "100", "200", "500"]);
+  for (const word of ["k", "loss"]) assertEquals(words.filter((each) => each === word), [word]);
+});
+
 Deno.test("linePlot interrupts a curve at values that are not finite", async () => {
   const y = [1, 2, NaN, 3, Infinity, 4, 5];
   const { marks } = await drawLines([{ label: "a", x: y.map((_, i) => i), y }]);
