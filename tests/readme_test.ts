@@ -13,6 +13,7 @@ const RUN = [
   "docs/sparsity.md",
   "docs/massive_activations.md",
   "docs/how_training_works.md",
+  "docs/performance.md",
   "CONTRIBUTING.md",
 ];
 
