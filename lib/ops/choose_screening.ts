@@ -29,8 +29,8 @@ function available({ features }: Gpu): Factors[] {
 }
 
 /**
- * Chooses what selections are screened with, once a device, by timing the products. On software adapters
- * nothing is measured: 8 bits were the fastest there (llvmpipe, Mesa 22.3, (512, 768, 2048): 0.12 s, float16
+ * Chooses what selections are screened with, once a device, by timing the products. Nothing is measured where
+ * there is no room for that, 32 MiB, nor on software adapters: 8 bits were the fastest there (llvmpipe, Mesa 22.3, (512, 768, 2048): 0.12 s, float16
  * 0.38 s, float32 0.19 s).
  */
 export async function chooseScreening(device: Device): Promise<void> {
@@ -38,7 +38,8 @@ export async function chooseScreening(device: Device): Promise<void> {
   const gpu = device as Gpu;
   if (gpu.screening) return;
   const kinds = available(gpu);
-  if (gpu.software || kinds.length === 1) {
+  const scarce = gpu.memoryLimit - gpu.allocated < 2 ** 25;
+  if (gpu.software || scarce || kinds.length === 1) {
     gpu.screening = kinds[0];
     return;
   }

@@ -1,10 +1,6 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
-import {
-  type CosineProgress,
-  type CosineSearchOptions,
-  searchMaxima,
-} from "../ops/cosine_search.ts";
+import { type CosineSearchOptions, searchMaxima } from "../ops/cosine_search.ts";
 import { type UnitRows, unitRows } from "../ops/unit_rows.ts";
 import { checkCount } from "../sae/check_numbers.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
@@ -164,7 +160,7 @@ export interface DecoderOverlap {
  *
  * @param saes SAEs of one width, with their names; the names need not differ.
  * @param threshold θ in [−1, 1], 0.7 in the paper.
- * @param options `onProgress` counts the cosines of all pairs.
+ * @param options `onProgress` counts the cosines of all pairs of two different SAEs.
  * @throws {RangeError} There is no SAE, the widths differ, a number is not finite, or the threshold is
  * no cosine.
  */
@@ -183,26 +179,34 @@ export async function decoderOverlap(
       );
     }
   }
-  const latents = saes.reduce((sum, { sae }) => sum + sae.dictSize, 0);
+  const all = saes.map(({ name, sae }) => unitRows(decoderRows(sae), `the decoder of ${name}`));
+  const { onProgress, ...search } = options;
+  const pairs = all.flatMap((own) => all.map((other) => ({ own, other })));
+  const size = ({ own, other }: typeof pairs[0]) =>
+    own === other ? 0 : own.matrix.rows * other.matrix.rows;
+  const total = pairs.reduce((sum, pair) => sum + size(pair), 0);
   let before = 0;
-  const onProgress = options.onProgress &&
-    (({ done }: CosineProgress) =>
-      options.onProgress!({ done: before + done, total: latents * latents }));
-  const share: number[][] = [];
-  const meanCosine: number[][] = [];
-  for (const { sae: own } of saes) {
-    const [shares, means]: number[][] = [[], []];
-    for (const { sae: other } of saes) {
-      const { cosine } = await maxDecoderCosine(device, own, other, { ...options, onProgress });
-      before += own.dictSize * other.dictSize;
-      shares.push(
-        cosine.reduce((sum, value) => sum + (value >= threshold ? 1 : 0), 0) / cosine.length,
-      );
-      means.push(cosine.reduce((sum, value) => sum + value, 0) / cosine.length);
-    }
-    share.push(shares);
-    meanCosine.push(means);
+  const largest: Float32Array[] = [];
+  for (const { own, other } of pairs) {
+    largest.push(
+      own === other
+        // Each row is its own nearest; rows of zeros have the cosine 0 with everything.
+        ? Float32Array.from(own.scales, (scale) => scale > 0 ? 1 : 0)
+        : (await searchMaxima(device, own, other, {
+          ...search,
+          ...onProgress && { onProgress: ({ done }) => onProgress({ done: before + done, total }) },
+        })).cosine,
+    );
+    before += size({ own, other });
   }
+  const table = (measure: (cosine: Float32Array) => number) =>
+    all.map((_, i) => largest.slice(i * all.length, (i + 1) * all.length).map(measure));
+  const share = table((cosine) =>
+    cosine.filter((value) => value >= threshold).length / cosine.length
+  );
+  const meanCosine = table((cosine) =>
+    cosine.reduce((sum, value) => sum + value, 0) / cosine.length
+  );
   return { names: saes.map(({ name }) => name), share, meanCosine };
 }
 

@@ -68,8 +68,8 @@ interface Parts extends StepMemory {
  * an auxiliary loss, row n + r holds sample r's dead latents and what their reconstruction leaves of
  * its residual, so that one set of operations serves both losses.
  *
- * ReLU and JumpReLU have no bound on active latents below n·m, so there is room for all of them (28
- * bytes each, pre-activations included); the work is that of those which are active.
+ * ReLU and JumpReLU have no bound on active latents below n·m, so there is room for all of them (24
+ * bytes each; on a GPU 4 more for their pre-activations); the work is that of those which are active.
  */
 export async function createTrainingStep(
   device: Device,
