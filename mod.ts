@@ -111,6 +111,29 @@ export {
   type SplicedModel,
 } from "./lib/evaluation/evaluate_cross_entropy.ts";
 export {
+  evaluateOnTexts,
+  type EvaluateOnTextsOptions,
+  type EvaluationProgress,
+  type TextEvaluation,
+} from "./lib/evaluation/evaluate_on_texts.ts";
+export { type GridOption, type SweepCell, type SweepGrid, sweepGrid } from "./lib/sweep/grid.ts";
+export {
+  type SweepGroup,
+  type SweepOptions,
+  type SweepProgress,
+  sweepSaes,
+} from "./lib/sweep/sweep_saes.ts";
+export {
+  type CellState,
+  type SweepMeasures,
+  SweepMismatchError,
+  type SweepStore,
+} from "./lib/sweep/sweep_store.ts";
+export type { SweepRow } from "./lib/sweep/sweep_row.ts";
+export { sweepFolder } from "./lib/formats/sweep_folder.ts";
+export { sweepFiles } from "./lib/report/sweep_files.ts";
+export type { SweepReport } from "./lib/report/sweep_report.ts";
+export {
   classifyLatents,
   type CosineHistogram,
   cosineHistogram,

@@ -55,6 +55,12 @@ export interface ActivationSource extends AsyncDisposable {
   openModel(): Promise<LanguageModel>;
 }
 
+/** What SAEs that are trained on it say of it. */
+export function sourceMetadata(source: ActivationSource): Record<string, unknown> {
+  const { model, hook, contextLength: contextSize, dataset, normLimit } = source;
+  return { model, hook, contextSize, prependBos: true, dataset, normLimit };
+}
+
 /** Options that say what a store already knows. */
 const MODEL_OPTIONS = ["model", "hook", "text", "context", "buffer"];
 

@@ -1,9 +1,9 @@
 import { loadSae, type Sae, saveSae } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
-import { downloadProgress } from "./download_progress.ts";
 import { createOutput, formatTable } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
+import { downloadProgress } from "./progress.ts";
 import { RUN_FILES, saeFiles } from "./run_files.ts";
 
 const HELP = `Converts an SAE to a folder that saewing and SAELens read (float32, safetensors).

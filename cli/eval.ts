@@ -1,4 +1,5 @@
 import {
+  evaluateOnTexts,
   loadSae,
   measureNormLimit,
   orderedActivations,
@@ -9,13 +10,13 @@ import {
 import { parseArguments } from "./arguments.ts";
 import { saePath } from "./check_inputs.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
-import { downloadProgress } from "./download_progress.ts";
-import { evaluateOnTexts, evaluationTable, summary } from "./evaluate_text.ts";
-import { findNamedModel } from "./find_model.ts";
+import { evaluationTable, shortEvaluation } from "./describe.ts";
 import { openCommandDevice } from "./device.ts";
+import { findNamedModel } from "./find_model.ts";
 import { openModel } from "./model.ts";
 import { describeLimit, givenNormLimit, resolveNormLimit } from "./norm_limit.ts";
 import { createOutput } from "./output.ts";
+import { downloadProgress, evaluationProgress } from "./progress.ts";
 
 const HELP = `Measures a saved SAE on text: NMSE, L0, dead latents, cross-entropy when spliced in.
 
@@ -110,14 +111,19 @@ export const evaluate: Command = {
         ...{ contextLength, skipPositions, normLimit },
         maxRows: options.number("rows") ?? 64,
         selection: options.text("selection") as Selection | undefined,
+        onProgress: evaluationProgress(output),
       },
-      output,
     );
     output.say(evaluationTable(evaluation, crossEntropy, sae.dictSize));
     if (evaluation.leftOut && normLimit !== "none") {
       output.say(`\nMassive: ${describeLimit(normLimit)}`);
     }
-    output.result({ sae: folder, normLimit, evaluation: summary(evaluation), crossEntropy });
+    output.result({
+      sae: folder,
+      normLimit,
+      evaluation: shortEvaluation(evaluation),
+      crossEntropy,
+    });
     return EXIT.ok;
   },
 };

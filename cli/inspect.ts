@@ -1,8 +1,8 @@
 import { type Dtype, inspectModel } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
-import { downloadProgress } from "./download_progress.ts";
 import { createOutput, formatTable } from "./output.ts";
+import { downloadProgress } from "./progress.ts";
 
 const HELP = `Shows what a language model's ONNX file is and which hooks it has.
 

@@ -2,6 +2,7 @@ import { join } from "@std/path";
 import {
   collectTopExamples,
   type Device,
+  evaluateOnTexts,
   readDocuments,
   type Sae,
   type StepRecord,
@@ -10,8 +11,9 @@ import {
 } from "../mod.ts";
 import type { ActivationSource } from "./activation_source.ts";
 import type { Arguments } from "./arguments.ts";
-import { evaluateOnTexts, evaluationTable, summary } from "./evaluate_text.ts";
+import { evaluationTable, shortEvaluation } from "./describe.ts";
 import type { Output } from "./output.ts";
+import { evaluationProgress } from "./progress.ts";
 import type { RunFolder } from "./run_folder.ts";
 
 /** A training run that is done. */
@@ -55,8 +57,8 @@ export async function measureRun(
     {
       ...{ contextLength, skipPositions, normLimit, signal },
       maxRows: options.number("eval-rows") ?? 64,
+      onProgress: evaluationProgress(output),
     },
-    output,
   );
   await run.writeJson("evaluation.json", { ...evaluation, crossEntropy, normLimit });
   const latents = await collectTopExamples(gpu, model, sae, tokenRows, {
@@ -82,5 +84,5 @@ export async function measureRun(
   await run.write({ "report.html": report });
   output.say(evaluationTable(evaluation, crossEntropy, sae.dictSize));
   output.say(`report: ${join(run.path, "report.html")}`);
-  return { evaluation: summary(evaluation), crossEntropy };
+  return { evaluation: shortEvaluation(evaluation), crossEntropy };
 }

@@ -11,7 +11,7 @@ import {
 import { mean } from "../lib/report/meta_findings.ts";
 import { peakTokens } from "../lib/report/meta_labels.ts";
 import { metaPlots } from "../lib/report/meta_plots.ts";
-import { describeClaim } from "./describe_claim.ts";
+import { describeClaim } from "./describe.ts";
 import type { OutputFolder } from "./output_folder.ts";
 
 /** Writes report, tables and plots of a meta-SAE; gives a summary for people and machines. */

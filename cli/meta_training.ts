@@ -1,12 +1,11 @@
-import type { MetaSaeOptions, Sae, StepRecord, TrainOptions } from "../mod.ts";
+import type { MetaSaeOptions, Sae, TrainOptions } from "../mod.ts";
 import { preset } from "../mod.ts";
 import { hasOwnOption } from "../lib/sae/architectures/registry.ts";
 import type { Arguments } from "./arguments.ts";
 import { checkWhole } from "./check_whole.ts";
 import { UsageError } from "./command.ts";
-import type { Output } from "./output.ts";
-import { seedOf } from "./training_quality.ts";
 import { trainingOptions } from "./training_options.ts";
+import { seedOf } from "./training_quality.ts";
 
 /** Names of the options that say how a meta-SAE is trained. */
 export const META_TRAINING = [
@@ -86,23 +85,5 @@ function settingsOf({ architecture, metadata }: Sae): Partial<TrainOptions> {
     ...Object.fromEntries(
       Object.entries(all).filter(([name]) => hasOwnOption(architecture, name)),
     ),
-  };
-}
-
-/** Tells how far a training is, as `onProgress`. */
-export function metaProgress(
-  what: string,
-  { steps, dictSize }: MetaTraining,
-  output: Output,
-): (records: StepRecord[]) => void {
-  return (records) => {
-    const last = records[records.length - 1];
-    const text = [
-      `${what}: step ${last.step} of ${steps}`,
-      `loss ${last.loss.toPrecision(4)}`,
-      `L0 ${last.l0.toFixed(1)}`,
-      `dead ${(100 * last.deadLatents / dictSize).toFixed(1)} %`,
-    ].join("  ");
-    output.progress(text, { training: what, ...last });
   };
 }

@@ -15,8 +15,9 @@ import {
   trainMetaSae,
 } from "../mod.ts";
 import { leastSingleErrors } from "../lib/report/meta_findings.ts";
-import { metaProgress, type MetaTraining } from "./meta_training.ts";
+import type { MetaTraining } from "./meta_training.ts";
 import type { Output } from "./output.ts";
+import { metaProgress } from "./progress.ts";
 import { lossChangeOf, trainingQuality } from "./training_quality.ts";
 
 /** What everything that is trained here has in common. */

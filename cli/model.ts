@@ -1,8 +1,8 @@
 import { type Dtype, type LanguageModel, openLanguageModel } from "../mod.ts";
-import type { Arguments } from "./arguments.ts";
 import { ModelMissingError } from "../lib/language_model/model_files.ts";
-import { downloadProgress } from "./download_progress.ts";
+import type { Arguments } from "./arguments.ts";
 import { createOutput } from "./output.ts";
+import { downloadProgress } from "./progress.ts";
 
 /** Opens the language model that `--model`, `--hook` and the like name, or else what is given. */
 export async function openModel(

@@ -55,3 +55,9 @@ export function saeFiles(folder: string): string[] {
     folder === "" ? name : `${folder}/${name}`
   );
 }
+
+/** Files of an SAE of a sweep, relative to the sweep's folder. */
+export function cellFiles(name: string): string[] {
+  const others = ["cell.json", "metrics.csv", "checkpoint/checkpoint.safetensors"];
+  return [...saeFiles(`${name}/sae`), ...others.map((file) => `${name}/${file}`)];
+}

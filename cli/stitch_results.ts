@@ -8,7 +8,7 @@ import {
   stitchingReport,
 } from "../lib/report/stitching_report.ts";
 import { commonReason, withoutCommonReason } from "../lib/report/verdict.ts";
-import { describeClaim } from "./describe_claim.ts";
+import { describeClaim } from "./describe.ts";
 import type { OutputFolder } from "./output_folder.ts";
 
 /** Pairs and what this run says to the paper's claims about them, for machines. */

@@ -1,27 +1,38 @@
 import { join } from "@std/path";
-import { type Device, loadSae, readDocuments } from "../mod.ts";
+import { recordedSweepLimit } from "../lib/formats/sweep_folder.ts";
+import { sharedOptions } from "../lib/sweep/grid.ts";
+import {
+  type Device,
+  evaluateOnTexts,
+  readDocuments,
+  type SweepCell,
+  sweepFiles,
+  sweepFolder,
+  SweepMismatchError,
+  sweepSaes,
+  type SweepStore,
+} from "../mod.ts";
 import {
   type ActivationSource,
   checkSourceOptions,
   openActivationSource,
+  sourceMetadata,
 } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkDisk, checkEvalText, inputPaths } from "./check_inputs.ts";
 import { checkWhole } from "./check_whole.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
-import type { FoundRun } from "./found_run.ts";
-import { evaluateOnTexts, summary } from "./evaluate_text.ts";
+import { describeWarning } from "./describe.ts";
 import { openCommandDevice } from "./device.ts";
+import type { FoundRun } from "./found_run.ts";
 import { listenToInterrupts } from "./interrupt.ts";
 import { checkSameLimit } from "./norm_limit.ts";
 import { createOutput, type Output } from "./output.ts";
 import { openOutputFolder, type OutputFolder } from "./output_folder.ts";
 import { describePreset, presetTexts, withPreset } from "./preset_options.ts";
-import { WORK } from "./run_files.ts";
-import { cellFiles, type CellState, readCell, recordedCellLimit, writeCell } from "./sweep_cell.ts";
-import { agreedOptions, type Cell, readGrid } from "./sweep_grid.ts";
-import { rowOf, writeSweepResults } from "./sweep_results.ts";
-import { trainCells } from "./sweep_training.ts";
+import { evaluationProgress, type SweepDone, sweepProgress } from "./progress.ts";
+import { cellFiles, WORK } from "./run_files.ts";
+import { readGrid } from "./sweep_grid.ts";
 import { ARCHITECTURE_NAMES, OWN_HELP, TRAINING_OPTIONS } from "./training_options.ts";
 
 const HELP = `Trains a grid of SAEs on one stream of activations, and measures and plots them.
@@ -132,30 +143,37 @@ export const sweep: Command = {
     });
     const out = folder.path;
     const recorded = folder.goesOn
-      ? await recordedCellLimit(cells.map(({ name }) => join(out, name)))
+      ? await recordedSweepLimit(out, cells.map(({ name }) => name))
       : undefined;
     if (recorded) checkSameLimit(options, recorded, `${out}: take another --out, or --overwrite`);
     await using source = await openActivationSource(options, recorded);
     await checkEvalText(options, await source.openModel(), source.contextLength);
-    const states = folder.goesOn ? readStates(out, cells, source, options) : new Map();
+    const settings = commonSettings(source, options);
+    const done = { trained: new Set<string>(), measured: new Set<string>() };
+    const store = await openStore(folder, cells, settings, done);
     using gpu = await openCommandDevice(options.text("device"));
     output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
 
     using interrupt = listenToInterrupts();
     const { signal } = interrupt;
     try {
-      await runSweep(gpu, source, { cells, states, options, folder, signal }, output);
+      await runSweep(
+        gpu,
+        source,
+        { cells, done, store, options, settings, folder, signal },
+        output,
+      );
       return EXIT.ok;
     } catch (error) {
-      if (!signal.aborted) throw error;
-      const done = cells.filter(({ name }) => states.get(name)?.measured).length;
-      const trained = cells.filter(({ name }) => states.has(name)).length;
+      if (!signal.aborted) throw asUsage(error);
+      const [trained, measured] = [done.trained.size, done.measured.size];
       const without = options.flag("overwrite") ? " without --overwrite" : "";
       output.say(
-        `interrupted: of ${cells.length} SAEs ${trained} are trained and ${done} measured, the same ` +
-          `command with --out ${out}${without} goes on`,
+        `interrupted: of ${cells.length} SAEs ${trained} are trained and ${measured} measured, the ` +
+          `same command with --out ${out}${without} goes on`,
       );
-      output.result({ folder: out, saes: cells.length, trained, done, interrupted: true });
+      const counts = { saes: cells.length, trained, done: measured };
+      output.result({ folder: out, ...counts, interrupted: true });
       return interrupt.exitCode();
     }
   },
@@ -163,86 +181,99 @@ export const sweep: Command = {
 
 /** A sweep under way. */
 interface Sweep {
-  cells: Cell[];
-  /** What is done, by name of the cell. */
-  states: Map<string, CellState>;
+  cells: SweepCell[];
+  done: SweepDone;
+  store: SweepStore;
   options: Arguments;
+  settings: ReturnType<typeof commonSettings>;
   folder: OutputFolder;
   signal: AbortSignal;
+}
+
+/** The SAEs of a folder, and which of them are done; none where its run is replaced. */
+async function openStore(
+  folder: OutputFolder,
+  cells: SweepCell[],
+  settings: Record<string, unknown>,
+  done: SweepDone,
+): Promise<SweepStore> {
+  const kept = sweepFolder(folder.path, settings);
+  const start = () => folder.start(cells.flatMap(({ name }) => cellFiles(name)));
+  if (!folder.goesOn) return { ...kept, start, read: () => Promise.resolve(undefined) };
+  for (const cell of cells) {
+    const state = await kept.read(cell).catch((error) => {
+      throw asUsage(error);
+    });
+    if (state) done.trained.add(cell.name);
+    if (state?.measured) done.measured.add(cell.name);
+  }
+  return { ...kept, start };
+}
+
+/** What a folder holds that does not fit the arguments is a matter of the arguments. */
+function asUsage(error: unknown): unknown {
+  if (!(error instanceof SweepMismatchError)) return error;
+  return new UsageError(`${error.message}: take another --out, or --overwrite`);
 }
 
 async function runSweep(
   gpu: Device,
   source: ActivationSource,
-  { cells, states, options, folder, signal }: Sweep,
+  { cells, done, store, options, settings, folder, signal }: Sweep,
   output: Output,
 ): Promise<void> {
-  const out = folder.path;
-  const missing = cells.filter(({ name }) => !states.has(name));
+  const { contextLength, skipPositions, normLimit, dModel } = source;
+  const missing = cells.filter(({ name }) => !done.trained.has(name));
   const checkpointEvery = options.number("checkpoint-every") ?? CHECKPOINT_EVERY;
-  const { dModel } = source;
-  await checkDisk(
-    out,
-    missing.map(({ options }) => ({ dModel, dictSize: options.dictSize! })),
-    checkpointEvery > 0,
-  );
-  const known = cells.length - missing.length;
-  if (known > 0) output.say(`${known} of ${cells.length} SAEs are already trained in ${out}`);
-  const common = commonSettings(source, options);
-  await trainCells(gpu, source, missing, {
-    out,
-    batchSize: common.batchSize,
-    // Without a number of steps everything is read once, else as often as the steps need.
-    epochs: common.epochs ?? (missing.every(({ options }) => options.steps) ? Infinity : 1),
-    shuffleSeed: common.shuffleSeed,
-    checkpointEvery,
-    atOnce: options.number("at-once") ?? Infinity,
-    settings: (cell) => ({ ...cell.options, ...common }),
-    begin: () => folder.start(cells.flatMap(({ name }) => cellFiles(name))),
-    onTrained: (name, state) => states.set(name, state),
-    signal,
-  }, output);
-
-  for (const [i, { name }] of cells.entries()) {
-    const state = states.get(name)!;
-    if (state.measured) continue;
-    signal.throwIfAborted();
-    output.progress(`measuring SAE ${i + 1} of ${cells.length}, ${name}`);
-    const { evaluation, crossEntropy } = await evaluateOnTexts(
-      gpu,
-      await source.openModel(),
-      await loadSae(join(out, name, "sae")),
-      () => readDocuments(options.texts("eval-text"), { field: options.text("field") }),
-      {
-        contextLength: source.contextLength,
-        skipPositions: source.skipPositions,
-        normLimit: source.normLimit,
-        maxRows: common.evalRows,
-        signal,
-      },
-      { ...output, progress: (text) => output.progress(`${name}: ${text}`) },
+  const sizes = missing.map(({ options }) => ({ dModel, dictSize: options.dictSize! }));
+  await checkDisk(folder.path, sizes, checkpointEvery > 0);
+  if (done.trained.size > 0) {
+    output.say(
+      `${done.trained.size} of ${cells.length} SAEs are already trained in ${folder.path}`,
     );
-    const l0Histogram = [...evaluation.l0Histogram];
-    const measured = { evaluation: { ...summary(evaluation), l0Histogram }, crossEntropy };
-    states.set(name, { ...state, measured });
-    await writeCell(join(out, name), { ...state, measured });
-    output.progress(`${name}: measured`, { sae: name, nmse: evaluation.nmse, l0: evaluation.l0 });
   }
-  const rows = cells.map((cell) => rowOf(cell, states.get(cell.name)!));
-  const files = await writeSweepResults(folder, rows, {
+  const { batchSize, shuffleSeed: seed, evalRows: maxRows } = settings;
+  // Without a number of steps everything is read once, else as often as the steps need.
+  const epochs = settings.epochs ?? (missing.every(({ options }) => options.steps) ? Infinity : 1);
+  const texts = () => readDocuments(options.texts("eval-text"), { field: options.text("field") });
+  const rows = await sweepSaes(
+    gpu,
+    () => source.batches({ batchSize, epochs, seed, startBatch: 0, signal }),
+    cells,
+    {
+      ...{ store, checkpointEvery, signal, batch: { rows: batchSize, cols: dModel } },
+      atOnce: options.number("at-once"),
+      metadata: sourceMetadata(source),
+      measure: async (sae, { name }) =>
+        await evaluateOnTexts(gpu, await source.openModel(), sae, texts, {
+          ...{ contextLength, skipPositions, normLimit, maxRows, signal },
+          onProgress: evaluationProgress(output, `${name}: `),
+        }),
+      onProgress: sweepProgress(source, missing.length, done, output),
+      onWarning: (sae, warning) =>
+        output.warn(`${sae}: ${describeWarning(warning)}`, { sae, ...warning }),
+    },
+  );
+  const files = await sweepFiles({
+    rows,
     date: new Date().toISOString().slice(0, 10),
     device: gpu.name,
     model: { id: source.model, hook: source.hook },
-    settings: { ...agreedOptions(cells), ...common },
+    settings: { ...sharedOptions(cells), ...settings },
   });
+  await folder.write(files);
+  // Those of fewer SAEs that it goes on from.
+  const isResult = (name: string) => !name.includes("/") || name.startsWith("plots/");
+  await folder.remove((name) => isResult(name) && !(name in files));
   await folder.finish();
-  output.say(files.table);
-  output.say(`report: ${files.report}`);
-  output.result({ folder: out, report: files.report, saes: rows });
+  const report = join(folder.path, "sweep.html");
+  output.say(files["table2.md"]);
+  output.say(`report: ${report}`);
+  output.result({ folder: folder.path, report, saes: rows });
 }
 
 /** Whether a folder holds a sweep whose SAEs are all of this grid, so that none is left beside it. */
-function holdsNoOthers({ command, files }: FoundRun, cells: Cell[], out: string): boolean {
+function holdsNoOthers({ command, files }: FoundRun, cells: SweepCell[], out: string): boolean {
   if (command !== "sweep") return false;
   const own = new Set(cells.map(({ name }) => name));
   const all = files.filter((name) => WORK.test(name)).map((name) => name.split("/")[0]);
@@ -254,22 +285,6 @@ function holdsNoOthers({ command, files }: FoundRun, cells: Cell[], out: string)
     }, which this grid has ` +
       `not: give a grid that has them too, take another --out, or --overwrite`,
   );
-}
-
-/** What is done of a sweep, by name of the cell. */
-function readStates(
-  out: string,
-  cells: Cell[],
-  source: ActivationSource,
-  options: Arguments,
-): Map<string, CellState> {
-  const states = new Map<string, CellState>();
-  const common = commonSettings(source, options);
-  for (const cell of cells) {
-    const state = readCell(join(out, cell.name), { ...cell.options, ...common });
-    if (state) states.set(cell.name, state);
-  }
-  return states;
 }
 
 /** What all SAEs of a sweep have in common. */

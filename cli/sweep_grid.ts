@@ -1,42 +1,18 @@
 import { regularFileSize } from "../lib/language_model/regular_file.ts";
-import { completeOptions } from "../lib/training/complete_options.ts";
-import type { TrainOptions } from "../mod.ts";
+import { architectureTakes } from "../lib/sweep/grid.ts";
+import { type SweepCell, type SweepGrid, sweepGrid } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
 import { UsageError } from "./command.ts";
 import {
-  hasOption,
   LIST_OPTIONS,
   missingOption,
+  optionKey,
+  optionValue,
   TRAINING_OPTIONS,
-  trainingOptions,
 } from "./training_options.ts";
 
-/** One SAE of a sweep. */
-export interface Cell {
-  /** Name of its folder. */
-  name: string;
-  /** What it is told beside what the name says by itself, such as "lr0.001"; often empty. */
-  variant: string;
-  /** Its options as on the command line. */
-  given: Record<string, string>;
-  /** Its options as `trainSae` takes them. */
-  options: TrainOptions;
-}
-
-/** Options that all cells have, with one value. One that some lack, such as a k, is not shared. */
-export function agreedOptions(cells: readonly Pick<Cell, "options">[]): Record<string, unknown> {
-  const all = cells.map(({ options }): Record<string, unknown> => ({ ...options }));
-  return Object.fromEntries(
-    Object.entries(all[0]).filter(([name, value]) =>
-      all.every((own) => String(own[name]) === String(value))
-    ),
-  );
-}
-
-/** Values of each option. */
+/** Values of each option, as texts. */
 type Axes = Record<string, string[]>;
-
-const IN_NAME = ["architecture", "dict-size", "k", "target-l0", "sparsity", "seed"];
 
 /**
  * The SAEs of a grid: every combination of the values on the command line and in `--grid`'s file. A value
@@ -48,7 +24,7 @@ const IN_NAME = ["architecture", "dict-size", "k", "target-l0", "sparsity", "see
 export async function readGrid(
   options: Arguments,
   preset: Record<string, string> = {},
-): Promise<Cell[]> {
+): Promise<SweepCell[]> {
   const base: Axes = { architecture: ["batchtopk"], seed: ["0"] };
   for (const [name, text] of Object.entries(preset)) {
     if (TRAINING_OPTIONS.includes(name)) base[name] = splitValues(name, text);
@@ -68,64 +44,34 @@ export async function readGrid(
     if (axes["target-l0"] && axes.sparsity === base.sparsity) delete axes.sparsity;
     return axes;
   });
-  const several = variedOptions(all);
-  const cells = new Map<string, Cell>();
-  for (const axes of all) {
-    for (const given of combinations(axes)) {
-      const cell = makeCell(given, several);
-      cells.set(cell.name, cell);
-    }
+  const numbers = all.map(gridOf);
+  try {
+    return sweepGrid(numbers);
+  } catch (error) {
+    throw new UsageError((error as Error).message);
   }
-  return [...cells.values()];
+}
+
+/** The grid that texts name. */
+function gridOf(axes: Axes): SweepGrid {
+  for (const architecture of axes.architecture) {
+    const missing = missingOption(
+      architecture,
+      (name) => name in axes && architectureTakes(architecture, optionKey(name)),
+    );
+    if (missing) throw new UsageError(`${architecture}: ${missing}`);
+  }
+  return Object.fromEntries(
+    Object.entries(axes).map(([name, values]) => [
+      optionKey(name),
+      values.map((value) => optionValue(name, value)),
+    ]),
+  );
 }
 
 /** The values of an option: separated by commas, or where one is a list of numbers itself by semicolons. */
 function splitValues(name: string, text: string): string[] {
   return text.split(LIST_OPTIONS.includes(name) ? ";" : ",");
-}
-
-/** Options that are not part of every name and have several values somewhere. */
-function variedOptions(grids: Axes[]): string[] {
-  return TRAINING_OPTIONS.filter((name) =>
-    !IN_NAME.includes(name) && new Set(grids.flatMap((axes) => axes[name] ?? [""])).size > 1
-  );
-}
-
-function combinations(axes: Axes): Record<string, string>[] {
-  return TRAINING_OPTIONS.filter((name) => name in axes).reduce<Record<string, string>[]>(
-    (cells, name) =>
-      cells.flatMap((cell) => axes[name].map((value) => ({ ...cell, [name]: value }))),
-    [{}],
-  );
-}
-
-function makeCell(given: Record<string, string>, several: string[]): Cell {
-  const own = Object.fromEntries(
-    Object.entries(given).filter(([name]) => hasOption(given.architecture, name)),
-  );
-  const options = trainingOptions((name) => own[name]);
-  const missing = missingOption(own.architecture, (name) => own[name] !== undefined);
-  if (missing) throw new UsageError(`${own.architecture}: ${missing}`);
-  // Numbers are named as they are read, so that 1e-3 and 0.001 are the same SAE.
-  const value = (name: string) =>
-    isNaN(Number(own[name])) ? own[name].replaceAll(",", "-") : Number(own[name]);
-  const variant = several.filter((name) => name in own).map((name) => `${name}${value(name)}`)
-    .join("_");
-  const name = [
-    own.architecture,
-    `m${value("dict-size")}`,
-    ...("k" in own ? [`k${value("k")}`] : []),
-    ...("target-l0" in own ? [`target${value("target-l0")}`] : []),
-    ...("sparsity" in own ? [`lambda${value("sparsity")}`] : []),
-    ...(variant ? [variant] : []),
-    `seed${value("seed")}`,
-  ].join("_");
-  try {
-    completeOptions(options);
-  } catch (error) {
-    throw new UsageError(`${name} cannot be trained: ${(error as Error).message}`);
-  }
-  return { name, variant, given: own, options };
 }
 
 async function readGridFile(file: string): Promise<Axes[]> {

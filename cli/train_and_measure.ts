@@ -7,18 +7,18 @@ import {
   loadSae,
   NonFiniteError,
   saveCheckpoint,
-  type StepRecord,
   trainSae,
 } from "../mod.ts";
-import type { ActivationSource } from "./activation_source.ts";
+import { type ActivationSource, sourceMetadata } from "./activation_source.ts";
 import type { Arguments, GivenOptions } from "./arguments.ts";
 import { checkDisk } from "./check_inputs.ts";
 import { EXIT } from "./command.ts";
+import { describeWarning } from "./describe.ts";
 import { listenToInterrupts } from "./interrupt.ts";
-import { describeWarning } from "./describe_warning.ts";
 import { measureRun } from "./measure_run.ts";
 import { describeLeftOut } from "./norm_limit.ts";
 import { formatSeconds, type Output } from "./output.ts";
+import { describeTraining } from "./progress.ts";
 import type { RunFolder } from "./run_folder.ts";
 import { trainingOptions } from "./training_options.ts";
 
@@ -59,14 +59,7 @@ export async function trainAndMeasure(
   checkMemory(gpu, full, { rows: batchSize, cols: source.dModel });
   const { dictSize } = full;
   await checkDisk(run.path, [{ dModel: source.dModel, dictSize }], every > 0);
-  const metadata = {
-    model: source.model,
-    hook: source.hook,
-    contextSize: contextLength,
-    prependBos: true,
-    dataset: source.dataset,
-    normLimit,
-  };
+  const metadata = sourceMetadata(source);
   // Without a number of steps everything is read once, else as often as the steps need.
   const epochs = options.number("epochs") ?? (steps === undefined ? 1 : Infinity);
   const config = {
@@ -117,7 +110,7 @@ export async function trainAndMeasure(
       onProgress(records) {
         run.addMetrics(records);
         const last = records[records.length - 1];
-        output.progress(describeProgress(last, steps, started, dictSize, first), { ...last });
+        output.progress(describeTraining(last, steps, started, dictSize, first), { ...last });
       },
     });
     const trainSeconds = (performance.now() - started) / 1000;
@@ -174,26 +167,4 @@ export async function trainAndMeasure(
       { cause: error },
     );
   }
-}
-
-/** @param first The last record of the checkpoint that the run went on from. */
-function describeProgress(
-  last: StepRecord,
-  steps: number | undefined,
-  started: number,
-  dictSize: number,
-  first: StepRecord | undefined,
-): string {
-  const seconds = (performance.now() - started) / 1000;
-  const rate = Math.round((last.samples - (first?.samples ?? 0)) / seconds);
-  const pace = seconds / (last.step - (first?.step ?? 0));
-  const left = steps ? formatSeconds(pace * (steps - last.step)) : undefined;
-  return [
-    `step ${last.step}${steps ? ` of ${steps}` : ""}`,
-    `loss ${last.loss.toPrecision(4)}`,
-    `L0 ${last.l0.toFixed(1)}`,
-    `dead ${(100 * last.deadLatents / dictSize).toFixed(1)} %`,
-    `${rate} tokens/s`,
-    ...(left ? [`${left} left`] : []),
-  ].join("  ");
 }

@@ -5,6 +5,13 @@ import {
   hasOwnOption,
   OWN_OPTIONS,
 } from "../lib/sae/architectures/registry.ts";
+import {
+  architectureTakes,
+  GRID_OPTIONS,
+  type GridOption,
+  isListOption,
+  optionName,
+} from "../lib/sweep/grid.ts";
 import { UsageError } from "./command.ts";
 
 /** Options that not all architectures have. */
@@ -14,37 +21,34 @@ const OWN = Object.entries(OWN_OPTIONS) as [
 ][];
 
 /** The command line's names of what `trainSae` is told. */
-const KEYS: Readonly<Record<string, keyof TrainOptions>> = {
-  architecture: "architecture",
-  "dict-size": "dictSize",
-  ...Object.fromEntries(OWN.map(([key, { flag }]) => [flag, key])),
-  "loss-normalization": "lossNormalization",
-  "input-normalization": "inputNormalization",
-  "input-scale": "inputScale",
-  lr: "learningRate",
-  "warmup-steps": "warmupSteps",
-  "decay-steps": "decaySteps",
-  beta1: "beta1",
-  beta2: "beta2",
-  epsilon: "epsilon",
-  "gradient-clip": "gradientClip",
-  "aux-k": "auxK",
-  "dead-after": "deadAfter",
-  "threshold-batches": "thresholdBatches",
-  "init-bdec": "bDec",
-  steps: "steps",
-  seed: "seed",
-};
+const KEYS: ReadonlyMap<string, GridOption> = new Map(
+  GRID_OPTIONS.map((key) => [optionName(key), key]),
+);
 
 /** Options whose value is a word. */
 const WORDS = ["architecture", "loss-normalization", "input-normalization", "init-bdec"];
 
 /** Names of the options that say how an SAE is trained. */
-export const TRAINING_OPTIONS: string[] = Object.keys(KEYS);
+export const TRAINING_OPTIONS: string[] = [...KEYS.keys()];
 
 /** Those whose value is a list of numbers, separated by commas. */
-export const LIST_OPTIONS: readonly string[] = OWN
-  .filter(([, { list }]) => list).map(([, { flag }]) => flag);
+export const LIST_OPTIONS: readonly string[] = GRID_OPTIONS.filter(isListOption).map(optionName);
+
+/** The option of `trainSae` that one of {@linkcode TRAINING_OPTIONS} sets. */
+export function optionKey(name: string): GridOption {
+  return KEYS.get(name)!;
+}
+
+/**
+ * The value that an option's text says.
+ *
+ * @throws {UsageError} It is no number where one is wanted.
+ */
+export function optionValue(name: string, text: string): string | number | number[] {
+  if (WORDS.includes(name)) return text;
+  if (LIST_OPTIONS.includes(name)) return text.split(",").map((each) => number(name, each));
+  return number(name, text);
+}
 
 /** The names of all architectures, for the help. */
 export const ARCHITECTURE_NAMES: string = ARCHITECTURES.join(", ");
@@ -65,10 +69,9 @@ function helpLine(option: string, text: string): string {
   return lines.join("\n");
 }
 
-/** Whether an architecture has an option of the command line. */
+/** Whether an architecture has an option of the command line; what is none of training, all have. */
 export function hasOption(architecture: string, name: string): boolean {
-  const own = OWN.find(([, { flag }]) => flag === name);
-  return !own || hasOwnOption(architecture, own[0]);
+  return !KEYS.has(name) || architectureTakes(architecture, optionKey(name));
 }
 
 /**
@@ -100,13 +103,9 @@ export function missingOption(
  */
 export function trainingOptions(text: (name: string) => string | undefined): TrainOptions {
   const options: Record<string, string | number | number[]> = { architecture: "batchtopk" };
-  for (const [name, key] of Object.entries(KEYS)) {
+  for (const [name, key] of KEYS) {
     const value = text(name);
-    if (value === undefined) continue;
-    if (WORDS.includes(name)) options[key] = value;
-    else if (LIST_OPTIONS.includes(name)) {
-      options[key] = value.split(",").map((each) => number(name, each));
-    } else options[key] = number(name, value);
+    if (value !== undefined) options[key] = optionValue(name, value);
   }
   return options as unknown as TrainOptions;
 }
@@ -114,7 +113,7 @@ export function trainingOptions(text: (name: string) => string | undefined): Tra
 /** {@linkcode trainingOptions} the other way round: options as the command line names them. */
 export function trainingTexts(options: Partial<TrainOptions>): Record<string, string> {
   return Object.fromEntries(
-    Object.entries(KEYS)
+    [...KEYS]
       .filter(([, key]) => options[key] !== undefined)
       .map(([name, key]) => [name, String(options[key])]),
   );

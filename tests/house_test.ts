@@ -15,6 +15,7 @@ const FOLDERS = [
   "lib/language_model",
   "lib/activations",
   "lib/evaluation",
+  "lib/sweep",
   "lib/stitching",
   "lib/meta",
   "lib/interpretation",
@@ -23,7 +24,9 @@ const FOLDERS = [
 ];
 
 /** Folders that run in a browser page too. */
-const WEB = ["kernels", "device", "ops", "sae", "training", "evaluation", "stitching", "meta"];
+const WEB = [
+  ...["kernels", "device", "ops", "sae", "training", "evaluation", "sweep", "stitching", "meta"],
+];
 
 /** Files at the foot of the house: everyone may import them, they import nothing. */
 const GROUND = ["lib/matrix.ts", "lib/random.ts", "lib/version.ts"];

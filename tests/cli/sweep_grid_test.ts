@@ -2,7 +2,8 @@ import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { parseArguments } from "../../cli/arguments.ts";
 import { UsageError } from "../../cli/command.ts";
-import { agreedOptions, readGrid } from "../../cli/sweep_grid.ts";
+import { sharedOptions } from "../../lib/sweep/grid.ts";
+import { readGrid } from "../../cli/sweep_grid.ts";
 import { TRAINING_OPTIONS } from "../../cli/training_options.ts";
 import { saewing, withFolder } from "./cli_helper.ts";
 
@@ -56,11 +57,11 @@ Deno.test("what all cells share: an option that some lack is not shared", async 
   );
   assertEquals(grid.length, 12);
   // Only topk has the k, only jumprelu the bandwidth.
-  assertEquals(agreedOptions(grid), { steps: 9, seed: 0 });
-  assertEquals(agreedOptions(grid.filter(({ options }) => options.architecture === "topk")), {
+  assertEquals(sharedOptions(grid), { steps: 9, seed: 0 });
+  assertEquals(sharedOptions(grid.filter(({ options }) => options.architecture === "topk")), {
     ...{ architecture: "topk", k: 4, steps: 9, seed: 0 },
   });
-  assertEquals(agreedOptions(grid.slice(0, 1)), { ...grid[0].options });
+  assertEquals(sharedOptions(grid.slice(0, 1)), { ...grid[0].options });
 });
 
 Deno.test("other options are in names where they vary; the same number is the same SAE", async () => {

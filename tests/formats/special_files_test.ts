@@ -9,7 +9,7 @@ import { inspectModel } from "../../lib/language_model/inspect_model.ts";
 import { openLanguageModel } from "../../lib/language_model/open_language_model.ts";
 import { parseArguments } from "../../cli/arguments.ts";
 import { readRunOptions } from "../../cli/run_folder.ts";
-import { readCell } from "../../cli/sweep_cell.ts";
+import { readCell } from "../../lib/formats/sweep_folder.ts";
 import { readGrid } from "../../cli/sweep_grid.ts";
 import { withFolder } from "../cli/cli_helper.ts";
 import { loadFixture, tinyGpt2 } from "../language_model/fixtures.ts";

@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
-import { type CellState, readCell } from "../../cli/sweep_cell.ts";
-import { withFolder } from "./cli_helper.ts";
+import { readCell } from "../../lib/formats/sweep_folder.ts";
+import type { CellState } from "../../mod.ts";
+import { withFolder } from "../cli/cli_helper.ts";
 
 const settings = { k: 8 };
 const numbers = (...names: string[]) => Object.fromEntries(names.map((name, i) => [name, i]));

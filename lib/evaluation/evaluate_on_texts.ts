@@ -1,0 +1,113 @@
+import { streamActivations } from "../activations/stream_activations.ts";
+import type { Device } from "../device/device.ts";
+import type { LanguageModel } from "../language_model/open_language_model.ts";
+import type { TextDocument } from "../language_model/text_pieces.ts";
+import { packTokenRows } from "../language_model/token_rows.ts";
+import type { Selection } from "../sae/inference.ts";
+import type { NormLimit, NormLimitChoice } from "../sae/norm_limit.ts";
+import type { Sae } from "../sae/sae.ts";
+import { type CrossEntropyEvaluation, evaluateCrossEntropy } from "./evaluate_cross_entropy.ts";
+import { evaluateSae, type Evaluation } from "./evaluate_sae.ts";
+
+/** How far {@linkcode evaluateOnTexts} is. */
+export interface EvaluationProgress {
+  /** What is measured. */
+  phase: "reconstruction" | "cross-entropy";
+  /** Token rows that are done in this phase. */
+  done: number;
+  /** Token rows to do. */
+  total: number;
+}
+
+/** Options of {@linkcode evaluateOnTexts}. */
+export interface EvaluateOnTextsOptions {
+  /** Tokens a row (default: 128 or what the model takes). */
+  contextLength?: number;
+  /** Most token rows (default 64). */
+  maxRows?: number;
+  /** Positions of a row that are left out (default [0]: the BOS token). */
+  skipPositions?: readonly number[];
+  /** Which activations are left out as massive, as `streamActivations` takes it. */
+  normLimit?: NormLimitChoice;
+  /** How active latents are found (default: as at inference). */
+  selection?: Selection;
+  /** Stops the evaluation; the promise is rejected with the signal's reason. */
+  signal?: AbortSignal;
+  /** Called as the work goes on. */
+  onProgress?: (progress: EvaluationProgress) => void;
+}
+
+/** What {@linkcode evaluateOnTexts} finds. */
+export interface TextEvaluation {
+  /** The token rows that were measured on. */
+  tokenRows: Int32Array[];
+  /** Reconstruction and sparsity. */
+  evaluation: Evaluation;
+  /** What splicing the SAE into the model costs. */
+  crossEntropy: CrossEntropyEvaluation;
+}
+
+/**
+ * Measures an SAE on documents: reconstruction, sparsity and cross-entropy. Massive activations are left
+ * out before the others are shuffled; where there are some, all are measured once more.
+ *
+ * @param texts Gives the documents from their beginning; they are read two or three times.
+ * @throws {Error} The documents do not fill a row, the SAE has another width, or the model fails.
+ *
+ * @example
+ * ```ts ignore
+ * const texts = () => readTexts("held-out.txt");
+ * const { evaluation, crossEntropy } = await evaluateOnTexts(device, model, sae, texts);
+ * ```
+ */
+export async function evaluateOnTexts(
+  device: Device,
+  model: LanguageModel,
+  sae: Sae,
+  texts: () => AsyncIterable<TextDocument>,
+  options: EvaluateOnTextsOptions = {},
+): Promise<TextEvaluation> {
+  const { contextLength = Math.min(128, model.maxContext), maxRows = 64, selection } = options;
+  const { skipPositions = [0], signal, onProgress } = options;
+  const tokenRows = await Array.fromAsync(
+    packTokenRows(model, texts(), { contextLength, maxRows }),
+  );
+  const total = tokenRows.length;
+  const kept = contextLength - new Set(skipPositions).size;
+  let leftOut = 0;
+  let limit = "none" as NormLimit | "none";
+  const measure = (normLimit: NormLimitChoice | undefined) => {
+    leftOut = 0;
+    let rows = 0;
+    onProgress?.({ phase: "reconstruction", done: 0, total });
+    const batches = streamActivations(model, texts(), {
+      contextLength,
+      skipPositions: [...skipPositions],
+      maxTokens: total * kept,
+      keepLast: true,
+      bufferRows: 2048,
+      normLimit,
+      onActivations(activations) {
+        leftOut += activations.leftOut;
+        rows += activations.rows;
+        limit = activations.limit;
+        onProgress?.({ phase: "reconstruction", done: Math.round(rows / kept), total });
+      },
+      signal,
+    });
+    return evaluateSae(device, sae, batches, { selection, normLimit: "none" });
+  };
+  const evaluation = await measure(options.normLimit);
+  const found = limit;
+  if (leftOut > 0) {
+    evaluation.leftOut = leftOut;
+    const { samples, mse, nmse, explainedVariance, l0 } = await measure("none");
+    evaluation.all = { samples, mse, nmse, explainedVariance, l0 };
+  }
+  const crossEntropy = await evaluateCrossEntropy(device, model, sae, tokenRows, {
+    ...{ skipPositions, selection, signal, normLimit: found },
+    onProgress: (done) =>
+      onProgress?.({ phase: "cross-entropy", done: Math.round(done * total), total }),
+  });
+  return { tokenRows, evaluation, crossEntropy };
+}

@@ -1,0 +1,226 @@
+import type { CrossEntropyEvaluation } from "../evaluation/evaluate_cross_entropy.ts";
+import type { Evaluation } from "../evaluation/evaluate_sae.ts";
+import type { Device } from "../device/device.ts";
+import type { Sae } from "../sae/sae.ts";
+import { checkMemory, trainingBytes } from "../training/check_memory.ts";
+import type { Checkpoint } from "../training/checkpoint.ts";
+import { completeOptions } from "../training/complete_options.ts";
+import type { StepRecord, TrainOptions } from "../training/options.ts";
+import { type Batches, trainSaes } from "../training/train_sae.ts";
+import type { TrainingWarning } from "../training/training_warnings.ts";
+import type { SweepCell } from "./grid.ts";
+import { type CellState, memoryStore, SweepMismatchError, type SweepStore } from "./sweep_store.ts";
+import { rowOf, type SweepRow } from "./sweep_row.ts";
+
+/** SAEs that are trained together on one reading of the batches. */
+export interface SweepGroup {
+  /** Number of the group, from 1. */
+  group: number;
+  /** Number of groups. */
+  groups: number;
+  /** Names of its SAEs. */
+  saes: string[];
+}
+
+/** How far a sweep is. */
+export type SweepProgress =
+  /** A group begins; `resumed` holds the steps of the checkpoints that some of its SAEs go on from. */
+  | { phase: "start" } & SweepGroup & { resumed: number[] }
+  /** An SAE took steps, the last of which `record` tells of; `total` where their number is known. */
+  | {
+    phase: "training";
+    sae: string;
+    done: number;
+    total?: number;
+    record: StepRecord;
+    samplesPerSecond: number;
+  } & SweepGroup
+  /** A group is trained and kept. */
+  | { phase: "trained"; seconds: number } & SweepGroup
+  /** An SAE is about to be measured, `done` of `total` are. */
+  | { phase: "measuring"; sae: string; done: number; total: number }
+  /** It was measured. */
+  | { phase: "measured"; sae: string; done: number; total: number; row: SweepRow };
+
+/** Options of {@linkcode sweepSaes}. */
+export interface SweepOptions {
+  /** Shape of the batches, from which the memory that training takes is reckoned. */
+  batch: { rows: number; cols: number };
+  /**
+   * Measures a trained SAE, on data held out from training: `evaluateOnTexts` gives both; without
+   * `crossEntropy` the row's columns of it are NaN.
+   */
+  measure: (
+    sae: Sae,
+    cell: SweepCell,
+  ) => Promise<{ evaluation: Evaluation; crossEntropy?: CrossEntropyEvaluation }>;
+  /** Where SAEs are kept; one that holds some already goes on (default: in memory, until measured). */
+  store?: SweepStore;
+  /** Most SAEs that are trained together (default: as many as the device's memory holds). */
+  atOnce?: number;
+  /** Steps from one checkpoint of an SAE in training to the next (default 0: none). */
+  checkpointEvery?: number;
+  /** Goes into each SAE's metadata: model, hook, context size and the like. */
+  metadata?: Record<string, unknown>;
+  /**
+   * Ends training after the current step, with a checkpoint of each SAE where those are kept; the promise
+   * is then rejected with the signal's reason.
+   */
+  signal?: AbortSignal;
+  /** Called as the work goes on. */
+  onProgress?: (progress: SweepProgress) => void;
+  /** Called when training an SAE begins to go wrong. */
+  onWarning?: (sae: string, warning: TrainingWarning) => void;
+}
+
+/**
+ * Trains a grid of SAEs on one stream of activations, and measures each. All SAEs that fit into the
+ * device's memory together read the batches once; where not all fit, they are trained in groups. Each
+ * has the bits that `trainSae` gives it on the same batches.
+ *
+ * @param device An open device.
+ * @param batches Gives the batches from their beginning, called once for each group.
+ * @param cells The SAEs, as `sweepGrid` names them.
+ * @returns A row for each SAE, in the order of `cells`.
+ * @throws {SweepMismatchError} The store holds SAEs that were trained with something else.
+ * @throws {Error} An SAE does not fit into memory by itself, training or measuring fails.
+ *
+ * @example
+ * ```ts ignore
+ * const batches = () => streamActivations(model, readTexts("corpus/*.txt"), { batchSize: 2048 });
+ * const cells = sweepGrid({ architecture: ["topk", "batchtopk"], dictSize: [256, 512], k: 8 });
+ * const rows = await sweepSaes(device, batches, cells, {
+ *   batch: { rows: 2048, cols: model.dModel },
+ *   measure: (sae) => evaluateOnTexts(device, model, sae, () => readTexts("held-out.txt")),
+ *   store: sweepFolder("runs/sweep"),
+ * });
+ * ```
+ */
+export async function sweepSaes(
+  device: Device,
+  batches: () => Batches,
+  cells: readonly SweepCell[],
+  options: SweepOptions,
+): Promise<SweepRow[]> {
+  const { measure, signal, onProgress, store = memoryStore() } = options;
+  const states = new Map<SweepCell, CellState>();
+  for (const cell of cells) {
+    const state = await store.read(cell);
+    if (state) states.set(cell, state);
+  }
+  const missing = cells.filter((cell) => !states.has(cell));
+  const groups = groupCells(device, missing, options);
+  await store.start?.();
+  for (const [g, group] of groups.entries()) {
+    const which = { group: g + 1, groups: groups.length, saes: group.map(({ name }) => name) };
+    const trained = await trainGroup(device, batches, group, { ...options, store }, which);
+    trained.forEach((state, i) => states.set(group[i], state));
+  }
+  const rows: SweepRow[] = [];
+  for (const [done, cell] of cells.entries()) {
+    const state = states.get(cell)!;
+    if (state.measured) {
+      rows.push(rowOf(cell, state));
+      continue;
+    }
+    signal?.throwIfAborted();
+    const at = { sae: cell.name, total: cells.length };
+    onProgress?.({ phase: "measuring", done, ...at });
+    const found = await measure(await store.loadSae(cell), cell);
+    const { density: _, ...evaluation } = found.evaluation;
+    const measured = { evaluation, crossEntropy: found.crossEntropy ?? null };
+    await store.saveMeasured(cell, { ...state, measured });
+    const row = rowOf(cell, { ...state, measured });
+    rows.push(row);
+    onProgress?.({ phase: "measured", done: done + 1, ...at, row });
+  }
+  return rows;
+}
+
+/** Trains SAEs together and keeps them. */
+async function trainGroup(
+  device: Device,
+  batches: () => Batches,
+  cells: readonly SweepCell[],
+  { store, metadata, signal, checkpointEvery = 0, onProgress, onWarning }:
+    & SweepOptions
+    & { store: SweepStore },
+  group: SweepGroup,
+): Promise<CellState[]> {
+  const started = performance.now();
+  const seconds = () => (performance.now() - started) / 1000;
+  const resumes: (Checkpoint | undefined)[] = [];
+  for (const cell of cells) resumes.push(await loadFittingCheckpoint(store, cell));
+  const resumed = resumes.flatMap((checkpoint) => checkpoint?.steps ?? []);
+  onProgress?.({ phase: "start", ...group, resumed });
+  const trained = await trainSaes(
+    device,
+    batches(),
+    cells.map((cell, i): TrainOptions => ({
+      ...cell.options,
+      metadata,
+      signal,
+      resume: resumes[i],
+      checkpoint: checkpointEvery === 0 ? undefined : {
+        every: checkpointEvery,
+        save: (checkpoint) => store.saveCheckpoint(cell, checkpoint),
+      },
+      onWarning: (warning) => onWarning?.(cell.name, warning),
+      onProgress(records) {
+        const record = records.at(-1)!;
+        const own = record.samples - (resumes[i]?.samples ?? 0);
+        onProgress?.({
+          ...{ phase: "training", ...group, sae: cell.name, record },
+          ...{ done: record.step, total: cell.options.steps, samplesPerSecond: own / seconds() },
+        });
+      },
+    })),
+  );
+  // What was trained in part has its checkpoint; it is not taken for whole.
+  signal?.throwIfAborted();
+  const states: CellState[] = [];
+  for (const [i, cell] of cells.entries()) states.push(await store.saveTrained(cell, trained[i]));
+  onProgress?.({ phase: "trained", ...group, seconds: seconds() });
+  return states;
+}
+
+async function loadFittingCheckpoint(
+  store: SweepStore,
+  cell: SweepCell,
+): Promise<Checkpoint | undefined> {
+  const resume = await store.loadCheckpoint(cell);
+  if (!resume) return undefined;
+  try {
+    completeOptions({ ...cell.options, resume });
+  } catch (error) {
+    throw new SweepMismatchError(
+      `${cell.name}/checkpoint does not fit: ${(error as Error).message}`,
+      { cause: error },
+    );
+  }
+  return resume;
+}
+
+/** Splits cells into groups that are trained together: as many as fit, in their order. */
+function groupCells(
+  device: Device,
+  cells: readonly SweepCell[],
+  { batch, atOnce = Infinity }: SweepOptions,
+): SweepCell[][] {
+  const free = device.memoryLimit - device.allocated;
+  const groups: SweepCell[][] = [];
+  let bytes = 0;
+  for (const cell of cells) {
+    const settings = completeOptions(cell.options);
+    const own = trainingBytes(device, settings, batch);
+    // One that does not fit alone is told before the others are trained.
+    checkMemory(device, settings, batch);
+    if (groups.length === 0 || bytes + own > free || groups.at(-1)!.length === atOnce) {
+      groups.push([]);
+      bytes = 0;
+    }
+    groups.at(-1)!.push(cell);
+    bytes += own;
+  }
+  return groups;
+}
