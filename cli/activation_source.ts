@@ -92,8 +92,10 @@ export async function openActivationSource(
   signal?: AbortSignal,
 ): Promise<ActivationSource> {
   const folder = options.text("activations");
-  if (folder !== undefined) return storeSource(await openStore(folder, options, recorded), options);
-  const model = await openModel(options);
+  if (folder !== undefined) {
+    return storeSource(await openStore(folder, options, recorded), options, signal);
+  }
+  const model = await openModel(options, { signal });
   try {
     return await textSource(model, options, recorded, signal);
   } catch (error) {
@@ -171,7 +173,11 @@ async function textSource(
   };
 }
 
-function storeSource(store: ActivationStore, options: Arguments): ActivationSource {
+function storeSource(
+  store: ActivationStore,
+  options: Arguments,
+  signal: AbortSignal | undefined,
+): ActivationSource {
   let opened: LanguageModel | undefined;
   return {
     model: store.model,
@@ -191,6 +197,7 @@ function storeSource(store: ActivationStore, options: Arguments): ActivationSour
         model: findNamedModel(model, store.folder),
         hook,
         dtype: options.text("dtype") ?? modelDtype,
+        signal,
       });
       return opened;
     },

@@ -1,6 +1,7 @@
 import { loadSae, type Sae, saveSae } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
-import { type Command, EXIT, UsageError } from "./command.ts";
+import { type Command, UsageError } from "./command.ts";
+import { endInOrder } from "./interrupt.ts";
 import { createOutput, formatTable } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
 import { downloadProgress } from "./progress.ts";
@@ -49,21 +50,24 @@ export const convert: Command = {
       keep: RUN_FILES.convert,
     });
     const output = createOutput(options.flag("json"));
-    const sae = await loadSae(from, {
-      config: parseSettings(options.texts("set")),
-      revision: options.text("revision"),
-      cacheDir: options.text("cache-dir"),
-      ...(options.flag("offline") ? { offline: true } : {}),
-      onProgress: downloadProgress(output),
-    });
-    await folder.start(saeFiles(""));
-    await saveSae(sae, out);
-    await folder.finish();
-    const found = describe(sae);
-    output.say(formatTable(Object.entries(found).map(([name, value]) => [name, String(value)])));
-    output.say(`written to ${out}`);
-    output.result({ out, ...found });
-    return EXIT.ok;
+    return await endInOrder(output, async (signal) => {
+      const sae = await loadSae(from, {
+        config: parseSettings(options.texts("set")),
+        revision: options.text("revision"),
+        cacheDir: options.text("cache-dir"),
+        ...(options.flag("offline") ? { offline: true } : {}),
+        onProgress: downloadProgress(output),
+        signal,
+      });
+      signal.throwIfAborted();
+      await folder.start(saeFiles(""));
+      await saveSae(sae, out);
+      await folder.finish();
+      const found = describe(sae);
+      output.say(formatTable(Object.entries(found).map(([name, value]) => [name, String(value)])));
+      output.say(`written to ${out}`);
+      output.result({ out, ...found });
+    }, () => ({ text: "nothing was written" }));
   },
 };
 

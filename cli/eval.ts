@@ -7,15 +7,16 @@ import {
   recordedNormLimit,
   type Selection,
 } from "../mod.ts";
-import { parseArguments } from "./arguments.ts";
+import { type Arguments, parseArguments } from "./arguments.ts";
 import { saePath } from "./check_inputs.ts";
-import { type Command, EXIT, UsageError } from "./command.ts";
+import { type Command, UsageError } from "./command.ts";
 import { evaluationTable, shortEvaluation } from "./describe.ts";
 import { openCommandDevice } from "./device.ts";
 import { findNamedModel } from "./find_model.ts";
+import { endInOrder } from "./interrupt.ts";
 import { openModel } from "./model.ts";
 import { describeLimit, givenNormLimit, resolveNormLimit } from "./norm_limit.ts";
-import { createOutput } from "./output.ts";
+import { createOutput, type Output } from "./output.ts";
 import { downloadProgress, evaluationProgress } from "./progress.ts";
 
 const HELP = `Measures a saved SAE on text: NMSE, L0, dead latents, cross-entropy when spliced in.
@@ -72,58 +73,75 @@ export const evaluate: Command = {
     if (!path) throw new UsageError("the SAE is missing");
     if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}`);
     if (options.texts("text").length === 0) throw new UsageError("--text is missing");
-    const given = givenNormLimit(options);
+    givenNormLimit(options);
     const output = createOutput(options.flag("json"));
-    const folder = await saePath(path);
-    const sae = await loadSae(folder, {
-      cacheDir: options.text("cache-dir"),
-      onProgress: downloadProgress(output),
-    });
-    const { metadata } = sae;
-    const choice = resolveNormLimit(given, recordedNormLimit(sae));
-    const named = (name: "model" | "hook"): string => {
-      const given = options.text(name);
-      if (given !== undefined) return given;
-      const value = metadata[name];
-      if (typeof value === "string") {
-        return name === "model" ? findNamedModel(value, folder) : value;
-      }
-      throw new UsageError(`${folder} names no ${name}: --${name} is missing`);
-    };
-    using gpu = await openCommandDevice(options.text("device"));
-    await using model = await openModel(options, { model: named("model"), hook: named("hook") });
-    const trained = typeof metadata.contextSize === "number" ? metadata.contextSize : 128;
-    const contextLength = options.number("context") ?? Math.min(trained, model.maxContext);
-    const skipPositions = options.flag("include-bos") ? [] : [0];
-    const texts = () => readDocuments(options.texts("text"), { field: options.text("field") });
-    const normLimit = choice === "none" || choice.medianNorm !== undefined
-      ? choice
-      : await measureNormLimit(
-        orderedActivations(model, texts(), { contextLength, skipPositions }),
-        choice.multiple,
-      );
-    const { evaluation, crossEntropy } = await evaluateOnTexts(
-      gpu,
-      model,
-      sae,
-      texts,
-      {
-        ...{ contextLength, skipPositions, normLimit },
-        maxRows: options.number("rows") ?? 64,
-        selection: options.text("selection") as Selection | undefined,
-        onProgress: evaluationProgress(output),
-      },
+    return await endInOrder(
+      output,
+      (signal) => measure(path, options, output, signal),
+      () => ({ text: "nothing was measured" }),
     );
-    output.say(evaluationTable(evaluation, crossEntropy, sae.dictSize));
-    if (evaluation.leftOut && normLimit !== "none") {
-      output.say(`\nMassive: ${describeLimit(normLimit)}`);
-    }
-    output.result({
-      sae: folder,
-      normLimit,
-      evaluation: shortEvaluation(evaluation),
-      crossEntropy,
-    });
-    return EXIT.ok;
   },
 };
+
+async function measure(
+  path: string,
+  options: Arguments,
+  output: Output,
+  signal: AbortSignal,
+): Promise<void> {
+  const folder = await saePath(path);
+  const sae = await loadSae(folder, {
+    cacheDir: options.text("cache-dir"),
+    onProgress: downloadProgress(output),
+    signal,
+  });
+  const { metadata } = sae;
+  const choice = resolveNormLimit(givenNormLimit(options), recordedNormLimit(sae));
+  const named = (name: "model" | "hook"): string => {
+    const given = options.text(name);
+    if (given !== undefined) return given;
+    const value = metadata[name];
+    if (typeof value === "string") {
+      return name === "model" ? findNamedModel(value, folder) : value;
+    }
+    throw new UsageError(`${folder} names no ${name}: --${name} is missing`);
+  };
+  using gpu = await openCommandDevice(options.text("device"));
+  await using model = await openModel(options, {
+    model: named("model"),
+    hook: named("hook"),
+    signal,
+  });
+  const trained = typeof metadata.contextSize === "number" ? metadata.contextSize : 128;
+  const contextLength = options.number("context") ?? Math.min(trained, model.maxContext);
+  const skipPositions = options.flag("include-bos") ? [] : [0];
+  const texts = () => readDocuments(options.texts("text"), { field: options.text("field") });
+  const normLimit = choice === "none" || choice.medianNorm !== undefined
+    ? choice
+    : await measureNormLimit(
+      orderedActivations(model, texts(), { contextLength, skipPositions, signal }),
+      choice.multiple,
+    );
+  const { evaluation, crossEntropy } = await evaluateOnTexts(
+    gpu,
+    model,
+    sae,
+    texts,
+    {
+      ...{ contextLength, skipPositions, normLimit, signal },
+      maxRows: options.number("rows") ?? 64,
+      selection: options.text("selection") as Selection | undefined,
+      onProgress: evaluationProgress(output),
+    },
+  );
+  output.say(evaluationTable(evaluation, crossEntropy, sae.dictSize));
+  if (evaluation.leftOut && normLimit !== "none") {
+    output.say(`\nMassive: ${describeLimit(normLimit)}`);
+  }
+  output.result({
+    sae: folder,
+    normLimit,
+    evaluation: shortEvaluation(evaluation),
+    crossEntropy,
+  });
+}

@@ -9,8 +9,8 @@ import { lockStore } from "../lib/activations/lock_store.ts";
 import { parseArguments } from "./arguments.ts";
 import { checkEvalText, inputPaths } from "./check_inputs.ts";
 import { checkWhole } from "./check_whole.ts";
-import { type Command, EXIT, UsageError } from "./command.ts";
-import { listenToInterrupts } from "./interrupt.ts";
+import { type Command, UsageError } from "./command.ts";
+import { endInOrder } from "./interrupt.ts";
 import { openModel } from "./model.ts";
 import { describeLeftOut, givenNormLimit } from "./norm_limit.ts";
 import { createOutput, formatSeconds } from "./output.ts";
@@ -108,13 +108,11 @@ export const harvest: Command = {
     await checkEvalText(options, opened, contextSize, "text");
     output.say(`${opened.id} at ${opened.hook}, d = ${opened.dModel}, ${dtype}, to ${folder}`);
 
-    using interrupt = listenToInterrupts();
-    const { signal } = interrupt;
     const fingerprint = createTextFingerprint();
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1000;
     let [first, saved] = [0, 0];
-    try {
+    return await endInOrder(output, async (signal) => {
       {
         // Library users who write stores hold this lock, not the command's.
         using _lock = await lockStore(folder);
@@ -159,17 +157,15 @@ export const harvest: Command = {
       if (left) output.say(left);
       const { rows, dModel, leftOut } = store;
       output.result({ folder, rows, dModel, dtype, first, normLimit: store.normLimit, leftOut });
-      return EXIT.ok;
-    } catch (error) {
-      if (!signal.aborted) throw error;
+    }, () => {
       const without = options.flag("overwrite") ? " without --overwrite" : "";
-      output.say(
-        `interrupted: ${folder} keeps ${saved} activations in finished shards, the same command` +
-          `${without} goes on from there`,
-      );
-      output.result({ folder, rows: saved, first, interrupted: true });
-      return interrupt.exitCode();
-    }
+      return {
+        text:
+          `${folder} keeps ${saved} activations in finished shards, the same command${without} ` +
+          `goes on from there`,
+        data: { folder, rows: saved, first },
+      };
+    });
   },
 };
 

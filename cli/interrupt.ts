@@ -1,4 +1,5 @@
 import { EXIT } from "./command.ts";
+import type { Output } from "./output.ts";
 
 /** What ends a command early, until it is disposed of. */
 export interface Interrupt extends Disposable {
@@ -6,6 +7,39 @@ export interface Interrupt extends Disposable {
   signal: AbortSignal;
   /** The exit code of the one that came: 130 for SIGINT, 143 for SIGTERM. */
   exitCode(): number;
+}
+
+/** What work that was ended leaves. */
+export interface Left {
+  /** For people: what is kept, and how to go on. */
+  text: string;
+  /** For machines. */
+  data?: Record<string, unknown>;
+}
+
+/**
+ * Does work that SIGINT and SIGTERM end in order, and gives the command's exit code.
+ *
+ * @param work It throws the signal's reason where it ends early; what it keeps then must be whole.
+ * @param left What it leaves then.
+ */
+export async function endInOrder(
+  output: Output,
+  work: (signal: AbortSignal) => Promise<void>,
+  left: () => Left,
+): Promise<number> {
+  using interrupt = listenToInterrupts();
+  const { signal } = interrupt;
+  try {
+    await work(signal);
+    return EXIT.ok;
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error;
+    const { text, data } = left();
+    output.say(`interrupted: ${text}`);
+    output.result({ ...data, interrupted: true });
+    return interrupt.exitCode();
+  }
 }
 
 // Programs that start this one may pass on a Ctrl-C that the terminal has sent to all of them already.

@@ -16,9 +16,9 @@ import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkComparable } from "./check_comparable.ts";
 import { inputPaths, saePath } from "./check_inputs.ts";
 import { checkWhole } from "./check_whole.ts";
-import { type Command, EXIT, UsageError } from "./command.ts";
+import { type Command, UsageError } from "./command.ts";
 import { openCommandDevice } from "./device.ts";
-import { listenToInterrupts } from "./interrupt.ts";
+import { endInOrder } from "./interrupt.ts";
 import { openLatentTexts } from "./latent_contexts.ts";
 import { writeMetaResults } from "./meta_results.ts";
 import { META_TRAINING, metaTraining } from "./meta_training.ts";
@@ -150,73 +150,73 @@ export const meta: Command = {
     const folder = metaFolder ?? join(out.path, "meta");
     // What is there stays until there is something to put in its place.
     const begin = () => out.start(before ? [] : saeFiles("meta"));
-    using interrupt = listenToInterrupts();
-    const { signal } = interrupt;
-    const work: MetaWork = { gpu, sae, name: folders[0], training, signal, output };
     let saved = before !== undefined;
-    try {
-      const { meta, history } = before
-        ? { meta: before, history: [] }
-        : await trainAndSave(work, folder, begin);
-      saved = true;
-      signal.throwIfAborted();
-      const decomposition = await decompose(gpu, meta, sae);
-      const withControls = !options.flag("no-control");
-      const controls = withControls ? await trainControls(work) : undefined;
-      const beside: ComparedMetaLatents[] = [];
-      for (const other of compared) {
-        beside.push(await compareAndReplace(work, meta, other, withControls));
-      }
-      const contexts = await texts?.find(gpu, output, signal) ?? new Map<number, LatentExamples>();
-      signal.throwIfAborted();
-      const active = (latent: number) => !texts || contexts.get(latent)!.examples.length > 0;
-      await begin();
-      // Of a run that was killed while it wrote them.
-      await out.remove((name) => !name.startsWith("meta/"));
-      const results = await writeMetaResults(out, {
-        date: new Date().toISOString().slice(0, 10),
-        device: gpu.name,
-        sae: {
-          ...{ name, architecture: sae.architecture, dictSize: sae.dictSize, dModel: sae.dModel },
-          ...trainingQuality(folders[0], sae),
-          source: describeSource(sae),
-        },
-        meta: { seed: seedOf(meta), lossChange: lossChangeOf(meta) },
-        ...{ decomposition, k: meta.k, controls, compared: beside, history, contexts },
-        warnings: [...new Set(warnings)],
-        latents: shown.latents ?? chooseDecomposed(decomposition, DOZEN, active),
-        metaLatents: chooseMetaLatents(decomposition, shown.metaLatents),
-        settings: {
-          SAE: folders[0],
-          "meta-SAE": folder,
-          compare: folders.slice(1).join(" ") || undefined,
-          text: texts?.source.dataset,
-          ...training,
-          time: formatSeconds((performance.now() - started) / 1000),
-        },
-      });
-      await out.finish();
-      const { explainedVariance, l0, deadMetaLatents } = decomposition;
-      output.say(results.text);
-      output.say(`report: ${results.report}`);
-      output.result({
-        report: results.report,
-        meta: folder,
-        ...{ explainedVariance, l0, deadMetaLatents },
-        controls: controls && {
-          isotropic: measuresOf(controls.isotropic),
-          matched: measuresOf(controls.matched),
-          single: controls.single && measuresOf(controls.single),
-        },
-        ...{ compared: beside.map(forMachines), claims: results.claims },
-      });
-      return EXIT.ok;
-    } catch (error) {
-      if (!signal.aborted || error !== signal.reason) throw error;
-      output.say(saved ? `interrupted: \`--meta ${folder}\` goes on with it` : "interrupted");
-      output.result({ interrupted: true, ...(saved ? { meta: folder } : {}) });
-      return interrupt.exitCode();
-    }
+    return await endInOrder(
+      output,
+      async (signal) => {
+        const work: MetaWork = { gpu, sae, name: folders[0], training, signal, output };
+        const { meta, history } = before
+          ? { meta: before, history: [] }
+          : await trainAndSave(work, folder, begin);
+        saved = true;
+        signal.throwIfAborted();
+        const decomposition = await decompose(gpu, meta, sae);
+        const withControls = !options.flag("no-control");
+        const controls = withControls ? await trainControls(work) : undefined;
+        const beside: ComparedMetaLatents[] = [];
+        for (const other of compared) {
+          beside.push(await compareAndReplace(work, meta, other, withControls));
+        }
+        const contexts = await texts?.find(gpu, output, signal) ??
+          new Map<number, LatentExamples>();
+        signal.throwIfAborted();
+        const active = (latent: number) => !texts || contexts.get(latent)!.examples.length > 0;
+        await begin();
+        // Of a run that was killed while it wrote them.
+        await out.remove((name) => !name.startsWith("meta/"));
+        const results = await writeMetaResults(out, {
+          date: new Date().toISOString().slice(0, 10),
+          device: gpu.name,
+          sae: {
+            ...{ name, architecture: sae.architecture, dictSize: sae.dictSize, dModel: sae.dModel },
+            ...trainingQuality(folders[0], sae),
+            source: describeSource(sae),
+          },
+          meta: { seed: seedOf(meta), lossChange: lossChangeOf(meta) },
+          ...{ decomposition, k: meta.k, controls, compared: beside, history, contexts },
+          warnings: [...new Set(warnings)],
+          latents: shown.latents ?? chooseDecomposed(decomposition, DOZEN, active),
+          metaLatents: chooseMetaLatents(decomposition, shown.metaLatents),
+          settings: {
+            SAE: folders[0],
+            "meta-SAE": folder,
+            compare: folders.slice(1).join(" ") || undefined,
+            text: texts?.source.dataset,
+            ...training,
+            time: formatSeconds((performance.now() - started) / 1000),
+          },
+        });
+        await out.finish();
+        const { explainedVariance, l0, deadMetaLatents } = decomposition;
+        output.say(results.text);
+        output.say(`report: ${results.report}`);
+        output.result({
+          report: results.report,
+          meta: folder,
+          ...{ explainedVariance, l0, deadMetaLatents },
+          controls: controls && {
+            isotropic: measuresOf(controls.isotropic),
+            matched: measuresOf(controls.matched),
+            single: controls.single && measuresOf(controls.single),
+          },
+          ...{ compared: beside.map(forMachines), claims: results.claims },
+        });
+      },
+      () =>
+        saved
+          ? { text: `\`--meta ${folder}\` goes on with it`, data: { meta: folder } }
+          : { text: "nothing was written" },
+    );
   },
 };
 

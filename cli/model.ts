@@ -7,10 +7,11 @@ import { downloadProgress } from "./progress.ts";
 /** Opens the language model that `--model`, `--hook` and the like name, or else what is given. */
 export async function openModel(
   options: Arguments,
-  { model, hook, dtype = options.text("dtype") }: {
+  { model, hook, dtype = options.text("dtype"), signal }: {
     model?: string;
     hook?: string;
     dtype?: string;
+    signal?: AbortSignal;
   } = {},
 ): Promise<LanguageModel> {
   const id = model ?? options.required("model");
@@ -20,6 +21,7 @@ export async function openModel(
       dtype: dtype as Dtype | undefined,
       revision: options.text("revision"),
       cacheDir: options.text("cache-dir"),
+      signal,
       onProgress: downloadProgress(createOutput(options.flag("json"))),
     });
   } catch (error) {

@@ -21,9 +21,9 @@ import { checkSourceOptions, openActivationSource } from "./activation_source.ts
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkComparable } from "./check_comparable.ts";
 import { inputPaths, saePath } from "./check_inputs.ts";
-import { type Command, EXIT, UsageError } from "./command.ts";
+import { type Command, UsageError } from "./command.ts";
 import { openCommandDevice } from "./device.ts";
-import { listenToInterrupts } from "./interrupt.ts";
+import { endInOrder } from "./interrupt.ts";
 import { nameGroups } from "./name_groups.ts";
 import { nameSaes } from "./name_saes.ts";
 import { describeLeftOut, givenNormLimit } from "./norm_limit.ts";
@@ -109,17 +109,11 @@ export const stitch: Command = {
   async run(args) {
     const given = parseArguments(args, { values: VALUES, flags: FLAGS });
     const output = createOutput(given.flag("json"));
-    using interrupt = listenToInterrupts();
-    const { signal } = interrupt;
-    try {
-      await study(args, given, output, signal);
-      return EXIT.ok;
-    } catch (error) {
-      if (!signal.aborted || error !== signal.reason) throw error;
-      output.say("interrupted: nothing was written");
-      output.result({ interrupted: true });
-      return interrupt.exitCode();
-    }
+    return await endInOrder(
+      output,
+      (signal) => study(args, given, output, signal),
+      () => ({ text: "nothing was written" }),
+    );
   },
 };
 
@@ -203,6 +197,7 @@ async function study(
   const overlap = await decoderOverlap(gpu, everything, how.threshold);
   const biases = decoderBiasAgreement(everything);
   const examples = await nameGroups(gpu, source, options, pairs, saes, output, signal);
+  signal.throwIfAborted();
   // What is there stays until there is something to put in its place.
   await folder.start([]);
   const results = await writeStitchResults(folder, {

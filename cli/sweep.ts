@@ -21,11 +21,11 @@ import {
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkDisk, checkEvalText, inputPaths } from "./check_inputs.ts";
 import { checkWhole } from "./check_whole.ts";
-import { type Command, EXIT, UsageError } from "./command.ts";
+import { type Command, UsageError } from "./command.ts";
 import { describeWarning } from "./describe.ts";
 import { openCommandDevice } from "./device.ts";
 import type { FoundRun } from "./found_run.ts";
-import { listenToInterrupts } from "./interrupt.ts";
+import { endInOrder } from "./interrupt.ts";
 import { checkSameLimit } from "./norm_limit.ts";
 import { createOutput, type Output } from "./output.ts";
 import { openOutputFolder, type OutputFolder } from "./output_folder.ts";
@@ -154,28 +154,23 @@ export const sweep: Command = {
     using gpu = await openCommandDevice(options.text("device"));
     output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
 
-    using interrupt = listenToInterrupts();
-    const { signal } = interrupt;
-    try {
-      await runSweep(
-        gpu,
-        source,
-        { cells, done, store, options, settings, folder, signal },
-        output,
-      );
-      return EXIT.ok;
-    } catch (error) {
-      if (!signal.aborted) throw asUsage(error);
-      const [trained, measured] = [done.trained.size, done.measured.size];
-      const without = options.flag("overwrite") ? " without --overwrite" : "";
-      output.say(
-        `interrupted: of ${cells.length} SAEs ${trained} are trained and ${measured} measured, the ` +
-          `same command with --out ${out}${without} goes on`,
-      );
-      const counts = { saes: cells.length, trained, done: measured };
-      output.result({ folder: out, ...counts, interrupted: true });
-      return interrupt.exitCode();
-    }
+    return await endInOrder(
+      output,
+      (signal) =>
+        runSweep(gpu, source, { cells, done, store, options, settings, folder, signal }, output),
+      () => {
+        const [trained, measured] = [done.trained.size, done.measured.size];
+        const without = options.flag("overwrite") ? " without --overwrite" : "";
+        return {
+          text:
+            `of ${cells.length} SAEs ${trained} are trained and ${measured} measured, the same ` +
+            `command with --out ${out}${without} goes on`,
+          data: { folder: out, saes: cells.length, trained, done: measured },
+        };
+      },
+    ).catch((error) => {
+      throw asUsage(error);
+    });
   },
 };
 

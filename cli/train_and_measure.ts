@@ -12,9 +12,8 @@ import {
 import { type ActivationSource, sourceMetadata } from "./activation_source.ts";
 import type { Arguments, GivenOptions } from "./arguments.ts";
 import { checkDisk } from "./check_inputs.ts";
-import { EXIT } from "./command.ts";
 import { describeWarning } from "./describe.ts";
-import { listenToInterrupts } from "./interrupt.ts";
+import { endInOrder, type Left } from "./interrupt.ts";
 import { measureRun } from "./measure_run.ts";
 import { describeLeftOut } from "./norm_limit.ts";
 import { formatSeconds, type Output } from "./output.ts";
@@ -83,11 +82,9 @@ export async function trainAndMeasure(
   await run.startMetrics(resume?.history ?? []);
   if (resume) output.say(`going on after step ${resume.steps}`);
 
-  using interrupt = listenToInterrupts();
-  const { signal } = interrupt;
   const folder = join(run.path, "sae");
-  let saved = false;
-  try {
+  let left: Left = { text: "before the first step" };
+  return await endInOrder(output, async (signal) => {
     const startBatch = source.startsAnywhere && resume ? firstBatchToResume(resume, steps) : 0;
     const batches = source.batches({ batchSize, epochs, seed, startBatch, signal });
     const started = performance.now();
@@ -116,7 +113,6 @@ export async function trainAndMeasure(
     const trainSeconds = (performance.now() - started) / 1000;
     await keepOptions();
     await run.saveSae(sae);
-    saved = true;
     await run.writeMetricsTable(history);
     const taken = history.length;
     const last = history.at(-1)!;
@@ -126,18 +122,18 @@ export async function trainAndMeasure(
         `in ${formatSeconds(trainSeconds)} (${rate} tokens/s); SAE saved in ${folder}`,
     );
     const read = source.leftOut();
-    const left = describeLeftOut(normLimit, read);
-    if (left) output.say(left);
+    const massive = describeLeftOut(normLimit, read);
+    if (massive) output.say(massive);
     const result = { folder: run.path, sae: folder, steps: taken, last };
-    if (signal.aborted) {
-      output.say(
-        every === 0
-          ? `interrupted: \`--initial ${folder}\` starts from what was learned so far`
-          : `interrupted: \`saewing train --resume ${run.path}\` goes on`,
-      );
-      output.result({ ...result, interrupted: true });
-      return interrupt.exitCode();
-    }
+    left = {
+      text: every === 0
+        ? `\`--initial ${folder}\` starts from what was learned so far`
+        : `\`saewing train --resume ${run.path}\` goes on`,
+      data: result,
+    };
+    signal.throwIfAborted();
+    const goOn = every === 0 ? `eval ${folder}` : `train --resume ${run.path}`;
+    left = { text: `the SAE is saved in ${folder}, \`saewing ${goOn}\` measures it`, data: result };
     // What is saved is measured: an input's scale was folded into the weights, which rounds them.
     const measures = await measureRun(gpu, source, {
       ...{ options, run, output, sae: await loadSae(folder), history, trainSeconds },
@@ -147,18 +143,7 @@ export async function trainAndMeasure(
     await run.writeJson("config.json", { ...config, activationsRead: read, finished: true });
     await run.finish();
     output.result({ ...result, ...measures });
-    return EXIT.ok;
-  } catch (error) {
-    if (signal.aborted && error === signal.reason) {
-      const goOn = every === 0 ? `eval ${folder}` : `train --resume ${run.path}`;
-      output.say(
-        saved
-          ? `interrupted: the SAE is saved in ${folder}, \`saewing ${goOn}\` measures it`
-          : "interrupted before the first step",
-      );
-      if (saved) output.result({ folder: run.path, sae: folder, interrupted: true });
-      return interrupt.exitCode();
-    }
+  }, () => left).catch(async (error) => {
     if (!(error instanceof NonFiniteError) || !error.sae) throw error;
     await keepOptions();
     await run.saveSae(error.sae);
@@ -166,5 +151,5 @@ export async function trainAndMeasure(
       `${error.message}. What was learned before is saved: \`--initial ${folder}\` starts from it`,
       { cause: error },
     );
-  }
+  });
 }

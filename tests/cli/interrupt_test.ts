@@ -6,7 +6,7 @@ import { openLatentTexts } from "../../cli/latent_contexts.ts";
 import { createOutput } from "../../cli/output.ts";
 import { loadCheckpoint, loadSae, type Sae, saveSae } from "../../mod.ts";
 import { openTestDevice, randomNumbers } from "../gpu_helper.ts";
-import { CORPUS, HOOK, MODEL, ROOT, withFolder } from "./cli_helper.ts";
+import { CORPUS, HOOK, MODEL, ROOT, saewing, withFolder } from "./cli_helper.ts";
 
 Deno.test("Ctrl-C while train measures: SAE and checkpoint stay, nothing is measured", async () => {
   await withFolder(async (folder) => {
@@ -32,7 +32,7 @@ Deno.test("SIGTERM while stitch takes activations ends it with exit code 143", a
     const [small, large] = [8, 16].map((m) => join(folder, `m${m}`));
     await saveSae(tinySae(8, 1), small);
     await saveSae(tinySae(16, 2), large);
-    const { code, stdout } = await endedAt((child) => waitFor(child, "activations"), "SIGTERM", [
+    const { code, stdout } = await endedAt((said) => said("activations"), "SIGTERM", [
       ...["stitch", small, large, "--text", text, "--samples", "10000000"],
       ...["--buffer", "2048", "--out", join(folder, "stitch")],
     ]);
@@ -41,6 +41,43 @@ Deno.test("SIGTERM while stitch takes activations ends it with exit code 143", a
     assertEquals(Array.from(Deno.readDirSync(folder)).filter(({ name }) => name === "stitch"), []);
   });
 });
+
+Deno.test("Ctrl-C while stitch studies a pair: the run that was there stays whole", async () => {
+  await withFolder(async (folder) => {
+    const text = await writeTexts(folder);
+    const [small, large] = [256, 512].map((m) => join(folder, `m${m}`));
+    await saveSae(tinySae(256, 1), small);
+    await saveSae(tinySae(512, 2), large);
+    const out = join(folder, "stitch");
+    const stitch = (samples: string) => [
+      ...["stitch", small, large, "--text", text, "--samples", samples, "--examples", "0"],
+      ...["--buffer", "2048", "--out", out, "--overwrite"],
+    ];
+    const before = await saewing(stitch("300"));
+    assertEquals(before.code, 0, before.stderr);
+    const files = await contents(out);
+    const on = `activations of ${MODEL} at ${HOOK}, on`;
+    const { code, stdout } = await endedAt((said) => said(on), "SIGINT", stitch("30000"));
+    assertEquals(code, 130);
+    assertStringIncludes(stdout, "interrupted: nothing was written");
+    assertEquals(await contents(out), files);
+  });
+});
+
+for (const [signal, exitCode] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  Deno.test(`${signal} while eval measures ends it with exit code ${exitCode}, without numbers`, async () => {
+    await withFolder(async (folder) => {
+      const text = await writeTexts(folder);
+      const sae = join(folder, "sae");
+      await saveSae(tinySae(64, 1), sae);
+      const { code, stdout } = await endedAt((said) => said("reconstruction, "), signal, [
+        ...["eval", sae, "--text", text, "--rows", "2000"],
+      ]);
+      assertEquals(code, exitCode);
+      assertEquals(stdout, "interrupted: nothing was measured\n");
+    });
+  });
+}
 
 Deno.test("the search for a meta-SAE's contexts ends with a signal", async () => {
   await withFolder(async (folder) => {
@@ -90,9 +127,9 @@ Deno.test("a second Ctrl-C ends at once, and so does one of another kind", async
   });
 });
 
-/** Ends a command when something has happened. */
+/** Ends a command when something has happened; `said` waits until it says a text. */
 async function endedAt(
-  happened: (child: Deno.ChildProcess) => Promise<void>,
+  happened: (said: (text: string) => Promise<void>) => Promise<void>,
   signal: Deno.Signal,
   args: string[],
 ): Promise<{ code: number; stdout: string }> {
@@ -102,11 +139,32 @@ async function endedAt(
     stderr: "piped",
     env: { NO_COLOR: "1" },
   }).spawn();
-  const stdout = new Response(child.stdout).text();
-  await happened(child);
+  const all = { stdout: "", stderr: "" };
+  let ended = false;
+  const read = (["stdout", "stderr"] as const).map(async (name) => {
+    for await (const text of child[name].pipeThrough(new TextDecoderStream())) all[name] += text;
+    ended = true;
+  });
+  await happened(async (text) => {
+    while (!all.stdout.includes(text) && !all.stderr.includes(text)) {
+      if (ended) throw new Error(`it ended before it said "${text}": ${all.stdout}${all.stderr}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  });
   child.kill(signal);
   const { code } = await child.status;
-  return { code, stdout: await stdout };
+  await Promise.all(read);
+  return { code, stdout: all.stdout };
+}
+
+/** Texts of a folder's files, by name. */
+async function contents(folder: string): Promise<Record<string, string>> {
+  const names = Array.from(Deno.readDirSync(folder)).filter(({ isFile }) => isFile);
+  return Object.fromEntries(
+    await Promise.all(
+      names.map(async ({ name }) => [name, await Deno.readTextFile(join(folder, name))]),
+    ),
+  );
 }
 
 /** Waits for a file. */
@@ -114,20 +172,6 @@ async function exists(path: string): Promise<void> {
   while (!await Deno.stat(path).then(() => true, () => false)) {
     await new Promise((resolve) => setTimeout(resolve, 50));
   }
-}
-
-/** Reads a child's standard error until it says something, and goes on reading it to its end. */
-async function waitFor(child: Deno.ChildProcess, said: string): Promise<void> {
-  const lines = child.stderr.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]();
-  let all = "";
-  while (!all.includes(said)) {
-    const { done, value } = await lines.next();
-    if (done) throw new Error(`the process ended before it said "${said}": ${all}`);
-    all += value;
-  }
-  (async () => {
-    while (!(await lines.next()).done);
-  })();
 }
 
 /** Some 100,000 tokens of English, in small documents. */
