@@ -31,7 +31,7 @@ Deno.test("every cell of the tour runs, and its figures show themselves", async 
         .replace(`"./demo_corpus.ts"`, `"${new URL("demo_corpus.ts", examples)}"`)
         .replace(`"tiny-gpt2"`, `"${join(dirname(NOTEBOOK), "tiny-gpt2")}"`) + `
 async function show(value: unknown) {
-  const display = (value as Record<symbol, () => Record<string, string>>)[Symbol.for("Jupyter.display")];
+  const display = (value as Record<symbol, () => Record<string, string>> | undefined)?.[Symbol.for("Jupyter.display")];
   console.log("=== cell", display ? Object.keys(display()).join(" ") : value);
 }`,
     );
