@@ -96,10 +96,13 @@ Deno.test("memory of dense products is counted, and without it there are none", 
     const more = dense.most - sparse.most;
     const counted = dense.counted - sparse.counted;
     assert(more >= 8 * (rows * m + m * d), `${more}`);
-    assert(Math.abs(counted - more) < 0.03 * more, `${counted} counted, ${more} taken`);
-    // A byte less than the dense way needs beside what another batch size may.
+    assertEquals([counted, dense.counted], [more, dense.most]);
+    // Room for the dense way, but not for another batch size beside it.
     const few = await peak(own, { denseStep: true, memoryLimit: dense.most + sparse.counted / 8 });
     assertEquals([few.dense, few.most], [undefined, sparse.most]);
+    // No room for it: it is not counted, and not asked for.
+    const least = await peak(own, { denseStep: true, memoryLimit: dense.most - 1 });
+    assertEquals([least.dense, least.most, least.counted], [undefined, sparse.most, sparse.most]);
   }
 });
 
