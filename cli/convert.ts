@@ -2,45 +2,53 @@ import { loadSae, type Sae, saveSae } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, UsageError } from "./command.ts";
 import { endInOrder } from "./interrupt.ts";
+import { checkOptions, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
 import { createOutput, formatTable } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
 import { downloadProgress } from "./progress.ts";
 import { RUN_FILES, saeFiles } from "./run_files.ts";
 
-const HELP = `Converts an SAE to a folder that saewing and SAELens read (float32, safetensors).
+const OPTIONS: OptionTable = [
+  ["Options", [
+    shared("overwrite", "replaces an SAE, or another run, that OUT holds; files of others stay"),
+    {
+      name: "set",
+      value: "KEY=VALUE",
+      help:
+        "a key in place of the config's own, for configs that are wrong or say too little (--set architecture=topk --set k=32); may be repeated",
+    },
+    shared("revision"),
+    shared("cache-dir"),
+    { name: "offline", help: "use what is in the cache, download nothing" },
+    shared("json"),
+  ]],
+];
+
+const NAMES = namesOf(OPTIONS);
+
+const HELP = helpOf(
+  `Converts an SAE to a folder that saewing and SAELens read (float32, safetensors).
 
 Usage
   saewing convert SAE OUT [options]
 
-SAE is a folder, a file or a hub id: SAELens of any version, Gemma Scope (params.npz), sparsify.
-
-Options
-  --overwrite         replace an SAE, or another run, that OUT holds; files of others stay
-  --set KEY=VALUE     a key in place of the config's own, for configs that are wrong or say too little
-                      (--set architecture=topk --set k=32); may be repeated
-  --revision NAME     branch, tag or commit on the hub (default main)
-  --cache-dir FOLDER  where downloads go
-  --offline           use what is in the cache, download nothing
-  --json              JSON instead of a table
-
-Examples
+SAE is a folder, a file or a hub id: SAELens of any version, Gemma Scope (params.npz), sparsify.`,
+  OPTIONS,
+  `Examples
   saewing convert google/gemma-scope-2b-pt-res/layer_12/width_16k/average_l0_82 saes/gemma-16k
-  saewing convert downloads/params.npz saes/gemma-16k --overwrite
-`;
-
-const VALUES = ["set", "revision", "cache-dir"];
-const FLAGS = ["overwrite", "offline", "json"];
+  saewing convert downloads/params.npz saes/gemma-16k --overwrite`,
+);
 
 /** `saewing convert`. */
 export const convert: Command = {
   summary: "convert an SAE of another format",
   help: HELP,
   async run(args) {
-    const options = parseArguments(args, { values: VALUES, flags: FLAGS });
-    const [from, out, ...more] = options.positional;
+    const options = parseArguments(args, NAMES);
+    const [from, out] = options.positional;
     if (!from) throw new UsageError("the SAE is missing");
     if (!out) throw new UsageError("the folder to write is missing");
-    if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}`);
+    checkOptions(options, OPTIONS, 2);
     using folder = await openOutputFolder(out, {
       command: "convert",
       options: { ...options.given, SAE: [from] },

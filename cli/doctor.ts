@@ -3,36 +3,44 @@ import { type Device, trainSae, VERSION } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT } from "./command.ts";
 import { openCommandDevice } from "./device.ts";
+import { checkOptions, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
 import { createOutput, formatTable, type Output } from "./output.ts";
 
-const HELP = `Shows which device serves, how fast a training step is on it, and what is missing.
+const OPTIONS: OptionTable = [
+  ["Options", [
+    {
+      name: "install",
+      help:
+        "on Debian and Ubuntu, as root: install the software Vulkan driver (mesa-vulkan-drivers), on which the tests run the GPU's kernels",
+    },
+    { name: "quiet", help: "say only what is missing or being installed" },
+    shared("device"),
+    shared("json"),
+  ]],
+];
+
+const NAMES = namesOf(OPTIONS);
+
+const HELP = helpOf(
+  `Shows which device serves, how fast a training step is on it, and what is missing.
 
 Usage
-  saewing doctor [options]
-
-Options
-  --install           on Debian and Ubuntu, as root: install the software Vulkan driver
-                      (mesa-vulkan-drivers), on which the tests run the GPU's kernels
-  --quiet             say only what is missing or being installed
-  --device KIND       auto (default), gpu, cpu or software; also SAEWING_DEVICE
-  --json              JSON instead of text
-
-DENO_WEBGPU_BACKEND=vulkan, gl, metal or dx12 chooses the driver interface.
+  saewing doctor [options]`,
+  OPTIONS,
+  `DENO_WEBGPU_BACKEND=vulkan, gl, metal or dx12 chooses the driver interface.
 
 Examples
   saewing doctor
-  saewing doctor --install
-`;
+  saewing doctor --install`,
+);
 
 /** `saewing doctor`. */
 export const doctor: Command = {
   summary: "show the device, a timed training step, and what is missing",
   help: HELP,
   async run(args) {
-    const options = parseArguments(args, {
-      values: ["device"],
-      flags: ["install", "quiet", "json"],
-    });
+    const options = parseArguments(args, NAMES);
+    checkOptions(options, OPTIONS);
     const output = createOutput(options.flag("json"));
     const quiet = options.flag("quiet");
     if (options.flag("install")) await installVulkan(output, quiet);

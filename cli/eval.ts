@@ -16,63 +16,60 @@ import { findNamedModel } from "./find_model.ts";
 import { endInOrder } from "./interrupt.ts";
 import { openModel } from "./model.ts";
 import { describeLimit, givenNormLimit, resolveNormLimit } from "./norm_limit.ts";
+import { checkOptions, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
 import { createOutput, type Output } from "./output.ts";
 import { downloadProgress, evaluationProgress } from "./progress.ts";
 
-const HELP = `Measures a saved SAE on text: NMSE, L0, dead latents, cross-entropy when spliced in.
+const OPTIONS: OptionTable = [
+  ["Options", [
+    shared("text", undefined, { required: true }),
+    shared("field"),
+    { name: "rows", value: "N", help: "most token rows to measure on (default 64)", least: 1 },
+    shared("model", "default: the model that the SAE's config names"),
+    shared("hook", "default: the hook that the SAE's config names"),
+    shared("context", "tokens a row (default: the SAE's own context size)"),
+    shared("include-bos", "measure on the BOS position too"),
+    shared(
+      "max-norm-multiple",
+      "leaves out what exceeds N times the median norm, none: nothing (default: as the SAE was trained; else 10, and the median is measured on the text); NMSE and L0 of all stand beside",
+    ),
+    {
+      name: "selection",
+      value: "KIND",
+      help: "threshold (default: inference, Eq. 8) or batch (as in training, Eq. 7)",
+    },
+    shared("dtype"),
+    shared("revision"),
+    shared("cache-dir"),
+    shared("device"),
+    shared("json"),
+  ]],
+];
+
+const NAMES = namesOf(OPTIONS);
+
+const HELP = helpOf(
+  `Measures a saved SAE on text: NMSE, L0, dead latents, cross-entropy when spliced in.
 
 Usage
   saewing eval SAE --text FILES [options]
 
-SAE is a folder, a file or a hub id; a run's folder stands for its SAE.
-
-Options
-  --text FILES        .txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated
-  --field NAME        field or column that holds the text (default: text)
-  --rows N            most token rows to measure on (default 64)
-  --model ID          default: the model that the SAE's config names
-  --hook NAME         default: the hook that the SAE's config names
-  --context N         tokens a row (default: the SAE's own context size)
-  --include-bos       measure on the BOS position too
-  --max-norm-multiple N   leaves out what exceeds N times the median norm, none: nothing (default:
-                      as the SAE was trained; else 10, and the median is measured on the text);
-                      NMSE and L0 of all stand beside
-  --selection KIND    threshold (default: inference, Eq. 8) or batch (as in training, Eq. 7)
-  --dtype NAME, --revision NAME   of the model
-  --cache-dir FOLDER  where downloads go
-  --device KIND       auto (default), gpu, cpu or software; also SAEWING_DEVICE
-  --json              JSON instead of a table
-
-Examples
+SAE is a folder, a file or a hub id; a run's folder stands for its SAE.`,
+  OPTIONS,
+  `Examples
   saewing eval runs/demo/sae --text held-out.jsonl
-  saewing eval runs/demo/sae --text held-out.jsonl --selection batch --json
-`;
-
-const VALUES = [
-  "text",
-  "field",
-  "rows",
-  "model",
-  "hook",
-  "context",
-  "max-norm-multiple",
-  "selection",
-  "dtype",
-  "revision",
-  "cache-dir",
-  "device",
-];
+  saewing eval runs/demo/sae --text held-out.jsonl --selection batch --json`,
+);
 
 /** `saewing eval`. */
 export const evaluate: Command = {
   summary: "measure a saved SAE on text",
   help: HELP,
   async run(args) {
-    const options = parseArguments(args, { values: VALUES, flags: ["include-bos", "json"] });
-    const [path, ...more] = options.positional;
+    const options = parseArguments(args, NAMES);
+    const [path] = options.positional;
     if (!path) throw new UsageError("the SAE is missing");
-    if (more.length > 0) throw new UsageError(`unexpected argument ${more[0]}`);
-    if (options.texts("text").length === 0) throw new UsageError("--text is missing");
+    checkOptions(options, OPTIONS, 1);
     givenNormLimit(options);
     const output = createOutput(options.flag("json"));
     return await endInOrder(

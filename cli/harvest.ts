@@ -8,41 +8,65 @@ import {
 import { lockStore } from "../lib/activations/lock_store.ts";
 import { parseArguments } from "./arguments.ts";
 import { checkEvalText, inputPaths } from "./check_inputs.ts";
-import { checkWhole } from "./check_whole.ts";
-import { type Command, UsageError } from "./command.ts";
+import type { Command } from "./command.ts";
 import { endInOrder } from "./interrupt.ts";
 import { openModel } from "./model.ts";
 import { describeLeftOut, givenNormLimit } from "./norm_limit.ts";
+import { checkOptions, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
 import { createOutput, formatSeconds } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
 
-const HELP = `Writes a language model's activations to a folder, for \`train --activations\`.
+const OPTIONS: OptionTable = [
+  ["What it reads", [
+    shared("model", undefined, { required: true }),
+    shared("hook", undefined, { required: true }),
+    shared("text", undefined, { required: true }),
+    shared("field"),
+    {
+      name: "tokens",
+      value: "N",
+      help: "activations after which to stop (default: where the text ends)",
+      least: 1,
+    },
+    shared("context"),
+    shared("include-bos"),
+    shared(
+      "max-norm-multiple",
+      "leaves out what exceeds N times the median norm (default 10, none: no limit), measured on the first 4096 activations",
+    ),
+    {
+      name: "model-dtype",
+      value: "NAME",
+      help: "weights of the model: fp32 (default), fp16, q8, q4 …",
+    },
+    shared("revision"),
+    shared("cache-dir"),
+  ]],
+  ["What it writes", [
+    shared("out", "store.json and shards of 64 MiB", { required: true }),
+    shared(
+      "dtype",
+      "float32 (default), float16: half the bytes, rounded to 11 bits, up to 65504; or bfloat16: half the bytes, rounded to 8 bits",
+      { choices: ["float32", "float16", "bfloat16"] },
+    ),
+    shared("seed", "of the order within shards (default 0)"),
+    shared(
+      "overwrite",
+      "replaces a store, or another run, that the folder holds; files of others stay",
+    ),
+    shared("json"),
+  ]],
+];
+
+const NAMES = namesOf(OPTIONS);
+
+const HELP = helpOf(
+  `Writes a language model's activations to a folder, for \`train --activations\`.
 
 Usage
-  saewing harvest --model MODEL --hook HOOK --text FILES --out FOLDER [options]
-
-What it reads
-  --model ID          folder with config.json, tokenizer.json and onnx/, or a Hugging Face id
-  --hook NAME         where in the model, such as blocks.8.hook_resid_pre
-  --text FILES        .txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated
-  --field NAME        field or column that holds the text (default: text)
-  --tokens N          activations after which to stop (default: where the text ends)
-  --context N         tokens a row, BOS included (default: 128 or what the model takes)
-  --include-bos       the BOS position too
-  --max-norm-multiple N   leaves out what exceeds N times the median norm (default 10, none: no
-                      limit), measured on the first 4096 activations
-  --model-dtype NAME  weights of the model: fp32 (default), fp16, q8, q4 …
-  --revision NAME, --cache-dir FOLDER   of a model on the hub
-
-What it writes
-  --out FOLDER        store.json and shards of 64 MiB
-  --dtype NAME        float32 (default), float16: half the bytes, rounded to 11 bits, up to 65504;
-                      or bfloat16: half the bytes, rounded to 8 bits
-  --seed N            of the order within shards (default 0)
-  --overwrite         replaces a store, or another run, that the folder holds; files of others stay
-  --json              one JSON object a line instead of text
-
-Ctrl-C, or any other end, keeps finished shards: the same command goes on from there, and the
+  saewing harvest --model MODEL --hook HOOK --text FILES --out FOLDER [options]`,
+  OPTIONS,
+  `Ctrl-C, or any other end, keeps finished shards: the same command goes on from there, and the
 folder ends with the same bytes.
 
 Examples
@@ -50,46 +74,19 @@ Examples
     --text 'corpus/*.txt' --out activations/tiny --tokens 1e6
   saewing harvest --model Xenova/gpt2 --hook blocks.8.hook_resid_pre --text pile.jsonl.gz \\
     --out activations/gpt2-8 --dtype float16
-  saewing train --activations activations/gpt2-8 --dict-size 24576 --k 32 --epochs 2
-`;
-
-const VALUES = [
-  "model",
-  "hook",
-  "text",
-  "field",
-  "tokens",
-  "context",
-  "model-dtype",
-  "revision",
-  "cache-dir",
-  "out",
-  "dtype",
-  "seed",
-  "max-norm-multiple",
-];
+  saewing train --activations activations/gpt2-8 --dict-size 24576 --k 32 --epochs 2`,
+);
 
 /** `saewing harvest`. */
 export const harvest: Command = {
   summary: "write a language model's activations to disk",
   help: HELP,
   async run(args) {
-    const options = parseArguments(args, {
-      values: VALUES,
-      flags: ["include-bos", "overwrite", "json"],
-    });
-    if (options.positional.length > 0) {
-      throw new UsageError(`unexpected argument ${options.positional[0]}`);
-    }
-    options.required("out");
+    const options = parseArguments(args, NAMES);
+    checkOptions(options, OPTIONS);
     const text = options.texts("text");
-    if (text.length === 0) throw new UsageError("--text is missing");
     const dtype = options.text("dtype") ?? "float32";
-    if (!["float32", "float16", "bfloat16"].includes(dtype)) {
-      throw new UsageError(`--dtype is ${dtype}, expected float32, float16 or bfloat16`);
-    }
     const normLimit = givenNormLimit(options);
-    checkWhole(options, ["tokens"], 1);
     const tokens = options.number("tokens");
     const modelDtype = options.text("model-dtype") ?? "fp32";
     const [model, hook] = [options.required("model"), options.required("hook")];

@@ -1,40 +1,48 @@
 import { type Dtype, inspectModel } from "../mod.ts";
 import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
+import { helpOf, namesOf, type OptionTable, shared } from "./options.ts";
 import { createOutput, formatTable } from "./output.ts";
 import { downloadProgress } from "./progress.ts";
 
-const HELP = `Shows what a language model's ONNX file is and which hooks it has.
+const OPTIONS: OptionTable = [
+  ["Options", [
+    shared("dtype", "which of the model's files: fp32 (default), fp16, q8, q4, q4f16, …"),
+    {
+      name: "file",
+      value: "NAME",
+      help: "the file in onnx/ without the dtype's suffix and .onnx (default model)",
+    },
+    shared("revision"),
+    shared("cache-dir"),
+    shared("json"),
+  ]],
+];
+
+const NAMES = namesOf(OPTIONS);
+
+const HELP = helpOf(
+  `Shows what a language model's ONNX file is and which hooks it has.
 
 Usage
   saewing inspect MODEL [options]
 
 MODEL is a folder (config.json, onnx/model.onnx), an .onnx file in one, or a Hugging Face hub id,
-which is downloaded once.
-
-Options
-  --dtype NAME        which of the model's files: fp32 (default), fp16, q8, q4, q4f16, …
-  --file NAME         the file in onnx/ without the dtype's suffix and .onnx (default model)
-  --revision NAME     branch, tag or commit on the hub (default main)
-  --cache-dir FOLDER  where downloads go
-  --json              JSON instead of text
-
-HF_TOKEN opens repositories that are not open to everyone; HF_HUB_OFFLINE=1 downloads nothing.
+which is downloaded once.`,
+  OPTIONS,
+  `HF_TOKEN opens repositories that are not open to everyone; HF_HUB_OFFLINE=1 downloads nothing.
 
 Examples
   saewing inspect examples/tiny-gpt2
-  saewing inspect onnx-community/gpt2-ONNX --json
-`;
+  saewing inspect onnx-community/gpt2-ONNX --json`,
+);
 
 /** `saewing inspect`. */
 export const inspect: Command = {
   summary: "show a language model's hooks and their shapes",
   help: HELP,
   async run(args) {
-    const options = parseArguments(args, {
-      values: ["dtype", "file", "revision", "cache-dir"],
-      flags: ["json"],
-    });
+    const options = parseArguments(args, NAMES);
     const [id, ...more] = options.positional;
     if (id === undefined) throw new UsageError("which model? A folder or hub id is missing");
     if (more.length > 0) throw new UsageError(`one model is inspected at a time, not ${more[0]}`);

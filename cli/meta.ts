@@ -15,16 +15,16 @@ import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_choice.t
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkComparable } from "./check_comparable.ts";
 import { inputPaths, saePath } from "./check_inputs.ts";
-import { checkWhole } from "./check_whole.ts";
 import { type Command, UsageError } from "./command.ts";
 import { openCommandDevice } from "./device.ts";
 import { endInOrder } from "./interrupt.ts";
 import { openLatentTexts } from "./latent_contexts.ts";
 import { writeMetaResults } from "./meta_results.ts";
-import { META_TRAINING, metaTraining } from "./meta_training.ts";
+import { metaTraining } from "./meta_training.ts";
 import { compareAndReplace, type MetaWork, trainAndSave, trainControls } from "./meta_work.ts";
 import { nameSaes } from "./name_saes.ts";
 import { givenNormLimit } from "./norm_limit.ts";
+import { checkWhole, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
 import { createOutput, formatSeconds } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
 import { downloadProgress } from "./progress.ts";
@@ -32,74 +32,100 @@ import { saeFiles } from "./run_files.ts";
 import { saeSource } from "./sae_source.ts";
 import { lossChangeOf, seedOf, trainingQuality } from "./training_quality.ts";
 
-const HELP = `Takes the latents of an SAE apart with a meta-SAE, as section 5 of the paper does.
+const OPTIONS: OptionTable = [
+  ["What is trained", [
+    {
+      name: "dict-size",
+      value: "M",
+      help: "meta-latents (default: 3/64 of the latents, as 2304 of 49152; at least 2·k)",
+    },
+    { name: "k", value: "K", help: "meta-latents a latent, on average (default 4)" },
+    shared("epochs", "how often all rows are read (default 2000)"),
+    shared("batch-size", "rows a step (default 4096, or all of fewer)"),
+    { name: "lr", value: "X", help: "Adam's learning rate (default 1e-4)" },
+    { name: "warmup-steps", value: "N", help: "over which it rises from 0 (default 0)" },
+    { name: "decay-steps", value: "N", help: "last steps over which it falls to 0 (default 0)" },
+    {
+      name: "gradient-clip",
+      value: "X",
+      help: "largest norm of all gradients together (default 0: any)",
+    },
+    { name: "aux-coefficient", value: "X", help: "weight of the auxiliary loss (default 1/16)" },
+    { name: "aux-k", value: "N", help: "most dead meta-latents in it (default 512)" },
+    {
+      name: "dead-after",
+      value: "N",
+      help: "batches without activity after which one is dead (default 100)",
+    },
+    shared("seed", "(default: the first that none of the SAEs has)"),
+    {
+      name: "meta",
+      value: "META",
+      help: "a meta-SAE of this SAE that is saved already, in place of training",
+    },
+    {
+      name: "no-control",
+      help:
+        "does not train the same on random unit rows and on random rows with the mean and covariance of the decoder rows, and on all three with k = 1. Without those numbers nobody can tell what the explained variance is worth, and claims are not decided. Each of the five takes as long again",
+    },
+  ]],
+  ["What it is put beside", [
+    {
+      name: "compare",
+      value: "SAE …",
+      help:
+        "SAEs of the same hook: how like their latents the meta-latents are (Fig. 6), and what is explained with their decoder rows in place of the meta-latents', encoder and biases trained again (Fig. 23); beside it with random unit rows and random rows of their covariance: each as long as the meta-SAE",
+    },
+    shared("text", ".txt, .jsonl, .csv (also .gz): names latents by where they are active"),
+    shared("examples", "rows of it (default 64)"),
+    shared("model", "default: what the SAE's config names"),
+    shared("hook", "default: what the SAE's config names"),
+    shared("context", "tokens a row (default: what the SAE's config names)"),
+    shared("field"),
+    shared("include-bos"),
+    shared("max-norm-multiple"),
+    shared("dtype"),
+    shared("revision"),
+    shared("cache-dir"),
+  ]],
+  ["What it writes", [
+    shared("out", "default runs/meta-<date>: meta/ (the meta-SAE), report.html, CSV files, plots/"),
+    shared("overwrite"),
+    {
+      name: "latents",
+      value: "N,N,…",
+      help: "latents to show taken apart (default: a dozen, among those explained best)",
+    },
+    {
+      name: "meta-latents",
+      value: "N",
+      help: "most meta-latents in the report (default 60; the CSV files have all)",
+    },
+    shared("device"),
+    shared("json"),
+  ]],
+];
+
+const NAMES = namesOf(OPTIONS);
+
+const HELP = helpOf(
+  `Takes the latents of an SAE apart with a meta-SAE, as section 5 of the paper does.
 
 Usage
   saewing meta SAE [--compare SAE …] [--text FILES] [options]
   saewing meta SAE --meta META [--compare SAE …] [--text FILES] [options]
 
 Each SAE is a folder, a file or a hub id. A meta-SAE is trained on the decoder rows of the first, and
-each row is written as a sum of few meta-latents.
-
-What is trained
-  --dict-size M       meta-latents (default: 3/64 of the latents, as 2304 of 49152; at least 2·k)
-  --k K               meta-latents a latent, on average (default 4)
-  --epochs N          how often all rows are read (default 2000)
-  --batch-size N      rows a step (default 4096, or all of fewer)
-  --lr X              Adam's learning rate (default 1e-4)
-  --aux-coefficient X, --aux-k N, --dead-after N   the auxiliary loss (1/16, 512, 100)
-  --warmup-steps N, --decay-steps N, --gradient-clip X   as in train (0, 0, 0)
-  --seed N            (default: the first that none of the SAEs has)
-  --meta META         a meta-SAE of this SAE that is saved already, in place of training
-  --no-control        does not train the same on random unit rows and on random rows with the mean and
-                      covariance of the decoder rows, and on all three with k = 1. Without those
-                      numbers nobody can tell what the explained variance is worth, and claims are not
-                      decided. Each of the five takes as long again
-
-What it is put beside
-  --compare SAE …     SAEs of the same hook: how like their latents the meta-latents are (Fig. 6), and
-                      what is explained with their decoder rows in place of the meta-latents',
-                      encoder and biases trained again (Fig. 23); beside it with random unit rows and
-                      random rows of their covariance: each as long as the meta-SAE
-  --text FILES        .txt, .jsonl, .csv (also .gz): names latents by where they are active
-  --examples N        rows of it (default 64)
-  --model ID, --hook NAME, --context N   default: what the SAE's config names
-  --field NAME, --include-bos, --max-norm-multiple N, --dtype NAME, --revision NAME,
-  --cache-dir FOLDER   as in train
-
-What it writes
-  --out FOLDER        default runs/meta-<date>: meta/ (the meta-SAE), report.html, CSV files, plots/
-  --overwrite         replaces a run that the folder holds: its files are removed, those of others stay
-  --latents N,N,…     latents to show taken apart (default: a dozen, among those explained best)
-  --meta-latents N    most meta-latents in the report (default 60; the CSV files have all)
-  --device KIND       auto (default), gpu, cpu or software; also SAEWING_DEVICE
-  --json              one JSON object a line instead of text
-
-Ctrl-C ends the training after the current step and saves the meta-SAE so far.
+each row is written as a sum of few meta-latents.`,
+  OPTIONS,
+  `Ctrl-C ends the training after the current step and saves the meta-SAE so far.
 
 Examples
   saewing meta runs/m2048/sae --epochs 500 --lr 1e-3 --text held-out.jsonl
   saewing meta runs/m2048/sae --compare runs/m64/sae runs/m128/sae --out runs/meta
-  saewing meta runs/m2048/sae --meta runs/meta/meta --no-control --latents 12,700
-`;
+  saewing meta runs/m2048/sae --meta runs/meta/meta --no-control --latents 12,700`,
+);
 
-const VALUES = [
-  ...META_TRAINING,
-  ...["epochs", "batch-size", "meta", "compare", "text", "examples", "model", "hook", "context"],
-  ...[
-    "field",
-    "max-norm-multiple",
-    "dtype",
-    "revision",
-    "cache-dir",
-    "out",
-    "latents",
-    "meta-latents",
-    "device",
-  ],
-];
-const FLAGS = ["no-control", "include-bos", "overwrite", "json"];
-const NAMES = { values: VALUES, flags: FLAGS };
 const DOZEN = 12;
 
 /** `saewing meta`. */

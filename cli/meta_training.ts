@@ -2,8 +2,8 @@ import type { MetaSaeOptions, Sae, TrainOptions } from "../mod.ts";
 import { preset } from "../mod.ts";
 import { hasOwnOption } from "../lib/sae/architectures/registry.ts";
 import type { Arguments } from "./arguments.ts";
-import { checkWhole } from "./check_whole.ts";
 import { UsageError } from "./command.ts";
+import { checkWhole } from "./options.ts";
 import { trainingOptions } from "./training_options.ts";
 import { seedOf } from "./training_quality.ts";
 

@@ -27,6 +27,7 @@ import { endInOrder } from "./interrupt.ts";
 import { nameGroups } from "./name_groups.ts";
 import { nameSaes } from "./name_saes.ts";
 import { describeLeftOut, givenNormLimit } from "./norm_limit.ts";
+import { helpOf, namesOf, type OptionTable, shared } from "./options.ts";
 import { createOutput, formatSeconds, type Output } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
 import { downloadProgress } from "./progress.ts";
@@ -34,7 +35,64 @@ import { saeSource } from "./sae_source.ts";
 import { writeStitchResults } from "./stitch_results.ts";
 import { type StudyOptions, studyOptions } from "./study_options.ts";
 
-const HELP =
+const OPTIONS: OptionTable = [
+  ["What is measured on", [
+    shared("text"),
+    shared("activations", "what `saewing harvest` wrote, in place of text"),
+    {
+      name: "samples",
+      value: "N",
+      help: "most activations (default 50000); they are held in memory",
+    },
+    shared("model", "default: what the first SAE's config names"),
+    shared("hook", "default: what the first SAE's config names"),
+    shared("context", "tokens a row (default: what the first SAE's config names)"),
+    shared(
+      "max-norm-multiple",
+      "leaves out what exceeds N times the median norm, none: nothing (default: as the first SAE was trained, else 10)",
+    ),
+    shared("field"),
+    shared("include-bos"),
+    shared("dtype"),
+    shared("revision"),
+    shared("cache-dir"),
+    shared("buffer"),
+    shared(
+      "examples",
+      "rows of text for the names of latents in examples of groups (default 16, 0: none; with --text only)",
+    ),
+  ]],
+  ["How", [
+    {
+      name: "threshold",
+      value: "X",
+      help: "θ of Eq. 6 (default 0.7, of Gemma Scope's collection 0.4)",
+    },
+    { name: "sizes", value: "M,M,…", help: "which of a collection's SAEs (default: all)" },
+    {
+      name: "also",
+      value: "SAE",
+      help:
+        "another SAE, of another seed for example, that the comparison of all with all (Fig. 19, 20) takes in; may be repeated",
+    },
+    {
+      name: "order",
+      value: "NAME",
+      help: "of the interpolation's steps: benefit (default), cosine or random",
+    },
+    shared("seed", "of random orders (default 0)"),
+  ]],
+  ["What it writes", [
+    shared("out", "default runs/stitch-<date>: report.html, CSV files, plots/"),
+    shared("overwrite"),
+    shared("device"),
+    shared("json"),
+  ]],
+];
+
+const NAMES = namesOf(OPTIONS);
+
+const HELP = helpOf(
   `Stitches SAEs of growing size, and measures all that section 4 of the paper tells of them.
 
 Usage
@@ -51,63 +109,20 @@ added alone (Fig. 4, 16, 21), what swapping groups does (Fig. 17), how far simil
 active together (Fig. 11), what the smaller SAE misses (Fig. 14), and the way from the one to the
 other (Fig. 5, 18, 22); and all with all: shared latents (Fig. 19) and decoder biases (Fig. 20).
 Effects and the way are measured twice: as the SAEs are, and with one gain each that undoes the
-shrinkage of their activations. A claim that the numbers cannot decide is marked "?", with the reason.
-
-What is measured on
-  --text FILES         .txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated
-  --activations FOLDER what \`saewing harvest\` wrote, in place of text
-  --samples N          most activations (default 50000); they are held in memory
-  --model ID, --hook NAME, --context N   default: what the first SAE's config names
-  --max-norm-multiple N   leaves out what exceeds N times the median norm, none: nothing (default:
-                       as the first SAE was trained, else 10)
-  --field NAME, --include-bos, --dtype NAME, --revision NAME, --cache-dir FOLDER   as in train
-  --examples N         rows of text for the names of latents in examples of groups (default 16,
-                       0: none; with --text only)
-
-How
-  --threshold X        θ of Eq. 6 (default 0.7, of Gemma Scope's collection 0.4)
-  --sizes M,M,…        which of a collection's SAEs (default: all)
-  --also SAE           another SAE, of another seed for example, that the comparison of all with
-                       all (Fig. 19, 20) takes in; may be repeated
-  --order NAME         of the interpolation's steps: benefit (default), cosine or random
-  --seed N             of random orders (default 0)
-
-What it writes
-  --out FOLDER         default runs/stitch-<date>: report.html, CSV files, plots/
-  --overwrite          replaces a run that the folder holds: its files are removed, those of others stay
-  --device KIND        auto (default), gpu, cpu or software; also SAEWING_DEVICE
-  --json               one JSON object a line instead of text
-
-Examples
+shrinkage of their activations. A claim that the numbers cannot decide is marked "?", with the reason.`,
+  OPTIONS,
+  `Examples
   saewing stitch runs/m768/sae runs/m1536/sae --text held-out.jsonl
   saewing stitch runs/m768/sae runs/m1536/sae runs/m3072/sae --activations runs/activations \\
-    --samples 100000 --threshold 0.7 --out runs/stitch
-`;
-
-const VALUES = [
-  ...["text", "activations", "samples", "model", "hook", "context", "field", "dtype", "revision"],
-  ...[
-    "cache-dir",
-    "max-norm-multiple",
-    "also",
-    "sizes",
-    "threshold",
-    "order",
-    "seed",
-    "out",
-    "device",
-    "examples",
-    "buffer",
-  ],
-];
-const FLAGS = ["include-bos", "overwrite", "json"];
+    --samples 100000 --threshold 0.7 --out runs/stitch`,
+);
 
 /** `saewing stitch`. */
 export const stitch: Command = {
   summary: "stitch SAEs of growing size and measure section 4 of the paper",
   help: HELP,
   async run(args) {
-    const given = parseArguments(args, { values: VALUES, flags: FLAGS });
+    const given = parseArguments(args, NAMES);
     const output = createOutput(given.flag("json"));
     return await endInOrder(
       output,
@@ -155,7 +170,7 @@ async function study(
   }
   const options = parseArguments(
     args,
-    { values: VALUES, flags: FLAGS },
+    NAMES,
     saeSource(given, saes[0], named[0].folder, collection),
   );
   checkSourceOptions(options);

@@ -1,7 +1,7 @@
 import type { InterpolationOrder, SaeCollection } from "../mod.ts";
 import type { Arguments } from "./arguments.ts";
-import { checkWhole } from "./check_whole.ts";
 import { UsageError } from "./command.ts";
+import { checkWhole } from "./options.ts";
 
 /** How SAEs are studied in pairs. */
 export interface StudyOptions {

@@ -20,66 +20,86 @@ import {
 } from "./activation_source.ts";
 import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkDisk, checkEvalText, inputPaths } from "./check_inputs.ts";
-import { checkWhole } from "./check_whole.ts";
 import { type Command, UsageError } from "./command.ts";
 import { describeWarning } from "./describe.ts";
 import { openCommandDevice } from "./device.ts";
 import type { FoundRun } from "./found_run.ts";
 import { endInOrder } from "./interrupt.ts";
 import { checkSameLimit } from "./norm_limit.ts";
+import { checkOptions, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
 import { createOutput, type Output } from "./output.ts";
 import { openOutputFolder, type OutputFolder } from "./output_folder.ts";
 import { describePreset, presetTexts, withPreset } from "./preset_options.ts";
 import { evaluationProgress, type SweepDone, sweepProgress } from "./progress.ts";
 import { cellFiles, WORK } from "./run_files.ts";
 import { readGrid } from "./sweep_grid.ts";
-import { ARCHITECTURE_NAMES, OWN_HELP, TRAINING_OPTIONS } from "./training_options.ts";
+import { READING, TRAINING } from "./training_options.ts";
 
-const HELP = `Trains a grid of SAEs on one stream of activations, and measures and plots them.
+const OPTIONS: OptionTable = [
+  [
+    "The grid: each option takes several values, separated by commas (lists of numbers by semicolons);\nevery combination is an SAE",
+    [
+      ...TRAINING,
+      shared(
+        "preset",
+        "sets the options of one of those that `saewing train --help` lists, all sizes and k of the paper included; others override it",
+      ),
+      {
+        name: "grid",
+        value: "FILE",
+        help:
+          'JSON with the same names, { "dict-size": [256, 512], "k": 8, … }, or a list of such grids',
+      },
+    ],
+  ],
+  ["What it reads", [
+    ...READING,
+    shared("epochs"),
+    shared("batch-size"),
+    shared("buffer"),
+    {
+      name: "shuffle-seed",
+      value: "N",
+      help: "of the activations' order, the same for all SAEs (default 0)",
+    },
+    shared("eval-text", undefined, { required: true }),
+    shared("eval-rows"),
+  ]],
+  ["What it writes", [
+    shared(
+      "out",
+      "default runs/sweep-<date>: a folder for each SAE (sae/, metrics.csv, cell.json), sweep.csv, table2.md, plots/ and sweep.html; equal_l0.csv where several kinds of SAEs are compared at equal measured L0",
+    ),
+    {
+      name: "at-once",
+      value: "N",
+      help: "most SAEs that are trained together (default: as many as memory holds)",
+      least: 1,
+    },
+    shared(
+      "checkpoint-every",
+      "steps between two checkpoints of an SAE in training (default 500, 0: none)",
+    ),
+    shared(
+      "overwrite",
+      "starts anew in a folder that holds a run: its files are removed, those of others stay",
+    ),
+    shared("device"),
+    shared("json"),
+  ]],
+];
+
+const NAMES = namesOf(OPTIONS);
+
+const HELP = helpOf(
+  `Trains a grid of SAEs on one stream of activations, and measures and plots them.
 
 Usage
   saewing sweep --model MODEL --hook HOOK --text FILES --eval-text FILES \\
     --dict-size M,M,… --k K,K,… [options]
-  saewing sweep --activations FOLDER --eval-text FILES --grid FILE [options]
-
-The grid: each option takes several values, separated by commas; every combination is an SAE
-  --architecture NAMES   ${ARCHITECTURE_NAMES} (default batchtopk)
-  --dict-size M          number of latents
-${OWN_HELP}
-  --loss-normalization KIND, --input-normalization KIND, --input-scale X
-  --seed N               of the weights (default 0)
-  --lr X, --warmup-steps N, --decay-steps N, --beta1 X, --beta2 X, --epsilon X,
-  --gradient-clip X
-  --aux-k N, --dead-after N, --threshold-batches N, --init-bdec KIND
-  --steps N              default: until the epochs end
-  --preset NAME          sets the options of one of those that \`saewing train --help\` lists, all
-                         sizes and k of the paper included; others override it
-  --grid FILE            JSON with the same names, { "dict-size": [256, 512], "k": 8, … }, or a
-                         list of such grids
-
-What it reads
-  --activations FOLDER   what \`saewing harvest\` wrote, in place of model, hook and text
-  --model ID, --hook NAME, --text FILES, --field NAME, --context N, --include-bos,
-  --max-norm-multiple N, --dtype NAME, --revision NAME, --cache-dir FOLDER   as in \`saewing train\`
-  --epochs N             how often everything is read (default 1, or as often as --steps needs)
-  --batch-size N         activations a step (default 2048)
-  --buffer N             activations that the shuffle holds back (default: 64 batches)
-  --shuffle-seed N       of the activations' order, the same for all SAEs (default 0)
-  --eval-text FILES      held-out text to measure on; may be repeated
-  --eval-rows N          most rows of it (default 64)
-
-What it writes
-  --out FOLDER        default runs/sweep-<date>: a folder for each SAE (sae/, metrics.csv,
-                      cell.json), sweep.csv, table2.md, plots/ and sweep.html; equal_l0.csv
-                      where several kinds of SAEs are compared at equal measured L0
-  --at-once N         most SAEs that are trained together (default: as many as memory holds)
-  --checkpoint-every N   steps between two checkpoints of an SAE in training (default 500, 0: none)
-  --overwrite         starts anew in a folder that holds a run: its files are removed, those of others
-                      stay
-  --device KIND       auto (default), gpu, cpu or software; also SAEWING_DEVICE
-  --json              one JSON object a line instead of text
-
-Activations are made once for all SAEs that are trained together, and each SAE has the bits that
+  saewing sweep --activations FOLDER --eval-text FILES --grid FILE [options]`,
+  OPTIONS,
+  `Activations are made once for all SAEs that are trained together, and each SAE has the bits that
 \`saewing train\` gives it where --seed is --shuffle-seed. Started again with the same --out it goes
 on with what is not done, and ends with the same bits: after Ctrl-C at the step where it ended, after
 any other end at the last checkpoint.
@@ -90,28 +110,8 @@ Examples
     --k 8,16,32 --steps 1000 --lr 1e-3 --out runs/sweep
   saewing sweep --preset paper/gpt2-small --text openwebtext.jsonl.gz --eval-text held-out.jsonl \\
     --architecture batchtopk,topk,jumprelu
-  saewing sweep --activations activations/gpt2-8 --eval-text held-out.jsonl --grid grid.json
-`;
-
-const VALUES = [
-  ...TRAINING_OPTIONS,
-  ...[
-    "preset",
-    "grid",
-    "activations",
-    "model",
-    "hook",
-    "text",
-    "field",
-    "context",
-    "dtype",
-    "revision",
-  ],
-  ...["max-norm-multiple"],
-  ...["cache-dir", "epochs", "batch-size", "buffer", "shuffle-seed", "eval-text", "eval-rows"],
-  ...["out", "checkpoint-every", "at-once", "device"],
-];
-const FLAGS = ["include-bos", "overwrite", "json"];
+  saewing sweep --activations activations/gpt2-8 --eval-text held-out.jsonl --grid grid.json`,
+);
 
 const CHECKPOINT_EVERY = 500;
 
@@ -120,16 +120,10 @@ export const sweep: Command = {
   summary: "train a grid of SAEs on one stream, measure and plot them",
   help: HELP,
   async run(args) {
-    const names = { values: VALUES, flags: FLAGS };
-    const given = parseArguments(args, names);
-    const options = withPreset(given, names);
-    if (options.positional.length > 0) {
-      throw new UsageError(`unexpected argument ${options.positional[0]}`);
-    }
+    const given = parseArguments(args, NAMES);
+    const options = withPreset(given, NAMES);
+    checkOptions(options, OPTIONS);
     checkSourceOptions(options);
-    if (options.texts("eval-text").length === 0) throw new UsageError("--eval-text is missing");
-    checkWhole(options, ["epochs", "batch-size", "eval-rows", "at-once"], 1);
-    checkWhole(options, ["checkpoint-every"], 0);
     const cells = await readGrid(given, presetTexts(given, true));
     const output = createOutput(options.flag("json"));
     const preset = describePreset(given, true);

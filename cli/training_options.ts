@@ -13,6 +13,7 @@ import {
   optionName,
 } from "../lib/sweep/grid.ts";
 import { UsageError } from "./command.ts";
+import { type Option, shared } from "./options.ts";
 
 /** Options that not all architectures have. */
 const OWN = Object.entries(OWN_OPTIONS) as [
@@ -53,21 +54,72 @@ export function optionValue(name: string, text: string): string | number | numbe
 /** The names of all architectures, for the help. */
 export const ARCHITECTURE_NAMES: string = ARCHITECTURES.join(", ");
 
-/** The options that not all architectures have, for the help. */
-export const OWN_HELP: string = OWN.map(([key, { flag, value, help }]) => {
-  const whose = ARCHITECTURES.filter((name) => hasOwnOption(name, key)).join(", ");
-  return helpLine(`--${flag} ${value}`, `${whose}: ${help}`);
-}).join("\n");
+/** What the help says of the options that say how an SAE is trained. */
+export const TRAINING: readonly Option[] = [
+  { name: "architecture", value: "NAME", help: `${ARCHITECTURE_NAMES} (default batchtopk)` },
+  { name: "dict-size", value: "M", help: "number of latents" },
+  ...OWN.map(([key, { flag, value, help }]) => {
+    const whose = ARCHITECTURES.filter((name) => hasOwnOption(name, key)).join(", ");
+    return { name: flag, value, help: `${whose}: ${help}` };
+  }),
+  { name: "loss-normalization", value: "KIND", help: "none (default) or input_deviation" },
+  {
+    name: "input-normalization",
+    value: "KIND",
+    help:
+      "expected_average_only_in (default: samples scaled to a mean norm of √d), none, layer_norm " +
+      "or constant_norm_rescale; undone on output",
+  },
+  {
+    name: "input-scale",
+    value: "X",
+    help: "expected_average_only_in: its factor (default: from the first batch)",
+  },
+  {
+    name: "lr",
+    value: "X",
+    help: "Adam's learning rate (default 1.2e-2 · √(512/m) · ∛(400/steps))",
+  },
+  { name: "warmup-steps", value: "N", help: "over which it rises from 0 (default 0)" },
+  {
+    name: "decay-steps",
+    value: "N",
+    help: "last steps over which it falls to 0 (default: a fifth of --steps)",
+  },
+  { name: "beta1", value: "X", help: "Adam's decay of mean gradients (default 0.9)" },
+  { name: "beta2", value: "X", help: "Adam's decay of mean squared gradients (default 0.99)" },
+  { name: "epsilon", value: "X", help: "added to Adam's denominator (default 1e-8)" },
+  {
+    name: "gradient-clip",
+    value: "X",
+    help: "largest norm of all gradients together (default 0: any)",
+  },
+  { name: "aux-k", value: "N", help: "most dead latents in the auxiliary loss (default 512)" },
+  {
+    name: "dead-after",
+    value: "N",
+    help: "batches without activity after which a latent is dead (default 5)",
+  },
+  {
+    name: "threshold-batches",
+    value: "N",
+    help: "batches after the last step that the inference threshold is measured on (default 32)",
+  },
+  {
+    name: "init-bdec",
+    value: "KIND",
+    help: "decoder bias starts at the mean of the first batch (mean, default) or zero",
+  },
+  { name: "steps", value: "N", help: "default: until the epochs end" },
+  { name: "seed", value: "N", help: "of the weights; in train of shuffling too (default 0)" },
+];
 
-/** An option of the help: its text in lines of at most 100 characters. */
-function helpLine(option: string, text: string): string {
-  const lines = [option.length < 20 ? `  ${option}`.padEnd(21) : `  ${option}  `];
-  for (const word of text.split(" ")) {
-    if (lines[lines.length - 1].length + 1 + word.length > 100) lines.push(" ".repeat(21));
-    lines[lines.length - 1] += ` ${word}`;
-  }
-  return lines.join("\n");
-}
+/** Options that say where training's activations come from. */
+export const READING: readonly Option[] = [
+  ...[shared("activations"), shared("model"), shared("hook"), shared("text"), shared("field")],
+  ...[shared("context"), shared("include-bos"), shared("max-norm-multiple"), shared("dtype")],
+  ...[shared("revision"), shared("cache-dir")],
+];
 
 /** Whether an architecture has an option of the command line; what is none of training, all have. */
 export function hasOption(architecture: string, name: string): boolean {

@@ -18,6 +18,60 @@ export type Factors = "float32" | "float16" | "int8";
 export const vectorsOf = (factors: Factors, d: number): number =>
   Math.ceil(d / (factors === "int8" ? 16 : 4));
 
+const EIGHT = [...Array(TILE_EACH).keys()];
+
+/**
+ * Declares the place of a workgroup's tile among `cols` columns, and what a thread loads of it. Workgroups
+ * without a row leave; `or` may add a further condition.
+ */
+export const placeTile = (cols = "sizes.cols", or = ""): string =>
+  `  let across = (${cols} + ${TILE - 1}u) / ${TILE}u;
+  let row0 = group / across * ${TILE}u;
+  let column0 = group % across * ${TILE}u;
+  if (row0 >= sizes.rows${or}) { return; }
+  let loadLine = lane % ${TILE}u;
+  let loadColumn = lane / ${TILE}u * 4u;`;
+
+/** Declares a thread's sums, two vectors a row: of the `type` given. */
+export const declareSums = (type: "vec4f" | "vec4i"): string =>
+  `  let down = lane / 16u;
+  let right = lane % 16u;
+${EIGHT.map((r) => `  var s${r}l = ${type}(); var s${r}h = ${type}();`).join("\n")}`;
+
+/** Memory of a workgroup for 8 columns of 128 rows of either operand, transposed. */
+export const tiles = (type: string): string[] =>
+  ["X", "W"].map((name) => `var<workgroup> tile${name}: array<${type}, 256>;`);
+
+/** Adds what a stage of 8 columns gives: `add` is a statement for a sum, a number of x and a vector of w. */
+export const addStage = (add: (sum: string, a: string, b: string) => string): string =>
+  EIGHT.map((c) =>
+    `    {
+      let al = tileX[${c * 32}u + down * 2u]; let ah = tileX[${c * 32 + 1}u + down * 2u];
+      let bl = tileW[${c * 32}u + right * 2u]; let bh = tileW[${c * 32 + 1}u + right * 2u];
+${
+      EIGHT.map((r) => {
+        const a = `${r < 4 ? "al" : "ah"}[${r % 4}]`;
+        return `      ${add(`s${r}l`, a, "bl")} ${add(`s${r}h`, a, "bh")}`;
+      }).join("\n")
+    }
+    }`
+  ).join("\n");
+
+/** Hands a thread's sums to the epilogue. */
+export const endTile = (epilogue: Pick<Epilogue, "write">): string =>
+  `  let row = row0 + down * ${TILE_EACH}u;
+  let column = column0 + right * ${TILE_EACH}u;
+  let slots = across * 16u;
+  let slot = column / ${TILE_EACH}u;
+${
+    epilogue.write({
+      rows: TILE_EACH,
+      columns: TILE_EACH,
+      sum: (r, v) => `s${r}${v < 4 ? "l" : "h"}[${v % 4}]`,
+      column: (v) => `column + ${v}u`,
+    })
+  }`;
+
 /**
  * The dense product x · wᵀ of x [≥ firstRow + rows, d], from row firstRow on, and w [cols, d], for hardware
  * adapters: a workgroup of 256 threads computes 128 × 128 sums, 8 × 8 a thread, and stages both operands in
@@ -43,7 +97,6 @@ export function denseTiled<
     epilogue: Epilogue<S, B>;
   },
 ) {
-  const eight = [...Array(TILE_EACH).keys()];
   const vector = factors !== "float32" || d % 4 === 0;
   const four = { float32: "vec4f", float16: "vec4<f16>", int8: "vec4u" }[factors];
   const sums = factors === "int8" ? "vec4i" : "vec4f";
@@ -65,7 +118,7 @@ export function denseTiled<
       : `${factors === "float16" ? "p" : "s"}${sum.slice(1)} += ${a} * ${b};`;
   const halves = (line: (sum: string) => string) =>
     factors === "float16"
-      ? eight.map((r) => `    ${line(`${r}l`)} ${line(`${r}h`)}`).join("\n")
+      ? EIGHT.map((r) => `    ${line(`${r}l`)} ${line(`${r}h`)}`).join("\n")
       : "";
   const element = vector ? four : "f32";
   const cols = listed ? "cols" : "sizes.cols";
@@ -75,29 +128,17 @@ export function denseTiled<
     bind: { x: read(element), w: read(element), ...epilogue.bind, list: list(listed) },
     workgroup: 256,
     enable: factors === "float16" ? "f16" : undefined,
-    globals: [
-      `var<workgroup> tileX: array<${four}, 256>;`,
-      `var<workgroup> tileW: array<${four}, 256>;`,
-      ...epilogue.globals ?? [],
-      ...findListed(listed),
-    ],
+    globals: [...tiles(four), ...epilogue.globals ?? [], ...findListed(listed)],
     body: `
 ${listed ? countColumns(true, { latents: "sizes.cols" }) : ""}
-  let across = (${cols} + ${TILE - 1}u) / ${TILE}u;
-  let row0 = group / across * ${TILE}u;
-  let column0 = group % across * ${TILE}u;
-  if (row0 >= sizes.rows${listed ? " || cols == 0u" : ""}) { return; }
-  let loadLine = lane % ${TILE}u;
-  let loadColumn = lane / ${TILE}u * 4u;
+${placeTile(cols, listed ? " || cols == 0u" : "")}
   let xRow = sizes.firstRow + min(row0 + loadLine, sizes.rows - 1u);
   let wRow = ${
       listed
         ? latentOf(true, "min(column0 + loadLine, cols - 1u)") + " - sizes.first"
         : "min(column0 + loadLine, sizes.cols - 1u)"
     };
-  let down = lane / 16u;
-  let right = lane % 16u;
-${eight.map((r) => `  var s${r}l = ${sums}(); var s${r}h = ${sums}();`).join("\n")}
+${declareSums(sums)}
   for (var base = 0u; base < ${vector ? `4u * ${width}` : `${d}u`}; base += 8u) {
     let c = base + loadColumn;
     let fromX = ${load("x", "xRow")};
@@ -111,33 +152,9 @@ ${
     }
     workgroupBarrier();
 ${halves((sum) => `var p${sum} = ${four}();`)}
-${
-      eight.map((c) =>
-        `    {
-      let al = tileX[${c * 32}u + down * 2u]; let ah = tileX[${c * 32 + 1}u + down * 2u];
-      let bl = tileW[${c * 32}u + right * 2u]; let bh = tileW[${c * 32 + 1}u + right * 2u];
-${
-          eight.map((r) => {
-            const a = `${r < 4 ? "al" : "ah"}[${r % 4}]`;
-            return `      ${add(`s${r}l`, a, "bl")} ${add(`s${r}h`, a, "bh")}`;
-          }).join("\n")
-        }
-    }`
-      ).join("\n")
-    }
+${addStage(add)}
 ${halves((sum) => `s${sum} += vec4f(p${sum});`)}
   }
-  let row = row0 + down * ${TILE_EACH}u;
-  let column = column0 + right * ${TILE_EACH}u;
-  let slots = across * 16u;
-  let slot = column / ${TILE_EACH}u;
-${
-      epilogue.write({
-        rows: TILE_EACH,
-        columns: TILE_EACH,
-        sum: (r, v) => `s${r}${v < 4 ? "l" : "h"}[${v % 4}]`,
-        column: (v) => `column + ${v}u`,
-      })
-    }`,
+${endTile(epilogue)}`,
   });
 }

@@ -1,6 +1,6 @@
 // What the dense products (`denseTiled`, `denseLanes`) do with their sums, which never leave the threads
 // that made them. A further epilogue is a further function here.
-import { type Bindings, type Fields, read, write } from "./define.ts";
+import { type Bindings, type Fields, read, when, write } from "./define.ts";
 
 /** The sums of one thread, `rows` × `columns` of them, as an epilogue finds them. */
 export interface ThreadTile {
@@ -59,6 +59,45 @@ ${
       }
   }`),
 });
+
+/** out[row, first + column] = scale · sum; rows of `out` are `stride` numbers long. */
+export const storeScaled = define({
+  label: "scaled",
+  sizes: { stride: "u32", first: "u32", scale: "f32" },
+  bind: { out: write("f32") },
+  write: ({ rows, columns, sum, column }) =>
+    each(columns, (v) =>
+      `  if (${column(v)} < sizes.cols) {
+    let at = row * sizes.stride + sizes.first + ${column(v)};
+${
+        each(rows, (r) =>
+          `    if (row + ${r}u < sizes.rows) { out[at + ${r}u * sizes.stride] = sizes.scale * ${
+            sum(r, v)
+          }; }`)
+      }
+  }`),
+});
+
+/** out[row, column] = minuend[row, column] − sum; without `targets` out itself loses the sum. */
+export const subtract = <Targets extends boolean>({ targets }: { targets: Targets }) =>
+  define({
+    label: targets ? "residual" : "subtract",
+    sizes: {},
+    bind: { out: write("f32"), minuend: when(targets, read("f32")) },
+    write: ({ rows, columns, sum, column }) =>
+      each(columns, (v) =>
+        `  if (${column(v)} < sizes.cols) {
+    let at = row * sizes.cols + ${column(v)};
+${
+          each(rows, (r) => {
+            const place = `at + ${r}u * sizes.cols`;
+            return `    if (row + ${r}u < sizes.rows) { out[${place}] = ${
+              targets ? "minuend" : "out"
+            }[${place}] - ${sum(r, v)}; }`;
+          })
+        }
+  }`),
+  });
 
 const cosine = (sum: string) => `clamp(${sum}, -1.0, 1.0)`;
 

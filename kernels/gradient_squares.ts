@@ -3,24 +3,27 @@ import { shareRow, sumOver } from "./prelude.ts";
 
 /**
  * Squared norm of each latent's gradient, which is gathered as `updateRows` gathers it: squares[i] = ‖g‖²,
- * g = Σ_j factor[j] · source[row[j]]. One workgroup a latent.
+ * g = Σ_j factor[j] · source[row[j]]; with `dense` it is read from gradient [latents, d]. One workgroup a
+ * latent.
  *
  * - `decoder`: source is the residual; the part of g along the latent's row of w is removed first.
  * - encoder: source is the encoder's input, whose rows repeat after `half`. Its ‖g‖² is added to what
  *   squares holds.
  */
-export function gradientSquares<Decoder extends boolean>(
-  { d, decoder }: { d: number; decoder: Decoder },
+export function gradientSquares<Decoder extends boolean, Dense extends boolean>(
+  { d, decoder, dense }: { d: number; decoder: Decoder; dense: Dense },
 ) {
+  const gathered = !dense as Dense extends true ? false : true;
   const { turns, each } = shareRow(d, 64);
   return defineKernel({
     label: "gradient squares",
     sizes: { latents: "u32", firstLatent: "u32", half: "u32" },
     bind: {
-      source: read("f32"),
-      latentOffsets: read("u32"),
-      rows: read("u32"),
-      factors: read("vec2f"),
+      source: when(gathered, read("f32")),
+      latentOffsets: when(gathered, read("u32")),
+      rows: when(gathered, read("u32")),
+      factors: when(gathered, read("vec2f")),
+      gradient: when(dense, read("f32")),
       squares: write("f32"),
       w: when(decoder, read("f32")),
     },
@@ -30,15 +33,19 @@ export function gradientSquares<Decoder extends boolean>(
   let latent = group;
   if (latent >= sizes.latents) { return; }
 ${turns.map((j) => `  var g${j} = 0.0;`).join("\n")}
-  let end = latentOffsets[sizes.firstLatent + latent + 1u];
+${
+      dense
+        ? each((j) => `g${j} = gradient[latent * ${d}u + lane + ${j}u];`)
+        : `  let end = latentOffsets[sizes.firstLatent + latent + 1u];
   for (var entry = latentOffsets[sizes.firstLatent + latent]; entry < end; entry++) {
     let sample = rows[entry];
     let factor = factors[entry].${decoder ? "x" : "y"};
     let begin = ${
-      decoder ? "sample" : "select(sample - sizes.half, sample, sample < sizes.half)"
-    } * ${d}u + lane;
+          decoder ? "sample" : "select(sample - sizes.half, sample, sample < sizes.half)"
+        } * ${d}u + lane;
 ${each((j) => `g${j} += factor * source[begin + ${j}u];`, "    ")}
-  }
+  }`
+    }
 ${
       decoder
         ? `  let at = latent * ${d}u + lane;

@@ -35,7 +35,7 @@ export function layOutStep(values: Partial<Values<typeof STEP>>): Uint32Array<Ar
 /**
  * A step's record, a word each. `activeEntries`, `smallestKept` (0: none was), `deadLatents`, `badInput`
  * (index of the batch's first number that is not finite plus 1; 0: none), `frozen`, `step` and `dense`
- * (1: by the dense products of a library, CPU only) are whole numbers or bits of them; all others are floats.
+ * (1: by dense products) are whole numbers or bits of them; all others are floats.
  */
 export const RECORD = [
   "loss",

@@ -9,7 +9,8 @@ import { FIND_RECORD, NOT_FINITE, recordWord, step, sumOver } from "./prelude.ts
  * `squares` has `rows` elements, or twice as many with the auxiliary loss; stats are {complement of the
  * first bad index, complement of the smallest bits, dead latents}. `penalized`: the sparsity loss sums the
  * rows' penalties. With `jump` these are numbers of active entries, which `offsets` does not tell, and the
- * mean threshold is that of theta [latents]. One workgroup.
+ * mean threshold is that of theta [latents]. `dense` of the sizes is noted: 1 where the step went the dense way.
+ * One workgroup.
  */
 export function recordStep<Penalized extends boolean, Jump extends boolean>(
   { penalized, jump }: { penalized: Penalized; jump: Jump },
@@ -18,6 +19,7 @@ export function recordStep<Penalized extends boolean, Jump extends boolean>(
     label: "record",
     sizes: {
       ...{ rows: "u32", hasAuxiliary: "u32", slots: "u32", latents: "u32" },
+      dense: "u32",
       ...{ lossScale: "f32", auxiliaryScale: "f32", sparsityScale: "f32" },
     },
     bind: {
@@ -66,6 +68,7 @@ export function recordStep<Penalized extends boolean, Jump extends boolean>(
   ${recordWord("frozen")} = frozen[0];
   ${recordWord("step")} = step.step;
   ${recordWord("sparsityLoss")} = bitcast<u32>(sparsity);
-  ${recordWord("meanThreshold")} = bitcast<u32>(meanThreshold);`,
+  ${recordWord("meanThreshold")} = bitcast<u32>(meanThreshold);
+  ${recordWord("dense")} = sizes.dense;`,
   });
 }

@@ -1,9 +1,10 @@
-import { defineKernel, read, write } from "./define.ts";
+import { defineKernel, read, when, write } from "./define.ts";
 import { rowElements, shareRow, step, sumOver } from "./prelude.ts";
 
 /**
  * Gathers each latent's gradient from the samples in which it is active, and takes one step of Adam
- * on its row of w [latents, d], without a gradient buffer: g = Σ_j factor[j] · source[row[j]].
+ * on its row of w [latents, d], without a gradient buffer: g = Σ_j factor[j] · source[row[j]]. With `dense`
+ * the gradients [latents, d] are there, and are read.
  *
  * - `decoder`: source is the residual; the part of g along the row is removed, and the row is scaled
  *   to norm 1 after the step.
@@ -13,7 +14,9 @@ import { rowElements, shareRow, step, sumOver } from "./prelude.ts";
  * Every row's moments decay in every step, active or not: exactly dense Adam. One workgroup a latent;
  * lanes take four columns at once where d divides by four: llvmpipe loads them at the price of one.
  */
-export function updateRows({ d, decoder }: { d: number; decoder: boolean }) {
+export function updateRows<Dense extends boolean>(
+  { d, decoder, dense }: { d: number; decoder: boolean; dense: Dense },
+) {
   const { element, width, dot } = rowElements(d);
   // No more lanes than a row has work for; sums are halved, so a power of two.
   const lanes = Math.min(64, Math.max(8, 2 ** Math.ceil(Math.log2(width))));
@@ -26,6 +29,7 @@ export function updateRows({ d, decoder }: { d: number; decoder: boolean }) {
     second[at + ${j}u] = v;
     w${j} -= step.rate * m / (sqrt(v) * step.correction + step.epsilon);
   }`;
+  const gathered = !dense as Dense extends true ? false : true;
   return defineKernel({
     label: decoder ? "update decoder" : "update encoder",
     sizes: { latents: "u32", firstLatent: "u32", half: "u32" },
@@ -34,10 +38,11 @@ export function updateRows({ d, decoder }: { d: number; decoder: boolean }) {
       w: write(element),
       first: write(element),
       second: write(element),
-      source: read(element),
-      latentOffsets: read("u32"),
-      rows: read("u32"),
-      factors: read("vec2f"),
+      source: when(gathered, read(element)),
+      latentOffsets: when(gathered, read("u32")),
+      rows: when(gathered, read("u32")),
+      factors: when(gathered, read("vec2f")),
+      gradient: when(dense, read(element)),
       frozen: read("u32"),
     },
     workgroup: lanes,
@@ -47,15 +52,19 @@ export function updateRows({ d, decoder }: { d: number; decoder: boolean }) {
   if (latent >= sizes.latents || frozen[0] != 0u) { return; }
   let at = latent * ${width}u + lane;
 ${turns.map((j) => `  var g${j} = ${element}(0.0);`).join("\n")}
-  let end = latentOffsets[sizes.firstLatent + latent + 1u];
+${
+      dense
+        ? each((j) => `g${j} = gradient[at + ${j}u];`)
+        : `  let end = latentOffsets[sizes.firstLatent + latent + 1u];
   for (var entry = latentOffsets[sizes.firstLatent + latent]; entry < end; entry++) {
     let sample = rows[entry];
     let factor = factors[entry].${decoder ? "x" : "y"};
     let begin = ${
-      decoder ? "sample" : "select(sample - sizes.half, sample, sample < sizes.half)"
-    } * ${width}u + lane;
+          decoder ? "sample" : "select(sample - sizes.half, sample, sample < sizes.half)"
+        } * ${width}u + lane;
 ${each((j) => `g${j} += factor * source[begin + ${j}u];`, "    ")}
-  }
+  }`
+    }
 ${turns.map((j) => `  var w${j} = ${element}(0.0);`).join("\n")}
 ${each((j) => `w${j} = w[at + ${j}u];`)}
 ${

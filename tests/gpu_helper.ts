@@ -82,19 +82,25 @@ export type Open = (options?: DeviceOptions) => Promise<Device>;
 
 /**
  * Registers a test twice: on a GPU and on the CPU (two workers), which has no limits that work is split by:
- * those that are asked for are left out. With `dense` once more on the CPU, where ReLU and JumpReLU go by
- * dense products while many latents are active.
+ * those that are asked for are left out. With `dense` once more on either: ReLU and JumpReLU go by dense
+ * products, on the CPU while many latents are active, on the GPU always.
  */
 export function testOnDevices(
   name: string,
   body: (open: Open) => Promise<void>,
   { dense = false } = {},
 ): void {
-  Deno.test(`${name}, on a GPU`, () => body(openGpu));
+  const openSparse: Open = (options) => openGpu({ denseStep: false, ...options });
+  Deno.test(`${name}, on a GPU`, () => body(dense ? openSparse : openGpu));
   const openWith = (more: DeviceOptions): Open => ({ limits: _, ...options } = {}) =>
     openCpu({ workers: 2, integerProduct: false, ...more, ...options });
   Deno.test(`${name}, on the CPU`, () => body(openWith({ denseStep: false })));
-  if (dense) Deno.test(`${name}, on the CPU by dense products`, () => body(openWith({})));
+  if (!dense) return;
+  Deno.test(`${name}, on the CPU by dense products`, () => body(openWith({})));
+  Deno.test(
+    `${name}, on a GPU by dense products`,
+    () => body((options) => openGpu({ denseStep: true, ...options })),
+  );
 }
 
 /** The stages that `append` appends, with what they need in `buffers`. */

@@ -134,7 +134,7 @@ async function openThreads(
 ): Promise<{ workers: number; given: Given; crew: Crew }> {
   const library = {
     integerProduct: moduleOf(integerProduct, "integer_product"),
-    denseStep: moduleOf(denseStep, "dense_step"),
+    denseStep: moduleOf(denseStep === true ? undefined : denseStep, "dense_step"),
   };
   const none = { integerProduct: undefined, denseStep: undefined };
   const free = asked === undefined;

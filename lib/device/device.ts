@@ -64,11 +64,11 @@ export interface DeviceOptions {
    */
   integerProduct?: string | false;
   /**
-   * CPU: address of a module whose `createDenseStep` trains ReLU and JumpReLU by dense products while many
-   * latents are active (default: ONNX Runtime's in Deno); false for never: the bits are the same on every
-   * machine then.
+   * ReLU and JumpReLU train by dense products while many latents are active (default); false for never: the
+   * bits of the CPU are the same on every machine then. CPU: address of a module whose `createDenseStep`
+   * makes them (default: ONNX Runtime's in Deno). GPU: true for every step, for tests.
    */
-  denseStep?: string | false;
+  denseStep?: string | boolean;
 }
 
 /**

@@ -14,6 +14,8 @@ export interface Gpu extends Device {
   readonly kernels: Map<string, Promise<GPUComputePipeline>>;
   /** What selections are screened with, once it was chosen. */
   screening?: DeviceOptions["screening"];
+  /** Whether ReLU and JumpReLU go by dense products: in no step, in all, or as the density says. */
+  readonly denseStep: "never" | "always" | "measured";
 }
 
 const NO_ADAPTER = "no WebGPU adapter was found. On Linux install a Vulkan driver: your card's, " +
@@ -69,6 +71,11 @@ export async function openGpu(
     },
     kernels: new Map(),
     screening: options.screening,
+    denseStep: options.denseStep === false
+      ? "never"
+      : options.denseStep === true
+      ? "always"
+      : "measured",
     account(bytes, what) {
       if (bytes > 0 && allocated + bytes > memoryLimit) {
         throw new DeviceError(

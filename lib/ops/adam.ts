@@ -67,7 +67,7 @@ export function updateVector(
  */
 export function updateLatents(
   p: Program,
-  { dModel, decoder, first, latents, half, w, moments, source, columns, step, frozen }: {
+  { dModel, decoder, first, latents, half, w, moments, source, columns, gradient, ...state }: {
     dModel: number;
     decoder: boolean;
     first: number;
@@ -77,8 +77,11 @@ export function updateLatents(
     moments: Moments;
     source: DeviceBuffer;
     columns: SparseColumns;
+    /** The rows' gradients [latents, d], where a GPU's step went the dense way: nothing is gathered then. */
+    gradient?: DeviceBuffer;
   } & UpdateBuffers,
 ): void {
+  const { step, frozen } = state;
   const { latentOffsets, factors } = columns;
   const rows = decoder ? columns.rows : columns.samples ?? columns.rows;
   if (isCpu(p.device)) {
@@ -97,9 +100,16 @@ export function updateLatents(
     );
     return;
   }
-  p.kernel(updateRows({ d: dModel, decoder }), {
-    sizes: { latents, firstLatent: first, half },
-    bind: { step, w, ...moments, source, latentOffsets, rows, factors, frozen },
+  const sizes = { latents, firstLatent: first, half };
+  const own = { step, w, ...moments, frozen };
+  if (gradient) {
+    const update = updateRows({ d: dModel, decoder, dense: true });
+    p.kernel(update, { sizes, bind: { ...own, gradient }, workgroups: latents });
+    return;
+  }
+  p.kernel(updateRows({ d: dModel, decoder, dense: false }), {
+    sizes,
+    bind: { ...own, source, latentOffsets, rows, factors },
     workgroups: latents,
   });
 }

@@ -42,14 +42,20 @@ export function clipGradients(
   const { dModel: d, dictSize: m } = weights;
   const squares = p.buffers.zeros("squared gradients", m);
   const factor = p.buffers.zeros("clip factor", 1);
-  for (const { first, latents, wDec } of weights.shards) {
+  const dense = columns.denseRoom?.gradients;
+  for (const [index, { first, latents, wDec }] of weights.shards.entries()) {
     const { latentOffsets, factors } = columns;
     const decoder = { source: residual, rows: columns.rows, w: wDec };
     const encoder = { source: input, rows: columns.samples ?? columns.rows, w: undefined };
     for (const { source, rows, w } of [decoder, encoder]) {
-      p.kernel(gradientSquares({ d, decoder: w !== undefined }), {
+      const gradient = dense?.[index][w ? "decoder" : "encoder"];
+      const gathered = <T>(of: T) => gradient ? undefined : of;
+      p.kernel(gradientSquares({ d, decoder: w !== undefined, dense: gradient !== undefined }), {
         sizes: { latents, firstLatent: first, half },
-        bind: { source, latentOffsets, rows, factors, squares, w },
+        bind: {
+          ...{ source: gathered(source), latentOffsets: gathered(latentOffsets) },
+          ...{ rows: gathered(rows), factors: gathered(factors), gradient, squares, w },
+        },
         workgroups: latents,
       });
     }
@@ -69,7 +75,10 @@ export function clipGradients(
       // How many entries there are is known to the GPU: 1024 workgroups share them.
       workgroups: latentOffsets ? 1024 : Math.ceil(numbers / 64),
     });
-  scale(columns.factors, m, columns.latentOffsets);
+  if (!dense) scale(columns.factors, m, columns.latentOffsets);
+  for (const [index, { latents }] of weights.shards.entries()) {
+    for (const x of Object.values(dense?.[index] ?? {})) scale(x, latents * d);
+  }
   scale(bEnc, m);
   scale(bDec, d);
   if (logTheta) scale(logTheta, m);

@@ -25,7 +25,7 @@ export interface DenseWay {
 }
 
 /** Share of active latents from which on a step goes the dense way. */
-const DENSE_SHARE = 1 / 10;
+export const DENSE_SHARE = 1 / 10;
 
 // Samples that are looked at, exactly.
 const LOOKED = 8;

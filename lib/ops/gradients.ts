@@ -1,3 +1,4 @@
+import type { DenseRoom } from "./dense_on_gpu.ts";
 import type { DenseWay } from "./dense_step.ts";
 import { STEP_AT } from "../../kernels/prelude.ts";
 import { columnSums } from "../../kernels/column_sums.ts";
@@ -45,8 +46,10 @@ export interface SparseColumns {
   counts: DeviceBuffer;
   /** Number of blocks. */
   blocks: number;
-  /** Where a step may go the dense way: its gradients. */
+  /** Where a step of the CPU may go the dense way: its gradients. */
   dense?: DenseWay;
+  /** Where a step of a GPU goes the dense way: gradients instead of entries. */
+  denseRoom?: DenseRoom;
 }
 
 /** Makes room for the entries of sparse rows, latent by latent. */

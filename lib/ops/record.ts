@@ -30,15 +30,17 @@ export interface RecordBuffers {
  */
 export function recordLosses(
   p: Program,
-  { rows, numbers, auxCoefficient, squares, offsets, sparsity, dense, ...state }: {
+  { rows, numbers, auxCoefficient, squares, offsets, sparsity, dense, wentDense, ...state }: {
     rows: number;
     /** n · d: losses are means over so many numbers. */
     numbers: number;
     auxCoefficient: number;
     squares: DeviceBuffer;
     offsets: DeviceBuffer;
-    /** {1 where the step went the dense way}. */
+    /** On the CPU: {1 where the step went the dense way}. */
     dense?: DeviceBuffer;
+    /** On a GPU: whether it did. */
+    wentDense?: boolean;
     sparsity?: {
       coefficient: number;
       penalties: DeviceBuffer;
@@ -63,7 +65,7 @@ export function recordLosses(
   p.kernel(recordStep({ penalized: penalties !== undefined, jump: theta !== undefined }), {
     sizes: {
       ...{ rows, slots, hasAuxiliary: auxCoefficient > 0 ? 1 : 0 },
-      latents: sparsity?.latents ?? 1,
+      ...{ latents: sparsity?.latents ?? 1, dense: wentDense ? 1 : 0 },
       lossScale: 1 / numbers,
       auxiliaryScale: auxCoefficient / numbers,
       sparsityScale: (sparsity?.coefficient ?? 0) / rows,

@@ -26,7 +26,10 @@ export function trainingBytes(
   return owned + beside;
 }
 
-/** Exactly what one size of batch takes: the step is appended to a program that only counts. */
+/**
+ * Exactly what one size of batch takes, dense products included where they may come and have room: the step is
+ * appended to a program that only counts.
+ */
 function gpuBytes(
   device: Device,
   settings: Settings,
@@ -41,8 +44,10 @@ function gpuBytes(
   } as Sae;
   const { buffers } = counted.program;
   const state = createTrainingState(device, sae, settings.recordEvery, buffers);
-  countStep(counted, state, settings, { inputNormalization, inputScale: 1 }, rows);
-  return counted.bytes;
+  const normalization = { inputNormalization, inputScale: 1 };
+  const { sparse, dense } = countStep(counted, state, settings, normalization, rows);
+  // Without room for it there is no dense way, and no error.
+  return device.allocated + sparse + dense > device.memoryLimit ? sparse : sparse + dense;
 }
 
 /** An array that has a length only. */

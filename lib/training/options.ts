@@ -28,8 +28,8 @@ export interface StepRecord {
   /** Norm of all gradients before they were clipped; only with `gradientClip`. */
   gradientNorm?: number;
   /**
-   * 1 where the step was computed by a library's dense products, as ReLU and JumpReLU are on the CPU while
-   * many latents are active: its bits may be others on other machines.
+   * 1 where the step was computed by dense products, as ReLU and JumpReLU are while many latents are active.
+   * On the CPU they are a library's: bits may be others on other machines.
    */
   dense?: 1;
   /** λ of this step; relu and jumprelu only. */

@@ -1,5 +1,7 @@
 import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
+import { isCpu } from "../device/cpu.ts";
 import type { Device } from "../device/device.ts";
+import type { Gpu } from "../device/gpu.ts";
 import { createSparseColumns, type LossScales, type SparseColumns } from "../ops/gradients.ts";
 import type { JumpThresholds } from "../ops/ragged.ts";
 import { createSparseRows, type SparseRows } from "../ops/sparse_rows.ts";
@@ -103,3 +105,7 @@ export function mayGoDense(settings: Settings): boolean {
   return sparsity !== undefined && !divideErrors && settings.auxCoefficient === 0 &&
     settings.lossNormalization !== "input_deviation";
 }
+
+/** Whether steps of a GPU may be taken by dense products. */
+export const mayGoDenseOnGpu = (device: Device, settings: Settings): boolean =>
+  !isCpu(device) && (device as Gpu).denseStep !== "never" && mayGoDense(settings);

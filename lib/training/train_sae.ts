@@ -31,7 +31,8 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
  * Adam updates everything; decoder rows keep norm 1 and lose their gradient's parallel part. A
  * batchtopk SAE carries the inference threshold of Eq. 8, a jumprelu SAE its θ.
  *
- * relu and jumprelu need GPU memory for n·m activations, 28 bytes each; the largest buffer, 8 bytes
+ * relu and jumprelu need GPU memory for n·m activations, 28 bytes each (8 more, and 8 for each of the m·d
+ * weights of a matrix, while they go by dense products, where there is as much); the largest buffer, 8 bytes
  * each, must fit into one binding of the device.
  *
  * The same seed and batches on the same adapter give the same bits.

@@ -7,6 +7,7 @@ import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Sae } from "../sae/sae.ts";
 import { beforeStep } from "./before_step.ts";
 import { checkMemory } from "./check_memory.ts";
+import { goesDense, tellsDensity } from "./choose_dense.ts";
 import { type Checkpoint, fingerprint, plainSettings, saeOf } from "./checkpoint.ts";
 import { describeEnd, describeTraining } from "./describe_training.ts";
 import { NonFiniteError } from "./non_finite_error.ts";
@@ -23,6 +24,7 @@ import {
 } from "./training_state.ts";
 import { trainingWarnings } from "./training_warnings.ts";
 import { createTrainingStep, type TrainingStep } from "./training_step.ts";
+import { mayGoDenseOnGpu } from "./step_buffers.ts";
 
 /** An SAE in training, batch by batch. Owns its buffers. */
 export interface Trainer {
@@ -47,6 +49,7 @@ export interface Trainer {
  */
 export function createTrainer(device: Device, settings: Settings, recent: RecentBatches): Trainer {
   const { resume } = settings;
+  const mayGoDense = mayGoDenseOnGpu(device, settings);
   const measured = architectureOf(settings.architecture).threshold === "measured";
   const history: StepRecord[] = [...resume?.history ?? []];
   const steps = new Map<number, TrainingStep>();
@@ -194,10 +197,12 @@ export function createTrainer(device: Device, settings: Settings, recent: Recent
       inferenceThreshold = undefined;
       taken++;
       samples += batch.rows;
-      if (isSteered(settings, taken)) await read();
+      if (isSteered(settings, taken) || mayGoDense && tellsDensity(taken - 1)) await read();
       const before = unread.at(-1) ?? history.at(-1);
       const known = beforeStep(taken, settings, running.sae, { batch, history, before });
-      step.run(batch.data, taken, known.sparsityCoefficient);
+      const { dictSize } = running.sae;
+      const dense = mayGoDense && goesDense(device, history, dictSize) && await step.openDense();
+      step.run(batch.data, taken, known.sparsityCoefficient, dense);
       unread.push({ step: taken, rows: batch.rows, samples, ...known });
       unreadBytes += batch.data.byteLength;
       // The queue keeps a copy of every batch that was not yet used: 128 MiB of them at most.

@@ -1,8 +1,9 @@
-import { createBuffers, readIntegers, writeBuffer } from "../device/buffer.ts";
-import type { Counted } from "../device/count_bytes.ts";
+import { type BufferSet, createBuffers, readIntegers, writeBuffer } from "../device/buffer.ts";
+import { countBytes, type Counted } from "../device/count_bytes.ts";
 import type { Device } from "../device/device.ts";
-import { createProgram, type Program, submit } from "../device/program.ts";
+import { createProgram, type Program, type Stage, submit } from "../device/program.ts";
 import { updateLatents, updateVector } from "../ops/adam.ts";
+import { bindsDensely, createDenseRoom, stepDenselyOnGpu } from "../ops/dense_on_gpu.ts";
 import { openDenseWay, stepDensely } from "../ops/dense_step.ts";
 import { clipGradients } from "../ops/clip_gradients.ts";
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
@@ -30,6 +31,7 @@ import {
   fullSparsity,
   lossScales,
   mayGoDense,
+  mayGoDenseOnGpu,
   type StepMemory,
 } from "./step_buffers.ts";
 import { type TrainingState, writeStep } from "./training_state.ts";
@@ -38,9 +40,12 @@ import { type TrainingState, writeStep } from "./training_state.ts";
 export interface TrainingStep {
   /**
    * Takes step number `step` (from 1) on a batch of [rows, d] numbers, with the λ given where
-   * `targetL0` steers it; nothing is read back.
+   * `targetL0` steers it; nothing is read back. On a GPU `dense`, after `openDense`, takes it by dense
+   * products; on the CPU the batch itself decides.
    */
-  run(batch: Float32Array, step: number, sparsityCoefficient?: number): void;
+  run(batch: Float32Array, step: number, sparsityCoefficient?: number, dense?: boolean): void;
+  /** Prepares the dense way of a GPU, once; whether there is one, and the memory for it. */
+  openDense(): Promise<boolean>;
   /**
    * The smallest activation that the weights as they are keep of a batch (Eq. 8), 0 where they keep
    * none. Nothing is trained; which latents were active last is forgotten, so no step may follow.
@@ -79,6 +84,7 @@ export async function createTrainingStep(
   rows: number,
 ): Promise<TrainingStep> {
   await chooseScreening(device);
+  const before = device.allocated;
   const buffers = createBuffers(device);
   try {
     const p = createProgram(device, buffers);
@@ -89,11 +95,20 @@ export async function createTrainingStep(
 
     const { x, columns, sparse } = parts;
     const cleared = [state.stats, columns.counts, sparse.kept];
+    const owned = device.allocated - before;
+    let preparing: Promise<Stage[] | undefined> | undefined;
+    let denseStages: Stage[] | undefined;
     return {
-      run(batch, step, sparsityCoefficient) {
+      async openDense() {
+        preparing ??= prepareDensely(device, buffers, parts, normalization, owned);
+        denseStages = await preparing;
+        return denseStages !== undefined;
+      },
+      run(batch, step, sparsityCoefficient, dense = false) {
         writeBuffer(device, x, batch);
         writeStep(device, state, step, settings, sparsityCoefficient);
-        submit(device, stages, cleared);
+        if (dense) submit(device, denseStages!, [state.stats, sparse.offsets]);
+        else submit(device, stages, cleared);
       },
       async smallestKept(batch) {
         writeBuffer(device, x, batch);
@@ -117,7 +132,7 @@ function beginStep(
   settings: Settings,
   normalization: RowNormalization,
   rows: number,
-): { parts: Parts; encoding: ReturnType<typeof select> } {
+): { parts: Parts; encoding?: ReturnType<typeof select> } {
   const memory = createStepMemory(p.device, p.buffers, state, settings, rows);
   const parts: Parts = {
     ...memory,
@@ -134,26 +149,67 @@ function beginStep(
 }
 
 /** Appends the rest of it. */
-function endStep(p: Program, parts: Parts, encoding: ReturnType<typeof select>): void {
+function endStep(p: Program, parts: Parts, encoding?: ReturnType<typeof select>): void {
   reconstruct(p, parts, encoding);
   const errors = record(p, parts);
   update(p, parts, errors, differentiate(p, parts, errors));
 }
 
-/** Counts the bytes that such a step takes of a GPU's memory; nothing is allocated. */
+/** Appends a GPU's step by dense products. */
+function appendDensely(p: Program, given: Parts, normalization: RowNormalization): void {
+  const { rows, state } = given;
+  const denseRoom = createDenseRoom(p.buffers, rows, state.weights);
+  const parts = { ...given, columns: { ...given.columns, denseRoom } };
+  prepare(p, parts, normalization);
+  stepDenselyOnGpu(p, denseRoom, { ...parts, target: parts.centered, ...state });
+  endStep(p, parts);
+}
+
+/**
+ * The stages of a GPU's step by dense products; undefined where the device does not bind what they need, or
+ * has not the memory for them and another step as large as this one, of the stream's last batch.
+ */
+async function prepareDensely(
+  device: Device,
+  buffers: BufferSet,
+  parts: Parts,
+  normalization: RowNormalization,
+  owned: number,
+): Promise<Stage[] | undefined> {
+  if (!bindsDensely(device, parts.rows, parts.state.weights.dictSize)) return undefined;
+  const counted = countBytes(device);
+  appendDensely(counted.program, parts, normalization);
+  if (device.allocated + counted.bytes + owned > device.memoryLimit) return undefined;
+  const p = createProgram(device, buffers);
+  appendDensely(p, parts, normalization);
+  return await p.stages();
+}
+
+/**
+ * Counts what is allocated for such a step on a GPU, the bytes counted before included, and what more for its
+ * dense products, where they may come; nothing is allocated.
+ */
 export function countStep(
-  { program }: Counted,
+  counted: Counted,
   state: TrainingState,
   settings: Settings,
   normalization: RowNormalization,
   rows: number,
-): void {
+): { sparse: number; dense: number } {
+  const { program } = counted;
   const { parts, encoding } = beginStep(program, state, settings, normalization, rows);
   endStep(program, parts, encoding);
+  const sparse = counted.bytes;
+  const { device } = program;
+  if (mayGoDenseOnGpu(device, settings) && bindsDensely(device, rows, settings.dictSize)) {
+    appendDensely(program, parts, normalization);
+  }
+  return { sparse, dense: counted.bytes - sparse };
 }
 
 /** Appends what visits entries: left out of steps that go the dense way, where there is one. */
-function sparsely<T>(p: Program, { columns: { dense } }: Parts, append: () => T): T {
+function sparsely<T>(p: Program, { columns: { dense, denseRoom } }: Parts, append: () => T) {
+  if (denseRoom) return undefined;
   return dense ? p.when(dense.flag, 0, append) : append();
 }
 
@@ -174,14 +230,14 @@ function select(p: Program, { rows, input, sparse, penalties, jump, state, setti
 }
 
 /** e = x − x̂; dead latents reconstruct it, as a constant, and leave e − ê. */
-function reconstruct(p: Program, parts: Parts, encoding: ReturnType<typeof select>): void {
+function reconstruct(p: Program, parts: Parts, encoding?: ReturnType<typeof select>): void {
   const { rows, sparse, centered, residual, dead, state, settings, auxiliary } = parts;
   const { weights } = state;
   const target = centered;
   sparsely(p, parts, () => subtractDecoded(p, { rows, sparse, weights, target, out: residual }));
   const { dictSize: latents } = weights;
   listDeadLatents(p, { latents, deadAfter: settings.deadAfter, dead, ...state });
-  if (!auxiliary) return;
+  if (!auxiliary || !encoding) return;
   const wanted = Math.min(settings.auxK, latents);
   selectDead(p, { encoding, rows, wanted, out: sparse, dead });
   subtractDecoded(p, { rows, firstRow: rows, sparse, weights, out: residual });
@@ -208,8 +264,10 @@ function record(p: Program, parts: Parts): Errors {
   const { auxCoefficient } = settings;
   const { offsets } = sparse;
   const numbers = rows * dModel;
-  const losses = { auxCoefficient, squares, offsets, sparsity, dense: parts.columns.dense?.flag };
-  recordLosses(p, { rows, numbers, ...losses, ...state });
+  const { dense, denseRoom } = parts.columns;
+  const losses = { auxCoefficient, squares, offsets, sparsity };
+  const way = { dense: dense?.flag, wentDense: denseRoom !== undefined };
+  recordLosses(p, { rows, numbers, ...losses, ...way, ...state });
   return divided ?? { sparse, residual, half: rows };
 }
 
@@ -261,10 +319,13 @@ function update(p: Program, parts: Parts, { residual }: Errors, columns: SparseC
   for (const [index, { first, latents, wEnc, wDec }] of shards.entries()) {
     const { encoder, decoder } = state.shardMoments[index];
     const shared = { dModel, first, latents, half, columns, ...state };
+    const gradient = columns.denseRoom?.gradients[index];
     if (!frozen) {
-      updateLatents(p, { ...shared, decoder: true, w: wDec, moments: decoder, source: residual });
+      const own = { w: wDec, moments: decoder, source: residual, gradient: gradient?.decoder };
+      updateLatents(p, { ...shared, decoder: true, ...own });
     }
-    updateLatents(p, { ...shared, decoder: false, w: wEnc, moments: encoder, source: input });
+    const own = { w: wEnc, moments: encoder, source: input, gradient: gradient?.encoder };
+    updateLatents(p, { ...shared, decoder: false, ...own });
   }
   const vector = (
     value: typeof bEnc,

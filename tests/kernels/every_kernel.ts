@@ -9,10 +9,18 @@ import { columnSums } from "../../kernels/column_sums.ts";
 import { countRows } from "../../kernels/count_rows.ts";
 import { decode } from "../../kernels/decode.ts";
 import type { Kernel } from "../../kernels/define.ts";
+import { denseColumns } from "../../kernels/dense_columns.ts";
+import { denseDeltas, denseRows, denseSums } from "../../kernels/dense_gradients.ts";
 import { denseLanes } from "../../kernels/dense_lanes.ts";
 import { denseTiled } from "../../kernels/dense_tiled.ts";
 import { entryGradients } from "../../kernels/entry_gradients.ts";
-import { keepEdges, keepMaxima, storeRelu } from "../../kernels/epilogues.ts";
+import {
+  keepEdges,
+  keepMaxima,
+  storeRelu,
+  storeScaled,
+  subtract,
+} from "../../kernels/epilogues.ts";
 import {
   chooseRowDigit,
   exactCounts,
@@ -105,10 +113,19 @@ export function everyKernel(): NamedKernel[] {
   add(columnSums, on("weighted"));
   add(countRows, vector);
   add(decode, cross(widths, on("targets")));
+  const columns = [
+    { transposed: true, epilogue: storeScaled },
+    ...[false, true].map((targets) => ({ transposed: false, epilogue: subtract({ targets }) })),
+  ];
+  add(denseColumns as (options: object) => Kernel, cross(columns, vector), "denseColumns");
+  for (const make of [denseRows, denseDeltas, denseSums]) {
+    add(make as (options: object) => Kernel, on("jump"), make.name);
+  }
   const epilogues = [storeRelu, keepMaxima, keepEdges].map((epilogue) => ({ epilogue }));
   // The type of a kernel is that of its epilogue, which differ.
   const tiled = [
     ...cross(widths, epilogues.slice(0, 1)),
+    ...cross(widths, [{ epilogue: storeScaled }]),
     // Unit rows are filled up with zeros to whole vectors.
     ...cross(WIDTHS.map((d) => ({ d: Math.ceil(d / 4) * 4 })), epilogues.slice(1)),
   ];
@@ -163,7 +180,7 @@ export function everyKernel(): NamedKernel[] {
   const shares = ([1, 8] as const).map((lanes) => ({ lanes }));
   add(entryGradients, cross(cross(widths, shares), on("penalized")));
   add(gradientNorm, on("jump"));
-  add(gradientSquares, cross(widths, on("decoder")));
+  add(gradientSquares, cross(cross(widths, on("decoder")), on("dense")));
   add(
     histogram,
     cross(digits, vector),
@@ -195,7 +212,7 @@ export function everyKernel(): NamedKernel[] {
   add(sumBlocks, none);
   add(fillLatents, none);
   add(thresholdGradients, widths);
-  add(updateRows, cross(widths, on("decoder")));
+  add(updateRows, cross(cross(widths, on("decoder")), on("dense")));
   add(walkEntries, cross(widths, on("restart")));
   add(writeAboveThreshold, cross(lanes, vector));
   return all;

@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { openCpu } from "../../lib/device/cpu.ts";
 import type { DeviceOptions } from "../../lib/device/device.ts";
+import type { Gpu } from "../../lib/device/gpu.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom } from "../../lib/random.ts";
 import { initializeSae } from "../../lib/sae/initialize.ts";
@@ -83,6 +84,11 @@ async function compareRun(
     assertEquals(record.l0, active / batches[at].rows, where);
     assertEquals(record.deadLatents, dead, where);
     assertEquals(record.auxiliaryLoss, 0);
+    if (gpu.kind === "gpu") {
+      const { denseStep } = gpu as Gpu;
+      const dense = denseStep === "always" && options.lossNormalization !== "input_deviation";
+      if (denseStep !== "measured") assertEquals(record.dense, dense ? 1 : undefined, where);
+    }
     assertEquals("meanThreshold" in record, jump);
     for (const key of ["reconstructionLoss", "sparsityLoss", "meanThreshold"] as const) {
       if (wanted[key] === undefined) continue;
@@ -195,13 +201,32 @@ Deno.test("20 steps agree with the oracle: small limits, the kernels of either k
   for (const options of [RELU, { ...JUMP, initialThreshold: 0.02 }]) {
     const { architecture } = options;
     const run = { ...options, dictSize: 128 };
-    // Two shards, and more rows than workgroups in one dimension.
-    await compareRun(openGpu, `small ${architecture}`, makeBatches(8, 20), run, {
-      gpuOptions: SMALL,
-    });
-    for (const kind of ["hardware", "software"] as const) {
-      await compareRun(openGpu, `${kind} ${architecture}`, makeBatches(24, 20), run, { kind });
+    for (const denseStep of [false, true]) {
+      const name = `${denseStep ? "dense " : ""}${architecture}`;
+      // Two shards, and more rows than workgroups in one dimension.
+      await compareRun(openGpu, `small ${name}`, makeBatches(8, 20), run, {
+        gpuOptions: { ...SMALL, denseStep },
+      });
+      for (const kind of ["hardware", "software"] as const) {
+        const gpuOptions = { denseStep };
+        await compareRun(openGpu, `${kind} ${name}`, makeBatches(24, 20), run, {
+          kind,
+          gpuOptions,
+        });
+      }
     }
+    // Shards of 152 and 108 latents, whole vectors, more samples than a tile has, a last batch of 4.
+    const limits = { maxStorageBufferBindingSize: 152 * 512 * 4 };
+    const sharded = { ...run, dictSize: 260, gradientClip: 0.05 };
+    await compareRun(
+      openGpu,
+      `shards ${architecture}`,
+      makeBatches(132, 512, 4).slice(-3),
+      sharded,
+      {
+        gpuOptions: { limits, denseStep: true },
+      },
+    );
   }
 });
 

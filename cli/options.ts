@@ -1,0 +1,135 @@
+import type { Arguments } from "./arguments.ts";
+import { UsageError } from "./command.ts";
+
+/** An option of a command. */
+export interface Option {
+  /** Its name without the dashes. */
+  name: string;
+  /** What its value is called in the help; a flag has none. */
+  value?: string;
+  /** What the help says of it. */
+  help: string;
+  /** Smallest value, of an option that counts something. */
+  least?: number;
+  /** The only values. */
+  choices?: readonly string[];
+  /** Whether it has to be given. */
+  required?: boolean;
+}
+
+/** Options of a command under their headlines in the help. */
+export type OptionTable = readonly (readonly [title: string, options: readonly Option[]])[];
+
+/** Options that several commands have, by name: what they are called, take and mean. */
+const SHARED = {
+  activations: ["FOLDER", "what `saewing harvest` wrote, in place of model, hook and text"],
+  model: ["ID", "folder with config.json, tokenizer.json and onnx/, or a Hugging Face id"],
+  hook: ["NAME", "where in the model, such as blocks.8.hook_resid_pre"],
+  text: ["FILES", ".txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated"],
+  field: ["NAME", "field or column that holds the text (default: text)"],
+  context: ["N", "tokens a row, BOS included (default: 128 or what the model takes)"],
+  "include-bos": [undefined, "the BOS position too"],
+  "max-norm-multiple": [
+    "N",
+    "leaves out what exceeds N times the median norm (default 10, none: no limit), measured on " +
+    "the first 4096 activations; a store's own, if it has one",
+  ],
+  dtype: ["NAME", "weights of the model: fp32 (default), fp16, q8, q4 …"],
+  revision: ["NAME", "branch, tag or commit on the hub (default main)"],
+  "cache-dir": ["FOLDER", "where downloads go"],
+  epochs: ["N", "how often everything is read (default 1, or as often as --steps needs)"],
+  "batch-size": ["N", "activations a step (default 2048)"],
+  buffer: ["N", "activations that the shuffle holds back (default: 64 batches)"],
+  preset: ["NAME", "sets the options of a preset; others override it"],
+  "eval-text": ["FILES", "held-out text to measure on; may be repeated"],
+  "eval-rows": ["N", "most rows of it (default 64)"],
+  examples: ["N", "rows of it"],
+  "checkpoint-every": ["N", "steps between two checkpoints (default 500, 0: none)"],
+  seed: ["N", "of what is drawn (default 0)"],
+  out: ["FOLDER", "where results go"],
+  overwrite: [
+    undefined,
+    "replaces a run that the folder holds: its files are removed, those of others stay",
+  ],
+  device: ["KIND", "auto (default), gpu, cpu or software; also SAEWING_DEVICE"],
+  json: [undefined, "one JSON object a line instead of text"],
+} as const;
+
+/** Smallest values of shared options that count something. */
+const LEAST: Record<string, number> = {
+  epochs: 1,
+  "batch-size": 1,
+  "eval-rows": 1,
+  "checkpoint-every": 0,
+};
+
+/** A shared option, with its own text or other properties where a command has them. */
+export function shared(
+  name: keyof typeof SHARED,
+  help?: string,
+  own: Partial<Option> = {},
+): Option {
+  const [value, text] = SHARED[name];
+  return { name, value, help: help ?? text, least: LEAST[name], ...own };
+}
+
+/** Names of a table's options with a value, and of its flags. */
+export function namesOf(table: OptionTable): { values: string[]; flags: string[] } {
+  const all = table.flatMap(([_, options]) => options);
+  const named = (isFlag: boolean) =>
+    all.filter(({ value }) => (value === undefined) === isFlag).map(({ name }) => name);
+  return { values: named(false), flags: named(true) };
+}
+
+/** A help text: what stands before the options, the table, what stands after. */
+export function helpOf(before: string, table: OptionTable, after: string): string {
+  const groups = table.map(([title, options]) => [title, ...options.map(helpLine)].join("\n"));
+  return [before.trim(), ...groups, after.trim()].join("\n\n") + "\n";
+}
+
+/** An option of the help: its text in lines of at most 100 characters. */
+function helpLine({ name, value, help }: Option): string {
+  const option = value === undefined ? `--${name}` : `--${name} ${value}`;
+  const lines = [option.length < 20 ? `  ${option}`.padEnd(21) : `  ${option}  `];
+  for (const word of help.split(" ")) {
+    if (lines[lines.length - 1].length + 1 + word.length > 100) lines.push(" ".repeat(21));
+    lines[lines.length - 1] += ` ${word}`;
+  }
+  return lines.join("\n");
+}
+
+/**
+ * Checks what a table says of its options.
+ *
+ * @param most Most arguments that are no options.
+ * @throws {UsageError} There are more, an option is missing, or it has no value that fits.
+ */
+export function checkOptions(options: Arguments, table: OptionTable, most = 0): void {
+  if (options.positional.length > most) {
+    throw new UsageError(`unexpected argument ${options.positional[most]}`);
+  }
+  for (const { name, value, least, choices, required } of table.flatMap(([_, each]) => each)) {
+    if (required && options.texts(name).length === 0) throw new UsageError(`--${name} is missing`);
+    if (least !== undefined) checkWhole(options, [name], least);
+    const text = choices && value && options.text(name);
+    if (text !== undefined && !choices!.includes(text)) {
+      const known = `${choices!.slice(0, -1).join(", ")} or ${choices!.at(-1)}`;
+      throw new UsageError(`--${name} is ${text}, expected ${known}`);
+    }
+  }
+}
+
+/**
+ * Checks options that count something, where they are given.
+ *
+ * @param least The smallest number that makes sense of them.
+ * @throws {UsageError} One is not a whole number from `least` on.
+ */
+export function checkWhole(options: Arguments, names: readonly string[], least: number): void {
+  for (const name of names) {
+    const value = options.number(name) ?? least;
+    if (!(Number.isSafeInteger(value) && value >= least)) {
+      throw new UsageError(`--${name} is ${value}, expected a whole number from ${least} on`);
+    }
+  }
+}
