@@ -40,7 +40,7 @@ export interface PeerResult {
   milliseconds: number[];
   /** Loss of each step; SAELens's is divided by d. */
   losses: number[];
-  /** Active latents a sample of each step; SAELens's of the last alone. */
+  /** Active latents per sample of each step; SAELens's of the last alone. */
   l0: number[];
   /** Inference threshold (Eq. 8); of the dense step alone. */
   threshold: number;
@@ -58,7 +58,7 @@ export interface PeerResult {
 export interface Ceilings {
   /** Of a large float32 product, 10⁹ operations a second. */
   gflops: number;
-  /** Of a = b + 2c over large arrays, 10⁹ bytes a second. */
+  /** Of a = b + 2c over large arrays, 10⁹ bytes per second. */
   gbs: number;
 }
 

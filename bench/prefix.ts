@@ -1,5 +1,5 @@
 /**
- * The prefix of a model beside the whole: tokens a second and resident memory of a GPT-2-small-sized
+ * The prefix of a model beside the whole: tokens per second and resident memory of a GPT-2-small-sized
  * decoder with random weights, of its part before layer 8, and of both parts, each in a process of
  * its own.
  *

@@ -60,7 +60,7 @@ export function makeInputs(
   return { shape, batches, initial: { ...unbounded, bEnc }, options };
 }
 
-/** An encoder bias with which l0 latents a sample are above the threshold, measured on the first rows. */
+/** An encoder bias with which l0 latents per sample are above the threshold, measured on the first rows. */
 function biasFor(
   { wEnc, dModel: d, dictSize: m }: Sae,
   data: Float32Array,
@@ -82,7 +82,7 @@ function biasFor(
 export interface OurSteps {
   /** Milliseconds of each step, or a step's on average between two looks. */
   milliseconds: number[];
-  /** Active latents a sample, in the first and the last step. */
+  /** Active latents per sample, in the first and the last step. */
   l0: [first: number, last: number];
   /** Of the last step. */
   loss: number;

@@ -2,7 +2,7 @@
 import { stringify } from "@std/csv";
 import { median } from "./peer.ts";
 
-/** Batch size n, activation width d, dictionary size m, active latents a sample k. */
+/** Batch size n, activation width d, dictionary size m, active latents per sample k. */
 export interface Shape {
   n: number;
   d: number;
@@ -32,12 +32,12 @@ export interface StepRow {
 export interface StepCase {
   shape: Shape;
   architecture: string;
-  /** Active latents a sample, in the first and the last step. */
+  /** Active latents per sample, in the first and the last step. */
   l0: [first: number, last: number];
   rows: StepRow[];
 }
 
-/** What a row shows; rates in 10⁹ operations and bytes a second. */
+/** What a row shows; rates in 10⁹ operations and bytes per second. */
 export interface Summary {
   /** Median of a step. */
   milliseconds: number;

@@ -43,7 +43,7 @@ export function evaluationTable(
     ["cross-entropy, spliced", nats(ce.spliced)],
     ["cross-entropy, zero-ablated", nats(ce.zeroAblated)],
     ["cross-entropy, mean-ablated", nats(ce.meanAblated)],
-    ["degradation (nats a token)", nats(ce.degradation)],
+    ["degradation (nats per token)", nats(ce.degradation)],
     ["recovered, from zero", percent(ce.recoveredFromZero)],
     ["recovered, from mean", percent(ce.recoveredFromMean)],
   ]);

@@ -27,7 +27,7 @@ const OPTIONS: OptionTable = [
     { name: "rows", value: "N", help: "most token rows to measure on (default 64)", least: 1 },
     shared("model", "default: the model that the SAE's config names"),
     shared("hook", "default: the hook that the SAE's config names"),
-    shared("context", "tokens a row (default: the SAE's own context size)"),
+    shared("context", "tokens per row (default: the SAE's own context size)"),
     shared("include-bos", "measure on the BOS position too"),
     shared(
       "max-norm-multiple",

@@ -27,7 +27,7 @@ const SHARED = {
   hook: ["NAME", "where in the model, such as blocks.8.hook_resid_pre"],
   text: ["FILES", ".txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated"],
   field: ["NAME", "field or column that holds the text (default: text)"],
-  context: ["N", "tokens a row, BOS included (default: 128 or what the model takes)"],
+  context: ["N", "tokens per row, BOS included (default: 128 or what the model takes)"],
   "include-bos": [undefined, "the BOS position too"],
   "max-norm-multiple": [
     "N",

@@ -46,7 +46,7 @@ const OPTIONS: OptionTable = [
     },
     shared("model", "default: what the first SAE's config names"),
     shared("hook", "default: what the first SAE's config names"),
-    shared("context", "tokens a row (default: what the first SAE's config names)"),
+    shared("context", "tokens per row (default: what the first SAE's config names)"),
     shared(
       "max-norm-multiple",
       "leaves out what exceeds N times the median norm, none: nothing (default: as the first SAE was trained, else 10)",

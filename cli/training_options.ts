@@ -144,7 +144,7 @@ export function missingOption(
   if (!given("dict-size") && !initial) return "--dict-size is missing";
   if (hasOption(architecture, "k")) return given("k") || initial ? undefined : "--k is missing";
   if (given("target-l0") || given("sparsity")) return undefined;
-  return "--target-l0 is missing (active latents a sample to end with), or --sparsity (λ)";
+  return "--target-l0 is missing (active latents per sample to end with), or --sparsity (λ)";
 }
 
 /**

@@ -4,7 +4,7 @@ import { rowElements, shareRow } from "./prelude.ts";
 /**
  * Takes sparse reconstructions away from targets: out[firstRow + r] = targets[r] − Σ_j values[j] ·
  * wDec[latents[j]] over the entries of row firstRow + r whose latents lie in this shard of the decoder.
- * Without `targets` it is row sourceRow + r of `out` itself that they are taken from. One workgroup a row;
+ * Without `targets` it is row sourceRow + r of `out` itself that they are taken from. One workgroup per row;
  * lanes take four columns at once where d divides by four: llvmpipe loads them at the price of one.
  */
 export function decode<Targets extends boolean>(

@@ -6,7 +6,7 @@ import { step, sumOver } from "./prelude.ts";
  * Looks at the rows of z [rows, latents] as `noteActive` looks at entries: the smallest activation goes into
  * stats[1], as the largest complement of its bits, and what the sparsity loss is made of is summed:
  * penalties[r] = Σ of the row's activations, or with `jump`, where f = z above θ and else 0 is written too,
- * their number (exact below 2^24). One workgroup a row.
+ * their number (exact below 2^24). One workgroup per row.
  */
 export const denseRows = <Jump extends boolean>({ jump }: { jump: Jump }) =>
   defineKernel({
@@ -48,7 +48,7 @@ export const DELTA_ROWS = 64;
  * pre-activation, in place: g (and L1's own gradient, `sparsity` of the sizes times that of the step; 0 with
  * `jump`) where z is active, else 0. Sums over 64 rows each into sums[block, latent]: {Σ delta, number of
  * active samples}; with `jump` also {Σ g, number} of the samples within `half` of θ, those with z = 0 among
- * them, and z becomes the activations. One lane a latent and block, in order of row.
+ * them, and z becomes the activations. One lane per latent and block, in order of row.
  */
 export const denseDeltas = <Jump extends boolean>({ jump }: { jump: Jump }) =>
   defineKernel({
@@ -94,7 +94,7 @@ ${
  * Adds the sums of {@linkcode denseDeltas} up over blocks: bEnc[i] is the encoder bias's gradient, lastActive
  * learns of the step, and offsets[rows], 0 before, gets the number of active latents of all samples. With
  * `jump` logTheta[i] = −(θ/ε) · (θ · Σ g + p · number) over the samples near θ, p = `penalty` of the sizes times
- * `sparsity` of the step, as in `thresholdGradients`. One lane a latent, in order of block.
+ * `sparsity` of the step, as in `thresholdGradients`. One lane per latent, in order of block.
  */
 export const denseSums = <Jump extends boolean>({ jump }: { jump: Jump }) =>
   defineKernel({

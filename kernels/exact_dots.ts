@@ -104,7 +104,7 @@ export function exactDigits<Later extends boolean>(
 /**
  * Counts what each row keeps of one shard's latents: counts[2r] rises by the number of pre-activations that
  * reach the threshold selection[0], counts[2r + 1] by how many equal it; with `cutOf` "latent" by the number
- * of those above their latent's cut. One workgroup a row.
+ * of those above their latent's cut. One workgroup per row.
  */
 export function exactCounts<Cut extends "batch" | "latent">(
   { d, cutOf }: { d: number; cutOf: Cut },
@@ -151,7 +151,7 @@ export const ROW_DIGITS = [28, 24, 20, 16, 12, 8, 4, 0].map((shift) => ({
 
 /**
  * Counts each row's pre-activations of one shard by a digit, into counts [rows, 16]; of a later digit those
- * whose upper bits are the row's limit's. One workgroup a row.
+ * whose upper bits are the row's limit's. One workgroup per row.
  */
 export function exactRowDigits<Later extends boolean, Listed extends boolean>(
   { d, shift, bits, later, listed }: {
@@ -190,7 +190,7 @@ ${countColumns(listed, { latents: "sizes.latents" })}
 /**
  * Ends a digit of `exactRowDigits`, as `chooseDigit` does for a whole batch: limits [rows] are {prefix, how many
  * are wanted of what shares it}, {0, 0} where there are not so many. `first`: starts from `wanted`, and
- * kept[firstOut + r] gets how many the row will keep. The counts are left at zero. One thread a row.
+ * kept[firstOut + r] gets how many the row will keep. The counts are left at zero. One thread per row.
  */
 export const chooseRowDigit = ({ shift, first }: { shift: number; first: boolean }) =>
   defineKernel({
@@ -222,7 +222,7 @@ export const chooseRowDigit = ({ shift, first }: { shift: number; first: boolean
  * Writes what each row keeps of one shard's latents as sparse rows: what is above the row's limit {bits,
  * quota}, and so many as its quota says of what equals it. Behind the limits of all rows stands how many of
  * both kinds were seen in the shards before; the first has `fresh` 1. With `cutOf` "latent" what is kept is
- * above its latent's cut too. One workgroup a row.
+ * above its latent's cut too. One workgroup per row.
  */
 export const exactRows = <Listed extends boolean, Cut extends "limit" | "latent" = "limit">(
   { d, listed, cutOf = "limit" as Cut }: { d: number; listed: Listed; cutOf?: Cut },

@@ -2,7 +2,7 @@ import { defineKernel, read, write } from "./define.ts";
 
 /**
  * Gradient of the encoder bias: sums[i] = Σ of the deltas of latent i, in order of row; they are the
- * second numbers of `factors`. One lane a latent.
+ * second numbers of `factors`. One lane per latent.
  */
 export const latentSums = () =>
   defineKernel({

@@ -121,7 +121,7 @@ const CHUNK = 16384;
 /**
  * Writes what each row keeps, in ascending order of latent: what is above its limit {bits, quota}, and so many
  * of what equals it. Latents are marked as bits, whose number before a latent is its place, so that the work
- * is that of `cols` / 32 words and of the entries. One workgroup a row.
+ * is that of `cols` / 32 words and of the entries. One workgroup per row.
  */
 export const writeListed = () => {
   const words = CHUNK / 32;

@@ -3,7 +3,7 @@ import { NOT_FINITE, sumOver } from "./prelude.ts";
 
 /**
  * Normalises samples x [rows, cols] in place and notes how errors go back: x[r] = (x[r] − mean) / s,
- * scale[r] = s. One workgroup a row.
+ * scale[r] = s. One workgroup per row.
  *
  * - "layer_norm": mean over the row, s = √(Σ (x − mean)² / (d − 1)) + 1e-5;
  * - "constant_norm_rescale": mean 0, s = ‖x[r]‖ / √d; a row of zeros stays as it is;

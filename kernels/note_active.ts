@@ -4,7 +4,7 @@ import { step, sumOver } from "./prelude.ts";
 /**
  * Looks at the entries that a ragged selection wrote, row by row: notes which latents are active in
  * this step and the smallest activation in stats[1] (as the largest complement of its bits, so that zero
- * means none), and sums what the sparsity loss is made of. One workgroup a row.
+ * means none), and sums what the sparsity loss is made of. One workgroup per row.
  *
  * - Without `jump` (ReLU) every entry is active; penalties[r] = Σ of the row's activations.
  * - With `jump` (JumpReLU) an entry is active above its latent's θ; the others, which are there for

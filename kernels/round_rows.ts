@@ -12,7 +12,7 @@ import { sumOver } from "./prelude.ts";
  *   its normal range become zero, as some hardware makes them.
  * - float32: the norm alone.
  *
- * One workgroup a row.
+ * One workgroup per row.
  */
 export function roundRows<F extends Factors, Biased extends boolean>(
   { d, factors, biased }: { d: number; factors: F; biased: Biased },

@@ -84,7 +84,7 @@ const wantedLargest = (lanes: number, number: string) =>
 
 /**
  * Finds the groups of each row whose maxima are the `wanted` largest: leasts [rows] is the least of them, or 0
- * where there are not so many; the cuts are as high as can be, or 0. One workgroup a row.
+ * where there are not so many; the cuts are as high as can be, or 0. One workgroup per row.
  */
 export const chooseGroups = () =>
   defineKernel({
@@ -106,7 +106,7 @@ export const chooseGroups = () =>
 
 /**
  * Lowers each row's cut to the pre-activations that stand for the groups of one shard that were chosen. One
- * workgroup a row.
+ * workgroup per row.
  */
 export const cutRows = <Listed extends boolean>(
   { d, listed }: { d: number; listed: Listed },
@@ -162,7 +162,7 @@ export const judgeRows = () =>
 
 /**
  * Which of its placed entries each row keeps, the `wanted` largest: limits [rows] {bits, how many that equal them},
- * {0, 0} where it keeps all, and kept[firstOut + r], how many. One workgroup a row.
+ * {0, 0} where it keeps all, and kept[firstOut + r], how many. One workgroup per row.
  */
 export const limitRows = () =>
   defineKernel({

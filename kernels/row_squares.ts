@@ -1,7 +1,7 @@
 import { defineKernel, read, write } from "./define.ts";
 import { sumOver } from "./prelude.ts";
 
-/** Squared length of each row: squares[r] = Σ_c x[r, c]². One workgroup a row. */
+/** Squared length of each row: squares[r] = Σ_c x[r, c]². One workgroup per row. */
 export const rowSquares = () =>
   defineKernel({
     label: "row squares",

@@ -25,7 +25,7 @@ export const countLatents = () =>
 
 /**
  * Turns counts into places: counts[b, i] becomes the number of entries of latent i in the blocks
- * before b, totals[i] the number in all. One lane a latent.
+ * before b, totals[i] the number in all. One lane per latent.
  */
 export const sumBlocks = () =>
   defineKernel({

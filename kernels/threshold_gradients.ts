@@ -11,7 +11,7 @@ import { step } from "./prelude.ts";
  * no entries; their Σ g is that of all samples, outputGradient · wDec[i], less that of the entries.
  *
  * `factors` are pairs {main · activation, g}, wDec is one shard, outputGradient [d] = main · Σ_r e[r]. One
- * lane a latent.
+ * lane per latent.
  */
 export const thresholdGradients = ({ d }: { d: number }) =>
   defineKernel({

@@ -11,7 +11,7 @@ import { rowElements, shareRow, step, sumOver } from "./prelude.ts";
  * - encoder: source is the encoder's input, whose rows repeat after `half` (the second half of the
  *   sparse rows belongs to the auxiliary loss, on the same inputs).
  *
- * Every row's moments decay in every step, active or not: exactly dense Adam. One workgroup a latent;
+ * Every row's moments decay in every step, active or not: exactly dense Adam. One workgroup per latent;
  * lanes take four columns at once where d divides by four: llvmpipe loads them at the price of one.
  */
 export function updateRows<Dense extends boolean>(

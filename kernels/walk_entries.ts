@@ -7,7 +7,7 @@ import { shareRow } from "./prelude.ts";
  * place has the top bit set begins with the row of `base` again.
  *
  * What an entry leaves does not depend on its dot, so the lanes only meet once every 32 entries, to add
- * their shares up: 64 lanes of one workgroup a row, each with a column of every 64.
+ * their shares up: 64 lanes of one workgroup per row, each with a column of every 64.
  */
 export function walkEntries<Restart extends boolean>(
   { d, restart }: { d: number; restart: Restart },

@@ -3,7 +3,7 @@ import { elements } from "./prelude.ts";
 
 /**
  * Writes what of each row of z [rows, cols] is above its latent's threshold as sparse rows, in ascending order of
- * latent. One workgroup a row.
+ * latent. One workgroup per row.
  *
  * `lanes`: each of them owns a run of up to 32 columns and marks what it finds as bits, so that order needs one
  * exchange between lanes and z is read once. 64 are for hardware; 8, as many as llvmpipe runs at once, take a

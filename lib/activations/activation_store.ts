@@ -56,7 +56,7 @@ export interface ActivationStore extends StoreSource {
    * at the default a batch is drawn from 128 random places of the store.
    *
    * Memory is 2 · `windowBytes` (one window is read while batches are made of the other), or two
-   * blocks where that is more, 4 bytes a block of the store, 4 bytes a row of a window, and a batch.
+   * blocks where that is more, 4 bytes a block of the store, 4 bytes per row of a window, and a batch.
    * Every block is checked against its checksum.
    *
    * @throws {RangeError} An option is out of range.

@@ -132,7 +132,7 @@ export function parseStoreHeader(text: string, path: string): StoreHeader {
     throw bad(
       "rowsPerShard",
       rowsPerShard,
-      `at most ${MAX_SHARD_BYTES} bytes a shard (${rowBytes(header)} bytes a row)`,
+      `at most ${MAX_SHARD_BYTES} bytes a shard (${rowBytes(header)} bytes per row)`,
     );
   }
   if (!Number.isSafeInteger(seed)) throw bad("seed", seed, "a whole number");

@@ -71,7 +71,7 @@ export function storedRowReader(
   }
   if (dtype === "float16") {
     const rows = new Float16Array(buffer, byteOffset, length / 2);
-    // 370 million numbers a second, against 290 of data.set(rows.subarray(…)).
+    // 370 million numbers per second, against 290 of data.set(rows.subarray(…)).
     return (from, data, to) => {
       for (let j = 0; j < d; j++) data[to * d + j] = rows[from * d + j];
     };

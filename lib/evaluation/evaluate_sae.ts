@@ -18,7 +18,7 @@ export interface EvaluationOfAll {
   nmse: number;
   /** 1 − NMSE. */
   explainedVariance: number;
-  /** Mean number of active latents a sample. */
+  /** Mean number of active latents per sample. */
   l0: number;
 }
 
@@ -32,7 +32,7 @@ export interface Evaluation {
   nmse: number;
   /** 1 − NMSE. */
   explainedVariance: number;
-  /** Mean number of active latents a sample. */
+  /** Mean number of active latents per sample. */
   l0: number;
   /** l0Histogram[a] samples have exactly a active latents (Fig. 9); as long as the largest a needs. */
   l0Histogram: Uint32Array;

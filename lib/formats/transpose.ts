@@ -1,4 +1,4 @@
-// A tile's 32 rows of 32 floats (128 bytes a row) fit the first-level cache on both sides.
+// A tile's 32 rows of 32 floats (128 bytes per row) fit the first-level cache on both sides.
 const tile = 32;
 
 /**

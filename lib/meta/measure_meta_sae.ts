@@ -7,7 +7,7 @@ import type { Sae } from "../sae/sae.ts";
 export interface MetaMeasures {
   /** 1 − Σ‖w − ŵ‖² / Σ‖w − w̄‖² over the rows w, w̄ their mean; NaN where all rows are equal. */
   explainedVariance: number;
-  /** Active meta-latents a row. */
+  /** Active meta-latents per row. */
   l0: number;
   /** Meta-latents that no row activates. */
   deadMetaLatents: number;

@@ -7,7 +7,7 @@ import { roundLatents, roundSamples } from "./round_rows.ts";
 import { BLOCK, type Compared, cosineScratch, findEdges, findMaxima } from "./screen_cosines.ts";
 import { makeUnitRows, type UnitRows } from "./unit_rows.ts";
 
-// Memory of a piece's rows and of a block of columns, 5 bytes a number, and of a piece's edges.
+// Memory of a piece's rows and of a block of columns, 5 bytes per number, and of a piece's edges.
 const MOST_ROW_BYTES = 2 ** 24;
 const MOST_COLUMN_BYTES = 2 ** 27;
 const MOST_EDGE_BYTES = 2 ** 23;

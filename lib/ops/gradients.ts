@@ -152,7 +152,7 @@ export function sortByLatent(
   const { blocks, counts, latentOffsets, rows, factors } = columns;
   const { offsets, latents, values } = sparse;
   const { half, main, auxiliary } = scales;
-  const totals = p.buffers.zeros("entries a latent", dictSize);
+  const totals = p.buffers.zeros("entries per latent", dictSize);
   const sizes = {
     ...{ rows: sparse.rows, rowsPerBlock: Math.ceil(sparse.rows / blocks), latents: dictSize },
   };

@@ -139,7 +139,7 @@ export const prefixOffsets = () =>
 /**
  * nested[r · prefixes + p]: the row of `residual` with what the prefixes after p add to the
  * reconstruction. With more shards than one each adds its own: all but the first to what is there. One
- * workgroup a sample, from the last prefix to the first.
+ * workgroup per sample, from the last prefix to the first.
  */
 export function prefixErrors<Begins extends boolean>(
   { d, begins }: { d: number; begins: Begins },
@@ -182,7 +182,7 @@ ${each((j) => `s${j} += value * wDec[begin + ${j}u];`)}
 /**
  * The errors of a sample's prefixes become their sums from each prefix on, times `share`; the first of
  * these goes into `residual` too, their mean square into `squares`. With `auxiliary` the auxiliary
- * loss's residuals follow them. One workgroup a sample.
+ * loss's residuals follow them. One workgroup per sample.
  */
 export function prefixSums({ d, auxiliary }: { d: number; auxiliary: boolean }) {
   const { element, width } = rowElements(d);

@@ -24,6 +24,6 @@ export function createSparseRows(buffers: BufferSet, rows: number, capacity: num
     offsets: buffers.zeros("row offsets", rows + 1),
     latents: buffers.zeros("entry latents", capacity),
     values: buffers.zeros("entry values", capacity),
-    kept: buffers.zeros("entries a row", rows),
+    kept: buffers.zeros("entries per row", rows),
   };
 }

@@ -7,7 +7,7 @@ export interface EqualL0 {
   label: string;
   /** Number of latents m. */
   dictSize: number;
-  /** Active latents a sample, as measured on the SAE that `of` names. */
+  /** Active latents per sample, as measured on the SAE that `of` names. */
   l0: number;
   /** Which SAE has this L0: its kind and what it was told, such as "batchtopk, k 16". */
   of: string;
@@ -15,7 +15,7 @@ export interface EqualL0 {
   between: boolean;
   /** Normalised mean squared error; NaN where the kind has no two SAEs with that L0 between them. */
   nmse: number;
-  /** Cross-entropy degradation in nats a token; NaN as `nmse`. */
+  /** Cross-entropy degradation in nats per token; NaN as `nmse`. */
   ceDegradation: number;
 }
 

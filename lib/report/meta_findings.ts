@@ -44,7 +44,7 @@ export interface ComparedMetaLatents extends MetaComparison, TrainingQuality {
 export interface MetaFindings {
   /** The SAE's latents taken apart, and how well. */
   decomposition: Decomposition;
-  /** Active meta-latents a latent that training asked for. */
+  /** Active meta-latents per latent that training asked for. */
   k?: number;
   /** Of the SAE that was taken apart. */
   sae?: TrainingQuality;

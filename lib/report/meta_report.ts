@@ -113,7 +113,7 @@ function headline({ decomposition, controls, sae }: MetaReport): string {
         : "–",
       controls ? "of random unit rows, of random rows with their covariance" : "not trained",
     ],
-    ["L0", l0.toFixed(2), "meta-latents a latent"],
+    ["L0", l0.toFixed(2), "meta-latents per latent"],
     [
       "Dead meta-latents",
       formatNumber(deadMetaLatents),

@@ -63,7 +63,7 @@ export function pathPlots(pairs: readonly StudiedPair[]): Promise<Figure>[] {
     });
   return [
     plot("mse", "MSE", "MSE: mean of Σ(x − x̂)²"),
-    plot("l0", "L0", "active latents a sample"),
+    plot("l0", "L0", "active latents per sample"),
   ];
 }
 

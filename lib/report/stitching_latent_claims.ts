@@ -26,7 +26,7 @@ const GOOD_FIT = 0.5;
 const SOME = 0.02;
 
 /** With gains it is otherwise. */
-const REVERSED = "the shrinkage control reverses it: with one gain an SAE it is otherwise";
+const REVERSED = "the shrinkage control reverses it: with one gain per SAE it is otherwise";
 
 /** Section 4.2, Fig. 4 and 18; only what survives the shrinkage control counts. */
 export function incompleteness(study: PairStudy): Claim {
@@ -47,7 +47,9 @@ export function incompleteness(study: PairStudy): Claim {
         : `Added alone, ${
           share(plain.better, novel.length)
         } of those that are active lower the MSE, ` +
-          `with one gain an SAE ${share(scaled.better, novel.length)}; all together change it by ` +
+          `with one gain per SAE ${
+            share(scaled.better, novel.length)
+          }; all together change it by ` +
           `${signedPercent(plain.together)}, with gains by ${signedPercent(scaled.together)}.`),
     ...allOf(plain.verdict, scaled.verdict),
   };
@@ -127,7 +129,7 @@ export function reconstruction({ nearest, effects, threshold, withGain }: PairSt
     found: latents.length === 0
       ? `No latent with a cosine of ${threshold} or more is active.`
       : `${share(plain, latents.length)} of the active latents with a cosine of ${threshold} or ` +
-        `more raise the MSE when added alone, with one gain an SAE ` +
+        `more raise the MSE when added alone, with one gain per SAE ` +
         `${share(scaled, latents.length)}.`,
     ...unlessReversed(
       mostOf(plain, latents.length, what),
@@ -154,7 +156,7 @@ export function prediction({ nearest, effects, threshold, withGain }: PairStudy)
         `${worsening} worsening latents` +
         (scaled.roc.auc === undefined
           ? ". "
-          : `, with one gain an SAE ${
+          : `, with one gain per SAE ${
             scaled.roc.auc.toFixed(3)
           } over ${scaled.roc.improving} and ` +
             `${scaled.roc.worsening}. `) +

@@ -62,7 +62,7 @@ export function swapsOnThePath({ path, withGain }: PairStudy): Claim {
       unlessReversed(
         meanBelowZero(steps, "mse", "swaps"),
         meanBelowZero(scaled, "mse", "swaps"),
-        "the shrinkage control reverses it: with one gain an SAE the MSE changes the other way",
+        "the shrinkage control reverses it: with one gain per SAE the MSE changes the other way",
       ),
       meanBelowZero(steps, "l0", "swaps"),
     ),
@@ -106,7 +106,7 @@ export function smoothness({ path, withGain }: PairStudy): Claim {
       ? "There were no steps."
       : `${steps.length} steps lead from MSE ${number(first.mse)}, L0 ${first.l0.toFixed(2)} to ` +
         `MSE ${number(last.mse)}, L0 ${last.l0.toFixed(2)}; ${share(...better)} lower ` +
-        `the MSE, with one gain an SAE ${share(...scaled)}; the largest changes it by ` +
+        `the MSE, with one gain per SAE ${share(...scaled)}; the largest changes it by ` +
         `${percent(largest)} of the small SAE's.`,
     ...steps.length === 0 ? notDecided("there were no steps") : allOf(
       fact(last.mse < first.mse),
@@ -114,7 +114,7 @@ export function smoothness({ path, withGain }: PairStudy): Claim {
       unlessReversed(
         mostSteps(...better),
         mostSteps(...scaled),
-        "the shrinkage control reverses it: with one gain an SAE most steps do the opposite",
+        "the shrinkage control reverses it: with one gain per SAE most steps do the opposite",
       ),
     ),
   };
@@ -166,7 +166,7 @@ function gainNumbers(
 ): string {
   if (steps.length === 0) return "";
   const scaled = ownChanges(withGain, phase);
-  return ` With one gain an SAE they change the MSE by ${signedNumber(total(scaled, "mse"))}; ` +
+  return ` With one gain per SAE they change the MSE by ${signedNumber(total(scaled, "mse"))}; ` +
     `${share(...lowering(scaled))} lower it.`;
 }
 

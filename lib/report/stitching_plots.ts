@@ -74,7 +74,7 @@ export function effectsPlot(pair: StudiedPair): Promise<Figure> {
   });
 }
 
-/** Do cosines predict the sign of effects (Fig. 16): a curve a pair. */
+/** Do cosines predict the sign of effects (Fig. 16): a curve per pair. */
 export function rocPlot(pairs: readonly StudiedPair[]): Promise<Figure> {
   const curves = pairs.flatMap((pair) => {
     const { auc, points } = pair.study.roc;
@@ -216,7 +216,7 @@ export function overlapPlot(
   });
 }
 
-/** The MSE while novel latents are inserted in random order (Fig. 18): a curve a pair. */
+/** The MSE while novel latents are inserted in random order (Fig. 18): a curve per pair. */
 export function randomPlot(pairs: readonly StudiedPair[]): Promise<Figure> {
   return linePlot(
     pairs.map((pair) => ({
@@ -236,7 +236,7 @@ export function randomPlot(pairs: readonly StudiedPair[]): Promise<Figure> {
 
 /**
  * The MSE while novel latents are inserted, in the order of the path, as the SAEs are and with a gain
- * each (the shrinkage control): two curves a pair. What mixing the biases does is taken off.
+ * each (the shrinkage control): two curves per pair. What mixing the biases does is taken off.
  */
 export function shrinkagePlot(pairs: readonly StudiedPair[]): Promise<Figure> {
   const curves = pairs.flatMap((pair, i) => {

@@ -30,7 +30,7 @@ export interface StitchedSaeRow {
   architecture: string;
   /** Number of latents m. */
   dictSize: number;
-  /** Mean number of active latents a sample. */
+  /** Mean number of active latents per sample. */
   l0: number;
   /** Mean over samples of Σ_d (x − x̂)². */
   mse: number;
@@ -135,7 +135,7 @@ async function pairSection(pair: StudiedPair): Promise<string> {
 /** What the verdicts of a pair are controlled by. */
 function controlTable({ small, large, study: { controls } }: StudiedPair): string {
   return table(
-    "Controls: one gain an SAE (its activations times g, fitted to the samples) undoes shrinkage; " +
+    "Controls: one gain per SAE (its activations times g, fitted to the samples) undoes shrinkage; " +
       "random directions with a gain are what an SAE must beat",
     ["Name", "Gain g", "NMSE", "with gain", "random directions"],
     ([[small, controls.small], [large, controls.large]] as const).map(([name, control]) => [

@@ -8,7 +8,7 @@ import type { SweepRow } from "./sweep_row.ts";
 
 const MEASURES = [
   { key: "nmse", file: "nmse", title: "NMSE", unit: "normalised mean squared error" },
-  { key: "ceDegradation", file: "ce", title: "CE degradation", unit: "nats a token" },
+  { key: "ceDegradation", file: "ce", title: "CE degradation", unit: "nats per token" },
 ] as const;
 
 const SYMBOLS: FigureSymbol[] = ["circle", "square", "triangle", "diamond", "star", "wye", "cross"];
@@ -38,7 +38,7 @@ export function plotsBySize(rows: readonly SweepRow[]): Promise<Figure>[] {
       ], {
         name: `${file}_by_dict_size_k${k}`,
         title: `${title}, k = ${k}`,
-        description: `${title} against dictionary size, a line an architecture.`,
+        description: `${title} against dictionary size, one line per architecture.`,
         xLabel: "dictionary size",
         yLabel: unit,
         xTicks: sizes,
@@ -92,7 +92,7 @@ export function plotsByK(rows: readonly SweepRow[]): Promise<Figure>[] {
         {
           name: `${file}_by_k_m${dictSize}`,
           title: `${title}, ${dictSize} latents`,
-          description: `${title} against active latents a sample, a line an architecture.`,
+          description: `${title} against active latents per sample, one line per architecture.`,
           xLabel: measured ? "k, or measured L0 where no k is given" : "k",
           yLabel: unit,
           xTicks: ks.length > 1 ? ks : undefined,
@@ -126,7 +126,7 @@ export function paretoPlot(rows: readonly SweepRow[]): Promise<Figure> {
     name: "pareto",
     title: "Sparsity and reconstruction",
     description: "NMSE against measured L0, a line for each architecture and dictionary size.",
-    xLabel: "L0, active latents a sample",
+    xLabel: "L0, active latents per sample",
     yLabel: "normalised mean squared error",
     legend: [
       ...[...kinds.keys()].map((label) => ({

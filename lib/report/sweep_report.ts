@@ -49,7 +49,7 @@ export function propertiesMarkdown(rows: readonly SweepRow[], model: string): st
   const line = (cells: string[]) => `| ${cells.map(escapeMarkdown).join(" | ")} |`;
   const rule = HEAD.map((_, i) => i < 2 ? "---" : "---:");
   const about = "CELR: share of the cross-entropy lost by zero or mean ablation that the SAE " +
-    "recovers. MSE: mean over samples of the sum over dimensions. CE degradation: nats a token.";
+    "recovers. MSE: mean over samples of the sum over dimensions. CE degradation: nats per token.";
   const lines = [HEAD, rule, ...propertiesTable(rows, model)].map(line);
   return `${lines.join("\n")}\n\n${about}\n`;
 }

@@ -35,7 +35,7 @@ export function trainingPlots(history: readonly StepRecord[]): Promise<Figure>[]
   const lossTitle = losses.length === 1 ? "Reconstruction loss" : "Loss";
   return [
     plot(losses, "loss", lossTitle, "loss, mean over samples and d", spansDecade(losses[0].y)),
-    plot([curve("L0", "l0")], "l0", "Active latents a sample (L0)", "latents"),
+    plot([curve("L0", "l0")], "l0", "Active latents per sample (L0)", "latents"),
     plot([curve("dead latents", "deadLatents")], "dead_latents", "Dead latents", "latents"),
     plot(
       [curve("smallest kept", "smallestKept")],

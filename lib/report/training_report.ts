@@ -108,7 +108,7 @@ function headline({ evaluation, crossEntropy, sae }: TrainingReport): string {
   const numbers = [
     ["NMSE", formatNumber(nmse), `MSE (Σ over d) ${formatNumber(mse)}`],
     ["Explained variance", formatShare(explainedVariance), `${formatNumber(samples)} samples`],
-    ["L0", formatNumber(l0), "active latents a sample"],
+    ["L0", formatNumber(l0), "active latents per sample"],
     [
       "Dead latents",
       formatNumber(deadLatents),
@@ -127,8 +127,8 @@ function headline({ evaluation, crossEntropy, sae }: TrainingReport): string {
     const { clean, spliced, zeroAblated, meanAblated, degradation } = crossEntropy;
     const { recoveredFromZero, recoveredFromMean } = crossEntropy;
     numbers.push(
-      ["CE spliced", loss(spliced), `clean ${loss(clean)} nats a token`],
-      ["CE degradation", formatNumber(Number(degradation.toPrecision(3))), "nats a token"],
+      ["CE spliced", loss(spliced), `clean ${loss(clean)} nats per token`],
+      ["CE degradation", formatNumber(Number(degradation.toPrecision(3))), "nats per token"],
       ["CE recovered", formatShare(recoveredFromZero), `zero ablation ${loss(zeroAblated)}`],
       ["CE recovered", formatShare(recoveredFromMean), `mean ablation ${loss(meanAblated)}`],
     );
@@ -145,7 +145,7 @@ function spliceTable(evaluation: CrossEntropyEvaluation): string {
     recovered,
   ];
   return table(
-    `Cross-entropy over ${formatNumber(tokens)} predictions, nats a token`,
+    `Cross-entropy over ${formatNumber(tokens)} predictions, nats per token`,
     ["activations at the hook", "cross-entropy", "above clean", "recovered by the SAE"],
     [
       row("clean", clean),

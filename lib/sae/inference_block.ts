@@ -56,7 +56,7 @@ export async function createInferenceBlock(
     normalizeBatch(p, { normalization: sae, rows, dModel: d, x, scale, stats });
     centerBatch(p, { rows, dModel: d, x, bDec: weights.bDec, centered, stats });
     const encoding = await p.stages();
-    // Most SAEs keep far fewer than 64 latents a sample; where that is too few, room is made below.
+    // Most SAEs keep far fewer than 64 latents per sample; where that is too few, room is made below.
     let capacity = selection === "threshold" ? rows * Math.min(m, 64) : Math.ceil(rows * sae.k!);
     let entries: { buffers: BufferSet; sparse: SparseRows; decoding: Stage[] } | undefined;
 

@@ -28,7 +28,7 @@ export interface Sae {
   wDec: Float32Array;
   /** Decoder bias, [d]. */
   bDec: Float32Array;
-  /** Active latents a sample (topk) or on average over a batch (batchtopk). */
+  /** Active latents per sample (topk) or on average over a batch (batchtopk). */
   k?: number;
   /**
    * Inference threshold θ of each latent, [m] (Eq. 8): latent i is active where its pre-activation

@@ -50,7 +50,7 @@ export interface ActivationSimilarityOptions extends StitchingOptions {
  * Are latents with similar decoder rows active on the same samples? Cosine and correlation of the
  * activations of pairs of latents beside the cosine of their decoder rows, in one pass (Fig. 11). Sums
  * go over entries only: the cost is that of the samples in which both latents of a pair are active, and
- * the memory 8 bytes a pair and 16 a latent.
+ * the memory 8 bytes per pair and 16 a latent.
  *
  * R² depends on which pairs are given: `nearestPairs` are those that stitching is about,
  * `samplePairs` spread over all cosines.

@@ -24,7 +24,7 @@ export interface GainFit {
   nmse: number;
   /** The same with the gain. */
   nmseWithGain: number;
-  /** Mean number of active latents a sample. */
+  /** Mean number of active latents per sample. */
   l0: number;
   /** Number of latents that are active in some sample. */
   activeLatents: number;
@@ -182,7 +182,7 @@ export interface SaeControls {
   dictSize: number;
   /** Number of latents that are active in some sample. */
   activeLatents: number;
-  /** Mean number of active latents a sample. */
+  /** Mean number of active latents per sample. */
   l0: number;
   /** Mean over samples of Σ_d (x − x̂)² on the activations of the study. */
   mse: number;

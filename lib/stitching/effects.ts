@@ -19,7 +19,7 @@ export interface StitchingEffects {
   samples: number;
   /** MSE before any change: mean over samples of Σ_d (x − x̂)². */
   mse: number;
-  /** Mean number of active latents a sample, before any change. */
+  /** Mean number of active latents per sample, before any change. */
   l0: number;
   /** Of each change: MSE with it less MSE without. Below 0 the reconstruction is better with it. */
   deltaMse: Float64Array;

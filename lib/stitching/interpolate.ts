@@ -67,7 +67,7 @@ export interface InterpolationPoint {
   biasMse: number;
   /** Σ‖x − x̂‖² / Σ‖x − x̄‖², x̄ being the mean of the samples. */
   nmse: number;
-  /** Mean number of active latents a sample. */
+  /** Mean number of active latents per sample. */
   l0: number;
   /** |L₀|: latents of the small SAE that are in. */
   smallCount: number;

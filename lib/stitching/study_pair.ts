@@ -74,7 +74,7 @@ export interface PairStudy {
 /**
  * Measures everything that stitching tells of two SAEs: similarity, novelty, the effect of each latent
  * and of each swap, the paths from the one to the other; and, as controls, what random directions
- * would reach, and effects and path with one gain an SAE (`fitGain`).
+ * would reach, and effects and path with one gain per SAE (`fitGain`).
  *
  * Both SAEs are checked and uploaded once. The activations are read twice and each batch is encoded
  * once in each pass: what the first one finds says the order of the path, the gains, and the L0 of

@@ -9,9 +9,9 @@ export interface SweepRow {
   architecture: string;
   /** Number of latents m. */
   dictSize: number;
-  /** Active latents a sample, where the architecture is told how many. */
+  /** Active latents per sample, where the architecture is told how many. */
   k?: number;
-  /** Active latents a sample to end with, where the architecture is told that. */
+  /** Active latents per sample to end with, where the architecture is told that. */
   targetL0?: number;
   /** Sparsity coefficient λ, where the architecture is told one. */
   sparsityCoefficient?: number;
@@ -25,11 +25,11 @@ export interface SweepRow {
   nmse: number;
   /** 1 − NMSE. */
   explainedVariance: number;
-  /** Mean number of active latents a sample. */
+  /** Mean number of active latents per sample. */
   l0: number;
   /** Mean over samples of Σ_d (x − x̂)². */
   mse: number;
-  /** Cross-entropy of the model as it is, nats a token. */
+  /** Cross-entropy of the model as it is, nats per token. */
   ceClean: number;
   /** Cross-entropy with the SAE spliced in. */
   ceSpliced: number;

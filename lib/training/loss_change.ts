@@ -14,7 +14,7 @@ const FEWEST = 20;
  * lets one rest that had not. The steps in which it falls are left out, unless they are most of the run
  * or leave fewer than 20.
  *
- * @param history One record a step, from the first.
+ * @param history One record per step, from the first.
  * @param schedule The run's steps, and the last of them in which the learning rate falls.
  * @returns The change; undefined for fewer than 20 steps, and where the loss was 0.
  */

@@ -3,7 +3,7 @@ import type { InputNormalization, Sae } from "../sae/sae.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { TrainingWarning } from "./training_warnings.ts";
 
-/** What a training step did. One record a step. */
+/** What a training step did. One record per step. */
 export interface StepRecord {
   /** Number of the step, from 1. */
   step: number;
@@ -17,7 +17,7 @@ export interface StepRecord {
   auxiliaryLoss: number;
   /** relu: λ · mean over samples of Σ f; jumprelu: λ · mean of L0; λ of this step; others 0. */
   sparsityLoss: number;
-  /** Active latents a sample. */
+  /** Active latents per sample. */
   l0: number;
   /** Latents inactive in each of the last `deadAfter` batches. */
   deadLatents: number;
@@ -96,7 +96,7 @@ export interface CommonOptions {
    * batches after the last step.
    */
   steps?: number;
-  /** Most dead latents a sample that reconstruct its residual (default 512). */
+  /** Most dead latents per sample that reconstruct its residual (default 512). */
   auxK?: number;
   /** Batches without activity, the current one included, after which a latent is dead (default 5). */
   deadAfter?: number;

@@ -27,7 +27,7 @@ export interface Preset {
   grid?: {
     /** Dictionary sizes m. */
     dictSize: number[];
-    /** topk, batchtopk: active latents a sample. */
+    /** topk, batchtopk: active latents per sample. */
     k?: number[];
     /** jumprelu: λ. */
     sparsityCoefficient?: number[];

@@ -40,7 +40,7 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
  * @param gpu The open GPU.
  * @param batches The batches, each a step. A last batch of another size is fine.
  * @param options What to train; `architecture` and, without `initial`, `dictSize` and `k` are needed.
- * @returns The SAE, and one record a step. Its metadata has the settings and, from 20 steps on,
+ * @returns The SAE, and one record per step. Its metadata has the settings and, from 20 steps on,
  * `lossChange`: how much the reconstruction loss still moved at the end, −0.05 for a fall by 5 % from
  * the second-to-last tenth of the steps to the last; and, where something went wrong, `warnings`, those of
  * {@linkcode trainingWarnings}.

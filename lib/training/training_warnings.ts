@@ -21,9 +21,9 @@ export interface WarnedSettings {
   architecture: Architecture;
   /** Number of latents m. */
   dictSize: number;
-  /** topk, batchtopk: active latents a sample. */
+  /** topk, batchtopk: active latents per sample. */
   k?: number;
-  /** relu, jumprelu: active latents a sample to end with, where the run has a target. */
+  /** relu, jumprelu: active latents per sample to end with, where the run has a target. */
   targetL0?: number;
   /** Batches without activity after which a latent is dead. */
   deadAfter: number;

@@ -146,7 +146,7 @@ Deno.test("tiny-gpt2 predicts English", async () => {
   const loss = await model.crossEntropy(tokens, 1);
   const mean = loss.reduce((sum, nats) => sum + nats, 0) / loss.length;
   // A uniform guess would be ln 4096 = 8.3; held-out text has 3.97.
-  assert(mean > 1 && mean < 5, `${mean} nats a token`);
+  assert(mean > 1 && mean < 5, `${mean} nats per token`);
 });
 
 Deno.test("tokens read as text, parts of characters as bytes", async () => {

@@ -6,7 +6,7 @@ import { createRandom } from "../../lib/random.ts";
 import { assertClose, NARROW, openGpu, presentAs, randomNumbers, TIGHT } from "../gpu_helper.ts";
 import { walk as oracle } from "../oracles/walk.ts";
 
-/** A walk with `most` entries a row at most, in no order, and with an empty row where there are more. */
+/** A walk with `most` entries per row at most, in no order, and with an empty row where there are more. */
 function randomWalk(
   { seed, rows, d, decoderRows, most, restarts }: {
     seed: number;
@@ -34,7 +34,7 @@ function randomWalk(
   };
 }
 
-// Rows, d, rows of two decoders, most entries a row: below and above the 32 entries and the 64 columns
+// Rows, d, rows of two decoders, most entries per row: below and above the 32 entries and the 64 columns
 // that the kernel takes at a time; under TIGHT, 4 KiB a binding, decoders that are gathered, rows that
 // are split and rows whose entries are.
 const SHAPES = [

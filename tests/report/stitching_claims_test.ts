@@ -44,7 +44,7 @@ Deno.test("incompleteness: most novel latents improve, and all together, with ga
   const shrunk = claimOf(words, withGain({ effects: novelImproving(0), path: worse }));
   assertEquals(shrunk.holds, false);
   assertStringIncludes(shrunk.found, "60 of 60 (100.0 %) of those that are active lower the MSE, ");
-  assertStringIncludes(shrunk.found, "with one gain an SAE 0 of 60 (0.0 %)");
+  assertStringIncludes(shrunk.found, "with one gain per SAE 0 of 60 (0.0 %)");
   assertEquals(
     verdicts(
       words,

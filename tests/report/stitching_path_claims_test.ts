@@ -57,7 +57,7 @@ Deno.test("survival of the shrinkage control: the improvement is there with gain
   // The paper's own claim stands as it is measured, and says both.
   const own = claimOf("Inserting novel latents", shrunk);
   assertEquals(own.holds, true);
-  assertStringIncludes(own.found, "With one gain an SAE they change the MSE by +29.7; 0 of 60");
+  assertStringIncludes(own.found, "With one gain per SAE they change the MSE by +29.7; 0 of 60");
 });
 
 Deno.test("swaps on the path lower L0 and the MSE on average, and gains do not reverse it", () => {

@@ -81,7 +81,7 @@ Deno.test("pathPlots draws phases over the number of latents, with averages", as
   );
 });
 
-Deno.test("rocPlot has a curve a pair, named with its AUC, over a quiet line of chance", async () => {
+Deno.test("rocPlot has a curve per pair, named with its AUC, over a quiet line of chance", async () => {
   const { svg } = await rocPlot([PAIR, { ...PAIR, large: "c" }]);
   const { marks, legend, words } = readSvg(svg);
   const auc = study.roc.auc!.toFixed(3);

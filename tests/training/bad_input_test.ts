@@ -50,7 +50,7 @@ testOnDevices(
       [{ ...RELU, initialThreshold: 0.5 }, "initialThreshold is 0.5, relu has none"],
       [
         { ...RELU, sparsityCoefficient: undefined },
-        "relu needs targetL0, active latents a sample to end with, or sparsityCoefficient (λ)",
+        "relu needs targetL0, active latents per sample to end with, or sparsityCoefficient (λ)",
       ],
       [
         { ...STEERED, sparsityCoefficient: 1 },

@@ -33,7 +33,7 @@ export interface JumpReluOptions extends PenalizedOptions {
  */
 export const jumprelu: Descriptor<JumpReluOptions> = {
   ...PENALIZED,
-  summary: "all above a learned threshold a latent",
+  summary: "all above a learned threshold per latent",
   threshold: "learned",
   saeLens: { saved: "jumprelu", read: ["jumprelu"] },
   options: {

@@ -6,7 +6,7 @@ import type { OptionText } from "./descriptor.ts";
 /** Options of architectures that are told how many latents are active. */
 export interface LargestOptions {
   /**
-   * topk, batchtopk and what is like it: active latents a sample, for all but topk on average (default:
+   * topk, batchtopk and what is like it: active latents per sample, for all but topk on average (default:
    * that of `initial`).
    */
   k?: number;
@@ -16,7 +16,7 @@ export interface LargestOptions {
 
 /** Their names on the command line. */
 export const LARGEST_OPTIONS: Readonly<Record<keyof LargestOptions, OptionText>> = {
-  k: { flag: "k", value: "K", help: "active latents a sample (all but topk: on average)" },
+  k: { flag: "k", value: "K", help: "active latents per sample (all but topk: on average)" },
   auxCoefficient: {
     flag: "aux-coefficient",
     value: "X",

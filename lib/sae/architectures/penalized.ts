@@ -8,7 +8,7 @@ export interface PenalizedOptions {
   /** relu, jumprelu: λ, weight of the sparsity loss; needed there, unless `targetL0` is given. */
   sparsityCoefficient?: number;
   /**
-   * relu, jumprelu: active latents a sample to end with; in place of `sparsityCoefficient`, which is then
+   * relu, jumprelu: active latents per sample to end with; in place of `sparsityCoefficient`, which is then
    * steered: `StepRecord.sparsityCoefficient` has its path.
    */
   targetL0?: number;
@@ -24,7 +24,7 @@ export const PENALIZED_OPTIONS: Readonly<Record<keyof PenalizedOptions, OptionTe
   targetL0: {
     flag: "target-l0",
     value: "K",
-    help: "active latents a sample to end with; steers λ",
+    help: "active latents per sample to end with; steers λ",
   },
   sparsityCoefficient: {
     flag: "sparsity",
@@ -71,7 +71,7 @@ export function checkPenalized(
   if (targetL0 === undefined) {
     if (Number.isNaN(sparsityCoefficient)) {
       throw new RangeError(
-        `${architecture} needs targetL0, active latents a sample to end with, or sparsityCoefficient (λ)`,
+        `${architecture} needs targetL0, active latents per sample to end with, or sparsityCoefficient (λ)`,
       );
     }
     checkNumber(sparsityCoefficient!, 0, "sparsityCoefficient");

@@ -15,7 +15,7 @@ export interface Architectures {
   topk: LargestOptions;
   /** The n·k largest of a batch. */
   batchtopk: LargestOptions;
-  /** All above a learned threshold a latent. */
+  /** All above a learned threshold per latent. */
   jumprelu: JumpReluOptions;
   /** As batchtopk; nested prefixes of the dictionary reconstruct too. */
   matryoshka_batchtopk: LargestOptions & {
