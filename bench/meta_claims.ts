@@ -6,9 +6,13 @@
 // dictionaries beside them. Rows that are put in say nothing of their training, so that no verdict is
 // left out for that.
 import { parseArgs } from "@std/cli";
-import { compareAndReplace, type MetaWork, trainControls } from "../cli/meta_work.ts";
-import type { MetaTraining } from "../cli/meta_training.ts";
-import { lossChangeOf, seedOf } from "../cli/training_quality.ts";
+import {
+  compareAndReplace,
+  type MetaTraining,
+  type MetaWork,
+  trainControls,
+} from "../cli/meta_work.ts";
+import { lossChangeOf, seedOf } from "../cli/saes.ts";
 import {
   type Claim,
   type ComparedMetaLatents,

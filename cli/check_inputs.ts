@@ -1,8 +1,8 @@
-import { statfs } from "node:fs/promises";
 import { join } from "@std/path";
+import { statfs } from "node:fs/promises";
 import { formatBytes } from "../lib/device/describe.ts";
 import { type LanguageModel, packTokenRows, readDocuments } from "../mod.ts";
-import type { Arguments } from "./arguments.ts";
+import type { Arguments } from "./options.ts";
 
 /**
  * Reads as much of `--eval-text`, or another option's text, as fills one row, before any work is done for it.

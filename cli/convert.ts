@@ -1,11 +1,15 @@
 import { loadSae, type Sae, saveSae } from "../mod.ts";
-import { parseArguments } from "./arguments.ts";
-import { type Command, UsageError } from "./command.ts";
-import { endInOrder } from "./interrupt.ts";
-import { checkOptions, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
-import { createOutput, formatTable } from "./output.ts";
+import { type Command, endInOrder, UsageError } from "./command.ts";
+import {
+  checkOptions,
+  helpOf,
+  namesOf,
+  type OptionTable,
+  parseArguments,
+  shared,
+} from "./options.ts";
+import { createOutput, downloadProgress, formatTable } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
-import { downloadProgress } from "./progress.ts";
 import { RUN_FILES, saeFiles } from "./run_files.ts";
 
 const OPTIONS: OptionTable = [

@@ -1,9 +1,15 @@
 import type { Gpu } from "../lib/device/gpu.ts";
 import { type Device, trainSae, VERSION } from "../mod.ts";
-import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT } from "./command.ts";
-import { openCommandDevice } from "./device.ts";
-import { checkOptions, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
+import { openCommandDevice } from "./open.ts";
+import {
+  checkOptions,
+  helpOf,
+  namesOf,
+  type OptionTable,
+  parseArguments,
+  shared,
+} from "./options.ts";
 import { createOutput, formatTable, type Output } from "./output.ts";
 
 const OPTIONS: OptionTable = [

@@ -7,18 +7,21 @@ import {
   recordedNormLimit,
   type Selection,
 } from "../mod.ts";
-import { type Arguments, parseArguments } from "./arguments.ts";
+import { describeLimit, givenNormLimit, resolveNormLimit } from "./activation_source.ts";
 import { saePath } from "./check_inputs.ts";
-import { type Command, UsageError } from "./command.ts";
-import { evaluationTable, shortEvaluation } from "./describe.ts";
-import { openCommandDevice } from "./device.ts";
-import { findNamedModel } from "./find_model.ts";
-import { endInOrder } from "./interrupt.ts";
-import { openModel } from "./model.ts";
-import { describeLimit, givenNormLimit, resolveNormLimit } from "./norm_limit.ts";
-import { checkOptions, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
-import { createOutput, type Output } from "./output.ts";
-import { downloadProgress, evaluationProgress } from "./progress.ts";
+import { type Command, endInOrder, UsageError } from "./command.ts";
+import { evaluationProgress, evaluationTable, shortEvaluation } from "./describe.ts";
+import { findNamedModel, openCommandDevice, openModel } from "./open.ts";
+import {
+  type Arguments,
+  checkOptions,
+  helpOf,
+  namesOf,
+  type OptionTable,
+  parseArguments,
+  shared,
+} from "./options.ts";
+import { createOutput, downloadProgress, type Output } from "./output.ts";
 
 const OPTIONS: OptionTable = [
   ["Options", [

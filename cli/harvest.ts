@@ -1,3 +1,4 @@
+import { lockStore } from "../lib/activations/lock_store.ts";
 import {
   createTextFingerprint,
   orderedActivations,
@@ -5,14 +6,18 @@ import {
   type StoreDtype,
   writeActivations,
 } from "../mod.ts";
-import { lockStore } from "../lib/activations/lock_store.ts";
-import { parseArguments } from "./arguments.ts";
+import { describeLeftOut, givenNormLimit } from "./activation_source.ts";
 import { checkEvalText, inputPaths } from "./check_inputs.ts";
-import type { Command } from "./command.ts";
-import { endInOrder } from "./interrupt.ts";
-import { openModel } from "./model.ts";
-import { describeLeftOut, givenNormLimit } from "./norm_limit.ts";
-import { checkOptions, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
+import { type Command, endInOrder } from "./command.ts";
+import { openModel } from "./open.ts";
+import {
+  checkOptions,
+  helpOf,
+  namesOf,
+  type OptionTable,
+  parseArguments,
+  shared,
+} from "./options.ts";
 import { createOutput, formatSeconds } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
 

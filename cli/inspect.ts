@@ -1,9 +1,7 @@
 import { type Dtype, inspectModel } from "../mod.ts";
-import { parseArguments } from "./arguments.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
-import { helpOf, namesOf, type OptionTable, shared } from "./options.ts";
-import { createOutput, formatTable } from "./output.ts";
-import { downloadProgress } from "./progress.ts";
+import { helpOf, namesOf, type OptionTable, parseArguments, shared } from "./options.ts";
+import { createOutput, downloadProgress, formatTable } from "./output.ts";
 
 const OPTIONS: OptionTable = [
   ["Options", [

@@ -1,4 +1,8 @@
 import { join, resolve } from "@std/path";
+import { checkExplains } from "../lib/meta/decompose.ts";
+import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_choice.ts";
+import { mean } from "../lib/report/meta_findings.ts";
+import { decoderRows } from "../lib/sae/decoder_rows.ts";
 import {
   type ComparedMetaLatents,
   decompose,
@@ -8,29 +12,39 @@ import {
   type MetaMeasures,
   type Sae,
 } from "../mod.ts";
-import { mean } from "../lib/report/meta_findings.ts";
-import { checkExplains } from "../lib/meta/decompose.ts";
-import { decoderRows } from "../lib/sae/decoder_rows.ts";
-import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_choice.ts";
-import { type Arguments, parseArguments } from "./arguments.ts";
-import { checkComparable } from "./check_comparable.ts";
+import { givenNormLimit } from "./activation_source.ts";
 import { inputPaths, saePath } from "./check_inputs.ts";
-import { type Command, UsageError } from "./command.ts";
-import { openCommandDevice } from "./device.ts";
-import { endInOrder } from "./interrupt.ts";
-import { openLatentTexts } from "./latent_contexts.ts";
-import { writeMetaResults } from "./meta_results.ts";
-import { metaTraining } from "./meta_training.ts";
-import { compareAndReplace, type MetaWork, trainAndSave, trainControls } from "./meta_work.ts";
-import { nameSaes } from "./name_saes.ts";
-import { givenNormLimit } from "./norm_limit.ts";
-import { checkWhole, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
-import { createOutput, formatSeconds } from "./output.ts";
+import { type Command, endInOrder, UsageError } from "./command.ts";
+import { openLatentTexts } from "./latent_texts.ts";
+import {
+  compareAndReplace,
+  metaTraining,
+  type MetaWork,
+  trainAndSave,
+  trainControls,
+} from "./meta_work.ts";
+import { openCommandDevice } from "./open.ts";
+import {
+  type Arguments,
+  checkWhole,
+  helpOf,
+  namesOf,
+  type OptionTable,
+  parseArguments,
+  shared,
+} from "./options.ts";
+import { createOutput, downloadProgress, formatSeconds } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
-import { downloadProgress } from "./progress.ts";
+import { writeMetaResults } from "./results.ts";
 import { saeFiles } from "./run_files.ts";
-import { saeSource } from "./sae_source.ts";
-import { lossChangeOf, seedOf, trainingQuality } from "./training_quality.ts";
+import {
+  checkComparable,
+  lossChangeOf,
+  nameSaes,
+  saeSource,
+  seedOf,
+  trainingQuality,
+} from "./saes.ts";
 
 const OPTIONS: OptionTable = [
   ["What is trained", [

@@ -1,3 +1,5 @@
+import type { DownloadProgress } from "../mod.ts";
+
 /** Where a command's output goes: for people, or one JSON object a line with `--json`. */
 export interface Output {
   /** Text for people: standard output, or nothing with `--json`. */
@@ -98,4 +100,16 @@ export function formatSeconds(seconds: number): string {
   if (whole < 60) return `${whole}s`;
   if (whole < 3600) return `${Math.floor(whole / 60)}m${String(whole % 60).padStart(2, "0")}s`;
   return `${Math.floor(whole / 3600)}h${String(Math.floor(whole % 3600 / 60)).padStart(2, "0")}m`;
+}
+
+/** Shows how far downloads from the hub are, as their `onProgress`. */
+export function downloadProgress(output: Output): (progress: DownloadProgress) => void {
+  return ({ file, loaded, total }) => {
+    const whole = total > 0 ? ` of ${mebibytes(total)}` : "";
+    output.progress(`${file}: ${mebibytes(loaded)}${whole}`, { file, loaded, total });
+  };
+}
+
+function mebibytes(bytes: number): string {
+  return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }

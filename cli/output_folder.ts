@@ -2,18 +2,21 @@ import { dirname, join, relative, resolve } from "@std/path";
 import { lockStore } from "../lib/activations/lock_store.ts";
 import { removeLeftovers, replaceText } from "../lib/formats/replace_file.ts";
 import { VERSION } from "../lib/version.ts";
-import type { GivenOptions } from "./arguments.ts";
 import { UsageError } from "./command.ts";
-import { makeDefaultOut } from "./default_out.ts";
+import type { GivenOptions } from "./options.ts";
 import {
   findRun,
   type FoundRun,
   listFiles,
   LOCK,
+  makeDefaultOut,
   MANIFEST,
+  RUN_FILES,
+  RUN_FOLDERS,
   type RunManifest,
-} from "./found_run.ts";
-import { RUN_FILES, RUN_FOLDERS, WORK, type WritingCommand } from "./run_files.ts";
+  WORK,
+  type WritingCommand,
+} from "./run_files.ts";
 
 /**
  * A folder that a command writes one run into, locked against other processes until it is disposed of.

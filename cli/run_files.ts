@@ -1,4 +1,8 @@
+import { join } from "@std/path";
+import { parseCheckedJson } from "../lib/language_model/checked_json.ts";
+import { readRegularText } from "../lib/language_model/regular_file.ts";
 import { ARCHITECTURES } from "../lib/sae/architectures/registry.ts";
+import type { GivenOptions } from "./options.ts";
 
 /** Commands that write a folder. */
 export type WritingCommand = "train" | "sweep" | "stitch" | "meta" | "harvest" | "convert";
@@ -60,4 +64,229 @@ export function saeFiles(folder: string): string[] {
 export function cellFiles(name: string): string[] {
   const others = ["cell.json", "metrics.csv", "checkpoint/checkpoint.safetensors"];
   return [...saeFiles(`${name}/sae`), ...others.map((file) => `${name}/${file}`)];
+}
+
+/**
+ * Makes the folder of results that no `--out` names: one of its own for each run, also for those that
+ * start in the same second.
+ */
+export async function makeDefaultOut(
+  kind: string,
+  now = new Date(),
+  parent = "runs",
+): Promise<string> {
+  await Deno.mkdir(parent, { recursive: true });
+  const base = join(parent, `${kind}-${now.toISOString().slice(0, 19).replaceAll(":", "-")}`);
+  for (let same = 1;; same++) {
+    const path = same === 1 ? base : `${base}-${same}`;
+    try {
+      await Deno.mkdir(path);
+      return path;
+    } catch (error) {
+      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+    }
+  }
+}
+
+/** Says of each folder that a command writes which run wrote which of its files. */
+export const MANIFEST = "saewing.json";
+/** Locked by the command that works in the folder. */
+export const LOCK = ".lock";
+
+const FORMAT = "saewing run";
+
+/** `saewing.json`. */
+export interface RunManifest {
+  format: typeof FORMAT;
+  version: 1;
+  /** Program and version. */
+  createdBy: string;
+  /** The run, a UUID. One that goes on keeps it. */
+  run: string;
+  command: WritingCommand;
+  /** The options that it was called with last. */
+  options: GivenOptions;
+  /** ISO 8601. */
+  started: string;
+  /** ISO 8601; absent until all results are there. */
+  finished?: string;
+  /** Every file of the run, relative to the folder. Each is listed before it is written. */
+  files: string[];
+  /** Files of the run before, while they are removed. */
+  clears?: string[];
+}
+
+/** A run that a folder holds. */
+export interface FoundRun {
+  command: WritingCommand;
+  /** When it was finished, ISO 8601; absent where it was not. */
+  finished?: string;
+  /** Its files that are there, relative to the folder. */
+  files: string[];
+  /** Whether its process ended while it replaced another run. */
+  halfReplaced: boolean;
+  /** Its manifest; absent in folders from before there were manifests. */
+  manifest?: RunManifest;
+}
+
+/**
+ * The run that a folder holds; undefined where it holds none. Folders from before there were manifests
+ * are recognised by their files.
+ *
+ * @param present What the folder holds, by {@linkcode listFiles}.
+ * @throws {Error} The manifest is malformed.
+ */
+export async function findRun(folder: string, present: string[]): Promise<FoundRun | undefined> {
+  const manifest = readManifest(folder);
+  if (!manifest) return await findEarlierRun(folder, present);
+  const { command, files, clears = [] } = manifest;
+  const finished = manifest.finished ??
+    // The store says it itself, and before the manifest does.
+    (command === "harvest" && clears.length === 0 ? await storeFinished(folder) : undefined);
+  const halfReplaced = clears.length > 0;
+  const listed = new Set([...files, ...clears]);
+  // Shards are listed in store.json while they are written.
+  const isOwn = (name: string) => listed.has(name) || isStoreFile(command, name);
+  return { command, finished, files: present.filter(isOwn), halfReplaced, manifest };
+}
+
+/** The manifest of a folder, if it has one. */
+export function readManifest(folder: string): RunManifest | undefined {
+  const path = join(folder, MANIFEST);
+  let text: string;
+  try {
+    text = readRegularText(path);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return undefined;
+    }
+    throw error;
+  }
+  const manifest = parseCheckedJson(path, text) as RunManifest;
+  const problem = problemOf(manifest);
+  if (problem) {
+    throw new Error(
+      `${path} is not what saewing writes: ${problem}. Take another folder, or remove what this one ` +
+        `holds`,
+    );
+  }
+  return manifest;
+}
+
+function problemOf(manifest: unknown): string | undefined {
+  if (!isRecord(manifest)) return "it is not a JSON object";
+  const { format, version, run, command, options, started, finished, files, clears } = manifest;
+  if (format !== FORMAT || version !== 1) {
+    return `format and version are ${
+      JSON.stringify([format, version])
+    }, expected "${FORMAT}" and 1`;
+  }
+  if (typeof command !== "string" || !Object.hasOwn(RUN_FILES, command)) {
+    return `there is no command ${JSON.stringify(command)} that writes folders`;
+  }
+  if (typeof run !== "string" || !isRecord(options)) return "run or options are missing";
+  for (const time of finished === undefined ? [started] : [started, finished]) {
+    if (typeof time !== "string" || Number.isNaN(Date.parse(time))) return "a time is no time";
+  }
+  const writes = (names: RegExp[]) => (file: unknown) =>
+    typeof file === "string" && names.some((name) => name.test(file)) && isInside(file);
+  if (!Array.isArray(files) || !files.every(writes([RUN_FILES[command as WritingCommand]]))) {
+    return `files are not all such as \`saewing ${command}\` writes`;
+  }
+  if (clears === undefined) return undefined;
+  if (!Array.isArray(clears) || !clears.every(writes(Object.values(RUN_FILES)))) {
+    return "clears are not all such as saewing writes";
+  }
+}
+
+/** Whether a path stays in its folder. */
+function isInside(path: string): boolean {
+  return path.split("/").every((part) => !["", ".", ".."].includes(part)) && !/[\\\0]/.test(path);
+}
+
+/** Files that tell whose folder it is, where there is no manifest. */
+const MARKERS: Record<WritingCommand, RegExp> = {
+  train: /^config\.json$/,
+  sweep:
+    /^(sweep\.(csv|html)|[^/]+\/cell\.json|[^/]+_m\d[^/]*\/checkpoint\/checkpoint\.safetensors)$/,
+  stitch: /^(overlap|decoder_biases)\.csv$/,
+  meta: /^(latent_meta_latents|meta_latents)\.csv$/,
+  harvest: /^(store\.json|shard-\d+\.bin)$/,
+  convert: /^(cfg\.json|sae_weights\.safetensors)$/,
+};
+
+async function findEarlierRun(folder: string, present: string[]): Promise<FoundRun | undefined> {
+  const config = present.includes("config.json") ? readConfig(folder) : undefined;
+  const isRun = isRecord(config?.options) || typeof config?.batchSize === "number";
+  const commands = (Object.keys(MARKERS) as WritingCommand[]).filter((command) =>
+    present.some((name) => MARKERS[command].test(name)) && (command !== "train" || isRun)
+  );
+  if (commands.length === 0) return undefined;
+  const [command] = commands;
+  const files = present.filter((name) => commands.some((each) => RUN_FILES[each].test(name)));
+  const marker = present.find((name) => MARKERS[command].test(name))!;
+  const { mtime } = await Deno.stat(join(folder, marker));
+  const isFinished = {
+    train: config?.finished === true ||
+      !has("checkpoint/checkpoint.safetensors") && has("sae/sae_weights.safetensors"),
+    sweep: has("sweep.html"),
+    stitch: has("report.html"),
+    meta: has("report.html"),
+    harvest: await storeFinished(folder) !== undefined,
+    convert: true,
+  };
+  function has(name: string): boolean {
+    return present.includes(name);
+  }
+  const finished = isFinished[command] ? (mtime ?? new Date()).toISOString() : undefined;
+  return { command, finished, files, halfReplaced: false };
+}
+
+function readConfig(folder: string): Record<string, unknown> | undefined {
+  try {
+    const config: unknown = JSON.parse(readRegularText(join(folder, "config.json")));
+    return isRecord(config) ? config : undefined;
+  } catch {
+    // What is no JSON is another program's.
+    return undefined;
+  }
+}
+
+/** When a store was finished; undefined where it was not, or cannot be read. */
+async function storeFinished(folder: string): Promise<string | undefined> {
+  const path = join(folder, "store.json");
+  try {
+    const { complete } = JSON.parse(readRegularText(path));
+    const { mtime } = await Deno.stat(path);
+    return complete === true ? (mtime ?? new Date()).toISOString() : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+function isStoreFile(command: WritingCommand, name: string): boolean {
+  return command === "harvest" && RUN_FILES.harvest.test(name);
+}
+
+/**
+ * Files of a folder and of those below it that a run has, relative to it, with "/". Links are listed,
+ * not followed. A folder below that holds a run of its own is left out.
+ */
+export async function listFiles(folder: string, within = ""): Promise<string[]> {
+  const entries = await Array.fromAsync(Deno.readDir(join(folder, within)));
+  if (within !== "" && entries.some(({ name }) => name === MANIFEST)) return [];
+  const found: string[] = [];
+  for (const { name, isDirectory } of entries) {
+    const path = within === "" ? name : `${within}/${name}`;
+    if (!isDirectory) {
+      if (path !== MANIFEST && path !== LOCK) found.push(path);
+    } else if (RUN_FOLDERS.test(path)) {
+      found.push(...await listFiles(folder, path));
+    }
+  }
+  return found.sort();
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -4,11 +4,10 @@ import { parseCheckedJson } from "../lib/language_model/checked_json.ts";
 import { readRegularText } from "../lib/language_model/regular_file.ts";
 import { recordColumns } from "../lib/training/record_columns.ts";
 import { type Checkpoint, loadCheckpoint, type Sae, saveSae, type StepRecord } from "../mod.ts";
-import type { GivenOptions } from "./arguments.ts";
 import { UsageError } from "./command.ts";
-import type { FoundRun } from "./found_run.ts";
+import type { GivenOptions } from "./options.ts";
 import { type OpenOutput, openOutputFolder, type OutputFolder } from "./output_folder.ts";
-import { saeFiles } from "./run_files.ts";
+import { type FoundRun, saeFiles } from "./run_files.ts";
 
 /** The folder that `saewing train` writes to. */
 export interface RunFolder extends Omit<OutputFolder, "start"> {

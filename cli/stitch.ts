@@ -1,3 +1,5 @@
+import type { StudiedPair } from "../lib/report/stitching_plots.ts";
+import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
 import {
   type ActivationTransform,
   activationTransform,
@@ -15,25 +17,30 @@ import {
   studyPair,
   transformActivations,
 } from "../mod.ts";
-import type { StudiedPair } from "../lib/report/stitching_plots.ts";
-import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
-import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
-import { type Arguments, parseArguments } from "./arguments.ts";
-import { checkComparable } from "./check_comparable.ts";
+import {
+  checkSourceOptions,
+  describeLeftOut,
+  givenNormLimit,
+  openActivationSource,
+} from "./activation_source.ts";
 import { inputPaths, saePath } from "./check_inputs.ts";
-import { type Command, UsageError } from "./command.ts";
-import { openCommandDevice } from "./device.ts";
-import { endInOrder } from "./interrupt.ts";
-import { nameGroups } from "./name_groups.ts";
-import { nameSaes } from "./name_saes.ts";
-import { describeLeftOut, givenNormLimit } from "./norm_limit.ts";
-import { helpOf, namesOf, type OptionTable, shared } from "./options.ts";
-import { createOutput, formatSeconds, type Output } from "./output.ts";
+import { type Command, endInOrder, UsageError } from "./command.ts";
+import { nameGroups } from "./latent_texts.ts";
+import { openCommandDevice } from "./open.ts";
+import {
+  type Arguments,
+  helpOf,
+  namesOf,
+  type OptionTable,
+  parseArguments,
+  shared,
+  type StudyOptions,
+  studyOptions,
+} from "./options.ts";
+import { createOutput, downloadProgress, formatSeconds, type Output } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
-import { downloadProgress } from "./progress.ts";
-import { saeSource } from "./sae_source.ts";
-import { writeStitchResults } from "./stitch_results.ts";
-import { type StudyOptions, studyOptions } from "./study_options.ts";
+import { writeStitchResults } from "./results.ts";
+import { checkComparable, nameSaes, saeSource } from "./saes.ts";
 
 const OPTIONS: OptionTable = [
   ["What is measured on", [

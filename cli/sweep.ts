@@ -14,26 +14,29 @@ import {
 } from "../mod.ts";
 import {
   type ActivationSource,
+  checkSameLimit,
   checkSourceOptions,
   openActivationSource,
   sourceMetadata,
 } from "./activation_source.ts";
-import { type Arguments, parseArguments } from "./arguments.ts";
 import { checkDisk, checkEvalText, inputPaths } from "./check_inputs.ts";
-import { type Command, UsageError } from "./command.ts";
-import { describeWarning } from "./describe.ts";
-import { openCommandDevice } from "./device.ts";
-import type { FoundRun } from "./found_run.ts";
-import { endInOrder } from "./interrupt.ts";
-import { checkSameLimit } from "./norm_limit.ts";
-import { checkOptions, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
+import { type Command, endInOrder, UsageError } from "./command.ts";
+import { describeWarning, evaluationProgress, type SweepDone, sweepProgress } from "./describe.ts";
+import { openCommandDevice } from "./open.ts";
+import {
+  type Arguments,
+  checkOptions,
+  helpOf,
+  namesOf,
+  type OptionTable,
+  parseArguments,
+  shared,
+} from "./options.ts";
 import { createOutput, type Output } from "./output.ts";
 import { openOutputFolder, type OutputFolder } from "./output_folder.ts";
-import { describePreset, presetTexts, withPreset } from "./preset_options.ts";
-import { evaluationProgress, type SweepDone, sweepProgress } from "./progress.ts";
-import { cellFiles, WORK } from "./run_files.ts";
+import { cellFiles, type FoundRun, WORK } from "./run_files.ts";
 import { readGrid } from "./sweep_grid.ts";
-import { READING, TRAINING } from "./training_options.ts";
+import { describePreset, presetTexts, READING, TRAINING, withPreset } from "./training_options.ts";
 
 const OPTIONS: OptionTable = [
   [

@@ -1,8 +1,8 @@
 import { regularFileSize } from "../lib/language_model/regular_file.ts";
 import { architectureTakes } from "../lib/sweep/grid.ts";
 import { type SweepCell, type SweepGrid, sweepGrid } from "../mod.ts";
-import type { Arguments } from "./arguments.ts";
 import { UsageError } from "./command.ts";
+import type { Arguments } from "./options.ts";
 import {
   LIST_OPTIONS,
   missingOption,

@@ -1,19 +1,31 @@
 import { join } from "@std/path";
 import { completeOptions } from "../lib/training/complete_options.ts";
 import { loadCheckpoint, loadSae, type NormLimit, recordedNormLimit } from "../mod.ts";
-import { checkSourceOptions, openActivationSource } from "./activation_source.ts";
-import { type Arguments, parseArguments } from "./arguments.ts";
+import { checkSameLimit, checkSourceOptions, openActivationSource } from "./activation_source.ts";
 import { checkEvalText, inputPaths } from "./check_inputs.ts";
 import { type Command, UsageError } from "./command.ts";
-import { openCommandDevice } from "./device.ts";
-import { onLastingGpu } from "./lasting_gpu.ts";
-import { checkSameLimit } from "./norm_limit.ts";
-import { checkOptions, helpOf, namesOf, type OptionTable, shared } from "./options.ts";
+import { onLastingGpu, openCommandDevice } from "./open.ts";
+import {
+  type Arguments,
+  checkOptions,
+  helpOf,
+  namesOf,
+  type OptionTable,
+  parseArguments,
+  shared,
+} from "./options.ts";
 import { createOutput } from "./output.ts";
-import { describePreset, PRESET_HELP, withPreset } from "./preset_options.ts";
 import { openRunFolder, readRunOptions } from "./run_folder.ts";
 import { trainAndMeasure } from "./train_and_measure.ts";
-import { missingOption, READING, TRAINING, trainingOptions } from "./training_options.ts";
+import {
+  describePreset,
+  missingOption,
+  PRESET_HELP,
+  READING,
+  TRAINING,
+  trainingOptions,
+  withPreset,
+} from "./training_options.ts";
 
 const OPTIONS: OptionTable = [
   ["What it reads", [

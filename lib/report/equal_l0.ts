@@ -1,5 +1,5 @@
 import { distinct, labelOf, sweepCurves } from "./sweep_curves.ts";
-import type { SweepRow } from "./sweep_row.ts";
+import type { SweepRow } from "../sweep/sweep_row.ts";
 
 /** What SAEs of one kind and size have at a number of active latents. */
 export interface EqualL0 {

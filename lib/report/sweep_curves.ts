@@ -1,5 +1,5 @@
 import type { LineSeries } from "./line_plot.ts";
-import type { SweepRow } from "./sweep_row.ts";
+import type { SweepRow } from "../sweep/sweep_row.ts";
 
 /** Name of a kind of SAE: its architecture, and what it was told beside. */
 export const labelOf = ({ architecture, variant }: SweepRow): string =>

@@ -1,7 +1,7 @@
 import { stringify } from "@std/csv";
 import { atEqualL0, type EqualL0 } from "./equal_l0.ts";
 import { propertiesMarkdown, sweepPlots, type SweepReport, sweepReport } from "./sweep_report.ts";
-import type { SweepRow } from "./sweep_row.ts";
+import type { SweepRow } from "../sweep/sweep_row.ts";
 
 /** Columns of sweep.csv. */
 const COLUMNS: (keyof SweepRow)[] = [

@@ -4,7 +4,7 @@ import type { Figure } from "./figure.ts";
 import type { FigureSymbol } from "./legend.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
 import { distinct, labelOf, sweepCurves } from "./sweep_curves.ts";
-import type { SweepRow } from "./sweep_row.ts";
+import type { SweepRow } from "../sweep/sweep_row.ts";
 
 const MEASURES = [
   { key: "nmse", file: "nmse", title: "NMSE", unit: "normalised mean squared error" },

@@ -5,7 +5,7 @@ import { formatNumber } from "./format_number.ts";
 import { figureGrid, pageHead, reportPage, section } from "./report_page.ts";
 import { settingsTable } from "./settings_table.ts";
 import { paretoPlot, plotsByK, plotsBySize } from "./sweep_plots.ts";
-import type { SweepRow } from "./sweep_row.ts";
+import type { SweepRow } from "../sweep/sweep_row.ts";
 import { table } from "./table.ts";
 
 /** What a report on a sweep tells. */

@@ -7,9 +7,9 @@ import {
   assertThrows,
 } from "@std/assert";
 import { join } from "@std/path";
-import { parseArguments } from "../../cli/arguments.ts";
-import { checkComparable } from "../../cli/check_comparable.ts";
 import { checkDisk, checkEvalText, saePath, savedBytes } from "../../cli/check_inputs.ts";
+import { parseArguments } from "../../cli/options.ts";
+import { checkComparable } from "../../cli/saes.ts";
 import { createRandom, initializeSae, type LanguageModel, type Sae, saveSae } from "../../mod.ts";
 import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 

@@ -1,8 +1,8 @@
 // Real processes that are told to end while they measure.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { parseArguments } from "../../cli/arguments.ts";
-import { openLatentTexts } from "../../cli/latent_contexts.ts";
+import { openLatentTexts } from "../../cli/latent_texts.ts";
+import { parseArguments } from "../../cli/options.ts";
 import { createOutput } from "../../cli/output.ts";
 import { loadCheckpoint, loadSae, type Sae, saveSae } from "../../mod.ts";
 import { openTestDevice, randomNumbers } from "../gpu_helper.ts";
@@ -102,7 +102,7 @@ Deno.test("a second Ctrl-C ends at once, and so does one of another kind", async
     await Deno.writeTextFile(
       script,
       `import { listenToInterrupts } from ${
-        JSON.stringify(new URL("../../cli/interrupt.ts", import.meta.url).href)
+        JSON.stringify(new URL("../../cli/command.ts", import.meta.url).href)
       };
       using interrupt = listenToInterrupts();
       console.error("listening");

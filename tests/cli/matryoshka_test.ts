@@ -1,10 +1,10 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { parse } from "@std/csv";
 import { join } from "@std/path";
-import { loadSae, type TrainOptions } from "../../mod.ts";
-import { parseArguments } from "../../cli/arguments.ts";
+import { parseArguments } from "../../cli/options.ts";
 import { readGrid } from "../../cli/sweep_grid.ts";
 import { TRAINING_OPTIONS } from "../../cli/training_options.ts";
+import { loadSae, type TrainOptions } from "../../mod.ts";
 import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
 const NAME = "matryoshka_batchtopk";

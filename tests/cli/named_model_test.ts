@@ -1,7 +1,7 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, join, relative } from "@std/path";
+import { findNamedModel } from "../../cli/open.ts";
 import { createRandom, initializeSae, saveSae } from "../../mod.ts";
-import { findNamedModel } from "../../cli/find_model.ts";
 import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
 async function save(folder: string, model: string): Promise<void> {
@@ -58,8 +58,8 @@ Deno.test("eval finds the model of an SAE from another folder, or says how to gi
 });
 
 Deno.test("the options that stitch and meta take from an SAE have its model's place", async () => {
-  const { saeSource } = await import("../../cli/sae_source.ts");
-  const { parseArguments } = await import("../../cli/arguments.ts");
+  const { saeSource } = await import("../../cli/saes.ts");
+  const { parseArguments } = await import("../../cli/options.ts");
   await withFolder(async (folder) => {
     await Deno.symlink(MODEL, join(folder, "small"));
     const sae = { metadata: { model: "small", hook: HOOK } } as unknown as Parameters<

@@ -1,7 +1,13 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseArguments } from "../../cli/arguments.ts";
 import { UsageError } from "../../cli/command.ts";
-import { checkOptions, helpOf, namesOf, type OptionTable, shared } from "../../cli/options.ts";
+import {
+  checkOptions,
+  helpOf,
+  namesOf,
+  type OptionTable,
+  parseArguments,
+  shared,
+} from "../../cli/options.ts";
 import { TRAINING, TRAINING_OPTIONS } from "../../cli/training_options.ts";
 import { saewing } from "./cli_helper.ts";
 

@@ -1,9 +1,8 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { UsageError } from "../../cli/command.ts";
-import { makeDefaultOut } from "../../cli/default_out.ts";
-import { MANIFEST, readManifest } from "../../cli/found_run.ts";
 import { type OpenOutput, openOutputFolder } from "../../cli/output_folder.ts";
+import { makeDefaultOut, MANIFEST, readManifest } from "../../cli/run_files.ts";
 import { withFolder } from "./cli_helper.ts";
 
 const STITCH: OpenOutput = { command: "stitch", options: {}, overwrite: false, inputs: [] };

@@ -1,7 +1,7 @@
 // Every command that writes a folder, into one that holds a finished run of it.
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { join } from "@std/path";
-import { MANIFEST, readManifest } from "../../cli/found_run.ts";
+import { MANIFEST, readManifest } from "../../cli/run_files.ts";
 import { createRandom, initializeSae, loadCheckpoint, loadSae, saveSae } from "../../mod.ts";
 import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 

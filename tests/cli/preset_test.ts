@@ -1,9 +1,13 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { parseArguments } from "../../cli/arguments.ts";
-import { describePreset, presetTexts, withPreset } from "../../cli/preset_options.ts";
+import { parseArguments } from "../../cli/options.ts";
 import { readGrid } from "../../cli/sweep_grid.ts";
-import { TRAINING_OPTIONS } from "../../cli/training_options.ts";
+import {
+  describePreset,
+  presetTexts,
+  TRAINING_OPTIONS,
+  withPreset,
+} from "../../cli/training_options.ts";
 import { PRESET_NAMES } from "../../mod.ts";
 import { MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 

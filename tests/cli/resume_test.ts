@@ -1,7 +1,7 @@
-import type { Gpu } from "../../lib/device/gpu.ts";
 import { assertEquals, assertMatch, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { onLastingGpu } from "../../cli/lasting_gpu.ts";
+import { onLastingGpu } from "../../cli/open.ts";
+import type { Gpu } from "../../lib/device/gpu.ts";
 import { type Checkpoint, DeviceLostError, loadCheckpoint, loadSae, trainSae } from "../../mod.ts";
 import { openGpu, randomMatrix } from "../gpu_helper.ts";
 import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";

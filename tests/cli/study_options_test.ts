@@ -1,7 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseArguments } from "../../cli/arguments.ts";
 import { UsageError } from "../../cli/command.ts";
-import { studyOptions } from "../../cli/study_options.ts";
+import { parseArguments, studyOptions } from "../../cli/options.ts";
 import { listCollections } from "../../mod.ts";
 
 const read = (...args: string[]) =>

@@ -1,10 +1,10 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { parseArguments } from "../../cli/arguments.ts";
 import { UsageError } from "../../cli/command.ts";
-import { sharedOptions } from "../../lib/sweep/grid.ts";
+import { parseArguments } from "../../cli/options.ts";
 import { readGrid } from "../../cli/sweep_grid.ts";
 import { TRAINING_OPTIONS } from "../../cli/training_options.ts";
+import { sharedOptions } from "../../lib/sweep/grid.ts";
 import { saewing, withFolder } from "./cli_helper.ts";
 
 const cells = (...args: string[]) =>

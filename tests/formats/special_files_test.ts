@@ -1,16 +1,16 @@
 import { assert, assertRejects } from "@std/assert";
 import { dirname, join } from "@std/path";
-import { loadSae } from "../../lib/formats/load_sae.ts";
+import { parseArguments } from "../../cli/options.ts";
+import { readRunOptions } from "../../cli/run_folder.ts";
+import { readGrid } from "../../cli/sweep_grid.ts";
 import { openActivationStore } from "../../lib/activations/activation_store.ts";
 import { readTexts } from "../../lib/activations/read_texts.ts";
-import { loadStitchedSae } from "../../lib/formats/stitched_sae_folder.ts";
 import { loadCheckpoint } from "../../lib/formats/checkpoint_folder.ts";
+import { loadSae } from "../../lib/formats/load_sae.ts";
+import { loadStitchedSae } from "../../lib/formats/stitched_sae_folder.ts";
+import { readCell } from "../../lib/formats/sweep_folder.ts";
 import { inspectModel } from "../../lib/language_model/inspect_model.ts";
 import { openLanguageModel } from "../../lib/language_model/open_language_model.ts";
-import { parseArguments } from "../../cli/arguments.ts";
-import { readRunOptions } from "../../cli/run_folder.ts";
-import { readCell } from "../../lib/formats/sweep_folder.ts";
-import { readGrid } from "../../cli/sweep_grid.ts";
 import { withFolder } from "../cli/cli_helper.ts";
 import { loadFixture, tinyGpt2 } from "../language_model/fixtures.ts";
 

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { escapeHtml } from "../../lib/report/escape_html.ts";
 import { escapeMarkdown } from "../../lib/report/escape_markdown.ts";
 import { propertiesMarkdown } from "../../lib/report/sweep_report.ts";
-import type { SweepRow } from "../../lib/report/sweep_row.ts";
+import type { SweepRow } from "../../lib/sweep/sweep_row.ts";
 
 // XML 1.0, production 2: what a document may have at all.
 const isXml = (text: string) =>

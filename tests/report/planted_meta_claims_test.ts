@@ -1,9 +1,13 @@
 // The claims of section 5 on planted decoder rows, from training to verdict: rows that are sums of atoms,
 // rows that are one atom each, and rows without structure.
 import { assertEquals } from "@std/assert";
-import { compareAndReplace, type MetaWork, trainControls } from "../../cli/meta_work.ts";
-import type { MetaTraining } from "../../cli/meta_training.ts";
-import { lossChangeOf } from "../../cli/training_quality.ts";
+import {
+  compareAndReplace,
+  type MetaTraining,
+  type MetaWork,
+  trainControls,
+} from "../../cli/meta_work.ts";
+import { lossChangeOf } from "../../cli/saes.ts";
 import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { covarianceMatchedRows } from "../../lib/meta/covariance_matched_rows.ts";

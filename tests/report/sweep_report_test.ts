@@ -4,7 +4,7 @@ import { architectureColour } from "../../lib/report/colours.ts";
 import { atEqualL0, equalL0Table } from "../../lib/report/equal_l0.ts";
 import { paretoPlot, plotsByK, plotsBySize } from "../../lib/report/sweep_plots.ts";
 import { propertiesMarkdown, sweepReport } from "../../lib/report/sweep_report.ts";
-import type { SweepRow } from "../../lib/report/sweep_row.ts";
+import type { SweepRow } from "../../lib/sweep/sweep_row.ts";
 import { number, readSvg } from "./read_svg.ts";
 
 function row(given: Partial<SweepRow>): SweepRow {

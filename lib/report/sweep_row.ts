@@ -1,1 +1,0 @@
-export type { SweepRow } from "../sweep/sweep_row.ts";
