@@ -27,6 +27,12 @@ export interface DenseWay {
 /** Share of active latents from which on a step goes the dense way. */
 export const DENSE_SHARE = 1 / 10;
 
+/**
+ * The same on the CPU, where what an entry costs beside its products counts the more, the narrower the
+ * activations are: at d 128 a step of 65 in 1024 latents takes 21 ms by entries and 17 ms by dense products.
+ */
+const denseShareOf = (d: number): number => Math.min(DENSE_SHARE, d / 2560);
+
 // Samples that are looked at, exactly.
 const LOOKED = 8;
 
@@ -86,7 +92,7 @@ export function stepDensely(
   // The samples of this very batch decide: a resumed run goes the same way.
   const looked = Math.min(rows, LOOKED);
   p.loop(lookAtDensity, { ...encoder, flag, logTheta, rows, looked, d, m }, looked, 1);
-  p.loop(chooseWay, { flag, looked, m }, 1);
+  p.loop(chooseWay, { flag, looked, d, m }, 1);
   const numbers = (label: string, length: number) => f32(p.buffers.zeros(label, length));
   const found = {
     biases: numbers("dense bias gradients", way.parts * m),
@@ -151,9 +157,9 @@ export function lookAtDensity(
 
 /** Sets the flag, one piece of work. */
 export function chooseWay(
-  { flag, looked, m }: { flag: Uint32Array; looked: number; m: number },
+  { flag, looked, d, m }: { flag: Uint32Array; looked: number; d: number; m: number },
 ): void {
-  flag[0] = flag[1] > DENSE_SHARE * looked * m ? 1 : 0;
+  flag[0] = flag[1] > denseShareOf(d) * looked * m ? 1 : 0;
   flag[1] = 0;
 }
 

@@ -328,7 +328,7 @@ testRagged(
 
 Deno.test("a step goes by dense products while many latents are active, and says so", async () => {
   using cpu = await openCpu({ workers: 2, integerProduct: false });
-  const few = randomSae(3, 16, 64, { architecture: "relu", bEnc: new Float32Array(64).fill(-9) });
+  const few = randomSae(3, 16, 64, { architecture: "relu", bEnc: new Float32Array(64).fill(-30) });
   for (const [initial, dense] of [[allActive(16, 64), 1], [few, undefined]] as const) {
     const { history } = await trainSae(cpu, makeBatches(24, 16).slice(0, 3), {
       ...RELU,
