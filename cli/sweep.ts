@@ -125,8 +125,8 @@ export const sweep: Command = {
   async run(args) {
     const given = parseArguments(args, NAMES);
     const options = withPreset(given, NAMES);
-    checkOptions(options, OPTIONS);
     checkSourceOptions(options);
+    checkOptions(options, OPTIONS);
     const cells = await readGrid(given, presetTexts(given, true));
     const output = createOutput(options.flag("json"));
     const preset = describePreset(given, true);
