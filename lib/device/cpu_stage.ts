@@ -15,7 +15,7 @@ export interface IntegerProduct {
     a: Uint8Array,
     b: Int8Array,
     sizes: { rows: number; inner: number; cols: number },
-  ): Int32Array | Promise<Int32Array>;
+  ): Int32Array;
 }
 
 /** Losses and gradients of a share of the samples by dense products; see lib/language_model/dense_step.ts. */
@@ -33,7 +33,7 @@ export type DenseStep = (inputs: {
   main: number;
   penalty: number;
   half: number;
-}) => Promise<DenseFound>;
+}) => DenseFound;
 
 /** What a dense step finds. */
 export interface DenseFound {

@@ -11,28 +11,27 @@ import {
   ValueInfoProtoSchema,
 } from "onnx-buf";
 import type { DenseStep } from "../device/cpu_stage.ts";
-import { InferenceSession, Tensor } from "./onnx_runtime.ts";
+import { openBlocking, Tensor } from "./onnx_runtime.ts";
 
 /**
  * Losses and gradients of ReLU and JumpReLU by dense products, as one graph for ONNX Runtime: each worker
  * of the CPU device runs it on one thread, over its share of the samples.
  */
 export function createDenseStep(): DenseStep {
-  const sessions = new Map<boolean, Promise<InferenceSession>>();
+  const opened = new Map<boolean, ReturnType<typeof openBlocking>>();
   const open = (jump: boolean) => {
-    const session = sessions.get(jump) ?? InferenceSession.create(
-      toBinary(ModelProtoSchema, denseGraph(jump)),
-      { intraOpNumThreads: 1, interOpNumThreads: 1, executionMode: "sequential" },
-    );
-    sessions.set(jump, session);
-    return session;
+    const model = denseGraph(jump);
+    const outputs = model.graph!.output.map(({ name }) => name);
+    return openBlocking(toBinary(ModelProtoSchema, model), outputs);
   };
-  return async ({ x, target, wEnc, bEnc, wDec, theta, rows, ...numbers }) => {
+  return ({ x, target, wEnc, bEnc, wDec, theta, rows, ...numbers }) => {
     const m = bEnc.length;
     const d = wEnc.length / m;
-    const session = await open(theta !== undefined);
+    const jump = theta !== undefined;
+    const run = opened.get(jump) ?? open(jump);
+    opened.set(jump, run);
     const scalar = (value: number) => new Tensor("float32", Float32Array.of(value), []);
-    const outputs = await session.run({
+    const outputs = run({
       x: new Tensor("float32", x, [rows, d]),
       target: new Tensor("float32", target, [rows, d]),
       wEnc: new Tensor("float32", wEnc, [m, d]),
@@ -45,7 +44,7 @@ export function createDenseStep(): DenseStep {
     });
     return Object.fromEntries(
       Object.entries(outputs).map(([name, { data }]) => [name, data]),
-    ) as unknown as Awaited<ReturnType<DenseStep>>;
+    ) as unknown as ReturnType<DenseStep>;
   };
 }
 

@@ -6,27 +6,23 @@ import {
   ValueInfoProtoSchema,
 } from "onnx-buf";
 import type { IntegerProduct } from "../device/cpu_stage.ts";
-import { InferenceSession, Tensor } from "./onnx_runtime.ts";
+import { openBlocking, Tensor } from "./onnx_runtime.ts";
 
 /**
  * The product of 8-bit matrices that ONNX Runtime has (MatMulInteger), on one thread: each worker of the
  * CPU device makes one. On processors without 8-bit dot products (VNNI) its sums of two products can
  * saturate at 16 bits; where a trial shows that, one factor has 7 bits.
  */
-export async function createIntegerProduct(): Promise<IntegerProduct> {
-  const session = await InferenceSession.create(integerModel(), {
-    intraOpNumThreads: 1,
-    interOpNumThreads: 1,
-    executionMode: "sequential",
-  });
+export function createIntegerProduct(): IntegerProduct {
+  const run = openBlocking(integerModel(), ["y"]);
   const product = (bits: 7 | 8): IntegerProduct => {
     const zero = 2 ** (bits - 1);
     const zeroPoint = new Tensor("uint8", Uint8Array.of(zero), []);
     return {
       bits,
       zero,
-      async multiply(a, b, { rows, inner, cols }) {
-        const { y } = await session.run({
+      multiply(a, b, { rows, inner, cols }) {
+        const { y } = run({
           a: new Tensor("uint8", a, [rows, inner]),
           b: new Tensor("int8", b, [inner, cols]),
           zero: zeroPoint,
@@ -39,7 +35,7 @@ export async function createIntegerProduct(): Promise<IntegerProduct> {
   const a = new Uint8Array(64 * 64).fill(255);
   const b = new Int8Array(64 * 64).fill(127);
   const exact = product(8);
-  const sums = await exact.multiply(a, b, { rows: 64, inner: 64, cols: 64 });
+  const sums = exact.multiply(a, b, { rows: 64, inner: 64, cols: 64 });
   return sums.every((sum) => sum === 64 * 127 * 127) ? exact : product(7);
 }
 

@@ -187,7 +187,7 @@ interface Found {
 }
 
 /** Runs the library's graph on a share of the samples, up to 1024 at a time; over shares. */
-export async function runDense(
+export function runDense(
   { input, target, wEnc, bEnc, wDec, residual, penalties, encoder, decoder, ...rest }: Found & {
     input: Float32Array;
     target: Float32Array;
@@ -206,7 +206,7 @@ export async function runDense(
   from: number,
   to: number,
   thread: Thread,
-): Promise<void> {
+): void {
   const { biases, counts, inside, samples, stats, step, theta, parts, m, rows, d, main } = rest;
   // The library reads memory of its own thread alone.
   const own = (values: Float32Array) => new Float32Array(values);
@@ -226,7 +226,7 @@ export async function runDense(
       const count = Math.min(1024, last - row);
       const range = (values: Float32Array) => own(values.subarray(row * d, (row + count) * d));
       const x = range(input);
-      const found = await thread.denseStep!({
+      const found = thread.denseStep!({
         ...{ ...weights, ...numbers, x, rows: count },
         target: target === input ? x : range(target),
       });

@@ -69,41 +69,41 @@ export interface ScreenArguments extends Found {
 }
 
 /** Finds what reaches its cut, over blocks of rows. */
-export async function screenBlocks(
+export function screenBlocks(
   args: ScreenArguments,
   from: number,
   to: number,
   thread: Thread,
-): Promise<void> {
+): void {
   if (args.done[0] !== 0 || args.stats[0] !== 0) return;
-  await screen(args, from, to, thread);
+  screen(args, from, to, thread);
 }
 
 /**
  * Finds again what reaches the batch's cut, block after block, one piece of work: where more numbers equal
  * it than there is room for, the first `wanted` of them.
  */
-export async function screenInOrder(
+export function screenInOrder(
   args: ScreenArguments,
   _from: number,
   _to: number,
   thread: Thread,
-): Promise<void> {
+): void {
   if (args.done[0] !== 2) return;
-  await screen(args, 0, Math.ceil(args.n / args.block), thread, args.wanted);
+  screen(args, 0, Math.ceil(args.n / args.block), thread, args.wanted);
 }
 
-async function screen(
+function screen(
   args: ScreenArguments,
   from: number,
   to: number,
   thread: Thread,
   equals?: number,
-): Promise<void> {
+): void {
   const slices = slicesOf(args);
   const room = new Uint8Array((slices[0]?.length ?? 0) * args.d);
   for (let block = from; block < to; block++) {
-    const found = await screenBlock(args, block, slices, room, thread);
+    const found = screenBlock(args, block, slices, room, thread);
     equals = keep(args, block, found, equals);
   }
 }
@@ -152,13 +152,13 @@ interface Entries {
   values: number[];
 }
 
-async function screenBlock(
+function screenBlock(
   args: ScreenArguments,
   block: number,
   slices: Slice[],
   room: Uint8Array,
   thread: Thread,
-): Promise<Entries> {
+): Entries {
   const { n, d, input, wEnc } = args;
   const first = block * args.block;
   const rows = Math.min(args.block, n - first);
@@ -182,7 +182,7 @@ async function screenBlock(
   // A cut of each row takes all of its estimates: these products are kept, the others come one by one.
   const products: Int32Array[] = [];
   if (args.cut === "row") {
-    for (const slice of slices) products.push(await multiply(slice));
+    for (const slice of slices) products.push(multiply(slice));
     cutRows(args, bounds, slices, (at) => sumsOf(products[at], slices[at]), scratch, thread);
   }
 
@@ -192,7 +192,7 @@ async function screenBlock(
     latents.set(slice.latents);
     cutLatents(args, bounds, slice, scratch);
     const { inverse, least } = scratch;
-    const product = products[at] ?? await multiply(slice);
+    const product = products[at] ?? multiply(slice);
     const near = scanSumsOn(thread)(sumsOf(product, slice), rowCuts, inverse, least, pairs);
     const count = keepCandidates(args, bounds, slice, product, scratch, near);
     // Freed at once: the collector does not see how much memory it stands for.

@@ -57,12 +57,12 @@ const MOST_MASKED = 2 ** 15;
  * `values` and `indices` begin with what is known already. A row's cut is the largest cosine that it is
  * known to reach: by an exact dot, or by the lower bound of an estimate.
  */
-export async function findMaxima(
+export function findMaxima(
   args: Compared & { values: Float32Array; indices: Uint32Array; skipSame: boolean },
   from: number,
   to: number,
   thread: Thread,
-): Promise<void> {
+): void {
   const { values, indices, skipSame, firstRow, firstColumn, d } = args;
   // What was cut to −1 may be lower still: −1 rules nothing out.
   const known = (value: number) => value > -1 ? Math.min(1, value) : -2;
@@ -70,7 +70,7 @@ export async function findMaxima(
   const raise = (row: number, value: number) => cuts[row] = Math.max(cuts[row], known(value));
   const screen = createScreen(args, from, to, thread);
   let candidates = 0;
-  await multiplyTiles(args, from, to, thread, (tile) => {
+  multiplyTiles(args, from, to, thread, (tile) => {
     const { sums, row, rows, column, latents: columns } = tile;
     if (skipSame) {
       const same = firstRow + row - firstColumn - column;
@@ -105,18 +105,18 @@ export async function findMaxima(
  * Sets bit j of words `row · words` … where the cosine of a row and column j is at least `least`, over
  * pieces of `blocks` blocks of rows.
  */
-export async function findEdges(
+export function findEdges(
   args: Compared & { edges: Uint32Array; words: number; least: number },
   from: number,
   to: number,
   thread: Thread,
-): Promise<void> {
+): void {
   const { edges, words, least } = args;
   // Every cosine is cut to [−1, 1].
   const [cut, sure] = [least > -1 ? least : -Infinity, least <= 1 ? least : Infinity];
   const screen = createScreen(args, from, to, thread);
   let candidates = 0;
-  await multiplyTiles(args, from, to, thread, (tile) => {
+  multiplyTiles(args, from, to, thread, (tile) => {
     const { sums, row, rows, column } = tile;
     for (const at of screen.list(tile, () => cut)) {
       const [i, j] = [row + at % rows, column + Math.floor(at / rows)];
@@ -205,13 +205,13 @@ function scratchOf({ scratch, m }: Compared, { index }: Thread) {
 }
 
 /** Multiplies slices of columns with blocks of rows: each row meets the columns in ascending order. */
-async function multiplyTiles(
+function multiplyTiles(
   args: Compared,
   from: number,
   to: number,
   thread: Thread,
   use: (tile: Tile) => void,
-): Promise<void> {
+): void {
   const { rowBytes, rowScale, columnBytes, n, m, d, blocks } = args;
   const { sums: scanned, scale } = scratchOf(args, thread);
   // ONNX Runtime takes no shared memory.
@@ -226,7 +226,7 @@ async function multiplyTiles(
       b.set(rowBytes.subarray(row * d, (row + rows) * d));
       const sizes = { rows: columns, inner: d, cols: rows };
       const product = thread.integerProduct.multiply(a, b, sizes);
-      const sums = product instanceof Int32Array ? product : await product;
+      const sums = product;
       // And SIMD sees the device's memory alone.
       if (thread.simd) scanned.set(sums);
       for (let r = 0; r < rows; r++) scale[r] = rowScale[row + r] || 1;
