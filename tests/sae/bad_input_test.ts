@@ -155,7 +155,7 @@ testOnDevices(
     using gpu = await open({ memoryLimit: 4e6 });
     let recovered = 0;
     // Scratch for 64 rows, whatever there are.
-    const first = gpu.kind === "cpu" ? 100_000 : 10_000;
+    const first = gpu.kind === "cpu" ? 100_000 : 15_000;
     for (let bytes = first; bytes < 4 * first; bytes += 1000) {
       await withFree(gpu, bytes, async () => {
         using inference = openInference(gpu, wide);
