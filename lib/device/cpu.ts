@@ -198,7 +198,7 @@ async function ownThread(given: Given): Promise<Crew> {
     index: 0,
     count: 1,
   });
-  return { run: (stages) => runStages(thread, stages), end() {} };
+  return { run: (stages) => Promise.resolve().then(() => runStages(thread, stages)), end() {} };
 }
 
 // Workers keep a script alive. They rest after 3 s without work: a script that forgot to dispose of its device

@@ -103,7 +103,7 @@ export type Loop<A> = (
   from: number,
   to: number,
   thread: Thread,
-) => void | Promise<void>;
+) => void;
 
 /** The arguments of a loop with ranges in the place of typed arrays. */
 export type Ranges<A> = {
@@ -195,11 +195,11 @@ export type StageTimes = Record<string, number>;
  *
  * @param find Finds a loop by its name, where stages do not bring theirs.
  */
-export async function runStages(
+export function runStages(
   thread: Thread,
   stages: CpuStage[],
   find?: (name: string) => Loop<never> | undefined,
-): Promise<StageTimes> {
+): StageTimes {
   const { control } = thread;
   const times: StageTimes = {};
   let failure: unknown;
@@ -216,8 +216,7 @@ export async function runStages(
       const next = counter(control);
       const failed = () => control ? Atomics.load(control, FAILED) !== 0 : false;
       for (let from = next(grain); from < items && !failed(); from = next(grain)) {
-        const ended = loop(own, from, Math.min(items, from + grain), thread);
-        if (ended) await ended;
+        loop(own, from, Math.min(items, from + grain), thread);
       }
     } catch (error) {
       failure ??= error;

@@ -22,7 +22,7 @@ const find = (name: string) => findLoop(name) ?? own.find((loop) => loop.name ==
 scope.onmessage = async ({ data }) => {
   try {
     if (!Array.isArray(data)) thread = await createThread(data);
-    const times = Array.isArray(data) ? await runStages(thread!, data, find) : {};
+    const times = Array.isArray(data) ? runStages(thread!, data, find) : {};
     scope.postMessage(times);
   } catch (error) {
     scope.postMessage(error);
