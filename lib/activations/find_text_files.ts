@@ -2,7 +2,7 @@ import { glob } from "node:fs/promises";
 import { basename, extname, join } from "@std/path";
 
 /** How a file holds documents: one, one a line, or one a row. */
-export type TextKind = "txt" | "jsonl" | "csv";
+export type TextKind = "txt" | "jsonl" | "csv" | "parquet";
 
 /** A file of documents. */
 export interface TextFile {
@@ -14,8 +14,8 @@ export interface TextFile {
   gzip: boolean;
 }
 
-const kinds: readonly TextKind[] = ["txt", "jsonl", "csv"];
-const wanted = "expected .txt, .jsonl or .csv, each also with .gz";
+const kinds: readonly TextKind[] = ["txt", "jsonl", "csv", "parquet"];
+const wanted = "expected .txt, .jsonl or .csv, each also with .gz, or .parquet";
 
 /**
  * Files that paths, folders and globs stand for: folders with all that is in them, each of them
@@ -65,7 +65,8 @@ function textFile(path: string): TextFile | undefined {
   const gzip = path.endsWith(".gz");
   const name = gzip ? path.slice(0, -".gz".length) : path;
   const kind = kinds.find((kind) => name.endsWith(`.${kind}`));
-  return kind && { path, kind, gzip };
+  // Parquet has its own compression.
+  return kind && !(kind === "parquet" && gzip) ? { path, kind, gzip } : undefined;
 }
 
 /** A file that is named and has no extension is plain text. */

@@ -1,0 +1,119 @@
+import { createRandom, randomOrder } from "../random.ts";
+
+/** Options of {@linkcode probeSets}. */
+export interface ProbeSetOptions {
+  /** Most texts to train the probe of a class on, half of them of the class (default 4000). */
+  train?: number;
+  /** Most texts to test it on (default 1000). */
+  test?: number;
+  /** Share of each class's texts that is kept for tests (default 0.2). */
+  testShare?: number;
+  /** Seed of the split (default 0). */
+  seed?: number;
+}
+
+/** Texts of one class and of the others, by number. */
+export interface ProbeSet {
+  /** Name of the class. */
+  label: string;
+  /** Texts to train on, those of the class first. */
+  train: Uint32Array;
+  /** How many of `train` are of the class. */
+  trainPositive: number;
+  /** Texts to test on, those of the class first. */
+  test: Uint32Array;
+  /** How many of `test` are of the class. */
+  testPositive: number;
+}
+
+/** Fewest texts of a class: 8 to train on and 2 to test on. */
+const FEWEST = 10;
+
+/**
+ * Splits labelled texts as the paper's probes have them (A.9; SAEBench): per class as many texts of the class
+ * as of all others together, the others in equal parts as far as there are as many. A text that is tested is
+ * trained on for no class. Of two classes one set says all: that of the label which comes first by name.
+ *
+ * @param labels The class of each text.
+ * @param usable Whether a text may be used, [texts] (default: all).
+ * @throws {RangeError} There are fewer than two classes, a class has fewer than 10 texts, or an option is
+ * out of range.
+ */
+export function probeSets(
+  labels: readonly string[],
+  options: ProbeSetOptions = {},
+  usable: (text: number) => boolean = () => true,
+): ProbeSet[] {
+  const { train = 4000, test = 1000, testShare = 0.2, seed = 0 } = options;
+  if (!(testShare > 0 && testShare < 1)) {
+    throw new RangeError(`testShare is ${testShare}, expected a number between 0 and 1`);
+  }
+  for (const [name, value] of Object.entries({ train, test })) {
+    if (!(Number.isSafeInteger(value) && value >= 2)) {
+      throw new RangeError(`${name} is ${value}, expected a whole number from 2`);
+    }
+  }
+  const classes = split(labels, usable, testShare, seed);
+  const chosen = classes.length === 2 ? classes.slice(0, 1) : classes;
+  return chosen.map(({ label, ...own }) => {
+    const others = classes.filter((each) => each.label !== label);
+    const take = (part: "train" | "test", most: number) => {
+      const spread = roundRobin(others.map((each) => each[part]));
+      const half = Math.min(Math.floor(most / 2), own[part].length, spread.length);
+      return Uint32Array.from([...own[part].slice(0, half), ...spread.slice(0, half)]);
+    };
+    const sets = { train: take("train", train), test: take("test", test) };
+    return {
+      label,
+      ...sets,
+      trainPositive: sets.train.length / 2,
+      testPositive: sets.test.length / 2,
+    };
+  });
+}
+
+interface Class {
+  label: string;
+  train: number[];
+  test: number[];
+}
+
+function split(
+  labels: readonly string[],
+  usable: (text: number) => boolean,
+  testShare: number,
+  seed: number,
+): Class[] {
+  const members = new Map<string, number[]>();
+  const order = randomOrder(createRandom(seed), labels.length);
+  for (const text of order) {
+    if (!usable(text)) continue;
+    const own = members.get(labels[text]) ?? [];
+    if (own.length === 0) members.set(labels[text], own);
+    own.push(text);
+  }
+  if (members.size < 2) {
+    throw new RangeError(
+      `the texts have ${members.size} labels (${[...members.keys()].join(", ")}), ` +
+        `expected at least two`,
+    );
+  }
+  // By name, so that the order does not depend on the split; code units, so not on a locale either.
+  return [...members].sort(([a], [b]) => a < b ? -1 : 1).map(([label, texts]) => {
+    if (texts.length < FEWEST) {
+      throw new RangeError(
+        `label ${JSON.stringify(label)} has ${texts.length} texts, expected at least ${FEWEST}: ` +
+          `leave it out or give more`,
+      );
+    }
+    const tested = Math.min(texts.length - 2, Math.max(2, Math.round(texts.length * testShare)));
+    return { label, test: texts.slice(0, tested), train: texts.slice(tested) };
+  });
+}
+
+/** The first of each list, then the second of each, and so on. */
+function roundRobin(lists: readonly (readonly number[])[]): number[] {
+  const longest = Math.max(...lists.map(({ length }) => length));
+  return Array.from({ length: longest }, (_, i) => lists.flatMap((list) => list.slice(i, i + 1)))
+    .flat();
+}
