@@ -6,19 +6,18 @@
 // their names, --out keeps the table and the figure of the shrinkage control.
 import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
+import { type Claim, stitchingClaims } from "../lib/report/mod.ts";
 import {
-  type Claim,
   createRandom,
-  foldInputScale,
   initializeSae,
   type Matrix,
   openDevice,
   type Sae,
-  stitchingClaims,
-  studyPair,
   type TrainOptions,
   trainSae,
 } from "../mod.ts";
+import { foldInputScale } from "../lib/sae/fold_input_scale.ts";
+import { studyPair } from "../lib/stitching/mod.ts";
 import { tinyActivations } from "./tiny_activations.ts";
 import { shrinkagePlot, type StudiedPair } from "../lib/report/stitching_plots.ts";
 

@@ -6,18 +6,13 @@
 // Without --saes (two folders) it makes the SAEs: the large one's first latents are near the small one's,
 // some of the others too. Activations are sums of the large SAE's directions, and noise.
 import { parseArgs } from "@std/cli";
+import { createRandom, evaluateSae, loadSae, type Matrix, openDevice, type Sae } from "../mod.ts";
 import {
-  createRandom,
-  evaluateSae,
   interpolate,
   type InterpolationOrder,
   latentGroups,
-  loadSae,
-  type Matrix,
-  openDevice,
-  type Sae,
   stitch,
-} from "../mod.ts";
+} from "../lib/stitching/mod.ts";
 
 const names = [
   "samples",

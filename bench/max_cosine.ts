@@ -2,13 +2,8 @@
 //   deno task bench:max-cosine [--size 24576] [--to 24576] [--d 768] [--chunk 1024] [--device auto] [--rounds 3]
 import { parseArgs } from "@std/cli";
 import { cpus } from "node:os";
-import {
-  createRandom,
-  type DeviceOptions,
-  type Matrix,
-  maxDecoderCosine,
-  openDevice,
-} from "../mod.ts";
+import { createRandom, type DeviceOptions, type Matrix, openDevice } from "../mod.ts";
+import { maxDecoderCosine } from "../lib/stitching/mod.ts";
 import { findPython, median, writeFloats } from "./peer.ts";
 
 const args = parseArgs(Deno.args, {

@@ -13,18 +13,13 @@ import {
   trainControls,
 } from "../cli/meta_work.ts";
 import { lossChangeOf, seedOf } from "../cli/saes.ts";
+import { type Claim, type ComparedMetaLatents, metaClaims } from "../lib/report/mod.ts";
+import { covarianceMatchedRows, decompose, randomUnitRows, trainMetaSae } from "../lib/meta/mod.ts";
 import {
-  type Claim,
-  type ComparedMetaLatents,
-  covarianceMatchedRows,
-  decompose,
   evaluateSae,
   type Matrix,
-  metaClaims,
   openDevice,
-  randomUnitRows,
   type Sae,
-  trainMetaSae,
   type TrainOptions,
   trainSaes,
 } from "../mod.ts";

@@ -5,15 +5,8 @@
 import { parseArgs } from "@std/cli";
 import { createBuffers, readFloats, writeBuffer } from "../lib/device/buffer.ts";
 import { shuffledEpochs } from "../lib/meta/shuffled_epochs.ts";
-import {
-  createRandom,
-  initializeSae,
-  type Matrix,
-  openDevice,
-  preset,
-  randomUnitRows,
-  trainSae,
-} from "../mod.ts";
+import { createRandom, initializeSae, type Matrix, openDevice, preset, trainSae } from "../mod.ts";
+import { randomUnitRows } from "../lib/meta/mod.ts";
 import { median, runPeer, writeFloats } from "./peer.ts";
 
 const text = parseArgs(Deno.args, { string: ["rows", "d", "m", "batch", "steps"] });

@@ -4,12 +4,12 @@ import {
   type Matrix,
   measureNormLimit,
   type NormLimit,
-  type NormLimitChoice,
   openActivationStore,
   orderedActivations,
   readDocuments,
   streamActivations,
 } from "../mod.ts";
+import type { NormLimitChoice } from "../lib/activations/mod.ts";
 import { UsageError } from "./command.ts";
 import { findNamedModel, openModel } from "./open.ts";
 import type { Arguments } from "./options.ts";

@@ -1,7 +1,8 @@
 import { join } from "@std/path";
 import { statfs } from "node:fs/promises";
 import { formatBytes } from "../lib/device/describe.ts";
-import { type LanguageModel, packTokenRows, readDocuments } from "../mod.ts";
+import { type LanguageModel, readDocuments } from "../mod.ts";
+import { packTokenRows } from "../lib/language_model/mod.ts";
 import type { Arguments } from "./options.ts";
 
 /**

@@ -1,12 +1,7 @@
-import type {
-  Claim,
-  CrossEntropyEvaluation,
-  Evaluation,
-  EvaluationProgress,
-  StepRecord,
-  SweepProgress,
-  TrainingWarning,
-} from "../mod.ts";
+import type { Claim } from "../lib/report/mod.ts";
+import type { CrossEntropyEvaluation, Evaluation, EvaluationProgress, StepRecord } from "../mod.ts";
+import type { SweepProgress } from "../lib/sweep/mod.ts";
+import type { TrainingWarning } from "../lib/training/mod.ts";
 import { type ActivationSource, describeLeftOut } from "./activation_source.ts";
 import { formatSeconds, formatTable, type Output } from "./output.ts";
 

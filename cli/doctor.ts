@@ -1,5 +1,6 @@
 import type { Gpu } from "../lib/device/gpu.ts";
-import { type Device, trainSae, VERSION } from "../mod.ts";
+import { type Device, trainSae } from "../mod.ts";
+import { VERSION } from "../lib/version.ts";
 import { type Command, EXIT } from "./command.ts";
 import { openCommandDevice } from "./open.ts";
 import {

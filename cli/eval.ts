@@ -4,9 +4,9 @@ import {
   measureNormLimit,
   orderedActivations,
   readDocuments,
-  recordedNormLimit,
-  type Selection,
 } from "../mod.ts";
+import { recordedNormLimit } from "../lib/activations/mod.ts";
+import type { Selection } from "../lib/training/mod.ts";
 import { describeLimit, givenNormLimit, resolveNormLimit } from "./activation_source.ts";
 import { saePath } from "./check_inputs.ts";
 import { type Command, endInOrder, UsageError } from "./command.ts";

@@ -1,11 +1,6 @@
 import { lockStore } from "../lib/activations/lock_store.ts";
-import {
-  createTextFingerprint,
-  orderedActivations,
-  readDocuments,
-  type StoreDtype,
-  writeActivations,
-} from "../mod.ts";
+import { createTextFingerprint, type StoreDtype } from "../lib/activations/mod.ts";
+import { orderedActivations, readDocuments, writeActivations } from "../mod.ts";
 import { describeLeftOut, givenNormLimit } from "./activation_source.ts";
 import { checkEvalText, inputPaths } from "./check_inputs.ts";
 import { type Command, endInOrder } from "./command.ts";

@@ -1,4 +1,4 @@
-import { type Dtype, inspectModel } from "../mod.ts";
+import { type Dtype, inspectModel } from "../lib/language_model/mod.ts";
 import { type Command, EXIT, UsageError } from "./command.ts";
 import { helpOf, namesOf, type OptionTable, parseArguments, shared } from "./options.ts";
 import { createOutput, downloadProgress, formatTable } from "./output.ts";

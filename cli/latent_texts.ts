@@ -2,18 +2,14 @@ import { pairTitle, type StudiedPair } from "../lib/report/stitching_plots.ts";
 import type { NamedGroups } from "../lib/report/stitching_report.ts";
 import {
   collectTopExamples,
-  describeGroup,
-  type Device,
-  groupsByKind,
   type LatentExamples,
-  type LatentGroup,
-  packTokenRows,
   type ReadableModel,
-  readDocuments,
-  recordedNormLimit,
-  type Sae,
   type TopExampleOptions,
-} from "../mod.ts";
+} from "../lib/interpretation/mod.ts";
+import { describeGroup, groupsByKind, type LatentGroup } from "../lib/stitching/mod.ts";
+import { type Device, readDocuments, type Sae } from "../mod.ts";
+import { packTokenRows } from "../lib/language_model/mod.ts";
+import { recordedNormLimit } from "../lib/activations/mod.ts";
 import {
   type ActivationSource,
   checkSourceOptions,

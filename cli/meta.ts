@@ -3,15 +3,10 @@ import { checkExplains } from "../lib/meta/decompose.ts";
 import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_choice.ts";
 import { mean } from "../lib/report/meta_findings.ts";
 import { decoderRows } from "../lib/sae/decoder_rows.ts";
-import {
-  type ComparedMetaLatents,
-  decompose,
-  type LatentExamples,
-  loadSae,
-  type MetaControl,
-  type MetaMeasures,
-  type Sae,
-} from "../mod.ts";
+import type { ComparedMetaLatents, MetaControl } from "../lib/report/mod.ts";
+import { decompose, type MetaMeasures } from "../lib/meta/mod.ts";
+import type { LatentExamples } from "../lib/interpretation/mod.ts";
+import { loadSae, type Sae } from "../mod.ts";
 import { givenNormLimit } from "./activation_source.ts";
 import { inputPaths, saePath } from "./check_inputs.ts";
 import { type Command, endInOrder, UsageError } from "./command.ts";

@@ -1,22 +1,22 @@
 import { leastSingleErrors } from "../lib/report/meta_findings.ts";
 import { hasOwnOption } from "../lib/sae/architectures/registry.ts";
+import type { ComparedMetaLatents, MetaControl, MetaFindings } from "../lib/report/mod.ts";
 import {
-  type ComparedMetaLatents,
   compareMetaLatents,
   covarianceMatchedRows,
   decompose,
-  type Device,
-  type Matrix,
-  type MetaControl,
-  type MetaFindings,
   type MetaSaeOptions,
-  preset,
   randomUnitRows,
   replaceMetaDecoder,
+  trainMetaSae,
+} from "../lib/meta/mod.ts";
+import {
+  type Device,
+  type Matrix,
+  preset,
   type Sae,
   saveSae,
   type StepRecord,
-  trainMetaSae,
   type TrainOptions,
 } from "../mod.ts";
 import { UsageError } from "./command.ts";

@@ -6,11 +6,11 @@ import {
   type Device,
   DeviceLostError,
   type DeviceOptions,
-  type Dtype,
   type LanguageModel,
   openDevice,
   openLanguageModel,
 } from "../mod.ts";
+import type { Dtype } from "../lib/language_model/mod.ts";
 import { UsageError } from "./command.ts";
 import type { Arguments } from "./options.ts";
 import { createOutput, downloadProgress } from "./output.ts";

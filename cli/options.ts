@@ -1,5 +1,6 @@
 import { parseArgs } from "@std/cli";
-import type { InterpolationOrder, SaeCollection } from "../mod.ts";
+import type { InterpolationOrder } from "../lib/stitching/mod.ts";
+import type { SaeCollection } from "../lib/formats/mod.ts";
 import { UsageError } from "./command.ts";
 
 /** Options as they were given: the texts of those with a value, true for flags. */

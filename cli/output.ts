@@ -1,4 +1,4 @@
-import type { DownloadProgress } from "../mod.ts";
+import type { DownloadProgress } from "../lib/language_model/mod.ts";
 
 /** Where a command's output goes: for people, or one JSON object a line with `--json`. */
 export interface Output {

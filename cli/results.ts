@@ -11,14 +11,8 @@ import {
   stitchingReport,
 } from "../lib/report/stitching_report.ts";
 import { commonReason, withoutCommonReason } from "../lib/report/verdict.ts";
-import {
-  type Claim,
-  latentsOf,
-  metaClaims,
-  metaLatentsOf,
-  type MetaReport,
-  metaReport,
-} from "../mod.ts";
+import { type Claim, metaClaims, type MetaReport, metaReport } from "../lib/report/mod.ts";
+import { latentsOf, metaLatentsOf } from "../lib/meta/mod.ts";
 import { describeClaim } from "./describe.ts";
 import type { OutputFolder } from "./output_folder.ts";
 

@@ -1,12 +1,9 @@
 import { dirname, join, resolve } from "@std/path";
 import { readRegularText } from "../lib/language_model/regular_file.ts";
-import {
-  checkStitchable,
-  type Sae,
-  type SaeCollection,
-  type TrainingQuality,
-  type TrainOptions,
-} from "../mod.ts";
+import { checkStitchable } from "../lib/stitching/mod.ts";
+import type { Sae, TrainOptions } from "../mod.ts";
+import type { SaeCollection } from "../lib/formats/mod.ts";
+import type { TrainingQuality } from "../lib/report/mod.ts";
 import { findNamedModel } from "./open.ts";
 import type { Arguments, GivenOptions } from "./options.ts";
 

@@ -1,22 +1,16 @@
 import type { StudiedPair } from "../lib/report/stitching_plots.ts";
 import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
+import type { ActivationTransform } from "../lib/training/mod.ts";
+import { activationTransform, transformActivations } from "../lib/sae/activation_transform.ts";
+import { collectionIds, listCollections, type SaeCollection } from "../lib/formats/mod.ts";
 import {
-  type ActivationTransform,
-  activationTransform,
-  collectionIds,
   decoderBiasAgreement,
   decoderOverlap,
   foldScales,
-  listCollections,
-  loadSae,
-  type Matrix,
-  type NormLimit,
-  recordedNormLimit,
-  type Sae,
-  type SaeCollection,
   studyPair,
-  transformActivations,
-} from "../mod.ts";
+} from "../lib/stitching/mod.ts";
+import { loadSae, type Matrix, type NormLimit, type Sae } from "../mod.ts";
+import { recordedNormLimit } from "../lib/activations/mod.ts";
 import {
   checkSourceOptions,
   describeLeftOut,

@@ -1,17 +1,9 @@
 import { join } from "@std/path";
 import { recordedSweepLimit } from "../lib/formats/sweep_folder.ts";
 import { sharedOptions } from "../lib/sweep/grid.ts";
-import {
-  type Device,
-  evaluateOnTexts,
-  readDocuments,
-  type SweepCell,
-  sweepFiles,
-  sweepFolder,
-  SweepMismatchError,
-  sweepSaes,
-  type SweepStore,
-} from "../mod.ts";
+import { type Device, evaluateOnTexts, readDocuments, sweepFolder, sweepSaes } from "../mod.ts";
+import { type SweepCell, SweepMismatchError, type SweepStore } from "../lib/sweep/mod.ts";
+import { sweepFiles } from "../lib/report/mod.ts";
 import {
   type ActivationSource,
   checkSameLimit,

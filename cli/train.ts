@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import { completeOptions } from "../lib/training/complete_options.ts";
-import { loadCheckpoint, loadSae, type NormLimit, recordedNormLimit } from "../mod.ts";
+import { loadCheckpoint, loadSae, type NormLimit } from "../mod.ts";
+import { recordedNormLimit } from "../lib/activations/mod.ts";
 import { checkSameLimit, checkSourceOptions, openActivationSource } from "./activation_source.ts";
 import { checkEvalText, inputPaths } from "./check_inputs.ts";
 import { type Command, UsageError } from "./command.ts";

@@ -1,21 +1,20 @@
 import { join } from "@std/path";
 import { checkMemory } from "../lib/training/check_memory.ts";
 import { completeOptions } from "../lib/training/complete_options.ts";
+import { collectTopExamples } from "../lib/interpretation/mod.ts";
 import {
-  collectTopExamples,
   type Device,
   evaluateOnTexts,
-  firstBatchToResume,
   loadSae,
   NonFiniteError,
   readDocuments,
   type Sae,
   saveCheckpoint,
   type StepRecord,
-  trainingReport,
-  type TrainingWarning,
   trainSae,
 } from "../mod.ts";
+import { firstBatchToResume, type TrainingWarning } from "../lib/training/mod.ts";
+import { trainingReport } from "../lib/report/mod.ts";
 import { type ActivationSource, describeLeftOut, sourceMetadata } from "./activation_source.ts";
 import { checkDisk } from "./check_inputs.ts";
 import { endInOrder, type Left } from "./command.ts";

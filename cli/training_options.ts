@@ -11,7 +11,8 @@ import {
   isListOption,
   optionName,
 } from "../lib/sweep/grid.ts";
-import { type Preset, preset, PRESET_NAMES, type TrainOptions } from "../mod.ts";
+import type { Preset } from "../lib/training/mod.ts";
+import { preset, PRESET_NAMES, type TrainOptions } from "../mod.ts";
 import { UsageError } from "./command.ts";
 import {
   type Arguments,

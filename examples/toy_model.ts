@@ -12,11 +12,9 @@ import {
   openDevice,
   type Sae,
   type StepRecord,
-  toyData,
-  type ToyDataOptions,
-  trainMetaSae,
   trainSaes,
 } from "@saewing/saewing";
+import { toyData, type ToyDataOptions, trainMetaSae } from "@saewing/saewing/meta";
 import { toyFigure } from "./toy_figure.ts";
 
 /** Same for all: only the number of latents differs. */

@@ -122,6 +122,31 @@ Deno.test("the version is that of deno.json", async () => {
   assertEquals(VERSION, version);
 });
 
+Deno.test("a name is exported by one door, and the front door can be read at a glance", async () => {
+  const { exports } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
+  const { "./cli": _, ...doors }: Record<string, string> = exports;
+  const inRooms = sources.filter(({ path }) => path.endsWith("/mod.ts")).map(({ path }) => path);
+  assertEquals(
+    Object.values(doors).sort(),
+    ["mod.ts", ...inRooms].map((path) => `./${path}`).sort(),
+  );
+  const seen = new Map<string, string>();
+  for (const door of Object.values(doors)) {
+    const text = code(await Deno.readTextFile(join(ROOT, door)));
+    // Re-exports by name, and nothing else.
+    assertEquals(text.replace(/export (type )?\{[^}]*\} from "[^"]+";/g, "").trim(), "", door);
+    const names = [...text.matchAll(/\{([^}]*)\}/g)].flatMap(([, list]) =>
+      list.split(",").map((name) => name.trim().replace(/^type /, "")).filter((name) => name !== "")
+    );
+    assert(names.length > 0, door);
+    if (door === doors["."]) assert(names.length <= 60, `mod.ts has ${names.length} names`);
+    for (const name of names) {
+      assertEquals(seen.get(name), undefined, `${door} exports ${name} too`);
+      seen.set(name, door);
+    }
+  }
+});
+
 Deno.test("no source file is longer than a reader's patience, 350 lines", async () => {
   const others = [];
   for (const folder of ["tests", "std", "examples", "bench", "cli"]) {

@@ -3,7 +3,8 @@ import { join, toFileUrl } from "@std/path";
 import { MODEL, ROOT, withFolder } from "./cli/cli_helper.ts";
 
 const SCRIPT = `
-import { inspectModel, openDevice } from "${toFileUrl(join(ROOT, "mod.ts"))}";
+import { openDevice } from "${toFileUrl(join(ROOT, "mod.ts"))}";
+import { inspectModel } from "${toFileUrl(join(ROOT, "lib/language_model/mod.ts"))}";
 using first = await openDevice();
 using second = await openDevice();
 const { layers } = await inspectModel(Deno.args[0]);

@@ -1,4 +1,4 @@
-import type { Device, DeviceLimits, DeviceOptions } from "./device.ts";
+import type { Device, DeviceOptions } from "./device.ts";
 import { formatBytes } from "./describe.ts";
 import { DeviceError } from "./errors.ts";
 import { type CpuMemory, createMemory, type Memory } from "./cpu_memory.ts";
@@ -157,8 +157,8 @@ async function openThreads(
 }
 
 // Buffers may be of any size, since nothing is bound. The limits can be made smaller, for tests.
-function limitsOf(wanted: Partial<DeviceLimits> = {}): DeviceLimits {
-  const limits: DeviceLimits = {
+function limitsOf(wanted: Partial<Device["limits"]> = {}): Device["limits"] {
+  const limits: Device["limits"] = {
     maxStorageBufferBindingSize: 2 ** 32,
     maxBufferSize: 2 ** 32,
     maxComputeWorkgroupsPerDimension: 65535,
@@ -167,7 +167,7 @@ function limitsOf(wanted: Partial<DeviceLimits> = {}): DeviceLimits {
     if (!Number.isInteger(value) || value < 1) {
       throw new RangeError(`limits.${key} is ${value}, expected a whole number above 0`);
     }
-    limits[key as keyof DeviceLimits] = value;
+    limits[key as keyof Device["limits"]] = value;
   }
   return limits;
 }

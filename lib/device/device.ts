@@ -2,16 +2,6 @@ import { openCpu } from "./cpu.ts";
 import { DeviceError } from "./errors.ts";
 import { hasHardwareGpu, openGpu } from "./gpu.ts";
 
-/** The limits that decide how work is split. Every kernel works within WebGPU's defaults. */
-export interface DeviceLimits {
-  /** Largest range of a buffer that one kernel can see, in bytes (WebGPU default: 128 MiB). */
-  maxStorageBufferBindingSize: number;
-  /** Largest buffer, in bytes (WebGPU default: 256 MiB). */
-  maxBufferSize: number;
-  /** Largest number of workgroups in one dimension of a dispatch (WebGPU default: 65,535). */
-  maxComputeWorkgroupsPerDimension: number;
-}
-
 /**
  * An open device: WebGPU's, or the processor itself; the same programs run on both. Owns memory:
  * dispose of it.
@@ -23,8 +13,18 @@ export interface Device {
   readonly name: string;
   /** Whether the work is done by the processor: the CPU device, or a software adapter (llvmpipe, WARP). */
   readonly software: boolean;
-  /** The limits that work is split by: the device's, or smaller ones asked for in the options. */
-  readonly limits: DeviceLimits;
+  /**
+   * The limits that work is split by: the device's, or smaller ones asked for in the options. Every kernel
+   * works within WebGPU's defaults.
+   */
+  readonly limits: {
+    /** Largest range of a buffer that one kernel can see, in bytes (WebGPU default: 128 MiB). */
+    maxStorageBufferBindingSize: number;
+    /** Largest buffer, in bytes (WebGPU default: 256 MiB). */
+    maxBufferSize: number;
+    /** Largest number of workgroups in one dimension of a dispatch (WebGPU default: 65,535). */
+    maxComputeWorkgroupsPerDimension: number;
+  };
   /** Most bytes that all buffers together may take. */
   readonly memoryLimit: number;
   /** Bytes in buffers that are alive. */
@@ -46,7 +46,7 @@ export interface DeviceOptions {
    */
   device?: "auto" | "gpu" | "cpu" | "software";
   /** Smaller limits than the device's, to try how work is split. */
-  limits?: Partial<DeviceLimits>;
+  limits?: Partial<Device["limits"]>;
   /** Most bytes that all buffers together may take (default: no limit but the device's own). */
   memoryLimit?: number;
   /**

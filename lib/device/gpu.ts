@@ -1,5 +1,5 @@
 import { describeAdapter, formatBytes } from "./describe.ts";
-import type { Device, DeviceLimits, DeviceOptions } from "./device.ts";
+import type { Device, DeviceOptions } from "./device.ts";
 import { DeviceError, DeviceLostError } from "./errors.ts";
 
 /** An open WebGPU device with what the kernels need to know of it. Owns GPU memory: dispose of it. */
@@ -34,13 +34,13 @@ export async function openGpu(
 ): Promise<Gpu> {
   const adapter = await requestAdapter(adapterKind);
   const device = await requestDevice(adapter);
-  const limits: DeviceLimits = {
+  const limits: Device["limits"] = {
     maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,
     maxBufferSize: device.limits.maxBufferSize,
     maxComputeWorkgroupsPerDimension: device.limits.maxComputeWorkgroupsPerDimension,
   };
   for (const [key, wanted] of Object.entries(options.limits ?? {})) {
-    const name = key as keyof DeviceLimits;
+    const name = key as keyof Device["limits"];
     if (!Number.isInteger(wanted) || wanted < 1) {
       throw new RangeError(`limits.${name} is ${wanted}, expected a whole number above 0`);
     }

@@ -8,20 +8,6 @@ import { separateMassive } from "../sae/separate_massive.ts";
 import type { StitchedSae } from "../sae/stitched_sae.ts";
 import { addSamples, createSampleSums, type SampleSums, sampleVariance } from "./sample_sums.ts";
 
-/** How well an SAE reconstructs all activations, those included that are left out as massive. */
-export interface EvaluationOfAll {
-  /** Number of samples. */
-  samples: number;
-  /** Mean over samples of Σ_d (x − x̂)². */
-  mse: number;
-  /** Σ‖x − x̂‖² / Σ‖x − x̄‖², x̄ being the mean of the samples. */
-  nmse: number;
-  /** 1 − NMSE. */
-  explainedVariance: number;
-  /** Mean number of active latents per sample. */
-  l0: number;
-}
-
 /** How well an SAE reconstructs activations, and how sparsely; massive ones are left out. */
 export interface Evaluation {
   /** Number of samples. */
@@ -43,7 +29,7 @@ export interface Evaluation {
   /** Activations that were left out as massive; absent where none was. */
   leftOut?: number;
   /** Measures of all activations, massive ones included; absent where none was left out. */
-  all?: EvaluationOfAll;
+  all?: Pick<Evaluation, "samples" | "mse" | "nmse" | "explainedVariance" | "l0">;
 }
 
 /** Options of {@linkcode evaluateSae}. */
@@ -129,7 +115,7 @@ function addTo(sums: Sums, batch: Matrix, { codes, squaredErrors }: Encoded): vo
   addSamples(sums, batch);
 }
 
-function measuresOf(sums: Sums): EvaluationOfAll {
+function measuresOf(sums: Sums): NonNullable<Evaluation["all"]> {
   const { samples, squaredErrors, entries } = sums;
   const variance = sampleVariance(sums);
   const nmse = squaredErrors / variance;

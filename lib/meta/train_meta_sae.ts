@@ -60,7 +60,8 @@ export interface Explains {
  *
  * @example A meta-SAE with a 21st of the latents
  * ```ts no-eval
- * import { loadSae, openDevice, saveSae, trainMetaSae } from "@saewing/saewing";
+ * import { loadSae, openDevice, saveSae } from "@saewing/saewing";
+import { trainMetaSae } from "@saewing/saewing/meta";
  *
  * using device = await openDevice();
  * const sae = await loadSae("runs/2048");

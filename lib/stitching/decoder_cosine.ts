@@ -31,7 +31,8 @@ export interface MaxDecoderCosineOptions extends CosineSearchOptions {
  *
  * @example How much of a large SAE a small one has
  * ```ts no-eval
- * import { classifyLatents, loadSae, maxDecoderCosine, openDevice } from "@saewing/saewing";
+ * import { classifyLatents, maxDecoderCosine } from "@saewing/saewing/stitching";
+import { loadSae, openDevice } from "@saewing/saewing";
  *
  * using device = await openDevice();
  * const [small, large] = [await loadSae("runs/768"), await loadSae("runs/1536")];

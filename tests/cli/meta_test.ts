@@ -1,15 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { parse } from "@std/csv";
 import { join } from "@std/path";
-import {
-  createRandom,
-  decompose,
-  type Explains,
-  initializeSae,
-  loadSae,
-  type Sae,
-  saveSae,
-} from "../../mod.ts";
+import { createRandom, initializeSae, loadSae, type Sae, saveSae } from "../../mod.ts";
+import { decompose, type Explains } from "../../lib/meta/mod.ts";
 import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 import { openTestDevice } from "../gpu_helper.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { UsageError } from "../../cli/command.ts";
 import { parseArguments, studyOptions } from "../../cli/options.ts";
-import { listCollections } from "../../mod.ts";
+import { listCollections } from "../../lib/formats/mod.ts";
 
 const read = (...args: string[]) =>
   parseArguments(args, {

@@ -27,7 +27,7 @@ Deno.test("every cell of the tour runs, and its figures show themselves", async 
     const examples = toFileUrl(dirname(NOTEBOOK) + "/");
     await Deno.writeTextFile(
       path,
-      script.replace(`"../mod.ts"`, `"${new URL("../mod.ts", examples)}"`)
+      script.replaceAll(/"(\.\.\/[\w/]*mod\.ts)"/g, (_, door) => `"${new URL(door, examples)}"`)
         .replace(`"./demo_corpus.ts"`, `"${new URL("demo_corpus.ts", examples)}"`)
         .replace(`"tiny-gpt2"`, `"${join(dirname(NOTEBOOK), "tiny-gpt2")}"`) + `
 async function show(value: unknown) {

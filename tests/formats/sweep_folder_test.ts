@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { join } from "@std/path";
 import { readCell } from "../../lib/formats/sweep_folder.ts";
-import type { CellState } from "../../mod.ts";
+import type { CellState } from "../../lib/sweep/mod.ts";
 import { withFolder } from "../cli/cli_helper.ts";
 
 const settings = { k: 8 };

@@ -1,5 +1,7 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
-import { checkStitchable, createRandom, foldScales, initializeSae, type Sae } from "../../mod.ts";
+import { checkStitchable } from "../../lib/stitching/mod.ts";
+import { createRandom, initializeSae, type Sae } from "../../mod.ts";
+import { foldScales } from "../../lib/stitching/mod.ts";
 
 function scaled(inputScale?: number): Sae {
   const random = createRandom(1);

@@ -8,20 +8,18 @@ import {
 } from "@std/assert";
 import { parse } from "@std/csv";
 import { join } from "@std/path";
+import { type CellState, SweepMismatchError, type SweepProgress } from "../../lib/sweep/mod.ts";
 import {
-  type CellState,
   evaluateSae,
   loadCheckpoint,
   loadSae,
   type Sae,
-  sweepFiles,
   sweepFolder,
   sweepGrid,
-  SweepMismatchError,
-  type SweepProgress,
   sweepSaes,
   trainSae,
 } from "../../mod.ts";
+import { sweepFiles } from "../../lib/report/mod.ts";
 import { openCpu } from "../../lib/device/cpu.ts";
 import { withFolder } from "../cli/cli_helper.ts";
 import { randomMatrix } from "../gpu_helper.ts";

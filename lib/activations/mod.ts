@@ -1,0 +1,19 @@
+/**
+ * Options of streams and stores of activations, and what a harvest that goes on needs. The functions
+ * are at the front door.
+ *
+ * @module
+ */
+export type { ReadTextsOptions } from "./read_texts.ts";
+export type { ShuffleRowsOptions } from "./shuffle_rows.ts";
+export type { StreamActivationsOptions } from "./stream_activations.ts";
+export type { ActivationModel, OrderedActivationsOptions } from "./ordered_activations.ts";
+export type { OpenStoreOptions, StoreBatchesOptions } from "./activation_store.ts";
+export type { StoreDtype, StoreSource } from "./store_header.ts";
+export type { WriteActivationsOptions, WriteProgress } from "./write_activations.ts";
+export {
+  createTextFingerprint,
+  type TextFingerprint,
+  type TokenRowsChecksum,
+} from "./text_fingerprint.ts";
+export { type NormLimitChoice, recordedNormLimit } from "../sae/norm_limit.ts";

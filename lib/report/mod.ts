@@ -1,0 +1,48 @@
+/**
+ * Figures of results, pages of them, and verdicts on the paper's claims. A figure is a function of a
+ * result; it shows itself in a notebook.
+ *
+ * @module
+ */
+export {
+  type Figure,
+  figure,
+  type FigureOptions,
+  type FigureWords,
+  type Mark,
+  type Plot,
+  type PlotOptions,
+  type ScaleOptions,
+} from "./figure.ts";
+export type { FigureSymbol, LegendEntry } from "./legend.ts";
+export { heatMap, type HeatMapOptions } from "./heat_map.ts";
+export {
+  decompositionGraph,
+  type DecompositionGraphOptions,
+  type GraphLatent,
+  type GraphMetaLatent,
+} from "./decomposition_graph.ts";
+export { trainingPlots } from "./training_plots.ts";
+export { type TrainingReport, trainingReport } from "./training_report.ts";
+export {
+  type NamedGroups,
+  type StitchedSaeRow,
+  stitchingPlots,
+  type StitchingReport,
+  stitchingReport,
+} from "./stitching_report.ts";
+export type { StudiedPair } from "./stitching_plots.ts";
+export type { Claim } from "./claim.ts";
+export { stitchingClaims } from "./stitching_claims.ts";
+export { type MetaReport, metaReport } from "./meta_report.ts";
+export { metaPlots } from "./meta_plots.ts";
+export { metaClaims } from "./meta_claims.ts";
+export type {
+  ComparedMetaLatents,
+  MetaControl,
+  MetaFindings,
+  TrainingQuality,
+} from "./meta_findings.ts";
+export type { Contexts } from "./meta_labels.ts";
+export { sweepFiles } from "./sweep_files.ts";
+export type { SweepReport } from "./sweep_report.ts";

@@ -1,0 +1,14 @@
+/**
+ * What a sweep is made of: grids, cells, and where its SAEs are kept. `sweepGrid`, `sweepSaes` and
+ * `sweepFolder` are at the front door.
+ *
+ * @module
+ */
+export type { GridOption, SweepCell, SweepGrid } from "./grid.ts";
+export type { SweepGroup, SweepOptions, SweepProgress } from "./sweep_saes.ts";
+export {
+  type CellState,
+  type SweepMeasures,
+  SweepMismatchError,
+  type SweepStore,
+} from "./sweep_store.ts";

@@ -1,0 +1,17 @@
+/**
+ * Options of training, those of each architecture, and warnings.
+ * `trainSae` is at the front door.
+ *
+ * @module
+ */
+export type { CommonOptions } from "./options.ts";
+export type { Architectures, OwnOptions } from "../sae/architectures/registry.ts";
+export type { LargestOptions } from "../sae/architectures/largest.ts";
+export type { PenalizedOptions } from "../sae/architectures/penalized.ts";
+export type { JumpReluOptions } from "../sae/architectures/jumprelu.ts";
+export type { InputNormalization } from "../sae/sae.ts";
+export type { InferenceOptions, Selection } from "../sae/inference.ts";
+export type { ActivationTransform } from "../sae/activation_transform.ts";
+export { firstBatchToResume } from "./checkpoint.ts";
+export type { Preset } from "./presets.ts";
+export type { TrainingWarning } from "./training_warnings.ts";
