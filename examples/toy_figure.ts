@@ -1,6 +1,6 @@
 // Draws what toy_model.ts found: three heat maps of cosines, in one SVG and on one page.
 import { type Figure, heatMap } from "@saewing/saewing/report";
-import { type Matrix, type Sae } from "@saewing/saewing";
+import type { Matrix, Sae } from "@saewing/saewing";
 import { cosines, isComplete, type ToyResult } from "./toy_model.ts";
 
 const COLOURS = ["red", "green", "blue", "yellow", "purple", "orange", "black", "white"];

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { parse } from "@std/csv";
 import { join } from "@std/path";
 import { loadSae } from "../../mod.ts";
-import { type TrainingWarning } from "../../lib/training/mod.ts";
+import type { TrainingWarning } from "../../lib/training/mod.ts";
 import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
 Deno.test("train --target-l0 records the path of λ; warnings are told, kept and in the report", async () => {
