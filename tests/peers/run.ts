@@ -2,7 +2,7 @@
 //   deno task peers [--only NAME,NAME] [--json FILE] [--markdown FILE] [--list]
 import { parseArgs } from "@std/cli";
 import { join, toFileUrl } from "@std/path";
-import { VERSION } from "../../mod.ts";
+import { VERSION } from "../../lib/version.ts";
 import { cacheFolder, type Check, HERE, type Row, runPython } from "./peer.ts";
 import { type CheckResult, countOutcomes, markdownOf, rowText } from "./peer_table.ts";
 
