@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Command, EXIT, UsageError } from "./cli/command.ts";
+import { type Command, endInOrder, EXIT, UsageError } from "./cli/command.ts";
 import { convert } from "./cli/convert.ts";
 import { doctor } from "./cli/doctor.ts";
 import { evaluate } from "./cli/eval.ts";
@@ -13,7 +13,9 @@ import { inspect } from "./cli/inspect.ts";
 import { meta } from "./cli/meta.ts";
 import { sweep } from "./cli/sweep.ts";
 import { train } from "./cli/train.ts";
-import { printable } from "./cli/output.ts";
+import { type Io, processIo } from "./cli/io.ts";
+import { namesOf, parseArguments } from "./cli/options.ts";
+import { createOutput, printable } from "./cli/output.ts";
 import { VERSION } from "./lib/version.ts";
 
 const COMMANDS: Record<string, Command> = {
@@ -42,51 +44,53 @@ ${
 `;
 
 /**
- * Runs the command line.
+ * Runs the command line. It leaves nothing behind in the process: no listener, no variable.
  *
  * @param args Its arguments, the command first.
+ * @param io What it has of the process; a test passes its own.
  * @returns The exit code: 0 well, 1 failed, 2 wrong arguments, 130 interrupted (SIGINT), 143
  * terminated (SIGTERM).
  */
-export async function main(args: string[]): Promise<number> {
+export async function main(args: string[], io: Io = processIo()): Promise<number> {
   const [name, ...rest] = args;
   if (name === "--version" || name === "-V") {
-    console.log(VERSION);
+    io.print(VERSION);
     return EXIT.ok;
   }
   if (name === undefined || name === "--help" || name === "-h" || name === "help") {
-    console.log(HELP);
+    io.print(HELP);
     return name === undefined ? EXIT.usage : EXIT.ok;
   }
   const command = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (!command) {
-    console.error(`saewing: there is no command ${printable(name)}\n\n${HELP}`);
+    io.printError(`saewing: there is no command ${printable(name)}\n\n${HELP}`);
     return EXIT.usage;
   }
   if (rest.includes("--help") || rest.includes("-h")) {
-    console.log(command.help);
+    io.print(command.help);
     return EXIT.ok;
   }
+  const prefix = io.colour ? `\x1b[31msaewing ${name}:\x1b[m` : `saewing ${name}:`;
   try {
-    return await command.run(rest);
+    const options = parseArguments(rest, namesOf(command.options));
+    using output = createOutput(io, { json: options.flag("json"), quiet: options.flag("quiet") });
+    return await endInOrder(io, output, (session) => command.run(options, session));
   } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    io.printError(`${prefix} ${printable(message)}`);
     if (error instanceof UsageError) {
-      console.error(
-        printable(`saewing ${name}: ${error.message}\n\`saewing ${name} --help\` shows how`),
-      );
+      io.printError(`\`saewing ${name} --help\` shows how`);
       return EXIT.usage;
     }
-    const message = error instanceof Error ? error.message : String(error);
-    console.error(printable(`saewing ${name}: ${message}`));
-    if (wantsTrace()) console.error(printable(Deno.inspect(error)));
+    if (wantsTrace(io)) io.printError(printable(Deno.inspect(error)));
     return EXIT.failed;
   }
 }
 
 /** Where the variable may not be read, it is not there: the error itself is what counts. */
-function wantsTrace(): boolean {
+function wantsTrace(io: Io): boolean {
   try {
-    return Boolean(Deno.env.get("SAEWING_TRACE"));
+    return Boolean(io.env("SAEWING_TRACE"));
   } catch {
     return false;
   }

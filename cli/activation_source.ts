@@ -13,6 +13,7 @@ import type { NormLimitChoice } from "../lib/activations/mod.ts";
 import { UsageError } from "./command.ts";
 import { findNamedModel, openModel } from "./open.ts";
 import type { Arguments } from "./options.ts";
+import type { Output } from "./output.ts";
 
 /** How a run takes activations from their source. */
 export interface BatchOptions {
@@ -87,14 +88,15 @@ export function checkSourceOptions(options: Arguments): void {
  */
 export async function openActivationSource(
   options: Arguments,
+  output: Output,
   recorded?: NormLimit | "none",
   signal?: AbortSignal,
 ): Promise<ActivationSource> {
   const folder = options.text("activations");
   if (folder !== undefined) {
-    return storeSource(await openStore(folder, options, recorded), options, signal);
+    return storeSource(await openStore(folder, options, recorded), options, output, signal);
   }
-  const model = await openModel(options, { signal });
+  const model = await openModel(options, output, { signal });
   try {
     return await textSource(model, options, recorded, signal);
   } catch (error) {
@@ -175,6 +177,7 @@ async function textSource(
 function storeSource(
   store: ActivationStore,
   options: Arguments,
+  output: Output,
   signal: AbortSignal | undefined,
 ): ActivationSource {
   let opened: LanguageModel | undefined;
@@ -192,7 +195,7 @@ function storeSource(
     batches: (how) => store.batches({ ...how, shareBuffer: true }),
     async openModel() {
       const { model, hook, modelDtype } = store;
-      opened ??= await openModel(options, {
+      opened ??= await openModel(options, output, {
         model: findNamedModel(model, store.folder),
         hook,
         dtype: options.text("dtype") ?? modelDtype,

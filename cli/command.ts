@@ -1,3 +1,5 @@
+import type { Io } from "./io.ts";
+import type { Arguments, OptionTable } from "./options.ts";
 import type { Output } from "./output.ts";
 
 /** A command of the command line. */
@@ -6,8 +8,35 @@ export interface Command {
   summary: string;
   /** The whole help text, examples included. */
   help: string;
-  /** Runs the command; gives the exit code. */
-  run(args: string[]): Promise<number>;
+  /** Its options. */
+  options: OptionTable;
+  /**
+   * Runs the command.
+   *
+   * @throws {UsageError} The arguments do not fit.
+   * @throws The signal's reason, where it ended early; what it keeps then must be whole.
+   */
+  run(options: Arguments, session: Session): Promise<void>;
+}
+
+/** What a command works with. */
+export interface Session {
+  /** Streams, variables and clock of the process. */
+  io: Io;
+  /** Where results, progress and warnings go. */
+  output: Output;
+  /** Aborted by the first SIGINT (Ctrl-C) or SIGTERM, which batch systems send before they kill. */
+  signal: AbortSignal;
+  /** Sets what stays if the work is ended from here on; "nothing was written" until it is called. */
+  leaves(left: Left): void;
+}
+
+/** What work that was ended leaves. */
+export interface Left {
+  /** For people: what is kept, and how to continue. */
+  text: string;
+  /** For machines. */
+  data?: Record<string, unknown>;
 }
 
 /** Exit codes: what a script that calls `saewing` can rely on. */
@@ -30,45 +59,39 @@ export class UsageError extends Error {
   override name: string = "UsageError";
 }
 
+/**
+ * Does work that SIGINT and SIGTERM end in order, and returns the exit code: 0, or that of the signal.
+ * Work that was finished before it noticed the signal has that code too.
+ *
+ * @param work It throws the signal's reason where it ends early.
+ */
+export async function endInOrder(
+  io: Io,
+  output: Output,
+  work: (session: Session) => Promise<void>,
+): Promise<number> {
+  using interrupt = listenToInterrupts(io);
+  const { signal } = interrupt;
+  let left: Left = { text: "nothing was written" };
+  try {
+    await work({ io, output, signal, leaves: (given) => void (left = given) });
+    if (!signal.aborted) return EXIT.ok;
+    output.say("interrupted when all was done");
+    return interrupt.exitCode();
+  } catch (error) {
+    if (!signal.aborted || error !== signal.reason) throw error;
+    output.say(`interrupted: ${left.text}`);
+    output.result({ ...left.data, interrupted: true });
+    return interrupt.exitCode();
+  }
+}
+
 /** What ends a command early, until it is disposed of. */
 export interface Interrupt extends Disposable {
-  /** Aborted by the first SIGINT (Ctrl-C) or SIGTERM, which batch systems send before they kill. */
+  /** Aborted by the first signal. */
   signal: AbortSignal;
   /** The exit code of the one that came: 130 for SIGINT, 143 for SIGTERM. */
   exitCode(): number;
-}
-
-/** What work that was ended leaves. */
-export interface Left {
-  /** For people: what is kept, and how to go on. */
-  text: string;
-  /** For machines. */
-  data?: Record<string, unknown>;
-}
-
-/**
- * Does work that SIGINT and SIGTERM end in order, and gives the command's exit code.
- *
- * @param work It throws the signal's reason where it ends early; what it keeps then must be whole.
- * @param left What it leaves then.
- */
-export async function endInOrder(
-  output: Output,
-  work: (signal: AbortSignal) => Promise<void>,
-  left: () => Left,
-): Promise<number> {
-  using interrupt = listenToInterrupts();
-  const { signal } = interrupt;
-  try {
-    await work(signal);
-    return EXIT.ok;
-  } catch (error) {
-    if (!signal.aborted || error !== signal.reason) throw error;
-    const { text, data } = left();
-    output.say(`interrupted: ${text}`);
-    output.result({ ...data, interrupted: true });
-    return interrupt.exitCode();
-  }
 }
 
 // Programs that start this one may pass on a Ctrl-C that the terminal has sent to all of them already.
@@ -78,29 +101,23 @@ const SAME_MS = 300;
  * Listens to SIGINT and SIGTERM: the first lets the command end in order, after the current step and with what
  * was done so far saved; a second one ends the process at once.
  */
-export function listenToInterrupts(): Interrupt {
+export function listenToInterrupts(io: Io): Interrupt {
   const controller = new AbortController();
   let code: number = EXIT.interrupted;
   let since = 0;
-  const handler = (exitCode: number) => () => {
+  const listener = io.onInterrupt((exitCode) => {
     if (!controller.signal.aborted) {
       code = exitCode;
-      since = performance.now();
-      console.error("\nending in order; once more ends at once");
+      since = io.now();
+      io.printError("\nending after the current step; a second signal ends at once");
       controller.abort();
-    } else if (exitCode !== code || performance.now() - since > SAME_MS) {
-      Deno.exit(exitCode);
+    } else if (exitCode !== code || io.now() - since > SAME_MS) {
+      io.exit(exitCode);
     }
-  };
-  const handlers: [Deno.Signal, () => void][] = [["SIGINT", handler(EXIT.interrupted)]];
-  // Windows has no SIGTERM to listen to.
-  if (Deno.build.os !== "windows") handlers.push(["SIGTERM", handler(EXIT.terminated)]);
-  for (const [name, listener] of handlers) Deno.addSignalListener(name, listener);
+  });
   return {
     signal: controller.signal,
     exitCode: () => code,
-    [Symbol.dispose]() {
-      for (const [name, listener] of handlers) Deno.removeSignalListener(name, listener);
-    },
+    [Symbol.dispose]: () => listener[Symbol.dispose](),
   };
 }

@@ -1,14 +1,7 @@
 import { loadSae, type Sae, saveSae } from "../mod.ts";
-import { type Command, endInOrder, UsageError } from "./command.ts";
-import {
-  checkOptions,
-  helpOf,
-  namesOf,
-  type OptionTable,
-  parseArguments,
-  shared,
-} from "./options.ts";
-import { createOutput, downloadProgress, formatTable } from "./output.ts";
+import { type Command, UsageError } from "./command.ts";
+import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { downloadProgress, formatTable } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
 import { RUN_FILES, saeFiles } from "./run_files.ts";
 
@@ -24,11 +17,10 @@ const OPTIONS: OptionTable = [
     shared("revision"),
     shared("cache-dir"),
     { name: "offline", help: "use what is in the cache, download nothing" },
+    shared("quiet"),
     shared("json"),
   ]],
 ];
-
-const NAMES = namesOf(OPTIONS);
 
 const HELP = helpOf(
   `Converts an SAE to a folder that saewing and SAELens read (float32, safetensors).
@@ -47,8 +39,8 @@ SAE is a folder, a file or a hub id: SAELens of any version, Gemma Scope (params
 export const convert: Command = {
   summary: "convert an SAE of another format",
   help: HELP,
-  async run(args) {
-    const options = parseArguments(args, NAMES);
+  options: OPTIONS,
+  async run(options, { output, signal }) {
     const [from, out] = options.positional;
     if (!from) throw new UsageError("the SAE is missing");
     if (!out) throw new UsageError("the folder to write is missing");
@@ -61,25 +53,22 @@ export const convert: Command = {
       // Saving replaces them in a way that leaves one SAE or the other, whenever it is killed.
       keep: RUN_FILES.convert,
     });
-    const output = createOutput(options.flag("json"));
-    return await endInOrder(output, async (signal) => {
-      const sae = await loadSae(from, {
-        config: parseSettings(options.texts("set")),
-        revision: options.text("revision"),
-        cacheDir: options.text("cache-dir"),
-        ...(options.flag("offline") ? { offline: true } : {}),
-        onProgress: downloadProgress(output),
-        signal,
-      });
-      signal.throwIfAborted();
-      await folder.start(saeFiles(""));
-      await saveSae(sae, out);
-      await folder.finish();
-      const found = describe(sae);
-      output.say(formatTable(Object.entries(found).map(([name, value]) => [name, String(value)])));
-      output.say(`written to ${out}`);
-      output.result({ out, ...found });
-    }, () => ({ text: "nothing was written" }));
+    const sae = await loadSae(from, {
+      config: parseSettings(options.texts("set")),
+      revision: options.text("revision"),
+      cacheDir: options.text("cache-dir"),
+      ...(options.flag("offline") ? { offline: true } : {}),
+      onProgress: downloadProgress(output),
+      signal,
+    });
+    signal.throwIfAborted();
+    await folder.start(saeFiles(""));
+    await saveSae(sae, out);
+    await folder.finish();
+    const found = describe(sae);
+    output.say(formatTable(Object.entries(found).map(([name, value]) => [name, String(value)])));
+    output.say(`written to ${out}`);
+    output.result({ out, ...found });
   },
 };
 

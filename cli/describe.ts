@@ -3,7 +3,8 @@ import type { CrossEntropyEvaluation, Evaluation, EvaluationProgress, StepRecord
 import type { SweepProgress } from "../lib/sweep/mod.ts";
 import type { TrainingWarning } from "../lib/training/mod.ts";
 import { type ActivationSource, describeLeftOut } from "./activation_source.ts";
-import { formatSeconds, formatTable, type Output } from "./output.ts";
+import { formatSeconds } from "../lib/report/format_number.ts";
+import { formatTable, type Output } from "./output.ts";
 
 /** A claim of the paper for people: whether it holds, and below it what this run found. */
 export function describeClaim({ claim, found, holds, why }: Claim): string {
@@ -67,7 +68,9 @@ export function evaluationProgress(
   what = "",
 ): (progress: EvaluationProgress) => void {
   return ({ phase, done, total }) =>
-    output.progress(`${what}${phase}, ${done} of ${total} rows of tokens`);
+    output.progress({ phase: `${what}${phase}`, done, total }, {
+      details: `${done} of ${total} rows of tokens`,
+    });
 }
 
 /** A training's last step, for people.
@@ -83,15 +86,12 @@ export function describeTraining(
 ): string {
   const seconds = (performance.now() - started) / 1000;
   const rate = Math.round((last.samples - (first?.samples ?? 0)) / seconds);
-  const pace = seconds / (last.step - (first?.step ?? 0));
-  const left = steps ? formatSeconds(pace * (steps - last.step)) : undefined;
   return [
     `step ${last.step}${steps ? ` of ${steps}` : ""}`,
     `loss ${last.loss.toPrecision(4)}`,
     `L0 ${last.l0.toFixed(1)}`,
     `dead ${(100 * last.deadLatents / dictSize).toFixed(1)} %`,
     `${rate} tokens/s`,
-    ...(left ? [`${left} left`] : []),
   ].join("  ");
 }
 
@@ -103,13 +103,16 @@ export function metaProgress(
 ): (records: StepRecord[]) => void {
   return (records) => {
     const last = records[records.length - 1];
-    const text = [
-      `${what}: step ${last.step} of ${steps}`,
+    const details = [
+      `step ${last.step} of ${steps}`,
       `loss ${last.loss.toPrecision(4)}`,
       `L0 ${last.l0.toFixed(1)}`,
       `dead ${(100 * last.deadLatents / dictSize).toFixed(1)} %`,
     ].join("  ");
-    output.progress(text, { training: what, ...last });
+    output.progress({ phase: `training ${what}`, done: last.step, total: steps }, {
+      details,
+      data: { training: what, ...last },
+    });
   };
 }
 
@@ -128,13 +131,18 @@ export function sweepProgress(
 ): (progress: SweepProgress) => void {
   return (at) => {
     if (at.phase === "measuring") {
-      output.progress(`measuring SAE ${at.done + 1} of ${at.total}, ${at.sae}`);
+      output.progress({ phase: "measuring SAEs", done: at.done, total: at.total }, {
+        details: `${at.done} of ${at.total}, now ${at.sae}`,
+      });
       return;
     }
     if (at.phase === "measured") {
       const { sae, row: { nmse, l0 } } = at;
       done.measured.add(sae);
-      output.progress(`${sae}: measured`, { sae, nmse, l0 });
+      output.progress({ phase: "measuring SAEs", done: at.done, total: at.total }, {
+        details: `${at.done} of ${at.total}`,
+        data: { sae, nmse, l0 },
+      });
       return;
     }
     const { group, groups, saes } = at;
@@ -152,10 +160,13 @@ export function sweepProgress(
     } else if (at.phase === "training") {
       const { sae, record, total, samplesPerSecond } = at;
       output.progress(
-        `${which}${saes.length} SAEs, step ${record.step}${total ? ` of ${total}` : ""}  ` +
-          `${Math.round(samplesPerSecond)} tokens/s  ` +
-          `${sae}: loss ${record.loss.toPrecision(4)}, L0 ${record.l0.toFixed(1)}`,
-        { sae, ...record },
+        { phase: `${which}training of ${saes.length} SAEs`, done: record.step, total },
+        {
+          details: `step ${record.step}${total ? ` of ${total}` : ""}  ` +
+            `${Math.round(samplesPerSecond)} tokens/s  ` +
+            `${sae}: loss ${record.loss.toPrecision(4)}, L0 ${record.l0.toFixed(1)}`,
+          data: { sae, ...record },
+        },
       );
     } else {
       for (const sae of saes) done.trained.add(sae);

@@ -1,17 +1,10 @@
 import type { Gpu } from "../lib/device/gpu.ts";
 import { type Device, trainSae } from "../mod.ts";
 import { VERSION } from "../lib/version.ts";
-import { type Command, EXIT } from "./command.ts";
+import type { Command } from "./command.ts";
 import { openCommandDevice } from "./open.ts";
-import {
-  checkOptions,
-  helpOf,
-  namesOf,
-  type OptionTable,
-  parseArguments,
-  shared,
-} from "./options.ts";
-import { createOutput, formatTable, type Output } from "./output.ts";
+import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { formatTable, type Output } from "./output.ts";
 
 const OPTIONS: OptionTable = [
   ["Options", [
@@ -25,8 +18,6 @@ const OPTIONS: OptionTable = [
     shared("json"),
   ]],
 ];
-
-const NAMES = namesOf(OPTIONS);
 
 const HELP = helpOf(
   `Shows which device serves, how fast a training step is on it, and what is missing.
@@ -45,14 +36,13 @@ Examples
 export const doctor: Command = {
   summary: "show the device, a timed training step, and what is missing",
   help: HELP,
-  async run(args) {
-    const options = parseArguments(args, NAMES);
+  options: OPTIONS,
+  async run(options, { output, io }) {
     checkOptions(options, OPTIONS);
-    const output = createOutput(options.flag("json"));
     const quiet = options.flag("quiet");
     if (options.flag("install")) await installVulkan(output, quiet);
-    using device = await openCommandDevice(options.text("device"));
-    if (quiet) return EXIT.ok;
+    using device = await openCommandDevice(options, io);
+    if (quiet) return;
     const step = await timeStep(device);
     const { limits } = device;
     const onGpu = device.kind === "gpu";
@@ -85,7 +75,6 @@ export const doctor: Command = {
       limits,
       stepMilliseconds: step,
     });
-    return EXIT.ok;
   },
 };
 

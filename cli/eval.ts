@@ -9,19 +9,11 @@ import { recordedNormLimit } from "../lib/activations/mod.ts";
 import type { Selection } from "../lib/training/mod.ts";
 import { describeLimit, givenNormLimit, resolveNormLimit } from "./activation_source.ts";
 import { saePath } from "./check_inputs.ts";
-import { type Command, endInOrder, UsageError } from "./command.ts";
+import { type Command, type Session, UsageError } from "./command.ts";
 import { evaluationProgress, evaluationTable, shortEvaluation } from "./describe.ts";
 import { findNamedModel, openCommandDevice, openModel } from "./open.ts";
-import {
-  type Arguments,
-  checkOptions,
-  helpOf,
-  namesOf,
-  type OptionTable,
-  parseArguments,
-  shared,
-} from "./options.ts";
-import { createOutput, downloadProgress, type Output } from "./output.ts";
+import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { downloadProgress } from "./output.ts";
 
 const OPTIONS: OptionTable = [
   ["Options", [
@@ -45,11 +37,10 @@ const OPTIONS: OptionTable = [
     shared("revision"),
     shared("cache-dir"),
     shared("device"),
+    shared("quiet"),
     shared("json"),
   ]],
 ];
-
-const NAMES = namesOf(OPTIONS);
 
 const HELP = helpOf(
   `Measures a saved SAE on text: NMSE, L0, dead latents, cross-entropy when spliced in.
@@ -68,26 +59,21 @@ SAE is a folder, a file or a hub id; a run's folder stands for its SAE.`,
 export const evaluate: Command = {
   summary: "measure a saved SAE on text",
   help: HELP,
-  async run(args) {
-    const options = parseArguments(args, NAMES);
+  options: OPTIONS,
+  async run(options, session) {
     const [path] = options.positional;
     if (!path) throw new UsageError("the SAE is missing");
     checkOptions(options, OPTIONS, 1);
     givenNormLimit(options);
-    const output = createOutput(options.flag("json"));
-    return await endInOrder(
-      output,
-      (signal) => measure(path, options, output, signal),
-      () => ({ text: "nothing was measured" }),
-    );
+    session.leaves({ text: "nothing was measured" });
+    await measure(path, options, session);
   },
 };
 
 async function measure(
   path: string,
   options: Arguments,
-  output: Output,
-  signal: AbortSignal,
+  { io, output, signal }: Session,
 ): Promise<void> {
   const folder = await saePath(path);
   const sae = await loadSae(folder, {
@@ -106,8 +92,8 @@ async function measure(
     }
     throw new UsageError(`${folder} names no ${name}: --${name} is missing`);
   };
-  using gpu = await openCommandDevice(options.text("device"));
-  await using model = await openModel(options, {
+  using gpu = await openCommandDevice(options, io);
+  await using model = await openModel(options, output, {
     model: named("model"),
     hook: named("hook"),
     signal,

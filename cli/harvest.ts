@@ -3,17 +3,11 @@ import { createTextFingerprint, type StoreDtype } from "../lib/activations/mod.t
 import { orderedActivations, readDocuments, writeActivations } from "../mod.ts";
 import { describeLeftOut, givenNormLimit } from "./activation_source.ts";
 import { checkEvalText, inputPaths } from "./check_inputs.ts";
-import { type Command, endInOrder } from "./command.ts";
+import type { Command } from "./command.ts";
 import { openModel } from "./open.ts";
-import {
-  checkOptions,
-  helpOf,
-  namesOf,
-  type OptionTable,
-  parseArguments,
-  shared,
-} from "./options.ts";
-import { createOutput, formatSeconds } from "./output.ts";
+import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+
+import { formatSeconds } from "../lib/report/format_number.ts";
 import { openOutputFolder } from "./output_folder.ts";
 
 const OPTIONS: OptionTable = [
@@ -54,11 +48,10 @@ const OPTIONS: OptionTable = [
       "overwrite",
       "replaces a store, or another run, that the folder holds; files of others stay",
     ),
+    shared("quiet"),
     shared("json"),
   ]],
 ];
-
-const NAMES = namesOf(OPTIONS);
 
 const HELP = helpOf(
   `Writes a language model's activations to a folder, for \`train --activations\`.
@@ -81,8 +74,8 @@ Examples
 export const harvest: Command = {
   summary: "write a language model's activations to disk",
   help: HELP,
-  async run(args) {
-    const options = parseArguments(args, NAMES);
+  options: OPTIONS,
+  async run(options, { output, signal, leaves }) {
     checkOptions(options, OPTIONS);
     const text = options.texts("text");
     const dtype = options.text("dtype") ?? "float32";
@@ -90,7 +83,6 @@ export const harvest: Command = {
     const tokens = options.number("tokens");
     const modelDtype = options.text("model-dtype") ?? "fp32";
     const [model, hook] = [options.required("model"), options.required("hook")];
-    const output = createOutput(options.flag("json"));
     using out = await openOutputFolder(options.required("out"), {
       command: "harvest",
       options: options.given,
@@ -99,7 +91,9 @@ export const harvest: Command = {
       goOn: ({ command, finished }) => command === "harvest" && finished === undefined,
     });
     const folder = out.path;
-    await using opened = await openModel(options, { model, hook, dtype: modelDtype });
+    await using opened = await openModel(options, output, {
+      ...{ model, hook, dtype: modelDtype, signal },
+    });
     const contextSize = options.number("context") ?? Math.min(128, opened.maxContext);
     const skipPositions = options.flag("include-bos") ? [] : [0];
     await checkEvalText(options, opened, contextSize, "text");
@@ -109,67 +103,64 @@ export const harvest: Command = {
     const started = performance.now();
     const seconds = () => (performance.now() - started) / 1000;
     let [first, saved] = [0, 0];
-    return await endInOrder(output, async (signal) => {
-      {
-        // Library users who write stores hold this lock, not the command's.
-        using _lock = await lockStore(folder);
-        await out.start(["store.json"]);
-      }
-      const store = await writeActivations(
-        (firstRow) => {
-          [first, saved] = [firstRow, firstRow];
-          if (first > 0) output.say(`going on after the first ${first} activations`);
-          return orderedActivations(opened, readDocuments(text, { field: options.text("field") }), {
-            contextLength: contextSize,
-            skipPositions,
-            maxTokens: tokens,
-            firstRow,
-            fingerprint,
-            signal,
-          });
-        },
-        folder,
-        {
-          ...{ model: opened.id, hook: opened.hook, contextSize, skipPositions, modelDtype },
-          dataset: text.join(" "),
-          dtype: dtype as StoreDtype,
-          seed: options.number("seed"),
-          fingerprint,
-          overwrite: !out.goesOn,
-          normLimit,
-          onProgress({ rows, savedRows, leftOut }) {
-            saved = savedRows;
-            const line = describeProgress(rows, (rows - first) / seconds(), tokens);
-            output.progress(line, { rows, savedRows, leftOut });
-          },
-        },
-      );
-      await out.finish();
-      const read = store.rows + store.leftOut;
-      const rate = Math.round((read - first) / seconds());
-      output.say(
-        `${store.rows} activations in ${folder}, ${formatSeconds(seconds())} (${rate} tokens/s)`,
-      );
-      const left = describeLeftOut(store.normLimit, { rows: read, leftOut: store.leftOut });
-      if (left) output.say(left);
-      const { rows, dModel, leftOut } = store;
-      output.result({ folder, rows, dModel, dtype, first, normLimit: store.normLimit, leftOut });
-    }, () => {
-      const without = options.flag("overwrite") ? " without --overwrite" : "";
-      return {
+    const without = options.flag("overwrite") ? " without --overwrite" : "";
+    const keep = (rows: number) => {
+      saved = rows;
+      leaves({
         text:
           `${folder} keeps ${saved} activations in finished shards, the same command${without} ` +
-          `goes on from there`,
+          `continues from there`,
         data: { folder, rows: saved, first },
-      };
-    });
+      });
+    };
+    {
+      // Library users who write stores hold this lock, not the command's.
+      using _lock = await lockStore(folder);
+      await out.start(["store.json"]);
+    }
+    const store = await writeActivations(
+      (firstRow) => {
+        first = firstRow;
+        keep(firstRow);
+        if (first > 0) output.say(`going on after the first ${first} activations`);
+        return orderedActivations(opened, readDocuments(text, { field: options.text("field") }), {
+          contextLength: contextSize,
+          skipPositions,
+          maxTokens: tokens,
+          firstRow,
+          fingerprint,
+          signal,
+        });
+      },
+      folder,
+      {
+        ...{ model: opened.id, hook: opened.hook, contextSize, skipPositions, modelDtype },
+        dataset: text.join(" "),
+        dtype: dtype as StoreDtype,
+        seed: options.number("seed"),
+        fingerprint,
+        overwrite: !out.goesOn,
+        normLimit,
+        onProgress({ rows, savedRows, leftOut }) {
+          keep(savedRows);
+          const rate = Math.round((rows - first) / seconds());
+          const amount = `${rows}${tokens ? ` of ${tokens}` : ""} activations`;
+          output.progress({ phase: "harvest", done: rows, total: tokens }, {
+            details: `${amount}  ${rate} tokens/s`,
+            data: { rows, savedRows, leftOut },
+          });
+        },
+      },
+    );
+    await out.finish();
+    const read = store.rows + store.leftOut;
+    const rate = Math.round((read - first) / seconds());
+    output.say(
+      `${store.rows} activations in ${folder}, ${formatSeconds(seconds())} (${rate} tokens/s)`,
+    );
+    const left = describeLeftOut(store.normLimit, { rows: read, leftOut: store.leftOut });
+    if (left) output.say(left);
+    const { rows, dModel, leftOut } = store;
+    output.result({ folder, rows, dModel, dtype, first, normLimit: store.normLimit, leftOut });
   },
 };
-
-function describeProgress(rows: number, rate: number, tokens: number | undefined): string {
-  return [
-    `${rows}${tokens ? ` of ${tokens}` : ""} activations`,
-    `${Math.round(rate)} tokens/s`,
-    ...(tokens ? [`${formatSeconds((tokens - rows) / rate)} left`] : []),
-  ].join("  ");
-}

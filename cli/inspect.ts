@@ -1,7 +1,7 @@
 import { type Dtype, inspectModel } from "../lib/language_model/mod.ts";
-import { type Command, EXIT, UsageError } from "./command.ts";
-import { helpOf, namesOf, type OptionTable, parseArguments, shared } from "./options.ts";
-import { createOutput, downloadProgress, formatTable } from "./output.ts";
+import { type Command, UsageError } from "./command.ts";
+import { helpOf, type OptionTable, shared } from "./options.ts";
+import { downloadProgress, formatTable } from "./output.ts";
 
 const OPTIONS: OptionTable = [
   ["Options", [
@@ -13,11 +13,10 @@ const OPTIONS: OptionTable = [
     },
     shared("revision"),
     shared("cache-dir"),
+    shared("quiet"),
     shared("json"),
   ]],
 ];
-
-const NAMES = namesOf(OPTIONS);
 
 const HELP = helpOf(
   `Shows what a language model's ONNX file is and which hooks it has.
@@ -39,12 +38,11 @@ Examples
 export const inspect: Command = {
   summary: "show a language model's hooks and their shapes",
   help: HELP,
-  async run(args) {
-    const options = parseArguments(args, NAMES);
+  options: OPTIONS,
+  async run(options, { output }) {
     const [id, ...more] = options.positional;
     if (id === undefined) throw new UsageError("which model? A folder or hub id is missing");
     if (more.length > 0) throw new UsageError(`one model is inspected at a time, not ${more[0]}`);
-    const output = createOutput(options.flag("json"));
     const model = await inspectModel(id, {
       dtype: options.text("dtype") as Dtype | undefined,
       modelFile: options.text("file"),
@@ -71,6 +69,5 @@ export const inspect: Command = {
     }
     if (model.note !== undefined) output.say(`\n${model.note}`);
     output.result({ ...model });
-    return EXIT.ok;
   },
 };

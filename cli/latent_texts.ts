@@ -38,11 +38,13 @@ const EXAMPLES = 3;
 export async function openLatentTexts(
   options: Arguments,
   sae: Sae,
+  output: Output,
+  signal?: AbortSignal,
 ): Promise<LatentTexts | undefined> {
   const files = options.texts("text");
   if (files.length === 0) return undefined;
   checkSourceOptions(options);
-  const source = await openActivationSource(options, recordedNormLimit(sae));
+  const source = await openActivationSource(options, output, recordedNormLimit(sae), signal);
   try {
     if (source.dModel !== sae.dModel) {
       throw new Error(
@@ -67,7 +69,7 @@ export async function openLatentTexts(
           normLimit,
           signal,
           onProgress: (done) =>
-            output.progress(`contexts of latents, ${Math.round(100 * done)} % of the text`),
+            output.progress({ phase: "contexts of latents", done, total: 1 }, { details: "" }),
         });
         return new Map(found.map((latent) => [latent.latent, latent]));
       },
@@ -106,7 +108,7 @@ export async function nameGroups(
   );
   const named: NamedGroups[] = [];
   for (const [i, pair] of pairs.entries()) {
-    output.progress(`names of latents, ${pairTitle(pair)}`);
+    output.progress({ phase: `names of latents, ${pairTitle(pair)}`, done: 0 });
     const kinds = groupsByKind(pair.study.groups.groups)
       .map(({ kind, groups }) => ({ kind, groups: groups.slice(0, GROUPS_A_KIND) }));
     const shown = kinds.flatMap(({ groups }) => groups);

@@ -9,7 +9,7 @@ import type { LatentExamples } from "../lib/interpretation/mod.ts";
 import { loadSae, type Sae } from "../mod.ts";
 import { givenNormLimit } from "./activation_source.ts";
 import { inputPaths, saePath } from "./check_inputs.ts";
-import { type Command, endInOrder, UsageError } from "./command.ts";
+import { type Command, UsageError } from "./command.ts";
 import { openLatentTexts } from "./latent_texts.ts";
 import {
   compareAndReplace,
@@ -19,16 +19,9 @@ import {
   trainControls,
 } from "./meta_work.ts";
 import { openCommandDevice } from "./open.ts";
-import {
-  type Arguments,
-  checkWhole,
-  helpOf,
-  namesOf,
-  type OptionTable,
-  parseArguments,
-  shared,
-} from "./options.ts";
-import { createOutput, downloadProgress, formatSeconds } from "./output.ts";
+import { type Arguments, checkWhole, helpOf, type OptionTable, shared } from "./options.ts";
+import { downloadProgress } from "./output.ts";
+import { formatSeconds } from "../lib/report/format_number.ts";
 import { openOutputFolder } from "./output_folder.ts";
 import { writeMetaResults } from "./results.ts";
 import { saeFiles } from "./run_files.ts";
@@ -111,11 +104,10 @@ const OPTIONS: OptionTable = [
       help: "most meta-latents in the report (default 60; the CSV files have all)",
     },
     shared("device"),
+    shared("quiet"),
     shared("json"),
   ]],
 ];
-
-const NAMES = namesOf(OPTIONS);
 
 const HELP = helpOf(
   `Takes the latents of an SAE apart with a meta-SAE, as section 5 of the paper does.
@@ -141,19 +133,18 @@ const DOZEN = 12;
 export const meta: Command = {
   summary: "take an SAE's latents apart with a meta-SAE (section 5 of the paper)",
   help: HELP,
-  async run(args) {
-    const given = parseArguments(args, NAMES);
-    const folders = await Promise.all(chooseSaes(given, args).map(saePath));
+  options: OPTIONS,
+  async run(given, { io, output, signal, leaves }) {
+    const folders = await Promise.all(chooseSaes(given).map(saePath));
     givenNormLimit(given);
     const cacheDir = given.text("cache-dir");
-    const output = createOutput(given.flag("json"));
     const load = (folder: string) =>
-      loadSae(folder, { cacheDir, onProgress: downloadProgress(output) });
+      loadSae(folder, { cacheDir, onProgress: downloadProgress(output), signal });
     const [sae, ...others] = await Promise.all(folders.map(load));
     const [name, ...names] = nameSaes(folders);
     const metaFolder = given.text("meta");
     const before = metaFolder === undefined ? undefined : await load(metaFolder);
-    const options = parseArguments(args, NAMES, saeSource(given, sae, folders[0]));
+    const options = given.withDefaults(saeSource(given, sae, folders[0]));
     const training = metaTraining(options, [sae, ...others], before);
     if (before) await checkMetaOf(before, metaFolder!, sae);
     const shown = shownLatents(options, sae);
@@ -180,78 +171,71 @@ export const meta: Command = {
         command === "meta" && finished === undefined && metaFolder !== undefined &&
         resolve(metaFolder) === resolve(options.text("out")!, "meta"),
     });
-    await using texts = await openLatentTexts(options, sae);
-    using gpu = await openCommandDevice(options.text("device"));
+    await using texts = await openLatentTexts(options, sae, output, signal);
+    using gpu = await openCommandDevice(options, io);
     const folder = metaFolder ?? join(out.path, "meta");
     // What is there stays until there is something to put in its place.
     const begin = () => out.start(before ? [] : saeFiles("meta"));
-    let saved = before !== undefined;
-    return await endInOrder(
-      output,
-      async (signal) => {
-        const work: MetaWork = { gpu, sae, name: folders[0], training, signal, output };
-        const { meta, history } = before
-          ? { meta: before, history: [] }
-          : await trainAndSave(work, folder, begin);
-        saved = true;
-        signal.throwIfAborted();
-        const decomposition = await decompose(gpu, meta, sae);
-        const withControls = !options.flag("no-control");
-        const controls = withControls ? await trainControls(work) : undefined;
-        const beside: ComparedMetaLatents[] = [];
-        for (const other of compared) {
-          beside.push(await compareAndReplace(work, meta, other, withControls));
-        }
-        const contexts = await texts?.find(gpu, output, signal) ??
-          new Map<number, LatentExamples>();
-        signal.throwIfAborted();
-        const active = (latent: number) => !texts || contexts.get(latent)!.examples.length > 0;
-        await begin();
-        // Of a run that was killed while it wrote them.
-        await out.remove((name) => !name.startsWith("meta/"));
-        const results = await writeMetaResults(out, {
-          date: new Date().toISOString().slice(0, 10),
-          device: gpu.name,
-          sae: {
-            ...{ name, architecture: sae.architecture, dictSize: sae.dictSize, dModel: sae.dModel },
-            ...trainingQuality(folders[0], sae),
-            source: describeSource(sae),
-          },
-          meta: { seed: seedOf(meta), lossChange: lossChangeOf(meta) },
-          ...{ decomposition, k: meta.k, controls, compared: beside, history, contexts },
-          warnings: [...new Set(warnings)],
-          latents: shown.latents ?? chooseDecomposed(decomposition, DOZEN, active),
-          metaLatents: chooseMetaLatents(decomposition, shown.metaLatents),
-          settings: {
-            SAE: folders[0],
-            "meta-SAE": folder,
-            compare: folders.slice(1).join(" ") || undefined,
-            text: texts?.source.dataset,
-            ...training,
-            time: formatSeconds((performance.now() - started) / 1000),
-          },
-        });
-        await out.finish();
-        const { explainedVariance, l0, deadMetaLatents } = decomposition;
-        output.say(results.text);
-        output.say(`report: ${results.report}`);
-        output.result({
-          report: results.report,
-          meta: folder,
-          ...{ explainedVariance, l0, deadMetaLatents },
-          controls: controls && {
-            isotropic: measuresOf(controls.isotropic),
-            matched: measuresOf(controls.matched),
-            single: controls.single && measuresOf(controls.single),
-          },
-          ...{ compared: beside.map(forMachines), claims: results.claims },
-        });
+    const saved = () =>
+      leaves({ text: `\`--meta ${folder}\` continues with it`, data: { meta: folder } });
+    if (before) saved();
+    const work: MetaWork = { gpu, sae, name: folders[0], training, signal, output };
+    const { meta, history } = before
+      ? { meta: before, history: [] }
+      : await trainAndSave(work, folder, begin);
+    saved();
+    signal.throwIfAborted();
+    const decomposition = await decompose(gpu, meta, sae);
+    const withControls = !options.flag("no-control");
+    const controls = withControls ? await trainControls(work) : undefined;
+    const beside: ComparedMetaLatents[] = [];
+    for (const other of compared) {
+      beside.push(await compareAndReplace(work, meta, other, withControls));
+    }
+    const contexts = await texts?.find(gpu, output, signal) ??
+      new Map<number, LatentExamples>();
+    signal.throwIfAborted();
+    const active = (latent: number) => !texts || contexts.get(latent)!.examples.length > 0;
+    await begin();
+    // Of a run that was killed while it wrote them.
+    await out.remove((name) => !name.startsWith("meta/"));
+    const results = await writeMetaResults(out, {
+      date: new Date().toISOString().slice(0, 10),
+      device: gpu.name,
+      sae: {
+        ...{ name, architecture: sae.architecture, dictSize: sae.dictSize, dModel: sae.dModel },
+        ...trainingQuality(folders[0], sae),
+        source: describeSource(sae),
       },
-      () =>
-        saved
-          ? { text: `\`--meta ${folder}\` goes on with it`, data: { meta: folder } }
-          : { text: "nothing was written" },
-    );
+      meta: { seed: seedOf(meta), lossChange: lossChangeOf(meta) },
+      ...{ decomposition, k: meta.k, controls, compared: beside, history, contexts },
+      warnings: [...new Set(warnings)],
+      latents: shown.latents ?? chooseDecomposed(decomposition, DOZEN, active),
+      metaLatents: chooseMetaLatents(decomposition, shown.metaLatents),
+      settings: {
+        SAE: folders[0],
+        "meta-SAE": folder,
+        compare: folders.slice(1).join(" ") || undefined,
+        text: texts?.source.dataset,
+        ...training,
+        time: formatSeconds((performance.now() - started) / 1000),
+      },
+    });
+    await out.finish();
+    const { explainedVariance, l0, deadMetaLatents } = decomposition;
+    output.say(results.text);
+    output.say(`report: ${results.report}`);
+    output.result({
+      report: results.report,
+      meta: folder,
+      ...{ explainedVariance, l0, deadMetaLatents },
+      controls: controls && {
+        isotropic: measuresOf(controls.isotropic),
+        matched: measuresOf(controls.matched),
+        single: controls.single && measuresOf(controls.single),
+      },
+      ...{ compared: beside.map(forMachines), claims: results.claims },
+    });
   },
 };
 
@@ -284,14 +268,14 @@ function forMachines(
 }
 
 /** The SAE, and those that `--compare` names: `--compare A B` gives it one, the rest stand alone. */
-function chooseSaes(given: Arguments, args: string[]): string[] {
+function chooseSaes(given: Arguments): string[] {
   const [first, ...rest] = given.positional;
   const compared = given.texts("compare");
   if (first === undefined) throw new UsageError("the SAE is missing");
   if (rest.length > 0 && compared.length === 0) {
     throw new UsageError(`unexpected argument ${rest[0]}: --compare goes before other SAEs`);
   }
-  if (rest.length > 0 && args[0] !== first) {
+  if (rest.length > 0 && given.first !== first) {
     throw new UsageError("the SAE that is taken apart comes first, before the options");
   }
   return [first, ...compared, ...rest];

@@ -12,8 +12,9 @@ import {
 } from "../mod.ts";
 import type { Dtype } from "../lib/language_model/mod.ts";
 import { UsageError } from "./command.ts";
+import type { Io } from "./io.ts";
 import type { Arguments } from "./options.ts";
-import { createOutput, downloadProgress } from "./output.ts";
+import { downloadProgress, type Output } from "./output.ts";
 
 /** The environment variable that chooses the device where no `--device` is given. */
 export const DEVICE_VARIABLE = "SAEWING_DEVICE";
@@ -24,22 +25,23 @@ const KINDS = ["auto", "gpu", "cpu", "software"];
  * Opens the device that the command line asks for: `--device` before the environment variable. Where
  * the processor does the work, most of the main memory that this process may still take is the limit.
  */
-export async function openCommandDevice(asked: string | undefined): Promise<Device> {
-  const device = asked ?? Deno.env.get(DEVICE_VARIABLE) ?? "auto";
+export async function openCommandDevice(options: Arguments, io: Io): Promise<Device> {
+  const device = options.text("device") ?? io.env(DEVICE_VARIABLE) ?? "auto";
   if (!KINDS.includes(device)) {
     throw new UsageError(`the device is ${device}, expected auto, gpu, cpu or software`);
   }
-  const options = { device: device as DeviceOptions["device"] };
+  const kind = device as DeviceOptions["device"];
   const memoryLimit = Math.floor(availableMemory() * 0.9);
-  const opened = await openDevice({ ...options, memoryLimit });
+  const opened = await openDevice({ device: kind, memoryLimit });
   if (opened.software) return opened;
   opened[Symbol.dispose]();
-  return await openDevice(options);
+  return await openDevice({ device: kind });
 }
 
 /** Opens the language model that `--model`, `--hook` and the like name, or else what is given. */
 export async function openModel(
   options: Arguments,
+  output: Output,
   { model, hook, dtype = options.text("dtype"), signal }: {
     model?: string;
     hook?: string;
@@ -55,7 +57,7 @@ export async function openModel(
       revision: options.text("revision"),
       cacheDir: options.text("cache-dir"),
       signal,
-      onProgress: downloadProgress(createOutput(options.flag("json"))),
+      onProgress: downloadProgress(output),
     });
   } catch (error) {
     if (!(error instanceof ModelMissingError)) throw error;

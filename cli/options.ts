@@ -12,6 +12,8 @@ export interface Arguments {
   given: GivenOptions;
   /** Arguments that are no options. */
   positional: string[];
+  /** The first of all arguments. */
+  first: string | undefined;
   /** Whether a flag is set. */
   flag(name: string): boolean;
   /** An option's text, if it was given. */
@@ -22,20 +24,23 @@ export interface Arguments {
   texts(name: string): string[];
   /** An option's number, if it was given. */
   number(name: string): number | undefined;
+  /** The same arguments, with options that hold where the arguments do not set them. */
+  withDefaults(before: GivenOptions): Arguments;
 }
 
 /**
  * Parses a command's arguments.
  *
- * @param names Names of options with a value and of flags; an unknown one is an error.
- * @param before Options that hold where the arguments do not give them.
- * @throws {UsageError} An option is unknown, lacks its value, or is no number where one is wanted.
+ * @param names Its options; an unknown one is an error.
+ * @param before Options that hold where the arguments do not set them.
+ * @throws {UsageError} An option is unknown or lacks its value. Numbers are checked when they are asked for.
  */
 export function parseArguments(
   args: string[],
-  { values, flags }: { values: string[]; flags: string[] },
+  names: OptionNames,
   before: GivenOptions = {},
 ): Arguments {
+  const { values, flags } = names;
   const unknown: string[] = [];
   const parsed = parseArgs(args, {
     string: values,
@@ -72,6 +77,8 @@ export function parseArguments(
   return {
     given,
     positional: parsed._.map(String),
+    first: args[0],
+    withDefaults: (before) => parseArguments(args, names, before),
     flag: (name) => given[name] === true,
     text,
     texts,
@@ -90,6 +97,14 @@ export function parseArguments(
       return number;
     },
   };
+}
+
+/** Names of a command's options. */
+export interface OptionNames {
+  /** Those with a value. */
+  values: string[];
+  /** Those without. */
+  flags: string[];
 }
 
 /** An option of a command. */
@@ -143,7 +158,8 @@ const SHARED = {
     "replaces a run that the folder holds: its files are removed, those of others stay",
   ],
   device: ["KIND", "auto (default), gpu, cpu or software; also SAEWING_DEVICE"],
-  json: [undefined, "one JSON object a line instead of text"],
+  quiet: [undefined, "no progress"],
+  json: [undefined, "one JSON object per line instead of text"],
 } as const;
 
 /** Smallest values of shared options that count something. */
@@ -165,7 +181,7 @@ export function shared(
 }
 
 /** Names of a table's options with a value, and of its flags. */
-export function namesOf(table: OptionTable): { values: string[]; flags: string[] } {
+export function namesOf(table: OptionTable): OptionNames {
   const all = table.flatMap(([_, options]) => options);
   const named = (isFlag: boolean) =>
     all.filter(({ value }) => (value === undefined) === isFlag).map(({ name }) => name);

@@ -1,18 +1,29 @@
 import type { DownloadProgress } from "../lib/language_model/mod.ts";
+import type { Io } from "./io.ts";
+import { createMeter, type PhaseProgress } from "./progress.ts";
 
-/** Where a command's output goes: for people, or one JSON object a line with `--json`. */
-export interface Output {
+/** Where a command's output goes: text for people, or with `--json` one JSON object per line. */
+export interface Output extends Disposable {
   /** Text for people: standard output, or nothing with `--json`. */
   say(text: string): void;
-  /** What is going on, replaced by the next call on a terminal; a plain line now and then if not. */
-  progress(text: string, data?: Record<string, unknown>): void;
+  /**
+   * How far a phase is. It is shown with the time left, at least every two seconds until the next phase: a
+   * line that is rewritten on a terminal, lines on standard error where there is none.
+   */
+  progress(at: PhaseProgress, more?: ProgressDetails): void;
   /** Something that goes wrong while work goes on: a line of its own that stays. */
   warn(text: string, data: Record<string, unknown>): void;
   /** The command's result, for machines only. */
   result(data: Record<string, unknown>): void;
 }
 
-const PLAIN_EVERY_MS = 5000;
+/** What a line of progress says beside phase, share and time left. */
+export interface ProgressDetails {
+  /** For people, in place of "20 of 400". */
+  details?: string;
+  /** For machines: an object of its own for this very update. */
+  data?: Record<string, unknown>;
+}
 
 /**
  * Text that a terminal shows as it is. Names come from files, models and the hub: an escape sequence in
@@ -40,45 +51,77 @@ function hex(character: string, digits: number): string {
   return character.charCodeAt(0).toString(16).padStart(digits, "0");
 }
 
-// Of the terminal, which there is one of: a line that one output left is cleared by the next.
-let shown = false;
+/** How a command prints. */
+export interface OutputOptions {
+  /** One JSON object a line on standard output, in place of text. */
+  json?: boolean;
+  /** No progress. */
+  quiet?: boolean;
+}
 
-/** Starts a command's output. */
-export function createOutput(json: boolean): Output {
-  const terminal = !json && Deno.stderr.isTerminal();
-  const encoder = new TextEncoder();
-  let lastPlain = -Infinity;
+// At least every two seconds, also where an update comes late: a tick that finds a line this old prints.
+const EVERY_MS = 1500;
+const TICK_MS = 250;
+// A terminal's line is rewritten as often as an eye follows.
+const REWRITE_MS = 100;
+
+/** Starts a command's output. Until it is disposed of, progress is printed by time. */
+export function createOutput(io: Io, { json = false, quiet = false }: OutputOptions = {}): Output {
+  const terminal = json ? undefined : io.terminal;
+  const meter = createMeter(io.now);
+  const colour = (code: number, text: string) => io.colour ? `\x1b[${code}m${text}\x1b[m` : text;
+  let shown = false;
+  let printed = -Infinity;
+  let ticks: Disposable | undefined;
+  let at: PhaseProgress | undefined;
   const clear = () => {
-    if (shown) Deno.stderr.writeSync(encoder.encode("\r\x1b[K"));
+    if (shown) terminal!.write("\r\x1b[K");
     shown = false;
+  };
+  const draw = () => {
+    printed = io.now();
+    if (json) {
+      const secondsLeft = meter.secondsLeft();
+      io.print(printableJson({ type: "progress", ...at, secondsLeft }));
+      return;
+    }
+    const line = printable(meter.line()!).replaceAll("\n", "\\n");
+    if (!terminal) return io.printError(line);
+    const cut = [...line].slice(0, terminal.columns() - 1).join("");
+    const phase = printable(at!.phase);
+    const text = cut.startsWith(phase) ? colour(36, phase) + cut.slice(phase.length) : cut;
+    terminal.write(`\r\x1b[K${text}`);
+    shown = true;
+  };
+  const drawAfter = (milliseconds: number) => {
+    if (io.now() - printed >= milliseconds) draw();
   };
   return {
     say(text) {
       if (json) return;
       clear();
-      console.log(printable(text));
+      io.print(printable(text));
     },
-    progress(given, data) {
-      const text = printable(given).replaceAll("\n", "\\n");
-      if (json) {
-        if (data) console.log(printableJson({ type: "progress", ...data }));
-      } else if (terminal) {
-        const width = Deno.consoleSize().columns - 1;
-        Deno.stderr.writeSync(encoder.encode(`\r\x1b[K${text.slice(0, width)}`));
-        shown = true;
-      } else if (performance.now() - lastPlain > PLAIN_EVERY_MS) {
-        lastPlain = performance.now();
-        console.error(text);
-      }
+    progress({ phase, done, total }, { details, data } = {}) {
+      if (quiet) return;
+      at = { phase, done, total };
+      meter.update(at, details);
+      ticks ??= io.every(TICK_MS, () => drawAfter(terminal ? 1000 : EVERY_MS));
+      if (json && data) io.print(printableJson({ type: "progress", ...at, ...data }));
+      else drawAfter(terminal ? REWRITE_MS : EVERY_MS);
     },
     warn(text, data) {
-      if (json) return console.log(JSON.stringify({ type: "warning", ...data }));
+      if (json) return io.print(printableJson({ type: "warning", ...data }));
       clear();
-      console.error(`warning: ${text}`);
+      io.printError(`${colour(33, "warning:")} ${printable(text)}`);
     },
     result(data) {
-      if (json) console.log(printableJson({ type: "result", ...data }));
+      if (json) io.print(printableJson({ type: "result", ...data }));
       else clear();
+    },
+    [Symbol.dispose]() {
+      ticks?.[Symbol.dispose]();
+      clear();
     },
   };
 }
@@ -92,24 +135,17 @@ export function formatTable(given: [string, string][]): string {
   return rows.map(([name, value]) => `  ${name.padEnd(left)}  ${value.padStart(right)}`).join("\n");
 }
 
-/** Seconds for people: 75 → "1m15s". */
-export function formatSeconds(seconds: number): string {
-  if (!Number.isFinite(seconds)) return "?";
-  if (seconds < 10) return `${seconds.toFixed(1)}s`;
-  const whole = Math.round(seconds);
-  if (whole < 60) return `${whole}s`;
-  if (whole < 3600) return `${Math.floor(whole / 60)}m${String(whole % 60).padStart(2, "0")}s`;
-  return `${Math.floor(whole / 3600)}h${String(Math.floor(whole % 3600 / 60)).padStart(2, "0")}m`;
-}
-
 /** Shows how far downloads from the hub are, as their `onProgress`. */
 export function downloadProgress(output: Output): (progress: DownloadProgress) => void {
   return ({ file, loaded, total }) => {
-    const whole = total > 0 ? ` of ${mebibytes(total)}` : "";
-    output.progress(`${file}: ${mebibytes(loaded)}${whole}`, { file, loaded, total });
+    const whole = total > 0 ? ` of ${formatMebibytes(total)}` : "";
+    output.progress(
+      { phase: `download of ${file}`, done: loaded, total: total > 0 ? total : undefined },
+      { details: `${formatMebibytes(loaded)}${whole}` },
+    );
   };
 }
 
-function mebibytes(bytes: number): string {
+function formatMebibytes(bytes: number): string {
   return `${(bytes / 2 ** 20).toFixed(1)} MiB`;
 }

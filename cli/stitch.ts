@@ -18,20 +18,19 @@ import {
   openActivationSource,
 } from "./activation_source.ts";
 import { inputPaths, saePath } from "./check_inputs.ts";
-import { type Command, endInOrder, UsageError } from "./command.ts";
+import { type Command, type Session, UsageError } from "./command.ts";
 import { nameGroups } from "./latent_texts.ts";
 import { openCommandDevice } from "./open.ts";
 import {
   type Arguments,
   helpOf,
-  namesOf,
   type OptionTable,
-  parseArguments,
   shared,
   type StudyOptions,
   studyOptions,
 } from "./options.ts";
-import { createOutput, downloadProgress, formatSeconds, type Output } from "./output.ts";
+import { downloadProgress, type Output } from "./output.ts";
+import { formatSeconds } from "../lib/report/format_number.ts";
 import { openOutputFolder } from "./output_folder.ts";
 import { writeStitchResults } from "./results.ts";
 import { checkComparable, nameSaes, saeSource } from "./saes.ts";
@@ -87,11 +86,10 @@ const OPTIONS: OptionTable = [
     shared("out", "default runs/stitch-<date>: report.html, CSV files, plots/"),
     shared("overwrite"),
     shared("device"),
+    shared("quiet"),
     shared("json"),
   ]],
 ];
-
-const NAMES = namesOf(OPTIONS);
 
 const HELP = helpOf(
   `Stitches SAEs of growing size, and measures all that section 4 of the paper tells of them.
@@ -122,23 +120,11 @@ shrinkage of their activations. A claim that the numbers cannot decide is marked
 export const stitch: Command = {
   summary: "stitch SAEs of growing size and measure section 4 of the paper",
   help: HELP,
-  async run(args) {
-    const given = parseArguments(args, NAMES);
-    const output = createOutput(given.flag("json"));
-    return await endInOrder(
-      output,
-      (signal) => study(args, given, output, signal),
-      () => ({ text: "nothing was written" }),
-    );
-  },
+  options: OPTIONS,
+  run: study,
 };
 
-async function study(
-  args: string[],
-  given: Arguments,
-  output: Output,
-  signal: AbortSignal,
-): Promise<void> {
+async function study(given: Arguments, { io, output, signal }: Session): Promise<void> {
   const collection = listCollections().find(({ name }) => name === given.positional[0]);
   const folders = await Promise.all(chooseSaes(given, collection).map(saePath));
   if (folders.length < 2) {
@@ -169,11 +155,7 @@ async function study(
   if (named.some(({ name }, i) => name !== names[i])) {
     output.say(`the SAEs are taken by their size: ${named.map(({ name }) => name).join(", ")}`);
   }
-  const options = parseArguments(
-    args,
-    NAMES,
-    saeSource(given, saes[0], named[0].folder, collection),
-  );
+  const options = given.withDefaults(saeSource(given, saes[0], named[0].folder, collection));
   checkSourceOptions(options);
   for (const { name, sae } of everything) checkComparable(sae, name, saes[0], named[0].name);
   // A folder that cannot be written is found out before the measurements, not after them.
@@ -184,8 +166,8 @@ async function study(
     inputs: [...folders, ...also, ...inputPaths(options)],
   });
   const started = performance.now();
-  using gpu = await openCommandDevice(options.text("device"));
-  await using source = await openActivationSource(options, recordedLimit(saes), signal);
+  using gpu = await openCommandDevice(options, io);
+  await using source = await openActivationSource(options, output, recordedLimit(saes), signal);
   signal.throwIfAborted();
   const transform = activationTransform(saes[0]);
   const taken = await takeBatches(source, how, transform, output, signal);
@@ -204,12 +186,16 @@ async function study(
       ...how,
       signal,
       onProgress: (measurement, done) =>
-        output.progress(`${small.name} → ${large.name}: ${measurement}, ${done} samples`),
+        output.progress({
+          phase: `${small.name} → ${large.name}: ${measurement}`,
+          done,
+          total: samples,
+        }),
     });
     pairs.push({ small: small.name, large: large.name, study });
   }
   const rows = named.map(({ name, sae }, i) => describeSae(name, sae, pairs, i));
-  output.progress("all with all");
+  output.progress({ phase: "all with all", done: 0 });
   const overlap = await decoderOverlap(gpu, everything, how.threshold);
   const biases = decoderBiasAgreement(everything);
   const examples = await nameGroups(gpu, source, options, pairs, saes, output, signal);
@@ -311,7 +297,7 @@ async function takeBatches(
     const own = { ...batch, rows: taken, data: batch.data.slice(0, taken * batch.cols) };
     batches.push(transformActivations(own, transform));
     rows += taken;
-    output.progress(`${rows} activations`);
+    output.progress({ phase: "reading activations", done: rows, total: samples });
     if (rows >= samples) break;
   }
   signal.throwIfAborted();

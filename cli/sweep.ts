@@ -12,19 +12,11 @@ import {
   sourceMetadata,
 } from "./activation_source.ts";
 import { checkDisk, checkEvalText, inputPaths } from "./check_inputs.ts";
-import { type Command, endInOrder, UsageError } from "./command.ts";
+import { type Command, UsageError } from "./command.ts";
 import { describeWarning, evaluationProgress, type SweepDone, sweepProgress } from "./describe.ts";
 import { openCommandDevice } from "./open.ts";
-import {
-  type Arguments,
-  checkOptions,
-  helpOf,
-  namesOf,
-  type OptionTable,
-  parseArguments,
-  shared,
-} from "./options.ts";
-import { createOutput, type Output } from "./output.ts";
+import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import type { Output } from "./output.ts";
 import { openOutputFolder, type OutputFolder } from "./output_folder.ts";
 import { cellFiles, type FoundRun, WORK } from "./run_files.ts";
 import { readGrid } from "./sweep_grid.ts";
@@ -80,11 +72,10 @@ const OPTIONS: OptionTable = [
       "starts anew in a folder that holds a run: its files are removed, those of others stay",
     ),
     shared("device"),
+    shared("quiet"),
     shared("json"),
   ]],
 ];
-
-const NAMES = namesOf(OPTIONS);
 
 const HELP = helpOf(
   `Trains a grid of SAEs on one stream of activations, and measures and plots them.
@@ -114,13 +105,12 @@ const CHECKPOINT_EVERY = 500;
 export const sweep: Command = {
   summary: "train a grid of SAEs on one stream, measure and plot them",
   help: HELP,
-  async run(args) {
-    const given = parseArguments(args, NAMES);
-    const options = withPreset(given, NAMES);
+  options: OPTIONS,
+  async run(given, { io, output, signal, leaves }) {
+    const options = withPreset(given);
     checkSourceOptions(options);
     checkOptions(options, OPTIONS);
     const cells = await readGrid(given, presetTexts(given, true));
-    const output = createOutput(options.flag("json"));
     const preset = describePreset(given, true);
     if (preset) output.say(preset);
     using folder = await openOutputFolder(options.text("out"), {
@@ -135,29 +125,30 @@ export const sweep: Command = {
       ? await recordedSweepLimit(out, cells.map(({ name }) => name))
       : undefined;
     if (recorded) checkSameLimit(options, recorded, `${out}: take another --out, or --overwrite`);
-    await using source = await openActivationSource(options, recorded);
+    await using source = await openActivationSource(options, output, recorded, signal);
     await checkEvalText(options, await source.openModel(), source.contextLength);
     const settings = commonSettings(source, options);
     const done = { trained: new Set<string>(), measured: new Set<string>() };
+    const without = options.flag("overwrite") ? " without --overwrite" : "";
+    const tell = () =>
+      leaves({
+        text:
+          `of ${cells.length} SAEs ${done.trained.size} are trained and ${done.measured.size} ` +
+          `measured, the same command with --out ${out}${without} continues`,
+        data: {
+          folder: out,
+          saes: cells.length,
+          trained: done.trained.size,
+          done: done.measured.size,
+        },
+      });
     const store = await openStore(folder, cells, settings, done);
-    using gpu = await openCommandDevice(options.text("device"));
+    using gpu = await openCommandDevice(options, io);
     output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
 
-    return await endInOrder(
-      output,
-      (signal) =>
-        runSweep(gpu, source, { cells, done, store, options, settings, folder, signal }, output),
-      () => {
-        const [trained, measured] = [done.trained.size, done.measured.size];
-        const without = options.flag("overwrite") ? " without --overwrite" : "";
-        return {
-          text:
-            `of ${cells.length} SAEs ${trained} are trained and ${measured} measured, the same ` +
-            `command with --out ${out}${without} goes on`,
-          data: { folder: out, saes: cells.length, trained, done: measured },
-        };
-      },
-    ).catch((error) => {
+    tell();
+    const work = { cells, done, tell, store, options, settings, folder, signal };
+    await runSweep(gpu, source, work, output).catch((error) => {
       throw asUsage(error);
     });
   },
@@ -167,6 +158,8 @@ export const sweep: Command = {
 interface Sweep {
   cells: SweepCell[];
   done: SweepDone;
+  /** Sets what is left if the work is ended now. */
+  tell: () => void;
   store: SweepStore;
   options: Arguments;
   settings: ReturnType<typeof commonSettings>;
@@ -203,7 +196,7 @@ function asUsage(error: unknown): unknown {
 async function runSweep(
   gpu: Device,
   source: ActivationSource,
-  { cells, done, store, options, settings, folder, signal }: Sweep,
+  { cells, done, tell, store, options, settings, folder, signal }: Sweep,
   output: Output,
 ): Promise<void> {
   const { contextLength, skipPositions, normLimit, dModel } = source;
@@ -220,6 +213,7 @@ async function runSweep(
   // Without a number of steps everything is read once, else as often as the steps need.
   const epochs = settings.epochs ?? (missing.every(({ options }) => options.steps) ? Infinity : 1);
   const texts = () => readDocuments(options.texts("eval-text"), { field: options.text("field") });
+  const show = sweepProgress(source, missing.length, done, output);
   const rows = await sweepSaes(
     gpu,
     () => source.batches({ batchSize, epochs, seed, startBatch: 0, signal }),
@@ -233,7 +227,10 @@ async function runSweep(
           ...{ contextLength, skipPositions, normLimit, maxRows, signal },
           onProgress: evaluationProgress(output, `${name}: `),
         }),
-      onProgress: sweepProgress(source, missing.length, done, output),
+      onProgress(progress) {
+        show(progress);
+        tell();
+      },
       onWarning: (sae, warning) =>
         output.warn(`${sae}: ${describeWarning(warning)}`, { sae, ...warning }),
     },

@@ -12,10 +12,8 @@ import {
   helpOf,
   namesOf,
   type OptionTable,
-  parseArguments,
   shared,
 } from "./options.ts";
-import { createOutput } from "./output.ts";
 import { openRunFolder, readRunOptions } from "./run_folder.ts";
 import { trainAndMeasure } from "./train_and_measure.ts";
 import {
@@ -59,11 +57,10 @@ const OPTIONS: OptionTable = [
     shared("eval-text"),
     shared("eval-rows"),
     shared("device"),
+    shared("quiet"),
     shared("json"),
   ]],
 ];
-
-const NAMES = namesOf(OPTIONS);
 
 const HELP = helpOf(
   `Trains an SAE on a language model's activations.
@@ -93,8 +90,10 @@ const ONCE = ["out", "resume", "overwrite", "json"];
 export const train: Command = {
   summary: "train an SAE on a language model's activations",
   help: HELP,
-  async run(args) {
-    const { options, resumed, preset } = readOptions(args);
+  options: OPTIONS,
+  async run(given, session) {
+    const { output, io, signal } = session;
+    const { options, resumed, preset } = readOptions(given);
     const missing = missingOption(
       options.text("architecture") ?? "batchtopk",
       (name) => options.text(name) !== undefined,
@@ -102,7 +101,6 @@ export const train: Command = {
     );
     if (missing) throw new UsageError(missing);
     const recorded = await checkTraining(options, resumed);
-    const output = createOutput(options.flag("json"));
     if (preset) output.say(preset);
     const kept = Object.fromEntries(
       Object.entries(options.given).filter(([name]) => !ONCE.includes(name)),
@@ -114,30 +112,29 @@ export const train: Command = {
       inputs: inputPaths(options),
     });
     const steps = async () => (await run.loadCheckpoint())?.steps ?? 0;
-    const open = () => openCommandDevice(options.text("device"));
-    await using source = await openActivationSource(options, recorded);
+    const open = () => openCommandDevice(options, io);
+    await using source = await openActivationSource(options, output, recorded, signal);
     for (const name of ["text", "eval-text"]) {
       if (options.texts(name).length === 0) continue;
       await checkEvalText(options, await source.openModel(), source.contextLength, name);
     }
-    return await onLastingGpu({ open, steps, say: output.say }, (gpu) => {
+    await onLastingGpu({ open, steps, say: output.say }, (gpu) => {
       output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
-      return trainAndMeasure(gpu, source, { options, kept, run, output });
+      return trainAndMeasure(gpu, source, { options, kept, run }, session);
     });
   },
 };
 
 /** The options, those of the run that is resumed included. */
 function readOptions(
-  args: string[],
+  given: Arguments,
 ): { options: Arguments; resumed?: string; preset?: string } {
-  const given = parseArguments(args, NAMES);
   const resumed = given.text("resume");
   const other = ["out", "overwrite", "preset"].find((name) => given.given[name]);
   if (resumed !== undefined && other) throw new UsageError(`--${other} does not go with --resume`);
   const options = resumed === undefined
-    ? withPreset(given, NAMES)
-    : parseArguments(args, NAMES, readRunOptions(resumed, NAMES));
+    ? withPreset(given)
+    : given.withDefaults(readRunOptions(resumed, namesOf(OPTIONS)));
   checkOptions(options, OPTIONS);
   checkSourceOptions(options);
   return { options, resumed, preset: describePreset(given) };

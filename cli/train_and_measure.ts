@@ -17,7 +17,7 @@ import { firstBatchToResume, type TrainingWarning } from "../lib/training/mod.ts
 import { trainingReport } from "../lib/report/mod.ts";
 import { type ActivationSource, describeLeftOut, sourceMetadata } from "./activation_source.ts";
 import { checkDisk } from "./check_inputs.ts";
-import { endInOrder, type Left } from "./command.ts";
+import type { Session } from "./command.ts";
 import {
   describeTraining,
   describeWarning,
@@ -26,7 +26,8 @@ import {
   shortEvaluation,
 } from "./describe.ts";
 import type { Arguments, GivenOptions } from "./options.ts";
-import { formatSeconds, type Output } from "./output.ts";
+import type { Output } from "./output.ts";
+import { formatSeconds } from "../lib/report/format_number.ts";
 import type { RunFolder } from "./run_folder.ts";
 import { trainingOptions } from "./training_options.ts";
 
@@ -41,19 +42,18 @@ export interface TrainRun {
   kept: GivenOptions;
   /** Where results go. */
   run: RunFolder;
-  /** Where text goes. */
-  output: Output;
 }
 
 /**
  * Trains from the run's last checkpoint, or from the beginning where there is none, and measures what
- * was learned. Gives the exit code.
+ * was learned.
  */
 export async function trainAndMeasure(
   gpu: Device,
   source: ActivationSource,
-  { options, kept, run, output }: TrainRun,
-): Promise<number> {
+  { options, kept, run }: TrainRun,
+  { output, signal, leaves }: Session,
+): Promise<void> {
   const { contextLength, skipPositions, normLimit } = source;
   const resume = await run.loadCheckpoint();
   const initialFolder = options.text("initial");
@@ -92,8 +92,8 @@ export async function trainAndMeasure(
   if (resume) output.say(`going on after step ${resume.steps}`);
 
   const folder = join(run.path, "sae");
-  let left: Left = { text: "before the first step" };
-  return await endInOrder(output, async (signal) => {
+  leaves({ text: "before the first step" });
+  try {
     const startBatch = source.startsAnywhere && resume ? firstBatchToResume(resume, steps) : 0;
     const batches = source.batches({ batchSize, epochs, seed, startBatch, signal });
     const started = performance.now();
@@ -116,7 +116,10 @@ export async function trainAndMeasure(
       onProgress(records) {
         run.addMetrics(records);
         const last = records[records.length - 1];
-        output.progress(describeTraining(last, steps, started, dictSize, first), { ...last });
+        output.progress({ phase: "training", done: last.step, total: steps }, {
+          details: describeTraining(last, steps, started, dictSize, first),
+          data: { ...last },
+        });
       },
     });
     const trainSeconds = (performance.now() - started) / 1000;
@@ -134,15 +137,18 @@ export async function trainAndMeasure(
     const massive = describeLeftOut(normLimit, read);
     if (massive) output.say(massive);
     const result = { folder: run.path, sae: folder, steps: taken, last };
-    left = {
+    leaves({
       text: every === 0
         ? `\`--initial ${folder}\` starts from what was learned so far`
-        : `\`saewing train --resume ${run.path}\` goes on`,
+        : `\`saewing train --resume ${run.path}\` continues`,
       data: result,
-    };
+    });
     signal.throwIfAborted();
     const goOn = every === 0 ? `eval ${folder}` : `train --resume ${run.path}`;
-    left = { text: `the SAE is saved in ${folder}, \`saewing ${goOn}\` measures it`, data: result };
+    leaves({
+      text: `the SAE is saved in ${folder}, \`saewing ${goOn}\` measures it`,
+      data: result,
+    });
     // What is saved is measured: an input's scale was folded into the weights, which rounds them.
     const measures = await measureRun(gpu, source, {
       ...{ options, run, output, sae: await loadSae(folder), history, trainSeconds },
@@ -152,7 +158,7 @@ export async function trainAndMeasure(
     await run.writeJson("config.json", { ...config, activationsRead: read, finished: true });
     await run.finish();
     output.result({ ...result, ...measures });
-  }, () => left).catch(async (error) => {
+  } catch (error) {
     if (!(error instanceof NonFiniteError) || !error.sae) throw error;
     await keepOptions();
     await run.saveSae(error.sae);
@@ -160,7 +166,7 @@ export async function trainAndMeasure(
       `${error.message}. What was learned before is saved: \`--initial ${folder}\` starts from it`,
       { cause: error },
     );
-  });
+  }
 }
 
 /** A training run that is done. */

@@ -14,13 +14,7 @@ import {
 import type { Preset } from "../lib/training/mod.ts";
 import { preset, PRESET_NAMES, type TrainOptions } from "../mod.ts";
 import { UsageError } from "./command.ts";
-import {
-  type Arguments,
-  type GivenOptions,
-  type Option,
-  parseArguments,
-  shared,
-} from "./options.ts";
+import { type Arguments, type GivenOptions, type Option, shared } from "./options.ts";
 
 /** Options that not all architectures have. */
 const OWN = Object.entries(OWN_OPTIONS) as [
@@ -256,17 +250,12 @@ function allTexts(options: Arguments, wholeGrid = false): Record<string, string>
 
 /**
  * The options, those that `--preset` sets included where they are not given themselves.
- *
- * @param names Names of options with a value and of flags.
  */
-export function withPreset(
-  options: Arguments,
-  names: { values: string[]; flags: string[] },
-): Arguments {
+export function withPreset(options: Arguments): Arguments {
   const preset: GivenOptions = Object.fromEntries(
     Object.entries(presetTexts(options)).map(([name, text]) => [name, [text]]),
   );
-  return parseArguments(options.positional, names, { ...preset, ...options.given });
+  return options.withDefaults(preset);
 }
 
 /** What `--preset` sets, and what of it is overridden, in words; undefined where it is not given. */

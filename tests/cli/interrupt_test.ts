@@ -6,7 +6,7 @@ import { parseArguments } from "../../cli/options.ts";
 import { createOutput } from "../../cli/output.ts";
 import { loadCheckpoint, loadSae, type Sae, saveSae } from "../../mod.ts";
 import { openTestDevice, randomNumbers } from "../gpu_helper.ts";
-import { CORPUS, HOOK, MODEL, ROOT, saewing, withFolder } from "./cli_helper.ts";
+import { CORPUS, HOOK, MODEL, ROOT, saewing, testIo, withFolder } from "./cli_helper.ts";
 
 Deno.test("Ctrl-C while train measures: SAE and checkpoint stay, nothing is measured", async () => {
   await withFolder(async (folder) => {
@@ -70,7 +70,7 @@ for (const [signal, exitCode] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
       const text = await writeTexts(folder);
       const sae = join(folder, "sae");
       await saveSae(tinySae(64, 1), sae);
-      const { code, stdout } = await endedAt((said) => said("reconstruction, "), signal, [
+      const { code, stdout } = await endedAt((said) => said("of 2000 rows"), signal, [
         ...["eval", sae, "--text", text, "--rows", "2000"],
       ]);
       assertEquals(code, exitCode);
@@ -87,11 +87,12 @@ Deno.test("the search for a meta-SAE's contexts ends with a signal", async () =>
       { values, flags: [] },
     );
     const sae = tinySae(8, 1);
-    await using texts = await openLatentTexts(options, sae);
+    using output = createOutput(testIo().io, { json: true });
+    await using texts = await openLatentTexts(options, sae, output);
     using gpu = await openTestDevice();
     const reason = new Error("told to end");
     const signal = AbortSignal.abort(reason);
-    const found = await texts!.find(gpu, createOutput(true), signal).catch((error) => error);
+    const found = await texts!.find(gpu, output, signal).catch((error) => error);
     assertEquals(found, reason);
   });
 });
@@ -104,7 +105,8 @@ Deno.test("a second Ctrl-C ends at once, and so does one of another kind", async
       `import { listenToInterrupts } from ${
         JSON.stringify(new URL("../../cli/command.ts", import.meta.url).href)
       };
-      using interrupt = listenToInterrupts();
+      import { processIo } from ${JSON.stringify(new URL("../../cli/io.ts", import.meta.url).href)};
+      using interrupt = listenToInterrupts(processIo());
       console.error("listening");
       await new Promise((resolve) => setTimeout(resolve, 60_000));`,
     );
@@ -120,7 +122,7 @@ Deno.test("a second Ctrl-C ends at once, and so does one of another kind", async
     };
     await until("listening");
     child.kill("SIGTERM");
-    await until("once more ends at once");
+    await until("a second signal ends at once");
     child.kill("SIGINT");
     assertEquals((await child.status).code, 130);
     await all;

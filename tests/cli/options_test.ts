@@ -41,7 +41,7 @@ How
   --long-winded-option-name N  ${" word".repeat(13)}
 ${" ".repeat(21)}${" word".repeat(15)}
 ${" ".repeat(21)}${" word".repeat(2)}
-  --json              one JSON object a line instead of text
+  --json              one JSON object per line instead of text
 
 Examples
 `,

@@ -21,7 +21,7 @@ const NAMES = {
 
 Deno.test("a preset sets what is not given, and says so", () => {
   const given = parseArguments(["--preset", "paper/gpt2-small", "--k", "64"], NAMES);
-  const options = withPreset(given, NAMES);
+  const options = withPreset(given);
   assertEquals([options.text("k"), options.number("lr")], ["64", 3e-4]);
   assertEquals([options.text("model"), options.number("context")], ["Xenova/gpt2", 128]);
   const told = describePreset(given)!;
@@ -43,7 +43,7 @@ Deno.test("a preset sets what is not given, and says so", () => {
 Deno.test("a preset leaves out what the asked-for architecture has not", () => {
   const told = (...args: string[]) => {
     const given = parseArguments(["--preset", ...args], NAMES);
-    return { options: withPreset(given, NAMES), words: describePreset(given)! };
+    return { options: withPreset(given), words: describePreset(given)! };
   };
   const relu = told("demo", "--architecture", "relu", "--sparsity", "0.1");
   assertEquals([relu.options.text("k"), relu.options.text("steps")], [undefined, "400"]);
@@ -64,7 +64,7 @@ Deno.test("a preset leaves out what the asked-for architecture has not", () => {
 
 Deno.test("a store says itself what model and hook are", () => {
   const given = parseArguments(["--preset", "demo", "--activations", "a"], NAMES);
-  const { text } = withPreset(given, NAMES);
+  const { text } = withPreset(given);
   assertEquals([text("model"), text("hook"), text("dict-size")], [undefined, undefined, "1024"]);
 });
 
@@ -101,8 +101,7 @@ Deno.test("train --preset; the help lists them, an unknown one is refused", asyn
 });
 
 Deno.test("a target L0 takes the place of a preset's λ; JumpReLU beside the paper's has its bandwidth", () => {
-  const set = (...args: string[]) =>
-    withPreset(parseArguments(["--preset", ...args], NAMES), NAMES);
+  const set = (...args: string[]) => withPreset(parseArguments(["--preset", ...args], NAMES));
   const steered = set("paper/relu-feature-splitting", "--target-l0", "40");
   assertEquals([steered.text("sparsity"), steered.text("target-l0")], [undefined, "40"]);
   assertEquals(set("paper/relu-feature-splitting").text("sparsity"), "0.00008");
@@ -192,7 +191,7 @@ Deno.test("a grid's target takes the place of a preset's λ", async () => {
 Deno.test("train takes the λ that goes with the preset's k; ReLU's λ is none of JumpReLU's", () => {
   const told = (...args: string[]) => {
     const given = parseArguments(["--preset", ...args], NAMES);
-    return { sparsity: withPreset(given, NAMES).text("sparsity"), words: describePreset(given)! };
+    return { sparsity: withPreset(given).text("sparsity"), words: describePreset(given)! };
   };
   assertEquals(told("paper/gpt2-small", "--architecture", "jumprelu").sparsity, "0.0018");
   assertEquals(told("paper/gemma-2-2b", "--architecture", "jumprelu").sparsity, "0.005");

@@ -1,0 +1,69 @@
+/** Ctrl-C and SIGTERM, by the exit codes that they lead to. */
+export type OnInterrupt = (exitCode: number) => void;
+
+/** What the command line has of the process around it; a test passes its own. */
+export interface Io {
+  /** Writes a line to standard output. */
+  print(line: string): void;
+  /** Writes a line to standard error. */
+  printError(line: string): void;
+  /** The terminal that standard error is, if it is one. */
+  terminal?: Terminal;
+  /** Whether standard error takes colours: a terminal without `NO_COLOR`. */
+  colour: boolean;
+  /** An environment variable, undefined where it is not set. */
+  env(name: string): string | undefined;
+  /** Milliseconds since any fixed time. */
+  now(): number;
+  /** Calls back every so many milliseconds until it is disposed of. */
+  every(milliseconds: number, call: () => void): Disposable;
+  /** Listens to SIGINT (130) and SIGTERM (143) until it is disposed of. */
+  onInterrupt(call: OnInterrupt): Disposable;
+  /** Ends the process at once. */
+  exit(exitCode: number): void;
+}
+
+/** A terminal. */
+export interface Terminal {
+  /** Characters of a line. */
+  columns(): number;
+  /** Writes text as it is, without a line break. */
+  write(text: string): void;
+}
+
+/** The process's own streams, variables, clock and signals. */
+export function processIo(): Io {
+  const isTerminal = Deno.stderr.isTerminal();
+  const encoder = new TextEncoder();
+  return {
+    print: (line) => console.log(line),
+    printError: (line) => console.error(line),
+    terminal: isTerminal
+      ? {
+        columns: () => Deno.consoleSize().columns,
+        write: (text) => void Deno.stderr.writeSync(encoder.encode(text)),
+      }
+      : undefined,
+    colour: isTerminal && !Deno.noColor,
+    env: (name) => Deno.env.get(name),
+    now: () => performance.now(),
+    every(milliseconds, call) {
+      const timer = setInterval(call, milliseconds);
+      // Progress alone keeps no process alive.
+      Deno.unrefTimer(timer);
+      return { [Symbol.dispose]: () => clearInterval(timer) };
+    },
+    onInterrupt(call) {
+      const handlers: [Deno.Signal, () => void][] = [["SIGINT", () => call(130)]];
+      // Windows has no SIGTERM to listen to.
+      if (Deno.build.os !== "windows") handlers.push(["SIGTERM", () => call(143)]);
+      for (const [name, handler] of handlers) Deno.addSignalListener(name, handler);
+      return {
+        [Symbol.dispose]() {
+          for (const [name, handler] of handlers) Deno.removeSignalListener(name, handler);
+        },
+      };
+    },
+    exit: (exitCode) => Deno.exit(exitCode),
+  };
+}
