@@ -78,7 +78,10 @@ async function study(name: string, sae: Sae, beside: Sae[]): Promise<void> {
     ...{ k: 4, dictSize: Math.round(m * 3 / 64), learningRate },
     ...{ batchSize: META_BATCH, steps: metaSteps, decaySteps: metaSteps >> 1, seed: META_SEED },
   };
-  const output = { say: () => {}, progress: () => {}, warn: () => {}, result: () => {} };
+  const output = {
+    ...{ say: () => {}, progress: () => {}, warn: () => {}, result: () => {} },
+    [Symbol.dispose]: () => {},
+  };
   const { signal } = new AbortController();
   const work: MetaWork = { gpu: device, sae, name, training, signal, output };
   const { meta } = await trainMetaSae(device, sae, training);

@@ -6,7 +6,8 @@ import { parseArguments } from "../../cli/options.ts";
 import { createOutput } from "../../cli/output.ts";
 import { loadCheckpoint, loadSae, type Sae, saveSae } from "../../mod.ts";
 import { openTestDevice, randomNumbers } from "../gpu_helper.ts";
-import { CORPUS, HOOK, MODEL, ROOT, saewing, testIo, withFolder } from "./cli_helper.ts";
+import { CORPUS, HOOK, MODEL, ROOT, saewing, withFolder } from "./cli_helper.ts";
+import { testIo } from "./main_helper.ts";
 
 Deno.test("Ctrl-C while train measures: SAE and checkpoint stay, nothing is measured", async () => {
   await withFolder(async (folder) => {

@@ -2,7 +2,8 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { main } from "../../cli.ts";
-import { MODEL, runMain, testIo, withFolder, writeCorpus } from "./cli_helper.ts";
+import { MODEL, withFolder, writeCorpus } from "./cli_helper.ts";
+import { runMain, testIo } from "./main_helper.ts";
 
 Deno.test("main writes to the streams that it is given, and leaves no listener", async () => {
   let listening = 0;

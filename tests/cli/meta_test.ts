@@ -54,7 +54,7 @@ Deno.test("meta takes an SAE apart, puts it beside others, and writes tables, pl
     assertEquals(code, 0, stderr);
     const lines = stdout.trim().split("\n").map((line) => JSON.parse(line));
     const result = lines.at(-1)!;
-    const trainings = lines.filter(({ type }) => type === "progress").map((line) => line.training);
+    const trainings = lines.filter(({ training }) => training).map((line) => line.training);
     assertEquals(
       [...new Set(trainings)],
       [

@@ -47,7 +47,10 @@ async function claimsOn(
     ...{ deadAfter: 10, seed: 2 },
   };
   const sae = saeOf(rows);
-  const output = { say: () => {}, progress: () => {}, warn: () => {}, result: () => {} };
+  const output = {
+    ...{ say: () => {}, progress: () => {}, warn: () => {}, result: () => {} },
+    [Symbol.dispose]: () => {},
+  };
   const { signal } = new AbortController();
   const work: MetaWork = { gpu, sae, name: "planted", training, signal, output };
   const { meta } = await trainMetaSae(gpu, rows, training);
