@@ -95,13 +95,13 @@ function describe(sae: Sae): Record<string, unknown> {
     dModel: sae.dModel,
     dictSize: sae.dictSize,
     k: sae.k,
+    inputTransform: sae.inputTransform,
     inputNormalization: sae.inputNormalization,
     subtractDecoderBias: sae.subtractDecoderBias,
     model: metadata.model,
     hook: metadata.hook,
     contextSize: metadata.contextSize,
     prependBos: metadata.prependBos,
-    activationTransform: metadata.activationTransform,
     folded: (metadata.folded as string[] | undefined)?.join("; "),
   };
   return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined));

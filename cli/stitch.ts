@@ -1,7 +1,5 @@
 import type { StudiedPair } from "../lib/report/stitching_plots.ts";
 import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
-import type { ActivationTransform } from "../lib/training/mod.ts";
-import { activationTransform, transformActivations } from "../lib/sae/activation_transform.ts";
 import { collectionIds, listCollections, type SaeCollection } from "../lib/formats/mod.ts";
 import {
   decoderBiasAgreement,
@@ -169,8 +167,7 @@ async function study(given: Arguments, { io, output, signal }: Session): Promise
   using gpu = await openCommandDevice(options, io);
   await using source = await openActivationSource(options, output, recordedLimit(saes), signal);
   signal.throwIfAborted();
-  const transform = activationTransform(saes[0]);
-  const taken = await takeBatches(source, how, transform, output, signal);
+  const taken = await takeBatches(source, how, output, signal);
   const batches = () => untilAborted(taken, signal);
   const samples = taken.reduce((sum, { rows }) => sum + rows, 0);
   output.say(`${samples} activations of ${source.model} at ${source.hook}, on ${gpu.name}`);
@@ -284,7 +281,6 @@ function unlikeLimits(
 async function takeBatches(
   source: Awaited<ReturnType<typeof openActivationSource>>,
   { samples, seed }: StudyOptions,
-  transform: ActivationTransform | undefined,
   output: Output,
   signal: AbortSignal,
 ): Promise<Matrix[]> {
@@ -294,8 +290,7 @@ async function takeBatches(
   const order = { batchSize: 2048, epochs: 1, seed, startBatch: 0, signal };
   for await (const batch of source.batches(order)) {
     const taken = Math.min(batch.rows, samples - rows);
-    const own = { ...batch, rows: taken, data: batch.data.slice(0, taken * batch.cols) };
-    batches.push(transformActivations(own, transform));
+    batches.push({ ...batch, rows: taken, data: batch.data.slice(0, taken * batch.cols) });
     rows += taken;
     output.progress({ phase: "reading activations", done: rows, total: samples });
     if (rows >= samples) break;

@@ -28,7 +28,9 @@ const KEYS: ReadonlyMap<string, GridOption> = new Map(
 );
 
 /** Options whose value is a word. */
-const WORDS = ["architecture", "loss-normalization", "input-normalization", "init-bdec"];
+const WORDS = [
+  ...["architecture", "loss-normalization", "input-transform", "input-normalization", "init-bdec"],
+];
 
 /** Names of the options that say how an SAE is trained. */
 export const TRAINING_OPTIONS: string[] = [...KEYS.keys()];
@@ -64,6 +66,11 @@ export const TRAINING: readonly Option[] = [
     return { name: flag, value, help: `${whose}: ${help}` };
   }),
   { name: "loss-normalization", value: "KIND", help: "none (default) or input_deviation" },
+  {
+    name: "input-transform",
+    value: "KIND",
+    help: "none (default), or center: the mean over d of each sample subtracted; undone on output",
+  },
   {
     name: "input-normalization",
     value: "KIND",

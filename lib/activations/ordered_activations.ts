@@ -2,7 +2,6 @@ import type { LanguageModel } from "../language_model/open_language_model.ts";
 import { packTokenRows } from "../language_model/token_rows.ts";
 import type { TextDocument } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
-import { type ActivationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { dropRows } from "./drop_rows.ts";
 import { harvestActivations } from "./harvest_activations.ts";
 import type { TextFingerprint } from "./text_fingerprint.ts";
@@ -30,11 +29,6 @@ export interface OrderedActivationsOptions {
    * the model does not see them; those that follow have the same bits as if nothing were left out.
    */
   firstRow?: number;
-  /**
-   * What is done to each activation, nothing if not given. An SAE that was trained on centred ones
-   * (`activationTransform(sae)`) is encoded, trained on and stitched with them.
-   */
-  transform?: ActivationTransform;
   /** Sums up the token rows, those that are left out included, and compares them with those expected. */
   fingerprint?: TextFingerprint;
   /** Stops the stream: taking the next matrix throws its reason. */
@@ -83,15 +77,7 @@ export function orderedActivations(
     skipTokenRows,
     signal,
   });
-  const wanted = firstRow > skipped ? dropRows(rows, firstRow - skipped) : rows;
-  return options.transform === undefined ? wanted : transformed(wanted, options.transform);
-}
-
-async function* transformed(
-  batches: AsyncIterable<Matrix>,
-  transform: ActivationTransform,
-): AsyncGenerator<Matrix> {
-  for await (const batch of batches) yield transformActivations(batch, transform);
+  return firstRow > skipped ? dropRows(rows, firstRow - skipped) : rows;
 }
 
 function keptPositions(contextLength: number, skipPositions: readonly number[]): number[] {

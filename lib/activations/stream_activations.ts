@@ -1,6 +1,5 @@
 import type { TextDocument } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
-import { transformActivations } from "../sae/activation_transform.ts";
 import {
   checkNormLimit,
   DEFAULT_NORM_LIMIT,
@@ -32,8 +31,7 @@ export interface StreamActivationsOptions
   keepLast?: boolean;
   /**
    * Activations that are left out as massive before they are shuffled: what exceeds 10 times the
-   * median norm of the first 4,096 activations if not given, which then are waited for. Norms are those
-   * before `transform`.
+   * median norm of the first 4,096 activations if not given, which then are waited for.
    */
   normLimit?: NormLimitChoice;
   /** Called with the number of activations of each model call, and of those left out as massive. */
@@ -67,22 +65,21 @@ export function streamActivations(
   const { batchSize = 2048, bufferRows = 64 * batchSize, seed = 0, keepLast, ...ordered } = options;
   const { normLimit = DEFAULT_NORM_LIMIT } = options;
   checkNormLimit(normLimit);
-  // Norms are measured before the transform.
-  const rows = orderedActivations(model, texts, { ...ordered, transform: undefined });
+  const rows = orderedActivations(model, texts, ordered);
   const ordinary = leaveOutMassive(rows, { ...options, normLimit });
   return someBatch(shuffleRows(ordinary, { bufferRows, batchSize, seed, keepLast }), batchSize);
 }
 
 async function* leaveOutMassive(
   batches: AsyncIterable<Matrix>,
-  { normLimit, transform, onActivations }: StreamActivationsOptions & {
+  { normLimit, onActivations }: StreamActivationsOptions & {
     normLimit: NormLimitChoice;
   },
 ): AsyncGenerator<Matrix> {
   let limit: NormLimit | "none" = "none";
   for await (const { all, massive } of separateMassive(batches, normLimit, (now) => limit = now)) {
     onActivations?.({ rows: all.rows, leftOut: massive.length, limit });
-    yield transformActivations(withoutRows(all, massive), transform);
+    yield withoutRows(all, massive);
   }
 }
 

@@ -1,7 +1,6 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { checkCount } from "../sae/check_numbers.ts";
-import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import {
   chooseNormLimit,
@@ -76,9 +75,6 @@ export interface CrossEntropyOptions extends InferenceOptions {
  * Measures what splicing an SAE into a language model costs: its cross-entropy with the
  * hook's activations clean, reconstructed, zero-ablated and mean-ablated.
  *
- * Where `sae.metadata.activationTransform` is "center", the SAE reads centred activations, and their
- * means are added to its reconstructions.
- *
  * @param tokenRows Rows of tokens, all of one length L ≥ 2.
  * @throws {RangeError} There are no rows, they differ in length, or the SAE's width is not the hook's;
  * `rowsPerRun` is no whole number above 0.
@@ -98,7 +94,6 @@ export async function evaluateCrossEntropy(
   const { runs, length } = await groupRows(tokenRows, rowsPerRun);
   const positions = replacedPositions(length, options.skipPositions ?? [0]);
   const chosen = chooseNormLimit(options.normLimit, sae);
-  const transform = activationTransform(sae);
   using inference = openInference(device, sae, options);
   const losses = { clean: 0, spliced: 0, zeroAblated: 0, meanAblated: 0 };
   const sums = new Float64Array(sae.dModel);
@@ -134,9 +129,7 @@ export async function evaluateCrossEntropy(
     const replaced = ordinary[i] = replacedActivations(x, positions, limit);
     leftOut += replaced.filter((own, at) => !own && positions[at % length]).length;
     const own = gather(x, replaced);
-    // The error of a centred activation is that of the activation: the mean comes back with x − e.
-    const seen = transformActivations(own, transform);
-    const { residual } = await inference.run(seen, { residual: true });
+    const { residual } = await inference.run(own, { residual: true });
     for (let at = 0; at < own.data.length; at++) sums[at % own.cols] += own.data[at];
     samples += own.rows;
     tokens += add("clean", await model.crossEntropy(data, rows, x), replaced);

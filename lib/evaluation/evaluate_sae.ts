@@ -1,7 +1,7 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
-import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type Encoded, type InferenceOptions, openInference } from "../sae/inference.ts";
+import { transformInput } from "../sae/input_transform.ts";
 import { chooseNormLimit, type NormLimitChoice, withoutRows } from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
 import { separateMassive } from "../sae/separate_massive.ts";
@@ -47,8 +47,8 @@ export interface EvaluateOptions extends InferenceOptions {
  * activations are left out, and `all` has the measures of all beside those without them. A few of them
  * can carry nine tenths of the variance: the NMSE of all says little of the rest.
  *
- * @param batches Activations, [rows, d] each, in any number. Where `sae.metadata.activationTransform` is
- * "center", each is centred first, and all measures are those of the centred space.
+ * @param batches Activations, [rows, d] each, in any number. Where the SAE has an
+ * `inputTransform`, all measures are those of the transformed activations.
  * @throws {RangeError} There are no activations, their width is not the SAE's, or one is not finite.
  */
 export async function evaluateSae(
@@ -57,7 +57,6 @@ export async function evaluateSae(
   batches: AsyncIterable<Matrix> | Iterable<Matrix>,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
-  const transform = activationTransform(sae);
   const limit = chooseNormLimit(options.normLimit, sae);
   using inference = openInference(device, sae, options);
   const ordinary = createSums(sae.dModel);
@@ -68,7 +67,7 @@ export async function evaluateSae(
   let all: Sums | undefined;
   for await (const { all: raw, massive } of separateMassive(batches, limit)) {
     if (massive.length > 0) all ??= structuredClone(ordinary);
-    const batch = transformActivations(withoutRows(raw, massive), transform);
+    const batch = withoutRows(raw, massive);
     const encoded = await inference.run(batch);
     const { codes } = encoded;
     for (const latent of codes.latents) active[latent]++;
@@ -76,11 +75,11 @@ export async function evaluateSae(
       const count = codes.rowOffsets[row + 1] - codes.rowOffsets[row];
       histogram[count] = (histogram[count] ?? 0) + 1;
     }
-    addTo(ordinary, batch, encoded);
+    addTo(ordinary, transformInput(sae, batch), encoded);
     leftOut += massive.length;
     if (!all) continue;
-    const whole = massive.length === 0 ? batch : transformActivations(raw, transform);
-    addTo(all, whole, whole === batch ? encoded : await inference.run(whole));
+    const whole = massive.length === 0 ? encoded : await inference.run(raw);
+    addTo(all, transformInput(sae, raw), whole);
   }
   const { samples } = ordinary;
   if (samples === 0) {

@@ -40,8 +40,8 @@ export interface LoadSaeOptions extends HubSaeOptions {
  * from there. Downloads go to the cache and are not repeated.
  * @returns The SAE in float32. `metadata` holds `model`, `hook`, `contextSize`, `prependBos` and `dataset`
  * where the files tell them, the config's other notes under their own names, and for SAEs of others
- * `source` (what was asked for), `format`, `folded` (what was folded into the weights), and
- * `activationTransform`: "center" where each activation's mean over d has to be subtracted first.
+ * `source` (what was asked for), `format`, and `folded` (what was folded into the
+ * weights).
  * @throws {Error} A file is missing or malformed, a tensor has another shape than the config says,
  * a weight is not finite, or it is no SAE that can be read; the message says which and what to do.
  */

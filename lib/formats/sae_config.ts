@@ -9,7 +9,13 @@ import { refuseForeign, refuseHiddenTopK } from "./refuse_config.ts";
 export interface SaeConfig extends
   Pick<
     Sae,
-    "architecture" | "dModel" | "dictSize" | "k" | "subtractDecoderBias" | "metadata"
+    | "architecture"
+    | "dModel"
+    | "dictSize"
+    | "k"
+    | "subtractDecoderBias"
+    | "inputTransform"
+    | "metadata"
   > {
   /** Normalisation of the input. */
   inputNormalization: InputNormalization;
@@ -88,10 +94,11 @@ export function saeConfig(sae: Sae): Record<string, unknown> {
     version: markerVersion,
     architecture: sae.architecture,
     ...(sae.k === undefined ? {} : { k: sae.k }),
+    ...(sae.inputTransform === undefined ? {} : { inputTransform: sae.inputTransform }),
     ...(sae.inputScale === undefined ? {} : { inputScale: sae.inputScale }),
     metadata: sae.metadata,
   };
-  if (sae.metadata.activationTransform === "center") {
+  if (sae.inputTransform === "center") {
     metadata.model_from_pretrained_kwargs = { center_writing_weights: true };
   }
   return {
@@ -173,17 +180,19 @@ export function parseSaeConfig(
   const normalizing = inputScale === undefined
     ? { inputNormalization: normalization as InputNormalization }
     : { inputNormalization: "expected_average_only_in" as const, inputScale: Number(inputScale) };
+  const metadata = readMetadata(cfg, inner, marker);
   return {
     architecture,
     dModel,
     dictSize,
     ...(typeof statedK === "number" ? { k: statedK } : {}),
     subtractDecoderBias: flag("apply_b_dec_to_input", true),
+    ...readTransform(cfg, inner, marker, metadata, fail),
     ...normalizing,
     rescaleByDecoderNorm: needsK && !marker && flag("rescale_acts_by_decoder_norm", false),
     scalesActivations: flag("finetuning_scaling_factor", false),
     own: marker !== undefined,
-    metadata: readMetadata(cfg, inner, marker),
+    metadata,
   };
 }
 
@@ -234,11 +243,25 @@ function readMetadata(cfg: Json, inner: Json, marker: Json | undefined): Json {
     const value = inner[theirs] ?? inner[older] ?? cfg[theirs] ?? cfg[older];
     if (value !== undefined && value !== null) metadata[ours] = value;
   }
-  if (!marker) {
-    const transform = publishedTransform({ ...cfg, ...inner }, metadata.hook);
-    if (transform) metadata.activationTransform = transform;
-  }
   return metadata;
+}
+
+/** The transform of the input; `metadata` loses the note by which earlier versions of ours told it. */
+function readTransform(
+  cfg: Json,
+  inner: Json,
+  marker: Json | undefined,
+  metadata: Json,
+  fail: (key: string, found: unknown, wanted: string) => never,
+): Pick<Sae, "inputTransform"> {
+  const { activationTransform: earlier } = metadata;
+  if (marker) delete metadata.activationTransform;
+  const transform = marker
+    ? marker.inputTransform ?? earlier
+    : publishedTransform({ ...cfg, ...inner }, metadata.hook);
+  if (transform === undefined) return {};
+  if (transform === "none" || transform === "center") return { inputTransform: transform };
+  return fail("metadata.saewing.inputTransform", transform, "none or center");
 }
 
 function isRecord(value: unknown): value is Json {

@@ -1,6 +1,5 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
-import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import {
   chooseNormLimit,
@@ -140,7 +139,7 @@ export async function collectTopExamples(
     for (let run = 0; run < runs; run++) {
       const x = await take(run);
       const massive = massiveRows(x, limit);
-      const ordinary = transformActivations(withoutRows(x, massive), activationTransform(sae));
+      const ordinary = withoutRows(x, massive);
       const left = new Set(massive);
       const places = Array.from({ length: x.rows }, (_, place) => place)
         .filter((place) => !left.has(place));

@@ -2,6 +2,7 @@ import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import { openInference } from "../sae/inference.ts";
+import { transformInput } from "../sae/input_transform.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkRows } from "./check_rows.ts";
 import { measureCodes, type MetaMeasures, rowVariance } from "./measure_meta_sae.ts";
@@ -47,13 +48,14 @@ export async function decompose(
   await checkExplains(meta, rows);
   using inference = openInference(device, meta);
   const { codes, squaredErrors } = await inference.run(rows);
+  const own = transformInput(meta, rows);
   return {
     latents: codes,
     metaLatents: transpose(codes),
     squaredErrors,
     singleErrors: await singleErrors(device, meta, rows),
-    variance: rowVariance(rows) / rows.rows,
-    ...measureCodes(rows, codes, squaredErrors),
+    variance: rowVariance(own) / rows.rows,
+    ...measureCodes(own, codes, squaredErrors),
   };
 }
 

@@ -1,6 +1,7 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { openInference } from "../sae/inference.ts";
+import { transformInput } from "../sae/input_transform.ts";
 import type { Sae } from "../sae/sae.ts";
 
 /** How well a meta-SAE explains rows. */
@@ -21,10 +22,10 @@ export async function measureMetaSae(
 ): Promise<MetaMeasures> {
   using inference = openInference(device, meta);
   const { codes, squaredErrors } = await inference.run(rows);
-  return measureCodes(rows, codes, squaredErrors);
+  return measureCodes(transformInput(meta, rows), codes, squaredErrors);
 }
 
-/** The measures, from the codes of the rows and their squared errors. */
+/** The measures, from the codes of the rows (transformed as the meta-SAE's are) and their squared errors. */
 export function measureCodes(
   rows: Matrix,
   codes: SparseMatrix,

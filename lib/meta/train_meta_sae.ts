@@ -137,6 +137,6 @@ const AS_THEY_ARE: Partial<TrainOptions> = {
   gradientClip: 0,
 };
 
-function startOf({ dictSize, inputNormalization }: Sae): Partial<TrainOptions> {
-  return { dictSize, inputNormalization };
+function startOf({ dictSize, inputTransform, inputNormalization }: Sae): Partial<TrainOptions> {
+  return { dictSize, inputTransform, inputNormalization };
 }

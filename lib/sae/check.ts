@@ -1,5 +1,6 @@
 import { architectureOf } from "./architectures/registry.ts";
 import { checkCount } from "./check_numbers.ts";
+import { checkInputTransform } from "./input_transform.ts";
 import { checkInputScale } from "./normalize_input.ts";
 import type { Architecture, Sae } from "./sae.ts";
 
@@ -26,6 +27,7 @@ export function checkSae(sae: Sae, name = "sae"): void {
     const at = firstBad(found, key === "threshold");
     if (at >= 0) throw new RangeError(`${name}.${key}[${at}] is ${found[at]}, expected a number`);
   }
+  checkInputTransform(sae.inputTransform, `${name}.inputTransform`);
   // One may be missing in an SAE of others, which is an error only where it runs.
   if (sae.inputScale !== undefined) checkInputScale(sae, `${name}.`);
   if (sae.k !== undefined && !validK(sae.architecture, sae.k, m)) {

@@ -7,7 +7,7 @@ import type { StitchedSae } from "./stitched_sae.ts";
 /**
  * Latent activations of samples, f(x) of Eq. 1. Latent i is active where its pre-activation is above
  * its threshold (Eq. 8), or, with `selection: "batch"`, where it is among the n·k largest (Eq. 7).
- * Samples are normalised first as the SAE's `inputNormalization` says.
+ * Samples are transformed and normalised first as the SAE's `inputTransform` and `inputNormalization` say.
  *
  * @param x Activations, [n, d].
  * @returns f, [n, m], as sparse rows.
@@ -24,7 +24,8 @@ export async function encode(
 }
 
 /**
- * Reconstructions of samples, x̂ = f(x) · W_dec + b_dec of Eq. 2, the normalisation of the input undone.
+ * Reconstructions of samples, x̂ = f(x) · W_dec + b_dec of Eq. 2, transform and normalisation of the input
+ * undone.
  *
  * @param x Activations, [n, d].
  * @returns x̂, [n, d].

@@ -5,6 +5,7 @@ import { uploadWeights } from "../ops/weights.ts";
 import { architectureOf } from "./architectures/registry.ts";
 import { checkSae } from "./check.ts";
 import { createInferenceBlock, type InferenceBlock } from "./inference_block.ts";
+import { transformInput } from "./input_transform.ts";
 import { checkInputScale } from "./normalize_input.ts";
 import type { Sae } from "./sae.ts";
 import { openStitchedInference } from "./stitched_inference.ts";
@@ -29,7 +30,7 @@ export interface InferenceOptions {
 
 /**
  * What an SAE makes of a block of samples. Activations are those of the normalised samples, errors are
- * of the samples as they were given: the normalisation is undone.
+ * of the samples as they were given: transform and normalisation are undone.
  */
 export interface Encoded {
   /** Active latents of each sample. */
@@ -77,8 +78,10 @@ export function openChecked(device: Device, sae: Sae, options: InferenceOptions 
   try {
     const weights = uploadWeights(device, owned, sae);
     const threshold = owned.from("threshold", sae.threshold ?? new Float32Array(sae.dictSize));
-    const runBlocks = async (x: Matrix, residual: boolean) => {
-      checkMatrix(x, sae.dModel);
+    const runBlocks = async (given: Matrix, residual: boolean) => {
+      checkMatrix(given, sae.dModel);
+      // The error of a centred activation is that of the activation: the mean comes back with x − e.
+      const x = transformInput(sae, given);
       const rows = selection === "batch" ? x.rows : blockRows(device, sae);
       const parts: Encoded[] = [];
       for (let first = 0; first < x.rows; first += rows) {

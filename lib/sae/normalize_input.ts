@@ -1,4 +1,5 @@
 import type { Matrix } from "../matrix.ts";
+import { transformInput } from "./input_transform.ts";
 import type { Sae } from "./sae.ts";
 
 /** Added to a sample's standard deviation before "layer_norm" divides by it. */
@@ -13,7 +14,8 @@ export interface NormalizedInput {
 }
 
 /**
- * Normalises samples as an SAE's `inputNormalization` says. With s = `scale[r]`, row r becomes
+ * Transforms and normalises samples as an SAE's `inputTransform` and `inputNormalization` say. x being the
+ * transformed ones and s = `scale[r]`, row r becomes
  * - "none": x, s = 1;
  * - "layer_norm": (x − mean(x)) / s, s = the standard deviation over d − 1 (0 where d is 1) + 1e-5;
  * - "constant_norm_rescale": x / s, s = ‖x‖ / √d, so that its norm is √d;
@@ -26,16 +28,17 @@ export interface NormalizedInput {
  * A sample of zeros stays zeros. With "constant_norm_rescale" its s is 0, the limit of small samples:
  * whatever the SAE makes of it, x̂ is 0 and so is the error.
  *
- * @param sae The SAE, or what of it names the normalisation.
- * @param x Activations, [n, d].
- * @returns The normalised samples (for "none" x itself) and the scale of each.
+ * @param sae The SAE, or what of it names transform and normalisation.
+ * @param given Activations, [n, d].
+ * @returns The normalised samples (where both are "none" the ones given) and the scale of each.
  * @throws {RangeError} The normalisation is unknown, or "expected_average_only_in" lacks `inputScale`.
  */
 export function normalizeInput(
-  sae: Pick<Sae, "inputNormalization" | "inputScale">,
-  x: Matrix,
+  sae: Pick<Sae, "inputTransform" | "inputNormalization" | "inputScale">,
+  given: Matrix,
 ): NormalizedInput {
   checkInputScale(sae);
+  const x = transformInput(sae, given);
   const { rows, cols } = x;
   const scale = new Float32Array(rows).fill(1);
   if (sae.inputNormalization === "none") return { x, scale };

@@ -10,6 +10,13 @@ export type InputNormalization =
   | "constant_norm_rescale";
 
 /**
+ * What is done to each activation before it is normalised and encoded (undone on the reconstruction):
+ * "center" subtracts its mean over d, as TransformerLens does to models with LayerNorm by centring the
+ * weights that write to the residual stream. LayerNorm subtracts it anyway: the model does not notice.
+ */
+export type InputTransform = "none" | "center";
+
+/**
  * A sparse autoencoder (Eq. 1 and 2). d is the activation width, m the dictionary size. Weights are
  * latent-major: row i of `wEnc` and of `wDec` belongs to latent i.
  */
@@ -37,6 +44,11 @@ export interface Sae {
   threshold?: Float32Array;
   /** Whether the encoder reads x − bDec (true for the paper's SAEs) or x. */
   subtractDecoderBias: boolean;
+  /**
+   * What is done to each activation first (default "none"). Squared errors, variance and all measures are
+   * those of the transformed activations; the reconstruction is one of the activations as they were given.
+   */
+  inputTransform?: InputTransform;
   /** Normalisation of the input, undone on the reconstruction; see `normalizeInput`. */
   inputNormalization: InputNormalization;
   /** expected_average_only_in: what it multiplies samples by, √d over the training data's mean norm. */

@@ -1,4 +1,5 @@
 import { checkSae } from "./check.ts";
+import { inputTransformOf } from "./input_transform.ts";
 import type { Sae } from "./sae.ts";
 
 /**
@@ -65,13 +66,20 @@ export function checkStitchedSae(stitched: StitchedSae): void {
 /**
  * Checks that reconstructions of two SAEs can be added.
  *
- * @throws {RangeError} They have another width, or normalise their input in another way.
+ * @throws {RangeError} They have another width, or transform or normalise their input in another way.
  */
 export function checkSameSpace(small: Sae, large: Sae): void {
   if (small.dModel !== large.dModel) {
     throw new RangeError(
       `large.dModel is ${large.dModel}, expected ${small.dModel} as the small SAE has: ` +
         `they reconstruct activations of different widths`,
+    );
+  }
+  const [own, other] = [inputTransformOf(small), inputTransformOf(large)];
+  if (own !== other) {
+    throw new RangeError(
+      `large.inputTransform is ${other}, expected ${own} as the small SAE has: they reconstruct other ` +
+        `activations`,
     );
   }
   if (small.inputNormalization !== large.inputNormalization) {

@@ -2,8 +2,8 @@ import type { Device } from "../device/device.ts";
 import { addSamples, createSampleSums } from "../evaluation/sample_sums.ts";
 import type { Matrix } from "../matrix.ts";
 import { createRandom } from "../random.ts";
-import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type Encoded, openInference } from "../sae/inference.ts";
+import { transformInput } from "../sae/input_transform.ts";
 import { initializeSae } from "../sae/initialize.ts";
 import { type NormalizedInput, normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -59,11 +59,10 @@ export async function fitGain(
   batches: Batches,
   { samples: most = Infinity, onProgress, signal }: FitGainOptions = {},
 ): Promise<GainFit> {
-  const transform = activationTransform(sae);
   using gain = openGain(device, sae);
-  for await (const raw of batches) {
+  for await (const batch of batches) {
     signal?.throwIfAborted();
-    const samples = await gain.add(transformActivations(raw, transform));
+    const samples = await gain.add(batch);
     onProgress?.(samples);
     if (samples >= most) break;
   }
@@ -77,10 +76,10 @@ function openGain(device: Device, sae: Sae) {
   const gain = sumGain(sae);
   return {
     samples: () => sums.samples,
-    /** Takes transformed samples in; how many there are now. */
+    /** Takes samples in; how many there are now. */
     async add(x: Matrix): Promise<number> {
       gain.add(normalizeInput(sae, x), await inference.run(x, { residual: true }));
-      addSamples(sums, x);
+      addSamples(sums, transformInput(sae, x));
       return sums.samples;
     },
     result(): GainFit {
@@ -160,19 +159,18 @@ export function withGain(sae: Sae, gain: number): Sae {
  * @param seed Of the directions (default 0).
  */
 export function randomTwin(sae: Sae, l0: number, { seed = 0 }: { seed?: number } = {}): Sae {
-  const { dModel, dictSize, bDec, inputNormalization, inputScale } = sae;
+  const { dModel, dictSize, bDec, inputTransform, inputNormalization, inputScale } = sae;
   const k = Math.max(1, Math.min(dictSize, Math.round(l0)));
   // Far from the seeds that SAEs are trained from: a twin must not be where its SAE started.
   const random = createRandom((seed ^ 0x5eed7417) >>> 0);
   const twin = initializeSae({ architecture: "topk", dModel, dictSize, k, random });
-  const { activationTransform } = sae.metadata;
   return {
     ...twin,
     wEnc: twin.wDec,
     bDec,
+    ...(inputTransform === undefined ? {} : { inputTransform }),
     inputNormalization,
     ...(inputScale === undefined ? {} : { inputScale }),
-    metadata: activationTransform === undefined ? {} : { activationTransform },
   };
 }
 
@@ -220,8 +218,8 @@ const RANDOM_SAMPLES = 4000;
 export function measureTwin(device: Device, twin: Sae): Measure<GainFit> & Disposable {
   const gain = openGain(device, twin);
   return {
-    async add({ x }) {
-      if (gain.samples() < RANDOM_SAMPLES) await gain.add(x);
+    async add({ raw }) {
+      if (gain.samples() < RANDOM_SAMPLES) await gain.add(raw);
     },
     result: gain.result,
     [Symbol.dispose]: gain[Symbol.dispose],

@@ -7,8 +7,8 @@ import {
 } from "../evaluation/sample_sums.ts";
 import type { Matrix } from "../matrix.ts";
 import { createWalker, type Walker } from "../ops/walk_entries.ts";
-import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type Encoded, type Inference, openChecked } from "../sae/inference.ts";
+import { transformInput } from "../sae/input_transform.ts";
 import { type NormalizedInput, normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Batches } from "../training/train_sae.ts";
@@ -46,7 +46,9 @@ export interface DecoderProducts {
 
 /** A batch that both SAEs have encoded: what a {@linkcode Measure} gets. */
 export interface PairBatch {
-  /** The samples, transformed as the SAEs want them, [rows, d]. */
+  /** The samples as they were given, [rows, d]. */
+  raw: Matrix;
+  /** The same, transformed as the SAEs' `inputTransform` says. */
   x: Matrix;
   /** The same, normalised, and the scale of each sample. */
   normalized: NormalizedInput;
@@ -88,7 +90,6 @@ export interface StitchingOptions {
  */
 export function openPair(device: Device, small: Sae, large: Sae): Pair {
   const warnings = checkStitchable(small, large);
-  const transform = activationTransform(small);
   const decoders = [small.wDec, large.wDec];
   let products: DecoderProducts | undefined;
   const opened: { [Symbol.dispose](): void }[] = [];
@@ -104,12 +105,12 @@ export function openPair(device: Device, small: Sae, large: Sae): Pair {
       ...{ device, small, large, warnings, walker },
       products: () => products ??= decoderProducts(small, large),
       async encode(raw) {
-        const x = transformActivations(raw, transform);
         return {
-          x,
-          small: await encodeWhole(first, x),
-          large: await encodeWhole(second, x),
-          normalized: normalizeInput(small, x),
+          raw,
+          x: transformInput(small, raw),
+          small: await encodeWhole(first, raw),
+          large: await encodeWhole(second, raw),
+          normalized: normalizeInput(small, raw),
         };
       },
       [Symbol.dispose]: dispose,

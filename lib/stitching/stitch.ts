@@ -71,21 +71,20 @@ export function stitchedOrigin(
  * compares or stitches SAEs calls it.
  *
  * Where an SAE comes from is read in its metadata: `model`, `hook`, `contextSize` and `prependBos` as `saveSae`
- * and `saewing train` write them, `activationTransform` as `loadSae` does. `blocks.3.hook_resid_post` and
+ * and `saewing train` write them. `blocks.3.hook_resid_post` and
  * `blocks.4.hook_resid_pre` are one hook, and a model is known by the last part of its name: "models/gpt2"
  * and "Xenova/gpt2" are taken for the same.
  *
  * @param small SAE 0 of the paper.
  * @param large SAE 1 of the paper.
  * @returns What is no obstacle, but can make numbers mean something else: sentences for a person.
- * @throws {RangeError | TypeError} An SAE is not consistent; they differ in dModel, normalisation,
- * model, hook or what is done to activations first.
+ * @throws {RangeError | TypeError} An SAE is not consistent; they differ in dModel, transform or
+ * normalisation of the input, model or hook.
  */
 export function checkStitchable(small: Sae, large: Sae): string[] {
   checkSae(small, "small");
   checkSae(large, "large");
   checkSameSpace(small, large);
-  checkSameTransform(small, large);
   return [
     ...compareSources(small, large, "model", modelName),
     ...compareSources(small, large, "hook", hookName),
@@ -96,16 +95,6 @@ export function checkStitchable(small: Sae, large: Sae): string[] {
     ...compareBiases(small, large),
     ...compareSeeds(small, large),
   ];
-}
-
-function checkSameTransform(small: Sae, large: Sae): void {
-  const [own, other] = [small, large].map(({ metadata }) => metadata.activationTransform ?? "none");
-  if (own !== other) {
-    throw new RangeError(
-      `large.metadata.activationTransform is ${other}, expected ${own} as the small SAE has: they ` +
-        `reconstruct other activations`,
-    );
-  }
 }
 
 function compareSources(

@@ -12,6 +12,7 @@ export type GridOption =
   | "architecture"
   | "dictSize"
   | "lossNormalization"
+  | "inputTransform"
   | "inputNormalization"
   | "inputScale"
   | "learningRate"
@@ -48,7 +49,8 @@ export interface SweepCell {
 export const GRID_OPTIONS: readonly GridOption[] = [
   ...["architecture", "dictSize"] as const,
   ...Object.keys(OWN_OPTIONS) as (keyof typeof OWN_OPTIONS)[],
-  ...["lossNormalization", "inputNormalization", "inputScale", "learningRate"] as const,
+  ...["lossNormalization", "inputTransform", "inputNormalization", "inputScale"] as const,
+  ...["learningRate"] as const,
   ...["warmupSteps", "decaySteps", "beta1", "beta2", "epsilon", "gradientClip"] as const,
   ...["auxK", "deadAfter", "thresholdBatches", "bDec", "steps", "seed"] as const,
 ];

@@ -1,7 +1,9 @@
 import { architectureOf, hasOwnOption, OWN_OPTIONS } from "../sae/architectures/registry.ts";
 import { checkSae } from "../sae/check.ts";
 import { checkCount, checkNumber } from "../sae/check_numbers.ts";
+import { checkInputTransform } from "../sae/input_transform.ts";
 import { checkInputScale } from "../sae/normalize_input.ts";
+import type { InputTransform } from "../sae/sae.ts";
 import { type Checkpoint, checkResume, decaysByDefault } from "./checkpoint.ts";
 import type { Settings, TrainOptions } from "./options.ts";
 import { defaultDecaySteps, defaultLearningRate } from "./schedule.ts";
@@ -24,6 +26,7 @@ export function completeOptions(given: TrainOptions): Settings {
     ...NOT_THERE,
     ...kind.defaults(options, { dictSize, initial }),
     lossNormalization: options.lossNormalization ?? "none",
+    inputTransform: startingTransform(options),
     inputNormalization: options.inputNormalization ?? initial?.inputNormalization ??
       "expected_average_only_in",
     inputScale: options.inputScale,
@@ -103,6 +106,13 @@ export function completeOptions(given: TrainOptions): Settings {
   if (settings.startBatch !== 0) checkCount(settings.startBatch, "startBatch");
   if (resume) checkResume(resume, settings);
   return settings;
+}
+
+/** None is left out: checkpoints from before there were transforms say nothing of one. */
+function startingTransform({ inputTransform, initial }: TrainOptions): InputTransform | undefined {
+  checkInputTransform(inputTransform, "inputTransform");
+  const transform = inputTransform ?? initial?.inputTransform ?? "none";
+  return transform === "none" ? undefined : transform;
 }
 
 /** What was trained before is not thrown off what it learned. */

@@ -9,9 +9,8 @@ export type { Architectures, OwnOptions } from "../sae/architectures/registry.ts
 export type { LargestOptions } from "../sae/architectures/largest.ts";
 export type { PenalizedOptions } from "../sae/architectures/penalized.ts";
 export type { JumpReluOptions } from "../sae/architectures/jumprelu.ts";
-export type { InputNormalization } from "../sae/sae.ts";
+export type { InputNormalization, InputTransform } from "../sae/sae.ts";
 export type { InferenceOptions, Selection } from "../sae/inference.ts";
-export type { ActivationTransform } from "../sae/activation_transform.ts";
 export { firstBatchToResume } from "./checkpoint.ts";
 export type { Preset } from "./presets.ts";
 export type { TrainingWarning } from "./training_warnings.ts";

@@ -1,5 +1,5 @@
 import type { Architecture, OwnOptions } from "../sae/architectures/registry.ts";
-import type { InputNormalization, Sae } from "../sae/sae.ts";
+import type { InputNormalization, InputTransform, Sae } from "../sae/sae.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { TrainingWarning } from "./training_warnings.ts";
 
@@ -56,6 +56,11 @@ export interface CommonOptions {
    * e² / ‖x − x̄‖₂, as in the ReLU SAEs of the paper; a sample equal to the mean counts nothing).
    */
   lossNormalization?: "none" | "input_deviation";
+  /**
+   * What is done to each sample first, undone on output: "center" subtracts its mean over d (default: that
+   * of `initial`, else "none").
+   */
+  inputTransform?: InputTransform;
   /**
    * Normalisation of the input, undone on output; losses are those of the normalised samples (default:
    * that of `initial`, else "expected_average_only_in": the samples are scaled to a mean norm of √d).
@@ -161,6 +166,7 @@ export type Settings =
 
 type Optional =
   | "initial"
+  | "inputTransform"
   | "inputScale"
   | "steps"
   | "checkpoint"

@@ -78,8 +78,8 @@ const PRESETS: Record<string, Preset> = {
     jumpRelu: { sparsityCoefficient: 0.005, bandwidth: 0.001 },
     grid: { dictSize: [16_384], k: [16, 32, 64], sparsityCoefficient: [0.02, 0.005, 0.001] },
   },
-  // A.6; λ belongs to the normalised loss. 300 M tokens are 73,243 batches; the warm-up is that of the
-  // published configuration, whose centring of the stream is not done here.
+  // A.6; λ belongs to the normalised loss. 300 M tokens are 73,243 batches; warm-up and centring are
+  // those of the published configuration.
   "paper/relu-feature-splitting": {
     summary: "the ReLU SAEs of sections 4 and 5 on GPT-2 small (A.6, Table 2)",
     model: "Xenova/gpt2",
@@ -88,7 +88,7 @@ const PRESETS: Record<string, Preset> = {
     options: {
       ...{ architecture: "relu", dictSize: 24_576, learningRate: 4e-4, beta1: 0.9, beta2: 0.99 },
       ...{ sparsityCoefficient: 8e-5, lossNormalization: "input_deviation" },
-      ...{ inputNormalization: "none", bDec: "zero" },
+      ...{ inputTransform: "center", inputNormalization: "none", bDec: "zero" },
       ...{ warmupSteps: 5000, decaySteps: 0, steps: 73_243 },
     },
     grid: { dictSize: [768, 1536, 3072, 6144, 12_288, 24_576, 49_152, 98_304] },

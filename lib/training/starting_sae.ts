@@ -2,6 +2,7 @@ import type { Matrix } from "../matrix.ts";
 import { createRandom } from "../random.ts";
 import { checkSae } from "../sae/check.ts";
 import { initializeSae } from "../sae/initialize.ts";
+import { transformInput } from "../sae/input_transform.ts";
 import { estimateInputScale, normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 import { startSparse } from "./start_sparse.ts";
@@ -18,7 +19,7 @@ export function startingSae(settings: Settings, batch: Matrix): Sae {
     : undefined;
   const normalization = startingNormalization(settings, batch);
   if (initial) {
-    const { threshold: _, k: __, inputScale: ___, ...rest } = initial;
+    const { threshold: _, k: __, inputScale: ___, inputTransform: ____, ...rest } = initial;
     return {
       ...rest,
       ...normalization,
@@ -51,16 +52,17 @@ function startingThreshold({ dictSize, initial, initialThreshold }: Settings): F
   return new Float32Array(dictSize).fill(initialThreshold ?? 0.5);
 }
 
-/** How the SAE normalises its input: the expected norm is that of the first batch. */
+/** How the SAE transforms and normalises its input: the expected norm is that of the first batch. */
 function startingNormalization(
-  { inputNormalization, inputScale, initial }: Settings,
+  { inputTransform, inputNormalization, inputScale, initial }: Settings,
   batch: Matrix,
-): Pick<Sae, "inputNormalization" | "inputScale"> {
-  if (inputNormalization !== "expected_average_only_in") return { inputNormalization };
+): Pick<Sae, "inputTransform" | "inputNormalization" | "inputScale"> {
+  const kinds = { ...(inputTransform === undefined ? {} : { inputTransform }), inputNormalization };
+  if (inputNormalization !== "expected_average_only_in") return kinds;
   const same = initial?.inputNormalization === inputNormalization;
   const known = inputScale ?? (same ? initial.inputScale : undefined);
-  if (known !== undefined) return { inputNormalization, inputScale: known };
-  const estimate = estimateInputScale(batch);
+  if (known !== undefined) return { ...kinds, inputScale: known };
+  const estimate = estimateInputScale(transformInput(kinds, batch));
   if (estimate === Infinity) {
     throw new RangeError(
       `all samples of the first batch are zero: give inputScale, √d over the mean norm of the ` +
@@ -68,7 +70,7 @@ function startingNormalization(
     );
   }
   // A batch that is not finite ends the first step, which names the number.
-  return { inputNormalization, inputScale: estimate > 0 ? estimate : 1 };
+  return { ...kinds, inputScale: estimate > 0 ? estimate : 1 };
 }
 
 function meanOfRows({ data, rows, cols }: Matrix): Float32Array {

@@ -5,6 +5,7 @@ import { createProgram, type Stage, submit } from "../device/program.ts";
 import { bindsDensely } from "../ops/dense_on_gpu.ts";
 import { chooseScreening } from "../ops/choose_screening.ts";
 import type { RowNormalization } from "../ops/normalize_input.ts";
+import { transformInput } from "../sae/input_transform.ts";
 import type { Settings } from "./options.ts";
 import { mayGoDenseOnGpu } from "./step_buffers.ts";
 import { type TrainingState, writeStep } from "./training_state.ts";
@@ -58,6 +59,9 @@ export async function createTrainingStep(
     const { x, columns, sparse } = parts;
     const cleared = [state.stats, columns.counts, sparse.kept];
     const owned = device.allocated - before;
+    const cols = state.weights.dModel;
+    const writeBatch = (data: Float32Array) =>
+      writeBuffer(device, x, transformInput(settings, { data, rows, cols }).data);
     let preparing: Promise<Stage[] | undefined> | undefined;
     let denseStages: Stage[] | undefined;
     return {
@@ -67,13 +71,13 @@ export async function createTrainingStep(
         return denseStages !== undefined;
       },
       run(batch, step, sparsityCoefficient, dense = false) {
-        writeBuffer(device, x, batch);
+        writeBatch(batch);
         writeStep(device, state, step, settings, sparsityCoefficient);
         if (dense) submit(device, denseStages!, [state.stats, sparse.offsets]);
         else submit(device, stages, cleared);
       },
       async smallestKept(batch) {
-        writeBuffer(device, x, batch);
+        writeBatch(batch);
         submit(device, selecting, cleared);
         // The complement of its bits, so that 0 stands for none.
         const [, complement] = await readIntegers(device, state.stats, 3);

@@ -64,17 +64,6 @@ Deno.test("streamActivations: every kept position comes out once, BOS left out",
   assertEquals(log.most, 2);
 });
 
-Deno.test("streamActivations: centred ones have the mean over d subtracted", async () => {
-  const run = (transform?: "center") =>
-    rowsOf(streamActivations(fakeModel().model, [text], { ...small, transform }));
-  const plain = await run();
-  const wanted = plain.map((row) => {
-    const mean = row.reduce((a, b) => a + b) / row.length;
-    return row.map((value) => Math.fround(value - mean));
-  });
-  assertEquals(await run("center"), wanted);
-});
-
 Deno.test("streamActivations: seed and nothing else makes the order", async () => {
   const run = (options: StreamActivationsOptions) =>
     rowsOf(streamActivations(fakeModel().model, [text], { ...small, ...options }));

@@ -97,7 +97,7 @@ Deno.test("loadSae: a config that is wrong or says too little is helped by optio
 
 Deno.test("loadSae: whether activations have to be centred", async () => {
   const transform = async (cfg: Record<string, unknown>) =>
-    (await loadSae(await writeTheirs({ d_in: 2, d_sae: 3, ...cfg }))).metadata.activationTransform;
+    (await loadSae(await writeTheirs({ d_in: 2, d_sae: 3, ...cfg }))).inputTransform;
   const gpt2 = { model_name: "gpt2-small", hook_name: "blocks.8.hook_resid_pre" };
   const kwargs = (center: boolean) => ({
     model_from_pretrained_kwargs: { center_writing_weights: center },
@@ -118,10 +118,20 @@ Deno.test("loadSae: whether activations have to be centred", async () => {
   assertEquals(await transform(v6), undefined);
   // Ours keep it, and tell SAELens.
   const folder = await Deno.makeTempDir();
-  await saveSae({ ...makeSae("relu"), metadata: { activationTransform: "center" } }, folder);
-  assertEquals((await loadSae(folder)).metadata, { activationTransform: "center" });
-  const { metadata } = JSON.parse(await Deno.readTextFile(join(folder, "cfg.json")));
+  const centring = { ...makeSae("relu"), inputTransform: "center" as const };
+  await saveSae(centring, folder);
+  assertEquals(await loadSae(folder), centring);
+  const path = join(folder, "cfg.json");
+  const { metadata, ...cfg } = JSON.parse(await Deno.readTextFile(path));
   assertEquals(metadata.model_from_pretrained_kwargs, { center_writing_weights: true });
+  const rewrite = (saewing: Record<string, unknown>) =>
+    Deno.writeTextFile(path, JSON.stringify({ ...cfg, metadata: { ...metadata, saewing } }));
+  const { inputTransform: _, ...marker } = metadata.saewing;
+  await rewrite({ ...marker, inputTransform: "whiten" });
+  await assertRejects(() => loadSae(folder), Error, 'saewing.inputTransform is "whiten"');
+  // Earlier versions said it in the metadata.
+  await rewrite({ ...marker, metadata: { activationTransform: "center" } });
+  assertEquals(await loadSae(folder), centring);
 });
 
 Deno.test("loadSae: flat configs from before SAELens 6", async () => {
@@ -139,6 +149,7 @@ Deno.test("loadSae: flat configs from before SAELens 6", async () => {
   const folder = await writeTheirs(flat, { scaling_factor: [[3], [1, 1, 1]] });
   const relu = await loadSae(folder);
   assertEquals(relu.architecture, "relu");
+  assertEquals(relu.inputTransform, "center");
   assertEquals(relu.subtractDecoderBias, true);
   assertEquals(relu.inputNormalization, "expected_average_only_in");
   assertEquals(relu.metadata, {
@@ -148,7 +159,6 @@ Deno.test("loadSae: flat configs from before SAELens 6", async () => {
     prependBos: false,
     contextSize: 64,
     lr: 4e-4,
-    activationTransform: "center",
     source: folder,
     format: "saelens",
   });

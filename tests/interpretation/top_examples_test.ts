@@ -2,7 +2,7 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 
 import { collectTopExamples, type ReadableModel } from "../../lib/interpretation/top_examples.ts";
 import { createRandom } from "../../lib/random.ts";
-import { transformActivations } from "../../lib/sae/activation_transform.ts";
+import { transformInput } from "../../lib/sae/input_transform.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { openTestDevice } from "../gpu_helper.ts";
 
@@ -192,11 +192,10 @@ Deno.test("collectTopExamples refuses what does not fit", async () => {
 
 Deno.test("collectTopExamples centres activations where the SAE wants them centred", async () => {
   using gpu = await openTestDevice();
-  const sae: Sae = { ...SAE, metadata: { activationTransform: "center" } };
+  const sae: Sae = { ...SAE, inputTransform: "center" };
   const centred: ReadableModel = {
     ...MODEL,
-    activations: async (tokens, rows) =>
-      transformActivations(await MODEL.activations(tokens, rows), "center"),
+    activations: async (tokens, rows) => transformInput(sae, await MODEL.activations(tokens, rows)),
   };
   const rows = someRows(8);
   const strongest = async (model: ReadableModel, sae: Sae) =>

@@ -1,7 +1,7 @@
 import { assertAlmostEquals } from "@std/assert";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
 
-import { transformActivations } from "../../lib/sae/activation_transform.ts";
+import { transformInput } from "../../lib/sae/input_transform.ts";
 import { activationSimilarity } from "../../lib/stitching/activation_similarity.ts";
 import { latentEffects } from "../../lib/stitching/effects.ts";
 import { missingInformation } from "../../lib/stitching/missing_information.ts";
@@ -13,9 +13,9 @@ Deno.test("stitching centres activations where the SAEs want them centred", asyn
   const { small, large } = makePair({
     ...{ seed: 4, d: 6, sizes: [9, 14], architectures: ["relu", "batchtopk"] },
   });
-  for (const sae of [small, large]) sae.metadata = { activationTransform: "center" };
+  for (const sae of [small, large]) sae.inputTransform = "center";
   const raw = makeRows(5, 6, [20, 7]);
-  const centred = raw.map((x) => transformActivations(x, "center"));
+  const centred = raw.map((x) => transformInput(small, x));
   const all = [...large.bEnc.keys()];
   const results = [];
   for (const batches of [raw, centred]) {

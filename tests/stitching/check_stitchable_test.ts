@@ -68,9 +68,9 @@ Deno.test("what cannot be stitched is refused with the reason", () => {
       `large.metadata.hook is "blocks.8.hook_resid_post", expected "blocks.8.hook_resid_pre"`,
     ],
     [
-      sound(1, 4, withMetadata({ activationTransform: "center" })),
+      sound(1, 4, { inputTransform: "center" }),
       sound(2, 9),
-      "large.metadata.activationTransform is none, expected center as the small SAE has",
+      "large.inputTransform is none, expected center as the small SAE has",
     ],
     [sound(1, 4, { bDec: new Float32Array(2) }), sound(2, 9), "small.bDec has 2 numbers"],
     [sound(1, 4), sound(2, 9, { bDec: new Float32Array(2) }), "large.bDec has 2 numbers"],

@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
 
-import { transformActivations } from "../../lib/sae/activation_transform.ts";
+import { transformInput } from "../../lib/sae/input_transform.ts";
 import { encode } from "../../lib/sae/encode.ts";
 import { fitGain, randomTwin, withGain } from "../../lib/stitching/controls.ts";
 import { evaluate } from "../oracles/evaluation.ts";
@@ -75,8 +75,8 @@ Deno.test("fitGain centres activations, stops, reads no more than it is told", a
   using gpu = await openGpu();
   const sae = makeSae({ architecture: "relu", seed: 5, d: 10, m: 24 });
   const batches = makeRows(3, 10, [8, 8, 8]);
-  const centred = batches.map((x) => transformActivations(x, "center"));
-  const wanting = { ...sae, metadata: { activationTransform: "center" } };
+  const wanting = { ...sae, inputTransform: "center" as const };
+  const centred = batches.map((x) => transformInput(wanting, x));
   const [own, plain] = [await fitGain(gpu, wanting, batches), await fitGain(gpu, sae, centred)];
   assertAlmostEquals(own.mseWithGain, plain.mseWithGain, 1e-4 * plain.mseWithGain);
   await assertStops(8, (options) => fitGain(gpu, sae, batches, options));
@@ -101,14 +101,15 @@ Deno.test("randomTwin: the SAE's shape, bias and L0, unit rows that are tied, ne
     ...{ architecture: "batchtopk", seed: 5, d: 10, m: 24 },
     normalization: "expected_average_only_in",
   });
-  const sae = { ...made, metadata: { activationTransform: "center", training: { seed: 3 } } };
+  const inputTransform = "center" as const;
+  const sae = { ...made, inputTransform, metadata: { training: { seed: 3 } } };
   const twin = randomTwin(sae, 3.4);
   assertEquals([twin.dModel, twin.dictSize, twin.k, twin.bDec], [10, 24, 3, sae.bDec]);
   assertEquals(twin.wEnc, twin.wDec);
   for (let i = 0; i < 24; i++) {
     assertAlmostEquals(Math.hypot(...twin.wDec.subarray(10 * i, 10 * (i + 1))), 1, 1e-6);
   }
-  assertEquals(twin.metadata, { activationTransform: "center" });
+  assertEquals([twin.inputTransform, twin.metadata], ["center", {}]);
   assertEquals(randomTwin(sae, 3.4).wDec, twin.wDec);
   assert(randomTwin(sae, 3.4, { seed: 1 }).wDec.some((w, i) => w !== twin.wDec[i]));
   assertEquals([randomTwin(sae, 0).k, randomTwin(sae, 99).k], [1, 24]);

@@ -24,6 +24,7 @@ Deno.test("the paper's presets have the paper's figures", () => {
   for (const name of ["paper/relu-feature-splitting", "paper/meta-sae"]) {
     assertEquals(preset(name).options.inputNormalization, "none");
   }
+  assertEquals(preset("paper/relu-feature-splitting").options.inputTransform, "center");
   // As its authors trained, whatever the defaults are.
   for (const name of PRESET_NAMES.filter((name) => name.startsWith("paper/"))) {
     assertEquals(preset(name).options.bDec, "zero");
