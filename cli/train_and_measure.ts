@@ -217,7 +217,6 @@ export async function measureRun(
   const latents = await collectTopExamples(gpu, model, sae, tokenRows, {
     skipPositions,
     normLimit,
-    density: evaluation.density,
     signal,
   });
   const report = await trainingReport({

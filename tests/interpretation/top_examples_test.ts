@@ -1,5 +1,6 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 
+import { chooseLatents } from "../../lib/interpretation/choose_latents.ts";
 import { collectTopExamples, type ReadableModel } from "../../lib/interpretation/top_examples.ts";
 import { createRandom } from "../../lib/random.ts";
 import { transformInput } from "../../lib/sae/input_transform.ts";
@@ -120,7 +121,7 @@ Deno.test("collectTopExamples is the same in any grouping of rows, and from a st
     onProgress: (done) => shares.push(done),
   });
   assertEquals(found, wanted);
-  assertEquals(shares, [4, 8, 12, 13, 17, 21, 25, 26].map((row) => row / 26));
+  assertEquals(shares, [1 / 4, 2 / 4, 3 / 4, 1]);
 });
 
 Deno.test("collectTopExamples puts the lower of equal rows first, one context a row", async () => {
@@ -134,11 +135,14 @@ Deno.test("collectTopExamples puts the lower of equal rows first, one context a 
   assertEquals(examples.map(({ row }) => row), [0, 1, 2, 3]);
 });
 
-Deno.test("collectTopExamples chooses latents by a density that is given, in one pass", async () => {
+Deno.test("collectTopExamples chooses latents by their density, in one pass", async () => {
   using gpu = await openTestDevice();
-  const density = new Float64Array(M);
-  density[3] = 0.01;
-  density[11] = 0.02;
+  const rows = someRows(4);
+  const density = Float64Array.from(
+    { length: M },
+    (_, latent) =>
+      bruteForce(rows, latent).flatMap((row) => row.slice(1)).filter((f) => f > 0).length,
+  ).map((actives) => actives / (rows.length * (LENGTH - 1)));
   let calls = 0;
   const model: ReadableModel = {
     ...MODEL,
@@ -147,8 +151,8 @@ Deno.test("collectTopExamples chooses latents by a density that is given, in one
       return MODEL.activations(tokens, rows);
     },
   };
-  const found = await collectTopExamples(gpu, model, SAE, someRows(4), { density, count: 2 });
-  assertEquals(found.map(({ latent }) => latent), [11, 3]);
+  const found = await collectTopExamples(gpu, model, SAE, rows, { count: 2 });
+  assertEquals(found.map(({ latent }) => latent), [...chooseLatents(density, 2)]);
   assertEquals(calls, 1);
 });
 
@@ -179,7 +183,6 @@ Deno.test("collectTopExamples refuses what does not fit", async () => {
   await refused("token row 1 has 3 tokens, the first 10", [rows[0], rows[1].slice(0, 3)]);
   await refused("latents has 20, expected latents below 20", rows, { latents: [20] });
   await refused("the SAE's dModel is 6, the hook's is 7", rows, {}, { ...MODEL, dModel: 7 });
-  await refused("density has 3 entries, the SAE 20 latents", rows, { density: [0, 0, 0] });
   await refused("examples is 0, expected a whole number from 1", rows, { examples: 0 });
   await refused("skipPositions leaves nothing of 1 positions", [rows[0].slice(0, 1)]);
   const signal = AbortSignal.abort(new Error("enough"));
