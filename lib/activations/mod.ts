@@ -17,3 +17,8 @@ export {
   type TokenRowsChecksum,
 } from "./text_fingerprint.ts";
 export { type NormLimitChoice, recordedNormLimit } from "../sae/norm_limit.ts";
+export {
+  type LabelledTextOptions,
+  type LabelledTexts,
+  readLabelledTexts,
+} from "./read_labelled_texts.ts";

@@ -1,5 +1,6 @@
 /**
- * What latents respond to: the contexts in which they are most active.
+ * What latents respond to, and what they stand for: the contexts in which they are most active, probes on
+ * them.
  *
  * @module
  */
@@ -7,7 +8,32 @@ export {
   collectTopExamples,
   type LatentExample,
   type LatentExamples,
-  type ReadableModel,
   type TopExampleOptions,
 } from "./top_examples.ts";
+export type { EncodeRowsOptions, ReadableModel } from "./encode_rows.ts";
 export type { ActivationHistogram } from "./activation_histogram.ts";
+export {
+  type MeanActivationOptions,
+  type MeanActivations,
+  meanActivations,
+  type TextModel,
+} from "./mean_activations.ts";
+export { type ProbeSet, type ProbeSetOptions, probeSets } from "./probe_sets.ts";
+export {
+  type DenseProbe,
+  denseProbes,
+  type SparseProbe,
+  type SparseProbeOptions,
+  sparseProbes,
+} from "./sparse_probes.ts";
+export {
+  type PerturbationOptions,
+  type ProbePerturbation,
+  probePerturbation,
+} from "./probe_perturbation.ts";
+export {
+  fitLogistic,
+  type LogisticModel,
+  type LogisticOptions,
+  logOdds,
+} from "./logistic_regression.ts";

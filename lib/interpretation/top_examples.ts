@@ -11,8 +11,6 @@ import {
 } from "./encode_rows.ts";
 import { collectContexts, type LatentContext } from "./latent_contexts.ts";
 
-export type { ReadableModel };
-
 /** A stretch of text in which a latent is active. */
 export interface LatentExample {
   /** Number of the token row it comes from. */

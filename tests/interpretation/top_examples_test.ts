@@ -1,7 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 
 import { chooseLatents } from "../../lib/interpretation/choose_latents.ts";
-import { collectTopExamples, type ReadableModel } from "../../lib/interpretation/top_examples.ts";
+import type { ReadableModel } from "../../lib/interpretation/encode_rows.ts";
+import { collectTopExamples } from "../../lib/interpretation/top_examples.ts";
 import { createRandom } from "../../lib/random.ts";
 import { transformInput } from "../../lib/sae/input_transform.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
