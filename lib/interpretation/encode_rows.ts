@@ -1,6 +1,5 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
-import { activationTransform, transformActivations } from "../sae/activation_transform.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import {
   chooseNormLimit,
@@ -88,9 +87,7 @@ export async function encodeRows(
       ahead.catch(() => {});
     }
     const massive = massiveRows(x, parts.limit);
-    const { codes } = await inference.run(
-      transformActivations(withoutRows(x, massive), activationTransform(sae)),
-    );
+    const { codes } = await inference.run(withoutRows(x, massive));
     const left = new Set(massive);
     let from = 0;
     for (let r = 0; r * positions.length < x.rows; r++) {
