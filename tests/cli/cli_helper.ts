@@ -1,4 +1,6 @@
 import { fromFileUrl, join } from "@std/path";
+import { main } from "../../cli.ts";
+import { testIo } from "./main_helper.ts";
 
 /** The repository. */
 export const ROOT = fromFileUrl(new URL("../..", import.meta.url));
@@ -14,8 +16,42 @@ export interface Ran {
   stderr: string;
 }
 
-/** Runs the command line in a process of its own, with variables beside the environment's. */
-export async function saewing(
+/** A command that runs in this process. */
+export interface Running {
+  /** What it did, once it has ended. */
+  readonly ran: Promise<Ran>;
+  /** Resolves when it has printed a text; fails where it ends without. */
+  said(text: string): Promise<void>;
+  /** Sends it a signal. A real one would reach the whole process, tests and all. */
+  signal(name: "SIGINT" | "SIGTERM"): void;
+}
+
+/** Starts the command line in this process: Deno and all modules are there already. */
+export function startSaewing(args: string[]): Running {
+  const { io, written, interrupt } = testIo();
+  let ended = false;
+  const ran = main(args, io).then((code) => ({ code, ...written })).finally(() => ended = true);
+  return {
+    ran,
+    async said(wanted) {
+      while (!written.stdout.includes(wanted) && !written.stderr.includes(wanted)) {
+        if (ended) throw new Error(`it ended before "${wanted}": ${JSON.stringify(written)}`);
+        await sleep(5);
+      }
+    },
+    signal: (name) => interrupt(name === "SIGINT" ? 130 : 143),
+  };
+}
+
+/** Runs the command line in this process. Several may run at a time. */
+export async function saewing(args: string[]): Promise<Ran> {
+  return await startSaewing(args).ran;
+}
+
+/**
+ * Runs the command line in a process of its own: for what depends on the folder, the environment or signals.
+ */
+export async function saewingProcess(
   args: string[],
   cwd = ROOT,
   env: Record<string, string> = {},
@@ -54,3 +90,7 @@ export async function writeCorpus(folder: string): Promise<string> {
   await Deno.copyFile(CORPUS, path);
   return path;
 }
+
+/** Waits for some milliseconds. */
+export const sleep = (ms: number): Promise<void> =>
+  new Promise((resolve) => setTimeout(resolve, ms));

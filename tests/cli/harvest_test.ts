@@ -1,7 +1,16 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { loadSae, type NormLimit, openActivationStore, trainSae } from "../../mod.ts";
-import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import { existsSync } from "node:fs";
+import {
+  HOOK,
+  MODEL,
+  saewing,
+  sleep,
+  startSaewing,
+  withFolder,
+  writeCorpus,
+} from "./cli_helper.ts";
 import { openTestDevice } from "../gpu_helper.ts";
 
 const last = (stdout: string) => JSON.parse(stdout.trim().split("\n").at(-1)!);
@@ -90,22 +99,15 @@ Deno.test("harvest in float16 with BOS, as many epochs as steps need", async () 
 Deno.test("Ctrl-C ends harvest, and the same command goes on", async () => {
   await withFolder(async (folder) => {
     const corpus = join(folder, "long.txt");
-    await Deno.writeTextFile(corpus, "It was the best of times. ".repeat(200_000));
+    await Deno.writeTextFile(corpus, "It was the best of times. ".repeat(20_000));
     const out = join(folder, "store");
     const command = ["harvest", "--model", MODEL, "--hook", HOOK, "--text", corpus, "--out", out];
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", join(ROOT, "cli.ts"), ...command],
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    for (let waited = 0; waited < 600; waited++) {
-      if (await Deno.stat(join(out, "store.json")).then(() => true, () => false)) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    child.kill("SIGINT");
-    const { code, stdout } = await child.output();
+    const running = startSaewing(command);
+    while (!existsSync(join(out, "store.json"))) await sleep(10);
+    running.signal("SIGINT");
+    const { code, stdout } = await running.ran;
     assertEquals(code, 130);
-    assertMatch(new TextDecoder().decode(stdout), /interrupted: .* keeps \d+ activations/);
+    assertMatch(stdout, /interrupted: .* keeps \d+ activations/);
     const unfinished = await saewing([
       ...["train", "--activations", out, "--dict-size", "8", "--k", "2"],
       ...["--out", join(folder, "run")],
@@ -121,7 +123,7 @@ Deno.test("Ctrl-C ends harvest, and the same command goes on", async () => {
   });
 });
 
-const store = ["train", "--activations", "nothing", "--dict-size", "8", "--k", "2"];
+const store = ["train", "--activations", "nothing", "--dict-size", "8", "--k", "2", "--out", "x"];
 const harvest = ["harvest", "--model", MODEL, "--hook", HOOK, "--text", "none.txt", "--out", "x"];
 
 const CASES: [name: string, args: string[], code: number, error: RegExp][] = [
@@ -159,7 +161,7 @@ const CASES: [name: string, args: string[], code: number, error: RegExp][] = [
 for (const [name, args, code, error] of CASES) {
   Deno.test(`${args[0]} with ${name} says so`, async () => {
     await withFolder(async (folder) => {
-      const ran = await saewing(args, folder);
+      const ran = await saewing(args.map((arg) => arg === "x" ? join(folder, arg) : arg));
       assertMatch(ran.stderr, error);
       assertEquals(ran.code, code);
       assert(!/^\s+at /m.test(ran.stderr), ran.stderr);

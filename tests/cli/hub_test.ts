@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { createRandom, initializeSae, saveSae } from "../../mod.ts";
 import { gitHash, serveBytes, startFakeHub } from "../language_model/fake_hub.ts";
-import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import { HOOK, MODEL, saewingProcess, withFolder, writeCorpus } from "./cli_helper.ts";
 
 const repository = "jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8";
 
@@ -43,7 +43,7 @@ Deno.test("stitch fetches a collection and its model by name, and shows how far 
     });
     const cache = join(folder, "cache");
     const env = { HF_ENDPOINT: hub.endpoint, HF_TOKEN: "", HF_HUB_OFFLINE: "" };
-    const { code, stdout, stderr } = await saewing(
+    const { code, stdout, stderr } = await saewingProcess(
       [
         ...["stitch", "gpt2-feature-splitting", "--sizes", "768,1536", "--cache-dir", cache],
         ...["--model", "someone/thing", "--hook", HOOK, "--text", await writeCorpus(folder)],
@@ -63,7 +63,7 @@ Deno.test("stitch fetches a collection and its model by name, and shows how far 
     }
     const asked = hub.asked.length;
     const [small] = Object.keys(saes).map((path) => path.replace("/resolve/main/", "/").slice(1));
-    const again = await saewing(
+    const again = await saewingProcess(
       [
         ...[
           "eval",

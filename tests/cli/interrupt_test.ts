@@ -1,12 +1,22 @@
-// Real processes that are told to end while they measure.
+// Commands that are told to end while they measure, and a real process that gets a real signal.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { existsSync } from "node:fs";
 import { openLatentTexts } from "../../cli/latent_texts.ts";
 import { parseArguments } from "../../cli/options.ts";
 import { createOutput } from "../../cli/output.ts";
 import { loadCheckpoint, loadSae, type Sae, saveSae } from "../../mod.ts";
 import { openTestDevice, randomNumbers } from "../gpu_helper.ts";
-import { CORPUS, HOOK, MODEL, ROOT, saewing, withFolder } from "./cli_helper.ts";
+import {
+  CORPUS,
+  HOOK,
+  MODEL,
+  ROOT,
+  saewing,
+  sleep,
+  startSaewing,
+  withFolder,
+} from "./cli_helper.ts";
 import { testIo } from "./main_helper.ts";
 
 Deno.test("Ctrl-C while train measures: SAE and checkpoint stay, nothing is measured", async () => {
@@ -133,31 +143,13 @@ Deno.test("a second Ctrl-C ends at once, and so does one of another kind", async
 /** Ends a command when something has happened; `said` waits until it says a text. */
 async function endedAt(
   happened: (said: (text: string) => Promise<void>) => Promise<void>,
-  signal: Deno.Signal,
+  signal: "SIGINT" | "SIGTERM",
   args: string[],
 ): Promise<{ code: number; stdout: string }> {
-  const child = new Deno.Command(Deno.execPath(), {
-    args: ["run", "-A", join(ROOT, "cli.ts"), ...args],
-    stdout: "piped",
-    stderr: "piped",
-    env: { NO_COLOR: "1" },
-  }).spawn();
-  const all = { stdout: "", stderr: "" };
-  let ended = false;
-  const read = (["stdout", "stderr"] as const).map(async (name) => {
-    for await (const text of child[name].pipeThrough(new TextDecoderStream())) all[name] += text;
-    ended = true;
-  });
-  await happened(async (text) => {
-    while (!all.stdout.includes(text) && !all.stderr.includes(text)) {
-      if (ended) throw new Error(`it ended before it said "${text}": ${all.stdout}${all.stderr}`);
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
-  });
-  child.kill(signal);
-  const { code } = await child.status;
-  await Promise.all(read);
-  return { code, stdout: all.stdout };
+  const running = startSaewing(args);
+  await happened(running.said);
+  running.signal(signal);
+  return await running.ran;
 }
 
 /** Texts of a folder's files, by name. */
@@ -172,9 +164,7 @@ async function contents(folder: string): Promise<Record<string, string>> {
 
 /** Waits for a file. */
 async function exists(path: string): Promise<void> {
-  while (!await Deno.stat(path).then(() => true, () => false)) {
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+  while (!existsSync(path)) await sleep(5);
 }
 
 /** Some 100,000 tokens of English, in small documents. */

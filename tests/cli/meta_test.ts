@@ -3,7 +3,7 @@ import { parse } from "@std/csv";
 import { join } from "@std/path";
 import { createRandom, initializeSae, loadSae, type Sae, saveSae } from "../../mod.ts";
 import { decompose, type Explains } from "../../lib/meta/mod.ts";
-import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import { HOOK, MODEL, saewing, startSaewing, withFolder, writeCorpus } from "./cli_helper.ts";
 import { openTestDevice } from "../gpu_helper.ts";
 
 function tinySae(dictSize: number, seed: number): Sae {
@@ -167,21 +167,12 @@ Deno.test("meta interrupted saves what it learned so far", async () => {
   await withFolder(async (folder) => {
     const { large } = await writeSaes(folder);
     const out = join(folder, "out");
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "-A", join(ROOT, "cli.ts"), "meta", large, "--epochs", "1000000"],
-        ...["--out", out, "--json"],
-      ],
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    const lines = child.stdout.pipeThrough(new TextDecoderStream())[Symbol.asyncIterator]();
-    await lines.next();
-    child.kill("SIGINT");
-    let last = "";
-    for (let next = await lines.next(); !next.done; next = await lines.next()) last += next.value;
-    assertEquals((await child.status).code, 130);
-    const result = JSON.parse(last.trim().split("\n").at(-1)!);
+    const running = startSaewing(["meta", large, "--epochs", "1000000", "--out", out, "--json"]);
+    await running.said("progress");
+    running.signal("SIGINT");
+    const { code, stdout } = await running.ran;
+    assertEquals(code, 130);
+    const result = JSON.parse(stdout.trim().split("\n").at(-1)!);
     assertEquals([result.interrupted, result.meta], [true, join(out, "meta")]);
     const meta = await loadSae(join(out, "meta"));
     // 3/64 of 80 are fewer than 2·4.

@@ -2,7 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, join, relative } from "@std/path";
 import { findNamedModel } from "../../cli/open.ts";
 import { createRandom, initializeSae, saveSae } from "../../mod.ts";
-import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import { HOOK, MODEL, saewingProcess, withFolder, writeCorpus } from "./cli_helper.ts";
 
 async function save(folder: string, model: string): Promise<void> {
   const random = createRandom(1);
@@ -40,7 +40,7 @@ Deno.test("eval finds the model of an SAE from another folder, or says how to gi
     const elsewhere = join(folder, "elsewhere");
     await Deno.mkdir(elsewhere);
     const evaluated = () =>
-      saewing(
+      saewingProcess(
         ["eval", "../runs/one/sae", "--text", corpus, "--rows", "1", "--cache-dir", "cache"],
         elsewhere,
         { HF_HUB_OFFLINE: "1" },

@@ -3,7 +3,15 @@ import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert"
 import { join } from "@std/path";
 import { MANIFEST, readManifest } from "../../cli/run_files.ts";
 import { createRandom, initializeSae, loadCheckpoint, loadSae, saveSae } from "../../mod.ts";
-import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import {
+  HOOK,
+  MODEL,
+  saewing,
+  sleep,
+  startSaewing,
+  withFolder,
+  writeCorpus,
+} from "./cli_helper.ts";
 
 /** All files below a folder with their bytes and times, but for the lock. */
 async function files(folder: string, within = ""): Promise<Map<string, [Uint8Array, number]>> {
@@ -203,20 +211,10 @@ Deno.test("a run that goes on leaves no report of the SAE before beside the new 
     await Deno.stat(join(run, "report.html"));
     // As it was before there were manifests.
     await Deno.remove(join(run, MANIFEST));
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "-A", join(ROOT, "cli.ts"), "train", "--resume", run],
-        ...["--steps", "100000"],
-      ],
-      stdout: "null",
-      stderr: "null",
-    }).spawn();
-    for (let waited = 0; waited < 600; waited++) {
-      if ((await loadCheckpoint(join(run, "checkpoint")))!.steps > 2) break;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    child.kill("SIGINT");
-    assertEquals((await child.status).code, 130);
+    const running = startSaewing(["train", "--resume", run, "--steps", "100000"]);
+    while ((await loadCheckpoint(join(run, "checkpoint")))!.steps <= 2) await sleep(10);
+    running.signal("SIGINT");
+    assertEquals((await running.ran).code, 130);
     const names = [...(await files(run)).keys()];
     assertEquals(names.filter((name) => /report|evaluation/.test(name)), []);
     assertEquals(readManifest(run)!.finished, undefined);

@@ -4,7 +4,15 @@ import { onLastingGpu } from "../../cli/open.ts";
 import type { Gpu } from "../../lib/device/gpu.ts";
 import { type Checkpoint, DeviceLostError, loadCheckpoint, loadSae, trainSae } from "../../mod.ts";
 import { openGpu, randomMatrix } from "../gpu_helper.ts";
-import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import {
+  HOOK,
+  MODEL,
+  saewing,
+  sleep,
+  startSaewing,
+  withFolder,
+  writeCorpus,
+} from "./cli_helper.ts";
 
 const SMALL = ["--dict-size", "64", "--k", "4", "--batch-size", "128", "--lr", "1e-3"];
 
@@ -36,22 +44,14 @@ Deno.test("Ctrl-C saves a checkpoint, says how to go on, and the rest follows", 
   await withFolder(async (folder) => {
     const corpus = await writeCorpus(folder);
     const run = join(folder, "run");
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [
-        ...["run", "-A", join(ROOT, "cli.ts")],
-        ...onText(corpus, "--steps", "100000", "--checkpoint-every", "3", "--out", run),
-      ],
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    for (let waited = 0; waited < 600; waited++) {
-      if (await loadCheckpoint(join(run, "checkpoint"))) break;
-      await new Promise((resolve) => setTimeout(resolve, 100));
-    }
-    child.kill("SIGINT");
-    const { code, stdout } = await child.output();
+    const running = startSaewing(
+      onText(corpus, "--steps", "100000", "--checkpoint-every", "3", "--out", run),
+    );
+    while (!await loadCheckpoint(join(run, "checkpoint"))) await sleep(10);
+    running.signal("SIGINT");
+    const { code, stdout } = await running.ran;
     assertEquals(code, 130);
-    assertStringIncludes(new TextDecoder().decode(stdout), `saewing train --resume ${run}`);
+    assertStringIncludes(stdout, `saewing train --resume ${run}`);
     const { steps } = (await loadCheckpoint(join(run, "checkpoint")))!;
     const lines = (await Deno.readTextFile(join(run, "metrics.jsonl"))).trim().split("\n");
     assertEquals(lines.map((line) => JSON.parse(line).step), lines.map((_, at) => at + 1));

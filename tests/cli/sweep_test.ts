@@ -8,7 +8,17 @@ import {
 import { parse } from "@std/csv";
 import { join } from "@std/path";
 import { loadCheckpoint, loadSae } from "../../mod.ts";
-import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import { existsSync } from "node:fs";
+import {
+  HOOK,
+  MODEL,
+  ROOT,
+  saewing,
+  sleep,
+  startSaewing,
+  withFolder,
+  writeCorpus,
+} from "./cli_helper.ts";
 
 const json = (stdout: string) =>
   stdout.trim().split("\n").map((line) => JSON.parse(line) as Record<string, unknown>);
@@ -113,23 +123,13 @@ Deno.test("Ctrl-C ends a sweep after a step, and the same command ends with the 
     ];
     const names = ["batchtopk_m16_k4_seed3", "batchtopk_m32_k4_seed3"];
     const checkpoint = (out: string) => join(folder, out, names[1], "checkpoint");
-    const child = new Deno.Command(Deno.execPath(), {
-      args: ["run", "-A", join(ROOT, "cli.ts"), ...command("stopped", "1000000")],
-      stdout: "piped",
-      stderr: "null",
-    }).spawn();
-    for (let waited = 0; waited < 600; waited++) {
-      if (await Deno.stat(checkpoint("stopped")).then(() => true, () => false)) break;
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
+    const running = startSaewing(command("stopped", "1000000"));
+    while (!existsSync(checkpoint("stopped"))) await sleep(10);
     // As batch systems end a job.
-    child.kill("SIGTERM");
-    const { code, stdout } = await child.output();
+    running.signal("SIGTERM");
+    const { code, stdout } = await running.ran;
     assertEquals(code, 143);
-    assertMatch(
-      new TextDecoder().decode(stdout),
-      /interrupted: of 2 SAEs 0 are trained and 0 measured/,
-    );
+    assertMatch(stdout, /interrupted: of 2 SAEs 0 are trained and 0 measured/);
     const { steps } = (await loadCheckpoint(checkpoint("stopped")))!;
     const more = String(steps + 10);
     const other = await saewing(
