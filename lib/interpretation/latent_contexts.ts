@@ -1,5 +1,6 @@
 import type { SparseMatrix } from "../matrix.ts";
 import type { ActivationHistogram } from "./activation_histogram.ts";
+import { hashOf } from "./hash.ts";
 
 /** A place where a latent is active, with the activations around it. */
 export interface LatentContext {
@@ -313,15 +314,4 @@ function moveSlot(slots: Slots, from: number, to: number): void {
     each[to] = each[from];
   }
   slots.activations.copyWithin(to * size, from * size, (from + 1) * size);
-}
-
-/** 32 bits of three numbers, by rounds of multiplication and shifts (the finaliser of MurmurHash3). */
-function hashOf(row: number, position: number, latent: number): number {
-  let h = 0x9e3779b9;
-  for (const part of [row, position, latent]) {
-    h = Math.imul(h ^ part, 0x85ebca6b);
-    h = Math.imul(h ^ (h >>> 13), 0xc2b2ae35);
-    h ^= h >>> 16;
-  }
-  return h >>> 0;
 }

@@ -86,3 +86,8 @@ export {
   type SaeControls,
   withGain,
 } from "./controls.ts";
+export {
+  type NearestLatents,
+  nearestLatents,
+  type NearestLatentsOptions,
+} from "./nearest_latents.ts";
