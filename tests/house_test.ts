@@ -21,6 +21,7 @@ const FOLDERS = [
   "lib/interpretation",
   "lib/formats",
   "lib/report",
+  "lib/explorer",
 ];
 
 /** Folders that run in a browser page too. */

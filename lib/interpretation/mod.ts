@@ -4,12 +4,8 @@
  *
  * @module
  */
-export {
-  collectTopExamples,
-  type LatentExample,
-  type LatentExamples,
-  type TopExampleOptions,
-} from "./top_examples.ts";
+export { collectTopExamples, type LatentExamples, type TopExampleOptions } from "./top_examples.ts";
+export type { LatentExample } from "./latent_example.ts";
 export type { EncodeRowsOptions, ReadableModel } from "./encode_rows.ts";
 export type { ActivationHistogram } from "./activation_histogram.ts";
 export {
@@ -37,3 +33,13 @@ export {
   type LogisticOptions,
   logOdds,
 } from "./logistic_regression.ts";
+export {
+  collectDashboards,
+  type DashboardInterval,
+  type DashboardOptions,
+  type Dashboards,
+  type LatentDashboard,
+  type Neighbour,
+} from "./dashboards.ts";
+export type { CoactiveLatent } from "./coactivations.ts";
+export type { ActivationInterval, LatentContext } from "./latent_contexts.ts";

@@ -10,20 +10,7 @@ import {
   type ReadableModel,
 } from "./encode_rows.ts";
 import { collectContexts, type LatentContext } from "./latent_contexts.ts";
-
-/** A stretch of text in which a latent is active. */
-export interface LatentExample {
-  /** Number of the token row it comes from. */
-  row: number;
-  /** Position of the peak in that row. */
-  position: number;
-  /** Texts of the tokens around the peak. */
-  tokens: string[];
-  /** The latent's activation at each of these tokens; 0 where it is inactive. */
-  activations: Float32Array;
-  /** Index of the peak in `tokens` and `activations`. */
-  peak: number;
-}
+import { type LatentExample, latentExample } from "./latent_example.ts";
 
 /** Where a latent is active, and how strongly. */
 export interface LatentExamples {
@@ -99,16 +86,7 @@ export async function collectTopExamples(
       Float64Array.from({ length: sae.dictSize }, (_, latent) => density(latent)),
       count,
     );
-  const shown = ({ row, start, peak, activations }: LatentContext): LatentExample => ({
-    row,
-    position: positions[start + peak],
-    tokens: Array.from(
-      activations,
-      (_, i) => model.tokenText(rows[row][positions[start + i]]),
-    ),
-    activations,
-    peak,
-  });
+  const shown = (context: LatentContext) => latentExample(context, rows, positions, model);
   return Array.from(chosen, (latent) => {
     const { maxActivation, histogram, top } = seen.read(latent);
     return {

@@ -1,4 +1,5 @@
-import type { LatentExample, LatentExamples } from "../interpretation/top_examples.ts";
+import type { LatentExample } from "../interpretation/latent_example.ts";
+import type { LatentExamples } from "../interpretation/top_examples.ts";
 import { barPlot } from "./bar_plot.ts";
 import { escapeHtml } from "./escape_html.ts";
 import { formatNumber, formatShare } from "./format_number.ts";

@@ -1,0 +1,221 @@
+import type { Dashboards } from "../interpretation/dashboards.ts";
+import { type DashboardExtras, type DashboardRecord, dashboardRecord } from "./dashboard_record.ts";
+
+/** Name of the file that says what the others hold. */
+export const DASHBOARD_FILE = "dashboard.json";
+
+/** What is said of the SAE and the texts. Plain JSON. */
+export interface DashboardAbout {
+  /** The SAE: architecture, widths, where it comes from. */
+  sae: Record<string, unknown>;
+  /** The model and its hook. */
+  model: Record<string, unknown>;
+  /** The texts. */
+  texts: Record<string, unknown>;
+}
+
+/** What `dashboard.json` holds. */
+export interface DashboardManifest extends DashboardAbout {
+  /** "saewing dashboards 1". */
+  format: string;
+  /** Samples that were read, massive ones left out. */
+  samples: number;
+  /** Samples that correlations are over. */
+  correlated: number;
+  /** Token rows that were read, and the tokens of each. */
+  rows: number;
+  contextLength: number;
+  /** How many latents have a dashboard. */
+  latents: number;
+  /** Files of records; `index.bin` says which record is where. */
+  shards: { name: string; bytes: number }[];
+  /** Columns of `latents.bin`, each of `latents` numbers of 4 bytes, little-endian, one after the other. */
+  columns: { name: string; type: "f32" | "u32" }[];
+}
+
+/** A file of the folder. */
+export interface DashboardFile {
+  /** Its name. */
+  name: string;
+  /** What it holds. */
+  bytes: Uint8Array<ArrayBuffer>;
+}
+
+const FORMAT = "saewing dashboards 1";
+const MOST_SHARD_BYTES = 32 * 2 ** 20;
+/** Characters of a record, of which 60 contexts with the default window have some 20,000. */
+const MOST_RECORD = 2 ** 24;
+/** Records that are compressed side by side. */
+const AT_ONCE = 64;
+
+const COLUMNS: [name: string, type: "f32" | "u32", of: (record: DashboardRecord) => number][] = [
+  ["latent", "u32", ({ latent }) => latent],
+  ["density", "f32", ({ density }) => density],
+  ["max", "f32", ({ max }) => max],
+  ["mean", "f32", ({ mean }) => mean],
+  ["nearest", "u32", ({ nearest }) => nearest[0]?.[0] ?? 0],
+  ["cosine", "f32", ({ nearest }) => nearest[0]?.[1] ?? 0],
+];
+
+/**
+ * The files of a folder of dashboards, which a page reads by ranges:
+ * - `latents.bin`: columns of numbers of all latents, for tables and maps;
+ * - `shard-000.bin` …: records one after the other, each JSON compressed by gzip;
+ * - `index.bin`: shard, first byte and length of each record, three little-endian 32-bit numbers;
+ * - `dashboard.json`: what the folder holds. It comes last: a folder without it is not finished.
+ *
+ * @param extras What is added to a latent's record.
+ */
+export async function* dashboardFiles(
+  dashboards: Dashboards,
+  about: DashboardAbout,
+  extras: (latent: number) => DashboardExtras | Promise<DashboardExtras> = () => ({}),
+  { signal, onProgress, shardBytes = MOST_SHARD_BYTES }: {
+    /** Most bytes of a shard with more than one record (default 32 MiB). */
+    shardBytes?: number;
+    signal?: AbortSignal;
+    onProgress?: (progress: { phase: string; done: number; total: number }) => void;
+  } = {},
+): AsyncGenerator<DashboardFile> {
+  const { latents } = dashboards;
+  const index = new DataView(new ArrayBuffer(latents.length * 12));
+  const columns = new DataView(new ArrayBuffer(latents.length * 4 * COLUMNS.length));
+  const shards: DashboardManifest["shards"] = [];
+  let parts: Uint8Array<ArrayBuffer>[] = [];
+  let bytes = 0;
+  const shard = (): DashboardFile => {
+    const name = `shard-${shards.length.toString().padStart(3, "0")}.bin`;
+    const file = { name, bytes: join(parts, bytes) };
+    shards.push({ name, bytes });
+    [parts, bytes] = [[], 0];
+    return file;
+  };
+  for (let first = 0; first < latents.length; first += AT_ONCE) {
+    signal?.throwIfAborted();
+    const records = await Promise.all(
+      Array.from(
+        latents.subarray(first, first + AT_ONCE),
+        async (latent) => dashboardRecord(dashboards.read(latent), await extras(latent)),
+      ),
+    );
+    const packed = await Promise.all(records.map((record) => gzip(JSON.stringify(record))));
+    for (let i = 0; i < packed.length; i++) {
+      if (bytes > 0 && bytes + packed[i].length > shardBytes) yield shard();
+      const at = first + i;
+      index.setUint32(at * 12, shards.length, true);
+      index.setUint32(at * 12 + 4, bytes, true);
+      index.setUint32(at * 12 + 8, packed[i].length, true);
+      COLUMNS.forEach(([, type, of], c) => {
+        const offset = (c * latents.length + at) * 4;
+        if (type === "u32") columns.setUint32(offset, of(records[i]), true);
+        else columns.setFloat32(offset, of(records[i]), true);
+      });
+      parts.push(packed[i]);
+      bytes += packed[i].length;
+    }
+    const done = Math.min(latents.length, first + AT_ONCE);
+    onProgress?.({ phase: "writing dashboards", done, total: latents.length });
+  }
+  yield shard();
+  yield { name: "index.bin", bytes: new Uint8Array(index.buffer) };
+  yield { name: "latents.bin", bytes: new Uint8Array(columns.buffer) };
+  const { samples, correlated, rows, contextLength } = dashboards;
+  const manifest: DashboardManifest = {
+    ...{ format: FORMAT, ...about, samples, correlated, rows, contextLength },
+    ...{ latents: latents.length, shards },
+    columns: COLUMNS.map(([name, type]) => ({ name, type })),
+  };
+  const text = JSON.stringify(manifest, null, 2) + "\n";
+  yield { name: DASHBOARD_FILE, bytes: new TextEncoder().encode(text) };
+}
+
+/** A folder of dashboards that is read record by record. */
+export interface DashboardReader {
+  /** What the folder holds. */
+  manifest: DashboardManifest;
+  /** Numbers of all latents, by name of the column. */
+  columns(): Promise<Record<string, Float32Array | Uint32Array>>;
+  /**
+   * The record at a place.
+   *
+   * @param place From 0 to `manifest.latents` − 1; `columns().latent` says which latent it is of.
+   */
+  record(place: number): Promise<DashboardRecord>;
+}
+
+/**
+ * Opens a folder of dashboards.
+ *
+ * @param read Gives a file of the folder, or its bytes from `from` to `to` − 1.
+ * @throws {Error} It is of another format, or shorter than it says.
+ */
+export async function openDashboards(
+  read: (name: string, from?: number, to?: number) => Promise<Uint8Array<ArrayBuffer>>,
+): Promise<DashboardReader> {
+  const manifest = JSON.parse(new TextDecoder().decode(await read(DASHBOARD_FILE)));
+  if (manifest?.format !== FORMAT) {
+    throw new Error(
+      `${DASHBOARD_FILE} is of format ${JSON.stringify(manifest?.format)}, expected "${FORMAT}"`,
+    );
+  }
+  const { latents, shards, columns } = manifest as DashboardManifest;
+  const part = async (name: string, from: number, length: number) => {
+    const bytes = await read(name, from, from + length);
+    if (bytes.length !== length) {
+      throw new Error(`${name} has ${bytes.length} bytes from byte ${from} on, expected ${length}`);
+    }
+    return new DataView(bytes.buffer, bytes.byteOffset, length);
+  };
+  return {
+    manifest,
+    async columns() {
+      const view = await part("latents.bin", 0, latents * 4 * columns.length);
+      return Object.fromEntries(columns.map(({ name, type }, c) => {
+        const at = (i: number) => (c * latents + i) * 4;
+        const numbers = type === "u32"
+          ? Uint32Array.from({ length: latents }, (_, i) => view.getUint32(at(i), true))
+          : Float32Array.from({ length: latents }, (_, i) => view.getFloat32(at(i), true));
+        return [name, numbers];
+      }));
+    },
+    async record(place) {
+      if (!(Number.isInteger(place) && place >= 0 && place < latents)) {
+        throw new RangeError(`place is ${place}, expected a whole number below ${latents}`);
+      }
+      const entry = await part("index.bin", place * 12, 12);
+      const shard = shards[entry.getUint32(0, true)];
+      if (!shard) throw new Error(`index.bin has no shard for record ${place}`);
+      const packed = await part(shard.name, entry.getUint32(4, true), entry.getUint32(8, true));
+      return JSON.parse(await gunzip(packed));
+    },
+  };
+}
+
+async function gzip(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return await new Response(stream).bytes();
+}
+
+/** @throws {Error} It is no gzip stream, or holds more than a record may. */
+async function gunzip(bytes: DataView<ArrayBuffer>): Promise<string> {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))
+    .pipeThrough(new TextDecoderStream());
+  let text = "";
+  for await (const part of stream) {
+    text += part;
+    if (text.length > MOST_RECORD) {
+      throw new Error(`a record has more than ${MOST_RECORD} characters: the file is damaged`);
+    }
+  }
+  return text;
+}
+
+function join(parts: readonly Uint8Array[], bytes: number): Uint8Array<ArrayBuffer> {
+  const all = new Uint8Array(bytes);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all;
+}

@@ -1,0 +1,99 @@
+import type { LatentDashboard } from "../interpretation/dashboards.ts";
+import type { LatentExample } from "../interpretation/latent_example.ts";
+
+/** A stretch of text in which a latent is active. */
+export interface ContextRecord {
+  /** Number of the token row. */
+  row: number;
+  /** Position of the peak in the row. */
+  position: number;
+  /** Index of the peak in `tokens`. */
+  peak: number;
+  /** Texts of the tokens. */
+  tokens: string[];
+  /** [index, activation] of the tokens where the latent is active, to five digits. */
+  active: [number, number][];
+}
+
+/** A latent's dashboard as it is stored: JSON. Numbers have five digits. */
+export interface DashboardRecord {
+  /** Number of the latent. */
+  latent: number;
+  /** Share of the samples in which it is active. */
+  density: number;
+  /** In how many samples it is active. */
+  actives: number;
+  /** Mean of its activations above zero. */
+  mean: number;
+  /** The largest activation. */
+  max: number;
+  /** Distribution of the activations above zero: `counts[b]` from b · width to (b + 1) · width. */
+  histogram: { width: number; counts: number[] };
+  /** Contexts with the largest activations. */
+  top: ContextRecord[];
+  /** Intervals of activations, with a random sample of each. */
+  intervals: { low: number; high: number; count: number; samples: ContextRecord[] }[];
+  /** [latent, correlation, samples in which both are active]. */
+  coactive: [number, number, number][];
+  /** [latent, decoder cosine] of the same SAE. */
+  nearest: [number, number][];
+  /** The same of other SAEs. */
+  others: { name: string; nearest: [number, number][] }[];
+  /** [meta-latent, weight]. */
+  metaLatents: [number, number][];
+  /** Tokens whose logits the latent raises and lowers most, where the model's unembedding was read. */
+  logits?: {
+    /** [token, logit per unit of activation]. */
+    promoted: [string, number][];
+    suppressed: [string, number][];
+    /** Distribution over all tokens: `counts[b]` from edges[b] to edges[b + 1]. */
+    histogram: { edges: number[]; counts: number[] };
+  };
+  /** What the latent stands for, in words, and where these come from. */
+  label?: { text: string; source: string; score?: number };
+}
+
+/** What a record holds beside what texts and decoder tell. */
+export type DashboardExtras = Pick<DashboardRecord, "logits" | "label">;
+
+/** A dashboard as it is stored. */
+export function dashboardRecord(
+  dashboard: LatentDashboard,
+  extras: DashboardExtras = {},
+): DashboardRecord {
+  const { latent, actives, histogram } = dashboard;
+  const neighbours = (near: { latent: number; cosine: number }[]): [number, number][] =>
+    near.map(({ latent, cosine }) => [latent, fiveDigits(cosine)]);
+  return {
+    latent,
+    density: fiveDigits(dashboard.density),
+    actives,
+    mean: fiveDigits(dashboard.meanActivation),
+    max: fiveDigits(dashboard.maxActivation),
+    histogram: { width: histogram.width, counts: [...histogram.counts] },
+    top: dashboard.top.map(contextRecord),
+    intervals: dashboard.intervals.map(({ low, high, count, samples }) => ({
+      ...{ low, high, count },
+      samples: samples.map(contextRecord),
+    })),
+    coactive: dashboard.coactive.map(({ latent, correlation, together }) => [
+      ...[latent, fiveDigits(correlation), together] as const,
+    ]),
+    nearest: neighbours(dashboard.nearest),
+    others: dashboard.others.map(({ name, nearest }) => ({ name, nearest: neighbours(nearest) })),
+    metaLatents: dashboard.metaLatents.map(({ latent, weight }) => [latent, fiveDigits(weight)]),
+    ...extras,
+  };
+}
+
+function contextRecord(example: LatentExample): ContextRecord {
+  const { row, position, peak, tokens, activations } = example;
+  const active = Array.from(activations, (value, i): [number, number] => [i, fiveDigits(value)])
+    .filter(([, value]) => value > 0);
+  return { row, position, peak, tokens, active };
+}
+
+/** A number as short as it may be: float32 has seven digits, of which people read three. */
+function fiveDigits(value: number): number {
+  return Number(value.toPrecision(5));
+}

@@ -1,0 +1,225 @@
+import type { Device } from "../device/device.ts";
+import type { Decomposition } from "../meta/decompose.ts";
+import { metaLatentsOf, type Weighted } from "../meta/read_decomposition.ts";
+import { checkLatents } from "../sae/stitched_sae.ts";
+import type { Sae } from "../sae/sae.ts";
+import { type NearestLatents, nearestLatents } from "../stitching/nearest_latents.ts";
+import type { ActivationHistogram } from "./activation_histogram.ts";
+import { type CoactiveLatent, collectCoactivations } from "./coactivations.ts";
+import {
+  collectRows,
+  encodeRows,
+  type EncodeRowsOptions,
+  measuredPositions,
+  type ReadableModel,
+} from "./encode_rows.ts";
+import { type ActivationInterval, collectContexts, type LatentContext } from "./latent_contexts.ts";
+import { type LatentExample, latentExample } from "./latent_example.ts";
+
+/** Options of {@linkcode collectDashboards}. */
+export interface DashboardOptions extends EncodeRowsOptions {
+  /** Latents that dashboards are made of (default: all). */
+  latents?: ArrayLike<number>;
+  /** Contexts with the largest activations per latent (default 20). */
+  top?: number;
+  /** Contexts sampled per interval of activations (default 5). */
+  perInterval?: number;
+  /** Tokens shown around a place, as far as its row has them (default 12 before, 8 after). */
+  window?: { before: number; after: number };
+  /** Nearest latents, and latents that are active together, per latent (default 10). */
+  neighbours?: number;
+  /** Other SAEs of the same hook whose nearest latents are shown too, by name. */
+  others?: readonly { name: string; sae: Sae }[];
+  /** The decomposition of the latents into meta-latents. */
+  decomposition?: Decomposition;
+}
+
+/** A latent that is near another. */
+export interface Neighbour {
+  /** Its number, in its own SAE. */
+  latent: number;
+  /** Cosine of the two decoder directions. */
+  cosine: number;
+}
+
+/** Activations of a latent in a range, with places in the text. */
+export interface DashboardInterval extends Omit<ActivationInterval, "samples"> {
+  /** A random sample of the places, in the order of the text. */
+  samples: LatentExample[];
+}
+
+/** Everything that a dashboard of a latent shows. */
+export interface LatentDashboard {
+  /** Number of the latent. */
+  latent: number;
+  /** Share of the samples in which it is active. */
+  density: number;
+  /** In how many samples it is active. */
+  actives: number;
+  /** Mean of its activations above zero; 0 where there is none. */
+  meanActivation: number;
+  /** The largest; 0 where there is none. */
+  maxActivation: number;
+  /** Distribution of the activations above zero. */
+  histogram: ActivationHistogram;
+  /** Contexts with the largest activations, one per token row. */
+  top: LatentExample[];
+  /** 5 to 8 intervals of equal width from 0 to the largest activation, with samples of each. */
+  intervals: DashboardInterval[];
+  /** Latents of the same SAE that are active together with it. */
+  coactive: CoactiveLatent[];
+  /** Latents of the same SAE with the nearest decoder directions. */
+  nearest: Neighbour[];
+  /** The same of other SAEs. */
+  others: { name: string; nearest: Neighbour[] }[];
+  /** The meta-latents that make it up; none without a decomposition. */
+  metaLatents: Weighted[];
+}
+
+/** Dashboards of an SAE's latents. They are put together when they are read. */
+export interface Dashboards {
+  /** The latents that have one, ascending. */
+  latents: Uint32Array;
+  /** Samples that were read, massive ones left out. */
+  samples: number;
+  /** Samples that correlations are over. */
+  correlated: number;
+  /** Token rows that were read. */
+  rows: number;
+  /** Tokens in a row. */
+  contextLength: number;
+  /** Bytes of what is kept of the latents: not more for longer texts. */
+  bytes: number;
+  /** One latent's dashboard. */
+  read(latent: number): LatentDashboard;
+}
+
+/**
+ * Collects dashboards (Fig. 12) of any number of latents in one pass over the texts. The memory is that of the
+ * token rows (4 bytes a token), some 6 kB per latent with the default sizes, and 64 MB for latents that
+ * are active together, however long the texts are.
+ *
+ * @param tokenRows Rows of tokens, all of one length.
+ * @throws {RangeError} There are no token rows, they differ in length, a latent is not in the SAE, or a width
+ * is not the hook's.
+ *
+ * @example The ten contexts that a latent likes best
+ * ```ts no-eval
+ * import { loadSae, openDevice, openLanguageModel, packTokenRows, readTexts } from "@saewing/saewing";
+ * import { collectDashboards } from "@saewing/saewing/interpretation";
+ *
+ * using device = await openDevice();
+ * const sae = await loadSae("runs/1024/sae");
+ * await using model = await openLanguageModel("Xenova/gpt2", { hook: "blocks.8.hook_resid_pre" });
+ * const rows = packTokenRows(model, readTexts("corpus.jsonl"), { contextLength: 128 });
+ * const dashboards = await collectDashboards(device, model, sae, rows);
+ * for (const { tokens, peak } of dashboards.read(17).top) console.log(tokens[peak], tokens.join(""));
+ * ```
+ */
+export async function collectDashboards(
+  device: Device,
+  model: ReadableModel,
+  sae: Sae,
+  tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
+  options: DashboardOptions = {},
+): Promise<Dashboards> {
+  const { top = 20, perInterval = 5, neighbours = 10, others = [], decomposition } = options;
+  const window = options.window ?? { before: 12, after: 8 };
+  checkCounts({ top, neighbours }, 1);
+  checkCounts({ perInterval, "window.before": window.before, "window.after": window.after }, 0);
+  checkWidths(model, sae, others);
+  if (decomposition && decomposition.latents.rows !== sae.dictSize) {
+    throw new RangeError(
+      `the decomposition is of ${decomposition.latents.rows} latents, the SAE has ${sae.dictSize}`,
+    );
+  }
+  if (options.latents) checkLatents(options.latents, sae.dictSize, "latents");
+  const latents = options.latents
+    ? Uint32Array.from(options.latents).sort()
+    : Uint32Array.from({ length: sae.dictSize }, (_, latent) => latent);
+  const rows = await collectRows(tokenRows);
+  const positions = measuredPositions(rows[0].length, options.skipPositions);
+  const contexts = collectContexts({
+    ...{ dictSize: sae.dictSize, latents, length: positions.length, top, perInterval, window },
+  });
+  const coactivations = collectCoactivations(sae.dictSize);
+  const samples = await encodeRows(device, model, sae, rows, options, (encoded) => {
+    const { row, codes, from, positions: places } = encoded;
+    contexts.add(row, codes, from, places);
+    coactivations.add(row, codes, from, places);
+  });
+  const { signal } = options;
+  const rowsOfSae = decoderRowsOf(sae, latents);
+  const nearest = sae.dictSize < 2
+    ? undefined
+    : await nearestLatents(device, rowsOfSae, sae, { count: neighbours + 1, signal });
+  const near: { name: string; found: NearestLatents }[] = [];
+  for (const { name, sae: other } of others) {
+    const found = await nearestLatents(device, rowsOfSae, other, { count: neighbours, signal });
+    near.push({ name, found });
+  }
+  const place = new Map(Array.from(latents, (latent, i) => [latent, i]));
+  const shown = (context: LatentContext) => latentExample(context, rows, positions, model);
+  return {
+    ...{ latents, samples, rows: rows.length, contextLength: rows[0].length },
+    correlated: coactivations.samples(),
+    bytes: contexts.bytes,
+    read(latent) {
+      const at = place.get(latent);
+      if (at === undefined) throw new RangeError(`latent ${latent} has no dashboard`);
+      const { intervals, top, ...seen } = contexts.read(latent);
+      return {
+        ...{ latent, density: seen.actives / samples, ...seen },
+        top: top.map(shown),
+        intervals: intervals.map(({ samples, ...interval }) => ({
+          ...interval,
+          samples: samples.map(shown),
+        })),
+        coactive: coactivations.read(latent, neighbours),
+        // The nearest of all is the latent itself, or one that is equal to it.
+        nearest: neighboursOf(nearest, at).filter((each) => each.latent !== latent)
+          .slice(0, neighbours),
+        others: near.map(({ name, found }) => ({ name, nearest: neighboursOf(found, at) })),
+        metaLatents: decomposition ? metaLatentsOf(decomposition, latent) : [],
+      };
+    },
+  };
+}
+
+function decoderRowsOf({ wDec, dModel }: Sae, latents: Uint32Array) {
+  const data = new Float32Array(latents.length * dModel);
+  latents.forEach((latent, i) =>
+    data.set(wDec.subarray(latent * dModel, (latent + 1) * dModel), i * dModel)
+  );
+  return { data, rows: latents.length, cols: dModel };
+}
+
+function neighboursOf(found: NearestLatents | undefined, row: number): Neighbour[] {
+  if (!found) return [];
+  return Array.from({ length: found.count }, (_, i) => ({
+    latent: found.latents[row * found.count + i],
+    cosine: found.cosine[row * found.count + i],
+  }));
+}
+
+function checkCounts(numbers: Record<string, number>, least: number): void {
+  for (const [name, value] of Object.entries(numbers)) {
+    if (!(Number.isSafeInteger(value) && value >= least)) {
+      throw new RangeError(`${name} is ${value}, expected a whole number from ${least}`);
+    }
+  }
+}
+
+function checkWidths(
+  model: ReadableModel,
+  sae: Sae,
+  others: readonly { name: string; sae: Sae }[],
+): void {
+  for (const each of [{ name: "the SAE", sae }, ...others]) {
+    if (each.sae.dModel !== model.dModel) {
+      throw new RangeError(
+        `the dModel of ${each.name} is ${each.sae.dModel}, the hook's is ${model.dModel}`,
+      );
+    }
+  }
+}
