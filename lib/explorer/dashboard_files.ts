@@ -22,8 +22,9 @@ export interface DashboardManifest extends DashboardAbout {
   samples: number;
   /** Samples that correlations are over. */
   correlated: number;
-  /** Token rows that were read, and the tokens of each. */
+  /** Token rows that were read. */
   rows: number;
+  /** Tokens in a row. */
   contextLength: number;
   /** How many latents have a dashboard. */
   latents: number;

@@ -45,6 +45,7 @@ export interface DashboardRecord {
   logits?: {
     /** [token, logit per unit of activation]. */
     promoted: [string, number][];
+    /** The same of the tokens that it lowers. */
     suppressed: [string, number][];
     /** Distribution over all tokens: `counts[b]` from edges[b] to edges[b + 1]. */
     histogram: { edges: number[]; counts: number[] };
