@@ -51,7 +51,7 @@ export async function openModel(
 ): Promise<LanguageModel> {
   const id = model ?? options.required("model");
   try {
-    return await openLanguageModel(id, {
+    const opened = await openLanguageModel(id, {
       hook: hook ?? options.required("hook"),
       dtype: dtype as Dtype | undefined,
       revision: options.text("revision"),
@@ -59,6 +59,8 @@ export async function openModel(
       signal,
       onProgress: downloadProgress(output),
     });
+    for (const warning of opened.warnings) output.warn(warning, { model: id });
+    return opened;
   } catch (error) {
     if (!(error instanceof ModelMissingError)) throw error;
     throw new Error(`${error.message}. --model says where it is: a folder, or a hub id`, {

@@ -5,6 +5,7 @@ import { readModelConfig } from "./model_config.ts";
 import { findModelFiles } from "./model_files.ts";
 import { operatorSet } from "./operator_set.ts";
 import { readOnnxGraph } from "./onnx_graph.ts";
+import { rotaryWarning } from "./rotary_base.ts";
 import { refusedOnCpu } from "./refused_operator.ts";
 import { readRegularText } from "./regular_file.ts";
 import type { LanguageModelOptions } from "./open_language_model.ts";
@@ -40,7 +41,10 @@ export interface ModelDescription {
     /** Rows and positions are any number. */
     shape: ["rows", "positions", number];
   }[];
-  /** Why hooks have no names, and why the file does not run on the CPU, if so. */
+  /**
+   * Why hooks have no names, why the file does not run on the CPU, and where it contradicts config.json,
+   * if so.
+   */
   note?: string;
 }
 
@@ -69,6 +73,7 @@ export async function inspectModel(
   const notes = [
     points[0].hooks.length === 0 ? withoutNames(additions, layers) : undefined,
     refusedOnCpu(onnx.graph),
+    rotaryWarning(onnx, config.rotaryBases),
   ].filter((note) => note !== undefined);
   return {
     file: files.onnx,

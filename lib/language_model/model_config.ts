@@ -17,6 +17,8 @@ export interface ModelConfig {
   bosToken: number | undefined;
   /** Longest context in tokens; 2048 where config.json does not say. */
   maxContext: number;
+  /** Bases θ of the rotary position embeddings that config.json names; often one, or none. */
+  rotaryBases: number[];
 }
 
 /**
@@ -70,5 +72,20 @@ export function readModelConfig(text: string, path: string): ModelConfig {
       1,
       ["n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "seq_length"],
     ) ?? 2048,
+    rotaryBases: rotaryBases(fields as Record<string, unknown>),
   };
+}
+
+// transformers 4: rope_theta, and Gemma 3's rope_local_base_freq; 5: rope_parameters, which has one
+// set of numbers, or one for each kind of layer. GPT-NeoX had a name of its own.
+function rotaryBases(fields: Record<string, unknown>): number[] {
+  const objects = (value: unknown) =>
+    typeof value === "object" && value !== null ? [value as Record<string, unknown>] : [];
+  const parameters = objects(fields.rope_parameters);
+  const perKind = parameters.flatMap((each) => Object.values(each).flatMap(objects));
+  const named = [fields, ...parameters, ...perKind].flatMap((object) =>
+    ["rope_theta", "rope_local_base_freq", "rotary_emb_base"].map((name) => object[name])
+  );
+  const bases = named.filter((base) => typeof base === "number" && base > 0) as number[];
+  return [...new Set(bases)];
 }

