@@ -71,10 +71,10 @@ async function measure(part: string, folder: string): Promise<void> {
   const place = { folder, device: "cpu", threads: 1 };
   if (part === "both") outputs[0] = hook.tensor;
   const session = await createSession(modelBytes(prefixModel(model, outputs)), place);
-  const cuts: Cut[] = [{ tensor: hook.tensor, input: hookInput, type: "float32" }];
+  const cuts: Cut[] = [{ tensor: hook.tensor, width, input: hookInput, type: "float32" }];
   const suffix = part === "both"
     ? await createSession(
-      modelBytes(suffixModel(model, cuts, { dModel: width, logits: "logits" })),
+      modelBytes(suffixModel(model, cuts, "logits")),
       place,
     )
     : undefined;

@@ -1,4 +1,5 @@
 import type { LanguageModel } from "../language_model/open_language_model.ts";
+import { defaultRowsPerRun } from "../language_model/rows_per_run.ts";
 import { packTokenRows } from "../language_model/token_rows.ts";
 import type { TextDocument } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
@@ -16,7 +17,7 @@ export type ActivationModel = Pick<
 export interface OrderedActivationsOptions {
   /** Tokens of a row, BOS included; the model's longest context, but at most 128, if not given. */
   contextLength?: number;
-  /** Token rows of one model call, 16 if not given. */
+  /** Token rows of one model call, if not given as many as 2,048 tokens fill. */
   rowsPerRun?: number;
   /** Positions of each row to leave out; [0], which is BOS, if not given. */
   skipPositions?: readonly number[];
@@ -50,9 +51,10 @@ export function orderedActivations(
   texts: AsyncIterable<TextDocument> | Iterable<TextDocument>,
   options: OrderedActivationsOptions = {},
 ): AsyncGenerator<Matrix> {
-  const { rowsPerRun = 16, prefetch = 2, maxTokens = Infinity, firstRow = 0, signal } = options;
+  const { prefetch = 2, maxTokens = Infinity, firstRow = 0, signal } = options;
   const { skipPositions = [0] } = options;
   const contextLength = options.contextLength ?? Math.min(model.maxContext, 128);
+  const rowsPerRun = options.rowsPerRun ?? defaultRowsPerRun(contextLength);
   for (const [name, count] of Object.entries({ contextLength, rowsPerRun, prefetch })) {
     if (!(Number.isSafeInteger(count) && count > 0)) {
       throw new RangeError(`${name} is ${count}, expected a whole number above 0`);

@@ -2,17 +2,18 @@ import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { checkCount } from "../sae/check_numbers.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
-import {
-  chooseNormLimit,
-  isMassive,
-  type NormLimit,
-  type NormLimitChoice,
-  rowNorms,
-  withoutRows,
-} from "../sae/norm_limit.ts";
+import { chooseNormLimit, type NormLimitChoice } from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
 import { readFirstParts } from "../sae/separate_massive.ts";
 import type { StitchedSae } from "../sae/stitched_sae.ts";
+import {
+  fill,
+  gather,
+  groupRows,
+  replacedActivations,
+  replacedPositions,
+  scatter,
+} from "./spliced_rows.ts";
 
 /** What {@linkcode evaluateCrossEntropy} needs of a language model; `openLanguageModel` gives it. */
 export interface SplicedModel {
@@ -25,6 +26,19 @@ export interface SplicedModel {
    * `replacement`, or the model's own.
    */
   crossEntropy(tokens: Int32Array, rows: number, replacement?: Matrix): Promise<Float32Array>;
+  /**
+   * The same with each of several replacements, the model's own activations being `own`, and the
+   * divergence of the predictions from those without a replacement, in nats.
+   */
+  spliceLosses(
+    tokens: Int32Array,
+    rows: number,
+    replacements: Matrix[],
+    own?: Matrix,
+  ): Promise<{
+    own: Float32Array;
+    spliced: { loss: Float32Array; divergence: Float32Array }[];
+  }>;
 }
 
 /** What a language model loses when the hook's activations are replaced. Nats a token. */
@@ -45,6 +59,12 @@ export interface CrossEntropyEvaluation {
   recoveredFromZero: number;
   /** (meanAblated − spliced) / (meanAblated − clean), the second column of Table 2. */
   recoveredFromMean: number;
+  /** Mean KL(clean ‖ spliced) of the predicted distributions; SAELens's and SAEBench's `kl_div_with_sae`. */
+  klDivWithSae: number;
+  /** Mean KL(clean ‖ zero-ablated); their `kl_div_with_ablation`. */
+  klDivWithAblation: number;
+  /** (klDivWithAblation − klDivWithSae) / klDivWithAblation; their `kl_div_score`. */
+  klDivScore: number;
   /** Positions that kept the model's own activation because it is massive; absent where none did. */
   leftOut?: number;
 }
@@ -63,7 +83,7 @@ export interface CrossEntropyOptions extends InferenceOptions {
    * 4,096 that are not skipped.
    */
   normLimit?: NormLimitChoice;
-  /** Token rows a call of the model (default 16). */
+  /** Token rows per call of the model (default: 2,048 tokens, as {@linkcode defaultRowsPerRun} has it). */
   rowsPerRun?: number;
   /** Called after each call of the model with the share of the work that is done. */
   onProgress?: (done: number) => void;
@@ -86,57 +106,81 @@ export async function evaluateCrossEntropy(
   tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
   options: CrossEntropyOptions = {},
 ): Promise<CrossEntropyEvaluation> {
-  if (model.dModel !== sae.dModel) {
-    throw new RangeError(`the SAE's dModel is ${sae.dModel}, the hook's is ${model.dModel}`);
-  }
-  const { rowsPerRun = 16, signal } = options;
-  checkCount(rowsPerRun, "rowsPerRun");
-  const { runs, length } = await groupRows(tokenRows, rowsPerRun);
+  const [evaluation] = await evaluateCrossEntropies(device, model, [sae], tokenRows, options);
+  return evaluation;
+}
+
+/**
+ * {@linkcode evaluateCrossEntropy} of several SAEs on the same rows, in one pass: what is clean or
+ * ablated is measured once for all of them.
+ *
+ * @returns One evaluation per SAE, in their order.
+ * @throws {RangeError} As for one SAE; there are no SAEs, or they leave out different activations and
+ * `options.normLimit` does not say which.
+ */
+export async function evaluateCrossEntropies(
+  device: Device,
+  model: SplicedModel,
+  saes: readonly (Sae | StitchedSae)[],
+  tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
+  options: CrossEntropyOptions = {},
+): Promise<CrossEntropyEvaluation[]> {
+  const choice = checkSaes(model, saes, options);
+  const { signal } = options;
+  const { runs, length } = await groupRows(tokenRows, options.rowsPerRun);
   const positions = replacedPositions(length, options.skipPositions ?? [0]);
-  const chosen = chooseNormLimit(options.normLimit, sae);
-  using inference = openInference(device, sae, options);
-  const losses = { clean: 0, spliced: 0, zeroAblated: 0, meanAblated: 0 };
-  const sums = new Float64Array(sae.dModel);
-  let tokens = 0;
-  let samples = 0;
-  let leftOut = 0;
+  using opened = openAll(device, saes, options);
+  const sums = new Float64Array(model.dModel);
+  const totals = saes.map(() => ({ spliced: 0, divergence: 0 }));
+  const shared = { clean: 0, zeroAblated: 0, meanAblated: 0, divergence: 0 };
+  let [tokens, samples, leftOut] = [0, 0, 0];
+  // The last position of each row has no loss.
+  const sumOf = (loss: Float32Array, replaced: boolean[]): number =>
+    loss.reduce(
+      (sum, one, at) => replaced[at + Math.floor(at / (length - 1))] ? sum + one : sum,
+      0,
+    );
   let done = 0;
-  /** @param replaced Whether each activation is replaced, [rows · L]. */
-  const add = (name: keyof typeof losses, loss: Float32Array, replaced: boolean[]): number => {
-    let counted = 0;
-    for (let at = 0; at < loss.length; at++) {
-      // The last position of each row has no loss.
-      if (!replaced[at + Math.floor(at / (length - 1))]) continue;
-      losses[name] += loss[at];
-      counted++;
-    }
+  // A row of ablated activations takes a fraction of the time that its reconstruction takes.
+  const step = (by: number): void => {
     signal?.throwIfAborted();
-    // Four losses a run: three in the first pass, the mean's in the second.
-    options.onProgress?.(++done / (4 * runs.length));
-    return counted;
+    options.onProgress?.((done += by) / (4 * runs.length));
   };
 
   const read = (run: number) => model.activations(runs[run].data, runs[run].rows);
   const { limit, take } = await readFirstParts(
-    chosen,
+    choice,
     runs.length,
     read,
     (x) => gather(x, replacedActivations(x, positions, "none")),
   );
-  const ordinary = runs.map(() => [] as boolean[]);
+  // Of each run which activations are replaced, and those that are not: all that ablation needs.
+  const kept: { replaced: boolean[]; own: Matrix }[] = [];
   for (const [i, { rows, data }] of runs.entries()) {
     const x = await take(i);
-    const replaced = ordinary[i] = replacedActivations(x, positions, limit);
+    const replaced = replacedActivations(x, positions, limit);
+    kept[i] = { replaced, own: gather(x, replaced.map((one) => !one)) };
     leftOut += replaced.filter((own, at) => !own && positions[at % length]).length;
     const own = gather(x, replaced);
-    const { residual } = await inference.run(own, { residual: true });
     for (let at = 0; at < own.data.length; at++) sums[at % own.cols] += own.data[at];
     samples += own.rows;
-    tokens += add("clean", await model.crossEntropy(data, rows, x), replaced);
-    const spliced = scatter(x, replaced, (at) => own.data[at] - residual![at]);
-    add("spliced", await model.crossEntropy(data, rows, spliced), replaced);
-    const zero = scatter(x, replaced, () => 0);
-    add("zeroAblated", await model.crossEntropy(data, rows, zero), replaced);
+    tokens += replaced.filter((one, at) => one && at % length < length - 1).length;
+    const variants: Matrix[] = [];
+    for (const one of opened.inferences) {
+      const residual = await one(own);
+      variants.push(scatter(x, replaced, (at) => own.data[at] - residual[at]));
+    }
+    variants.push(scatter(x, replaced, () => 0));
+    const { own: clean, spliced } = await model.spliceLosses(data, rows, variants, x);
+    const zero = spliced.pop()!;
+    shared.clean += sumOf(clean, replaced);
+    shared.zeroAblated += sumOf(zero.loss, replaced);
+    shared.divergence += sumOf(zero.divergence, replaced);
+    for (const [s, { loss, divergence }] of spliced.entries()) {
+      totals[s].spliced += sumOf(loss, replaced);
+      totals[s].divergence += sumOf(divergence, replaced);
+    }
+    step(3);
   }
   if (tokens === 0) {
     throw new RangeError(
@@ -145,83 +189,71 @@ export async function evaluateCrossEntropy(
   }
   const mean = sums.map((sum) => sum / samples);
   for (const [i, { rows, data }] of runs.entries()) {
-    const x = await read(i);
-    const ablated = scatter(x, ordinary[i], (at) => mean[at % x.cols]);
-    add("meanAblated", await model.crossEntropy(data, rows, ablated), ordinary[i]);
+    const { replaced, own } = kept[i];
+    const ablated = fill(replaced, own, mean);
+    shared.meanAblated += sumOf(await model.crossEntropy(data, rows, ablated), replaced);
+    step(1);
   }
-  const [clean, spliced, zeroAblated, meanAblated] = Object.values(losses).map((sum) =>
-    sum / tokens
+  const perToken = (sum: number) => sum / tokens;
+  const [clean, zeroAblated, meanAblated, klDivWithAblation] = [
+    ...[shared.clean, shared.zeroAblated, shared.meanAblated, shared.divergence].map(perToken),
+  ];
+  return totals.map((total) => {
+    const [spliced, klDivWithSae] = [total.spliced, total.divergence].map(perToken);
+    return {
+      tokens,
+      clean,
+      spliced,
+      zeroAblated,
+      meanAblated,
+      degradation: spliced - clean,
+      recoveredFromZero: (zeroAblated - spliced) / (zeroAblated - clean),
+      recoveredFromMean: (meanAblated - spliced) / (meanAblated - clean),
+      klDivWithSae,
+      klDivWithAblation,
+      klDivScore: (klDivWithAblation - klDivWithSae) / klDivWithAblation,
+      ...(leftOut > 0 ? { leftOut } : {}),
+    };
+  });
+}
+
+/** What is massive for all of them. */
+function checkSaes(
+  model: SplicedModel,
+  saes: readonly (Sae | StitchedSae)[],
+  { normLimit, rowsPerRun }: CrossEntropyOptions,
+): NormLimitChoice {
+  if (saes.length === 0) throw new RangeError("there are no SAEs to evaluate");
+  const wrong = saes.find((sae) => sae.dModel !== model.dModel);
+  if (wrong) {
+    throw new RangeError(`the SAE's dModel is ${wrong.dModel}, the hook's is ${model.dModel}`);
+  }
+  if (rowsPerRun !== undefined) checkCount(rowsPerRun, "rowsPerRun");
+  const choices = saes.map((sae) => chooseNormLimit(normLimit, sae));
+  const texts = choices.map((choice) => JSON.stringify(choice));
+  const other = texts.findIndex((text) => text !== texts[0]);
+  if (other < 0) return choices[0];
+  throw new RangeError(
+    `SAE ${other} leaves out what is above ${texts[other]}, the first ${texts[0]}: they are ` +
+      `evaluated together with one normLimit`,
   );
-  return {
-    tokens,
-    clean,
-    spliced,
-    zeroAblated,
-    meanAblated,
-    degradation: spliced - clean,
-    recoveredFromZero: (zeroAblated - spliced) / (zeroAblated - clean),
-    recoveredFromMean: (meanAblated - spliced) / (meanAblated - clean),
-    ...(leftOut > 0 ? { leftOut } : {}),
-  };
 }
 
-/** Whether each activation is replaced: neither its position is skipped, nor is it massive. */
-function replacedActivations(
-  x: Matrix,
-  positions: boolean[],
-  limit: NormLimit | "none",
-): boolean[] {
-  const norms = rowNorms(x);
-  return Array.from(
-    norms,
-    (norm, row) => positions[row % positions.length] && !isMassive(norm, limit),
-  );
-}
-
-async function groupRows(
-  tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
-  rowsPerRun: number,
-): Promise<{ runs: { rows: number; data: Int32Array }[]; length: number }> {
-  const all: Int32Array[] = [];
-  for await (const row of tokenRows) all.push(row);
-  if (all.length === 0) throw new RangeError("there were no token rows to evaluate on");
-  const length = all[0].length;
-  const other = all.findIndex((row) => row.length !== length);
-  if (other >= 0) {
-    throw new RangeError(`token row ${other} has ${all[other].length} tokens, the first ${length}`);
+/** The SAEs on the device, each as a function from activations to x − x̂. */
+function openAll(
+  device: Device,
+  saes: readonly (Sae | StitchedSae)[],
+  options: InferenceOptions,
+): { inferences: ((own: Matrix) => Promise<Float32Array>)[] } & Disposable {
+  const stack = new DisposableStack();
+  try {
+    const inferences = saes.map((sae) => {
+      const inference = stack.use(openInference(device, sae, options));
+      return async (own: Matrix) => (await inference.run(own, { residual: true })).residual!;
+    });
+    return { inferences, [Symbol.dispose]: () => stack.dispose() };
+  } catch (error) {
+    stack.dispose();
+    throw error;
   }
-  if (length < 2) throw new RangeError(`token rows have ${length} tokens, expected at least 2`);
-  const runs = [];
-  for (let first = 0; first < all.length; first += rowsPerRun) {
-    const part = all.slice(first, first + rowsPerRun);
-    const data = new Int32Array(part.length * length);
-    part.forEach((row, r) => data.set(row, r * length));
-    runs.push({ rows: part.length, data });
-  }
-  return { runs, length };
-}
-
-function replacedPositions(length: number, skip: readonly number[]): boolean[] {
-  const replaced = Array.from({ length }, (_, position) => !skip.includes(position));
-  // The last position predicts nothing that is measured.
-  if (!replaced.slice(0, -1).includes(true)) {
-    throw new RangeError(`skipPositions leaves nothing of ${length} positions to measure`);
-  }
-  return replaced;
-}
-
-/** The rows of x that are replaced. */
-function gather(x: Matrix, replaced: boolean[]): Matrix {
-  return withoutRows(x, [...replaced.keys()].filter((row) => !replaced[row]));
-}
-
-/** A copy of x whose replaced rows hold `value(index into the gathered rows)`. */
-function scatter(x: Matrix, replaced: boolean[], value: (at: number) => number): Matrix {
-  const data = x.data.slice();
-  let at = 0;
-  for (let row = 0; row < x.rows; row++) {
-    if (!replaced[row]) continue;
-    for (let c = 0; c < x.cols; c++) data[row * x.cols + c] = value(at++);
-  }
-  return { ...x, data };
 }

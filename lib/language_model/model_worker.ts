@@ -7,20 +7,20 @@ export interface ModelWorker {
    * Asks the worker; several questions may be open. The request's arrays are detached. Rejects when
    * the worker fails or has ended.
    */
-  ask(request: WorkerRequest): Promise<Float32Array<ArrayBuffer>>;
+  ask(request: WorkerRequest): Promise<Float32Array<ArrayBuffer>[]>;
   /** Answers what is open and frees the sessions; the worker then waits for another model. */
   close(): Promise<void>;
 }
 
 // Arrays of a request are the worker's from here on: a clone would copy them once more.
 function transfers(request: WorkerRequest): ArrayBuffer[] {
-  return Object.values(request).filter(ArrayBuffer.isView).map((view) =>
+  return Object.values(request).flat().filter(ArrayBuffer.isView).map((view) =>
     view.buffer as ArrayBuffer
   );
 }
 
 interface Pending {
-  resolve(data: Float32Array<ArrayBuffer>): void;
+  resolve(data: Float32Array<ArrayBuffer>[]): void;
   reject(error: Error): void;
 }
 
@@ -82,7 +82,7 @@ export function startModelWorker(model: WorkerModel, name: string): ModelWorker 
     for (const { reject } of pending.splice(0)) reject(ended);
   };
 
-  function ask(request: WorkerRequest): Promise<Float32Array<ArrayBuffer>> {
+  function ask(request: WorkerRequest): Promise<Float32Array<ArrayBuffer>[]> {
     if (ended) return Promise.reject(ended);
     return new Promise((resolve, reject) => {
       // First, since it throws for arrays that cannot be transferred.

@@ -1,4 +1,3 @@
-import { targetsInput } from "./cross_entropy.ts";
 import { InferenceSession, Tensor } from "./onnx_runtime.ts";
 import { hookInput, streamInput } from "./split_graph.ts";
 
@@ -12,8 +11,6 @@ export interface SessionInput {
   hook?: Float32Array;
   /** Values of the stream that the hook is added to, [rows, L, d]. */
   stream?: Float32Array;
-  /** The token after each position, [rows, L]. */
-  targets?: Int32Array;
 }
 
 /** Where and how sessions run. */
@@ -59,7 +56,7 @@ export async function runSession(
 
 function feed(
   { name, type, shape }: InferenceSession.TensorValueMetadata,
-  { tokens, rows, hook, stream, targets }: SessionInput,
+  { tokens, rows, hook, stream }: SessionInput,
 ): Tensor {
   const length = tokens.length / rows;
   const dims = [rows, length];
@@ -68,7 +65,6 @@ function feed(
   if (name === "position_ids") return integers(type, tokens.map((_, i) => i % length), dims);
   const values = name === hookInput ? hook : name === streamInput ? stream : undefined;
   if (values) return new Tensor("float32", values, [...dims, values.length / tokens.length]);
-  if (name === targetsInput && targets) return integers(type, targets, [...dims, 1]);
   // 0 asks for the logits of all positions.
   if (/^(num_logits_to_keep|logits_to_keep)$/.test(name)) {
     return integers(type, new Int32Array(1), shape.length === 0 ? [] : [1]);

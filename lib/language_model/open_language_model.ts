@@ -102,6 +102,51 @@ export interface LanguageModel extends Tokenizer, AsyncDisposable {
    * @throws Error (as a rejection) for token ids, lengths or shapes that do not fit the model.
    */
   crossEntropy(tokens: Int32Array, rows: number, replacement?: Matrix): Promise<Float32Array>;
+  /**
+   * Loss with the activations at the hook replaced in several ways, and how far each moves the
+   * predictions: all in one pass, with the model's own as the reference.
+   *
+   * @param tokens Token ids, [rows, L] row after row.
+   * @param rows Number of rows; L is `tokens.length / rows`, at least 2.
+   * @param replacements Activations at the hook, [rows · L, d] each.
+   * @param own The model's own activations, [rows · L, d], where they are known already.
+   * @throws Error (as a rejection) for token ids, lengths or shapes that do not fit the model.
+   */
+  spliceLosses(
+    tokens: Int32Array,
+    rows: number,
+    replacements: Matrix[],
+    own?: Matrix,
+  ): Promise<SpliceLosses>;
+  /**
+   * What the model predicts at each position, with the activations at the hook replaced, or its own.
+   *
+   * @param tokens Token ids, [rows, L] row after row.
+   * @param rows Number of rows; L is `tokens.length / rows`.
+   * @param replacement Activations at the hook, [rows · L, d].
+   * @returns Logits, [rows · L, vocabulary].
+   * @throws Error (as a rejection) for token ids, lengths or shapes that do not fit the model.
+   */
+  logits(tokens: Int32Array, rows: number, replacement?: Matrix): Promise<Matrix>;
+  /**
+   * Directions of the residual stream times the unembedding, W · W_U: what each adds to the logits,
+   * but for the final norm, biases and soft caps.
+   *
+   * @param directions [n, width of the residual stream].
+   * @param options `finalNorm`: whether they are multiplied by the final norm's scale first, and
+   * centred before that where the norm centres.
+   * @returns [n, vocabulary].
+   * @throws Error (as a rejection) where the graph has no unembedding, or no final norm, that is found.
+   */
+  unembed(directions: Matrix, options?: { finalNorm?: boolean }): Promise<Matrix>;
+}
+
+/** What {@linkcode LanguageModel.spliceLosses} finds at each position but the last of a row. */
+export interface SpliceLosses {
+  /** Loss in nats with the model's own activations, [rows · (L − 1)]. */
+  own: Float32Array;
+  /** The same per replacement, and the divergence KL(own ‖ spliced) of the predictions in nats. */
+  spliced: { loss: Float32Array; divergence: Float32Array }[];
 }
 
 /**
@@ -145,6 +190,7 @@ export async function openLanguageModel(
     structure: modelBytes(onnx.model),
     folder: onnx.folder,
     tensor: point.tensor,
+    width: config.dModel,
     stream: point.stream,
     logits: hooks.logits,
     dModel: config.dModel,
@@ -154,6 +200,19 @@ export async function openLanguageModel(
   }, idOrFolder);
 
   const limits = { ...config, id: idOrFolder, minContext: 1 };
+
+  async function losses(
+    tokens: Int32Array,
+    rows: number,
+    variants: (Matrix | undefined)[],
+    divergence: boolean,
+  ): Promise<Float32Array[]> {
+    checkTokens(tokens, rows, { ...limits, minContext: 2 });
+    for (const one of variants) if (one) checkReplacement(one, tokens.length, config.dModel);
+    const copies = variants.map((one) => one?.data.slice());
+    const request = { kind: "losses", tokens: tokens.slice(), rows, divergence } as const;
+    return await worker.ask({ ...request, variants: copies });
+  }
 
   return {
     ...config,
@@ -171,18 +230,50 @@ export async function openLanguageModel(
     },
     async activations(tokens, rows) {
       checkTokens(tokens, rows, limits);
-      const data = await worker.ask({ kind: "activations", tokens: tokens.slice(), rows });
+      const points = [{ tensor: point.tensor, width: config.dModel }];
+      const request = { kind: "activations", tokens: tokens.slice(), rows, points } as const;
+      const [data] = await worker.ask(request);
       return { data, rows: tokens.length, cols: config.dModel };
     },
     async crossEntropy(tokens, rows, replacement) {
-      checkTokens(tokens, rows, { ...limits, minContext: 2 });
+      return (await losses(tokens, rows, [replacement], false))[0];
+    },
+    async spliceLosses(tokens, rows, replacements, own) {
+      const found = await losses(tokens, rows, [own, ...replacements], true);
+      const count = replacements.length;
+      return {
+        own: found[0],
+        spliced: replacements.map((_, i) => ({
+          loss: found[1 + i],
+          divergence: found[1 + count + i],
+        })),
+      };
+    },
+    async logits(tokens, rows, replacement) {
+      checkTokens(tokens, rows, limits);
       if (replacement) checkReplacement(replacement, tokens.length, config.dModel);
-      return await worker.ask({
-        kind: "crossEntropy",
+      const [data] = await worker.ask({
+        kind: "logits",
         tokens: tokens.slice(),
         rows,
         replacement: replacement?.data.slice(),
       });
+      return { data, rows: tokens.length, cols: data.length / tokens.length };
+    },
+    async unembed({ data: directions, rows, cols }, { finalNorm = false } = {}) {
+      if (cols !== config.dModel || directions.length !== rows * cols || rows === 0) {
+        throw new Error(
+          `directions is [${rows}, ${cols}] with ${directions.length} numbers, expected ` +
+            `[1 or more, ${config.dModel}], the width of the residual stream`,
+        );
+      }
+      const request = {
+        kind: "unembed",
+        directions: directions.slice(),
+        scale: finalNorm,
+      } as const;
+      const [data] = await worker.ask(request);
+      return { data, rows, cols: data.length / rows };
     },
     [Symbol.asyncDispose]: () => worker.close(),
   };

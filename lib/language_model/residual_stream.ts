@@ -1,5 +1,6 @@
 import type { GraphProto } from "onnx-buf";
 import { ancestors, type GraphLinks, linkGraph, readsShapeOnly } from "./graph_ancestors.ts";
+import { inputDependent } from "./graph_flow.ts";
 
 /** An addition to the residual stream. */
 export interface ResidualAddition {
@@ -80,18 +81,6 @@ export function findResidualStream(graph: GraphProto, logits: string): ResidualS
 /** Nodes that hand their first input on: exports in half precision cast around normalisations. */
 function passesOn({ opType }: { opType: string }): boolean {
   return opType === "Cast" || opType === "Identity" || opType === "Dropout";
-}
-
-function inputDependent(graph: GraphProto, { nodes, reads }: GraphLinks): Set<string> {
-  const constants = new Set(graph.initializer.map((tensor) => tensor.name));
-  const found = new Set(
-    graph.input.map((input) => input.name).filter((name) => !constants.has(name)),
-  );
-  nodes.forEach((node, index) => {
-    if (readsShapeOnly(node) || !reads[index].some((name) => found.has(name))) return;
-    for (const name of node.output) found.add(name);
-  });
-  return found;
 }
 
 function residualAdditions(graph: GraphProto, links: GraphLinks, fromInput: Set<string>) {

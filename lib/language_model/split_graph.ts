@@ -15,7 +15,7 @@ import {
 } from "onnx-buf";
 import { ancestors, linkGraph } from "./graph_ancestors.ts";
 
-/** Name of the suffix graph's input that takes the place of the hook: float32 [rows, L, dModel]. */
+/** Name of the suffix graph's input that takes the place of the hook: float32 [rows, L, width]. */
 export const hookInput = "saewing_hook";
 /** Name of its input that takes the place of the stream that a branch is added to. */
 export const streamInput = "saewing_stream";
@@ -42,21 +42,19 @@ export interface Cut {
   input: string;
   /** The tensor's element type, which the input is cast to. */
   type: StreamType;
-  /** Whether the tensor is [rows · L, dModel] in the graph: OPT's MLPs flatten it. Default false. */
+  /** Length of the tensor's rows. */
+  width: number;
+  /** Whether the tensor is [rows · L, width] in the graph: OPT's MLPs flatten it. Default false. */
   flat?: boolean;
 }
 
 /**
- * The part of a model that leads from the tensors `cuts` to `logits`, its only output. The cuts are
- * inputs; token ids, masks and positions stay inputs where the later layers read them.
+ * The part of a model that leads from the tensors `cuts` to the tensor `to`, its only output. The cuts
+ * are inputs; token ids, masks and positions stay inputs where the later layers read them.
  *
  * @throws Error when no node makes one of the tensors.
  */
-export function suffixModel(
-  model: ModelProto,
-  cuts: Cut[],
-  { dModel, logits }: { dModel: number; logits: string },
-): ModelProto {
+export function suffixModel(model: ModelProto, cuts: Cut[], to: string): ModelProto {
   const graph = model.graph!;
   const node = graph.node.slice();
   for (const { tensor, input, type, flat } of cuts) {
@@ -68,19 +66,23 @@ export function suffixModel(
       ? [{ ...node[index], output: output.map((name) => name === tensor ? "" : name) }]
       : [];
     const made = flat
-      ? [castNode(input, `${input}_cast`, type), flatNode(`${input}_cast`, tensor)]
+      ? [castNode(input, `${input}_cast`, type), flatNode(`${input}_cast`, tensor, input)]
       : [castNode(input, tensor, type)];
     node.splice(index, 1, ...rest, ...made);
   }
   // Dimension names of the cuts' own: sharing the graph's would assert equalities it may not hold.
-  const dims = ["saewing_rows", "saewing_positions", dModel];
-  const input = cuts.map((cut) => tensorInfo(cut.input, TensorProto_DataType.FLOAT, dims));
+  const dims = ["saewing_rows", "saewing_positions"];
+  const input = cuts.map((cut) =>
+    tensorInfo(cut.input, TensorProto_DataType.FLOAT, [...dims, cut.width])
+  );
   const suffix = prune({
     ...graph,
     node,
-    initializer: [...graph.initializer, flatShapeTensor(dModel)],
+    initializer: [...graph.initializer, ...cuts.map(flatShapeTensor)],
     input: [...graph.input, ...input],
-    output: graph.output.filter((value) => value.name === logits),
+    output: [
+      graph.output.find(({ name }) => name === to) ?? create(ValueInfoProtoSchema, { name: to }),
+    ],
     valueInfo: graph.valueInfo.filter(({ name }) => !cuts.some(({ tensor }) => tensor === name)),
   });
   return { ...model, graph: suffix };
@@ -91,8 +93,8 @@ export function modelBytes(model: ModelProto): Uint8Array<ArrayBuffer> {
   return toBinary(ModelProtoSchema, model);
 }
 
-// Keeps what the graph's outputs depend on.
-function prune(graph: GraphProto): GraphProto {
+/** The graph without what its outputs do not depend on. */
+export function prune(graph: GraphProto): GraphProto {
   const links = linkGraph(graph);
   const needed = ancestors(links, graph.output.map((output) => output.name));
   const node = graph.node.filter((_, index) => needed[index]);
@@ -107,23 +109,25 @@ function prune(graph: GraphProto): GraphProto {
   };
 }
 
-const flatShape = "saewing_flat_shape";
-
-function flatShapeTensor(dModel: number): TensorProto {
-  const int64Data = [-1n, BigInt(dModel)];
+function flatShapeTensor({ input, width }: Cut): TensorProto {
   return create(TensorProtoSchema, {
-    name: flatShape,
+    name: `${input}_flat_shape`,
     dims: [2n],
     dataType: TensorProto_DataType.INT64,
-    int64Data,
+    int64Data: [-1n, BigInt(width)],
   });
 }
 
-function flatNode(from: string, to: string): NodeProto {
-  return create(NodeProtoSchema, { opType: "Reshape", input: [from, flatShape], output: [to] });
+function flatNode(from: string, to: string, input: string): NodeProto {
+  return create(NodeProtoSchema, {
+    opType: "Reshape",
+    input: [from, `${input}_flat_shape`],
+    output: [to],
+  });
 }
 
-function castNode(from: string, to: string, type: StreamType): NodeProto {
+/** A node that casts a tensor to an element type. */
+export function castNode(from: string, to: string, type: StreamType): NodeProto {
   const attribute = create(AttributeProtoSchema, {
     name: "to",
     type: AttributeProto_AttributeType.INT,

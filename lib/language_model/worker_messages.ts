@@ -1,13 +1,21 @@
+/** A tensor that is read, or read and replaced. */
+export interface HookTensor {
+  /** Name of the tensor. */
+  tensor: string;
+  /** Length of its rows. */
+  width: number;
+  /** Of a branch: name of the tensor that it is added to. */
+  stream?: string;
+  /** Of a tensor that others read too: the one, made from it, for which alone it is replaced. */
+  only?: string;
+}
+
 /** What the worker needs to know of a model, sent once, first. */
-export interface WorkerModel {
+export interface WorkerModel extends HookTensor {
   /** The model's structure (an ONNX ModelProto); its weights are external data in `folder`. */
   structure: Uint8Array<ArrayBuffer>;
   /** Folder of the .onnx file. */
   folder: string;
-  /** Name of the hook's tensor. */
-  tensor: string;
-  /** Of a branch: name of the tensor that it is added to. */
-  stream?: string;
   /** Name of the output with the logits. */
   logits: string;
   /** Width of the residual stream. */
@@ -23,11 +31,21 @@ export interface WorkerModel {
 /** A question to the worker. Tokens are `rows` rows of equal length, row after row. */
 export type WorkerRequest =
   | { kind: "open"; model: WorkerModel }
-  | { kind: "activations"; tokens: Int32Array; rows: number }
-  | { kind: "crossEntropy"; tokens: Int32Array; rows: number; replacement?: Float32Array }
+  | { kind: "activations"; tokens: Int32Array; rows: number; points: HookTensor[] }
+  | {
+    kind: "losses";
+    tokens: Int32Array;
+    rows: number;
+    /** Values of the hook, each [rows · L, width]; without them the model's own. */
+    variants: (Float32Array | undefined)[];
+    /** Whether the divergence of each variant from the first is wanted too. */
+    divergence: boolean;
+  }
+  | { kind: "logits"; tokens: Int32Array; rows: number; replacement?: Float32Array }
+  | { kind: "unembed"; directions: Float32Array; scale: boolean }
   | { kind: "close" };
 
 /** The worker's answer; answers come in the order of the questions. */
 export type WorkerReply =
-  | { data: Float32Array<ArrayBuffer> }
+  | { data: Float32Array<ArrayBuffer>[] }
   | { error: string };

@@ -1,6 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import {
   type CrossEntropyEvaluation,
+  evaluateCrossEntropies,
   evaluateCrossEntropy,
   type SplicedModel,
 } from "../../lib/evaluation/evaluate_cross_entropy.ts";
@@ -9,6 +10,7 @@ import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { openTestDevice, randomMatrix, randomSae } from "../gpu_helper.ts";
 import { infer } from "../oracles/inference.ts";
+import { divergenceOf, withSpliceLosses } from "./with_splice_losses.ts";
 
 const D = 3;
 const L = 4;
@@ -20,17 +22,17 @@ const lossOf = (row: ArrayLike<number>) => 2 + row[0] + 10 * row[1] + 100 * row[
 
 function fakeModel(): SplicedModel & { calls: string[] } {
   const calls: string[] = [];
-  return {
+  return withSpliceLosses({
     calls,
     dModel: D,
-    activations(tokens, rows) {
+    activations(tokens: Int32Array, rows: number): Promise<Matrix> {
       calls.push(`activations ${rows}`);
       assertEquals(tokens.length, rows * L);
       const data = new Float32Array(tokens.length * D);
       tokens.forEach((token, at) => data.set(TABLE.subarray(token * D, (token + 1) * D), at * D));
       return Promise.resolve({ data, rows: tokens.length, cols: D });
     },
-    async crossEntropy(tokens, rows, replacement) {
+    async crossEntropy(tokens: Int32Array, rows: number, replacement?: Matrix) {
       const x = replacement ?? await this.activations(tokens, rows);
       assertEquals([x.rows, x.cols, x.data.length], [rows * L, D, rows * L * D]);
       const loss = new Float32Array(rows * (L - 1));
@@ -40,7 +42,7 @@ function fakeModel(): SplicedModel & { calls: string[] } {
       }
       return loss;
     },
-  };
+  });
 }
 
 const ROWS = [[9, 1, 2, 3], [9, 4, 5, 1], [9, 2, 6, 7]].map((row) => Int32Array.from(row));
@@ -64,6 +66,7 @@ function expectedOf(
   };
   const { reconstruction } = infer(SAE, own, selection);
   const losses = { clean: 0, spliced: 0, zeroAblated: 0, meanAblated: 0 };
+  const divergences = { spliced: 0, zeroAblated: 0 };
   let tokens = 0;
   let at = -1;
   for (const row of rows) {
@@ -72,8 +75,12 @@ function expectedOf(
       at++;
       if (position === L - 1) continue;
       tokens++;
-      losses.clean += lossOf(rowOf(token));
-      losses.spliced += lossOf(reconstruction.subarray(at * D, (at + 1) * D));
+      const clean = lossOf(rowOf(token));
+      const spliced = lossOf(reconstruction.subarray(at * D, (at + 1) * D));
+      losses.clean += clean;
+      losses.spliced += spliced;
+      divergences.spliced += divergenceOf(clean, spliced);
+      divergences.zeroAblated += divergenceOf(clean, lossOf([0, 0, 0]));
       losses.zeroAblated += lossOf([0, 0, 0]);
       losses.meanAblated += lossOf(mean);
     }
@@ -91,6 +98,9 @@ function expectedOf(
     degradation: spliced - clean,
     recoveredFromZero: (zeroAblated - spliced) / (zeroAblated - clean),
     recoveredFromMean: (meanAblated - spliced) / (meanAblated - clean),
+    klDivWithSae: divergences.spliced / tokens,
+    klDivWithAblation: divergences.zeroAblated / tokens,
+    klDivScore: 1 - divergences.spliced / divergences.zeroAblated,
   };
 }
 
@@ -142,8 +152,8 @@ Deno.test("evaluateCrossEntropy reports its progress and stops when it is told t
   const onProgress = (share: number) => shares.push(share);
   const model = fakeModel();
   await evaluateCrossEntropy(gpu, model, SAE, ROWS, { rowsPerRun: 2, onProgress });
-  assertEquals(shares, [1, 2, 3, 4, 5, 6, 7, 8].map((done) => done / 8));
-  assertEquals(model.calls, Array(2).fill(["activations 2", "activations 1"]).flat());
+  assertEquals(shares, [3, 6, 7, 8].map((done) => done / 8));
+  assertEquals(model.calls, ["activations 2", "activations 1"]);
 
   const controller = new AbortController();
   const stopping = evaluateCrossEntropy(gpu, fakeModel(), SAE, ROWS, {
@@ -152,6 +162,32 @@ Deno.test("evaluateCrossEntropy reports its progress and stops when it is told t
   });
   await assertRejects(() => stopping, Error, "enough");
   assertEquals(gpu.allocated, 0);
+});
+
+Deno.test("several SAEs are evaluated in one pass as each would be alone", async () => {
+  using gpu = await openTestDevice();
+  const saes = [SAE, randomSae(7, D, 9, { k: 1, threshold: new Float32Array(9).fill(0.1) })];
+  const model = fakeModel();
+  const together = await evaluateCrossEntropies(gpu, model, saes, ROWS);
+  assertEquals(model.calls, ["activations 3"]);
+  const alone = [];
+  for (const sae of saes) alone.push(await evaluateCrossEntropy(gpu, fakeModel(), sae, ROWS));
+  assertEquals(together, alone);
+  assert(together[0].spliced !== together[1].spliced);
+  assertEquals(gpu.allocated, 0);
+  const limited = { ...SAE, metadata: { normLimit: "none" } };
+  const cases: [Sae[], string][] = [
+    [[], "there are no SAEs to evaluate"],
+    [
+      [SAE, limited],
+      'SAE 1 leaves out what is above "none", the first {"multiple":10}: they are evaluated ' +
+      "together with one normLimit",
+    ],
+  ];
+  for (const [wrong, text] of cases) {
+    await assertRejects(() => evaluateCrossEntropies(gpu, model, wrong, ROWS), RangeError, text);
+  }
+  await evaluateCrossEntropies(gpu, model, [SAE, limited], ROWS, { normLimit: "none" });
 });
 
 Deno.test("evaluateCrossEntropy refuses rows and models that do not fit", async () => {

@@ -16,6 +16,7 @@ import { stitch } from "../../lib/stitching/stitch.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import { below, D, plantedModel } from "../activations/massive_helper.ts";
 import { openTestDevice, randomMatrix, randomSae } from "../gpu_helper.ts";
+import { withSpliceLosses } from "./with_splice_losses.ts";
 
 const TOKENS = 10_000;
 const MOST = 50;
@@ -118,10 +119,10 @@ const embed = (tokens: Int32Array): Matrix => ({
 
 /** A model whose loss at a position depends on the activations there and before. */
 function splicedModel(replacements: Matrix[]): SplicedModel {
-  return {
+  return withSpliceLosses({
     dModel: 3,
-    activations: (tokens) => Promise.resolve(embed(tokens)),
-    crossEntropy(tokens, rows, replacement = embed(tokens)) {
+    activations: (tokens: Int32Array) => Promise.resolve(embed(tokens)),
+    crossEntropy(tokens: Int32Array, rows: number, replacement: Matrix = embed(tokens)) {
       replacements.push(replacement);
       const loss = new Float32Array(rows * (L - 1));
       for (let row = 0; row < rows; row++) {
@@ -134,7 +135,7 @@ function splicedModel(replacements: Matrix[]): SplicedModel {
       }
       return Promise.resolve(loss);
     },
-  };
+  });
 }
 
 Deno.test("evaluateCrossEntropy: massive activations stay the model's own, and are not measured", async () => {

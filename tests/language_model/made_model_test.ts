@@ -88,13 +88,15 @@ Deno.test("a worker that cannot start rejects what it was asked", async () => {
     structure: Uint8Array.of(255),
     folder: "",
     tensor: "",
+    width: 1,
     logits: "",
     dModel: 1,
     vocabSize: 1,
     device: "cpu",
     threads: 1,
   }, "broken");
-  const ask = () => worker.ask({ kind: "activations", tokens: Int32Array.of(1), rows: 1 });
+  const ask = () =>
+    worker.ask({ kind: "activations", tokens: Int32Array.of(1), rows: 1, points: [] });
   await assertRejects(ask, Error, "broken: ");
   await assertRejects(ask, Error, "broken: ");
   await worker.close();

@@ -86,7 +86,7 @@ Deno.test("a config.json that is no decoder's is refused with the field", async 
     const error = await assertRejects(() => wrong.activations(Int32Array.of(1, 2), 1), Error);
     assertStringIncludes(
       error.message,
-      "has the shape [1, 2, 64], expected [rows, positions, hidden size] = [1, 2, 32]",
+      "has the shape [1, 2, 64], expected [rows, positions, width] = [1, 2, 32]",
     );
     assertStringIncludes(error.message, folder);
 

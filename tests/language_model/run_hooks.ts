@@ -84,9 +84,11 @@ export function openHooks(
       const { tensor, stream } = point;
       await prefix([point]);
       const before = stream ? cache.get(stream)!.slice() : undefined;
-      const cuts: Cut[] = [{ tensor, input: hookInput, ...known.get(tensor)! }];
-      if (stream) cuts.push({ tensor: stream, input: streamInput, ...known.get(stream)! });
-      const bytes = modelBytes(suffixModel(model, cuts, { dModel, logits }));
+      const cuts: Cut[] = [{ tensor, input: hookInput, width: dModel, ...known.get(tensor)! }];
+      if (stream) {
+        cuts.push({ tensor: stream, input: streamInput, width: dModel, ...known.get(stream)! });
+      }
+      const bytes = modelBytes(suffixModel(model, cuts, logits));
       const session = await createSession(bytes, options);
       const result = await runSession(session, { tokens, rows, hook: values, stream: before });
       await session.release();

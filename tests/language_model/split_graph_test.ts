@@ -43,10 +43,11 @@ Deno.test("a prefix has no later layer, a suffix no earlier one", () => {
   assertEquals(prefix.graph!.output.map((output) => output.name), [hook]);
   assertEquals(names(prefix).filter((name) => /\bh\.[23]\b|ln_f/.test(name)), []);
   assert(names(prefix).some((name) => /\bh\.1\b/.test(name)));
-  const suffix = suffixModel(model, [{ tensor: hook, input: hookInput, type: "float32" }], {
-    dModel: 128,
-    logits: "logits",
-  });
+  const suffix = suffixModel(
+    model,
+    [{ tensor: hook, width: 128, input: hookInput, type: "float32" }],
+    "logits",
+  );
   assertEquals(suffix.graph!.output.map((output) => output.name), ["logits"]);
   assert(suffix.graph!.input.some((input) => input.name === hookInput));
   // The hook's own name is left, as the cast of the input.

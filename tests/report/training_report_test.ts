@@ -47,6 +47,9 @@ const REPORT: TrainingReport = {
     degradation: 0.25,
     recoveredFromZero: 0.9583,
     recoveredFromMean: 0.9,
+    klDivWithSae: 0.11,
+    klDivWithAblation: 4.4,
+    klDivScore: 0.975,
   },
   latents: [{
     latent: 1021,

@@ -12,6 +12,7 @@ import type { InputNormalization, Sae } from "../../lib/sae/sae.ts";
 import { stitch } from "../../lib/stitching/stitch.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import { assertClose, randomMatrix, randomSae, testOnDevices } from "../gpu_helper.ts";
+import { withSpliceLosses } from "../evaluation/with_splice_losses.ts";
 import { infer } from "../oracles/inference.ts";
 
 const [d, m] = [5, 24];
@@ -141,14 +142,14 @@ testOnDevices("evaluateCrossEntropy adds the means to the reconstructions", asyn
   const own = center(x);
   const { residual } = await inference.run(own, { residual: true });
   const replacements: Float32Array[] = [];
-  const model = {
+  const model = withSpliceLosses({
     dModel: d,
     activations: () => Promise.resolve(x),
     crossEntropy(_tokens: Int32Array, rows: number, replacement?: Matrix) {
       replacements.push(replacement!.data);
       return Promise.resolve(new Float32Array(rows * 3).fill(replacements.length));
     },
-  };
+  });
   const rows = [new Int32Array(4), new Int32Array(4)];
   await evaluateCrossEntropy(gpu, model, centring, rows, { skipPositions: [] });
   // The second call is the spliced one: x̂ = x_c − e, and the mean is x − x_c.

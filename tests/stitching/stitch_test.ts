@@ -19,6 +19,7 @@ import {
 } from "../gpu_helper.ts";
 import { type Choice, inferStitched } from "../oracles/stitched.ts";
 import { ARCHITECTURES, choose, makeSae, NORMALIZATIONS } from "./made_saes.ts";
+import { withSpliceLosses } from "../evaluation/with_splice_losses.ts";
 
 const stitchChoice = ({ small, smallLatents, large, largeLatents }: Choice) =>
   stitch(small, smallLatents, large, largeLatents);
@@ -235,14 +236,14 @@ testOnDevices("evaluateCrossEntropy splices a stitched SAE", async (open) => {
   const tokens = Int32Array.of(5, 1, 7, 2);
   const x = { data: new Float32Array(12), rows: 4, cols: 3 };
   tokens.forEach((token, at) => x.data.set(table.data.subarray(3 * token, 3 * token + 3), 3 * at));
-  const model = {
+  const model = withSpliceLosses({
     dModel: 3,
     activations: () => Promise.resolve(x),
-    crossEntropy: (_: Int32Array, __: number, own = x) =>
+    crossEntropy: (_: Int32Array, __: number, own: Matrix = x) =>
       Promise.resolve(
         Float32Array.from([0, 1, 2], (at) => own.data[3 * at] + own.data[3 * at + 2]),
       ),
-  };
+  });
   const { spliced } = await evaluateCrossEntropy(gpu, model, stitchChoice(choice), [tokens]);
   const own = { data: x.data.subarray(3), rows: 3, cols: 3 };
   const { reconstruction } = inferStitched(choice, own);

@@ -1,0 +1,208 @@
+import { create } from "@bufbuild/protobuf";
+import {
+  AttributeProto_AttributeType,
+  AttributeProtoSchema,
+  type GraphProto,
+  type ModelProto,
+  type NodeProto,
+  NodeProtoSchema,
+  type TensorProto,
+  TensorProto_DataType,
+  TensorProtoSchema,
+} from "onnx-buf";
+import type { Unembedding } from "./find_unembedding.ts";
+import { followGraph, type GraphFlow, makerOf, wholeAttribute } from "./graph_flow.ts";
+import { operatorSet } from "./operator_set.ts";
+import { castNode, prune, type StreamType, tensorInfo } from "./split_graph.ts";
+
+/** Input of a head: rows of the tensor that is unembedded, float32 [n, d]. */
+export const headInput = "saewing_rows";
+/** Input: tokens whose loss is wanted at each row, int64 [n, t]. */
+export const targetsInput = "saewing_targets";
+/** Input: the first so many rows get probabilities too, int64 [1]. */
+export const countInput = "saewing_count";
+/** Output: −log p of each target in nats, float32 [n, t]. */
+export const lossOutput = "saewing_loss";
+/** Output: log p of each token of the vocabulary, float32 [n, vocabulary]. */
+export const logOutput = "saewing_log_probabilities";
+/** Output: p of each token for the first rows, float32 [count, vocabulary]. */
+export const probabilityOutput = "saewing_probabilities";
+/** Output: the logits, float32 [n, vocabulary]. */
+export const logitsOutput = "saewing_logits";
+/** Output: a direction times the unembedding, float32 [n, vocabulary]. */
+export const unembeddedOutput = "saewing_unembedded";
+
+/**
+ * What leads from the unembedding's input to logits, losses and probabilities, as a model of its own
+ * that takes rows: a text's positions go through it a few at a time, so that no array of
+ * [rows, positions, vocabulary] comes about. 64 rows are enough for the product to run at full speed.
+ *
+ * @param type Element type of the unembedding's input.
+ * @param unembedding Undefined where it was not found: the rows are logits then.
+ * @throws Error below operator set 11, which has no GatherElements.
+ */
+export function headModel(
+  model: ModelProto,
+  { logits, unembedding, type }: {
+    logits: string;
+    unembedding: Unembedding | undefined;
+    type: StreamType;
+  },
+): ModelProto {
+  const opset = operatorSet(model);
+  if (!(opset >= 11)) {
+    throw new Error(`cross-entropy needs operator set 11 or later, the model has ${opset}`);
+  }
+  const graph = cutAt(model.graph!, unembedding?.input ?? logits, type);
+  // LogSoftmax is vectorised in ONNX Runtime: it adds 4 % to the product of Gemma 3's unembedding,
+  // ReduceLogSumExp 30 %.
+  const node = [
+    ...graph.node,
+    operation("Cast", [logits], logitsOutput, "to", TensorProto_DataType.FLOAT),
+    operation("LogSoftmax", [logitsOutput], logOutput, "axis", -1),
+    operation("GatherElements", [logOutput, targetsInput], "saewing_gathered", "axis", -1),
+    operation("Neg", ["saewing_gathered"], lossOutput),
+    operation("Slice", [logOutput, "saewing_zero", countInput, "saewing_zero"], "saewing_first"),
+    operation("Exp", ["saewing_first"], probabilityOutput),
+  ];
+  const { INT64, FLOAT } = TensorProto_DataType;
+  const rows = ["saewing_n", "saewing_vocabulary"];
+  return {
+    ...model,
+    graph: prune({
+      ...graph,
+      node,
+      initializer: [...graph.initializer, zeroTensor()],
+      input: [
+        tensorInfo(headInput, FLOAT, ["saewing_n", "saewing_d"]),
+        tensorInfo(targetsInput, INT64, ["saewing_n", "saewing_t"]),
+        tensorInfo(countInput, INT64, [1]),
+      ],
+      // The graph's own shapes are those of rows and positions.
+      valueInfo: [],
+      output: [
+        tensorInfo(lossOutput, FLOAT, ["saewing_n", "saewing_t"]),
+        tensorInfo(logOutput, FLOAT, rows),
+        tensorInfo(probabilityOutput, FLOAT, ["saewing_first_n", "saewing_vocabulary"]),
+        tensorInfo(logitsOutput, FLOAT, rows),
+      ],
+    }),
+  };
+}
+
+/**
+ * The unembedding alone, as a model: rows times W_U, without biases and soft caps. A constant factor
+ * behind the product counts where there is no soft cap. Quantised weights are used as they are
+ * rounded, the rows are not rounded.
+ *
+ * @param type Element type of the unembedding's input.
+ * @param scale Whether rows are multiplied by the final norm's scale first.
+ */
+export function unembeddingModel(
+  model: ModelProto,
+  unembedding: Unembedding,
+  { type, scale }: { type: StreamType; scale: boolean },
+): ModelProto {
+  const { product, after, norm } = unembedding;
+  const flow = followGraph(model.graph!);
+  const node = [...model.graph!.node];
+  const step = (opType: string, input: string[], output: string, name?: string, value?: number) => {
+    node.push(operation(opType, input, output, name, value));
+    return output;
+  };
+  const { FLOAT } = TensorProto_DataType;
+  let rows = headInput;
+  if (scale && norm) {
+    rows = step(
+      "Mul",
+      [rows, step("Cast", [norm.scale], "saewing_scale", "to", FLOAT)],
+      "saewing_x",
+    );
+  }
+  let out = "saewing_product";
+  if (product.node.opType === "MatMulNBits") {
+    // Without accuracy_level rows stay floating-point numbers, and input 5 is a bias.
+    const attribute = product.node.attribute.filter(({ name }) => name !== "accuracy_level");
+    node.push(castNode(rows, "saewing_cast", type));
+    const input = ["saewing_cast", ...product.node.input.slice(1, 5)];
+    node.push({ ...product.node, attribute, input, output: [out] });
+    out = step("Cast", [out], "saewing_float", "to", FLOAT);
+  } else {
+    const weight = step("Cast", [floatWeight(flow, unembedding, step)], "saewing_w", "to", FLOAT);
+    const transposed = wholeAttribute(product.node, "transB") !== 0;
+    const right = transposed ? step("Transpose", [weight], "saewing_w_transposed") : weight;
+    step("MatMul", [rows, right], out);
+  }
+  const capped = after.some(({ opType }) => opType === "Tanh");
+  for (const [i, one] of (capped ? [] : after).entries()) {
+    const factor = one.input.find((name) => !flow.fromInput.has(name));
+    if (!/^(Mul|Div)$/.test(one.opType) || factor === undefined) continue;
+    const float = step("Cast", [factor], `saewing_factor${i}`, "to", FLOAT);
+    out = step(one.opType, [out, float], `saewing_times${i}`);
+  }
+  step("Identity", [out], unembeddedOutput);
+  const input = [tensorInfo(headInput, FLOAT, ["saewing_n", "saewing_d"])];
+  const output = [tensorInfo(unembeddedOutput, FLOAT, ["saewing_n", "saewing_vocabulary"])];
+  return { ...model, graph: prune({ ...model.graph!, node, input, output, valueInfo: [] }) };
+}
+
+// Weights of an 8-bit product are (q − zero point) · scale; behind the product comes Mul by the scale of
+// the rows times that of the weights.
+function floatWeight(
+  flow: GraphFlow,
+  { product: { node }, after }: Unembedding,
+  step: (opType: string, input: string[], output: string) => string,
+): string {
+  const [, weight, , zeroPoint = ""] = node.input;
+  if (node.opType !== "MatMulInteger") return weight;
+  const scales = after.flatMap(({ input }) => input)
+    .map((name) => makerOf(flow, name))
+    .find((maker) => maker?.opType === "Mul" && !after.includes(maker));
+  const scale = scales?.input.find((name) => !flow.fromInput.has(name));
+  if (scale === undefined) {
+    throw new Error(`the scale of the 8-bit unembedding ${weight} is not found`);
+  }
+  return step("DequantizeLinear", [weight, scale, zeroPoint], "saewing_dequantised");
+}
+
+/** A graph whose tensor is its input `headInput`, of rows: what is reshaped behind it stays as it is. */
+function cutAt(graph: GraphProto, tensor: string, type: StreamType): GraphProto {
+  const { fromInput } = followGraph(graph);
+  const at = graph.node.findIndex(({ output }) => output.includes(tensor));
+  if (at < 0) throw new Error(`no node of the graph makes ${tensor}`);
+  const before = graph.node.slice(0, at);
+  const maker = graph.node[at];
+  const rest = { ...maker, output: maker.output.map((name) => name === tensor ? "" : name) };
+  const behind = graph.node.slice(at + 1).map((node) =>
+    node.opType === "Reshape" && fromInput.has(node.input[0])
+      ? operation("Identity", [node.input[0]], node.output[0])
+      : node
+  );
+  return { ...graph, node: [...before, rest, castNode(headInput, tensor, type), ...behind] };
+}
+
+function zeroTensor(): TensorProto {
+  return create(TensorProtoSchema, {
+    name: "saewing_zero",
+    dims: [1n],
+    dataType: TensorProto_DataType.INT64,
+    int64Data: [0n],
+  });
+}
+
+function operation(
+  opType: string,
+  input: string[],
+  output: string,
+  name?: string,
+  value = 0,
+): NodeProto {
+  const attribute = name === undefined ? [] : [
+    create(AttributeProtoSchema, {
+      name,
+      type: AttributeProto_AttributeType.INT,
+      i: BigInt(value),
+    }),
+  ];
+  return create(NodeProtoSchema, { opType, input, output: [output], attribute });
+}

@@ -1,0 +1,199 @@
+import {
+  countInput,
+  headInput,
+  logitsOutput,
+  logOutput,
+  lossOutput,
+  probabilityOutput,
+  targetsInput,
+} from "./head_graph.ts";
+import { type InferenceSession, Tensor } from "./onnx_runtime.ts";
+
+type Floats = Float32Array<ArrayBuffer>;
+
+/** What is unembedded of a variant: [rows · L, d]; of one row only where all rows are equal. */
+export interface HeadRows {
+  /** Number of rows that `data` has. */
+  rows: number;
+  /** The values. */
+  data: Float32Array;
+}
+
+/** The session that unembeds. */
+export interface Head {
+  /**
+   * Loss of each variant at every position but the last, [rows · (L − 1)]; then, where `divergence` is
+   * wanted, KL(first variant ‖ variant) of each but the first.
+   */
+  losses(
+    variants: HeadRows[],
+    text: { tokens: Int32Array; rows: number; divergence: boolean },
+  ): Promise<Floats[]>;
+  /** Logits of positions, [count, vocabulary]. */
+  logits(data: Float32Array, count: number): Promise<Floats>;
+}
+
+// 2^23 logits are 32 MiB. At least 64 rows: with 32 the product of Gemma 3's unembedding runs at 90 %
+// of the speed it has with 128.
+const logitsLimit = 2 ** 23;
+const leastRows = 64;
+
+/** Makes a session of `headModel` answer for whole texts, some positions at a time. */
+export function createHead(session: InferenceSession, vocabSize: number): Head {
+  const most = Math.max(leastRows, Math.floor(logitsLimit / vocabSize));
+
+  return {
+    async losses(variants, { tokens, rows, divergence }) {
+      const length = tokens.length / rows;
+      const width = variants[0].data.length / (variants[0].rows * length);
+      const results = Array.from(
+        { length: variants.length + (divergence ? variants.length - 1 : 0) },
+        () => new Float32Array(rows * (length - 1)),
+      );
+      // In a block of positions a variant whose rows are all equal has one row of them.
+      const perPosition = (count: number) =>
+        variants.reduce((sum, variant) => sum + (variant.rows === 1 ? 1 : count), 0);
+      let blockRows = rows;
+      while (blockRows > 1 && perPosition(blockRows) > most) blockRows--;
+      const blockPositions = Math.max(1, Math.floor(most / perPosition(blockRows)));
+      for (let row = 0; row < rows; row += blockRows) {
+        for (let position = 0; position < length - 1; position += blockPositions) {
+          await runBlock({
+            row,
+            rowCount: Math.min(blockRows, rows - row),
+            position,
+            positionCount: Math.min(blockPositions, length - 1 - position),
+          });
+        }
+      }
+      return results;
+
+      async function runBlock({ row, rowCount, position, positionCount }: Block): Promise<void> {
+        const counts = variants.map((variant) =>
+          (variant.rows === 1 ? 1 : rowCount) * positionCount
+        );
+        const total = counts.reduce((sum, count) => sum + count, 0);
+        const data = new Float32Array(total * width);
+        // Of each row of the head, a target per row of the text that it stands for.
+        const targetCount = variants.some((variant) => variant.rows === 1) ? rowCount : 1;
+        const targets = new BigInt64Array(total * targetCount);
+        let at = 0;
+        for (const variant of variants) {
+          const own = variant.rows === 1 ? 1 : rowCount;
+          for (let r = 0; r < own; r++) {
+            const from = ((variant.rows === 1 ? 0 : row + r) * length + position) * width;
+            data.set(variant.data.subarray(from, from + positionCount * width), at * width);
+            for (let p = 0; p < positionCount; p++, at++) {
+              for (let t = 0; t < targetCount; t++) {
+                const ofRow = row + (own === 1 ? t : r);
+                targets[at * targetCount + t] = BigInt(tokens[ofRow * length + position + p + 1]);
+              }
+            }
+          }
+        }
+        const result = await runRows(
+          session,
+          {
+            rows: data,
+            count: total,
+            targets,
+            targetCount,
+            probabilities: divergence ? counts[0] : 0,
+          },
+          divergence ? [lossOutput, logOutput, probabilityOutput] : [lossOutput],
+        );
+        const loss = result[lossOutput].data as Float32Array;
+        let first = 0;
+        for (const [v, count] of counts.entries()) {
+          for (let r = 0; r < rowCount; r++) {
+            for (let p = 0; p < positionCount; p++) {
+              const own = count === positionCount;
+              const from = first + (own ? p : r * positionCount + p);
+              results[v][(row + r) * (length - 1) + position + p] =
+                loss[from * targetCount + (own && targetCount > 1 ? r : 0)];
+            }
+          }
+          first += count;
+        }
+        if (divergence) addDivergence(result, counts, { row, rowCount, position, positionCount });
+      }
+
+      function addDivergence(
+        result: Record<string, Tensor>,
+        counts: number[],
+        { row, rowCount, position, positionCount }: Block,
+      ): void {
+        const logs = result[logOutput].data as Float32Array;
+        const probabilities = result[probabilityOutput].data as Float32Array;
+        const words = result[logOutput].dims[1];
+        let first = counts[0];
+        for (const [v, count] of counts.slice(1).entries()) {
+          const into = results[variants.length + v];
+          for (let r = 0; r < rowCount; r++) {
+            for (let p = 0; p < positionCount; p++) {
+              const one = counts[0] === positionCount ? p : r * positionCount + p;
+              const other = first + (count === positionCount ? p : r * positionCount + p);
+              into[(row + r) * (length - 1) + position + p] = divergenceOf(
+                probabilities.subarray(one * words, (one + 1) * words),
+                logs.subarray(one * words, (one + 1) * words),
+                logs.subarray(other * words, (other + 1) * words),
+              );
+            }
+          }
+          first += count;
+        }
+      }
+    },
+
+    async logits(data, count) {
+      const width = data.length / count;
+      let all: Floats | undefined;
+      for (let from = 0; from < count; from += most) {
+        const rows = data.subarray(from * width, Math.min(count, from + most) * width);
+        const run = { rows, count: rows.length / width };
+        const { data: part } = (await runRows(session, run, [logitsOutput]))[logitsOutput];
+        const words = (part as Floats).length / run.count;
+        all ??= new Float32Array(count * words);
+        all.set(part as Floats, from * words);
+      }
+      return all!;
+    },
+  };
+}
+
+interface Block {
+  row: number;
+  rowCount: number;
+  position: number;
+  positionCount: number;
+}
+
+/** Σ p (log p − log q), summed in float64. */
+function divergenceOf(p: Float32Array, logP: Float32Array, logQ: Float32Array): number {
+  let sum = 0;
+  for (let word = 0; word < p.length; word++) sum += p[word] * (logP[word] - logQ[word]);
+  return sum;
+}
+
+/** Runs a session that takes rows, for some of its outputs. */
+export async function runRows(
+  session: InferenceSession,
+  { rows, count, targets, targetCount = 1, probabilities = 0 }: {
+    rows: Float32Array;
+    count: number;
+    targets?: BigInt64Array;
+    targetCount?: number;
+    probabilities?: number;
+  },
+  outputs: string[],
+): Promise<Record<string, Tensor>> {
+  const feeds: Record<string, Tensor> = {
+    [headInput]: new Tensor("float32", rows, [count, rows.length / count]),
+  };
+  if (session.inputNames.includes(targetsInput)) {
+    const wanted = targets ?? new BigInt64Array(count);
+    feeds[targetsInput] = new Tensor("int64", wanted, [count, targetCount]);
+    feeds[countInput] = new Tensor("int64", BigInt64Array.of(BigInt(probabilities)), [1]);
+  }
+  return await session.run(feeds, outputs) as Record<string, Tensor>;
+}
