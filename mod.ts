@@ -36,7 +36,11 @@ export type { Matrix, SparseMatrix } from "./lib/matrix.ts";
 export { createRandom, type Random } from "./lib/random.ts";
 
 // Models, texts, activations.
-export { type LanguageModel, openLanguageModel } from "./lib/language_model/open_language_model.ts";
+export {
+  type LanguageModel,
+  openLanguageModel,
+  type SpliceLosses,
+} from "./lib/language_model/open_language_model.ts";
 export { readDocuments, readTexts } from "./lib/activations/read_texts.ts";
 export type { TextDocument } from "./lib/language_model/text_pieces.ts";
 export { streamActivations } from "./lib/activations/stream_activations.ts";
@@ -67,6 +71,7 @@ export {
 export {
   type CrossEntropyEvaluation,
   type CrossEntropyOptions,
+  evaluateCrossEntropies,
   evaluateCrossEntropy,
   type SplicedModel,
 } from "./lib/evaluation/evaluate_cross_entropy.ts";

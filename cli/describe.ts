@@ -51,6 +51,9 @@ export function evaluationTable(
     ["degradation (nats per token)", nats(ce.degradation)],
     ["recovered, from zero", percent(ce.recoveredFromZero)],
     ["recovered, from mean", percent(ce.recoveredFromMean)],
+    ["KL divergence, spliced", nats(ce.klDivWithSae)],
+    ["KL divergence, zero-ablated", nats(ce.klDivWithAblation)],
+    ["KL score", percent(ce.klDivScore)],
   ]);
 }
 
