@@ -1,4 +1,4 @@
-import { pairTitle, type StudiedPair } from "../lib/report/stitching_plots.ts";
+import { pairTitle, type StudiedPair } from "../lib/report/studied_pair.ts";
 import type { NamedGroups } from "../lib/report/stitching_report.ts";
 import {
   collectTopExamples,

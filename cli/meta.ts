@@ -1,6 +1,6 @@
 import { join, resolve } from "@std/path";
 import { checkExplains } from "../lib/meta/decompose.ts";
-import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_choice.ts";
+import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_cards.ts";
 import { mean } from "../lib/report/meta_findings.ts";
 import { decoderRows } from "../lib/sae/decoder_rows.ts";
 import type { ComparedMetaLatents, MetaControl } from "../lib/report/mod.ts";

@@ -1,15 +1,12 @@
 import { stringify } from "@std/csv";
 import { join } from "@std/path";
 import { mean } from "../lib/report/meta_findings.ts";
-import { peakTokens } from "../lib/report/meta_labels.ts";
+import { peakTokens } from "../lib/report/meta_cards.ts";
 import { metaPlots } from "../lib/report/meta_plots.ts";
 import { stitchingClaims } from "../lib/report/stitching_claims.ts";
-import { pairFile, pairTitle, type StudiedPair } from "../lib/report/stitching_plots.ts";
-import {
-  stitchingPlots,
-  type StitchingReport,
-  stitchingReport,
-} from "../lib/report/stitching_report.ts";
+import { stitchingPlots } from "../lib/report/stitching_plots.ts";
+import { type StitchingReport, stitchingReport } from "../lib/report/stitching_report.ts";
+import { pairFile, pairTitle, type StudiedPair } from "../lib/report/studied_pair.ts";
 import { commonReason, withoutCommonReason } from "../lib/report/verdict.ts";
 import { type Claim, metaClaims, type MetaReport, metaReport } from "../lib/report/mod.ts";
 import { latentsOf, metaLatentsOf } from "../lib/meta/mod.ts";

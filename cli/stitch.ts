@@ -1,4 +1,4 @@
-import type { StudiedPair } from "../lib/report/stitching_plots.ts";
+import type { StudiedPair } from "../lib/report/studied_pair.ts";
 import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
 import { collectionIds, listCollections, type SaeCollection } from "../lib/formats/mod.ts";
 import {

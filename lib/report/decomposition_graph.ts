@@ -1,6 +1,5 @@
-import { colour } from "./colours.ts";
 import { type Figure, figure, type Plot } from "./figure.ts";
-import { shorten } from "./legend.ts";
+import { colour, shorten } from "./legend.ts";
 
 /** A meta-latent of the latent in the middle. */
 export interface GraphMetaLatent {

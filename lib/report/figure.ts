@@ -1,5 +1,5 @@
-import { writable } from "./escape_html.ts";
-import { type LegendEntry, legendMarks, placeLegend, shorten } from "./legend.ts";
+import { writable } from "./escape.ts";
+import { type LegendEntry, placeLegend, shorten } from "./legend.ts";
 import { formatTick } from "./ticks.ts";
 
 /** Observable Plot, as marks are made with. */
@@ -58,70 +58,67 @@ const SVG = "http://www.w3.org/2000/svg";
 const LEFT = 58;
 
 // Both packages take 0.3 s to load, so they are loaded with the first figure only.
-let tools: Promise<{ plot: Plot; document: unknown }> | undefined;
+let tools: Promise<{ plot: Plot; document: Document }> | undefined;
+type Document = PlotOptions["document"];
 
-async function load(): Promise<{ plot: Plot; document: unknown }> {
+async function load(): Promise<{ plot: Plot; document: Document }> {
   const plot = await import("@observablehq/plot");
-  const { document } = globalThis as { document?: unknown };
+  const { document } = globalThis as { document?: Document };
   if (document) return { plot, document };
   // A document of XML: its attributes are escaped as a file of its own needs it.
   const { DOMParser } = await import("linkedom");
   const made = new DOMParser().parseFromString(`<svg xmlns="${SVG}"/>`, "image/svg+xml");
-  return { plot, document: made };
+  return { plot, document: made as unknown as Document };
 }
 
 /**
  * Draws a figure with Observable Plot: heading, legend, axes, and the marks that are given. Colours
  * come from the surroundings (currentColor and CSS variables), so a figure fits a light and a dark
- * page, and is black on white on its own. Words are text for ever, whatever they contain.
+ * page, and is black on white on its own. Words are drawn as text, whatever they contain.
  */
 export async function figure(options: FigureOptions): Promise<Figure> {
   const { plot, document } = await (tools ??= load());
-  const { name = "figure", title, description = "", width = 480, legend = [] } = options;
+  const { name = "figure", title, description = "", width = 480 } = options;
   const marks = options.marks(plot);
-  const [entries, x, y] = marks.length > 0 ? [legend, options.x, options.y] : [[], undefined];
-  const { height: keyHeight, places } = placeLegend(entries, width);
-  const height = (options.height ?? 280) + keyHeight;
+  const { x, y, legend = [] }: Partial<FigureOptions> = marks.length > 0 ? options : {};
   const left = options.plot?.marginLeft ?? LEFT;
-  const top = options.plot?.marginTop ?? 40 + keyHeight + (y?.label ? 24 : 0);
-  const axis = { tickFormat: formatTick, labelArrow: "none" as const };
-  const scale = (own: ScaleOptions | undefined, room: number): ScaleOptions => ({
-    ...axis,
-    ...own,
-    label: own?.label ? shorten(own.label, room) : null,
-    axis: own ? own.axis : null,
+  const { height: legendHeight, placed } = placeLegend(legend, width);
+  const top = options.plot?.marginTop ?? 40 + legendHeight + (y?.label ? 24 : 0);
+  /** Words at a place from the figure's upper left corner. */
+  const words = (text: string, dx: number, dy: number, style: object) =>
+    plot.text([text], {
+      ...{ frameAnchor: "top-left", lineAnchor: "top", facet: "super" },
+      ...{ dx: dx - left, dy: dy - top, ...style },
+    });
+  const scale = (own: ScaleOptions | undefined, label: string | null | undefined) => ({
+    ...{ tickFormat: formatTick, labelArrow: "none" as const, axis: own ? undefined : null },
+    ...{ ...own, label: label ? shorten(label, width - 20) : null },
   });
   const svg = plot.plot({
-    document: document as never,
-    ...{ width, height, marginLeft: left, marginRight: 24 },
-    marginBottom: x?.label ? 44 : 26,
-    x: scale({ labelAnchor: "center", line: true, ...x }, width - 20),
-    y: scale({ grid: true, tickSpacing: 36, tickSize: 0, ...y, label: null }, width - 20),
+    ...{ document, width, height: (options.height ?? 280) + legendHeight, className: "figure" },
+    ...{ ariaLabel: writable(title), ariaDescription: writable(description) || undefined },
+    ...{ marginLeft: left, marginRight: 24, marginBottom: x?.label ? 44 : 26 },
+    x: scale(x && { labelAnchor: "center", line: true, ...x }, x?.label),
+    y: scale(y && { grid: true, tickSpacing: 36, tickSize: 0, ...y }, null),
     ...options.plot,
     marginTop: top,
     marks: [
-      plot.text([shorten(title, width - 8, 8.6)], {
-        ...{
-          frameAnchor: "top-left",
-          dx: 2 - left,
-          dy: 4 - top,
-          lineAnchor: "top",
-          facet: "super",
-        },
-        ...{ fontSize: 14, fontWeight: 600 },
-      }),
-      ...legendMarks(plot, entries, places, 2 - left, 36 - top),
+      words(shorten(title, width - 8, 8.6), 2, 4, { fontSize: 14, fontWeight: 600 }),
+      ...placed.flatMap((entry) => legendMarks(plot, entry, 2 - left, 36 - top)),
       // Above the marks' names, which stand in the last 16 pixels above the frame.
-      plot.text(y?.label ? [shorten(y.label, width - 8)] : [], {
-        ...{ frameAnchor: "top-left", dx: 2 - left, dy: -20, lineAnchor: "bottom", facet: "super" },
-        fillOpacity: 0.75,
-      }),
+      y?.label
+        ? words(shorten(y.label, width - 8), 2, top - 20, {
+          ...{ lineAnchor: "bottom", fillOpacity: 0.75 },
+        })
+        : null,
       ...namedAxes(plot, x, y),
       ...(marks.length > 0 ? marks : [plot.text(["no data"], { frameAnchor: "middle" })]),
     ],
-  }) as unknown as SvgElement;
-  finish(svg, document as SvgDocument, options.ownSize ? width : undefined, title, description);
-  const text = svg.outerHTML;
+  });
+  const text = finish(
+    svg as unknown as SvgElement,
+    options.ownSize ? { style: `max-width: ${width}px` } : {},
+  );
   // Inside HTML it has the notebook's colours; where HTML is taken out, the picture is shown.
   const display = () => ({
     "text/html": `<div style="overflow-x: auto">${text}</div>`,
@@ -131,7 +128,7 @@ export async function figure(options: FigureOptions): Promise<Figure> {
   return Object.assign({ name, title, svg: text }, { [Symbol.for("Jupyter.display")]: display });
 }
 
-/** Axes with ticks of one's own: on logarithmic scales some would be without a name otherwise. */
+/** Axes with ticks of one's own: on logarithmic scales Plot would leave some without a name. */
 function namedAxes(plot: Plot, x: ScaleOptions | undefined, y: ScaleOptions | undefined): Mark[] {
   const named = (ticks: unknown) => Array.isArray(ticks) ? [ticks as number[]] : [];
   return [
@@ -146,54 +143,72 @@ function namedAxes(plot: Plot, x: ScaleOptions | undefined, y: ScaleOptions | un
   ];
 }
 
-/** What is used of the DOM, which Deno's types do not have. */
-interface SvgElement {
-  readonly outerHTML: string;
-  readonly attributes: Iterable<{ name: string; value: string }>;
-  readonly childNodes: Iterable<{ nodeType: number; data: string }>;
-  textContent: string;
-  setAttribute(name: string, value: string): void;
-  querySelector(selector: string): SvgElement | null;
-  querySelectorAll(selector: string): Iterable<SvgElement>;
-  prepend(...elements: SvgElement[]): void;
-  remove(): void;
+/** Marks of an entry of the legend, whose upper left corner is at (dx, dy) from the frame's. */
+function legendMarks(
+  plot: Plot,
+  { label, x, y, colour, dash, symbol }: LegendEntry & { x: number; y: number },
+  dx: number,
+  dy: number,
+): Mark[] {
+  const at = (right: number) => ({
+    ...{ frameAnchor: "top-left", className: "legend", facet: "super" } as const,
+    ...{ dx: dx + x + right, dy: dy + y },
+  });
+  return [
+    dash === undefined ? null : plot.vector([0], {
+      ...{ ...at(0), anchor: "start", rotate: 90, length: 16 },
+      ...{ stroke: colour, strokeDasharray: dash, strokeWidth: 1.8 },
+      shape: { draw: (context, length) => (context.moveTo(0, 0), context.lineTo(0, -length)) },
+    }),
+    symbol ? plot.dot([0], { ...at(8), symbol, fill: colour, r: 4 }) : null,
+    plot.text([label], { ...at(22), textAnchor: "start", lineAnchor: "middle" }),
+  ];
 }
 
-interface SvgDocument {
-  createElementNS(namespace: string, name: string): SvgElement;
+/** Points a horizontal place out: a dashed line, and its name above the frame, where there is room. */
+export function pointOut(
+  plot: Plot,
+  { x, label }: { x: number; label: string },
+  [low, high]: readonly [number, number],
+  log = false,
+): Mark[] {
+  const right = x > (log ? Math.sqrt(low * high) : (low + high) / 2);
+  return [
+    plot.ruleX([x], {
+      ...{ strokeOpacity: 0.8, strokeWidth: 1.6, strokeDasharray: "4 3", insetTop: -14 },
+    }),
+    plot.text([label], {
+      ...{ x: [x], frameAnchor: "top", lineAnchor: "bottom", dx: right ? -6 : 6, dy: -4 },
+      textAnchor: right ? "end" : "start",
+    }),
+  ];
+}
+
+/** What is used of the DOM, which Deno's types do not have. */
+interface SvgElement {
+  outerHTML: string;
+  attributes: Iterable<{ name: string; value: string }>;
+  childNodes: Iterable<{ nodeType: number; data: string }>;
+  setAttribute(name: string, value: string): void;
+  querySelectorAll(selector: string): Iterable<SvgElement>;
+  remove(): void;
 }
 
 const PLACES = /^([cr]?[xy][12]?|r|d|width|height|transform|stroke-width|fill-opacity)$/;
 
-/** Makes a file of its own of an SVG, tells what it shows, and rounds places to 0.01 pixels. */
-function finish(
-  svg: SvgElement,
-  document: SvgDocument,
-  width: number | undefined,
-  title: string,
-  description: string,
-): void {
+/** An SVG as text that is a file of its own, with places rounded to 0.01 pixels. */
+function finish(svg: SvgElement, attributes: Record<string, string>): string {
   // Plot's style sheet would be the whole page's.
-  svg.querySelector("style")?.remove();
-  const spoken = ([["title", title], ["desc", description]] as const)
-    .filter(([, words]) => words).map(([name, words]) => {
-      const element = document.createElementNS(SVG, name);
-      element.textContent = words;
-      return element;
-    });
-  svg.prepend(...spoken);
+  for (const style of svg.querySelectorAll("style")) style.remove();
+  const own = { xmlns: SVG, role: "img", "font-size": "12", ...attributes };
+  for (const [name, value] of Object.entries(own)) svg.setAttribute(name, value);
+  const round = (number: string) => String(Math.round(Number(number) * 100) / 100);
   for (const element of svg.querySelectorAll("*")) {
     for (const attribute of element.attributes) {
       if (!PLACES.test(attribute.name)) continue;
-      attribute.value = attribute.value.replace(
-        /-?\d+\.\d+(e[-+]?\d+)?/g,
-        (number) => String(Math.round(Number(number) * 100) / 100),
-      );
+      attribute.value = attribute.value.replace(/-?\d+\.\d+(e[-+]?\d+)?/g, round);
     }
     for (const node of element.childNodes) if (node.nodeType === 3) node.data = writable(node.data);
   }
-  const own = { xmlns: SVG, class: "figure", role: "img", "aria-label": writable(title) };
-  for (const [name, value] of Object.entries(own)) svg.setAttribute(name, value);
-  svg.setAttribute("font-size", "12");
-  if (width) svg.setAttribute("style", `max-width: ${width}px`);
+  return svg.outerHTML;
 }

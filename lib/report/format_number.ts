@@ -48,3 +48,13 @@ export function powerOfTen(exponent: number): string {
 export function minusSign(text: string): string {
   return text.replace("-", "−");
 }
+
+/** A number with its sign: "+0.25", "−12 %". */
+export function signed(value: number, format: (size: number) => string = formatNumber): string {
+  return `${value < 0 ? "−" : "+"}${format(Math.abs(value))}`;
+}
+
+/** "12 of 40 (30 %)". */
+export function partOf(part: number, whole: number): string {
+  return whole === 0 ? "none" : `${part} of ${whole} (${formatShare(part / whole)})`;
+}

@@ -1,5 +1,5 @@
 import { type Figure, figure, type FigureWords } from "./figure.ts";
-import { shorten } from "./legend.ts";
+import { LETTER, shorten } from "./legend.ts";
 
 /** Options of {@linkcode heatMap}. */
 export interface HeatMapOptions extends Omit<FigureWords, "width" | "height"> {
@@ -33,10 +33,10 @@ export async function heatMap(
     return Array.from(row, (value, c) => ({ ...look(value), r, c }));
   });
   const [rows, columns] = [rowNames, colNames].map((names) => names.map((n) => shorten(n, 190)));
-  const left = 14 + 7.2 * longest(rows);
+  const left = 14 + LETTER * longest(rows);
   // Names of columns stand on end where they are wider than a cell.
-  const upright = 7.2 * longest(columns) > cell;
-  const top = 34 + (upright ? 10 + 7.2 * longest(columns) : 20);
+  const upright = LETTER * longest(columns) > cell;
+  const top = 34 + (upright ? 10 + LETTER * longest(columns) : 20);
   return await figure({
     ...options,
     width: Math.max(left + cell * columns.length + 4, 16 + 8.6 * options.title.length),

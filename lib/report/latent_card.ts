@@ -1,12 +1,12 @@
 import type { LatentExample } from "../interpretation/latent_example.ts";
 import type { LatentExamples } from "../interpretation/top_examples.ts";
 import { barPlot } from "./bar_plot.ts";
-import { escapeHtml } from "./escape_html.ts";
+import { escapeHtml } from "./escape.ts";
 import { formatNumber, formatShare } from "./format_number.ts";
 
 /** One latent as HTML: how often and how strongly it is active, and the texts in which it is most. */
 export async function latentCard(latent: LatentExamples): Promise<string> {
-  const { density, maxActivation, histogram: { width, counts }, examples } = latent;
+  const { density, maxActivation, histogram: { width, counts } } = latent;
   const edges = Array.from({ length: counts.length + 1 }, (_, b) => b * width);
   const plot = counts.length === 0 ? undefined : await barPlot({ edges, counts }, {
     name: `activations_${latent.latent}`,
@@ -15,28 +15,60 @@ export async function latentCard(latent: LatentExamples): Promise<string> {
     width: 280,
     height: 180,
   });
-  const contexts = examples.map((example) => `<li>${contextLine(example, maxActivation)}</li>`);
-  return `<article class="latent" id="latent-${latent.latent}">
-<header>
-<h3>Latent ${latent.latent}</h3>
-<dl><div><dt>density</dt><dd>${formatShare(density)}</dd></div>` +
-    `<div><dt>largest activation</dt><dd>${formatNumber(maxActivation)}</dd></div></dl>
-${plot?.svg ?? ""}
-</header>
-${
-      contexts.length > 0
-        ? `<ol>\n${contexts.join("\n")}\n</ol>`
-        : "<p>Active nowhere in these texts.</p>"
-    }
-</article>`;
+  return card(
+    `latent-${latent.latent}`,
+    `Latent ${latent.latent}`,
+    [
+      ["density", formatShare(density)],
+      ["largest activation", formatNumber(maxActivation)],
+    ],
+    contextList(latent),
+    plot?.svg,
+  );
 }
 
 /**
- * One context as HTML, for a list: the activation at the peak, then the text, shaded by activation.
+ * A card as HTML.
+ *
+ * @param facts Names and values, below the title.
+ * @param contents HTML of its body.
+ * @param figure An SVG below the facts.
+ */
+export function card(
+  id: string,
+  title: string,
+  facts: readonly (readonly string[])[],
+  contents: string,
+  figure = "",
+): string {
+  const list = facts.map((fact) => {
+    const [name, value] = fact.map(escapeHtml);
+    return `<div><dt>${name}</dt><dd>${value}</dd></div>`;
+  });
+  return `<article class="latent" id="${id}">
+<header>
+<h3>${escapeHtml(title)}</h3>
+<dl>${list.join("")}</dl>
+${figure}
+</header>
+${contents}
+</article>`;
+}
+
+/** The contexts of a latent as HTML, strongest first, at most `most` of them. */
+export function contextList({ examples, maxActivation }: LatentExamples, most = Infinity): string {
+  if (examples.length === 0) return "<p>Active nowhere in these texts.</p>";
+  const lines = examples.slice(0, most)
+    .map((example) => `<li>${contextLine(example, maxActivation)}</li>`);
+  return `<ol>\n${lines.join("\n")}\n</ol>`;
+}
+
+/**
+ * The activation at the peak, then the text, shaded by activation.
  *
  * @param most The activation that is shaded most, the latent's largest.
  */
-export function contextLine(
+function contextLine(
   { tokens, activations, peak, row, position }: LatentExample,
   most: number,
 ): string {

@@ -1,4 +1,29 @@
-import type { Mark, Plot } from "./figure.ts";
+const OWN = ["#2563c9", "#c2570c", "#2f855a", "#7c3aed", "#b83280", "#4a5568"];
+const ARCHITECTURES = ["batchtopk", "topk", "jumprelu", "relu", "matryoshka_batchtopk"];
+const DASHES = ["", "6 4", "1.5 4", "9 4 1.5 4"];
+
+/** Number of colours before they repeat. */
+export const COLOURS = OWN.length;
+
+/** A colour that keeps behind others: references, controls, what is left over. */
+export const QUIET = colour(5);
+
+/** Colour of a series of a figure, as CSS; a page may set its own (`--plot-1` to `--plot-6`). */
+export function colour(series: number): string {
+  const at = series % COLOURS;
+  return `var(--plot-${at + 1}, ${OWN[at]})`;
+}
+
+/** The colour of an architecture, the same in every figure; those that are not known share one. */
+export function architectureColour(architecture: string): string {
+  const at = ARCHITECTURES.indexOf(architecture);
+  return at < 0 ? QUIET : colour(at);
+}
+
+/** Dashes of a series, as `stroke-dasharray`; none for 0. */
+export function dashes(series: number): string {
+  return DASHES[series % DASHES.length];
+}
 
 /** What points are marked by. */
 export type FigureSymbol = "circle" | "square" | "triangle" | "diamond" | "star" | "wye" | "cross";
@@ -15,8 +40,8 @@ export interface LegendEntry {
   symbol?: FigureSymbol;
 }
 
-// A letter of a wide 12-pixel font (DejaVu Sans) is 7.2 pixels wide on average.
-const LETTER = 7.2;
+/** A letter of a wide 12-pixel font (DejaVu Sans) is 7.2 pixels wide on average. */
+export const LETTER = 7.2;
 const ROW = 19;
 
 /** Words on one line of at most `pixels`; what is longer loses its middle. */
@@ -28,46 +53,19 @@ export function shorten(words: string, pixels: number, letter = LETTER): string 
   return `${line.slice(0, half)}…${line.slice(-half)}`;
 }
 
-/** Places of a legend's entries in rows, and the height that they take, in pixels. */
+/** Entries of a legend laid in rows with places in pixels, and the height that they take. */
 export function placeLegend(
   entries: readonly LegendEntry[],
   width: number,
-): { height: number; places: { label: string; x: number; y: number }[] } {
-  let [at, row] = [4, 0];
-  const places = entries.map((entry) => {
+): { height: number; placed: (LegendEntry & { x: number; y: number })[] } {
+  let [end, row] = [4, 0];
+  const placed = entries.map((entry) => {
     const label = shorten(entry.label, width - 30);
     const wide = 22 + label.length * LETTER;
-    if (at > 4 && at + wide > width) [at, row] = [4, row + 1];
-    const place = { label, x: at, y: ROW * row };
-    at += wide + 16;
-    return place;
+    if (end > 4 && end + wide > width) [end, row] = [4, row + 1];
+    const x = end;
+    end += wide + 16;
+    return { ...entry, label, x, y: ROW * row };
   });
-  return { height: entries.length > 0 ? ROW * (row + 1) : 0, places };
-}
-
-/** Marks of a legend, its upper left corner at (dx, dy) from the upper left of the frame. */
-export function legendMarks(
-  plot: Plot,
-  entries: readonly LegendEntry[],
-  places: readonly { label: string; x: number; y: number }[],
-  dx: number,
-  dy: number,
-): Mark[] {
-  return entries.flatMap(({ colour, dash, symbol }, i) => {
-    const { label, x, y } = places[i];
-    const at = (right: number) => ({
-      ...{ frameAnchor: "top-left", className: "legend", facet: "super" } as const,
-      ...{ dx: dx + x + right, dy: dy + y },
-    });
-    return [
-      dash === undefined ? null : plot.vector([0], {
-        ...at(0),
-        ...{ anchor: "start", rotate: 90, length: 16, stroke: colour, strokeDasharray: dash },
-        strokeWidth: 1.8,
-        shape: { draw: (context, length) => (context.moveTo(0, 0), context.lineTo(0, -length)) },
-      }),
-      symbol ? plot.dot([0], { ...at(8), symbol, fill: colour, r: 4 }) : null,
-      plot.text([label], { ...at(22), textAnchor: "start", lineAnchor: "middle" }),
-    ];
-  });
+  return { height: entries.length > 0 ? ROW * (row + 1) : 0, placed };
 }

@@ -1,7 +1,5 @@
-import { colour, COLOURS, dashes } from "./colours.ts";
 import { type Figure, figure, type FigureWords, type Mark, type Plot } from "./figure.ts";
-import type { FigureSymbol, LegendEntry } from "./legend.ts";
-import { thinSeries } from "./thin_series.ts";
+import { colour, COLOURS, dashes, type FigureSymbol, type LegendEntry } from "./legend.ts";
 import { extent, logTicks, spacedTicks } from "./ticks.ts";
 
 /** One curve of a figure. */
@@ -106,5 +104,27 @@ export async function linePlot(
           dots ? plot.dot(points, { x: "x", y: "mean", fill: stroke, symbol, r: 3.5 }) : null,
         ]),
       ],
+  });
+}
+
+/**
+ * Thins a curve to at most `most` points: means of neighbours, with the smallest and the largest of
+ * them. Values that are not finite are left out; a point without any other is NaN.
+ *
+ * @param x Ascending.
+ */
+export function thinSeries(
+  x: ArrayLike<number>,
+  y: ArrayLike<number>,
+  most: number,
+): { x: number; mean: number; low: number; high: number }[] {
+  const all = Array.from(y);
+  const points = Math.min(all.length, most);
+  return Array.from({ length: points }, (_, i) => {
+    const [from, to] = [i, i + 1].map((at) => Math.floor(at * all.length / points));
+    const own = all.slice(from, to).filter(Number.isFinite);
+    const mean = own.reduce((sum, value) => sum + value, 0) / own.length;
+    const [low, high] = own.length > 0 ? [Math.min(...own), Math.max(...own)] : [NaN, NaN];
+    return { x: (x[from] + x[to - 1]) / 2, mean, low, high };
   });
 }

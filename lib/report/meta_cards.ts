@@ -1,13 +1,16 @@
+// Latents and meta-latents that a report shows: which, by what names, and as HTML.
+import type { LatentExamples } from "../interpretation/top_examples.ts";
 import type { Decomposition } from "../meta/decompose.ts";
 import { latentsOf, metaLatentsOf, relatedLatents } from "../meta/read_decomposition.ts";
 import { decompositionGraph } from "./decomposition_graph.ts";
-import { escapeHtml } from "./escape_html.ts";
-import type { Figure } from "./figure.ts";
+import { escapeHtml } from "./escape.ts";
 import { formatNumber, formatShare } from "./format_number.ts";
-import { contextLine } from "./latent_card.ts";
+import { card, contextList, visibleToken } from "./latent_card.ts";
 import type { ComparedMetaLatents } from "./meta_findings.ts";
-import { type Contexts, latentLabel, metaLatentLabel, peakTokens } from "./meta_labels.ts";
-import { table } from "./table.ts";
+import { table } from "./page.ts";
+
+/** Where latents are active in texts, by their numbers; empty where no text was read. */
+export type Contexts = ReadonlyMap<number, LatentExamples>;
 
 /** What the cards of a report on a meta-SAE are drawn from. */
 export interface CardSource {
@@ -19,98 +22,129 @@ export interface CardSource {
   contexts: Contexts;
 }
 
-const LATENTS_A_CARD = 5;
-const CONTEXTS_A_LATENT = 2;
+// Three words fill a box of a graph.
+const WORDS = 3;
+const LATENTS_PER_CARD = 5;
+const CONTEXTS_PER_LATENT = 2;
 const NEIGHBOURS = 10;
+
+/**
+ * Latents to show taken apart: of those with several meta-latents the ones with the smallest squared
+ * error, first with a strongest meta-latent each that none of the others has, then whichever are left.
+ *
+ * @param count Most latents.
+ * @param suits Whether a latent may be chosen (default: all may).
+ */
+export function chooseDecomposed(
+  decomposition: Decomposition,
+  count: number,
+  suits: (latent: number) => boolean = () => true,
+): number[] {
+  const { latents: { rows, rowOffsets }, squaredErrors } = decomposition;
+  const several = Array.from({ length: rows }, (_, latent) => latent)
+    .filter((latent) => rowOffsets[latent + 1] - rowOffsets[latent] > 1 && suits(latent))
+    .sort((a, b) => squaredErrors[a] - squaredErrors[b] || a - b);
+  const used = new Set<number>();
+  const first = new Set(several.filter((latent) => {
+    const strongest = metaLatentsOf(decomposition, latent)[0].latent;
+    return !used.has(strongest) && used.add(strongest);
+  }));
+  return [...first, ...several.filter((latent) => !first.has(latent))].slice(0, count);
+}
+
+/** The meta-latents with the largest sum of weights, largest first; those that none uses are left out. */
+export function chooseMetaLatents({ metaLatents }: Decomposition, count: number): number[] {
+  const { rows, rowOffsets, values } = metaLatents;
+  const sums = Array.from(
+    { length: rows },
+    (_, row) =>
+      values.subarray(rowOffsets[row], rowOffsets[row + 1]).reduce((sum, v) => sum + v, 0),
+  );
+  return [...sums.keys()].filter((row) => sums[row] > 0)
+    .sort((a, b) => sums[b] - sums[a] || a - b).slice(0, count);
+}
+
+/** The tokens at which a latent peaks, strongest first, each once: “ walk” “ run”. */
+export function peakTokens(latent: number, contexts: Contexts): string[] {
+  const examples = contexts.get(latent)?.examples ?? [];
+  const tokens = examples.map(({ tokens, peak }) => visibleToken(tokens[peak].trim() || "␣"));
+  return [...new Set(tokens)].slice(0, WORDS).map((token) => `“${token}”`);
+}
+
+/** "12 “walk” “run”": a latent's number and the tokens at which it peaks. */
+export function latentLabel(latent: number, contexts: Contexts): string {
+  return [latent, ...peakTokens(latent, contexts)].join(" ");
+}
+
+/** "M3 “walk” “Berlin”": a meta-latent's number and the first token of its strongest latents each. */
+export function metaLatentLabel(
+  metaLatent: number,
+  { decomposition, contexts }: Pick<CardSource, "decomposition" | "contexts">,
+): string {
+  const words = new Set<string>();
+  for (const { latent } of latentsOf(decomposition, metaLatent)) {
+    if (words.size === WORDS || contexts.size === 0) break;
+    const [first] = peakTokens(latent, contexts);
+    if (first !== undefined) words.add(first);
+  }
+  return [`M${metaLatent}`, ...words].join(" ");
+}
 
 /** One meta-latent as HTML: its strongest latents with their contexts, and its likes in other SAEs. */
 export function metaLatentCard(metaLatent: number, source: CardSource): string {
   const { decomposition, compared, contexts } = source;
   const latents = latentsOf(decomposition, metaLatent);
-  const facts: [string, string][] = [
+  const strongest = latents.slice(0, LATENTS_PER_CARD).map(({ latent, weight }) =>
+    `<h4>${escapeHtml(latentLabel(latent, contexts))} ` +
+    `<small>weight ${formatNumber(weight)}</small></h4>` +
+    contextsOf(latent, contexts, CONTEXTS_PER_LATENT)
+  );
+  return card(`meta-latent-${metaLatent}`, `Meta-latent ${metaLatent}`, [
     ["latents that use it", formatNumber(latents.length)],
     ["largest weight", formatNumber(latents[0]?.weight ?? 0)],
-    ...compared.map(({ name, cosine, nearest }): [string, string] => [
+    ...compared.map(({ name, cosine, nearest }) => [
       `nearest in ${name}`,
       `${nearest[metaLatent]}, cosine ${cosine[metaLatent].toFixed(2)}`,
     ]),
-  ];
-  const strongest = latents.slice(0, LATENTS_A_CARD).map(({ latent, weight }) =>
-    `<h4>${escapeHtml(latentLabel(latent, contexts))} ` +
-    `<small>weight ${formatNumber(weight)}</small></h4>` +
-    contextList(latent, contexts, CONTEXTS_A_LATENT)
-  );
-  return `<article class="latent" id="meta-latent-${metaLatent}">
-<header>
-<h3>Meta-latent ${metaLatent}</h3>
-${factList(facts)}
-</header>
-<div>${strongest.join("\n") || "<p>No latent uses it.</p>"}</div>
-</article>`;
+  ], `<div>${strongest.join("\n") || "<p>No latent uses it.</p>"}</div>`);
 }
 
 /** One latent as HTML: its contexts, its meta-latents, and the latents that share them (Fig. 1). */
 export async function decompositionCard(latent: number, source: CardSource): Promise<string> {
   const { decomposition, contexts } = source;
-  const own = metaLatentsOf(decomposition, latent);
-  const density = contexts.get(latent)?.density;
-  const facts: [string, string][] = [
-    ["meta-latents", formatNumber(own.length)],
-    ["‖w − ŵ‖²", formatNumber(decomposition.squaredErrors[latent])],
-    ...(density === undefined ? [] : [["density", formatShare(density)] as [string, string]]),
-  ];
-  const rows = own.map(({ latent: metaLatent, weight }) => [
-    metaLatentLabel(metaLatent, decomposition, contexts),
-    formatNumber(weight),
-    latentsOf(decomposition, metaLatent).filter((other) => other.latent !== latent)
-      .slice(0, LATENTS_A_CARD).map((other) => latentLabel(other.latent, contexts)).join(", "),
-  ]);
-  const parts = own.length === 0
-    ? "<p>No meta-latent is active in it.</p>"
-    : table("Its meta-latents", ["", "Weight", "Strongest in these other latents"], rows, false) +
-      `<div class="graph">${(await graph(latent, source)).svg}</div>`;
-  return `<article class="latent" id="latent-${latent}">
-<header>
-<h3>${escapeHtml(["Latent", latent, ...peakTokens(latent, contexts)].join(" "))}</h3>
-${factList(facts)}
-</header>
-<div>${contextList(latent, contexts, Infinity)}</div>
-<div class="whole">${parts}</div>
-</article>`;
-}
-
-function graph(latent: number, { decomposition, contexts }: CardSource): Promise<Figure> {
-  const own = metaLatentsOf(decomposition, latent);
-  const place = new Map(own.map((metaLatent, at) => [metaLatent.latent, at]));
-  return decompositionGraph({
+  const own = metaLatentsOf(decomposition, latent).map(({ latent: metaLatent, weight }) => ({
+    ...{ metaLatent, weight, label: metaLatentLabel(metaLatent, source) },
+  }));
+  const graph = await decompositionGraph({
     label: latentLabel(latent, contexts),
-    metaLatents: own.map(({ latent: metaLatent, weight }) => ({
-      label: metaLatentLabel(metaLatent, decomposition, contexts),
-      weight,
-    })),
+    metaLatents: own,
     latents: relatedLatents(decomposition, latent, NEIGHBOURS).map((other) => ({
       label: latentLabel(other.latent, contexts),
-      shared: other.shared.map(({ latent: metaLatent, weight }) => ({
-        metaLatent: place.get(metaLatent)!,
+      shared: other.shared.map(({ latent, weight }) => ({
+        metaLatent: own.findIndex(({ metaLatent }) => metaLatent === latent),
         weight,
       })),
     })),
   });
+  const rows = own.map(({ metaLatent, weight, label }) => [
+    label,
+    formatNumber(weight),
+    latentsOf(decomposition, metaLatent).filter((other) => other.latent !== latent)
+      .slice(0, LATENTS_PER_CARD).map((other) => latentLabel(other.latent, contexts)).join(", "),
+  ]);
+  const parts = own.length === 0
+    ? "<p>No meta-latent is active in it.</p>"
+    : table("Its meta-latents", ["", "Weight", "Strongest in these other latents"], rows, false) +
+      `<div class="graph">${graph.svg}</div>`;
+  const density = contexts.get(latent)?.density;
+  return card(`latent-${latent}`, ["Latent", latent, ...peakTokens(latent, contexts)].join(" "), [
+    ["meta-latents", formatNumber(own.length)],
+    ["‖w − ŵ‖²", formatNumber(decomposition.squaredErrors[latent])],
+    ...(density === undefined ? [] : [["density", formatShare(density)]]),
+  ], `<div>${contextsOf(latent, contexts)}</div>\n<div class="whole">${parts}</div>`);
 }
 
-function factList(facts: [string, string][]): string {
-  return `<dl>${
-    facts.map(([name, value]) =>
-      `<div><dt>${escapeHtml(name)}</dt><dd>${escapeHtml(value)}</dd></div>`
-    ).join("")
-  }</dl>`;
-}
-
-function contextList(latent: number, contexts: Contexts, most: number): string {
+function contextsOf(latent: number, contexts: Contexts, most?: number): string {
   const found = contexts.get(latent);
-  if (!found) return "";
-  if (found.examples.length === 0) return "<p>Active nowhere in these texts.</p>";
-  const lines = found.examples.slice(0, most)
-    .map((example) => `<li>${contextLine(example, found.maxActivation)}</li>`);
-  return `<ol>\n${lines.join("\n")}\n</ol>`;
+  return found ? contextList(found, most) : "";
 }

@@ -1,21 +1,19 @@
 import type { Decomposition } from "../meta/decompose.ts";
-import type { Claim } from "./claim.ts";
-import { formatShare, minusSign } from "./format_number.ts";
+import { formatShare, partOf, signed } from "./format_number.ts";
+import { meanInterval, wilsonInterval } from "./intervals.ts";
 import {
   chanceOf,
   type ComparedMetaLatents,
+  comparedProblem,
+  controlProblem,
   leastSingleErrors,
   mean,
   type MetaFindings,
-} from "./meta_findings.ts";
-import {
-  comparedProblem,
-  controlProblem,
   metaProblem,
   replacementProblem,
   singleProblem,
-} from "./meta_problems.ts";
-import { type Interval, wilsonInterval, Z95 } from "./wilson_interval.ts";
+} from "./meta_findings.ts";
+import { type Claim, fact, isShareAbove, notDecided, type Verdict } from "./verdict.ts";
 
 // Bounds of this package, said with each claim; the paper names none but 0.7, its bound for a latent
 // that is no novelty (Eq. 6, GPT-2).
@@ -44,37 +42,37 @@ export function metaClaims(findings: MetaFindings): Claim[] {
   const problem = metaProblem(findings);
   return [structure, composition, resemblance, comparableSize, replacement].map((judge) => {
     const claim = judge(findings);
-    return problem === undefined ? claim : { ...claim, holds: undefined, why: problem };
+    return problem === undefined ? claim : { ...claim, ...notDecided(problem) };
   });
 }
 
 function structure({ decomposition, controls }: MetaFindings): Claim {
   const { explainedVariance, metaLatents, deadMetaLatents } = decomposition;
-  const most = controls &&
-    Math.max(controls.isotropic.explainedVariance, controls.matched.explainedVariance);
-  return decide(
-    {
-      claim:
-        `Decoder rows share a few directions: a meta-SAE explains more of them than of random rows, ` +
-        `also of rows with the same covariance (at least ${MORE} times as much).`,
-      found:
-        (Number.isFinite(explainedVariance)
-          ? `It explains ${formatShare(explainedVariance)} of their variance (the paper's 55.5 %)`
-          : "The rows do not vary") +
-        (controls
-          ? `, the same training ${formatShare(controls.isotropic.explainedVariance)} of that of ` +
-            `random unit rows and ${formatShare(controls.matched.explainedVariance)} of that of ` +
-            `random rows with their covariance. `
-          : `. No control was trained. `) +
-        `${deadMetaLatents} of ${metaLatents.rows} meta-latents are in no latent.`,
-    },
-    controlProblem(controls),
-    () => {
-      if (explainedVariance < HARDLY_MORE * most!) return false;
-      if (explainedVariance >= MORE * most! && explainedVariance - most! >= LEAST_GAP) return true;
-      return `${(explainedVariance / most!).toFixed(2)} times as much is too near to ${MORE} times`;
-    },
-  );
+  const [isotropic, matched] = [controls?.isotropic, controls?.matched]
+    .map((control) => control?.explainedVariance ?? NaN);
+  const most = Math.max(isotropic, matched);
+  return {
+    claim:
+      `Decoder rows share a few directions: a meta-SAE explains more of them than of random rows, ` +
+      `also of rows with the same covariance (at least ${MORE} times as much).`,
+    found:
+      (Number.isFinite(explainedVariance)
+        ? `It explains ${formatShare(explainedVariance)} of their variance (the paper's 55.5 %)`
+        : "The rows do not vary") +
+      (controls
+        ? `, the same training ${formatShare(isotropic)} of that of random unit rows and ` +
+          `${formatShare(matched)} of that of random rows with their covariance. `
+        : `. No control was trained. `) +
+      `${deadMetaLatents} of ${metaLatents.rows} meta-latents are in no latent.`,
+    ...unless(controlProblem(controls), () => {
+      if (explainedVariance < HARDLY_MORE * most) return fact(false);
+      if (explainedVariance >= MORE * most && explainedVariance - most >= LEAST_GAP) {
+        return fact(true);
+      }
+      const times = (explainedVariance / most).toFixed(2);
+      return notDecided(`${times} times as much is too near to ${MORE} times`);
+    }),
+  };
 }
 
 /**
@@ -90,36 +88,36 @@ function composition({ decomposition, k, controls }: MetaFindings): Claim {
   const several = counts.filter((count) => count > 1).length;
   const singleErrors = leastSingleErrors(decomposition, controls?.single);
   const shares = sharesOfRest({ ...decomposition, singleErrors });
-  const random = controls && [controls.isotropic, controls.matched].map(sharesOfRest);
-  const bar = random && Math.max(...random.map((own) => percentile(own, RARELY)));
-  const composed = bar === undefined
-    ? 0
-    : shares.filter((share, i) =>
-      share > bar && singleErrors[i] - squaredErrors[i] >= A_TENTH * variance
+  const random = controls ? [controls.isotropic, controls.matched].map(sharesOfRest) : [];
+  const bar = Math.max(...random.map((own) => percentile(own, RARELY)));
+  const composed =
+    shares.filter((share, i) =>
+      controls && share > bar && singleErrors[i] - squaredErrors[i] >= A_TENTH * variance
     ).length;
-  return decide(
-    {
-      claim:
-        `Latents are not atomic: most are compositions of several meta-latents (of what the best ` +
-        `single one leaves, several explain more than for 95 % of random rows, and at least ` +
-        `${formatShare(A_TENTH)} of the variance).`,
-      found: `${part(several, rows)} have two or more meta-latents; on average ${l0.toFixed(2)}` +
-        (k === undefined ? "" : `, where training asked for ${k}`) + "." +
-        (rows === 0 ? "" : ` Of what the best single one leaves several explain ` +
-          `${formatShare(mean(shares))} on average`) +
-        (random && rows > 0
-          ? `, of random unit rows ${formatShare(mean(random[0]))}, of random rows with their ` +
-            `covariance ${formatShare(mean(random[1]))}. ${partBetween(composed, rows)} are ` +
-            `compositions by this measure.`
-          : "."),
-    },
-    rows === 0 ? "there are no latents" : controlProblem(controls),
-    () => {
-      const most = mostOf(composed, rows);
+  const [share, ofUnit, ofMatched] = [shares, ...random].map((own) => formatShare(mean(own)));
+  return {
+    claim:
+      `Latents are not atomic: most are compositions of several meta-latents (of what the best ` +
+      `single one leaves, several explain more than for 95 % of random rows, and at least ` +
+      `${formatShare(A_TENTH)} of the variance).`,
+    found: `${partOf(several, rows)} have two or more meta-latents; on average ${l0.toFixed(2)}` +
+      (k === undefined ? "" : `, where training asked for ${k}`) + "." +
+      (rows === 0
+        ? ""
+        : ` Of what the best single one leaves several explain ${share} on average`) +
+      (controls && rows > 0
+        ? `, of random unit rows ${ofUnit}, of random rows with their covariance ${ofMatched}. ` +
+          `${partBetween(composed, rows)} are compositions by this measure.`
+        : "."),
+    ...unless(rows === 0 ? "there are no latents" : controlProblem(controls), () => {
+      const verdict = isShareAbove(composed, rows, "latents");
       // A better meta-SAE with k = 1 could only leave fewer compositions.
-      return most === false ? false : singleProblem(controls?.single) ?? most;
-    },
-  );
+      return verdict.holds === false ? verdict : unless(
+        singleProblem(controls?.single),
+        () => verdict,
+      );
+    }),
+  };
 }
 
 /** Of each row the share that all its meta-latents explain of what the best single one leaves. */
@@ -135,80 +133,78 @@ function resemblance({ compared, decomposition, sae, meta }: MetaFindings): Clai
   const used = inUse(decomposition);
   const bars = usable.map((other) => chanceBar(other, used));
   const alike = used.filter((i) => usable.some(({ cosine }, at) => cosine[i] >= bars[at])).length;
-  const byChance = usable.map(({ chance }) =>
-    Math.max(
-      ...[chance.isotropic, chance.matched].map((own) =>
-        used.filter((i) => own[i] >= ALIKE).length
-      ),
-    )
+  const byChance = usable.map(({ name, chance }) => {
+    const reach = [chance.isotropic, chance.matched]
+      .map((own) => used.filter((i) => own[i] >= ALIKE).length);
+    return `${Math.max(...reach)} reach ${ALIKE} (${name})`;
+  });
+  const each = smaller.map(({ name, meanCosine, chance }) =>
+    `${name} ${meanCosine.toFixed(3)} (random unit rows ${mean(chance.isotropic).toFixed(3)}, of ` +
+    `its covariance ${mean(chance.matched).toFixed(3)})`
   );
-  const each = smaller.map((other) =>
-    `${other.name} ${other.meanCosine.toFixed(3)} (random unit rows ` +
-    `${mean(other.chance.isotropic).toFixed(3)}, of its covariance ` +
-    `${mean(other.chance.matched).toFixed(3)})`
-  );
-  return decide(
-    {
-      claim:
-        `Most meta-latents resemble a latent of a smaller SAE (cosine of at least ${ALIKE}, and ` +
-        `above what 95 % of meta-latents have with random rows).`,
-      found: smaller.length === 0
-        ? "No smaller SAE was compared."
-        : (usable.length === 0
-          ? ""
-          : `${partBetween(alike, used.length)} of the meta-latents in use do; with random rows ` +
-            `${
-              usable.map(({ name }, at) => `${byChance[at]} reach ${ALIKE} (${name})`).join(", ")
-            }. `) +
-          `Mean largest cosine: ${each.join(", ")}.`,
-    },
-    smaller.length === 0
-      ? "it takes an SAE with fewer latents"
-      : usable.length === 0
-      ? comparedProblem(smaller[0], sae, meta)
-      : undefined,
-    () => mostOf(alike, used.length),
-  );
+  return {
+    claim:
+      `Most meta-latents resemble a latent of a smaller SAE (cosine of at least ${ALIKE}, and ` +
+      `above what 95 % of meta-latents have with random rows).`,
+    found: smaller.length === 0
+      ? "No smaller SAE was compared."
+      : (usable.length === 0
+        ? ""
+        : `${partBetween(alike, used.length)} of the meta-latents in use do; with random rows ` +
+          `${byChance.join(", ")}. `) + `Mean largest cosine: ${each.join(", ")}.`,
+    ...unless(
+      smaller.length === 0
+        ? "it takes an SAE with fewer latents"
+        : usable.length === 0
+        ? comparedProblem(smaller[0], sae, meta)
+        : undefined,
+      () => isShareAbove(alike, used.length, "meta-latents in use"),
+    ),
+  };
 }
 
 function comparableSize({ compared, decomposition, sae, meta }: MetaFindings): Claim {
   const size = decomposition.metaLatents.rows;
   const used = inUse(decomposition);
-  const usable = compared.filter((other) => comparedProblem(other, sae, meta) === undefined);
+  const problems = compared.map((other) => comparedProblem(other, sae, meta));
+  const usable = compared.filter((_, i) => problems[i] === undefined);
   const above = (other: ComparedMetaLatents) => {
     const chance = chanceOf(other);
     return used.map((i) => other.cosine[i] - chance[i]);
   };
   const best = (saes: ComparedMetaLatents[]) =>
-    saes.reduce((a, b) => mean(above(b)) > mean(above(a)) ? b : a);
+    saes.map(above).reduce((a, b) => mean(b) > mean(a) ? b : a);
   const near = usable.filter(({ dictSize }) => isAbout(dictSize, size));
   const far = usable.filter(({ dictSize }) => !isAbout(dictSize, size));
-  const each = compared.map((other) => `${other.name} ${signed(mean(above(other)))}`);
-  return decide(
-    {
-      claim:
-        `They are most like the SAE that has about as many latents as there are meta-latents ` +
-        `(between half and twice as many).`,
-      found: compared.length === 0
-        ? "No SAE was compared."
-        : `Mean largest cosine above that of random rows, for ${size} meta-latents: ` +
-          `${each.join(", ")}.`,
-    },
-    near.length === 0 || far.length === 0
-      ? problemOf(compared, usable, sae, meta) ??
-        "it takes an SAE of about their number and one of another size"
-      : used.length < 2
-      ? "fewer than two meta-latents are in use"
-      : undefined,
-    () => {
-      const [nearest, other] = [best(near), best(far)].map(above);
-      if (bounds(above(best(usable))).low <= 0) {
-        return "none of the SAEs is clearly more like them than random rows are";
-      }
-      const { low, high } = bounds(nearest.map((value, i) => value - other[i]));
-      return low > 0 ? true : high < 0 ? false : "the difference between the sizes is too small";
-    },
+  const each = compared.map((other) =>
+    `${other.name} ${signed(mean(above(other)), threeDecimals)}`
   );
+  return {
+    claim: `They are most like the SAE that has about as many latents as there are meta-latents ` +
+      `(between half and twice as many).`,
+    found: compared.length === 0
+      ? "No SAE was compared."
+      : `Mean largest cosine above that of random rows, for ${size} meta-latents: ` +
+        `${each.join(", ")}.`,
+    ...unless(
+      near.length === 0 || far.length === 0
+        ? problems.find((problem) => problem !== undefined) ??
+          "it takes an SAE of about their number and one of another size"
+        : used.length < 2
+        ? "fewer than two meta-latents are in use"
+        : undefined,
+      () => {
+        if (meanInterval(best(usable)).low <= 0) {
+          return notDecided("none of the SAEs is clearly more like them than random rows are");
+        }
+        const [nearest, other] = [best(near), best(far)];
+        const { low, high } = meanInterval(nearest.map((value, i) => value - other[i]));
+        return low > 0 || high < 0
+          ? fact(low > 0)
+          : notDecided("the difference between the sizes is too small");
+      },
+    ),
+  };
 }
 
 /**
@@ -218,62 +214,43 @@ function comparableSize({ compared, decomposition, sae, meta }: MetaFindings): C
 function replacement({ compared, decomposition, sae, meta }: MetaFindings): Claim {
   const before = decomposition.explainedVariance;
   const size = decomposition.metaLatents.rows;
+  // Sizes are compared by their ratio: 1536 is as far from 3072 as 6144 is.
+  const distance = ({ dictSize }: ComparedMetaLatents) => Math.abs(Math.log(dictSize / size));
   const near = compared.filter(({ dictSize }) => isAbout(dictSize, size))
-    .sort((a, b) => distance(a, size) - distance(b, size))[0];
+    .sort((a, b) => distance(a) - distance(b))[0];
   const each = compared.map(({ name, replaced, replacedControls: { isotropic, matched } }) =>
     `${formatShare(replaced.explainedVariance)} with ${name} (random unit rows in their place ` +
     formatShare(isotropic.explainedVariance) +
     (matched ? `, of its covariance ${formatShare(matched.explainedVariance)})` : ")")
   );
-  return decide(
-    {
-      claim:
-        `Replaced by latents of an SAE of about their number, meta-latents explain nearly as ` +
-        `much (at least ${formatShare(NEARLY)} of what they explain beyond random rows).`,
-      found: compared.length === 0
-        ? "No SAE was compared."
-        : `Explained variance ${formatShare(before)} before, ${each.join(", ")}.`,
-    },
-    near === undefined
-      ? "it takes an SAE with between half and twice as many latents as there are meta-latents"
-      : comparedProblem(near, sae, meta) ?? replacementProblem(near),
-    () => {
-      const { replaced, replacedControls: { isotropic, matched } } = near!;
-      const random = Math.max(0, isotropic.explainedVariance, matched!.explainedVariance);
-      if (before - random < LEAST_GAP || before < MORE * random) {
-        return `random rows in their place explain ${formatShare(random)}, nearly as much as the ` +
-          `meta-latents: there is nothing to lose`;
-      }
-      return replaced.explainedVariance - random >= NEARLY * (before - random);
-    },
-  );
+  return {
+    claim: `Replaced by latents of an SAE of about their number, meta-latents explain nearly as ` +
+      `much (at least ${formatShare(NEARLY)} of what they explain beyond random rows).`,
+    found: compared.length === 0
+      ? "No SAE was compared."
+      : `Explained variance ${formatShare(before)} before, ${each.join(", ")}.`,
+    ...unless(
+      near === undefined
+        ? "it takes an SAE with between half and twice as many latents as there are meta-latents"
+        : comparedProblem(near, sae, meta) ?? replacementProblem(near),
+      () => {
+        const { replaced, replacedControls: { isotropic, matched } } = near!;
+        const random = Math.max(0, isotropic.explainedVariance, matched!.explainedVariance);
+        if (before - random < LEAST_GAP || before < MORE * random) {
+          return notDecided(
+            `random rows in their place explain ${formatShare(random)}, nearly as much as the ` +
+              `meta-latents: there is nothing to lose`,
+          );
+        }
+        return fact(replaced.explainedVariance - random >= NEARLY * (before - random));
+      },
+    ),
+  };
 }
 
-/** A verdict, or the reason why there is none: `problem`, or the text that `judge` gives. */
-function decide(
-  claim: Pick<Claim, "claim" | "found">,
-  problem: string | undefined,
-  judge: () => boolean | string,
-): Claim {
-  const verdict = problem ?? judge();
-  return typeof verdict === "string"
-    ? { ...claim, holds: undefined, why: verdict }
-    : { ...claim, holds: verdict };
-}
-
-/** Whether some of all are most of them, also at the end of the interval that is nearer to half. */
-function mostOf(some: number, all: number): boolean | string {
-  const { low, high } = wilsonInterval(some, all);
-  if (low > 0.5) return true;
-  return high < 0.5 ? false : "a half is within the uncertainty of the share";
-}
-
-/** 95 % of the mean of values. */
-function bounds(values: number[]): Interval {
-  const own = mean(values);
-  const variance = values.reduce((sum, value) => sum + (value - own) ** 2, 0) / (values.length - 1);
-  const half = Z95 * Math.sqrt(variance / values.length);
-  return { low: own - half, high: own + half };
+/** A verdict, or none where there is a problem. */
+function unless(problem: string | undefined, judge: () => Verdict): Verdict {
+  return problem === undefined ? judge() : notDecided(problem);
 }
 
 function percentile(values: Float32Array, share: number): number {
@@ -293,37 +270,14 @@ function inUse({ metaLatents: { rows, rowOffsets } }: MetaFindings["decompositio
   return Array.from({ length: rows }, (_, i) => i).filter((i) => rowOffsets[i + 1] > rowOffsets[i]);
 }
 
-/** Sizes are compared by their ratio: 1536 is as far from 3072 as 6144 is. */
-function distance({ dictSize }: { dictSize: number }, size: number): number {
-  return Math.abs(Math.log(dictSize / size));
-}
-
 function isAbout(dictSize: number, size: number): boolean {
   return dictSize <= ABOUT * size && size <= ABOUT * dictSize;
 }
 
-/** Why SAEs that were compared do not count, where some do not. */
-function problemOf(
-  compared: readonly ComparedMetaLatents[],
-  usable: readonly ComparedMetaLatents[],
-  sae: MetaFindings["sae"],
-  meta: MetaFindings["meta"],
-): string | undefined {
-  const left = compared.find((other) => !usable.includes(other));
-  return left && comparedProblem(left, sae, meta);
-}
-
-function part(some: number, all: number): string {
-  return all === 0 ? "None" : `${some} of ${all} (${formatShare(some / all)})`;
-}
-
 function partBetween(some: number, all: number): string {
-  if (all === 0) return "None";
   const { low, high } = wilsonInterval(some, all);
-  return `${some} of ${all} (${formatShare(some / all)}, 95 % interval ${formatShare(low)} to ` +
-    `${formatShare(high)})`;
+  const range = `, 95 % interval ${formatShare(low)} to ${formatShare(high)})`;
+  return partOf(some, all).replace(/\)$/, range);
 }
 
-function signed(value: number): string {
-  return Number.isFinite(value) ? `${value < 0 ? "" : "+"}${minusSign(value.toFixed(3))}` : "–";
-}
+const threeDecimals = (value: number): string => value.toFixed(3);

@@ -1,8 +1,7 @@
 import { cosineHistogram } from "../stitching/decoder_cosine.ts";
-import { barPlot } from "./bar_plot.ts";
-import { binsFrom } from "./bins.ts";
-import { colour, QUIET } from "./colours.ts";
+import { barPlot, binsFrom } from "./bar_plot.ts";
 import type { Figure } from "./figure.ts";
+import { colour, QUIET } from "./legend.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
 import { type ComparedMetaLatents, mean, type MetaFindings } from "./meta_findings.ts";
 

@@ -1,21 +1,19 @@
 import type { StepRecord } from "../training/options.ts";
 import { formatNumber, formatShare } from "./format_number.ts";
-import { decompositionCard, metaLatentCard } from "./meta_cards.ts";
+import { type Contexts, decompositionCard, metaLatentCard } from "./meta_cards.ts";
 import { metaClaims } from "./meta_claims.ts";
 import { mean, type MetaFindings, type TrainingQuality } from "./meta_findings.ts";
-import type { Contexts } from "./meta_labels.ts";
 import { metaPlots } from "./meta_plots.ts";
 import {
   figureGrid,
   headlineNumbers,
-  pageHead,
+  page,
   paragraph,
-  reportPage,
   section,
-} from "./report_page.ts";
-import { settingsTable } from "./settings_table.ts";
+  settingsTable,
+  table,
+} from "./page.ts";
 import { claimTable } from "./stitching_report.ts";
-import { table } from "./table.ts";
 import { trainingPlots } from "./training_plots.ts";
 
 /** What a report on a meta-SAE tells. */
@@ -55,48 +53,34 @@ export interface MetaReport extends MetaFindings {
 export async function metaReport(report: MetaReport): Promise<string> {
   const { sae, date, device, history, metaLatents, latents, contexts, warnings } = report;
   const { settings, decomposition: { metaLatents: { rows } } } = report;
-  const title = `${sae.name}, taken apart`;
   const facts = [
     `${sae.architecture} SAE, ${formatNumber(sae.dictSize)} latents on ` +
     `${formatNumber(sae.dModel)} dimensions`,
     ...(sae.source === undefined ? [] : [sae.source]),
-    `${formatNumber(rows)} meta-latents`,
-    device,
-    date,
+    ...[`${formatNumber(rows)} meta-latents`, device, date],
   ];
-  const plots = metaPlots(report);
-  return reportPage(title, [
-    pageHead(title, facts),
+  const cards = await Promise.all(latents.map((latent) => decompositionCard(latent, report)));
+  return page(`${sae.name}, taken apart`, facts, [
     headline(report),
-    section(
-      "Claims of section 5",
-      warnings.map((warning) => paragraph(`Mind: ${warning}.`)).join("") +
-        claimTable(metaClaims(report)),
+    section("Claims of section 5", claimTable(metaClaims(report), warnings)),
+    section("Beside other SAEs", await figureGrid(metaPlots(report)), comparedTable(report)),
+    section("Training", history.length > 0 ? await figureGrid(trainingPlots(history)) : ""),
+    latents.length === 0 ? "" : section(
+      "Latents, taken apart",
+      paragraph(
+        `${latents.length} latents, each with its meta-latents and the latents that share them ` +
+          `(Fig. 1). The larger a weight, the thicker its line.` + legend(contexts),
+      ),
+      cards.join("\n"),
     ),
-    plots.length > 0
-      ? section("Beside other SAEs", await figureGrid(plots) + comparedTable(report))
-      : "",
-    history.length > 0 ? section("Training", await figureGrid(trainingPlots(history))) : "",
-    latents.length > 0
-      ? section(
-        "Latents, taken apart",
-        paragraph(
-          `${latents.length} latents, each with its meta-latents and the latents that share them ` +
-            `(Fig. 1). Lines are the broader the larger a weight is.` + legend(contexts),
-        ) + (await Promise.all(latents.map((latent) =>
-          decompositionCard(latent, report)
-        ))).join("\n"),
-      )
-      : "",
-    metaLatents.length > 0
-      ? section(
-        "Meta-latents",
-        paragraph(
-          `${metaLatents.length} of ${rows} meta-latents, those with the largest sum of weights ` +
-            `first, each with the latents in which it is strongest.` + legend(contexts),
-        ) + metaLatents.map((metaLatent) => metaLatentCard(metaLatent, report)).join("\n"),
-      )
-      : "",
+    metaLatents.length === 0 ? "" : section(
+      "Meta-latents",
+      paragraph(
+        `${metaLatents.length} of ${rows} meta-latents, those with the largest sum of weights ` +
+          `first, each with the latents in which it is strongest.` + legend(contexts),
+      ),
+      metaLatents.map((metaLatent) => metaLatentCard(metaLatent, report)).join("\n"),
+    ),
     section("Settings", settingsTable(settings)),
   ]);
 }

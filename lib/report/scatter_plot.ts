@@ -1,5 +1,5 @@
-import { colour } from "./colours.ts";
-import { type Figure, figure, type FigureWords, type Mark, type Plot } from "./figure.ts";
+import { type Figure, figure, type FigureWords, type Mark, type Plot, pointOut } from "./figure.ts";
+import { colour } from "./legend.ts";
 import { extent } from "./ticks.ts";
 
 /** Points of one kind. */
@@ -69,7 +69,6 @@ export async function scatterPlot(
   const inside = points.filter(({ y }) => y >= low && y <= high);
   const outside = points.length - inside.length;
   const yDomain = extent([0, low, high]);
-  const early = mark !== undefined && mark.x < (xDomain[0] + xDomain[1]) / 2;
   return await figure({
     ...options,
     legend: [
@@ -102,22 +101,7 @@ export async function scatterPlot(
             ...{ stroke: colour(1), strokeWidth: 2, strokeDasharray: line.dash },
           })
         ),
-        ...(mark
-          ? [
-            plot.ruleX([mark.x], { strokeOpacity: 0.6, strokeDasharray: "4 3", insetTop: -14 }),
-            plot.text([mark], {
-              ...{
-                x: "x",
-                text: "label",
-                frameAnchor: "top",
-                dy: -4,
-                lineAnchor: "bottom",
-                dx: early ? 6 : -6,
-              },
-              textAnchor: early ? "start" : "end",
-            }),
-          ]
-          : []),
+        ...(mark ? pointOut(plot, mark, xDomain) : []),
       ],
   });
 }

@@ -1,48 +1,52 @@
 import type { LineFit } from "../stitching/activation_similarity.ts";
 import { cosineHistogram, type DecoderOverlap } from "../stitching/decoder_cosine.ts";
 import type { InterpolationPoint } from "../stitching/interpolate.ts";
-import type { PairStudy } from "../stitching/study_pair.ts";
-import { barPlot } from "./bar_plot.ts";
-import { binsFrom } from "./bins.ts";
-import { colour, dashes, QUIET } from "./colours.ts";
+import { barPlot, binsFrom } from "./bar_plot.ts";
 import { type Figure, figure } from "./figure.ts";
 import { formatNumber } from "./format_number.ts";
 import { heatMap } from "./heat_map.ts";
-import { shorten } from "./legend.ts";
+import { colour, dashes, QUIET, shorten } from "./legend.ts";
 import { linePlot } from "./line_plot.ts";
-import { ownChanges } from "./own_changes.ts";
-import { extent } from "./ticks.ts";
+import { pathPlots } from "./path_plots.ts";
 import { scatterPlot } from "./scatter_plot.ts";
+import { ownChanges, pairFile, pairTitle, type StudiedPair } from "./studied_pair.ts";
+import { extent } from "./ticks.ts";
 
-/** Two SAEs that were studied, by name. */
-export interface StudiedPair {
-  /** Name of the small SAE. */
-  small: string;
-  /** Name of the large SAE. */
-  large: string;
-  /** What was measured. */
-  study: PairStudy;
+/** All figures of a stitching report, for files of their own. */
+export function stitchingPlots(
+  pairs: readonly StudiedPair[],
+  overlap: DecoderOverlap,
+): Promise<Figure>[] {
+  return [...chainPlots(pairs), ...pairs.flatMap(pairPlots), overlapPlot(overlap, pairs)];
 }
 
-/** "A → B". */
-export function pairTitle({ small, large }: StudiedPair): string {
-  return `${small} → ${large}`;
+/** The figures that show all pairs. */
+export function chainPlots(pairs: readonly StudiedPair[]): Promise<Figure>[] {
+  return [...pathPlots(pairs), rocPlot(pairs), randomPlot(pairs), shrinkagePlot(pairs)];
 }
 
-/** A name for a pair's files: letters and digits of any script, others become "_". */
-export function pairFile({ small, large }: StudiedPair): string {
-  return `${small}_to_${large}`.replaceAll(/[^\p{L}\p{M}\p{N}_.-]+/gu, "_");
+/** The figures of each pair. */
+export function pairPlots(pair: StudiedPair): Promise<Figure>[] {
+  return [cosinePlot, effectsPlot, similarityPlot, swapsPlot, missingPlot].map((plot) =>
+    plot(pair)
+  );
 }
+
+const about = (pair: StudiedPair, kind: string, title: string, description: string) => ({
+  ...{ name: `${kind}_${pairFile(pair)}`, title },
+  description: `${pairTitle(pair)}. ${description}`,
+});
 
 /** How the large latents' largest decoder cosines are spread (Fig. 10). */
-export function cosinePlot(pair: StudiedPair): Promise<Figure> {
+function cosinePlot(pair: StudiedPair): Promise<Figure> {
   const { nearest, threshold } = pair.study;
   return barPlot(binsFrom(0, cosineHistogram(nearest.cosine)), {
-    name: `cosine_${pairFile(pair)}`,
-    title: "Nearest latents (Fig. 10)",
-    description: `${
-      pairTitle(pair)
-    }. How many latents of the large SAE have which largest decoder cosine.`,
+    ...about(
+      pair,
+      "cosine",
+      "Nearest latents (Fig. 10)",
+      "How many latents of the large SAE have which largest decoder cosine.",
+    ),
     xLabel: "largest decoder cosine with a latent of the small SAE",
     yLabel: "latents",
     mark: { x: threshold, label: `θ = ${threshold}` },
@@ -50,7 +54,7 @@ export function cosinePlot(pair: StudiedPair): Promise<Figure> {
 }
 
 /** Change of the MSE by each large latent beside its largest cosine (Fig. 4, 21). */
-export function effectsPlot(pair: StudiedPair): Promise<Figure> {
+function effectsPlot(pair: StudiedPair): Promise<Figure> {
   const { nearest: { cosine }, effects, threshold } = pair.study;
   const active = [...cosine.keys()].filter((latent) => effects.deltaL0[latent] > 0);
   const series = (label: string, latents: number[]) => ({
@@ -62,11 +66,12 @@ export function effectsPlot(pair: StudiedPair): Promise<Figure> {
     series("novel", active.filter((latent) => cosine[latent] < threshold)),
     series("reconstruction", active.filter((latent) => cosine[latent] >= threshold)),
   ], {
-    name: `effects_${pairFile(pair)}`,
-    title: "Adding one latent (Fig. 4)",
-    description: `${
-      pairTitle(pair)
-    }. Change of the MSE when a latent is added alone, against its largest cosine.`,
+    ...about(
+      pair,
+      "effects",
+      "Adding one latent (Fig. 4)",
+      "Change of the MSE when a latent is added alone, against its largest cosine.",
+    ),
     xLabel: "largest decoder cosine with a latent of the small SAE",
     yLabel: "change of MSE (Σ over d)",
     mark: { x: threshold, label: `θ = ${threshold}` },
@@ -105,11 +110,8 @@ export function rocPlot(pairs: readonly StudiedPair[]): Promise<Figure> {
 /** Activation similarity beside decoder cosine, with straight lines through it (Fig. 11). */
 export function similarityPlot(pair: StudiedPair): Promise<Figure> {
   const { pairs, fit, fitAbove } = pair.study.similarity;
-  const most = pairs.reduce((most, { decoderCosine }) => Math.max(most, decoderCosine), -Infinity);
-  const least = pairs.reduce(
-    (least, { decoderCosine }) => Math.min(least, decoderCosine),
-    Infinity,
-  );
+  const x = pairs.map(({ decoderCosine }) => decoderCosine);
+  const [least, most] = extent(x);
   const line = (name: string, fitted: LineFit | undefined, from: number, dash: number) => {
     if (!fitted) return [];
     const { rSquared, ...straight } = fitted;
@@ -120,18 +122,15 @@ export function similarityPlot(pair: StudiedPair): Promise<Figure> {
     ...line("fit above 0.5", fitAbove.activationCosine, 0.5, 0),
     ...line("fit of all", fit.activationCosine, least, 1),
   ];
-  return scatterPlot([{
-    label: "pairs of latents",
-    x: pairs.map(({ decoderCosine }) => decoderCosine),
-    y: pairs.map(({ activationCosine }) => activationCosine),
-  }], {
-    name: `similarity_${pairFile(pair)}`,
-    title: "Activations and decoder rows (Fig. 11)",
-    description:
-      `${
-        pairTitle(pair)
-      }. Cosine of two latents' activations against the cosine of their decoder rows. ` +
-      lines.map(({ label }) => `${label}.`).join(" "),
+  const y = pairs.map(({ activationCosine }) => activationCosine);
+  return scatterPlot([{ label: "pairs of latents", x, y }], {
+    ...about(
+      pair,
+      "similarity",
+      "Activations and decoder rows (Fig. 11)",
+      `Cosine of two latents' activations against the cosine of their decoder rows. ` +
+        lines.map(({ label }) => `${label}.`).join(" "),
+    ),
     xLabel: "decoder cosine",
     yLabel: "activation cosine",
     lines,
@@ -139,18 +138,19 @@ export function similarityPlot(pair: StudiedPair): Promise<Figure> {
 }
 
 /** What each swap does to MSE and L0 (Fig. 17), in percent of the small SAE's. */
-export function swapsPlot(pair: StudiedPair): Promise<Figure> {
+function swapsPlot(pair: StudiedPair): Promise<Figure> {
   const { mse, l0, deltaMse, deltaL0 } = pair.study.swaps;
   return scatterPlot([{
     label: "swaps",
     x: deltaL0.map((change) => 100 * change / l0),
     y: deltaMse.map((change) => 100 * change / mse),
   }], {
-    name: `swaps_${pairFile(pair)}`,
-    title: "Swapping one group (Fig. 17)",
-    description: `${
-      pairTitle(pair)
-    }. Change of MSE against change of L0 when a group of latents is swapped alone.`,
+    ...about(
+      pair,
+      "swaps",
+      "Swapping one group (Fig. 17)",
+      "Change of MSE against change of L0 when a group of latents is swapped alone.",
+    ),
     xLabel: "change of L0, %",
     yLabel: "change of MSE, %",
     clip: 0.02,
@@ -164,22 +164,18 @@ export function missingPlot(pair: StudiedPair): Promise<Figure> {
     { kind: "inactive", label: "novel latent inactive", colour: QUIET },
     { kind: "active", label: "novel latent active", colour: colour(0) },
   ] as const;
-  const bars = !mean
-    ? []
-    : (["small", "large"] as const).flatMap((side) =>
-      kinds.map(({ kind, colour }) => ({ side, kind, colour, mse: mean[side][kind] }))
-    );
+  const bars = (["small", "large"] as const).flatMap((side) =>
+    !mean ? [] : kinds.map(({ kind, colour }) => ({ side, kind, colour, mse: mean[side][kind] }))
+  );
   const told = bars.map(({ side, kind, mse }) => `${pair[side]}, ${kind}: ${formatNumber(mse)}.`);
   return figure({
-    name: `missing_information_${pairFile(pair)}`,
-    title: "What the small SAE misses (Fig. 14)",
-    description: [
-      `${
-        pairTitle(pair)
-      }. MSE on samples in which a novel latent of the large SAE is active, and ` +
-      `on the others: means over ${latents.length} latents.`,
-      ...told,
-    ].join(" "),
+    ...about(
+      pair,
+      "missing_information",
+      "What the small SAE misses (Fig. 14)",
+      "MSE on samples in which a novel latent of the large SAE is active, and on the others: " +
+        `means over ${latents.length} latents. ${told.join(" ")}`,
+    ),
     legend: kinds.map(({ label, colour }) => ({ label, colour, symbol: "square" })),
     x: { type: "band", axis: null, domain: kinds.map(({ kind }) => kind), padding: 0.08 },
     y: { label: "MSE (Σ over d)", nice: true, domain: extent([0, ...bars.map(({ mse }) => mse)]) },
@@ -217,21 +213,22 @@ export function overlapPlot(
 }
 
 /** The MSE while novel latents are inserted in random order (Fig. 18): a curve per pair. */
-export function randomPlot(pairs: readonly StudiedPair[]): Promise<Figure> {
-  return linePlot(
-    pairs.map((pair) => ({
+function randomPlot(pairs: readonly StudiedPair[]): Promise<Figure> {
+  const curves = pairs.map((pair) => {
+    const points = pair.study.randomInsertions;
+    return {
       label: pairTitle(pair),
-      x: pair.study.randomInsertions.map(({ step }) => step),
-      y: percentOfFirst(pair.study.randomInsertions),
-    })),
-    {
-      name: "random_insertion",
-      title: "Novel latents in random order (Fig. 18)",
-      description: "Change of the MSE in percent while novel latents are inserted one by one.",
-      xLabel: "novel latents inserted",
-      yLabel: "change of MSE, %",
-    },
-  );
+      x: points.map(({ step }) => step),
+      y: points.map(({ mse }) => 100 * (mse / points[0].mse - 1)),
+    };
+  });
+  return linePlot(curves, {
+    name: "random_insertion",
+    title: "Novel latents in random order (Fig. 18)",
+    description: "Change of the MSE in percent while novel latents are inserted one by one.",
+    xLabel: "novel latents inserted",
+    yLabel: "change of MSE, %",
+  });
 }
 
 /**
@@ -250,10 +247,8 @@ export function shrinkagePlot(pairs: readonly StudiedPair[]): Promise<Figure> {
         ...{ colour: colour(i), dash },
       };
     };
-    return [
-      curve("as trained", pair.study.path, 0),
-      curve("with gains", pair.study.withGain.path, 1),
-    ];
+    const { path, withGain } = pair.study;
+    return [curve("as trained", path, 0), curve("with gains", withGain.path, 1)];
   });
   return linePlot(curves, {
     name: "shrinkage",
@@ -264,8 +259,4 @@ export function shrinkagePlot(pairs: readonly StudiedPair[]): Promise<Figure> {
     xLabel: "novel latents inserted",
     yLabel: "change of MSE, %",
   });
-}
-
-function percentOfFirst(points: readonly InterpolationPoint[]): number[] {
-  return points.map(({ mse }) => 100 * (mse / points[0].mse - 1));
 }

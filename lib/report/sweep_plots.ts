@@ -1,10 +1,8 @@
-import { architectureColour, dashes, QUIET } from "./colours.ts";
-import { readAtL0 } from "./equal_l0.ts";
-import type { Figure } from "./figure.ts";
-import type { FigureSymbol } from "./legend.ts";
-import { linePlot, type LineSeries } from "./line_plot.ts";
-import { distinct, labelOf, sweepCurves } from "./sweep_curves.ts";
 import type { SweepRow } from "../sweep/sweep_row.ts";
+import type { Figure } from "./figure.ts";
+import { architectureColour, dashes, type FigureSymbol, QUIET } from "./legend.ts";
+import { linePlot, type LineSeries } from "./line_plot.ts";
+import { distinct, labelOf, readAtL0, sweepCurves } from "./sweep_curves.ts";
 
 const MEASURES = [
   { key: "nmse", file: "nmse", title: "NMSE", unit: "normalised mean squared error" },

@@ -1,12 +1,11 @@
-import { atEqualL0, type EqualL0, equalL0Table } from "./equal_l0.ts";
-import { escapeMarkdown } from "./escape_markdown.ts";
+import { stringify } from "@std/csv";
+import type { SweepRow } from "../sweep/sweep_row.ts";
+import { escapeMarkdown } from "./escape.ts";
 import type { Figure } from "./figure.ts";
 import { formatNumber } from "./format_number.ts";
-import { figureGrid, pageHead, reportPage, section } from "./report_page.ts";
-import { settingsTable } from "./settings_table.ts";
+import { figureGrid, page, section, settingsTable, table } from "./page.ts";
+import { atEqualL0, type EqualL0, equalL0Table } from "./sweep_curves.ts";
 import { paretoPlot, plotsByK, plotsBySize } from "./sweep_plots.ts";
-import type { SweepRow } from "../sweep/sweep_row.ts";
-import { table } from "./table.ts";
 
 /** What a report on a sweep tells. */
 export interface SweepReport {
@@ -22,29 +21,73 @@ export interface SweepReport {
   settings: Record<string, unknown>;
 }
 
+/** Columns of sweep.csv. */
+const COLUMNS: (keyof SweepRow)[] = [
+  ...["name", "architecture", "dictSize", "k", "targetL0", "sparsityCoefficient"] as const,
+  ...["variant", "seed", "steps", "nmse", "explainedVariance", "l0", "mse", "ceClean"] as const,
+  ...["ceSpliced", "ceZeroAblated", "ceMeanAblated", "ceDegradation"] as const,
+  ...["ceRecoveredFromZero", "ceRecoveredFromMean", "deadLatents", "leftOut"] as const,
+  ...["nmseAll", "l0All", "warnings"] as const,
+];
+
+/** Columns of equal_l0.csv. */
+const EQUAL_COLUMNS: (keyof EqualL0)[] = [
+  ...["dictSize", "l0", "of", "label", "between", "nmse", "ceDegradation"] as const,
+];
+
 const HEAD = [
   ...["Name", "Model", "Dict. size", "L0", "MSE (Σ over d)", "CELR Zero", "CELR Mean"],
   ...["NMSE", "CE degradation"],
 ];
 
+/**
+ * The results of a sweep as text files, by their paths: sweep.csv, table2.md (the columns of Table 2),
+ * plots/, sweep.html, and equal_l0.csv where several kinds of SAEs are compared at equal measured L0.
+ *
+ * @example
+ * ```ts ignore
+ * const model = { id: "Xenova/gpt2", hook: "blocks.8.hook_resid_pre" };
+ * const files = await sweepFiles({ rows, model, date: "today", device: device.name, settings: {} });
+ * await Deno.writeTextFile("sweep.csv", files["sweep.csv"]);
+ * ```
+ */
+export async function sweepFiles(about: SweepReport): Promise<Record<string, string>> {
+  const { rows, model } = about;
+  const equal = atEqualL0(rows);
+  const plots = await Promise.all([...plotsBySize(rows), ...plotsByK(rows), paretoPlot(rows)]);
+  return {
+    ...Object.fromEntries(plots.map(({ name, svg }) => [`plots/${name}.svg`, svg])),
+    "sweep.csv": csv(rows, COLUMNS),
+    ...(equal.length > 0 ? { "equal_l0.csv": csv(equal, EQUAL_COLUMNS) } : {}),
+    "table2.md": propertiesMarkdown(rows, model.id),
+    "sweep.html": await sweepReport(about),
+  };
+}
+
+/** A cell stays empty where there is no number. */
+function csv(rows: readonly object[], columns: string[]): string {
+  const cells = rows.map((row) =>
+    Object.fromEntries(
+      Object.entries(row).map(([name, value]) => [name, Number.isNaN(value) ? "" : value]),
+    )
+  );
+  return stringify(cells, { columns });
+}
+
 /** The properties of a sweep's SAEs in the columns of Table 2, and NMSE and CE degradation. */
-export function propertiesTable(rows: readonly SweepRow[], model: string): string[][] {
-  const digits = (value: number, count: number) =>
-    Number.isFinite(value) ? value.toFixed(count) : "–";
+function propertiesTable(rows: readonly SweepRow[], model: string): string[][] {
   return rows.map((row) => [
-    row.name,
-    model,
-    String(row.dictSize),
-    digits(row.l0, 1),
+    ...[row.name, model, String(row.dictSize), decimals(row.l0, 1)],
     formatNumber(Number(row.mse.toPrecision(3))),
-    digits(row.ceRecoveredFromZero, 3),
-    digits(row.ceRecoveredFromMean, 3),
-    digits(row.nmse, 4),
-    digits(row.ceDegradation, 4),
+    ...[decimals(row.ceRecoveredFromZero, 3), decimals(row.ceRecoveredFromMean, 3)],
+    ...[decimals(row.nmse, 4), decimals(row.ceDegradation, 4)],
   ]);
 }
 
-/** {@linkcode propertiesTable} as Markdown. */
+const decimals = (value: number, count: number): string =>
+  Number.isFinite(value) ? value.toFixed(count) : "–";
+
+/** The table of properties as Markdown. */
 export function propertiesMarkdown(rows: readonly SweepRow[], model: string): string {
   const line = (cells: string[]) => `| ${cells.map(escapeMarkdown).join(" | ")} |`;
   const rule = HEAD.map((_, i) => i < 2 ? "---" : "---:");
@@ -54,68 +97,51 @@ export function propertiesMarkdown(rows: readonly SweepRow[], model: string): st
   return `${lines.join("\n")}\n\n${about}\n`;
 }
 
-/** Measures with massive activations beside those without, of SAEs for which some were left out. */
-function massiveTable(rows: readonly SweepRow[]): string {
-  const differing = rows.filter(({ leftOut }) => leftOut !== undefined);
-  if (differing.length === 0) return "";
-  return table(
-    "With the activations that were left out as massive, and without",
-    ["Name", "Left out", "NMSE", "NMSE of all", "L0", "L0 of all"],
-    differing.map(({ name, leftOut, nmse, nmseAll, l0, l0All }) => [
-      name,
-      formatNumber(leftOut!),
-      nmse.toFixed(4),
-      nmseAll!.toFixed(4),
-      l0.toFixed(1),
-      l0All!.toFixed(1),
-    ]),
-  );
-}
-
-/** All figures of a sweep. */
-export function sweepPlots(rows: readonly SweepRow[]): Promise<Figure>[] {
-  return [...plotsBySize(rows), ...plotsByK(rows), paretoPlot(rows)];
-}
-
 /** Writes a report on a sweep: one HTML page that needs nothing else. */
 export async function sweepReport(
   { date, device, model, rows, settings }: SweepReport,
 ): Promise<string> {
-  const title = `${rows.length} SAEs on ${model.id} at ${model.hook}`;
-  const [bySize, byK, equal] = [plotsBySize(rows), plotsByK(rows), atEqualL0(rows)];
-  const sections = [
-    pageHead(title, [device, date]),
-    bySize.length > 0 ? section("By dictionary size", await figureGrid(bySize)) : "",
-    byK.length > 0 ? section("By active latents", await figureGrid(byK)) : "",
+  const equal = equalL0Table(atEqualL0(rows));
+  const pareto: Figure = await paretoPlot(rows);
+  const differing = rows.filter(({ leftOut }) => leftOut !== undefined);
+  const warned = rows.filter(({ warnings }) => warnings);
+  return page(`${rows.length} SAEs on ${model.id} at ${model.hook}`, [device, date], [
+    section("By dictionary size", await figureGrid(plotsBySize(rows))),
+    section("By active latents", await figureGrid(plotsByK(rows))),
     section(
       "Sparsity against reconstruction",
-      `<figure class="broad">\n${(await paretoPlot(rows)).svg}\n</figure>`,
+      `<figure class="broad">\n${pareto.svg}\n</figure>`,
     ),
-    equal.length > 0 ? section("At equal L0", equalL0Figure(equal)) : "",
+    section(
+      "At equal L0",
+      table(
+        "At the measured L0 of each SAE that was told k or a target; the other kinds are " +
+          "read off their curve, straight in log L0 between the two with L0 next to it",
+        equal.head,
+        equal.rows,
+      ),
+    ),
     section(
       "The SAEs",
-      table("Measured on held-out text", HEAD, propertiesTable(rows, model.id)) +
-        massiveTable(rows),
+      table("Measured on held-out text", HEAD, propertiesTable(rows, model.id)),
+      table(
+        "With the activations that were left out as massive, and without",
+        ["Name", "Left out", "NMSE", "NMSE of all", "L0", "L0 of all"],
+        differing.map(({ name, leftOut, nmse, nmseAll, l0, l0All }) => [
+          ...[name, formatNumber(leftOut!), decimals(nmse, 4), decimals(nmseAll!, 4)],
+          ...[decimals(l0, 1), decimals(l0All!, 1)],
+        ]),
+      ),
     ),
-    warningsTable(rows),
+    section(
+      "Warnings",
+      table(
+        "What went wrong in training; the messages are in each SAE's metadata",
+        ["Name", "Warnings"],
+        warned.map(({ name, warnings }) => [name, warnings!.replaceAll("_", " ")]),
+        false,
+      ),
+    ),
     section("What all have in common", settingsTable(settings)),
-  ];
-  return reportPage(title, sections);
-}
-
-function equalL0Figure(equal: readonly EqualL0[]): string {
-  const { head, rows } = equalL0Table(equal);
-  const caption =
-    "At the measured L0 of each SAE that was told k or a target; the other kinds are " +
-    "read off their curve, straight in log L0 between the two with L0 next to it";
-  return table(caption, head, rows);
-}
-
-function warningsTable(rows: readonly SweepRow[]): string {
-  const warned = rows.filter(({ warnings }) => warnings)
-    .map(({ name, warnings }) => [name, warnings!.replaceAll("_", " ")]);
-  const caption = "What went wrong in training; the messages are in each SAE's metadata";
-  return warned.length > 0
-    ? section("Warnings", table(caption, ["Name", "Warnings"], warned, false))
-    : "";
+  ]);
 }

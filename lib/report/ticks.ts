@@ -32,11 +32,7 @@ export function logTicks(low: number, high: number): number[] | undefined {
 }
 
 /** Those of ascending ticks whose names have room, at 8 pixels a digit. */
-export function spacedTicks(
-  ticks: readonly number[],
-  pixels: number,
-  log: boolean,
-): number[] {
+export function spacedTicks(ticks: readonly number[], pixels: number, log: boolean): number[] {
   const at = (value: number) => log ? Math.log(value) : value;
   const [low, high] = [at(ticks[0]), at(ticks.at(-1)!)];
   let end = -Infinity;

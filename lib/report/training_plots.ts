@@ -1,40 +1,36 @@
 import type { Evaluation } from "../evaluation/evaluate_sae.ts";
 import type { StepRecord } from "../training/options.ts";
-import { barPlot } from "./bar_plot.ts";
-import { binCounts, logBins } from "./bins.ts";
+import { barPlot, binCounts, linearBins, logBins } from "./bar_plot.ts";
 import type { Figure } from "./figure.ts";
 import { formatNumber } from "./format_number.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
+import { extent } from "./ticks.ts";
 
 /** The curves of a training run: loss, L0, dead latents, smallest activation kept. */
 export function trainingPlots(history: readonly StepRecord[]): Promise<Figure>[] {
-  const steps = history.map(({ step }) => step);
   const curve = (label: string, name: keyof StepRecord): LineSeries => ({
     label,
-    x: steps,
+    x: history.map(({ step }) => step),
     y: history.map((record) => record[name] ?? 0),
   });
-  const losses = [
-    { ...curve("total", "loss"), broad: true },
-    curve("reconstruction", "reconstructionLoss"),
-  ];
-  const added = (["auxiliary", "sparsity"] as const).filter((name) =>
-    history.some((record) => record[`${name}Loss`] > 0)
-  );
-  for (const name of added) losses.push(curve(name, `${name}Loss`));
-  // Where nothing is added throughout, the total is the reconstruction's.
-  if (added.length === 0) losses.shift();
   const plot = (series: LineSeries[], name: string, title: string, yLabel: string, logY = false) =>
     linePlot(series, {
-      ...{ name, title },
+      ...{ name, title, xLabel: "step", yLabel, logY },
       description: `Over ${formatNumber(history.length)} training steps.`,
-      xLabel: "step",
-      yLabel,
-      logY,
     });
+  const added = (["auxiliary", "sparsity"] as const)
+    .filter((name) => history.some((record) => record[`${name}Loss`] > 0))
+    .map((name) => curve(name, `${name}Loss`));
+  const reconstruction = curve("reconstruction", "reconstructionLoss");
+  // Where nothing is added throughout, the total is the reconstruction's.
+  const losses = added.length === 0
+    ? [reconstruction]
+    : [{ ...curve("total", "loss"), broad: true }, reconstruction, ...added];
+  const total = Array.from(losses[0].y).filter((loss) => loss > 0 && loss < Infinity);
+  const [least, most] = extent(total);
   const lossTitle = losses.length === 1 ? "Reconstruction loss" : "Loss";
   return [
-    plot(losses, "loss", lossTitle, "loss, mean over samples and d", spansDecade(losses[0].y)),
+    plot(losses, "loss", lossTitle, "loss, mean over samples and d", most > 10 * least),
     plot([curve("L0", "l0")], "l0", "Active latents per sample (L0)", "latents"),
     plot([curve("dead latents", "deadLatents")], "dead_latents", "Dead latents", "latents"),
     plot(
@@ -81,12 +77,32 @@ export function densityPlot({ density, deadLatents }: Evaluation): Promise<Figur
   });
 }
 
-function spansDecade(values: ArrayLike<number>): boolean {
-  let [low, high] = [Infinity, 0];
-  for (const value of Array.from(values)) {
-    if (!(value > 0 && value < Infinity)) continue;
-    low = Math.min(low, value);
-    high = Math.max(high, value);
-  }
-  return high > 10 * low;
+/**
+ * Quartiles of values, straight between the two next to a place: the smallest value, those below which a
+ * quarter, half and three quarters of the values are, and the largest. NaN where there is none.
+ */
+export function quartilesOf(values: ArrayLike<number>): number[] {
+  const sorted = Float64Array.from(values).sort();
+  return [0, 0.25, 0.5, 0.75, 1].map((share) => {
+    const place = share * (sorted.length - 1);
+    const [low, high] = [sorted[Math.floor(place)] ?? NaN, sorted[Math.ceil(place)] ?? NaN];
+    return low + (place % 1) * (high - low);
+  });
+}
+
+/** How the thresholds θ of JumpReLU's latents are spread; nothing where all have the same. */
+export function thresholdPlot(threshold: ArrayLike<number>): Promise<Figure>[] {
+  const quartiles = quartilesOf(threshold);
+  const [low, first, median, third, high] = quartiles.map(formatNumber);
+  if (!(quartiles[0] < quartiles[4])) return [];
+  return [barPlot(linearBins(threshold, 30), {
+    name: "thresholds",
+    title: "Thresholds of latents",
+    description:
+      `The threshold of each of ${formatNumber(threshold.length)} latents: from ${low} ` +
+      `to ${high}, quartiles ${first}, ${median} and ${third}.`,
+    xLabel: `threshold; quartiles ${first}, ${median} and ${third}`,
+    yLabel: "latents",
+    mark: { x: quartiles[2], label: `median ${median}` },
+  })];
 }

@@ -3,14 +3,17 @@ import type { Evaluation } from "../evaluation/evaluate_sae.ts";
 import type { LatentExamples } from "../interpretation/top_examples.ts";
 import type { StepRecord } from "../training/options.ts";
 import type { TrainingWarning } from "../training/training_warnings.ts";
-import { escapeHtml } from "./escape_html.ts";
+import { escapeHtml } from "./escape.ts";
 import { formatNumber, formatSeconds, formatShare } from "./format_number.ts";
 import { latentCard } from "./latent_card.ts";
-import { figureGrid, headlineNumbers, pageHead, reportPage, section } from "./report_page.ts";
-import { settingsTable } from "./settings_table.ts";
-import { table } from "./table.ts";
-import { quartilesOf, thresholdPlot } from "./threshold_plot.ts";
-import { densityPlot, sampleSparsityPlot, trainingPlots } from "./training_plots.ts";
+import { figureGrid, headlineNumbers, page, section, settingsTable, table } from "./page.ts";
+import {
+  densityPlot,
+  quartilesOf,
+  sampleSparsityPlot,
+  thresholdPlot,
+  trainingPlots,
+} from "./training_plots.ts";
 
 /** What a report on a training run tells. */
 export interface TrainingReport {
@@ -52,55 +55,52 @@ export interface TrainingReport {
  */
 export async function trainingReport(data: TrainingReport): Promise<string> {
   const { title, history, evaluation, crossEntropy, latents, settings, seconds = {} } = data;
-  const tables = settingsTable(settings) + durations(seconds);
-  const sections = [
-    heading(data),
-    warningsList(data.warnings ?? []),
+  const { date, device, model, sae } = data;
+  const durations = Object.entries(seconds).map(([phase, time]) => [phase, formatSeconds(time)]);
+  const tables = settingsTable(settings) + table("Time", [], durations);
+  const facts = [
+    ...[`${model.id}, ${formatNumber(model.layers)} layers`, model.hook],
+    `${sae.architecture} SAE, ${formatNumber(sae.dictSize)} latents on ` +
+    `${formatNumber(sae.dModel)} dimensions` + (sae.k === undefined ? "" : `, k = ${sae.k}`) +
+    describeThresholds(sae.threshold ?? []),
+    ...[device, date],
+  ];
+  return page(title, facts, [
+    section("Warnings", warningsList(data.warnings ?? [])),
     headline(data),
     section("Training", await figureGrid(trainingPlots(history))),
     section(
       "Sparsity",
       await figureGrid([
-        sampleSparsityPlot(evaluation, data.sae.k),
+        sampleSparsityPlot(evaluation, sae.k),
         densityPlot(evaluation),
-        ...thresholdPlot(data.sae.threshold ?? []),
+        ...thresholdPlot(sae.threshold ?? []),
       ]),
     ),
-    crossEntropy ? section("Spliced into the language model", spliceTable(crossEntropy)) : "",
-    latents.length > 0
-      ? section("Latents", legend() + (await Promise.all(latents.map(latentCard))).join("\n"))
-      : "",
-    tables ? section("Run", `<div class="tables">\n${tables}\n</div>`) : "",
-  ];
-  return reportPage(title, sections);
-}
-
-function heading({ title, date, device, model, sae }: TrainingReport): string {
-  return pageHead(title, [
-    `${model.id}, ${formatNumber(model.layers)} layers`,
-    model.hook,
-    `${sae.architecture} SAE, ${formatNumber(sae.dictSize)} latents on ` +
-    `${formatNumber(sae.dModel)} dimensions` + (sae.k === undefined ? "" : `, k = ${sae.k}`) +
-    describeThresholds(sae.threshold ?? []),
-    device,
-    date,
+    section("Spliced into the language model", crossEntropy ? spliceTable(crossEntropy) : ""),
+    section(
+      "Latents",
+      latents.length > 0 ? shadingLegend() : "",
+      (await Promise.all(latents.map(latentCard))).join("\n"),
+    ),
+    section("Run", tables && `<div class="tables">\n${tables}\n</div>`),
   ]);
 }
 
 function describeThresholds(threshold: ArrayLike<number>): string {
-  const { min, median, max } = quartilesOf(threshold);
-  if (isNaN(min)) return "";
-  if (min === max) return `, threshold ${formatNumber(min)}`;
-  return `, thresholds ${formatNumber(min)} to ${formatNumber(max)}, median ${
-    formatNumber(median)
-  }`;
+  const quartiles = quartilesOf(threshold);
+  const [low, , median, , high] = quartiles.map(formatNumber);
+  if (isNaN(quartiles[0])) return "";
+  return quartiles[0] === quartiles[4]
+    ? `, threshold ${low}`
+    : `, thresholds ${low} to ${high}, median ${median}`;
 }
 
 function warningsList(warnings: readonly TrainingWarning[]): string {
   const items = warnings.map(({ message, step }) =>
     `<li>${escapeHtml(`At step ${step} ${message}.`)}</li>`
   );
-  return items.length > 0 ? section("Warnings", `<ul>\n${items.join("\n")}\n</ul>`) : "";
+  return items.length > 0 ? `<ul>\n${items.join("\n")}\n</ul>` : "";
 }
 
 function headline({ evaluation, crossEntropy, sae }: TrainingReport): string {
@@ -160,16 +160,11 @@ function loss(value: number): string {
   return Number.isFinite(value) ? value.toFixed(3) : formatNumber(value);
 }
 
-function legend(): string {
+function shadingLegend(): string {
   const steps = [0.1, 0.4, 0.7, 1].map((strength) =>
     `<span style="--a:${strength}">${formatShare(strength)}</span>`
   );
   return `<p class="scale">The contexts in which each latent is most active, with its activation at ` +
     `the peak, which is underlined. Shading: share of the latent's largest activation ` +
     `${steps.join(" ")}</p>\n`;
-}
-
-function durations(seconds: Record<string, number>): string {
-  const rows = Object.entries(seconds).map(([phase, time]) => [phase, formatSeconds(time)]);
-  return rows.length > 0 ? table("Time", [], rows) : "";
 }

@@ -1,5 +1,17 @@
-import type { Claim } from "./claim.ts";
-import type { Interval } from "./wilson_interval.ts";
+import { formatNumber, formatShare } from "./format_number.ts";
+import { type Interval, wilsonInterval } from "./intervals.ts";
+
+/** What the paper claims, and what a run says to it. */
+export interface Claim {
+  /** The claim, in the paper's sense. */
+  claim: string;
+  /** This run's numbers for and against it. */
+  found: string;
+  /** Whether they speak for it; undefined: not decided. */
+  holds: boolean | undefined;
+  /** Why it is not decided, where it is not. */
+  why?: string;
+}
 
 /** Whether something holds; undefined with the reason where the data do not decide. */
 export type Verdict = Pick<Claim, "holds" | "why">;
@@ -23,7 +35,7 @@ export interface Counted {
   count: number;
   /** Of what. */
   what: string;
-  /** How its ends are written (default: three digits). */
+  /** How its ends are written (default {@linkcode formatNumber}). */
   format?: (value: number) => string;
 }
 
@@ -31,29 +43,28 @@ export interface Counted {
  * Yes where the whole interval is above the bound, no where it is below, not decided where the bound lies
  * within or the interval comes of fewer than {@linkcode FEWEST}.
  */
-export function isAbove(interval: Interval, bound: number, about: Counted): Verdict {
-  const { low, high } = interval;
-  return low > bound || high < bound ? counted(about, low > bound) : open(interval, bound, about);
-}
-
-/** The same, with yes below the bound and no above it. */
-export function isBelow(interval: Interval, bound: number, about: Counted): Verdict {
-  const { low, high } = interval;
-  return low > bound || high < bound ? counted(about, high < bound) : open(interval, bound, about);
-}
-
-function counted({ count, what }: Counted, holds: boolean): Verdict {
-  if (count >= FEWEST) return fact(holds);
-  return notDecided(`${count === 0 ? "no" : count} ${what}, at least ${FEWEST} are wanted`);
-}
-
-function open({ low, high }: Interval, bound: number, about: Counted): Verdict {
-  const { count, what, format = (value) => value.toPrecision(3) } = about;
-  if (count < FEWEST) return counted(about, false);
+export function isAbove(
+  { low, high }: Interval,
+  bound: number,
+  { count, what, format = formatNumber }: Counted,
+): Verdict {
+  if (count < FEWEST) return notDecided(`${count || "no"} ${what}, at least ${FEWEST} are needed`);
+  if (low > bound || high < bound) return fact(low > bound);
   return notDecided(
     `${count} ${what} leave open ${format(low)} to ${format(high)} (95 %), the bound is ` +
       format(bound),
   );
+}
+
+/** The same, with yes below the bound and no above it. */
+export function isBelow(interval: Interval, bound: number, about: Counted): Verdict {
+  const verdict = isAbove(interval, bound, about);
+  return verdict.holds === undefined ? verdict : fact(!verdict.holds);
+}
+
+/** Whether a share is above a bound (default: a half), by Wilson's interval. */
+export function isShareAbove(part: number, whole: number, what: string, bound = 0.5): Verdict {
+  return isAbove(wilsonInterval(part, whole), bound, { count: whole, what, format: formatShare });
 }
 
 /** Every part must hold: no where one does not, else not decided where one is not. */

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { escapeHtml } from "../../lib/report/escape_html.ts";
-import { escapeMarkdown } from "../../lib/report/escape_markdown.ts";
+import { escapeHtml } from "../../lib/report/escape.ts";
+import { escapeMarkdown } from "../../lib/report/escape.ts";
 import { propertiesMarkdown } from "../../lib/report/sweep_report.ts";
 import type { SweepRow } from "../../lib/sweep/sweep_row.ts";
 

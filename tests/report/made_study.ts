@@ -1,6 +1,6 @@
 // Studies of two SAEs with numbers of choice, as tests of verdicts need them.
 import { assertEquals } from "@std/assert";
-import type { Claim } from "../../lib/report/claim.ts";
+import type { Claim } from "../../lib/report/verdict.ts";
 import { stitchingClaims } from "../../lib/report/stitching_claims.ts";
 import { fitLine } from "../../lib/stitching/activation_similarity.ts";
 import type { InterpolationPoint } from "../../lib/stitching/interpolate.ts";

@@ -1,6 +1,6 @@
 // Each claim where it holds, where it does not, and where the run cannot decide it.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import type { Claim } from "../../lib/report/claim.ts";
+import type { Claim } from "../../lib/report/verdict.ts";
 import { metaClaims } from "../../lib/report/meta_claims.ts";
 import type { ComparedMetaLatents, MetaFindings } from "../../lib/report/meta_findings.ts";
 import { compared, control, decomposed, goodFindings, sparse, twenty } from "./made_findings.ts";
@@ -84,7 +84,7 @@ Deno.test("composition is judged by what several meta-latents add, not by their 
   assertEquals(judge("composition", sharing(() => 0.9, 0.05)).holds, false);
   assertEquals(judge("composition", sharing(() => 0.9, 0)).holds, false);
   // 33 of 60: a half is within the interval.
-  assertOpen(judge("composition", sharing((i) => i < 33 ? 0.6 : 0)), "a half is within");
+  assertOpen(judge("composition", sharing((i) => i < 33 ? 0.6 : 0)), "the bound is 50 %");
   assertEquals(judge("composition", sharing((i) => i < 42 ? 0.6 : 0)).holds, true);
   assertEquals(judge("composition", sharing((i) => i < 20 ? 0.6 : 0)).holds, false);
   // A meta-SAE trained with k = 1 explains with one meta-latent what this one takes two for.
@@ -120,7 +120,7 @@ Deno.test("resemblance is a cosine of 0.7 that random rows of that width do not 
   assertEquals(few.holds, false);
   assertStringIncludes(few.found, "with random rows 20 reach 0.7 (x)");
   assertEquals(judge("resemblance", beside(() => 0.8, [0.3, 0.85])).holds, false);
-  assertOpen(judge("resemblance", beside((i) => i < 11 ? 0.9 : 0.1)), "a half is within");
+  assertOpen(judge("resemblance", beside((i) => i < 11 ? 0.9 : 0.1)), "the bound is 50 %");
   assertOpen(judge("resemblance", { compared: [] }), "an SAE with fewer latents");
   assertOpen(judge("resemblance", { compared: [LARGE] }), "an SAE with fewer latents");
   assertOpen(

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { LatentExamples } from "../../lib/interpretation/top_examples.ts";
-import { chooseDecomposed, chooseMetaLatents } from "../../lib/report/meta_choice.ts";
-import { latentLabel, metaLatentLabel, peakTokens } from "../../lib/report/meta_labels.ts";
+import { chooseDecomposed, chooseMetaLatents } from "../../lib/report/meta_cards.ts";
+import { latentLabel, metaLatentLabel, peakTokens } from "../../lib/report/meta_cards.ts";
 import { metaPlots } from "../../lib/report/meta_plots.ts";
 import { type MetaReport, metaReport } from "../../lib/report/meta_report.ts";
 import { readSvg } from "./read_svg.ts";
@@ -50,8 +50,9 @@ Deno.test("labels name latents by the tokens at which they peak, each once", () 
   assertEquals(peakTokens(1, CONTEXTS), ["“␣”"]);
   assertEquals(latentLabel(2, CONTEXTS), "2");
   assertEquals(latentLabel(0, new Map()), "0");
-  assertEquals(metaLatentLabel(0, decomposition(), CONTEXTS), "M0 “walk” “␣”");
-  assertEquals(metaLatentLabel(3, decomposition(), CONTEXTS), "M3");
+  const source = { decomposition: decomposition(), contexts: CONTEXTS };
+  assertEquals(metaLatentLabel(0, source), "M0 “walk” “␣”");
+  assertEquals(metaLatentLabel(3, source), "M3");
 });
 
 Deno.test("chosen are latents with several meta-latents, each of another strongest first", () => {
@@ -76,7 +77,7 @@ Deno.test("metaReport shows every part, escaped", async () => {
       ...["47.5 % (6.25 %, 12.5 %)", "12.5 %, 37.5 %", "0.675 (0.250, 0.313)"],
     ]
   ) assertStringIncludes(page.replaceAll("beside a&lt;b (", "Beside a&lt;b"), part);
-  assertEquals(page.match(/<title>Decomposition of /g)?.length, 1);
+  assertEquals(page.match(/aria-label="Decomposition of /g)?.length, 1);
   assertEquals(await metaReport(report()), page);
 });
 

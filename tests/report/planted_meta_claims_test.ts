@@ -16,7 +16,7 @@ import { normal } from "../../lib/meta/normal.ts";
 import { randomUnitRows } from "../../lib/meta/random_unit_rows.ts";
 import { trainMetaSae } from "../../lib/meta/train_meta_sae.ts";
 import { createRandom } from "../../lib/random.ts";
-import type { Claim } from "../../lib/report/claim.ts";
+import type { Claim } from "../../lib/report/verdict.ts";
 import { metaClaims } from "../../lib/report/meta_claims.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { openTestDevice, randomSae } from "../gpu_helper.ts";

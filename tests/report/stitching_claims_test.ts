@@ -43,8 +43,8 @@ Deno.test("incompleteness: most novel latents improve, and all together, with ga
   const worse = inserted(...times(60, (i) => 0.1 + 0.01 * i));
   const shrunk = claimOf(words, withGain({ effects: novelImproving(0), path: worse }));
   assertEquals(shrunk.holds, false);
-  assertStringIncludes(shrunk.found, "60 of 60 (100.0 %) of those that are active lower the MSE, ");
-  assertStringIncludes(shrunk.found, "with one gain per SAE 0 of 60 (0.0 %)");
+  assertStringIncludes(shrunk.found, "60 of 60 (100 %) of those that are active lower the MSE, ");
+  assertStringIncludes(shrunk.found, "with one gain per SAE 0 of 60 (0 %)");
   assertEquals(
     verdicts(
       words,
@@ -71,7 +71,7 @@ Deno.test("incompleteness and insertions: what the mixed bias alone does is nobo
   const changes = { path, effects, withGain: { path, effects } };
   assertEquals(verdicts("The smaller SAE is incomplete", changes), [false]);
   assertEquals(verdicts("Inserting novel latents", changes), [false]);
-  assertStringIncludes(claimOf("Inserting novel latents", changes).found, "0 of 60 (0.0 %) lower");
+  assertStringIncludes(claimOf("Inserting novel latents", changes).found, "0 of 60 (0 %) lower");
 });
 
 Deno.test("missing information: by the relative increase, of latents that are active often enough", () => {
@@ -89,7 +89,7 @@ Deno.test("missing information: by the relative increase, of latents that are ac
     [...DECIDED, undefined, undefined],
   );
   const { found } = claimOf(words, { missing: missingOf(times(60, [0.12, 0.2])) });
-  assertStringIncludes(found, "+12.0 % (small SAE), +20.0 % (large SAE)");
+  assertStringIncludes(found, "+12 % (small SAE), +20 % (large SAE)");
   const rare = missingOf(times(60, [0.3, 0.1]));
   for (const latent of rare.latents) latent.activeSamples = 3;
   assertEquals(verdicts(words, { missing: rare }), [undefined]);
@@ -103,7 +103,7 @@ Deno.test("reconstruction latents: more than half worsen, and gains do not rever
   const worsening = (count: number) =>
     effectsOf(times(200, (i) => i >= 60 && i < 60 + count ? 0.1 : -0.1), times(200, 0.05));
   const { path } = makeStudy();
-  const words = "Reconstruction latents say again";
+  const words = "Reconstruction latents add nothing";
   assertEquals(
     verdicts(
       words,
@@ -137,7 +137,7 @@ Deno.test("prediction: an AUC whose interval clears the bound, ten latents a sid
   assertEquals(verdicts(words, few(1), few(9), few(10), few(0)), [
     ...[undefined, undefined, true, undefined],
   ]);
-  assertStringIncludes(claimOf(words, few(9)).why!, "9 improving latents, at least 10 are wanted");
+  assertStringIncludes(claimOf(words, few(9)).why!, "9 improving latents, at least 10 are needed");
   assertMatch(claimOf(words, {}).found, /AUC 1\.000 \(95 %: 0\.9\d to 1\.00\)/);
   // The bias alone has the other sign for all, and changes nothing.
   const own = times(200, (i) => i < 60 ? -0.2 : 0.1);

@@ -49,7 +49,7 @@ Deno.test("survival of the shrinkage control: the improvement is there with gain
     [...DECIDED, undefined, undefined],
   );
   const { found } = claimOf(words, { ...shrunk, path });
-  assertStringIncludes(found, "Gains 1.050 (small SAE; NMSE 0.2000, with it 0.1900)");
+  assertStringIncludes(found, "Gains 1.050 (small SAE; NMSE 0.2, with it 0.19)");
   assertMatch(
     found,
     /together change the MSE by −13\.8 % as the SAEs are, by \+29\.7 % with gains/,
@@ -115,7 +115,7 @@ Deno.test("smoothness: small steps, most of them better, and a better end", () =
   };
   assertEquals(
     verdicts(
-      "One SAE goes over",
+      "The small SAE becomes",
       of(...times(30, down)),
       of(...times(30, down), -6),
       of(...times(20, down), ...times(18, 0.1)),
@@ -127,5 +127,5 @@ Deno.test("smoothness: small steps, most of them better, and a better end", () =
     [...DECIDED, false, false, undefined, undefined],
   );
   const reversed = { withGain: { effects, path: inserted(...times(60, 1)) } };
-  assertEquals(verdicts("One SAE goes over", reversed), [undefined]);
+  assertEquals(verdicts("The small SAE becomes", reversed), [undefined]);
 });

@@ -3,11 +3,11 @@ import { pathPlots } from "../../lib/report/path_plots.ts";
 import {
   missingPlot,
   overlapPlot,
-  pairFile,
   rocPlot,
   shrinkagePlot,
   similarityPlot,
 } from "../../lib/report/stitching_plots.ts";
+import { pairFile } from "../../lib/report/studied_pair.ts";
 import { stitchingReport } from "../../lib/report/stitching_report.ts";
 import { controlsOf, makeStudy, pathOf } from "./made_study.ts";
 import { pathPoints, readSvg } from "./read_svg.ts";
@@ -42,7 +42,7 @@ Deno.test("stitchingReport shows every part, escaped", async () => {
   });
   assert(!page.includes("a<b"));
   for (
-    const part of ["a&lt;b → c d", "Mind: one of them is odd.", "0.375", "0.9876", "2.00 %", "“x”"]
+    const part of ["a&lt;b → c d", "Mind: one of them is odd.", "0.38", "0.9876", "2.00 %", "“x”"]
   ) assertStringIncludes(page, part);
   assert(!/NaN|undefined/.test(page));
   assertStringIncludes(page, '<table class="prose"><caption>What the paper claims');

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
-import { architectureColour } from "../../lib/report/colours.ts";
-import { atEqualL0, equalL0Table } from "../../lib/report/equal_l0.ts";
+import { architectureColour } from "../../lib/report/legend.ts";
+import { atEqualL0, equalL0Table } from "../../lib/report/sweep_curves.ts";
 import { paretoPlot, plotsByK, plotsBySize } from "../../lib/report/sweep_plots.ts";
 import { propertiesMarkdown, sweepReport } from "../../lib/report/sweep_report.ts";
 import type { SweepRow } from "../../lib/sweep/sweep_row.ts";

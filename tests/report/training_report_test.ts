@@ -93,7 +93,7 @@ Deno.test("trainingReport shows how the thresholds of JumpReLU's latents are spr
   const html = await trainingReport({ ...REPORT, sae });
   assert(html.includes("dimensions, thresholds 0.5 to 8, median 4<"), html.slice(0, 9000));
   assert(html.includes("of 9 latents: from 0.5 to 8, quartiles 2, 4 and 6."));
-  const plot = html.slice(html.indexOf("<title>Thresholds of latents</title>"));
+  const plot = html.slice(html.indexOf('aria-label="Thresholds of latents"'));
   const bars = [...plot.slice(0, plot.indexOf("</svg>")).matchAll(/: (\d+)<\/title>/g)];
   assertEquals(bars.reduce((sum, [, count]) => sum + Number(count), 0), 9);
   for (const threshold of [undefined, THRESHOLD, new Float32Array()]) {

@@ -19,19 +19,19 @@ Deno.test("an interval decides where it lies on one side of the bound, and comes
   for (const verdict of [isAbove, isBelow]) {
     assertEquals(verdict({ low: 0.4, high: 0.6 }, 0.5, about), {
       holds: undefined,
-      why: "10 latents leave open 0.400 to 0.600 (95 %), the bound is 0.500",
+      why: "10 latents leave open 0.4 to 0.6 (95 %), the bound is 0.5",
     });
     assertEquals(verdict({ low: 0.5, high: 0.6 }, 0.5, about).holds, undefined);
     assertEquals(verdict({ low: NaN, high: NaN }, 0.5, about).holds, undefined);
     for (const low of [0.1, 0.5, 0.9]) {
       assertEquals(verdict({ low, high: low + 0.1 }, 0.5, { ...about, count: 9 }), {
         holds: undefined,
-        why: "9 latents, at least 10 are wanted",
+        why: "9 latents, at least 10 are needed",
       });
     }
     assertEquals(
       verdict({ low: 0, high: 1 }, 0.5, { ...about, count: 0 }).why,
-      "no latents, at least 10 are wanted",
+      "no latents, at least 10 are needed",
     );
   }
 });

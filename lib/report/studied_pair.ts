@@ -1,6 +1,27 @@
-import type { InterpolationPoint } from "../stitching/interpolate.ts";
 import type { StitchingEffects } from "../stitching/effects.ts";
+import type { InterpolationPoint } from "../stitching/interpolate.ts";
 import type { PathPhase } from "../stitching/path.ts";
+import type { PairStudy } from "../stitching/study_pair.ts";
+
+/** Two SAEs that were studied, by name. */
+export interface StudiedPair {
+  /** Name of the small SAE. */
+  small: string;
+  /** Name of the large SAE. */
+  large: string;
+  /** What was measured. */
+  study: PairStudy;
+}
+
+/** "A → B". */
+export function pairTitle({ small, large }: StudiedPair): string {
+  return `${small} → ${large}`;
+}
+
+/** A name for a pair's files: letters and digits of any script, others become "_". */
+export function pairFile({ small, large }: StudiedPair): string {
+  return `${small}_to_${large}`.replaceAll(/[^\p{L}\p{M}\p{N}_.-]+/gu, "_");
+}
 
 /** What latents change, without what the mixed decoder bias of Eq. 5 changes by itself. */
 export interface OwnChange {

@@ -1,5 +1,5 @@
-/** The style sheet of the report: light or dark as the reader prefers, one column on a small screen. */
-export const REPORT_STYLE = `
+/** The style sheet of pages: light or dark as the reader prefers, one column on a small screen. */
+export const PAGE_STYLE = `
 :root {
   color-scheme: light dark;
   --page: #f6f7f9; --card: #fff; --ink: #1c2330; --soft: #5a6577; --line: #dfe3ea;
@@ -57,7 +57,7 @@ th, td { padding: .35rem 1rem .35rem 0; border-top: 1px solid var(--line); text-
   vertical-align: top; }
 th:last-child, td:last-child { padding-right: 0; }
 th { font-weight: 400; white-space: nowrap; }
-thead th { color: var(--soft); font-size: .8125rem; white-space: normal; }
+thead th { color: var(--soft); font-size: .8125rem; white-space: normal; vertical-align: bottom; }
 td { overflow-wrap: anywhere; }
 .prose tbody th { width: 36%; white-space: normal; }
 .prose td:not(:last-child) { width: 7rem; overflow-wrap: normal; }
@@ -67,9 +67,9 @@ td { overflow-wrap: anywhere; }
 .latent { display: grid; gap: .5rem 1.5rem; margin-bottom: .75rem; padding: 1rem;
   grid-template-columns: 15rem minmax(0, 1fr); }
 .latent dl { margin-bottom: .6rem; color: var(--soft); font-size: .875rem; }
-.latent dl div { display: flex; gap: .75rem; justify-content: space-between; }
+.latent dl div { display: flex; flex-wrap: wrap; gap: 0 .75rem; justify-content: space-between; }
 .latent dt { min-width: 0; overflow-wrap: anywhere; }
-.latent dd { flex: none; color: var(--ink); font-variant-numeric: tabular-nums; }
+.latent dd { flex: none; margin-left: auto; color: var(--ink); font-variant-numeric: tabular-nums; }
 .latent ol { margin: 0; padding: 0; list-style: none; }
 .latent li { display: flex; gap: .75rem; padding: .25rem 0; border-top: 1px solid var(--line); }
 .latent li:first-child { border-top: 0; }
@@ -87,9 +87,9 @@ td { overflow-wrap: anywhere; }
   background: rgb(var(--heat) / calc(var(--a) * .75)); }
 .text mark { font-weight: 700; text-decoration: underline; text-underline-offset: 3px; }
 footer { margin-top: 2.5rem; color: var(--soft); font-size: .8125rem; }
-@media (max-width: 44rem) {
+@media screen and (max-width: 44rem) {
   .latent { grid-template-columns: minmax(0, 1fr); }
-  .latent svg { max-width: 20rem; }
+  .latent header svg { max-width: 17.5rem; }
   .numbers { grid-template-columns: repeat(2, 1fr); }
   th { white-space: normal; }
   th:not(:last-child), td:not(:last-child) { padding-right: .6rem; }
@@ -97,6 +97,7 @@ footer { margin-top: 2.5rem; color: var(--soft); font-size: .8125rem; }
   .prose tr, .prose tbody th, .prose td:is(:last-child, :not(:last-child)) { display: block;
     width: auto; }
   .prose td { padding-top: 0; border-top: 0; }
+  .prose td::before { content: attr(data-head) ": "; color: var(--soft); }
   .prose tbody th { font-weight: 600; }
 }
 @media print {
@@ -105,6 +106,9 @@ footer { margin-top: 2.5rem; color: var(--soft); font-size: .8125rem; }
   body { max-width: none; padding: 0; font-size: 12px; }
   .plots { grid-template-columns: 1fr 1fr; }
   .wide, figure, .latent .graph { overflow: visible; }
+  .wide, .latent { box-decoration-break: clone; }
+  .latent { grid-template-columns: 11rem minmax(0, 1fr); }
+  .text span, .text mark, .scale span { print-color-adjust: exact; }
   .numeric { font-size: 10px; }
   .numeric th, .numeric td { padding-right: .4rem; }
   .numeric td { white-space: normal; overflow-wrap: normal; }
