@@ -102,12 +102,12 @@ footer { margin-top: 2.5rem; color: var(--soft); font-size: .8125rem; }
 }
 @media print {
   .latent .graph svg, figure.broad svg { min-width: 0; }
-  :root { --page: #fff; }
-  body { max-width: none; padding: 0; font-size: 12px; }
+  :root { --page: #fff; font-size: 12px; }
+  body { max-width: none; padding: 0; font-size: 11px; }
   .plots { grid-template-columns: 1fr 1fr; }
   .wide, figure, .latent .graph { overflow: visible; }
   .wide, .latent { box-decoration-break: clone; }
-  .latent { grid-template-columns: 11rem minmax(0, 1fr); }
+  .latent { grid-template-columns: 14rem minmax(0, 1fr); }
   .text span, .text mark, .scale span { print-color-adjust: exact; }
   .numeric { font-size: 10px; }
   .numeric th, .numeric td { padding-right: .4rem; }
