@@ -27,12 +27,12 @@ export { type TrainingReport, trainingReport } from "./training_report.ts";
 export {
   type NamedGroups,
   type StitchedSaeRow,
-  stitchingPlots,
   type StitchingReport,
   stitchingReport,
 } from "./stitching_report.ts";
-export type { StudiedPair } from "./stitching_plots.ts";
-export type { Claim } from "./claim.ts";
+export { stitchingPlots } from "./stitching_plots.ts";
+export type { StudiedPair } from "./studied_pair.ts";
+export type { Claim } from "./verdict.ts";
 export { stitchingClaims } from "./stitching_claims.ts";
 export { type MetaReport, metaReport } from "./meta_report.ts";
 export { metaPlots } from "./meta_plots.ts";
@@ -43,6 +43,5 @@ export type {
   MetaFindings,
   TrainingQuality,
 } from "./meta_findings.ts";
-export type { Contexts } from "./meta_labels.ts";
-export { sweepFiles } from "./sweep_files.ts";
-export type { SweepReport } from "./sweep_report.ts";
+export type { Contexts } from "./meta_cards.ts";
+export { sweepFiles, type SweepReport } from "./sweep_report.ts";
