@@ -43,3 +43,10 @@ export {
 } from "./dashboards.ts";
 export type { CoactiveLatent } from "./coactivations.ts";
 export type { ActivationInterval, LatentContext } from "./latent_contexts.ts";
+export {
+  type LatentLogits,
+  latentLogits,
+  type LatentLogitsOptions,
+  type TokenLogit,
+  type UnembeddingModel,
+} from "./latent_logits.ts";
