@@ -5,6 +5,7 @@ import { checkLatents } from "../sae/stitched_sae.ts";
 import type { Sae } from "../sae/sae.ts";
 import { type NearestLatents, nearestLatents } from "../stitching/nearest_latents.ts";
 import type { ActivationHistogram } from "./activation_histogram.ts";
+import { collectBackground } from "./background_rows.ts";
 import { type CoactiveLatent, collectCoactivations } from "./coactivations.ts";
 import {
   collectRows,
@@ -92,6 +93,11 @@ export interface Dashboards {
   bytes: number;
   /** One latent's dashboard. */
   read(latent: number): LatentDashboard;
+  /**
+   * Stretches of text in which a latent is inactive, from up to 200 random rows and at most one per row: what
+   * its contexts are told from.
+   */
+  inactive(latent: number, count: number): LatentExample[];
 }
 
 /**
@@ -143,10 +149,12 @@ export async function collectDashboards(
     ...{ dictSize: sae.dictSize, latents, length: positions.length, top, perInterval, window },
   });
   const coactivations = collectCoactivations(sae.dictSize);
+  const background = collectBackground(positions.length, window);
   const samples = await encodeRows(device, model, sae, rows, options, (encoded) => {
     const { row, codes, from, positions: places } = encoded;
     contexts.add(row, codes, from, places);
     coactivations.add(row, codes, from, places);
+    background.add(row, codes, from, places);
   });
   const { signal } = options;
   const rowsOfSae = decoderRowsOf(sae, latents);
@@ -164,6 +172,7 @@ export async function collectDashboards(
     ...{ latents, samples, rows: rows.length, contextLength: rows[0].length },
     correlated: coactivations.samples(),
     bytes: contexts.bytes,
+    inactive: (latent, count) => background.inactive(latent, count).map(shown),
     read(latent) {
       const at = place.get(latent);
       if (at === undefined) throw new RangeError(`latent ${latent} has no dashboard`);

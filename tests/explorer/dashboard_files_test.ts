@@ -13,6 +13,7 @@ const ABOUT = { sae: { dictSize: 9000 }, model: { id: "m" }, texts: { files: ["a
 function madeUp(latents: Uint32Array): Dashboards {
   return {
     ...{ latents, samples: 1000, correlated: 900, rows: 8, contextLength: 126, bytes: 0 },
+    inactive: () => [],
     read(latent): LatentDashboard {
       const random = createRandom(latent);
       const activations = Float32Array.from({ length: 6 }, () => random.uniform());

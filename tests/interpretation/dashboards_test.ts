@@ -98,6 +98,15 @@ Deno.test("dashboards hold what a plain search of all activations finds", async 
     );
     assert(seen.coactive.length <= 3 && seen.coactive.every((each) => each.latent !== latent));
     assertEquals(seen.metaLatents, []);
+    // 25 rows with one window each, of 15 positions: the window is the row.
+    const inactive = found.inactive(latent, 100);
+    const quiet = ROWS.map((_, row) => row).filter((row) => all[latent][row].every((f) => f === 0));
+    assertEquals(inactive.map(({ row }) => row).sort((a, b) => a - b), quiet);
+    for (const { row, tokens, activations } of inactive) {
+      assertEquals(tokens, [...ROWS[row].slice(1)].map((token) => ` w${token}`));
+      assert(activations.every((value) => value === 0));
+    }
+    assertEquals(found.inactive(latent, 2), inactive.slice(0, 2));
   }
 });
 
