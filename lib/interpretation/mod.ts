@@ -50,3 +50,37 @@ export {
   type TokenLogit,
   type UnembeddingModel,
 } from "./latent_logits.ts";
+  type AnswerCache,
+  type Chat,
+  ChatError,
+  type ChatMessage,
+  type ChatOptions,
+  openChat,
+} from "./chat.ts";
+export {
+  type ExplainedLatent,
+  explainLatent,
+  explainMetaQuestion,
+  type ExplainOptions,
+  explainQuestion,
+  type Explanation,
+} from "./explain_latents.ts";
+export {
+  detectionQuestions,
+  type ExplanationScore,
+  fuzzingQuestions,
+  scoreExplanation,
+  type ScoreOptions,
+  type ScoreQuestion,
+} from "./score_explanation.ts";
+export { countTokens, type TokenCounts, type TokenLabel, tokenLabel } from "./token_label.ts";
+export {
+  askToChoose,
+  type ChoiceOptions,
+  type ChoiceQuestion,
+  choiceQuestions,
+  type ChoiceScore,
+  chooseByWords,
+  type Chooser,
+  scoreChoices,
+} from "./multiple_choice.ts";
