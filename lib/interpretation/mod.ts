@@ -50,6 +50,7 @@ export {
   type TokenLogit,
   type UnembeddingModel,
 } from "./latent_logits.ts";
+export {
   type AnswerCache,
   type Chat,
   ChatError,
