@@ -17,10 +17,9 @@ import {
   trainSae,
 } from "../mod.ts";
 import { foldInputScale } from "../lib/sae/fold_input_scale.ts";
-import { studyPair } from "../lib/stitching/mod.ts";
+import { type StudiedPair, studyPair } from "../lib/stitching/mod.ts";
 import { tinyActivations } from "./tiny_activations.ts";
 import { shrinkagePlot } from "../lib/report/stitching_plots.ts";
-import type { StudiedPair } from "../lib/report/studied_pair.ts";
 
 const text = parseArgs(Deno.args, {
   string: ["steps", "samples", "small", "large", "only", "out"],

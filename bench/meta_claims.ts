@@ -6,15 +6,9 @@
 // dictionaries beside them. Rows that are put in say nothing of their training, so that no verdict is
 // left out for that.
 import { parseArgs } from "@std/cli";
-import {
-  compareAndReplace,
-  type MetaTraining,
-  type MetaWork,
-  trainControls,
-} from "../cli/meta_work.ts";
-import { lossChangeOf, seedOf } from "../cli/saes.ts";
-import { type Claim, type ComparedMetaLatents, metaClaims } from "../lib/report/mod.ts";
-import { covarianceMatchedRows, decompose, randomUnitRows, trainMetaSae } from "../lib/meta/mod.ts";
+import { type Claim, metaClaims } from "../lib/report/mod.ts";
+import { covarianceMatchedRows, randomUnitRows, studyMeta } from "../lib/meta/mod.ts";
+import { recordedLossChange } from "../lib/training/recorded_training.ts";
 import {
   evaluateSae,
   type Matrix,
@@ -73,31 +67,14 @@ console.log(writeTable());
 
 async function study(name: string, sae: Sae, beside: Sae[]): Promise<void> {
   const began = performance.now();
-  const training: MetaTraining = {
-    architecture: "batchtopk",
-    ...{ k: 4, dictSize: Math.round(m * 3 / 64), learningRate },
-    ...{ batchSize: META_BATCH, steps: metaSteps, decaySteps: metaSteps >> 1, seed: META_SEED },
-  };
-  const output = {
-    ...{ say: () => {}, progress: () => {}, warn: () => {}, result: () => {} },
-    [Symbol.dispose]: () => {},
-  };
-  const { signal } = new AbortController();
-  const work: MetaWork = { gpu: device, sae, name, training, signal, output };
-  const { meta } = await trainMetaSae(device, sae, training);
-  const compared: ComparedMetaLatents[] = [];
-  for (const other of beside) {
-    const named = { name: `m ${other.dictSize}`, folder: "", sae: other };
-    compared.push(await compareAndReplace(work, meta, named, true));
-  }
-  const claims = metaClaims({
-    decomposition: await decompose(device, meta, sae),
-    k: training.k,
-    sae: { seed: seedOf(sae), lossChange: lossChangeOf(sae) },
-    meta: { seed: META_SEED, lossChange: lossChangeOf(meta) },
-    controls: await trainControls(work),
-    compared,
-  });
+  const claims = metaClaims(
+    await studyMeta(device, sae, {
+      architecture: "batchtopk",
+      ...{ k: 4, dictSize: Math.round(m * 3 / 64), learningRate },
+      ...{ batchSize: META_BATCH, steps: metaSteps, decaySteps: metaSteps >> 1, seed: META_SEED },
+      compare: beside.map((other) => ({ name: `m ${other.dictSize}`, sae: other })),
+    }),
+  );
   columns.push({ name, claims });
   console.error(`\n${name} (${((performance.now() - began) / 1000).toFixed(0)} s)`);
   for (const { claim, found, holds, why } of claims) {
@@ -122,7 +99,7 @@ async function trainFamily(own: TrainOptions, sizes: number[]): Promise<Sae[]> {
     const { nmse, l0 } = await evaluateSae(device, sae, heldOut);
     console.error(
       `${own.architecture} m ${sae.dictSize}: NMSE ${nmse.toFixed(4)}, L0 ${l0.toFixed(1)}, loss ` +
-        `changed by ${lossChangeOf(sae)?.toFixed(4)} at the end`,
+        `changed by ${recordedLossChange(sae)?.toFixed(4)} at the end`,
     );
   }
   return trained.map(({ sae }) => sae);

@@ -1,8 +1,10 @@
 import type { Claim } from "../lib/report/mod.ts";
-import type { CrossEntropyEvaluation, Evaluation, EvaluationProgress, StepRecord } from "../mod.ts";
+import type { CrossEntropyEvaluation, Evaluation, Sae, StepRecord } from "../mod.ts";
+import type { MetaStudyProgress } from "../lib/meta/mod.ts";
 import type { SweepProgress } from "../lib/sweep/mod.ts";
 import type { TrainingWarning } from "../lib/training/mod.ts";
-import { type ActivationSource, describeLeftOut } from "./activation_source.ts";
+import type { ActivationSource, LeftOut } from "../lib/activations/activation_source.ts";
+import type { NormLimit } from "../lib/sae/norm_limit.ts";
 import { formatSeconds } from "../lib/report/format_number.ts";
 import { formatTable, type Output } from "./output.ts";
 
@@ -11,6 +13,26 @@ export function describeClaim({ claim, found, holds, why }: Claim): string {
   const verdict = holds === undefined ? "?" : holds ? "yes" : "no";
   const reason = why === undefined ? "" : `\n      Not decided: ${why}.`;
   return `  ${verdict.padEnd(4)}${claim}\n      ${found}${reason}`;
+}
+
+/** A limit in words: "above 10 times the median norm, 152.3". */
+export function describeLimit({ multiple, medianNorm }: NormLimit): string {
+  return `above ${multiple} times the median norm, ${Number(medianNorm.toPrecision(4))}`;
+}
+
+/** What was left out, in words; undefined where nothing was. */
+export function describeLeftOut(
+  limit: NormLimit | "none",
+  { rows, leftOut }: LeftOut,
+): string | undefined {
+  if (limit === "none" || leftOut === 0) return undefined;
+  return `${leftOut} of ${rows} activations left out as massive (${describeLimit(limit)})`;
+}
+
+/** The model and the hook of an SAE, as far as its metadata has them. */
+export function describeSource({ metadata: { model, hook } }: Sae): string | undefined {
+  const known = [model, hook].filter((name) => typeof name === "string");
+  return known.length > 0 ? known.join(" at ") : undefined;
 }
 
 /** A warning for people. */
@@ -69,7 +91,7 @@ export function shortEvaluation(
 export function evaluationProgress(
   output: Output,
   what = "",
-): (progress: EvaluationProgress) => void {
+): (progress: { phase: string; done: number; total: number }) => void {
   return ({ phase, done, total }) =>
     output.progress({ phase: `${what}${phase}`, done, total }, {
       details: `${done} of ${total} rows of tokens`,
@@ -98,23 +120,22 @@ export function describeTraining(
   ].join("  ");
 }
 
-/** Tells how far a training is, as `onProgress`. */
+/** Shows how far the trainings of a study with meta-SAEs are, as its `onProgress`. */
 export function metaProgress(
-  what: string,
-  { steps, dictSize }: { steps: number; dictSize: number },
+  dictSize: number,
   output: Output,
-): (records: StepRecord[]) => void {
-  return (records) => {
+): (progress: MetaStudyProgress) => void {
+  return ({ phase, done, total, records }) => {
     const last = records[records.length - 1];
     const details = [
-      `step ${last.step} of ${steps}`,
+      `step ${done} of ${total}`,
       `loss ${last.loss.toPrecision(4)}`,
       `L0 ${last.l0.toFixed(1)}`,
       `dead ${(100 * last.deadLatents / dictSize).toFixed(1)} %`,
     ].join("  ");
-    output.progress({ phase: `training ${what}`, done: last.step, total: steps }, {
+    output.progress({ phase: `training ${phase}`, done, total }, {
       details,
-      data: { training: what, ...last },
+      data: { training: phase, ...last },
     });
   };
 }

@@ -1,19 +1,12 @@
-import {
-  evaluateOnTexts,
-  loadSae,
-  measureNormLimit,
-  orderedActivations,
-  readDocuments,
-} from "../mod.ts";
-import { recordedNormLimit } from "../lib/activations/mod.ts";
+import { findNamedModel } from "../lib/formats/find_named_model.ts";
+import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
 import type { Selection } from "../lib/training/mod.ts";
-import { describeLimit, givenNormLimit, resolveNormLimit } from "./activation_source.ts";
-import { saePath } from "./check_inputs.ts";
+import { evaluateOnTexts } from "../mod.ts";
 import { type Command, type Session, UsageError } from "./command.ts";
-import { evaluationProgress, evaluationTable, shortEvaluation } from "./describe.ts";
-import { findNamedModel, openCommandDevice, openModel } from "./open.ts";
+import { describeLimit, evaluationProgress, evaluationTable, shortEvaluation } from "./describe.ts";
+import { openCommandDevice, openSae, saePath } from "./open.ts";
 import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
-import { downloadProgress } from "./output.ts";
+import { documentsOf, givenNormLimit, openTextSource } from "./source.ts";
 
 const OPTIONS: OptionTable = [
   ["Options", [
@@ -70,19 +63,11 @@ export const evaluate: Command = {
   },
 };
 
-async function measure(
-  path: string,
-  options: Arguments,
-  { io, output, signal }: Session,
-): Promise<void> {
+async function measure(path: string, options: Arguments, session: Session): Promise<void> {
+  const { io, output, signal } = session;
   const folder = await saePath(path);
-  const sae = await loadSae(folder, {
-    cacheDir: options.text("cache-dir"),
-    onProgress: downloadProgress(output),
-    signal,
-  });
+  const sae = await openSae(folder, options, session);
   const { metadata } = sae;
-  const choice = resolveNormLimit(givenNormLimit(options), recordedNormLimit(sae));
   const named = (name: "model" | "hook"): string => {
     const given = options.text(name);
     if (given !== undefined) return given;
@@ -92,27 +77,18 @@ async function measure(
     }
     throw new UsageError(`${folder} names no ${name}: --${name} is missing`);
   };
-  using gpu = await openCommandDevice(options, io);
-  await using model = await openModel(options, output, {
-    model: named("model"),
-    hook: named("hook"),
-    signal,
-  });
-  const trained = typeof metadata.contextSize === "number" ? metadata.contextSize : 128;
-  const contextLength = options.number("context") ?? Math.min(trained, model.maxContext);
-  const skipPositions = options.flag("include-bos") ? [] : [0];
-  const texts = () => readDocuments(options.texts("text"), { field: options.text("field") });
-  const normLimit = choice === "none" || choice.medianNorm !== undefined
-    ? choice
-    : await measureNormLimit(
-      orderedActivations(model, texts(), { contextLength, skipPositions, signal }),
-      choice.multiple,
-    );
+  const asked = {
+    ...{ model: named("model"), hook: named("hook") },
+    context: typeof metadata.contextSize === "number" ? metadata.contextSize : undefined,
+  };
+  using device = await openCommandDevice(options, io);
+  await using source = await openTextSource(options, session, recordedNormLimit(sae), asked);
+  const { contextLength, skipPositions, normLimit } = source;
   const { evaluation, crossEntropy } = await evaluateOnTexts(
-    gpu,
-    model,
+    device,
+    await source.openModel(),
     sae,
-    texts,
+    documentsOf(options, "text"),
     {
       ...{ contextLength, skipPositions, normLimit, signal },
       maxRows: options.number("rows") ?? 64,

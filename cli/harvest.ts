@@ -1,10 +1,10 @@
 import { lockStore } from "../lib/activations/lock_store.ts";
 import { createTextFingerprint, type StoreDtype } from "../lib/activations/mod.ts";
-import { orderedActivations, readDocuments, writeActivations } from "../mod.ts";
-import { describeLeftOut, givenNormLimit } from "./activation_source.ts";
-import { checkEvalText, inputPaths } from "./check_inputs.ts";
+import { orderedActivations, writeActivations } from "../mod.ts";
 import type { Command } from "./command.ts";
-import { openModel } from "./open.ts";
+import { describeLeftOut } from "./describe.ts";
+import { inputPaths, openModel } from "./open.ts";
+import { checkEvalText, documentsOf, givenNormLimit } from "./source.ts";
 import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 
 import { formatSeconds } from "../lib/report/format_number.ts";
@@ -75,9 +75,11 @@ export const harvest: Command = {
   summary: "write a language model's activations to disk",
   help: HELP,
   options: OPTIONS,
-  async run(options, { output, signal, leaves }) {
+  async run(options, session) {
+    const { output, signal, leaves } = session;
     checkOptions(options, OPTIONS);
     const text = options.texts("text");
+    const documents = documentsOf(options, "text");
     const dtype = options.text("dtype") ?? "float32";
     const normLimit = givenNormLimit(options);
     const tokens = options.number("tokens");
@@ -91,9 +93,7 @@ export const harvest: Command = {
       goOn: ({ command, finished }) => command === "harvest" && finished === undefined,
     });
     const folder = out.path;
-    await using opened = await openModel(options, output, {
-      ...{ model, hook, dtype: modelDtype, signal },
-    });
+    await using opened = await openModel(options, session, { model, hook, dtype: modelDtype });
     const contextSize = options.number("context") ?? Math.min(128, opened.maxContext);
     const skipPositions = options.flag("include-bos") ? [] : [0];
     await checkEvalText(options, opened, contextSize, "text");
@@ -123,7 +123,7 @@ export const harvest: Command = {
         first = firstRow;
         keep(firstRow);
         if (first > 0) output.say(`going on after the first ${first} activations`);
-        return orderedActivations(opened, readDocuments(text, { field: options.text("field") }), {
+        return orderedActivations(opened, documents(), {
           contextLength: contextSize,
           skipPositions,
           maxTokens: tokens,

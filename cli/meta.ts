@@ -1,38 +1,32 @@
 import { join, resolve } from "@std/path";
+import { measuredNmse } from "../lib/formats/measured_nmse.ts";
+import { nameSaes } from "../lib/formats/name_saes.ts";
+import { contextsByLatent, type LatentExamples } from "../lib/interpretation/mod.ts";
 import { checkExplains } from "../lib/meta/decompose.ts";
-import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_cards.ts";
-import { mean } from "../lib/report/meta_findings.ts";
-import { decoderRows } from "../lib/sae/decoder_rows.ts";
-import type { ComparedMetaLatents, MetaControl } from "../lib/report/mod.ts";
-import { decompose, type MetaMeasures } from "../lib/meta/mod.ts";
-import type { LatentExamples } from "../lib/interpretation/mod.ts";
-import { loadSae, type Sae } from "../mod.ts";
-import { givenNormLimit } from "./activation_source.ts";
-import { inputPaths, saePath } from "./check_inputs.ts";
-import { type Command, UsageError } from "./command.ts";
-import { openLatentTexts } from "./latent_texts.ts";
+import { mean } from "../lib/meta/meta_findings.ts";
 import {
-  compareAndReplace,
-  metaTraining,
-  type MetaWork,
-  trainAndSave,
-  trainControls,
-} from "./meta_work.ts";
-import { openCommandDevice } from "./open.ts";
-import { type Arguments, checkWhole, helpOf, type OptionTable, shared } from "./options.ts";
-import { downloadProgress } from "./output.ts";
+  type ComparedMetaLatents,
+  completeMetaOptions,
+  type MetaControl,
+  type MetaMeasures,
+  type MetaSaeOptions,
+  sharedSeedWarnings,
+  studyMeta,
+} from "../lib/meta/mod.ts";
 import { formatSeconds } from "../lib/report/format_number.ts";
+import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_cards.ts";
+import { metaClaims, metaFiles } from "../lib/report/mod.ts";
+import { decoderRows } from "../lib/sae/decoder_rows.ts";
+import { checkComparable } from "../lib/stitching/mod.ts";
+import { type Device, type Sae, saveSae } from "../mod.ts";
+import { type Command, type Session, UsageError } from "./command.ts";
+import { describeClaim, describeSource, metaProgress } from "./describe.ts";
+import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
+import { type Arguments, checkWhole, helpOf, type OptionTable, shared } from "./options.ts";
 import { openOutputFolder } from "./output_folder.ts";
-import { writeMetaResults } from "./results.ts";
 import { saeFiles } from "./run_files.ts";
-import {
-  checkComparable,
-  lossChangeOf,
-  nameSaes,
-  saeSource,
-  seedOf,
-  trainingQuality,
-} from "./saes.ts";
+import { givenNormLimit, type NamingText, openNamingText } from "./source.ts";
+import { META_TRAINING, trainingOptions } from "./training_options.ts";
 
 const OPTIONS: OptionTable = [
   ["What is trained", [
@@ -134,31 +128,32 @@ export const meta: Command = {
   summary: "take an SAE's latents apart with a meta-SAE (section 5 of the paper)",
   help: HELP,
   options: OPTIONS,
-  async run(given, { io, output, signal, leaves }) {
+  async run(given, session) {
+    const { io, output, signal, leaves } = session;
     const folders = await Promise.all(chooseSaes(given).map(saePath));
     givenNormLimit(given);
-    const cacheDir = given.text("cache-dir");
-    const load = (folder: string) =>
-      loadSae(folder, { cacheDir, onProgress: downloadProgress(output), signal });
+    const load = (folder: string) => openSae(folder, given, session);
     const [sae, ...others] = await Promise.all(folders.map(load));
     const [name, ...names] = nameSaes(folders);
     const metaFolder = given.text("meta");
     const before = metaFolder === undefined ? undefined : await load(metaFolder);
     const options = given.withDefaults(saeSource(given, sae, folders[0]));
-    const training = metaTraining(options, [sae, ...others], before);
+    const asked = metaOptions(options, before !== undefined);
+    const training = completeMetaOptions(asked, [sae, ...others], before);
     if (before) await checkMetaOf(before, metaFolder!, sae);
     const shown = shownLatents(options, sae);
+    const compare = others.map((sae, i) => ({ name: names[i], sae, folder: folders[i + 1] }))
+      .sort((a, b) => a.sae.dictSize - b.sae.dictSize);
     const warnings = [
       ...(before && before.metadata.explains === undefined
         ? [`${metaFolder} does not say which SAE it explains: it was taken to be this one`]
         : []),
       ...others.flatMap((other, i) => checkComparable(other, names[i], sae, name)),
-      ...[sae, ...others].flatMap((each, i) =>
-        sharedSeed(each, [name, ...names][i], training.seed)
+      ...sharedSeedWarnings(
+        [sae, ...others].map((sae, i) => ({ name: [name, ...names][i], sae })),
+        training.seed,
       ),
     ];
-    const compared = others.map((sae, i) => ({ name: names[i], folder: folders[i + 1], sae }))
-      .sort((a, b) => a.sae.dictSize - b.sae.dictSize);
 
     const started = performance.now();
     using out = await openOutputFolder(options.text("out"), {
@@ -171,44 +166,51 @@ export const meta: Command = {
         command === "meta" && finished === undefined && metaFolder !== undefined &&
         resolve(metaFolder) === resolve(options.text("out")!, "meta"),
     });
-    await using texts = await openLatentTexts(options, sae, output, signal);
-    using gpu = await openCommandDevice(options, io);
+    await using texts = await openNamingText(options, sae, session);
+    using device = await openCommandDevice(options, io);
     const folder = metaFolder ?? join(out.path, "meta");
     // What is there stays until there is something to put in its place.
     const begin = () => out.start(before ? [] : saeFiles("meta"));
     const saved = () =>
       leaves({ text: `\`--meta ${folder}\` continues with it`, data: { meta: folder } });
     if (before) saved();
-    const work: MetaWork = { gpu, sae, name: folders[0], training, signal, output };
-    const { meta, history } = before
-      ? { meta: before, history: [] }
-      : await trainAndSave(work, folder, begin);
-    saved();
-    signal.throwIfAborted();
-    const decomposition = await decompose(gpu, meta, sae);
-    const withControls = !options.flag("no-control");
-    const controls = withControls ? await trainControls(work) : undefined;
-    const beside: ComparedMetaLatents[] = [];
-    for (const other of compared) {
-      beside.push(await compareAndReplace(work, meta, other, withControls));
+    else {
+      output.say(
+        `${training.dictSize} meta-latents on ${sae.dictSize} decoder rows, k = ${training.k}, ` +
+          `${training.steps} steps, on ${device.name}`,
+      );
     }
-    const contexts = await texts?.find(gpu, output, signal) ??
-      new Map<number, LatentExamples>();
+    const study = await studyMeta(device, sae, {
+      ...training,
+      ...{ name: folders[0], meta: before, nmse: measuredNmse(folders[0]), signal },
+      compare: compare.map((other) => ({ ...other, nmse: measuredNmse(other.folder) })),
+      controls: !options.flag("no-control"),
+      async onTrained({ meta, history, explainedVariance }) {
+        await begin();
+        await saveSae(meta, folder);
+        output.say(
+          `${history.length} steps explain ${(100 * explainedVariance).toFixed(1)} % of the ` +
+            `variance; meta-SAE saved in ${folder}`,
+        );
+        saved();
+      },
+      onProgress: metaProgress(training.dictSize, output),
+    });
+    const contexts = await findContexts(device, sae, texts, session);
     signal.throwIfAborted();
     const active = (latent: number) => !texts || contexts.get(latent)!.examples.length > 0;
-    await begin();
-    // Of a run that was killed while it wrote them.
-    await out.remove((name) => !name.startsWith("meta/"));
-    const results = await writeMetaResults(out, {
+    const { decomposition, controls, compared } = study;
+    output.progress({ phase: "figures and report", done: 0 });
+    const report = {
+      ...study,
       date: new Date().toISOString().slice(0, 10),
-      device: gpu.name,
+      device: device.name,
       sae: {
         ...{ name, architecture: sae.architecture, dictSize: sae.dictSize, dModel: sae.dModel },
-        ...trainingQuality(folders[0], sae),
+        ...study.sae,
         source: describeSource(sae),
       },
-      meta: { seed: seedOf(meta), lossChange: lossChangeOf(meta) },
-      ...{ decomposition, k: meta.k, controls, compared: beside, history, contexts },
+      contexts,
       warnings: [...new Set(warnings)],
       latents: shown.latents ?? chooseDecomposed(decomposition, DOZEN, active),
       metaLatents: chooseMetaLatents(decomposition, shown.metaLatents),
@@ -220,13 +222,21 @@ export const meta: Command = {
         ...training,
         time: formatSeconds((performance.now() - started) / 1000),
       },
-    });
+    };
+    const files = await metaFiles(report);
+    signal.throwIfAborted();
+    await begin();
+    // Of a run that was killed while it wrote them.
+    await out.remove((name) => !name.startsWith("meta/"));
+    await out.write(files);
     await out.finish();
     const { explainedVariance, l0, deadMetaLatents } = decomposition;
-    output.say(results.text);
-    output.say(`report: ${results.report}`);
+    const claims = metaClaims(report);
+    const path = join(out.path, "report.html");
+    output.say(claims.map(describeClaim).join("\n"));
+    output.say(`report: ${path}`);
     output.result({
-      report: results.report,
+      report: path,
       meta: folder,
       ...{ explainedVariance, l0, deadMetaLatents },
       controls: controls && {
@@ -234,10 +244,48 @@ export const meta: Command = {
         matched: measuresOf(controls.matched),
         single: controls.single && measuresOf(controls.single),
       },
-      ...{ compared: beside.map(forMachines), claims: results.claims },
+      ...{ compared: compared.map(forMachines), claims },
     });
   },
 };
+
+/**
+ * What the options set of a meta-SAE's training.
+ *
+ * @param isTrained Whether the meta-SAE is given.
+ * @throws {UsageError} A number does not fit.
+ */
+function metaOptions(options: Arguments, isTrained: boolean): MetaSaeOptions {
+  const own = isTrained && ["dict-size", "k"].find((name) => options.given[name]);
+  if (own) throw new UsageError(`--${own} does not go with --meta: the meta-SAE has its own`);
+  checkWhole(options, ["epochs", "batch-size", "dict-size", "k"], 1);
+  return {
+    ...trainingOptions((name) => META_TRAINING.includes(name) ? options.text(name) : undefined),
+    batchSize: options.number("batch-size"),
+    epochs: options.number("epochs"),
+  };
+}
+
+/** Where every latent is most active in the text that names latents; none without text. */
+async function findContexts(
+  device: Device,
+  sae: Sae,
+  texts: NamingText | undefined,
+  { output, signal }: Session,
+): Promise<Map<number, LatentExamples>> {
+  if (!texts) return new Map();
+  const { source: { skipPositions, normLimit }, model, tokenRows } = texts;
+  const total = tokenRows.length;
+  return await contextsByLatent(device, model, sae, tokenRows, {
+    ...{ skipPositions, normLimit, signal },
+    onProgress(share) {
+      const done = Math.round(share * total);
+      output.progress({ phase: "contexts of latents", done, total }, {
+        details: `${done} of ${total} rows of tokens`,
+      });
+    },
+  });
+}
 
 function measuresOf(
   { explainedVariance, l0, deadMetaLatents, lossChange }: MetaMeasures & Partial<MetaControl>,
@@ -296,17 +344,4 @@ function shownLatents(
   checkWhole(options, ["meta-latents"], 0);
   checkWhole(options, ["examples"], 1);
   return { latents, metaLatents: options.number("meta-latents") ?? 60 };
-}
-
-function sharedSeed(sae: Sae, name: string, seed: number): string[] {
-  if (seedOf(sae) !== seed) return [];
-  return [
-    `${name} has the meta-SAE's seed, ${seed}: both started from the same directions, and may be alike ` +
-    `for that`,
-  ];
-}
-
-function describeSource({ metadata: { model, hook } }: Sae): string | undefined {
-  const known = [model, hook].filter((name) => typeof name === "string");
-  return known.length > 0 ? known.join(" at ") : undefined;
 }

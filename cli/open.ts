@@ -1,20 +1,24 @@
-import { dirname, isAbsolute, join, relative, resolve } from "@std/path";
-import { existsSync } from "node:fs";
+import { join } from "@std/path";
 import { availableMemory } from "../lib/formats/available_memory.ts";
+import { checkDisk, type KeptSae } from "../lib/formats/check_disk.ts";
+import { findNamedModel } from "../lib/formats/find_named_model.ts";
+import type { SaeCollection } from "../lib/formats/mod.ts";
+import type { Dtype } from "../lib/language_model/mod.ts";
 import { ModelMissingError } from "../lib/language_model/model_files.ts";
 import {
   type Device,
   DeviceLostError,
   type DeviceOptions,
   type LanguageModel,
+  loadSae,
   openDevice,
   openLanguageModel,
+  type Sae,
 } from "../mod.ts";
-import type { Dtype } from "../lib/language_model/mod.ts";
-import { UsageError } from "./command.ts";
+import { type Session, UsageError } from "./command.ts";
 import type { Io } from "./io.ts";
-import type { Arguments } from "./options.ts";
-import { downloadProgress, type Output } from "./output.ts";
+import type { Arguments, GivenOptions } from "./options.ts";
+import { downloadProgress } from "./output.ts";
 
 /** The environment variable that chooses the device where no `--device` is given. */
 export const DEVICE_VARIABLE = "SAEWING_DEVICE";
@@ -41,15 +45,15 @@ export async function openCommandDevice(options: Arguments, io: Io): Promise<Dev
 /** Opens the language model that `--model`, `--hook` and the like name, or else what is given. */
 export async function openModel(
   options: Arguments,
-  output: Output,
-  { model, hook, dtype = options.text("dtype"), signal }: {
+  { output, signal }: Session,
+  { model, hook, dtype = options.text("dtype") }: {
     model?: string;
     hook?: string;
     dtype?: string;
-    signal?: AbortSignal;
   } = {},
 ): Promise<LanguageModel> {
   const id = model ?? options.required("model");
+  output.progress({ phase: `opening ${id}`, done: 0 });
   try {
     const opened = await openLanguageModel(id, {
       hook: hook ?? options.required("hook"),
@@ -69,27 +73,57 @@ export async function openModel(
   }
 }
 
-/**
- * Where the model is that an SAE or a store names. A path in them is relative to the folder in which the
- * command ran that wrote them. Where there is none here, it is looked for from their own folder and each
- * folder above it; what is not found there either stays as it is, and may be a hub id.
- *
- * @param from The SAE's or the store's folder; a hub id has no folder.
- */
-export function findNamedModel(model: string, from: string): string {
-  if (isAbsolute(model) || isThere(model) || !isThere(from)) return model;
-  for (let folder = resolve(from);; folder = dirname(folder)) {
-    const path = join(folder, model);
-    const isModel = path.endsWith(".onnx") ? isThere(path) : isThere(join(path, "config.json"));
-    if (isModel) return relative(Deno.cwd(), path);
-    if (folder === dirname(folder)) return model;
-  }
+/** Loads an SAE by its folder, file or hub id. */
+export async function openSae(
+  folder: string,
+  options: Arguments,
+  { output, signal }: Session,
+): Promise<Sae> {
+  output.progress({ phase: `loading ${folder}`, done: 0 });
+  return await loadSae(folder, {
+    cacheDir: options.text("cache-dir"),
+    onProgress: downloadProgress(output),
+    signal,
+  });
 }
 
-/** Whether something is at a path. What may not be read is not there, and nobody is asked for leave. */
-function isThere(path: string): boolean {
-  const { state } = Deno.permissions.querySync({ name: "read", path });
-  return state === "granted" && existsSync(path);
+/**
+ * Model, hook and context as an SAE's config names them, or the collection that it is from: options
+ * that hold where the arguments do not give them. None with a store, which names them itself.
+ *
+ * @param folder The SAE's: a model's path may be relative to it.
+ */
+export function saeSource(
+  given: Arguments,
+  { metadata }: Sae,
+  folder: string,
+  collection?: SaeCollection,
+): GivenOptions {
+  if (given.text("activations") !== undefined) return {};
+  const { contextSize } = metadata;
+  const { model = metadata.model, hook = metadata.hook } = collection ?? {};
+  return {
+    ...(typeof model === "string" ? { model: [findNamedModel(model, folder)] } : {}),
+    ...(typeof hook === "string" ? { hook: [hook] } : {}),
+    ...(typeof contextSize === "number" ? { context: [String(contextSize)] } : {}),
+  };
+}
+
+/** The SAE of a path: a run's folder stands for the SAE that it has trained. */
+export async function saePath(path: string): Promise<string> {
+  const isThere = (name: string) => Deno.stat(join(path, name)).then(() => true, () => false);
+  const isRun = await isThere("config.json") && await isThere("sae") && !await isThere("cfg.json");
+  return isRun ? join(path, "sae") : path;
+}
+
+/** Options whose values are paths that a command reads. */
+const INPUTS = [
+  ...["text", "eval-text", "activations", "initial", "model", "grid", "meta", "compare", "also"],
+];
+
+/** The paths of a command's inputs, as far as they are known; globs and ids of the hub among them. */
+export function inputPaths(options: Arguments): string[] {
+  return INPUTS.flatMap((name) => options.texts(name));
 }
 
 /**
@@ -121,4 +155,19 @@ export async function onLastingGpu<T>(
       say(`${error.message}. It is opened again, and the run goes on after step ${kept}`);
     }
   }
+}
+
+/**
+ * Checks that SAEs and their checkpoints fit on the disk of a folder.
+ *
+ * @throws {Error} They do not; it says what may be done.
+ */
+export async function checkSpace(
+  folder: string,
+  saes: KeptSae[],
+  keepsCheckpoints: boolean,
+): Promise<void> {
+  const ways = ["another --out", "fewer latents"];
+  if (keepsCheckpoints) ways.push("--checkpoint-every 0");
+  await checkDisk(folder, saes, keepsCheckpoints, ways);
 }

@@ -48,15 +48,15 @@ export function createMeter(now: () => number): Meter {
       if (!at) return undefined;
       const { phase, done, total } = at;
       const left = secondsLeft();
-      const amount = total === undefined ? `${done}` : `${done} of ${total}`;
+      const amount = total === undefined ? (done > 0 ? `${done}` : "") : `${done} of ${total}`;
       return [
         phase,
-        ...(total === undefined ? [] : [`${shareOf(done, total)} %`]),
+        total === undefined ? "" : `${shareOf(done, total)} %`,
         details ?? amount,
         left === undefined
           ? `${formatSeconds(Math.floor((now() - began) / 1000))} so far`
           : `${formatSeconds(Math.ceil(left))} left`,
-      ].join("  ");
+      ].filter((part) => part !== "").join("  ");
     },
   };
 }

@@ -1,37 +1,31 @@
-import type { StudiedPair } from "../lib/report/studied_pair.ts";
-import type { StitchedSaeRow } from "../lib/report/stitching_report.ts";
+import { join } from "@std/path";
+import type { ActivationSource } from "../lib/activations/activation_source.ts";
+import { takeActivations } from "../lib/activations/take_activations.ts";
 import { collectionIds, listCollections, type SaeCollection } from "../lib/formats/mod.ts";
+import { nameSaes } from "../lib/formats/name_saes.ts";
+import { formatSeconds } from "../lib/report/format_number.ts";
 import {
-  decoderBiasAgreement,
-  decoderOverlap,
-  foldScales,
-  studyPair,
-} from "../lib/stitching/mod.ts";
-import { loadSae, type Matrix, type NormLimit, type Sae } from "../mod.ts";
-import { recordedNormLimit } from "../lib/activations/mod.ts";
+  type NamedGroups,
+  nameGroups,
+  type PairClaims,
+  pairClaims,
+  stitchingFiles,
+} from "../lib/report/mod.ts";
+import { commonReason, withoutCommonReason } from "../lib/report/verdict.ts";
+import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
+import { checkComparable, foldScales, type StudiedPair, studyChain } from "../lib/stitching/mod.ts";
+import type { Device, NormLimit, Sae } from "../mod.ts";
+import { type Command, type Session, UsageError } from "./command.ts";
+import { describeClaim, describeLeftOut } from "./describe.ts";
+import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
+import { type Arguments, helpOf, type OptionTable, shared, studyOptions } from "./options.ts";
+import { openOutputFolder } from "./output_folder.ts";
 import {
   checkSourceOptions,
-  describeLeftOut,
   givenNormLimit,
   openActivationSource,
-} from "./activation_source.ts";
-import { inputPaths, saePath } from "./check_inputs.ts";
-import { type Command, type Session, UsageError } from "./command.ts";
-import { nameGroups } from "./latent_texts.ts";
-import { openCommandDevice } from "./open.ts";
-import {
-  type Arguments,
-  helpOf,
-  type OptionTable,
-  shared,
-  type StudyOptions,
-  studyOptions,
-} from "./options.ts";
-import { downloadProgress, type Output } from "./output.ts";
-import { formatSeconds } from "../lib/report/format_number.ts";
-import { openOutputFolder } from "./output_folder.ts";
-import { writeStitchResults } from "./results.ts";
-import { checkComparable, nameSaes, saeSource } from "./saes.ts";
+  readTokenRows,
+} from "./source.ts";
 
 const OPTIONS: OptionTable = [
   ["What is measured on", [
@@ -122,7 +116,8 @@ export const stitch: Command = {
   run: study,
 };
 
-async function study(given: Arguments, { io, output, signal }: Session): Promise<void> {
+async function study(given: Arguments, session: Session): Promise<void> {
+  const { io, output, signal } = session;
   const collection = listCollections().find(({ name }) => name === given.positional[0]);
   const folders = await Promise.all(chooseSaes(given, collection).map(saePath));
   if (folders.length < 2) {
@@ -131,31 +126,23 @@ async function study(given: Arguments, { io, output, signal }: Session): Promise
   const how = studyOptions(given, collection);
   givenNormLimit(given);
   const also = await Promise.all(given.texts("also").map(saePath));
-  const names = nameSaes([...folders, ...also]);
-  const loaded = await Promise.all(
-    [...folders, ...also].map((folder) =>
-      loadSae(folder, {
-        cacheDir: given.text("cache-dir"),
-        onProgress: downloadProgress(output),
-        signal,
-      })
-    ),
-  );
-  const folded = foldScales(loaded);
-  const asGiven = names.map((name, i) => ({
-    ...{ name, sae: folded[i], folder: [...folders, ...also][i] },
-  }));
+  const all = [...folders, ...also];
+  const names = nameSaes(all);
+  const loaded = await Promise.all(all.map((folder) => openSae(folder, given, session)));
+  const asGiven = foldScales(loaded).map((sae, i) => ({ name: names[i], sae, folder: all[i] }));
   // Everything that is said of a pair means that the first is the smaller one.
-  const named = asGiven.slice(0, folders.length)
+  const chain = asGiven.slice(0, folders.length)
     .sort((a, b) => a.sae.dictSize - b.sae.dictSize);
-  const everything = [...named, ...asGiven.slice(folders.length)];
-  const saes = named.map(({ sae }) => sae);
-  if (named.some(({ name }, i) => name !== names[i])) {
-    output.say(`the SAEs are taken by their size: ${named.map(({ name }) => name).join(", ")}`);
+  const others = asGiven.slice(folders.length);
+  const saes = chain.map(({ sae }) => sae);
+  if (chain.some(({ name }, i) => name !== names[i])) {
+    output.say(`the SAEs are taken by their size: ${chain.map(({ name }) => name).join(", ")}`);
   }
-  const options = given.withDefaults(saeSource(given, saes[0], named[0].folder, collection));
+  const options = given.withDefaults(saeSource(given, saes[0], chain[0].folder, collection));
   checkSourceOptions(options);
-  for (const { name, sae } of everything) checkComparable(sae, name, saes[0], named[0].name);
+  for (const { name, sae } of [...chain, ...others]) {
+    checkComparable(sae, name, saes[0], chain[0].name);
+  }
   // A folder that cannot be written is found out before the measurements, not after them.
   using folder = await openOutputFolder(options.text("out"), {
     command: "stitch",
@@ -164,49 +151,39 @@ async function study(given: Arguments, { io, output, signal }: Session): Promise
     inputs: [...folders, ...also, ...inputPaths(options)],
   });
   const started = performance.now();
-  using gpu = await openCommandDevice(options, io);
-  await using source = await openActivationSource(options, output, recordedLimit(saes), signal);
+  using device = await openCommandDevice(options, io);
+  await using source = await openActivationSource(options, session, recordedLimit(saes));
   signal.throwIfAborted();
-  const taken = await takeBatches(source, how, output, signal);
-  const batches = () => untilAborted(taken, signal);
-  const samples = taken.reduce((sum, { rows }) => sum + rows, 0);
-  output.say(`${samples} activations of ${source.model} at ${source.hook}, on ${gpu.name}`);
+  const batches = await takeActivations(
+    source.batches({ batchSize: 2048, epochs: 1, seed: how.seed, startBatch: 0, signal }),
+    how.samples,
+    {
+      signal,
+      onProgress: (done) =>
+        output.progress({ phase: "reading activations", done, total: how.samples }),
+    },
+  );
+  const samples = batches.reduce((sum, { rows }) => sum + rows, 0);
+  if (samples === 0) throw new Error(`${source.dataset} gives no activations`);
+  output.say(`${samples} activations of ${source.model} at ${source.hook}, on ${device.name}`);
   const left = describeLeftOut(source.normLimit, source.leftOut());
   if (left) output.say(left);
-  const unlike = unlikeLimits(source.normLimit, named);
+  const unlike = unlikeLimits(source.normLimit, chain);
   if (unlike) output.say(unlike);
 
-  const pairs: StudiedPair[] = [];
-  for (let i = 1; i < named.length; i++) {
-    const [small, large] = [named[i - 1], named[i]];
-    const study = await studyPair(gpu, small.sae, large.sae, batches, {
-      ...how,
-      signal,
-      onProgress: (measurement, done) =>
-        output.progress({
-          phase: `${small.name} → ${large.name}: ${measurement}`,
-          done,
-          total: samples,
-        }),
-    });
-    pairs.push({ small: small.name, large: large.name, study });
-  }
-  const rows = named.map(({ name, sae }, i) => describeSae(name, sae, pairs, i));
-  output.progress({ phase: "all with all", done: 0 });
-  const overlap = await decoderOverlap(gpu, everything, how.threshold);
-  const biases = decoderBiasAgreement(everything);
-  const examples = await nameGroups(gpu, source, options, pairs, saes, output, signal);
-  signal.throwIfAborted();
-  // What is there stays until there is something to put in its place.
-  await folder.start([]);
-  const results = await writeStitchResults(folder, {
+  const studied = await studyChain(device, chain, batches, {
+    ...how,
+    also: others,
+    signal,
+    onProgress: (phase, done) => output.progress({ phase, done, total: samples }),
+  });
+  const examples = await nameExamples(device, source, options, studied.pairs, saes, session);
+  output.progress({ phase: "figures and report", done: 0 });
+  const report = {
     date: new Date().toISOString().slice(0, 10),
-    device: gpu.name,
+    device: device.name,
     source: { model: source.model, hook: source.hook, samples },
-    saes: rows,
-    pairs,
-    overlap,
-    biases,
+    ...studied,
     examples,
     settings: {
       ...how,
@@ -218,26 +195,50 @@ async function study(given: Arguments, { io, output, signal }: Session): Promise
       ...(also.length > 0 ? { also: also.join(" ") } : {}),
       time: formatSeconds((performance.now() - started) / 1000),
     },
-  });
+  };
+  const files = await stitchingFiles(report);
+  signal.throwIfAborted();
+  // What is there stays until there is something to put in its place.
+  await folder.start([]);
+  await folder.write(files);
   await folder.finish();
-  output.say(results.text);
-  output.say(`report: ${results.report}`);
+  const path = join(folder.path, "report.html");
+  const claims = pairClaims(studied.pairs);
+  output.say(claims.map(describePair).join("\n"));
+  output.say(`report: ${path}`);
   const { normLimit } = source;
-  output.result({
-    report: results.report,
-    normLimit,
-    read: source.leftOut(),
-    saes: rows,
-    pairs: results.claims,
+  const read = source.leftOut();
+  output.result({ report: path, normLimit, read, saes: studied.saes, pairs: claims });
+}
+
+/** Examples of groups with names of latents; none where there is no text. */
+async function nameExamples(
+  device: Device,
+  source: ActivationSource,
+  options: Arguments,
+  pairs: readonly StudiedPair[],
+  saes: readonly Sae[],
+  { output, signal }: Session,
+): Promise<NamedGroups[]> {
+  const maxRows = options.number("examples") ?? 16;
+  if (maxRows === 0 || options.texts("text").length === 0) return [];
+  const { skipPositions, normLimit } = source;
+  const { model, tokenRows } = await readTokenRows(source, options, maxRows);
+  return await nameGroups(device, model, pairs, saes, tokenRows, {
+    ...{ skipPositions, normLimit, signal },
+    onProgress: (pair, done) =>
+      output.progress({ phase: "names of latents", done, total: pairs.length }, { details: pair }),
   });
 }
 
-/** The batches, until a signal ends whoever reads them. */
-function* untilAborted(batches: Matrix[], signal: AbortSignal): Generator<Matrix> {
-  for (const batch of batches) {
-    signal.throwIfAborted();
-    yield batch;
-  }
+function describePair({ pair, warnings, claims }: PairClaims): string {
+  const why = commonReason(claims);
+  return [
+    pair,
+    ...warnings.map((warning) => `  Mind: ${warning}.`),
+    ...(why === undefined ? [] : [`  Nothing is decided: ${why}.`]),
+    ...withoutCommonReason(claims).map(describeClaim),
+  ].join("\n");
 }
 
 /** The SAEs that the arguments name, or those of a collection. */
@@ -276,35 +277,4 @@ function unlikeLimits(
   });
   if (unlike.length === 0) return undefined;
   return `${unlike.join(", ")}; here it is ${multiple(limit)}`;
-}
-
-async function takeBatches(
-  source: Awaited<ReturnType<typeof openActivationSource>>,
-  { samples, seed }: StudyOptions,
-  output: Output,
-  signal: AbortSignal,
-): Promise<Matrix[]> {
-  const batches: Matrix[] = [];
-  let rows = 0;
-  // Batches of a store share a buffer, so each is copied.
-  const order = { batchSize: 2048, epochs: 1, seed, startBatch: 0, signal };
-  for await (const batch of source.batches(order)) {
-    const taken = Math.min(batch.rows, samples - rows);
-    batches.push({ ...batch, rows: taken, data: batch.data.slice(0, taken * batch.cols) });
-    rows += taken;
-    output.progress({ phase: "reading activations", done: rows, total: samples });
-    if (rows >= samples) break;
-  }
-  signal.throwIfAborted();
-  if (rows === 0) throw new Error(`${source.dataset} gives no activations`);
-  return batches;
-}
-
-/** What the studies found of an SAE by itself: it is the small one of a pair, the last the large one. */
-function describeSae(name: string, sae: Sae, pairs: StudiedPair[], i: number): StitchedSaeRow {
-  const { l0, mse, nmse, activeLatents } = i < pairs.length
-    ? pairs[i].study.controls.small
-    : pairs[i - 1].study.controls.large;
-  const { architecture, dictSize } = sae;
-  return { name, architecture, dictSize, l0, mse, nmse, deadLatents: dictSize - activeLatents };
 }

@@ -1,20 +1,20 @@
 import { join } from "@std/path";
 import { recordedSweepLimit } from "../lib/formats/sweep_folder.ts";
 import { sharedOptions } from "../lib/sweep/grid.ts";
-import { type Device, evaluateOnTexts, readDocuments, sweepFolder, sweepSaes } from "../mod.ts";
+import { type Device, evaluateOnTexts, sweepFolder, sweepSaes } from "../mod.ts";
 import { type SweepCell, SweepMismatchError, type SweepStore } from "../lib/sweep/mod.ts";
 import { sweepFiles } from "../lib/report/mod.ts";
-import {
-  type ActivationSource,
-  checkSameLimit,
-  checkSourceOptions,
-  openActivationSource,
-  sourceMetadata,
-} from "./activation_source.ts";
-import { checkDisk, checkEvalText, inputPaths } from "./check_inputs.ts";
+import { type ActivationSource, sourceMetadata } from "../lib/activations/activation_source.ts";
 import { type Command, UsageError } from "./command.ts";
 import { describeWarning, evaluationProgress, type SweepDone, sweepProgress } from "./describe.ts";
-import { openCommandDevice } from "./open.ts";
+import { checkSpace, inputPaths, openCommandDevice } from "./open.ts";
+import {
+  checkEvalText,
+  checkSameLimit,
+  checkSourceOptions,
+  documentsOf,
+  openActivationSource,
+} from "./source.ts";
 import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 import type { Output } from "./output.ts";
 import { openOutputFolder, type OutputFolder } from "./output_folder.ts";
@@ -106,7 +106,8 @@ export const sweep: Command = {
   summary: "train a grid of SAEs on one stream, measure and plot them",
   help: HELP,
   options: OPTIONS,
-  async run(given, { io, output, signal, leaves }) {
+  async run(given, session) {
+    const { io, output, signal, leaves } = session;
     const options = withPreset(given);
     checkSourceOptions(options);
     checkOptions(options, OPTIONS);
@@ -125,7 +126,7 @@ export const sweep: Command = {
       ? await recordedSweepLimit(out, cells.map(({ name }) => name))
       : undefined;
     if (recorded) checkSameLimit(options, recorded, `${out}: take another --out, or --overwrite`);
-    await using source = await openActivationSource(options, output, recorded, signal);
+    await using source = await openActivationSource(options, session, recorded);
     await checkEvalText(options, await source.openModel(), source.contextLength);
     const settings = commonSettings(source, options);
     const done = { trained: new Set<string>(), measured: new Set<string>() };
@@ -203,7 +204,7 @@ async function runSweep(
   const missing = cells.filter(({ name }) => !done.trained.has(name));
   const checkpointEvery = options.number("checkpoint-every") ?? CHECKPOINT_EVERY;
   const sizes = missing.map(({ options }) => ({ dModel, dictSize: options.dictSize! }));
-  await checkDisk(folder.path, sizes, checkpointEvery > 0);
+  await checkSpace(folder.path, sizes, checkpointEvery > 0);
   if (done.trained.size > 0) {
     output.say(
       `${done.trained.size} of ${cells.length} SAEs are already trained in ${folder.path}`,
@@ -212,7 +213,7 @@ async function runSweep(
   const { batchSize, shuffleSeed: seed, evalRows: maxRows } = settings;
   // Without a number of steps everything is read once, else as often as the steps need.
   const epochs = settings.epochs ?? (missing.every(({ options }) => options.steps) ? Infinity : 1);
-  const texts = () => readDocuments(options.texts("eval-text"), { field: options.text("field") });
+  const texts = documentsOf(options, "eval-text");
   const show = sweepProgress(source, missing.length, done, output);
   const rows = await sweepSaes(
     gpu,

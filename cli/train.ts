@@ -1,21 +1,47 @@
 import { join } from "@std/path";
+import { type ActivationSource, sourceMetadata } from "../lib/activations/activation_source.ts";
+import { formatSeconds } from "../lib/report/format_number.ts";
+import { reportTraining, type ReportTrainingOptions } from "../lib/report/mod.ts";
+import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
+import { checkMemory } from "../lib/training/check_memory.ts";
 import { completeOptions } from "../lib/training/complete_options.ts";
-import { loadCheckpoint, loadSae, type NormLimit } from "../mod.ts";
-import { recordedNormLimit } from "../lib/activations/mod.ts";
-import { checkSameLimit, checkSourceOptions, openActivationSource } from "./activation_source.ts";
-import { checkEvalText, inputPaths } from "./check_inputs.ts";
-import { type Command, UsageError } from "./command.ts";
-import { onLastingGpu, openCommandDevice } from "./open.ts";
+import { firstBatchToResume } from "../lib/training/mod.ts";
+import {
+  type Device,
+  loadCheckpoint,
+  loadSae,
+  NonFiniteError,
+  type NormLimit,
+  saveCheckpoint,
+  trainSae,
+} from "../mod.ts";
+import { type Command, type Session, UsageError } from "./command.ts";
+import {
+  describeLeftOut,
+  describeTraining,
+  describeWarning,
+  evaluationProgress,
+  evaluationTable,
+  shortEvaluation,
+} from "./describe.ts";
+import { checkSpace, inputPaths, onLastingGpu, openCommandDevice } from "./open.ts";
 import {
   type Arguments,
   checkOptions,
+  type GivenOptions,
   helpOf,
   namesOf,
   type OptionTable,
   shared,
 } from "./options.ts";
-import { openRunFolder, readRunOptions } from "./run_folder.ts";
-import { trainAndMeasure } from "./train_and_measure.ts";
+import { openRunFolder, readRunOptions, type RunFolder } from "./run_folder.ts";
+import {
+  checkEvalText,
+  checkSameLimit,
+  checkSourceOptions,
+  documentsOf,
+  openActivationSource,
+} from "./source.ts";
 import {
   describePreset,
   missingOption,
@@ -92,7 +118,7 @@ export const train: Command = {
   help: HELP,
   options: OPTIONS,
   async run(given, session) {
-    const { output, io, signal } = session;
+    const { output, io } = session;
     const { options, resumed, preset } = readOptions(given);
     const missing = missingOption(
       options.text("architecture") ?? "batchtopk",
@@ -113,7 +139,7 @@ export const train: Command = {
     });
     const steps = async () => (await run.loadCheckpoint())?.steps ?? 0;
     const open = () => openCommandDevice(options, io);
-    await using source = await openActivationSource(options, output, recorded, signal);
+    await using source = await openActivationSource(options, session, recorded);
     for (const name of ["text", "eval-text"]) {
       if (options.texts(name).length === 0) continue;
       await checkEvalText(options, await source.openModel(), source.contextLength, name);
@@ -157,4 +183,162 @@ async function checkTraining(
   const recorded = recordedNormLimit(resume.sae) ?? "none";
   checkSameLimit(options, recorded, `the run that goes on, ${resumed}`);
   return recorded;
+}
+
+// A checkpoint of 24,576 latents at d = 768 is 450 MB: every 500 steps it costs a few percent.
+const CHECKPOINT_EVERY = 500;
+
+/**
+ * Trains from the run's last checkpoint, or from the beginning where there is none, and measures what
+ * was learned.
+ */
+async function trainAndMeasure(
+  gpu: Device,
+  source: ActivationSource,
+  { options, kept, run }: { options: Arguments; kept: GivenOptions; run: RunFolder },
+  session: Session,
+): Promise<void> {
+  const { output, signal, leaves } = session;
+  const { contextLength, skipPositions, normLimit } = source;
+  const resume = await run.loadCheckpoint();
+  const initialFolder = options.text("initial");
+  const initial = initialFolder && !resume ? await loadSae(initialFolder) : undefined;
+  const steps = options.number("steps");
+  const seed = options.number("seed") ?? 0;
+  const batchSize = options.number("batch-size") ?? 2048;
+  const every = options.number("checkpoint-every") ?? CHECKPOINT_EVERY;
+  const settings = { ...trainingOptions(options.text), seed };
+  const full = completeOptions({ ...settings, initial, resume });
+  checkMemory(gpu, full, { rows: batchSize, cols: source.dModel });
+  const { dictSize } = full;
+  await checkSpace(run.path, [{ dModel: source.dModel, dictSize }], every > 0);
+  const metadata = sourceMetadata(source);
+  // Without a number of steps everything is read once, else as often as the steps need.
+  const epochs = options.number("epochs") ?? (steps === undefined ? 1 : Infinity);
+  const config = {
+    ...settings,
+    batchSize,
+    epochs: options.number("epochs"),
+    activations: options.text("activations"),
+    ...metadata,
+    skipPositions,
+    options: kept,
+  };
+  // Options that do not fit the checkpoint must not stay: they are kept with the next one.
+  let written = false;
+  const keepOptions = async () => {
+    if (written) return;
+    await run.start();
+    await run.writeJson("config.json", config);
+    written = true;
+  };
+  if (!resume) await keepOptions();
+  await run.startMetrics(resume?.history ?? []);
+  if (resume) output.say(`going on after step ${resume.steps}`);
+
+  const folder = join(run.path, "sae");
+  leaves({ text: "before the first step" });
+  try {
+    const startBatch = source.startsAnywhere && resume ? firstBatchToResume(resume, steps) : 0;
+    const batches = source.batches({ batchSize, epochs, seed, startBatch, signal });
+    const started = performance.now();
+    const first = resume?.history.at(-1);
+    const { sae, history } = await trainSae(gpu, batches, {
+      ...settings,
+      initial,
+      metadata,
+      resume,
+      startBatch,
+      checkpoint: every === 0 ? undefined : {
+        every,
+        async save(checkpoint) {
+          await keepOptions();
+          await saveCheckpoint(checkpoint, run.checkpoint);
+        },
+      },
+      signal,
+      onWarning: (warning) => output.warn(describeWarning(warning), { ...warning }),
+      onProgress(records) {
+        run.addMetrics(records);
+        const last = records[records.length - 1];
+        output.progress({ phase: "training", done: last.step, total: steps }, {
+          details: describeTraining(last, steps, started, dictSize, first),
+          data: { ...last },
+        });
+      },
+    });
+    const trainSeconds = (performance.now() - started) / 1000;
+    await keepOptions();
+    await run.saveSae(sae);
+    await run.writeMetricsTable(history);
+    const taken = history.length;
+    const last = history.at(-1)!;
+    const rate = Math.round((last.samples - (first?.samples ?? 0)) / trainSeconds);
+    output.say(
+      `${taken} steps${resume ? `, ${taken - resume.steps} of them` : ""} ` +
+        `in ${formatSeconds(trainSeconds)} (${rate} tokens/s); SAE saved in ${folder}`,
+    );
+    const read = source.leftOut();
+    const massive = describeLeftOut(normLimit, read);
+    if (massive) output.say(massive);
+    const result = { folder: run.path, sae: folder, steps: taken, last };
+    leaves({
+      text: every === 0
+        ? `\`--initial ${folder}\` starts from what was learned so far`
+        : `\`saewing train --resume ${run.path}\` continues`,
+      data: result,
+    });
+    signal.throwIfAborted();
+    const goOn = every === 0 ? `eval ${folder}` : `train --resume ${run.path}`;
+    leaves({
+      text: `the SAE is saved in ${folder}, \`saewing ${goOn}\` measures it`,
+      data: result,
+    });
+    // What is saved is measured: an input's scale was folded into the weights, which rounds them.
+    const measures = options.texts("eval-text").length === 0 ? {} : await measureRun(
+      ...[gpu, source, options, run, session] as const,
+      { history, trainSeconds, settings: { batchSize, contextLength } },
+    );
+    await run.writeJson("config.json", { ...config, activationsRead: read, finished: true });
+    await run.finish();
+    output.result({ ...result, ...measures });
+  } catch (error) {
+    if (!(error instanceof NonFiniteError) || !error.sae) throw error;
+    await keepOptions();
+    await run.saveSae(error.sae);
+    throw new Error(
+      `${error.message}. What was learned before is saved: \`--initial ${folder}\` starts from it`,
+      { cause: error },
+    );
+  }
+}
+
+/**
+ * Measures the run's SAE as it is saved (an input's scale was folded into the weights, which rounds them)
+ * on `--eval-text`: evaluation.json, report.html and a table. Returns what machines read of it.
+ */
+async function measureRun(
+  device: Device,
+  source: ActivationSource,
+  options: Arguments,
+  run: RunFolder,
+  { output, signal }: Session,
+  trained: Pick<ReportTrainingOptions, "history" | "trainSeconds" | "settings">,
+): Promise<Record<string, unknown>> {
+  const { contextLength, skipPositions, normLimit } = source;
+  const sae = await loadSae(join(run.path, "sae"));
+  const texts = documentsOf(options, "eval-text");
+  const model = await source.openModel();
+  const { evaluation, crossEntropy, report } = await reportTraining(device, model, sae, texts, {
+    ...trained,
+    ...{ contextLength, skipPositions, normLimit, signal },
+    date: new Date().toISOString().slice(0, 10),
+    maxRows: options.number("eval-rows") ?? 64,
+    onProgress: evaluationProgress(output),
+  });
+  await run.writeJson("evaluation.json", { ...evaluation, crossEntropy, normLimit });
+  await run.write({ "report.html": report });
+  output.say(evaluationTable(evaluation, crossEntropy, sae.dictSize));
+  output.say(`report: ${join(run.path, "report.html")}`);
+  return { evaluation: shortEvaluation(evaluation), crossEntropy };
 }

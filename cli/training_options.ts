@@ -35,6 +35,12 @@ const WORDS = [
 /** Names of the options that say how an SAE is trained. */
 export const TRAINING_OPTIONS: string[] = [...KEYS.keys()];
 
+/** Names of the options that set how a meta-SAE is trained. */
+export const META_TRAINING: readonly string[] = [
+  ...["dict-size", "k", "lr", "warmup-steps", "decay-steps", "gradient-clip"],
+  ...["aux-coefficient", "aux-k", "dead-after", "seed"],
+];
+
 /** Those whose value is a list of numbers, separated by commas. */
 export const LIST_OPTIONS: readonly string[] = GRID_OPTIONS.filter(isListOption).map(optionName);
 

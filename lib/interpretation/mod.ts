@@ -85,3 +85,4 @@ export {
   type Chooser,
   scoreChoices,
 } from "./multiple_choice.ts";
+export { contextsByLatent } from "./contexts_by_latent.ts";

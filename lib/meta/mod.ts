@@ -11,6 +11,22 @@ export {
   trainMetaSae,
 } from "./train_meta_sae.ts";
 export type { MetaMeasures } from "./measure_meta_sae.ts";
+export {
+  type BesideMeta,
+  type MetaStudy,
+  type MetaStudyOptions,
+  type MetaStudyProgress,
+  sharedSeedWarnings,
+  studyMeta,
+} from "./study_meta.ts";
+export { completeMetaOptions, type MetaTraining } from "./meta_training.ts";
+export {
+  type ComparedMetaLatents,
+  type MetaControl,
+  type MetaFindings,
+  type TrainingQuality,
+  trainingQuality,
+} from "./meta_findings.ts";
 export { decompose, type Decomposition } from "./decompose.ts";
 export {
   latentsOf,

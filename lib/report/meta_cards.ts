@@ -6,7 +6,7 @@ import { decompositionGraph } from "./decomposition_graph.ts";
 import { escapeHtml } from "./escape.ts";
 import { formatNumber, formatShare } from "./format_number.ts";
 import { card, contextList, visibleToken } from "./latent_card.ts";
-import type { ComparedMetaLatents } from "./meta_findings.ts";
+import type { ComparedMetaLatents } from "../meta/meta_findings.ts";
 import { table } from "./page.ts";
 
 /** Where latents are active in texts, by their numbers; empty where no text was read. */

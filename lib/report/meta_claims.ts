@@ -2,17 +2,19 @@ import type { Decomposition } from "../meta/decompose.ts";
 import { formatShare, partOf, signed } from "./format_number.ts";
 import { meanInterval, wilsonInterval } from "./intervals.ts";
 import {
-  chanceOf,
   type ComparedMetaLatents,
-  comparedProblem,
-  controlProblem,
   leastSingleErrors,
   mean,
   type MetaFindings,
+} from "../meta/meta_findings.ts";
+import {
+  chanceOf,
+  comparedProblem,
+  controlProblem,
   metaProblem,
   replacementProblem,
   singleProblem,
-} from "./meta_findings.ts";
+} from "./meta_problems.ts";
 import { type Claim, fact, isShareAbove, notDecided, type Verdict } from "./verdict.ts";
 
 // Bounds of this package, said with each claim; the paper names none but 0.7, its bound for a latent

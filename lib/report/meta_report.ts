@@ -2,7 +2,7 @@ import type { StepRecord } from "../training/options.ts";
 import { formatNumber, formatShare } from "./format_number.ts";
 import { type Contexts, decompositionCard, metaLatentCard } from "./meta_cards.ts";
 import { metaClaims } from "./meta_claims.ts";
-import { mean, type MetaFindings, type TrainingQuality } from "./meta_findings.ts";
+import { mean, type MetaFindings, type TrainingQuality } from "../meta/meta_findings.ts";
 import { metaPlots } from "./meta_plots.ts";
 import {
   figureGrid,

@@ -24,24 +24,16 @@ export {
 } from "./decomposition_graph.ts";
 export { trainingPlots } from "./training_plots.ts";
 export { type TrainingReport, trainingReport } from "./training_report.ts";
-export {
-  type NamedGroups,
-  type StitchedSaeRow,
-  type StitchingReport,
-  stitchingReport,
-} from "./stitching_report.ts";
+export { reportTraining, type ReportTrainingOptions } from "./report_training.ts";
+export { type NamedGroups, type StitchingReport, stitchingReport } from "./stitching_report.ts";
 export { stitchingPlots } from "./stitching_plots.ts";
-export type { StudiedPair } from "./studied_pair.ts";
+export { type PairClaims, pairClaims, stitchingFiles } from "./stitching_files.ts";
+export { nameGroups, type NameGroupsOptions } from "./name_groups.ts";
+export { metaFiles } from "./meta_files.ts";
 export type { Claim } from "./verdict.ts";
 export { stitchingClaims } from "./stitching_claims.ts";
 export { type MetaReport, metaReport } from "./meta_report.ts";
 export { metaPlots } from "./meta_plots.ts";
 export { metaClaims } from "./meta_claims.ts";
-export type {
-  ComparedMetaLatents,
-  MetaControl,
-  MetaFindings,
-  TrainingQuality,
-} from "./meta_findings.ts";
 export type { Contexts } from "./meta_cards.ts";
 export { sweepFiles, type SweepReport } from "./sweep_report.ts";

@@ -4,7 +4,8 @@ import type { Figure } from "./figure.ts";
 import { signed } from "./format_number.ts";
 import { colour, dashes, QUIET } from "./legend.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
-import { pairTitle, type StudiedPair } from "./studied_pair.ts";
+import type { StudiedPair } from "../stitching/study_chain.ts";
+import { pairTitle } from "./studied_pair.ts";
 
 const PHASES: Record<PathPhase, { label: string; colour: string }> = {
   insert: { label: "novel latents inserted", colour: colour(0) },

@@ -9,7 +9,8 @@ import { colour, dashes, QUIET, shorten } from "./legend.ts";
 import { linePlot } from "./line_plot.ts";
 import { pathPlots } from "./path_plots.ts";
 import { scatterPlot } from "./scatter_plot.ts";
-import { ownChanges, pairFile, pairTitle, type StudiedPair } from "./studied_pair.ts";
+import type { StudiedPair } from "../stitching/study_chain.ts";
+import { ownChanges, pairFile, pairTitle } from "./studied_pair.ts";
 import { extent } from "./ticks.ts";
 
 /** All figures of a stitching report, for files of their own. */

@@ -3,26 +3,9 @@ import { formatNumber } from "./format_number.ts";
 import { figureGrid, page, paragraph, section, settingsTable, table } from "./page.ts";
 import { stitchingClaims } from "./stitching_claims.ts";
 import { chainPlots, overlapPlot, pairPlots } from "./stitching_plots.ts";
-import { pairTitle, type StudiedPair } from "./studied_pair.ts";
+import type { StitchedSaeRow, StudiedPair } from "../stitching/study_chain.ts";
+import { pairTitle } from "./studied_pair.ts";
 import { type Claim, commonReason, withoutCommonReason } from "./verdict.ts";
-
-/** One of the SAEs that were stitched. */
-export interface StitchedSaeRow {
-  /** Its name. */
-  name: string;
-  /** How it selects latents. */
-  architecture: string;
-  /** Number of latents m. */
-  dictSize: number;
-  /** Mean number of active latents per sample. */
-  l0: number;
-  /** Mean over samples of Σ_d (x − x̂)². */
-  mse: number;
-  /** Σ‖x − x̂‖² / Σ‖x − x̄‖². */
-  nmse: number;
-  /** Latents that are active in no sample. */
-  deadLatents: number;
-}
 
 /** Examples of groups (A.5) with names of their latents. */
 export interface NamedGroups {

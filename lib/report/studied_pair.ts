@@ -1,17 +1,7 @@
 import type { StitchingEffects } from "../stitching/effects.ts";
 import type { InterpolationPoint } from "../stitching/interpolate.ts";
 import type { PathPhase } from "../stitching/path.ts";
-import type { PairStudy } from "../stitching/study_pair.ts";
-
-/** Two SAEs that were studied, by name. */
-export interface StudiedPair {
-  /** Name of the small SAE. */
-  small: string;
-  /** Name of the large SAE. */
-  large: string;
-  /** What was measured. */
-  study: PairStudy;
-}
+import type { StudiedPair } from "../stitching/study_chain.ts";
 
 /** "A → B". */
 export function pairTitle({ small, large }: StudiedPair): string {

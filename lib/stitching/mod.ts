@@ -13,6 +13,15 @@
  */
 export type { StitchedSae } from "../sae/stitched_sae.ts";
 export { type PairStudy, type PairStudyOptions, studyPair } from "./study_pair.ts";
+export {
+  type ChainStudy,
+  type ChainStudyOptions,
+  type NamedSae,
+  type StitchedSaeRow,
+  type StudiedPair,
+  studyChain,
+} from "./study_chain.ts";
+export { checkComparable } from "./check_comparable.ts";
 export type { RepeatableBatches, StitchingOptions } from "./pair.ts";
 export { foldScales } from "../sae/fold_scales.ts";
 export { checkStitchable, stitch } from "./stitch.ts";

@@ -7,9 +7,11 @@ import {
   assertThrows,
 } from "@std/assert";
 import { join } from "@std/path";
-import { checkDisk, checkEvalText, saePath, savedBytes } from "../../cli/check_inputs.ts";
+import { checkSpace, saePath } from "../../cli/open.ts";
 import { parseArguments } from "../../cli/options.ts";
-import { checkComparable } from "../../cli/saes.ts";
+import { checkEvalText } from "../../cli/source.ts";
+import { checkDisk, savedBytes } from "../../lib/formats/check_disk.ts";
+import { checkComparable } from "../../lib/stitching/mod.ts";
 import { createRandom, initializeSae, type LanguageModel, type Sae, saveSae } from "../../mod.ts";
 import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
@@ -58,17 +60,17 @@ Deno.test("a disk that is too small for SAEs and checkpoints is told, and the si
   await withFolder(async (folder) => {
     const sae = { dModel: 100, dictSize: 1000 };
     const needed = 202_100 * (4 + 2 * 12);
-    await checkDisk(folder, [sae], true, () => Promise.resolve(needed));
-    await checkDisk(folder, [sae], false, () => Promise.resolve(202_100 * 4));
-    await checkDisk(folder, [sae], true, () => Promise.resolve(undefined));
+    await checkDisk(folder, [sae], true, [], () => Promise.resolve(needed));
+    await checkDisk(folder, [sae], false, [], () => Promise.resolve(202_100 * 4));
+    await checkDisk(folder, [sae], true, [], () => Promise.resolve(undefined));
     await assertRejects(
-      () => checkDisk(folder, [sae], true, () => Promise.resolve(needed - 1)),
+      () => checkDisk(folder, [sae], true, [], () => Promise.resolve(needed - 1)),
       Error,
       "5.4 MiB are free on the disk of",
     );
     // No disk holds 10^18 numbers.
     await assertRejects(
-      () => checkDisk(folder, [{ dModel: 1e9, dictSize: 1e9 }], false),
+      () => checkSpace(folder, [{ dModel: 1e9, dictSize: 1e9 }], false),
       Error,
       "for the SAE: take another --out or fewer latents",
     );

@@ -2,11 +2,8 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { existsSync } from "node:fs";
-import { openLatentTexts } from "../../cli/latent_texts.ts";
-import { parseArguments } from "../../cli/options.ts";
-import { createOutput } from "../../cli/output.ts";
 import { loadCheckpoint, loadSae, type Sae, saveSae } from "../../mod.ts";
-import { openTestDevice, randomNumbers } from "../gpu_helper.ts";
+import { randomNumbers } from "../gpu_helper.ts";
 import {
   CORPUS,
   HOOK,
@@ -18,6 +15,7 @@ import {
   withFolder,
 } from "./cli_helper.ts";
 import { testIo } from "./main_helper.ts";
+import { main } from "../../cli.ts";
 
 Deno.test("Ctrl-C while train measures: SAE and checkpoint stay, nothing is measured", async () => {
   await withFolder(async (folder) => {
@@ -90,21 +88,64 @@ for (const [signal, exitCode] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
   });
 }
 
-Deno.test("the search for a meta-SAE's contexts ends with a signal", async () => {
+/** Runs stitch in this process, and tells it to end when a line of progress says something. */
+async function stitchUntil(
+  folder: string,
+  happened: (line: string, interrupt: () => void) => void,
+): Promise<{ code: number; stdout: string; out: string }> {
+  const [small, large] = [8, 16].map((m) => join(folder, `m${m}`));
+  await saveSae(tinySae(8, 1), small);
+  await saveSae(tinySae(16, 2), large);
+  const out = join(folder, "stitch");
+  // Seconds pass with each look at the clock, so that no line of progress is left out.
+  let now = 0;
+  let interrupted = false;
+  const told = testIo({}, {
+    now: () => now += 5000,
+    printError: (line) =>
+      happened(line, () => {
+        if (!interrupted) told.interrupt(143);
+        interrupted = true;
+      }),
+  });
+  const code = await main([
+    ...["stitch", small, large, "--text", await writeTexts(folder), "--samples", "300"],
+    ...["--examples", "0", "--out", out],
+  ], told.io);
+  return { code, stdout: told.written.stdout, out };
+}
+
+Deno.test("SIGTERM while stitch draws: nothing is written, exit code 143", async () => {
   await withFolder(async (folder) => {
-    const values = ["model", "hook", "text", "examples", "context"];
-    const options = parseArguments(
-      ["--model", MODEL, "--hook", HOOK, "--text", await writeTexts(folder), "--examples", "20"],
-      { values, flags: [] },
-    );
-    const sae = tinySae(8, 1);
-    using output = createOutput(testIo().io, { json: true });
-    await using texts = await openLatentTexts(options, sae, output);
-    using gpu = await openTestDevice();
-    const reason = new Error("told to end");
-    const signal = AbortSignal.abort(reason);
-    const found = await texts!.find(gpu, output, signal).catch((error) => error);
-    assertEquals(found, reason);
+    const { code, stdout, out } = await stitchUntil(folder, (line, interrupt) => {
+      if (line.startsWith("figures and report")) interrupt();
+    });
+    assertEquals(code, 143);
+    assertStringIncludes(stdout, "interrupted: nothing was written");
+    assertEquals(await Deno.stat(out).catch(() => "none"), "none");
+  });
+});
+
+Deno.test("SIGTERM while stitch writes: the results are whole, exit code 143", async () => {
+  await withFolder(async (folder) => {
+    let watching = Promise.resolve();
+    const { code, stdout, out } = await stitchUntil(folder, (line, interrupt) => {
+      if (!line.startsWith("figures and report")) return;
+      watching = (async () => {
+        const plots = join(folder, "stitch", "plots");
+        while (!await Deno.stat(plots).catch(() => undefined)) {
+          await new Promise((resolve) => setTimeout(resolve, 0));
+        }
+        interrupt();
+      })();
+    });
+    await watching;
+    assertEquals(code, 143);
+    assertStringIncludes(stdout, `report: ${join(out, "report.html")}`);
+    assertStringIncludes(stdout, "interrupted when all was done");
+    const manifest = JSON.parse(await Deno.readTextFile(join(out, "saewing.json")));
+    assert(manifest.finished !== undefined);
+    for (const name of manifest.files) assert((await Deno.stat(join(out, name))).isFile, name);
   });
 });
 

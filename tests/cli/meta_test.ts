@@ -58,10 +58,10 @@ Deno.test("meta takes an SAE apart, puts it beside others, and writes tables, pl
     assertEquals(
       [...new Set(trainings)],
       [
-        ...["meta-SAE", "control", "control, one meta-latent a row"],
+        ...["meta-SAE", "control", "control, one meta-latent per row"],
         "control of the same covariance",
-        "control of the same covariance, one meta-latent a row",
-        "meta-SAE, one meta-latent a row",
+        "control of the same covariance, one meta-latent per row",
+        "meta-SAE, one meta-latent per row",
         ...["rows of atoms, and random ones", "rows of other, and random ones"],
       ],
     );
@@ -168,7 +168,7 @@ Deno.test("meta interrupted saves what it learned so far", async () => {
     const { large } = await writeSaes(folder);
     const out = join(folder, "out");
     const running = startSaewing(["meta", large, "--epochs", "1000000", "--out", out, "--json"]);
-    await running.said("progress");
+    await running.said('"training"');
     running.signal("SIGINT");
     const { code, stdout } = await running.ran;
     assertEquals(code, 130);

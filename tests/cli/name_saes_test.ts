@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { nameSaes } from "../../cli/saes.ts";
+import { nameSaes } from "../../lib/formats/name_saes.ts";
 
 Deno.test("nameSaes: the last part, without the run folder's own sae", () => {
   assertEquals(nameSaes(["runs/m768/sae", "runs/m1536/sae/", "a b"]), ["m768", "m1536", "a b"]);

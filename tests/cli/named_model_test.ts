@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { dirname, join, relative } from "@std/path";
-import { findNamedModel } from "../../cli/open.ts";
+import { findNamedModel } from "../../lib/formats/find_named_model.ts";
 import { createRandom, initializeSae, saveSae } from "../../mod.ts";
 import { HOOK, MODEL, saewingProcess, withFolder, writeCorpus } from "./cli_helper.ts";
 
@@ -58,7 +58,7 @@ Deno.test("eval finds the model of an SAE from another folder, or says how to gi
 });
 
 Deno.test("the options that stitch and meta take from an SAE have its model's place", async () => {
-  const { saeSource } = await import("../../cli/saes.ts");
+  const { saeSource } = await import("../../cli/open.ts");
   const { parseArguments } = await import("../../cli/options.ts");
   await withFolder(async (folder) => {
     await Deno.symlink(MODEL, join(folder, "small"));

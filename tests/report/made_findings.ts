@@ -5,7 +5,7 @@ import type {
   ComparedMetaLatents,
   MetaControl,
   MetaFindings,
-} from "../../lib/report/meta_findings.ts";
+} from "../../lib/meta/meta_findings.ts";
 
 export function sparse(rows: Record<number, number>[], cols: number): SparseMatrix {
   const all = rows.map((row) => Object.entries(row));

@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { Claim } from "../../lib/report/verdict.ts";
 import { metaClaims } from "../../lib/report/meta_claims.ts";
-import type { ComparedMetaLatents, MetaFindings } from "../../lib/report/meta_findings.ts";
+import type { ComparedMetaLatents, MetaFindings } from "../../lib/meta/meta_findings.ts";
 import { compared, control, decomposed, goodFindings, sparse, twenty } from "./made_findings.ts";
 
 const GOOD = goodFindings();

@@ -1,20 +1,12 @@
 // The claims of section 5 on planted decoder rows, from training to verdict: rows that are sums of atoms,
 // rows that are one atom each, and rows without structure.
 import { assertEquals } from "@std/assert";
-import {
-  compareAndReplace,
-  type MetaTraining,
-  type MetaWork,
-  trainControls,
-} from "../../cli/meta_work.ts";
-import { lossChangeOf } from "../../cli/saes.ts";
 import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { covarianceMatchedRows } from "../../lib/meta/covariance_matched_rows.ts";
-import { decompose } from "../../lib/meta/decompose.ts";
 import { normal } from "../../lib/meta/normal.ts";
 import { randomUnitRows } from "../../lib/meta/random_unit_rows.ts";
-import { trainMetaSae } from "../../lib/meta/train_meta_sae.ts";
+import { studyMeta } from "../../lib/meta/study_meta.ts";
 import { createRandom } from "../../lib/random.ts";
 import type { Claim } from "../../lib/report/verdict.ts";
 import { metaClaims } from "../../lib/report/meta_claims.ts";
@@ -41,31 +33,14 @@ async function claimsOn(
   rows: Matrix,
   beside: Matrix[],
 ): Promise<Claim[]> {
-  const training: MetaTraining = {
-    architecture: "batchtopk",
-    ...{ k: 2, dictSize: 24, steps: 300, batchSize: 64, learningRate: 3e-2, decaySteps: 200 },
-    ...{ deadAfter: 10, seed: 2 },
-  };
-  const sae = saeOf(rows);
-  const output = {
-    ...{ say: () => {}, progress: () => {}, warn: () => {}, result: () => {} },
-    [Symbol.dispose]: () => {},
-  };
-  const { signal } = new AbortController();
-  const work: MetaWork = { gpu, sae, name: "planted", training, signal, output };
-  const { meta } = await trainMetaSae(gpu, rows, training);
-  const compared = [];
-  for (const other of beside) {
-    const named = { name: `${other.rows}`, folder: "", sae: saeOf(other) };
-    compared.push(await compareAndReplace(work, meta, named, true));
-  }
-  return metaClaims({
-    decomposition: await decompose(gpu, meta, rows),
-    k: 2,
-    meta: { lossChange: lossChangeOf(meta) },
-    controls: await trainControls(work),
-    compared,
-  });
+  return metaClaims(
+    await studyMeta(gpu, saeOf(rows), {
+      architecture: "batchtopk",
+      ...{ k: 2, dictSize: 24, steps: 300, batchSize: 64, learningRate: 3e-2, decaySteps: 200 },
+      ...{ deadAfter: 10, seed: 2 },
+      compare: beside.map((other) => ({ name: `${other.rows}`, sae: saeOf(other) })),
+    }),
+  );
 }
 
 function assertVerdicts(claims: Claim[], wanted: (boolean | undefined)[]): void {

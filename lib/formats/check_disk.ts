@@ -1,29 +1,5 @@
-import { join } from "@std/path";
 import { statfs } from "node:fs/promises";
-import { formatBytes } from "../lib/device/describe.ts";
-import { type LanguageModel, readDocuments } from "../mod.ts";
-import { packTokenRows } from "../lib/language_model/mod.ts";
-import type { Arguments } from "./options.ts";
-
-/**
- * Reads as much of `--eval-text`, or another option's text, as fills one row, before any work is done for it.
- *
- * @throws {Error} A file is missing or cannot be read, its documents have no such field, or they do not fill a
- * row.
- */
-export async function checkEvalText(
-  options: Arguments,
-  model: LanguageModel,
-  contextLength: number,
-  name = "eval-text",
-): Promise<void> {
-  const texts = readDocuments(options.texts(name), { field: options.text("field") });
-  try {
-    for await (const _ of packTokenRows(model, texts, { contextLength, maxRows: 1 })) break;
-  } catch (error) {
-    throw new Error(`--${name}: ${(error as Error).message}`, { cause: error });
-  }
-}
+import { formatBytes } from "../device/describe.ts";
 
 /** What a run keeps of an SAE: its numbers, and in a checkpoint Adam's two moments of each as well. */
 export interface KeptSae {
@@ -44,6 +20,7 @@ export function savedBytes(
 /**
  * Checks that SAEs and their checkpoints fit on the disk. A checkpoint is written beside the one before.
  *
+ * @param ways What the caller may do where they do not, for the error.
  * @param free Bytes that are free in a folder; undefined where that is not known.
  * @throws {Error} They do not.
  */
@@ -51,6 +28,7 @@ export async function checkDisk(
   folder: string,
   saes: KeptSae[],
   keepsCheckpoints: boolean,
+  ways: string[],
   free: (folder: string) => Promise<number | undefined> = freeBytes,
 ): Promise<void> {
   const sizes = saes.map(savedBytes);
@@ -60,11 +38,6 @@ export async function checkDisk(
     Math.max(0, ...checkpoints);
   const found = await free(folder);
   if (found === undefined || needed <= found) return;
-  const ways = [
-    "another --out",
-    "fewer latents",
-    ...keepsCheckpoints ? ["--checkpoint-every 0"] : [],
-  ];
   throw new Error(
     `${formatBytes(found)} are free on the disk of ${folder}, expected ${
       formatBytes(needed)
@@ -86,21 +59,4 @@ async function freeBytes(folder: string): Promise<number | undefined> {
   } catch {
     return undefined;
   }
-}
-
-/** The SAE of a path: a run's folder stands for the SAE that it has trained. */
-export async function saePath(path: string): Promise<string> {
-  const isThere = (name: string) => Deno.stat(join(path, name)).then(() => true, () => false);
-  const isRun = await isThere("config.json") && await isThere("sae") && !await isThere("cfg.json");
-  return isRun ? join(path, "sae") : path;
-}
-
-/** Options whose values are paths that a command reads. */
-const INPUTS = [
-  ...["text", "eval-text", "activations", "initial", "model", "grid", "meta", "compare", "also"],
-];
-
-/** The paths of a command's inputs, as far as they are known; globs and ids of the hub among them. */
-export function inputPaths(options: Arguments): string[] {
-  return INPUTS.flatMap((name) => options.texts(name));
 }

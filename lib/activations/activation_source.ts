@@ -1,0 +1,181 @@
+import type { LanguageModel } from "../language_model/open_language_model.ts";
+import type { Matrix } from "../matrix.ts";
+import type { TextDocument } from "../language_model/text_pieces.ts";
+import { MEDIAN_ROWS, type NormLimit, type NormLimitChoice } from "../sae/norm_limit.ts";
+import { measureNormLimit } from "../sae/separate_massive.ts";
+import type { ActivationStore } from "./activation_store.ts";
+import { orderedActivations } from "./ordered_activations.ts";
+import { streamActivations } from "./stream_activations.ts";
+
+/** How activations are taken from their source. */
+export interface SourceOptions {
+  /** Rows per batch. */
+  batchSize: number;
+  /** How often everything is read; may be Infinity. */
+  epochs: number;
+  /** Seed of the order. */
+  seed: number;
+  /** Number of the first batch; 0 where the source cannot start later. */
+  startBatch: number;
+  /** Ends the batches early, without an error. */
+  signal?: AbortSignal;
+}
+
+/** Activations that were read, and those of them that were left out as massive. */
+export interface LeftOut {
+  /** Activations that were read, those left out included. */
+  rows: number;
+  /** Those that were left out. */
+  leftOut: number;
+}
+
+/** Where activations come from: a model that runs on text, or a store. */
+export interface ActivationSource extends AsyncDisposable {
+  /** Name of the model. */
+  model: string;
+  /** Where in it. */
+  hook: string;
+  /** Width d. */
+  dModel: number;
+  /** Tokens per row of text. */
+  contextLength: number;
+  /** Positions of each row that are left out. */
+  skipPositions: number[];
+  /** Whether it can start at any batch. A model that runs on text has to start with the first. */
+  startsAnywhere: boolean;
+  /** What text it is. */
+  dataset: string;
+  /** Which activations are left out as massive. */
+  normLimit: NormLimit | "none";
+  /** What was left out of the activations of a store, or of those read last from text. */
+  leftOut(): LeftOut;
+  /** The activations, shuffled. */
+  batches(options: SourceOptions): AsyncIterable<Matrix>;
+  /** The model, to measure with. */
+  openModel(): Promise<LanguageModel>;
+}
+
+/** Options of {@linkcode textSource}. */
+export interface TextSourceOptions {
+  /** Tokens per row, BOS included (default 128, or what the model takes where that is less). */
+  contextLength?: number;
+  /** Positions of each row that are left out (default [0]: BOS). */
+  skipPositions?: number[];
+  /** Activations that the shuffle holds back. */
+  bufferRows?: number;
+  /** Which activations are massive; a median that is not given is measured on the first 4096. */
+  normLimit: NormLimitChoice;
+  /** What text it is, for metadata. */
+  dataset: string;
+  /** Called while the median is measured, with the activations read of 4096. */
+  onProgress?: (progress: { phase: string; done: number; total: number }) => void;
+  /** Ends the measuring of the median. */
+  signal?: AbortSignal;
+}
+
+/**
+ * Activations of a model that runs on text.
+ *
+ * @param documents Gives the text from its beginning, once per epoch.
+ * @throws {Error} Text cannot be read.
+ */
+export async function textSource(
+  model: LanguageModel,
+  documents: () => AsyncIterable<TextDocument>,
+  options: TextSourceOptions,
+): Promise<ActivationSource> {
+  const { contextLength = Math.min(128, model.maxContext), skipPositions = [0] } = options;
+  const { bufferRows, normLimit: choice, dataset, signal } = options;
+  const normLimit = choice === "none" || choice.medianNorm !== undefined
+    ? choice
+    : await measureNormLimit(
+      watched(
+        orderedActivations(model, documents(), { contextLength, skipPositions, signal }),
+        options.onProgress,
+      ),
+      choice.multiple,
+    );
+  let read: LeftOut = { rows: 0, leftOut: 0 };
+  return {
+    model: model.id,
+    hook: model.hook,
+    dModel: model.dModel,
+    contextLength,
+    skipPositions,
+    startsAnywhere: false,
+    dataset,
+    normLimit,
+    leftOut: () => read,
+    async *batches({ batchSize, epochs, seed, signal }) {
+      read = { rows: 0, leftOut: 0 };
+      for (let epoch = 0; epoch < epochs; epoch++) {
+        const stream = streamActivations(model, documents(), {
+          contextLength,
+          skipPositions,
+          batchSize,
+          bufferRows,
+          seed: seed + epoch,
+          signal,
+          normLimit,
+          onActivations({ rows, leftOut }) {
+            read = { rows: read.rows + rows, leftOut: read.leftOut + leftOut };
+          },
+        });
+        try {
+          yield* stream;
+        } catch (error) {
+          if (signal?.aborted && error === signal.reason) return;
+          throw error;
+        }
+      }
+    },
+    openModel: () => Promise.resolve(model),
+    [Symbol.asyncDispose]: () => model[Symbol.asyncDispose](),
+  };
+}
+
+async function* watched(
+  batches: AsyncIterable<Matrix>,
+  onProgress: TextSourceOptions["onProgress"],
+): AsyncGenerator<Matrix> {
+  let rows = 0;
+  for await (const batch of batches) {
+    rows += batch.rows;
+    const done = Math.min(rows, MEDIAN_ROWS);
+    onProgress?.({ phase: "measuring the median norm", done, total: MEDIAN_ROWS });
+    yield batch;
+  }
+}
+
+/**
+ * Activations of a store.
+ *
+ * @param openModel Opens the model that the store names, when it is asked for; once.
+ */
+export function storeSource(
+  store: ActivationStore,
+  openModel: () => Promise<LanguageModel>,
+): ActivationSource {
+  let opened: LanguageModel | undefined;
+  return {
+    model: store.model,
+    hook: store.hook,
+    dModel: store.dModel,
+    contextLength: store.contextSize,
+    skipPositions: [...store.skipPositions],
+    startsAnywhere: true,
+    dataset: store.dataset ?? store.folder,
+    normLimit: store.normLimit,
+    leftOut: () => ({ rows: store.rows + store.leftOut, leftOut: store.leftOut }),
+    // A training step copies its batch before it returns.
+    batches: (how) => store.batches({ ...how, shareBuffer: true }),
+    openModel: async () => opened ??= await openModel(),
+    [Symbol.asyncDispose]: async () => await opened?.[Symbol.asyncDispose](),
+  };
+}
+
+/** What SAEs that are trained on a source record of it. */
+export function sourceMetadata(source: ActivationSource): Record<string, unknown> {
+  const { model, hook, contextLength: contextSize, dataset, normLimit } = source;
+  return { model, hook, contextSize, prependBos: true, dataset, normLimit };
+}

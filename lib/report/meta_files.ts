@@ -1,0 +1,90 @@
+import { stringify } from "@std/csv";
+import { mean } from "../meta/meta_findings.ts";
+import { latentsOf, metaLatentsOf } from "../meta/read_decomposition.ts";
+import { peakTokens } from "./meta_cards.ts";
+import { metaPlots } from "./meta_plots.ts";
+import { type MetaReport, metaReport } from "./meta_report.ts";
+
+type Row = Record<string, string | number>;
+
+/**
+ * The results of a meta-SAE as text files, by their paths: report.html, plots/, and CSV files with
+ * metrics of its training, latents, meta-latents, the weights both ways, and the SAEs beside it.
+ *
+ * @example
+ * ```ts ignore
+ * for (const [path, text] of Object.entries(await metaFiles(report))) {
+ *   await Deno.writeTextFile(`runs/meta/${path}`, text);
+ * }
+ * ```
+ */
+export async function metaFiles(about: MetaReport): Promise<Record<string, string>> {
+  const tables = Object.entries(metaTables(about)).filter(([, rows]) => rows.length > 0);
+  const csv = (rows: Row[]) => stringify(rows, { columns: Object.keys(rows[0]) });
+  const plots = await Promise.all(metaPlots(about));
+  return {
+    ...Object.fromEntries(plots.map(({ name, svg }) => [`plots/${name}.svg`, svg])),
+    ...Object.fromEntries(tables.map(([name, rows]) => [`${name}.csv`, csv(rows)])),
+    "report.html": await metaReport(about),
+  };
+}
+
+/** The tables of a run by the names of their files. */
+function metaTables(
+  { decomposition, compared, contexts, history }: MetaReport,
+): Record<string, Row[]> {
+  const { latents, metaLatents, squaredErrors, explainedVariance, l0 } = decomposition;
+  const { singleErrors } = decomposition;
+  const range = (length: number) => Array.from({ length }, (_, at) => at);
+  const count = ({ rowOffsets }: { rowOffsets: Uint32Array }, row: number) =>
+    rowOffsets[row + 1] - rowOffsets[row];
+  return {
+    metrics: history.map((record) => ({ ...record })),
+    latents: range(latents.rows).map((latent) => ({
+      latent,
+      metaLatents: count(latents, latent),
+      squaredError: squaredErrors[latent],
+      singleError: singleErrors[latent],
+      density: contexts.get(latent)?.density ?? "",
+      tokens: peakTokens(latent, contexts).join(" "),
+    })),
+    latent_meta_latents: range(latents.rows).flatMap((latent) =>
+      metaLatentsOf(decomposition, latent)
+        .map(({ latent: metaLatent, weight }) => ({ latent, metaLatent, weight }))
+    ),
+    meta_latents: range(metaLatents.rows).map((metaLatent) => ({
+      metaLatent,
+      latents: count(metaLatents, metaLatent),
+      ...Object.fromEntries(compared.flatMap(({ name, cosine, nearest }) => [
+        [`cosine ${name}`, cosine[metaLatent]],
+        [`nearest ${name}`, nearest[metaLatent]],
+      ])),
+    })),
+    meta_latent_latents: range(metaLatents.rows).flatMap((metaLatent) =>
+      latentsOf(decomposition, metaLatent).map(({ latent, weight }) => ({
+        metaLatent,
+        latent,
+        weight,
+      }))
+    ),
+    compared: compared.map((other) => ({
+      sae: other.name,
+      dictSize: other.dictSize,
+      meanCosine: other.meanCosine,
+      randomCosine: mean(other.chance.isotropic),
+      matchedCosine: mean(other.chance.matched),
+      explainedVariance: finite(explainedVariance),
+      replacedExplainedVariance: finite(other.replaced.explainedVariance),
+      randomExplainedVariance: finite(other.replacedControls.isotropic.explainedVariance),
+      matchedExplainedVariance: finite(other.replacedControls.matched?.explainedVariance ?? NaN),
+      l0,
+      replacedL0: other.replaced.l0,
+      replacedDead: other.replaced.deadMetaLatents,
+    })),
+  };
+}
+
+/** Rows that are all equal have no variance to explain. */
+function finite(value: number): number | string {
+  return Number.isFinite(value) ? value : "";
+}

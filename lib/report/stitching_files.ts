@@ -1,0 +1,149 @@
+import { stringify } from "@std/csv";
+import { stitchingClaims } from "./stitching_claims.ts";
+import type { StudiedPair } from "../stitching/study_chain.ts";
+import { stitchingPlots } from "./stitching_plots.ts";
+import { type StitchingReport, stitchingReport } from "./stitching_report.ts";
+import { pairFile, pairTitle } from "./studied_pair.ts";
+
+/** A pair, and what this run says to the paper's claims about it. */
+export interface PairClaims {
+  /** The pair, as its title. */
+  pair: string;
+  /** What can make numbers mean something else. */
+  warnings: string[];
+  /** What verdicts are controlled by. */
+  controls: StudiedPair["study"]["controls"];
+  /** The claims of section 4. */
+  claims: ReturnType<typeof stitchingClaims>;
+}
+
+/** The claims of section 4 about each pair. */
+export function pairClaims(pairs: readonly StudiedPair[]): PairClaims[] {
+  return pairs.map((pair) => ({
+    pair: pairTitle(pair),
+    warnings: pair.study.warnings,
+    controls: pair.study.controls,
+    claims: stitchingClaims(pair.study),
+  }));
+}
+
+/**
+ * The results of stitching as text files, by their paths: report.html, plots/, and CSV files with the
+ * SAEs, what they share, controls, claims, and for each pair latents, swaps, paths and the rest.
+ *
+ * @example
+ * ```ts ignore
+ * for (const [path, text] of Object.entries(await stitchingFiles(report))) {
+ *   await Deno.writeTextFile(`runs/stitch/${path}`, text);
+ * }
+ * ```
+ */
+export async function stitchingFiles(about: StitchingReport): Promise<Record<string, string>> {
+  const plots = await Promise.all(stitchingPlots(about.pairs, about.overlap));
+  const tables = { ...stitchTables(about), claims: claimRows(pairClaims(about.pairs)) };
+  const csv = (rows: Row[]) => {
+    const columns = Object.keys(rows[0] ?? {});
+    return columns.length > 0 ? stringify(rows.map(finiteOnly), { columns }) : "";
+  };
+  return {
+    ...Object.fromEntries(plots.map(({ name, svg }) => [`plots/${name}.svg`, svg])),
+    ...Object.fromEntries(Object.entries(tables).map(([name, rows]) => [`${name}.csv`, csv(rows)])),
+    "report.html": await stitchingReport(about),
+  };
+}
+
+type Row = Record<string, string | number>;
+
+function claimRows(pairs: readonly PairClaims[]): Row[] {
+  return pairs.flatMap(({ pair, claims }) =>
+    claims.map(({ claim, found, holds, why = "" }) => ({
+      ...{ pair, claim, verdict: holds === undefined ? "not decided" : holds ? "yes" : "no" },
+      ...{ why, found },
+    }))
+  );
+}
+
+/** A cell stays empty where there is no number: the NMSE of one sample, the threshold above all cosines. */
+function finiteOnly(row: Row): Row {
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) =>
+      typeof value === "number" && !Number.isFinite(value) ? [name, ""] : [name, value]
+    ),
+  );
+}
+
+/** The tables of a run by the names of their files. */
+function stitchTables({ saes, pairs, overlap, biases }: StitchingReport): Record<string, Row[]> {
+  const square = (values: number[][]): Row[] =>
+    values.map((row, i) => ({
+      sae: overlap.names[i],
+      ...Object.fromEntries(row.map((value, j) => [overlap.names[j], value])),
+    }));
+  return {
+    saes: saes.map((sae) => ({ ...sae })),
+    overlap: square(overlap.share),
+    decoder_biases: square(biases.cosine),
+    controls: pairs.flatMap((pair) =>
+      (["small", "large"] as const).map((side) => {
+        const { seed = "", lossChange = "", ...numbers } = pair.study.controls[side];
+        return { pair: pairTitle(pair), sae: pair[side], ...numbers, seed, lossChange };
+      })
+    ),
+    ...Object.assign({}, ...pairs.map(pairTables)),
+  };
+}
+
+function pairTables(pair: StudiedPair): Record<string, Row[]> {
+  const { nearest, effects, groups, swaps, path, randomInsertions, roc, similarity, missing } =
+    pair.study;
+  const { withGain } = pair.study;
+  const file = pairFile(pair);
+  const latents = Array.from(nearest.cosine, (cosine, latent) => ({
+    latent,
+    nearest: nearest.nearest[latent],
+    cosine,
+    novel: Number(cosine < pair.study.threshold),
+    deltaMse: effects.deltaMse[latent],
+    deltaBias: effects.deltaBias[latent],
+    deltaMseWithGain: withGain.effects.deltaMse[latent],
+    deltaBiasWithGain: withGain.effects.deltaBias[latent],
+    deltaL0: effects.deltaL0[latent],
+  }));
+  const points = (all: typeof path) =>
+    all.map(({ removed, inserted, ...point }) => ({
+      ...point,
+      removed: removed.join(" "),
+      inserted: inserted.join(" "),
+    }));
+  return {
+    [`latents_${file}`]: latents,
+    [`swaps_${file}`]: groups.groups.map((group, i) => ({
+      small: group.small.join(" "),
+      large: group.large.join(" "),
+      deltaMse: swaps.deltaMse[i],
+      deltaBias: swaps.deltaBias[i],
+      deltaL0: swaps.deltaL0[i],
+    })),
+    [`path_${file}`]: points(path).map((point, i) => ({
+      ...point,
+      mseWithGain: withGain.path[i].mse,
+      biasMseWithGain: withGain.path[i].biasMse,
+    })),
+    [`random_insertion_${file}`]: points(randomInsertions),
+    [`roc_${file}`]: roc.points.map((point) => ({
+      threshold: point.threshold,
+      truePositiveRate: point.truePositiveRate ?? "",
+      falsePositiveRate: point.falsePositiveRate ?? "",
+      accuracy: point.accuracy ?? "",
+    })),
+    [`similarity_${file}`]: similarity.pairs.map((pair) => ({ ...pair })),
+    [`missing_information_${file}`]: missing.latents.map((row) => ({
+      latent: row.latent,
+      activeSamples: row.activeSamples,
+      smallInactive: row.small.inactive,
+      smallActive: row.small.active,
+      largeInactive: row.large.inactive,
+      largeActive: row.large.active,
+    })),
+  };
+}

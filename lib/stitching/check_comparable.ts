@@ -1,0 +1,34 @@
+import type { Sae } from "../sae/sae.ts";
+import { checkStitchable } from "./stitch.ts";
+
+/**
+ * Checks that two SAEs are of the same activations, whichever is larger.
+ *
+ * @returns What is no obstacle, but can make numbers mean something else, in sentences.
+ * @throws {Error} They are of other activations; it names both.
+ */
+export function checkComparable(other: Sae, otherName: string, sae: Sae, name: string): string[] {
+  try {
+    const [small, large] = other.dictSize > sae.dictSize ? [sae, other] : [other, sae];
+    return checkStitchable(small, large)
+      .map((warning) => `${otherName} beside ${name}: ${warning}`);
+  } catch (error) {
+    throw new Error(
+      `${otherName} cannot be compared with ${name}: ${why(other, sae, name, error)}`,
+      {
+        cause: error,
+      },
+    );
+  }
+}
+
+/** The reason in words that hold whichever of the two is larger. */
+function why(other: Sae, sae: Sae, name: string, error: unknown): string {
+  try {
+    checkStitchable(sae, other);
+  } catch (reversed) {
+    return (reversed as Error).message.replaceAll("large.", "its ")
+      .replaceAll("as the small SAE has", `as ${name} has`);
+  }
+  return (error as Error).message;
+}
