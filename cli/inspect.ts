@@ -61,10 +61,11 @@ export const inspect: Command = {
       ["vocabulary", `${model.vocabSize}`],
       ["longest context", `${model.maxContext}`],
     ]));
-    output.say(`\nHooks, each [rows, positions, ${model.dModel}]`);
+    output.say(`\nHooks, each [rows, positions, ${model.dModel}] where no other width stands`);
     const width = Math.max(...model.hooks.map(({ hook }) => hook.length));
-    for (const { hook, alias, tensor } of model.hooks) {
-      const also = alias === undefined ? "" : `  (= ${alias})`;
+    for (const { hook, alias, tensor, shape } of model.hooks) {
+      const own = shape[2] === model.dModel ? "" : `  [${shape.join(", ")}]`;
+      const also = own + (alias === undefined ? "" : `  (= ${alias})`);
       output.say(`  ${hook.padEnd(width)}  ${tensor}${also}`);
     }
     if (model.note !== undefined) output.say(`\n${model.note}`);

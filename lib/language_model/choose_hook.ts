@@ -1,4 +1,6 @@
 import { findHooks, type HookPoint, type Hooks } from "./find_hooks.ts";
+import { hookNames } from "./hook_names.ts";
+import { findInnerHooks } from "./inner_hooks.ts";
 import type { ModelConfig } from "./model_config.ts";
 import type { OnnxGraph } from "./onnx_graph.ts";
 
@@ -18,7 +20,7 @@ export function hooksOf(
 }
 
 /**
- * Finds a hook by its TransformerLens name or its tensor's name.
+ * Finds a hook by its TransformerLens name, another library's name, or its tensor's name.
  *
  * @throws Error when the graph has no such hook, listing those it has.
  */
@@ -28,12 +30,21 @@ export function chooseHook(
   { path, graph }: OnnxGraph,
   { layers, dModel }: Pick<ModelConfig, "layers" | "dModel">,
 ): HookPoint {
-  const found = points.find(({ hooks, tensor }) => hooks.includes(hook) || tensor === hook);
+  const names = hookNames(hook);
+  const find = (among: HookPoint[]): HookPoint | undefined =>
+    names.map((name) => among.find(({ hooks }) => hooks.includes(name)))
+      .find((one) => one !== undefined) ?? among.find(({ tensor }) => tensor === hook);
+  const onStream = find(points);
+  if (onStream) return onStream;
+  const inner = findInnerHooks(graph, { points }, dModel);
+  const found = find(inner);
   if (found) return found;
   const exists = graph.node.some((node) => node.output.includes(hook));
   const list = points.map(({ hooks, tensor }) =>
     `  ${[...hooks, tensor].join(" = ")} [rows, positions, ${dModel}]`
   );
+  const others = new Set(inner.flatMap(({ hooks }) => hooks.map((one) => one.replace(/\d+/, "L"))));
+  if (others.size > 0) list.push(`  and inside of the layers ${[...others].join(", ")}`);
   if (points[0].hooks.length === 0) list.unshift(`  (${withoutNames(additions, layers)})`);
   throw new Error(
     `${path}: ${JSON.stringify(hook)} is ` +

@@ -1,4 +1,5 @@
 import type { GraphProto } from "onnx-buf";
+import type { Insertion } from "./branch_points.ts";
 import { findResidualStream } from "./residual_stream.ts";
 
 /** A tensor of a decoder that can be read and replaced. */
@@ -10,8 +11,12 @@ export interface HookPoint {
    * `blocks.1.hook_resid_post`. Empty where the stream's length does not fit the layer count.
    */
   hooks: string[];
-  /** Of a branch (attention, MLP): the tensor of the stream that it is added to. */
+  /** Of a branch (attention, MLP) and of what is inside: the tensor of the stream that it is added to. */
   stream?: string;
+  /** Length of the tensor's rows; where it is not given, the width of the residual stream. */
+  width?: number;
+  /** Of a tensor that the file does not have, but could: what has to be put into the graph. */
+  insert?: Insertion;
 }
 
 /** The hooks of a decoder. */

@@ -6,7 +6,7 @@ import {
   operatorOf,
   type Product,
   productAt,
-  unformed,
+  unrounded,
 } from "./graph_flow.ts";
 
 /** The last product of a decoder: the normalised stream times the unembedding gives the logits. */
@@ -45,7 +45,7 @@ export function findUnembedding(graph: GraphProto, logits: string): Unembedding 
   const found = pathBack(flow, logits);
   if (!found) return undefined;
   const { product, after } = found;
-  const input = unformed(flow, product.data);
+  const input = unrounded(flow, product.data, true);
   return { input, width: product.width, product, after, norm: normBefore(flow, input) };
 }
 

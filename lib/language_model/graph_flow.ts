@@ -22,6 +22,8 @@ export interface Product {
   data: string;
   /** Length of the rows of `data`; undefined where the weights' shape is not in the file. */
   width: number | undefined;
+  /** Length of the rows that it makes; undefined where the weights' shape is not in the file. */
+  outWidth: number | undefined;
 }
 
 /** Follows the values of a graph. Throws Error when it is malformed. */
@@ -67,14 +69,17 @@ export function productAt(flow: GraphFlow, index: number): Product | undefined {
   const [data, weight] = node.input;
   if (!flow.fromInput.has(data) || flow.fromInput.has(weight)) return undefined;
   if (wholeAttribute(node, "transA") !== 0) return undefined;
-  return { node, index, data, width: productWidth(flow, node) };
+  const [width, outWidth] = productWidths(flow, node);
+  return { node, index, data, width, outWidth };
 }
 
-function productWidth(flow: GraphFlow, node: NodeProto): number | undefined {
-  if (node.opType === "MatMulNBits") return wholeAttribute(node, "K") || undefined;
+function productWidths(flow: GraphFlow, node: NodeProto): (number | undefined)[] {
+  if (node.opType === "MatMulNBits") {
+    return ["K", "N"].map((name) => wholeAttribute(node, name) || undefined);
+  }
   const dims = weightDims(flow, node.input[1]);
-  if (dims?.length !== 2) return undefined;
-  return node.opType === "Gemm" && wholeAttribute(node, "transB") !== 0 ? dims[1] : dims[0];
+  if (dims?.length !== 2) return [undefined, undefined];
+  return node.opType === "Gemm" && wholeAttribute(node, "transB") !== 0 ? dims.toReversed() : dims;
 }
 
 // Weights may be transposed, cast or dequantised in the graph.
@@ -88,17 +93,19 @@ function weightDims(flow: GraphFlow, name: string): number[] | undefined {
 }
 
 /**
- * The tensor that a product's operand is made of by changes of form only: reshaping, and rounding to
- * 8 bits that the exporter put in front of the product.
+ * The tensor that a product's operand is made of by rounding to 8 bits, which the exporter put in front
+ * of the product; with `reshaped`, also by changes of form.
  */
-export function unformed(flow: GraphFlow, name: string): string {
+export function unrounded(flow: GraphFlow, name: string, reshaped = false): string {
   const node = makerOf(flow, name);
   if (!node || !flow.fromInput.has(name)) return name;
-  if (/^(Reshape|Identity)$/.test(node.opType)) return unformed(flow, node.input[0]);
-  if (node.opType === "DynamicQuantizeLinear") return unformed(flow, node.input[0]);
+  const formed = reshaped && /^(Reshape|Identity)$/.test(node.opType);
+  if (formed || node.opType === "DynamicQuantizeLinear") {
+    return unrounded(flow, node.input[0], reshaped);
+  }
   if (node.opType === "DequantizeLinear") {
     const rounded = makerOf(flow, node.input[0]);
-    if (rounded?.opType === "QuantizeLinear") return unformed(flow, rounded.input[0]);
+    if (rounded?.opType === "QuantizeLinear") return unrounded(flow, rounded.input[0], reshaped);
   }
   return name;
 }

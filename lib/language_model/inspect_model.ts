@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import { type ModelProto, TensorProto_DataType } from "onnx-buf";
 import { hooksOf, withoutNames } from "./choose_hook.ts";
+import { findInnerHooks } from "./inner_hooks.ts";
 import { readModelConfig } from "./model_config.ts";
 import { findModelFiles } from "./model_files.ts";
 import { operatorSet } from "./operator_set.ts";
@@ -30,7 +31,7 @@ export interface ModelDescription {
   vocabSize: number;
   /** Longest context in tokens. */
   maxContext: number;
-  /** The hooks, from the embedding to the last layer's output. */
+  /** The hooks, from the embedding to the last layer's output; then those inside of the layers. */
   hooks: {
     /** TransformerLens name; the tensor's name where it has none. */
     hook: string;
@@ -38,7 +39,7 @@ export interface ModelDescription {
     alias?: string;
     /** Name of the tensor in the ONNX graph. */
     tensor: string;
-    /** Rows and positions are any number. */
+    /** Rows and positions are any number; of heads, all lie side by side. */
     shape: ["rows", "positions", number];
   }[];
   /**
@@ -69,6 +70,7 @@ export async function inspectModel(
   const config = readModelConfig(readRegularText(configPath), configPath);
   const onnx = readOnnxGraph(files.onnx);
   const { points, additions } = hooksOf(onnx, config);
+  const inner = findInnerHooks(onnx.graph, { points }, config.dModel);
   const { family, layers, dModel, vocabSize, maxContext } = config;
   const notes = [
     points[0].hooks.length === 0 ? withoutNames(additions, layers) : undefined,
@@ -85,11 +87,11 @@ export async function inspectModel(
     dModel,
     vocabSize,
     maxContext,
-    hooks: points.map(({ hooks: [hook, alias], tensor }) => ({
+    hooks: [...points, ...inner].map(({ hooks: [hook, alias], tensor, width = dModel }) => ({
       hook: hook ?? tensor,
       ...alias !== undefined && { alias },
       tensor,
-      shape: ["rows", "positions", dModel],
+      shape: ["rows", "positions", width],
     })),
     ...notes.length > 0 && { note: notes.join("\n") },
   };

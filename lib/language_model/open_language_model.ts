@@ -5,12 +5,15 @@ import type { DownloadProgress } from "./hub_file.ts";
 import { type Dtype, findModelFiles } from "./model_files.ts";
 import { checkReplacement, checkTokens } from "./check_tokens.ts";
 import { chooseHook, hooksOf } from "./choose_hook.ts";
+import type { HookPoint } from "./find_hooks.ts";
+import { insertTensor } from "./insert_tensor.ts";
 import { startModelWorker } from "./model_worker.ts";
 import { readOnnxGraph } from "./onnx_graph.ts";
 import { rotaryWarning } from "./rotary_base.ts";
 import { refusedOnCpu } from "./refused_operator.ts";
 import { readRegularText } from "./regular_file.ts";
 import { modelBytes } from "./split_graph.ts";
+import type { HookTensor } from "./worker_messages.ts";
 import { openTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { tokenizerBosToken } from "./tokenizer_bos.ts";
 
@@ -20,10 +23,14 @@ export type { DownloadProgress, Dtype, Tokenizer };
 export interface LanguageModelOptions {
   /**
    * The point that is read and replaced: of the residual stream (`blocks.2.hook_resid_pre`, `…_mid`,
-   * `…_post`) or of what is added to it (`blocks.2.hook_attn_out`, `…mlp_out`), by its
-   * TransformerLens name or the name of its tensor in the ONNX graph.
+   * `…_post`), of what is added to it (`blocks.2.hook_attn_out`, `…mlp_out`), or inside of a layer
+   * (`blocks.2.attn.hook_z`, `…mlp.hook_post`), by its TransformerLens name,
+   * TransformerBridge's (`blocks.2.hook_in`), a module's (`model.layers.12`: what it gives), or the
+   * name of its tensor in the ONNX graph.
    */
   hook: string;
+  /** Further points that `activationsOf` reads in the same run of the model, default none. */
+  moreHooks?: string[];
   /**
    * Weights to load, default "fp32". Quantised weights move activations by about 1e-3. Of models with
    * RMS norms in half precision ONNX Runtime 1.30 takes an epsilon of 1e-5 on the CPU, whatever the
@@ -67,8 +74,15 @@ export interface LanguageModel extends Tokenizer, AsyncDisposable {
   hook: string;
   /** Name of the hook's tensor in the ONNX graph. */
   tensor: string;
-  /** Width d of the residual stream. */
+  /** Width d of the hook: that of the residual stream, or of what is inside of a layer. */
   dModel: number;
+  /**
+   * Whether the hook's vectors are of the residual stream's space, in which directions have an effect on
+   * logits; not inside of a layer.
+   */
+  inStream: boolean;
+  /** The hook and those of `moreHooks`, with their widths. */
+  hooks: { hook: string; dModel: number }[];
   /** Number of layers. */
   layers: number;
   /** Size of the vocabulary. */
@@ -83,7 +97,7 @@ export interface LanguageModel extends Tokenizer, AsyncDisposable {
   /** Where the file and config.json contradict each other; empty where no such place was found. */
   warnings: string[];
   /**
-   * The residual stream at the hook.
+   * The activations at the hook.
    *
    * @param tokens Token ids, [rows, L] row after row.
    * @param rows Number of rows; L is `tokens.length / rows`.
@@ -91,6 +105,15 @@ export interface LanguageModel extends Tokenizer, AsyncDisposable {
    * @throws Error (as a rejection) for token ids or lengths that do not fit the model.
    */
   activations(tokens: Int32Array, rows: number): Promise<Matrix>;
+  /**
+   * The activations at all of `hooks`, in one run.
+   *
+   * @param tokens Token ids, [rows, L] row after row.
+   * @param rows Number of rows; L is `tokens.length / rows`.
+   * @returns [rows · L, d] per hook.
+   * @throws Error (as a rejection) for token ids or lengths that do not fit the model.
+   */
+  activationsOf(tokens: Int32Array, rows: number): Promise<Matrix[]>;
   /**
    * Loss in nats of predicting each next token, with the stream at the hook replaced, or as the
    * prefix gives it (the baseline to compare with).
@@ -180,7 +203,17 @@ export async function openLanguageModel(
   );
   const onnx = readOnnxGraph(files.onnx);
   const hooks = hooksOf(onnx, config);
-  const point = chooseHook(hook, hooks, onnx, config);
+  const points = [hook, ...options.moreHooks ?? []].map((name) => ({
+    name,
+    ...chooseHook(name, hooks, onnx, config),
+  }));
+  // Copies first: they name their readers by outputs, which a norm that is split gives to another node.
+  for (const { tensor, insert } of points.toSorted((a) => a.insert?.kind === "copy" ? -1 : 1)) {
+    if (insert) onnx.model.graph = insertTensor(onnx.model.graph!, tensor, insert);
+  }
+  const [point] = points;
+  const parts = points.map(({ tensor, width = config.dModel }) => ({ tensor, width }));
+  const [{ width }] = parts;
   const refusal = device === "cpu" ? refusedOnCpu(onnx.graph) : undefined;
   if (refusal !== undefined) throw new Error(`${files.onnx}: ${refusal}`);
   const warning = rotaryWarning(onnx, rotaryBases);
@@ -190,16 +223,22 @@ export async function openLanguageModel(
     structure: modelBytes(onnx.model),
     folder: onnx.folder,
     tensor: point.tensor,
-    width: config.dModel,
+    width,
     stream: point.stream,
-    logits: hooks.logits,
     dModel: config.dModel,
+    logits: hooks.logits,
     vocabSize: config.vocabSize,
     device,
     threads,
   }, idOrFolder);
 
   const limits = { ...config, id: idOrFolder, minContext: 1 };
+
+  async function read(tokens: Int32Array, rows: number, points: HookTensor[]): Promise<Matrix[]> {
+    const request = { kind: "activations", tokens: tokens.slice(), rows, points } as const;
+    const found = await worker.ask(request);
+    return found.map((data, i) => ({ data, rows: tokens.length, cols: points[i].width }));
+  }
 
   async function losses(
     tokens: Int32Array,
@@ -208,7 +247,7 @@ export async function openLanguageModel(
     divergence: boolean,
   ): Promise<Float32Array[]> {
     checkTokens(tokens, rows, { ...limits, minContext: 2 });
-    for (const one of variants) if (one) checkReplacement(one, tokens.length, config.dModel);
+    for (const one of variants) if (one) checkReplacement(one, tokens.length, width);
     const copies = variants.map((one) => one?.data.slice());
     const request = { kind: "losses", tokens: tokens.slice(), rows, divergence } as const;
     return await worker.ask({ ...request, variants: copies });
@@ -218,8 +257,11 @@ export async function openLanguageModel(
     ...config,
     ...tokenizer,
     id: idOrFolder,
-    hook: point.hooks.includes(hook) ? hook : point.hooks[0] ?? point.tensor,
+    dModel: width,
+    hook: nameOf(point),
     tensor: point.tensor,
+    inStream: !/\.(attn|mlp|ln\d)\./.test(nameOf(point)),
+    hooks: points.map((one, i) => ({ hook: nameOf(one), dModel: parts[i].width })),
     warnings: warning === undefined ? [] : [warning],
     get bosToken() {
       if (bosToken !== undefined) return bosToken;
@@ -230,10 +272,11 @@ export async function openLanguageModel(
     },
     async activations(tokens, rows) {
       checkTokens(tokens, rows, limits);
-      const points = [{ tensor: point.tensor, width: config.dModel }];
-      const request = { kind: "activations", tokens: tokens.slice(), rows, points } as const;
-      const [data] = await worker.ask(request);
-      return { data, rows: tokens.length, cols: config.dModel };
+      return (await read(tokens, rows, parts.slice(0, 1)))[0];
+    },
+    async activationsOf(tokens, rows) {
+      checkTokens(tokens, rows, limits);
+      return await read(tokens, rows, parts);
     },
     async crossEntropy(tokens, rows, replacement) {
       return (await losses(tokens, rows, [replacement], false))[0];
@@ -251,7 +294,7 @@ export async function openLanguageModel(
     },
     async logits(tokens, rows, replacement) {
       checkTokens(tokens, rows, limits);
-      if (replacement) checkReplacement(replacement, tokens.length, config.dModel);
+      if (replacement) checkReplacement(replacement, tokens.length, width);
       const [data] = await worker.ask({
         kind: "logits",
         tokens: tokens.slice(),
@@ -277,6 +320,10 @@ export async function openLanguageModel(
     },
     [Symbol.asyncDispose]: () => worker.close(),
   };
+}
+
+function nameOf({ name, hooks, tensor }: { name: string } & HookPoint): string {
+  return hooks.includes(name) ? name : hooks[0] ?? tensor;
 }
 
 function noTokenizer(folder: string): Tokenizer {

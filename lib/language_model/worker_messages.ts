@@ -6,8 +6,6 @@ export interface HookTensor {
   width: number;
   /** Of a branch: name of the tensor that it is added to. */
   stream?: string;
-  /** Of a tensor that others read too: the one, made from it, for which alone it is replaced. */
-  only?: string;
 }
 
 /** What the worker needs to know of a model, sent once, first. */

@@ -17,7 +17,7 @@ Deno.test("inspect shows the model and its hooks, for people and for machines", 
   const model = JSON.parse(ran.stdout);
   assertEquals([model.type, model.family, model.layers], ["result", "llama", 3]);
   assertEquals(model.weightTypes[0], "float");
-  assertEquals(model.hooks.length, 13);
+  assertEquals(model.hooks.length, 35);
   assertEquals(model.hooks[2].hook, "blocks.0.hook_resid_mid");
   assertEquals(model.hooks[2].shape, ["rows", "positions", 64]);
   assert(!("note" in model));

@@ -1,22 +1,10 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { latentLogits } from "../../lib/interpretation/latent_logits.ts";
 import { openLanguageModel } from "../../lib/language_model/open_language_model.ts";
-import { readOnnxGraph } from "../../lib/language_model/onnx_graph.ts";
 import { randomMatrix, randomSae } from "../gpu_helper.ts";
-import { maxDifference, tinyGpt2 } from "../language_model/fixtures.ts";
+import { maxDifference, tinyGpt2, weightOf } from "../language_model/fixtures.ts";
 
 const hook = "blocks.2.hook_resid_pre";
-
-/** An initialiser's values, from the bytes of the file. */
-function weightOf(path: string, name: RegExp): Float32Array {
-  const { graph } = readOnnxGraph(path);
-  const tensor = graph.initializer.find((one) => name.test(one.name))!;
-  // Up to 1 KiB is not left in the file.
-  if (tensor.rawData.length > 0) return new Float32Array(tensor.rawData.slice().buffer);
-  const entry = Object.fromEntries(tensor.externalData.map(({ key, value }) => [key, value]));
-  const bytes = Deno.readFileSync(path).slice(Number(entry.offset));
-  return new Float32Array(bytes.buffer, 0, Number(entry.length) / 4);
-}
 
 Deno.test("latents' logits are decoder rows times the unembedding, by hand in float64", async () => {
   const [d, words] = [128, 4096];

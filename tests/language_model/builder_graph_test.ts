@@ -105,7 +105,7 @@ Deno.test("what does not run on the CPU is refused at opening, with the reason",
       assertStringIncludes(message, "does not run on the CPU: take an export of the same model");
       const { note, hooks } = await inspectModel(folder);
       assertStringIncludes(note!, text);
-      assertEquals(hooks.length, 13);
+      assertEquals(hooks.length, 35);
     });
   }
 });

@@ -1,4 +1,5 @@
 import { fromFileUrl } from "@std/path";
+import { readOnnxGraph } from "../../lib/language_model/onnx_graph.ts";
 
 /** A small export with values that PyTorch computed. */
 export interface Fixture {
@@ -49,4 +50,15 @@ export function maxDifference(a: ArrayLike<number>, b: ArrayLike<number>): numbe
     if (!(difference <= most)) most = difference;
   }
   return most;
+}
+
+/** An initialiser's values, from the bytes of the file. */
+export function weightOf(path: string, name: RegExp): Float32Array {
+  const { graph } = readOnnxGraph(path);
+  const tensor = graph.initializer.find((one) => name.test(one.name))!;
+  // Up to 1 KiB is not left in the file.
+  if (tensor.rawData.length > 0) return new Float32Array(tensor.rawData.slice().buffer);
+  const entry = Object.fromEntries(tensor.externalData.map(({ key, value }) => [key, value]));
+  const bytes = Deno.readFileSync(path).slice(Number(entry.offset));
+  return new Float32Array(bytes.buffer, 0, Number(entry.length) / 4);
 }
