@@ -1,4 +1,4 @@
-import type { Dashboards } from "../interpretation/dashboards.ts";
+import type { Dashboards, LatentDashboard } from "../interpretation/dashboards.ts";
 import { type DashboardExtras, type DashboardRecord, dashboardRecord } from "./dashboard_record.ts";
 
 /** Name of the file that says what the others hold. */
@@ -70,7 +70,7 @@ const COLUMNS: [name: string, type: "f32" | "u32", of: (record: DashboardRecord)
 export async function* dashboardFiles(
   dashboards: Dashboards,
   about: DashboardAbout,
-  extras: (latent: number) => DashboardExtras | Promise<DashboardExtras> = () => ({}),
+  extras: (dashboard: LatentDashboard) => DashboardExtras = () => ({}),
   { signal, onProgress, shardBytes = MOST_SHARD_BYTES }: {
     /** Most bytes of a shard with more than one record (default 32 MiB). */
     shardBytes?: number;
@@ -93,12 +93,10 @@ export async function* dashboardFiles(
   };
   for (let first = 0; first < latents.length; first += AT_ONCE) {
     signal?.throwIfAborted();
-    const records = await Promise.all(
-      Array.from(
-        latents.subarray(first, first + AT_ONCE),
-        async (latent) => dashboardRecord(dashboards.read(latent), await extras(latent)),
-      ),
-    );
+    const records = Array.from(latents.subarray(first, first + AT_ONCE), (latent) => {
+      const dashboard = dashboards.read(latent);
+      return dashboardRecord(dashboard, extras(dashboard));
+    });
     const packed = await Promise.all(records.map((record) => gzip(JSON.stringify(record))));
     for (let i = 0; i < packed.length; i++) {
       if (bytes > 0 && bytes + packed[i].length > shardBytes) yield shard();

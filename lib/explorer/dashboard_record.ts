@@ -47,8 +47,8 @@ export interface DashboardRecord {
     promoted: [string, number][];
     /** The same of the tokens that it lowers. */
     suppressed: [string, number][];
-    /** Distribution over all tokens: `counts[b]` from edges[b] to edges[b + 1]. */
-    histogram: { edges: number[]; counts: number[] };
+    /** Distribution over all tokens, in bins of equal width from `low` to `high`. */
+    histogram: { low: number; high: number; counts: number[] };
   };
   /** What the latent stands for, in words, and where these come from. */
   label?: { text: string; source: string; score?: number };

@@ -64,75 +64,97 @@ export function collectCoactivations(
     samples: () => held.length,
     read(latent, count) {
       index ??= indexByLatent(dictSize, held);
-      return correlate(index, held, latent).slice(0, count);
+      return correlate(index, held.length, latent, count);
     },
   };
 }
 
 interface Index {
+  /** Latents and activations of all samples, one after the other: sample s from `starts[s]` on. */
+  starts: Uint32Array;
+  latents: Uint32Array;
+  values: Float32Array;
   /** Samples of latent l: `samples[offsets[l]]` …, and its activation in each. */
   offsets: Uint32Array;
   samples: Uint32Array;
-  values: Float32Array;
-  /** Sums of activations, and of their squares. */
+  own: Float32Array;
+  /** Sums of activations, and n · Σ f² − (Σ f)². */
   sum: Float64Array;
-  squares: Float64Array;
-  /** One latent's products with all others, and how often both are active. */
+  spread: Float64Array;
+  /** One latent's products with all others, how often both are active, and which ones ever are. */
   products: Float64Array;
   together: Uint32Array;
+  touched: Uint32Array;
 }
 
 function indexByLatent(
   dictSize: number,
   held: readonly { latents: Uint32Array; values: Float32Array }[],
 ): Index {
+  const starts = new Uint32Array(held.length + 1);
+  held.forEach(({ latents }, s) => starts[s + 1] = starts[s] + latents.length);
+  const entries = starts[held.length];
+  const [latents, values] = [new Uint32Array(entries), new Float32Array(entries)];
+  held.forEach((sample, s) => {
+    latents.set(sample.latents, starts[s]);
+    values.set(sample.values, starts[s]);
+  });
   const offsets = new Uint32Array(dictSize + 1);
-  for (const { latents } of held) for (const latent of latents) offsets[latent + 1]++;
+  for (const latent of latents) offsets[latent + 1]++;
   for (let l = 0; l < dictSize; l++) offsets[l + 1] += offsets[l];
   const filled = offsets.slice(0, dictSize);
-  const samples = new Uint32Array(offsets[dictSize]);
-  const values = new Float32Array(offsets[dictSize]);
-  const sum = new Float64Array(dictSize);
-  const squares = new Float64Array(dictSize);
-  held.forEach(({ latents, values: own }, sample) =>
-    latents.forEach((latent, e) => {
-      samples[filled[latent]] = sample;
-      values[filled[latent]++] = own[e];
-      sum[latent] += own[e];
-      squares[latent] += own[e] * own[e];
-    })
-  );
-  const scratch = { products: new Float64Array(dictSize), together: new Uint32Array(dictSize) };
-  return { offsets, samples, values, sum, squares, ...scratch };
-}
-
-function correlate(
-  { offsets, samples, values, sum, squares, products, together }: Index,
-  held: readonly { latents: Uint32Array; values: Float32Array }[],
-  latent: number,
-): CoactiveLatent[] {
-  const touched: number[] = [];
-  for (let at = offsets[latent]; at < offsets[latent + 1]; at++) {
-    const sample = held[samples[at]];
-    for (let e = 0; e < sample.latents.length; e++) {
-      const other = sample.latents[e];
-      if (other === latent) continue;
-      if (together[other]++ === 0) touched.push(other);
-      products[other] += values[at] * sample.values[e];
+  const [samples, own] = [new Uint32Array(entries), new Float32Array(entries)];
+  const [sum, spread] = [new Float64Array(dictSize), new Float64Array(dictSize)];
+  for (let s = 0; s < held.length; s++) {
+    for (let e = starts[s]; e < starts[s + 1]; e++) {
+      const at = filled[latents[e]]++;
+      samples[at] = s;
+      own[at] = values[e];
+      sum[latents[e]] += values[e];
+      spread[latents[e]] += held.length * values[e] * values[e];
     }
   }
-  const n = held.length;
-  const spread = (l: number) => Math.sqrt(n * squares[l] - sum[l] ** 2);
-  const found = touched.map((other) => {
+  for (let l = 0; l < dictSize; l++) spread[l] -= sum[l] * sum[l];
+  return {
+    ...{ starts, latents, values, offsets, samples, own, sum, spread },
+    products: new Float64Array(dictSize),
+    together: new Uint32Array(dictSize),
+    touched: new Uint32Array(dictSize),
+  };
+}
+
+/** Written with plain loops: 131,072 samples with 32 active latents are 134 million pairs. */
+function correlate(index: Index, n: number, latent: number, count: number): CoactiveLatent[] {
+  const { starts, latents, values, offsets, samples, own, sum, spread } = index;
+  const { products, together, touched } = index;
+  let seen = 0;
+  for (let at = offsets[latent]; at < offsets[latent + 1]; at++) {
+    const value = own[at];
+    for (let e = starts[samples[at]], end = starts[samples[at] + 1]; e < end; e++) {
+      const other = latents[e];
+      if (together[other]++ === 0) touched[seen++] = other;
+      products[other] += value * values[e];
+    }
+  }
+  const best: CoactiveLatent[] = [];
+  for (let i = 0; i < seen; i++) {
+    const other = touched[i];
     const both = n * products[other] - sum[latent] * sum[other];
-    return {
-      latent: other,
-      correlation: Math.max(-1, Math.min(1, both / (spread(latent) * spread(other)))),
-      together: together[other],
-    };
-  });
-  for (const other of touched) products[other] = together[other] = 0;
-  // A latent that is active alike in every sample has no correlation.
-  return found.filter(({ correlation }) => Number.isFinite(correlation))
-    .sort((a, b) => b.correlation - a.correlation || a.latent - b.latent);
+    const correlation = Math.max(-1, Math.min(1, both / Math.sqrt(spread[latent] * spread[other])));
+    const found = { latent: other, correlation, together: together[other] };
+    products[other] = together[other] = 0;
+    // A latent that is active alike in every sample has no correlation.
+    if (other === latent || !Number.isFinite(correlation)) continue;
+    const place = best.findLastIndex((each) =>
+      each.correlation > correlation || (each.correlation === correlation && each.latent < other)
+    ) + 1;
+    if (place >= count) {
+      continue;
+    }
+    best.splice(place, 0, found);
+    if (best.length > count) {
+      best.pop();
+    }
+  }
+  return best;
 }

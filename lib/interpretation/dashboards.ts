@@ -167,7 +167,14 @@ export async function collectDashboards(
     near.push({ name, found });
   }
   const place = new Map(Array.from(latents, (latent, i) => [latent, i]));
-  const shown = (context: LatentContext) => latentExample(context, rows, positions, model);
+  // A context has 21 tokens, a latent 60 contexts: each token's text is made once.
+  const words = new Map<number, string>();
+  const tokenText = (token: number): string => {
+    const word = words.get(token) ?? model.tokenText(token);
+    words.set(token, word);
+    return word;
+  };
+  const shown = (context: LatentContext) => latentExample(context, rows, positions, { tokenText });
   return {
     ...{ latents, samples, rows: rows.length, contextLength: rows[0].length },
     correlated: coactivations.samples(),
