@@ -8,7 +8,13 @@ import {
   writeBuffer,
 } from "../lib/device/buffer.ts";
 import { openCpu } from "../lib/device/cpu.ts";
-import { type Gpu, hasHardwareGpu, openGpu as openAdapter } from "../lib/device/gpu.ts";
+import {
+  type Gpu,
+  hasHardwareGpu,
+  type OpenedGpu,
+  openGpu as openAdapter,
+  useGpu,
+} from "../lib/device/gpu.ts";
 import {
   createProgram,
   type Program,
@@ -37,9 +43,23 @@ export const SMALL: DeviceOptions = {
 /** Dispatches in two dimensions, and buffers of any size. */
 export const NARROW: DeviceOptions = { limits: { maxComputeWorkgroupsPerDimension: 7 } };
 
-/** A device that runs the WGSL kernels: a hardware GPU where there is one, else a software adapter. */
-export async function openGpu(options: DeviceOptions = {}): Promise<Gpu> {
+/** A GPU of its own that runs the WGSL kernels: hardware where there is some, else a software adapter. */
+export async function openOwnGpu(options: DeviceOptions = {}): Promise<Gpu> {
   return await openAdapter(await hasHardwareGpu() ? "hardware" : "software", options);
+}
+
+let shared: Promise<OpenedGpu> | undefined;
+
+/**
+ * The same for one test after the other: the WebGPU device and its compiled kernels stay open for the file's
+ * next test. A software adapter takes 10 ms for each kernel, of which a training step has 70.
+ */
+export async function openGpu(options: DeviceOptions = {}): Promise<Gpu> {
+  shared ??= openOwnGpu().then(({ device, kernels }) => {
+    device.lost.then(() => shared = undefined);
+    return { device, kernels, info: device.adapterInfo };
+  });
+  return useGpu(await shared, options);
 }
 
 /**

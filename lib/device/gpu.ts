@@ -34,6 +34,31 @@ export async function openGpu(
 ): Promise<Gpu> {
   const adapter = await requestAdapter(adapterKind);
   const device = await requestDevice(adapter);
+  return useGpu(
+    { device, info: adapter.info, kernels: new Map() },
+    options,
+    () => device.destroy(),
+  );
+}
+
+/** A WebGPU device that outlives what works on it. */
+export interface OpenedGpu extends Pick<Gpu, "device" | "kernels"> {
+  /** What its adapter says of itself. */
+  readonly info: GPUAdapterInfo;
+}
+
+/**
+ * Works on a WebGPU device that is open already, with limits, a count of memory and an end of its own. Kernels
+ * that it compiles stay for whoever works on the device next.
+ *
+ * @param end Frees the device, where nobody else works on it.
+ * @throws {RangeError} A limit is no whole number above 0.
+ */
+export function useGpu(
+  { device, info, kernels }: OpenedGpu,
+  options: DeviceOptions,
+  end: () => void = () => {},
+): Gpu {
   const limits: Device["limits"] = {
     maxStorageBufferBindingSize: device.limits.maxStorageBufferBindingSize,
     maxBufferSize: device.limits.maxBufferSize,
@@ -49,11 +74,12 @@ export async function openGpu(
   let allocated = 0;
   let failure: DeviceError | undefined;
   let disposed = false;
+  const alive = new AbortController();
   device.addEventListener("uncapturederror", (event) => {
     // Without this Deno prints the error and goes on, with results that mean nothing.
     event.preventDefault();
     failure ??= new DeviceError((event as GPUUncapturedErrorEvent).error.message);
-  });
+  }, { signal: alive.signal });
   device.lost.then((info) => {
     // It comes before what the device reported: that is mostly its end.
     if (!disposed) failure = new DeviceLostError(`the GPU device was lost: ${info.message}`);
@@ -62,14 +88,14 @@ export async function openGpu(
   return {
     kind: "gpu",
     device,
-    ...describeAdapter(adapter.info),
+    ...describeAdapter(info),
     limits,
     features: new Set(device.features),
     memoryLimit,
     get allocated() {
       return allocated;
     },
-    kernels: new Map(),
+    kernels,
     screening: options.screening,
     denseStep: options.denseStep === false
       ? "never"
@@ -91,7 +117,8 @@ export async function openGpu(
     },
     [Symbol.dispose]() {
       disposed = true;
-      device.destroy();
+      alive.abort();
+      end();
     },
   };
 }

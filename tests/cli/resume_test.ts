@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { onLastingGpu } from "../../cli/open.ts";
 import type { Gpu } from "../../lib/device/gpu.ts";
 import { type Checkpoint, DeviceLostError, loadCheckpoint, loadSae, trainSae } from "../../mod.ts";
-import { openGpu, randomMatrix } from "../gpu_helper.ts";
+import { openOwnGpu, randomMatrix } from "../gpu_helper.ts";
 import {
   HOOK,
   MODEL,
@@ -141,13 +141,13 @@ Deno.test("a loss that is not finite ends the run, and what was learned before i
 Deno.test("a lost device is opened again, and the run goes on from its last checkpoint", async () => {
   const options = { architecture: "batchtopk", dictSize: 32, k: 3, steps: 9 } as const;
   const batches = Array.from({ length: 9 }, (_, step) => randomMatrix(step, 40, 10));
-  using whole = await openGpu();
+  using whole = await openOwnGpu();
   const expected = await trainSae(whole, batches, options);
 
   let kept: Checkpoint | undefined;
   const said: string[] = [];
   const lasting = {
-    open: () => openGpu(),
+    open: () => openOwnGpu(),
     steps: () => Promise.resolve(kept?.steps ?? 0),
     say: (text: string) => said.push(text),
   };

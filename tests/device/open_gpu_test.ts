@@ -11,7 +11,7 @@ import { describeAdapter, formatBytes } from "../../lib/device/describe.ts";
 import { DeviceError } from "../../lib/device/errors.ts";
 
 import { openDevice } from "../../lib/device/device.ts";
-import { openGpu } from "../gpu_helper.ts";
+import { openOwnGpu } from "../gpu_helper.ts";
 
 /** Answers requestAdapter with `adapter` while `body` runs; tells what was asked for. */
 async function withAdapter(
@@ -55,7 +55,7 @@ Deno.test("openGpu: a runtime without WebGPU is named as such", async () => {
     const text = "this runtime has no WebGPU (navigator.gpu is missing)";
     await assertRejects(() => openDevice({ device: "software" }), DeviceError, text);
   });
-  using gpu = await openGpu();
+  using gpu = await openOwnGpu();
   assert(gpu.name.length > 0);
 });
 
@@ -83,20 +83,20 @@ Deno.test("openGpu: features that the adapter does not grant are left out", asyn
     },
   };
   await withAdapter(adapter, async () => {
-    using gpu = await openGpu();
+    using gpu = await openOwnGpu();
     assert(!gpu.features.has("subgroups"));
   });
   assertEquals(asked.map((features) => features.length), [2, 1, 0]);
 });
 
 Deno.test("openGpu: limits only become smaller, and are whole numbers", async () => {
-  using plain = await openGpu();
+  using plain = await openOwnGpu();
   const limits = { maxStorageBufferBindingSize: 4096, maxBufferSize: 2 ** 50 };
-  using gpu = await openGpu({ limits });
+  using gpu = await openOwnGpu({ limits });
   assertEquals(gpu.limits, { ...plain.limits, maxStorageBufferBindingSize: 4096 });
   for (const wanted of [0, -1, 1.5, NaN]) {
     await assertRejects(
-      () => openGpu({ limits: { maxBufferSize: wanted } }),
+      () => openOwnGpu({ limits: { maxBufferSize: wanted } }),
       RangeError,
       `limits.maxBufferSize is ${wanted}, expected a whole number above 0`,
     );
@@ -104,7 +104,7 @@ Deno.test("openGpu: limits only become smaller, and are whole numbers", async ()
 });
 
 Deno.test("a GPU that was disposed of says so", async () => {
-  const gpu = await openGpu();
+  const gpu = await openOwnGpu();
   const buffers = createBuffers(gpu);
   const buffer = buffers.zeros("numbers", 4);
   gpu[Symbol.dispose]();

@@ -3,7 +3,7 @@ import { openCpu } from "../../lib/device/cpu.ts";
 import { DeviceError } from "../../lib/device/errors.ts";
 import type { Gpu } from "../../lib/device/gpu.ts";
 import { chooseScreening, screeningOf } from "../../lib/ops/choose_screening.ts";
-import { openGpu } from "../gpu_helper.ts";
+import { openOwnGpu } from "../gpu_helper.ts";
 
 /** The GPU as a hardware adapter for which nothing was chosen yet, with other properties. */
 const asNew = (gpu: Gpu, more: PropertyDescriptorMap = {}): Gpu =>
@@ -14,7 +14,7 @@ const asNew = (gpu: Gpu, more: PropertyDescriptorMap = {}): Gpu =>
   });
 
 Deno.test("a hardware GPU measures once what it screens selections with, and frees what that took", async () => {
-  using gpu = await openGpu();
+  using gpu = await openOwnGpu();
   const own = asNew(gpu);
   const before = gpu.kernels.size;
   await chooseScreening(own);
@@ -28,7 +28,7 @@ Deno.test("a hardware GPU measures once what it screens selections with, and fre
 });
 
 Deno.test("without room, or on a software adapter, nothing is measured; what was asked for stays", async () => {
-  using gpu = await openGpu({ screening: "float32" });
+  using gpu = await openOwnGpu({ screening: "float32" });
   assertEquals(screeningOf(gpu), "float32");
   await chooseScreening(gpu);
   assertEquals(screeningOf(gpu), "float32");
@@ -43,7 +43,7 @@ Deno.test("without room, or on a software adapter, nothing is measured; what was
 });
 
 Deno.test("what the device has not cannot be asked for", async () => {
-  using gpu = await openGpu({ screening: "float16" });
+  using gpu = await openOwnGpu({ screening: "float16" });
   const without = asNew(gpu, { features: { value: new Set() }, screening: { value: "float16" } });
   assertThrows(
     () => screeningOf(without),

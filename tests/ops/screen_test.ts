@@ -53,7 +53,7 @@ const random = (seed: number, n: number, d: number, m: number, scale = 1) => ({
 const MAX = (2 - 2 ** -23) * 2 ** 127;
 
 Deno.test("screening selects what all pairs' exact dots select: random rows of any shape", async () => {
-  const shapes = [[1, 1, 1], [1, 17, 300], [130, 1, 70], [129, 17, 200], [257, 33, 65]];
+  const shapes = [[1, 1, 1], [1, 17, 300], [130, 1, 70], [129, 33, 67]];
   await onEachCpu(async (cpus) => {
     for (const [n, d, m] of shapes) {
       const base = random(n, n, d, m);
@@ -69,7 +69,7 @@ Deno.test("screening selects what all pairs' exact dots select: random rows of a
 });
 
 Deno.test("screening selects what all pairs' exact dots select: adversarial rows", async () => {
-  const [n, d, m] = [140, 20, 90];
+  const [n, d, m] = [130, 20, 66];
   const base = random(3, n, d, m);
   const spoil = (data: Float32Array, more: [at: number, value: number][]) => {
     const copy = data.slice();
@@ -169,7 +169,7 @@ Deno.test("screening selects what all pairs' exact dots select: adversarial rows
   ];
   await onEachCpu(async (cpus) => {
     for (const one of cases) {
-      for (const wanted of [100, 5 * n, n * m]) {
+      for (const wanted of [100, 5 * n]) {
         const threshold = randomNumbers(5, m, 0.5);
         for (const selection of rulesOf(one, wanted, threshold)) {
           await checkSelection(cpus, selection);

@@ -8,10 +8,10 @@ import { studyPair } from "../../lib/stitching/study_pair.ts";
 import { evaluate } from "../oracles/evaluation.ts";
 import { gainOf } from "../oracles/gain.ts";
 import { makePair, makeRows } from "./made_pair.ts";
-import { assertClose, openGpu } from "../gpu_helper.ts";
+import { assertClose, openTestDevice } from "../gpu_helper.ts";
 
 Deno.test("controls of a study: gains, random twins and what training says of itself", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const { small, large } = makePair({
     ...{ seed: 1, d: 9, sizes: [20, 33], architectures: ["batchtopk", "relu"] },
   });
@@ -42,7 +42,7 @@ Deno.test("controls of a study: gains, random twins and what training says of it
 });
 
 Deno.test("controls of a study: random twins are measured on 4,000 samples at most", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const { small, large } = makePair({
     ...{ seed: 1, d: 3, sizes: [2, 4], architectures: ["relu", "relu"] },
   });
@@ -58,7 +58,7 @@ Deno.test("controls of a study: random twins are measured on 4,000 samples at mo
 });
 
 Deno.test("a study's measures with gains are those of SAEs with scaled decoders", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   for (const inputNormalization of ["none", "layer_norm"] as const) {
     const { small, large } = makePair({
       ...{ seed: 2, d: 9, sizes: [20, 33], architectures: ["batchtopk", "topk"] },

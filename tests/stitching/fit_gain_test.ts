@@ -9,10 +9,10 @@ import { evaluateWithGain, gainOf } from "../oracles/gain.ts";
 import { assertStops } from "./assert_stops.ts";
 import { makeRows } from "./made_pair.ts";
 import { ARCHITECTURES, makeSae, NORMALIZATIONS } from "./made_saes.ts";
-import { openGpu } from "../gpu_helper.ts";
+import { openTestDevice } from "../gpu_helper.ts";
 
 Deno.test("fitGain finds the least squares of float64, for every architecture and normalisation", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const batches = makeRows(3, 10, [40, 1, 23]);
   for (const architecture of ARCHITECTURES) {
     for (const normalization of NORMALIZATIONS) {
@@ -44,7 +44,7 @@ Deno.test("fitGain finds the least squares of float64, for every architecture an
 });
 
 Deno.test("fitGain: an SAE that shrinks by a fifth has the gain 1.25, and none is left with it", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const d = 8;
   const identity = Float32Array.from({ length: d * d }, (_, i) => i % (d + 1) === 0 ? 1 : 0);
   const sae = {
@@ -60,7 +60,7 @@ Deno.test("fitGain: an SAE that shrinks by a fifth has the gain 1.25, and none i
 });
 
 Deno.test("fitGain: latents that point the wrong way get the gain 0, none that is active 1", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const sae = makeSae({ architecture: "relu", seed: 5, d: 10, m: 24 });
   const batches = makeRows(3, 10, [40]);
   const wrong = { ...sae, wDec: sae.wEnc.map((w) => -w) };
@@ -72,7 +72,7 @@ Deno.test("fitGain: latents that point the wrong way get the gain 0, none that i
 });
 
 Deno.test("fitGain centres activations, stops, reads no more than it is told", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const sae = makeSae({ architecture: "relu", seed: 5, d: 10, m: 24 });
   const batches = makeRows(3, 10, [8, 8, 8]);
   const wanting = { ...sae, inputTransform: "center" as const };
@@ -86,7 +86,7 @@ Deno.test("fitGain centres activations, stops, reads no more than it is told", a
 });
 
 Deno.test("fitGain and withGain refuse what does not fit", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const sae = makeSae({ architecture: "relu", seed: 5, d: 10, m: 24 });
   await assertRejects(() => fitGain(gpu, sae, []), RangeError, "no activations to fit a gain to");
   await assertRejects(() => fitGain(gpu, sae, makeRows(1, 9, [4])), RangeError, "10 columns");
@@ -96,7 +96,7 @@ Deno.test("fitGain and withGain refuse what does not fit", async () => {
 });
 
 Deno.test("randomTwin: the SAE's shape, bias and L0, unit rows that are tied, new with each seed", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const made = makeSae({
     ...{ architecture: "batchtopk", seed: 5, d: 10, m: 24 },
     normalization: "expected_average_only_in",

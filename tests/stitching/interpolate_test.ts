@@ -16,7 +16,7 @@ import {
   type InterpolationPoint,
 } from "../../lib/stitching/interpolate.ts";
 import { latentEffects, swapEffects } from "../../lib/stitching/effects.ts";
-import { openGpu, presentAs, randomNumbers } from "../gpu_helper.ts";
+import { openGpu, openTestDevice, presentAs, randomNumbers } from "../gpu_helper.ts";
 import { encodeBoth } from "../oracles/stitched_from_scratch.ts";
 import { makeGroups, makePair, makeRows, makeSleepingSae, PAIRS, upTo } from "./made_pair.ts";
 
@@ -83,7 +83,7 @@ Deno.test("interpolate agrees at every step with stitched SAEs evaluated from sc
 });
 
 Deno.test("interpolate begins and ends at plain evaluations of the two SAEs", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const pair = makePair(PAIRS[0]);
   const { small, large } = pair;
   // Twenty latents that cancel: on the way the error is a thousand times that of the ends.
@@ -116,7 +116,7 @@ Deno.test("interpolate begins and ends at plain evaluations of the two SAEs", as
 });
 
 Deno.test("interpolate inserts what is novel, swaps groups, then takes out what is left", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const pair = makePair(PAIRS[0]);
   const { small, large } = pair;
   const batches = makeRows(4, 9, [30]);
@@ -152,7 +152,7 @@ Deno.test("interpolate inserts what is novel, swaps groups, then takes out what 
 });
 
 Deno.test("interpolate: orders", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const pair = makePair(PAIRS[0]);
   const { small, large } = pair;
   const batches = makeRows(4, 9, [30]);
@@ -205,7 +205,7 @@ Deno.test("interpolate: orders", async () => {
 });
 
 Deno.test("interpolate's first step is the effect that latentEffects measures", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const { small, large } = makePair(PAIRS[3]);
   const batches = makeRows(4, 16, [30]);
   const { deltaMse, deltaL0 } = await latentEffects(gpu, small, large, batches);
@@ -217,7 +217,7 @@ Deno.test("interpolate's first step is the effect that latentEffects measures", 
 });
 
 Deno.test("interpolateChain leads through all SAEs and counts samples over all passes", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const saes = [8, 14, 25].map((m, index) => makeSleepingSae(index, 6, m, "batchtopk"));
   const batches = makeRows(4, 6, [10, 9]);
   const seen: number[] = [];
@@ -238,7 +238,7 @@ Deno.test("interpolateChain leads through all SAEs and counts samples over all p
 });
 
 Deno.test("interpolate stops in the search for cosines too, before it reads", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const { small, large } = makePair(PAIRS[0]);
   const signal = AbortSignal.abort(new Error("enough"));
   const read = () => {
@@ -255,7 +255,7 @@ Deno.test("interpolate stops in the search for cosines too, before it reads", as
 });
 
 Deno.test("interpolate refuses options that do not fit and streams that are read once", async () => {
-  using gpu = await openGpu();
+  using gpu = await openTestDevice();
   const { small, large } = makePair(PAIRS[0]);
   const batches = makeRows(4, 9, [3]);
   const stream = function* (): Generator<Matrix> {

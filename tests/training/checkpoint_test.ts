@@ -5,7 +5,14 @@ import { type Checkpoint, firstBatchToResume } from "../../lib/training/checkpoi
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
-import { openGpu, randomMatrix, relativeDistance, SMALL, testOnDevices } from "../gpu_helper.ts";
+import {
+  openGpu,
+  openOwnGpu,
+  randomMatrix,
+  relativeDistance,
+  SMALL,
+  testOnDevices,
+} from "../gpu_helper.ts";
 
 const BATCHES = Array.from({ length: 12 }, (_, step) => randomMatrix(step, 40, 10));
 // Latents die after two batches, so that the auxiliary loss and lastActive take part.
@@ -237,7 +244,7 @@ Deno.test("a lost device is told, and another goes on from the last checkpoint",
   using gpu = await openGpu();
   const kept: Checkpoint[] = [];
   {
-    using doomed = await openGpu();
+    using doomed = await openOwnGpu();
     const breaking = BATCHES.values().map((batch, at) => {
       if (at === 7) doomed.device.destroy();
       return batch;
