@@ -1,7 +1,7 @@
 import { loadSae, type Sae, saveSae } from "../mod.ts";
 import { type Command, UsageError } from "./command.ts";
 import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
-import { downloadProgress, formatTable } from "./output.ts";
+import { formatTable, hubOptions } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
 import { RUN_FILES, saeFiles } from "./run_files.ts";
 
@@ -58,7 +58,7 @@ export const convert: Command = {
       revision: options.text("revision"),
       cacheDir: options.text("cache-dir"),
       ...(options.flag("offline") ? { offline: true } : {}),
-      onProgress: downloadProgress(output),
+      ...hubOptions(output),
       signal,
     });
     signal.throwIfAborted();

@@ -1,7 +1,7 @@
 import { type Dtype, inspectModel } from "../lib/language_model/mod.ts";
 import { type Command, UsageError } from "./command.ts";
 import { helpOf, type OptionTable, shared } from "./options.ts";
-import { downloadProgress, formatTable } from "./output.ts";
+import { formatTable, hubOptions } from "./output.ts";
 
 const OPTIONS: OptionTable = [
   ["Options", [
@@ -48,7 +48,7 @@ export const inspect: Command = {
       modelFile: options.text("file"),
       revision: options.text("revision"),
       cacheDir: options.text("cache-dir"),
-      onProgress: downloadProgress(output),
+      ...hubOptions(output),
     });
     output.say(formatTable([
       ["file", model.file],

@@ -18,7 +18,7 @@ import {
 import { type Session, UsageError } from "./command.ts";
 import type { Io } from "./io.ts";
 import type { Arguments, GivenOptions } from "./options.ts";
-import { downloadProgress } from "./output.ts";
+import { hubOptions } from "./output.ts";
 
 /** The environment variable that chooses the device where no `--device` is given. */
 export const DEVICE_VARIABLE = "SAEWING_DEVICE";
@@ -61,7 +61,7 @@ export async function openModel(
       revision: options.text("revision"),
       cacheDir: options.text("cache-dir"),
       signal,
-      onProgress: downloadProgress(output),
+      ...hubOptions(output),
     });
     for (const warning of opened.warnings) output.warn(warning, { model: id });
     return opened;
@@ -82,7 +82,7 @@ export async function openSae(
   output.progress({ phase: `loading ${folder}`, done: 0 });
   return await loadSae(folder, {
     cacheDir: options.text("cache-dir"),
-    onProgress: downloadProgress(output),
+    ...hubOptions(output),
     signal,
   });
 }

@@ -1,4 +1,4 @@
-import type { DownloadProgress } from "../lib/language_model/mod.ts";
+import type { CachedInstead, DownloadProgress } from "../lib/language_model/mod.ts";
 import type { Io } from "./io.ts";
 import { createMeter, type PhaseProgress } from "./progress.ts";
 
@@ -11,6 +11,10 @@ export interface Output extends Disposable {
    * line that is rewritten on a terminal, lines on standard error where there is none.
    */
   progress(at: PhaseProgress, more?: ProgressDetails): void;
+  /** How far the download of a file is. Files that are downloaded at the same time are one phase. */
+  download(at: DownloadProgress): void;
+  /** A file of the hub's cache is used, because the hub does not answer: said once per repository. */
+  cached(notice: CachedInstead): void;
   /** Something that goes wrong while work goes on: a line of its own that stays. */
   warn(text: string, data: Record<string, unknown>): void;
   /** The command's result, for machines only. */
@@ -96,25 +100,48 @@ export function createOutput(io: Io, { json = false, quiet = false }: OutputOpti
   const drawAfter = (milliseconds: number) => {
     if (io.now() - printed >= milliseconds) draw();
   };
+  const progress: Output["progress"] = ({ phase, done, total }, { details, data } = {}) => {
+    if (quiet) return;
+    at = { phase, done, total };
+    meter.update(at, details);
+    ticks ??= io.every(TICK_MS, () => drawAfter(terminal ? 1000 : EVERY_MS));
+    if (json && data) io.print(printableJson({ type: "progress", ...at, ...data }));
+    else drawAfter(terminal ? REWRITE_MS : EVERY_MS);
+  };
+  const warn: Output["warn"] = (text, data) => {
+    if (json) return io.print(printableJson({ type: "warning", ...data }));
+    clear();
+    io.printError(`${colour(33, "warning:")} ${printable(text)}`);
+  };
+  const files = new Map<string, DownloadProgress>();
+  const told = new Set<string>();
   return {
     say(text) {
       if (json) return;
       clear();
       io.print(printable(text));
     },
-    progress({ phase, done, total }, { details, data } = {}) {
-      if (quiet) return;
-      at = { phase, done, total };
-      meter.update(at, details);
-      ticks ??= io.every(TICK_MS, () => drawAfter(terminal ? 1000 : EVERY_MS));
-      if (json && data) io.print(printableJson({ type: "progress", ...at, ...data }));
-      else drawAfter(terminal ? REWRITE_MS : EVERY_MS);
+    progress,
+    download(at) {
+      files.set(at.file, at);
+      const sum = (of: (each: DownloadProgress) => number) =>
+        [...files.values()].reduce((all, each) => all + of(each), 0);
+      const [done, total] = [sum(({ loaded }) => loaded), sum(({ total }) => total)];
+      const isKnown = [...files.values()].every(({ total }) => total > 0);
+      const whole = isKnown ? ` of ${formatMebibytes(total)}` : "";
+      progress({ phase: "downloading", done, total: isKnown ? total : undefined }, {
+        details: `${formatMebibytes(done)}${whole}  ${at.file}`,
+        data: { ...at },
+      });
     },
-    warn(text, data) {
-      if (json) return io.print(printableJson({ type: "warning", ...data }));
-      clear();
-      io.printError(`${colour(33, "warning:")} ${printable(text)}`);
+    cached({ repo, file, reason }) {
+      if (told.has(repo)) return;
+      told.add(repo);
+      const why = reason.split("\n")[0];
+      const message = `${repo} is read from the cache, the hub cannot be asked for changes: ${why}`;
+      warn(message, { message, cached: repo, file, reason });
     },
+    warn,
     result(data) {
       if (json) io.print(printableJson({ type: "result", ...data }));
       else clear();
@@ -135,15 +162,12 @@ export function formatTable(given: [string, string][]): string {
   return rows.map(([name, value]) => `  ${name.padEnd(left)}  ${value.padStart(right)}`).join("\n");
 }
 
-/** Shows how far downloads from the hub are, as their `onProgress`. */
-export function downloadProgress(output: Output): (progress: DownloadProgress) => void {
-  return ({ file, loaded, total }) => {
-    const whole = total > 0 ? ` of ${formatMebibytes(total)}` : "";
-    output.progress(
-      { phase: `download of ${file}`, done: loaded, total: total > 0 ? total : undefined },
-      { details: `${formatMebibytes(loaded)}${whole}` },
-    );
-  };
+/** Shows how far downloads from the hub are, and says where the cache has to do: options of what loads. */
+export function hubOptions(output: Output): {
+  onProgress: (progress: DownloadProgress) => void;
+  onCached: (notice: CachedInstead) => void;
+} {
+  return { onProgress: output.download, onCached: output.cached };
 }
 
 function formatMebibytes(bytes: number): string {

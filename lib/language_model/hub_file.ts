@@ -121,6 +121,8 @@ async function ask(wanted: Wanted, cached?: HubFile): Promise<Announced | undefi
       throw error;
     }
     if (!cached) throw error;
+    const reason = error instanceof Error ? error.message : String(error);
+    wanted.onCached?.({ repo: wanted.repo, file, reason });
   }
 }
 

@@ -8,8 +8,20 @@ export interface HubOptions {
   offline?: boolean;
   /** Stops a download; what has arrived is kept, and the next call goes on from it. */
   signal?: AbortSignal;
+  /** Called where the hub does not answer or refuses, and the file that the cache has is used. */
+  onCached?: (notice: CachedInstead) => void;
   /** When to give up. */
   patience?: Partial<Patience>;
+}
+
+/** A file of the cache was used without knowing whether it is the newest. */
+export interface CachedInstead {
+  /** The repository. */
+  repo: string;
+  /** The file's path in it. */
+  file: string;
+  /** What went wrong with the hub. */
+  reason: string;
 }
 
 /** How long a failing hub is put up with. */

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import type { Matrix } from "../matrix.ts";
 import { readModelConfig } from "./model_config.ts";
 import type { DownloadProgress } from "./hub_file.ts";
+import type { CachedInstead } from "./hub_request.ts";
 import { type Dtype, findModelFiles } from "./model_files.ts";
 import { checkReplacement, checkTokens } from "./check_tokens.ts";
 import { chooseHook, hooksOf } from "./choose_hook.ts";
@@ -60,6 +61,8 @@ export interface LanguageModelOptions {
   signal?: AbortSignal;
   /** Called while files are downloaded. */
   onProgress?: (progress: DownloadProgress) => void;
+  /** Called where the hub does not answer or refuses, and the file that the cache has is used. */
+  onCached?: (notice: CachedInstead) => void;
 }
 
 /**

@@ -82,5 +82,16 @@ Deno.test("stitch fetches a collection and its model by name, and shows how far 
     assertStringIncludes(again.stdout, "768");
     const later = hub.asked.slice(asked).map(({ method }) => method);
     assert(later.every((method) => method === "HEAD"), "the cache has all that is downloaded");
+
+    // Nobody listens on port 9: the cache has to do, and that is said once.
+    const alone = await saewingProcess(
+      ["inspect", "someone/thing", "--cache-dir", cache],
+      folder,
+      { ...env, HF_ENDPOINT: "http://127.0.0.1:9" },
+    );
+    assertEquals(alone.code, 0, alone.stderr);
+    const notices = alone.stderr.split("\n").filter((line) => line.includes("warning: "));
+    assertEquals(notices.length, 1, alone.stderr);
+    assertStringIncludes(notices[0], "warning: someone/thing is read from the cache");
   });
 });

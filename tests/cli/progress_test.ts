@@ -186,3 +186,38 @@ Deno.test("--json: an object for every update with data, by time for others", ()
   assert(last.secondsLeft <= 12 && last.secondsLeft >= 11);
   assertStringIncludes(written.stdout, '"secondsLeft":');
 });
+
+Deno.test("files that are downloaded at the same time are one phase", () => {
+  const clock = fakeClock();
+  const { io, written } = testIo({}, { now: clock.now, every: clock.every });
+  using output = createOutput(io);
+  const size = 2 ** 20;
+  output.download({ file: "a", loaded: 0, total: 3 * size });
+  clock.pass(2000);
+  output.download({ file: "b", loaded: size, total: size });
+  clock.pass(2000);
+  output.download({ file: "a", loaded: size, total: 3 * size });
+  clock.pass(1500);
+  const last = written.stderr.trim().split("\n").at(-1);
+  assertEquals(last, "downloading  50 %  2.0 MiB of 4.0 MiB  a  4 s left");
+  output.download({ file: "c", loaded: 0, total: 0 });
+  clock.pass(2000);
+  assertStringIncludes(written.stderr, "downloading  2.0 MiB  c  ");
+});
+
+Deno.test("a file of the cache in place of the hub's: one line per repository", () => {
+  for (const json of [true, false]) {
+    const { io, written } = testIo();
+    using output = createOutput(io, { json, quiet: true });
+    for (const file of ["a", "b"]) {
+      output.cached({ repo: "me/it", file, reason: "no answer\nat all" });
+    }
+    if (json) assertEquals(JSON.parse(written.stdout).cached, "me/it");
+    else {
+      assertEquals(
+        written.stderr,
+        "warning: me/it is read from the cache, the hub cannot be asked for changes: no answer\n",
+      );
+    }
+  }
+});

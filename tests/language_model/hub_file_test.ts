@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import type { DownloadProgress } from "../../lib/language_model/hub_file.ts";
+import type { CachedInstead } from "../../lib/language_model/hub_request.ts";
 import {
   broken,
   commitOf,
@@ -21,6 +22,19 @@ async function files(folder: string): Promise<string[]> {
   }
   return names.sort();
 }
+
+Deno.test("a hub that does not answer: the cached file is used, and the caller hears of it", async () => {
+  await withHub(small, async (get) => {
+    const path = await get();
+    const told: CachedInstead[] = [];
+    const onCached = (notice: CachedInstead) => void told.push(notice);
+    assertEquals(await get({ onCached }), path);
+    assertEquals(told, []);
+    assertEquals(await get({ onCached, endpoint: "http://127.0.0.1:9" }), path);
+    assertEquals(told.map(({ repo, file }) => [repo, file]), [["someone/thing", "a/big.bin"]]);
+    assertStringIncludes(told[0].reason, "could not be downloaded from http://127.0.0.1:9");
+  });
+});
 
 for (const [kind, options] of [["large", large], ["small", small]] as const) {
   Deno.test(`a ${kind} file is downloaded once, with progress`, async () => {
