@@ -3,6 +3,7 @@ import { setImmediate } from "node:timers";
 import type { Matrix } from "../matrix.ts";
 import { createRandom } from "../random.ts";
 import { checkNormLimit, type NormLimit, type NormLimitChoice } from "../sae/norm_limit.ts";
+import { checkWhole, isWhole } from "../whole_number.ts";
 import { findMassiveRows } from "./find_massive_rows.ts";
 import { countLeftOut, type LeftOutRows, readWindows } from "./read_windows.ts";
 import { readStoreFolder } from "./store_folder.ts";
@@ -145,12 +146,9 @@ function shuffledBatches(
   const { batchSize = 2048, seed = 0, epochs = 1, startBatch = 0 } = options;
   const { windowBytes = 2 ** 26, keepLast = false, shareBuffer = false } = options;
   const storeRows = header.rows - countLeftOut(leftOut);
-  for (const [name, count] of Object.entries({ batchSize, windowBytes })) {
-    if (!(Number.isSafeInteger(count) && count > 0)) {
-      throw new RangeError(`${name} is ${count}, expected a whole number above 0`);
-    }
-  }
-  if (!(epochs === Infinity || Number.isSafeInteger(epochs) && epochs > 0)) {
+  checkWhole(batchSize, "batchSize");
+  checkWhole(windowBytes, "windowBytes");
+  if (!(epochs === Infinity || isWhole(epochs, 1))) {
     throw new RangeError(`epochs is ${epochs}, expected a whole number above 0 or Infinity`);
   }
   if (batchSize > storeRows) {
@@ -160,8 +158,7 @@ function shuffledBatches(
   }
   const rows = storeRows * epochs;
   const last = (keepLast ? Math.ceil : Math.floor)(rows / batchSize);
-  const isWhole = Number.isSafeInteger(startBatch * batchSize) && Number.isInteger(startBatch);
-  if (!(isWhole && startBatch >= 0 && startBatch <= last)) {
+  if (!(isWhole(startBatch, 0, last) && isWhole(startBatch * batchSize))) {
     throw new RangeError(
       `startBatch is ${startBatch}, expected a whole number from 0 to ${last}: ${epochs} epochs of ` +
         `${storeRows} activations are ${last} batches of ${batchSize}`,

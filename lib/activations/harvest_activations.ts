@@ -1,3 +1,4 @@
+import { joinRows } from "../language_model/rows_per_run.ts";
 import type { Matrix } from "../matrix.ts";
 
 /** What {@linkcode harvestActivations} needs of a language model. */
@@ -57,9 +58,7 @@ export async function* harvestActivations(
         else rows.push(next.value);
       }
       if (rows.length === 0) return;
-      const tokens = new Int32Array(rows.length * rows[0].length);
-      rows.forEach((row, r) => tokens.set(row, r * row.length));
-      const activations = model.activations(tokens, rows.length);
+      const activations = model.activations(joinRows(rows), rows.length);
       // It may fail before its turn comes, or never be awaited at all.
       activations.catch(() => {});
       underWay.push({ rows: rows.length, activations });

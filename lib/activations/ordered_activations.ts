@@ -3,6 +3,7 @@ import { defaultRowsPerRun } from "../language_model/rows_per_run.ts";
 import { packTokenRows } from "../language_model/token_rows.ts";
 import type { TextDocument } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
+import { checkWhole } from "../whole_number.ts";
 import { dropRows } from "./drop_rows.ts";
 import { harvestActivations } from "./harvest_activations.ts";
 import type { TextFingerprint } from "./text_fingerprint.ts";
@@ -55,15 +56,11 @@ export function orderedActivations(
   const { skipPositions = [0] } = options;
   const contextLength = options.contextLength ?? Math.min(model.maxContext, 128);
   const rowsPerRun = options.rowsPerRun ?? defaultRowsPerRun(contextLength);
-  for (const [name, count] of Object.entries({ contextLength, rowsPerRun, prefetch })) {
-    if (!(Number.isSafeInteger(count) && count > 0)) {
-      throw new RangeError(`${name} is ${count}, expected a whole number above 0`);
-    }
-  }
+  checkWhole(contextLength, "contextLength");
+  checkWhole(rowsPerRun, "rowsPerRun");
+  checkWhole(prefetch, "prefetch");
   if (!(maxTokens > 0)) throw new RangeError(`maxTokens is ${maxTokens}, expected above 0`);
-  if (!(Number.isSafeInteger(firstRow) && firstRow >= 0)) {
-    throw new RangeError(`firstRow is ${firstRow}, expected a whole number from 0`);
-  }
+  checkWhole(firstRow, "firstRow", 0);
   const kept = keptPositions(contextLength, skipPositions);
   const maxRows = Math.ceil(maxTokens / kept.length);
   const packed = packTokenRows(model, texts, { contextLength, maxRows });

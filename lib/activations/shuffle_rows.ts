@@ -1,5 +1,6 @@
 import type { Matrix } from "../matrix.ts";
 import { createRandom } from "../random.ts";
+import { checkWhole } from "../whole_number.ts";
 
 /** Options of {@linkcode shuffleRows}. */
 export interface ShuffleRowsOptions {
@@ -29,11 +30,8 @@ export function shuffleRows(
   batches: AsyncIterable<Matrix> | Iterable<Matrix>,
   options: ShuffleRowsOptions,
 ): AsyncGenerator<Matrix> {
-  for (const name of ["bufferRows", "batchSize"] as const) {
-    if (!(Number.isSafeInteger(options[name]) && options[name] > 0)) {
-      throw new RangeError(`${name} is ${options[name]}, expected a whole number above 0`);
-    }
-  }
+  checkWhole(options.bufferRows, "bufferRows");
+  checkWhole(options.batchSize, "batchSize");
   // A bad seed is refused before the source is opened.
   createRandom(options.seed);
   return shuffle(batches, options);

@@ -1,5 +1,6 @@
 import { parseCheckedJson } from "../language_model/checked_json.ts";
 import { checkNormLimit, type NormLimit } from "../sae/norm_limit.ts";
+import { isWhole } from "../whole_number.ts";
 import { numberBytes, STORE_DTYPES } from "./stored_numbers.ts";
 import type { TokenRowsChecksum } from "./text_fingerprint.ts";
 
@@ -118,10 +119,10 @@ export function parseStoreHeader(text: string, path: string): StoreHeader {
     throw bad("dtype", header.dtype, STORE_DTYPES.map((dtype) => `"${dtype}"`).join(" or "));
   }
   for (const name of ["contextSize", "dModel", "blockRows", "rowsPerShard"] as const) {
-    if (!isCount(header[name])) throw bad(name, header[name], "a whole number above 0");
+    if (!isWhole(header[name], 1)) throw bad(name, header[name], "a whole number above 0");
   }
   const { contextSize, skipPositions, rowsPerShard, blockRows, seed, complete, rows } = header;
-  const isPosition = (p: unknown) => p === 0 || isCount(p) && p < contextSize;
+  const isPosition = (p: unknown) => p === 0 || isWhole(p, 1) && p < contextSize;
   if (!Array.isArray(skipPositions) || !skipPositions.every(isPosition)) {
     throw bad("skipPositions", skipPositions, `positions from 0 to ${contextSize - 1}`);
   }
@@ -140,12 +141,12 @@ export function parseStoreHeader(text: string, path: string): StoreHeader {
   if (normLimit !== undefined && !isRecordedLimit(normLimit)) {
     throw bad("normLimit", normLimit, `"none", or a multiple from 1 and a medianNorm from 0`);
   }
-  if (leftOut !== undefined && leftOut !== 0 && !isCount(leftOut)) {
+  if (leftOut !== undefined && !isWhole(leftOut)) {
     throw bad("leftOut", leftOut, "a whole number from 0");
   }
   if (typeof complete !== "boolean") throw bad("complete", complete, "true or false");
   const { texts } = header;
-  const sound = typeof texts === "object" && isCount(texts?.tokenRows) &&
+  const sound = typeof texts === "object" && isWhole(texts?.tokenRows, 1) &&
     typeof texts.crc32 === "string" && /^[0-9a-f]{8}$/.test(texts.crc32);
   if (texts !== undefined && !sound) throw bad("texts", texts, "tokenRows and crc32");
   if (!Array.isArray(header.shards)) throw bad("shards", header.shards, "a list");
@@ -170,7 +171,7 @@ function checkShard(
   if (index < shards.length - 1 && rows !== rowsPerShard) {
     throw bad(`shards[${index}].rows`, rows, `${rowsPerShard} in every shard but the last`);
   }
-  if (!isCount(rows) || rows > rowsPerShard) {
+  if (!isWhole(rows, 1) || rows > rowsPerShard) {
     throw bad(`shards[${index}].rows`, rows, `a whole number from 1 to ${rowsPerShard}`);
   }
   const digits = 8 * Math.ceil(rows / blockRows);
@@ -187,8 +188,4 @@ function isRecordedLimit(limit: NormLimit | "none"): boolean {
   } catch {
     return false;
   }
-}
-
-function isCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && value as number > 0;
 }

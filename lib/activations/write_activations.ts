@@ -9,6 +9,7 @@ import {
 } from "../sae/norm_limit.ts";
 import { separateMassive } from "../sae/separate_massive.ts";
 import { VERSION } from "../version.ts";
+import { checkWhole } from "../whole_number.ts";
 import { type ActivationStore, openActivationStore } from "./activation_store.ts";
 import { dropRows } from "./drop_rows.ts";
 import { lockStore } from "./lock_store.ts";
@@ -252,9 +253,7 @@ function checkOptions(options: WriteActivationsOptions): void {
   }
   if (options.normLimit !== undefined) checkNormLimit(options.normLimit);
   for (const [name, count] of Object.entries({ rowsPerShard, blockRows })) {
-    if (count !== undefined && !(Number.isSafeInteger(count) && count > 0)) {
-      throw new RangeError(`${name} is ${count}, expected a whole number above 0`);
-    }
+    if (count !== undefined) checkWhole(count, name);
   }
   if (rowsPerShard !== undefined && (blockRows === undefined || rowsPerShard % blockRows !== 0)) {
     throw new RangeError(

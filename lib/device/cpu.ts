@@ -1,3 +1,4 @@
+import { checkWhole } from "../whole_number.ts";
 import type { Device, DeviceOptions } from "./device.ts";
 import { formatBytes } from "./describe.ts";
 import { DeviceError } from "./errors.ts";
@@ -52,9 +53,7 @@ interface Crew {
 export async function openCpu(options: DeviceOptions): Promise<Cpu> {
   const { workers: asked, simd = true } = options;
   const wanted = asked ?? defaultWorkers();
-  if (!(Number.isInteger(wanted) && wanted >= 0 && wanted <= 256)) {
-    throw new RangeError(`workers is ${wanted}, expected a whole number from 0 to 256`);
-  }
+  checkWhole(wanted, "workers", 0, 256);
   const memory = createMemory();
   const { workers, given, crew } = await openThreads(options, wanted, {
     memory: memory.wasm,
@@ -164,9 +163,7 @@ function limitsOf(wanted: Partial<Device["limits"]> = {}): Device["limits"] {
     maxComputeWorkgroupsPerDimension: 65535,
   };
   for (const [key, value] of Object.entries(wanted)) {
-    if (!Number.isInteger(value) || value < 1) {
-      throw new RangeError(`limits.${key} is ${value}, expected a whole number above 0`);
-    }
+    checkWhole(value, `limits.${key}`);
     limits[key as keyof Device["limits"]] = value;
   }
   return limits;

@@ -1,3 +1,4 @@
+import { checkWhole } from "../whole_number.ts";
 import { describeAdapter, formatBytes } from "./describe.ts";
 import type { Device, DeviceOptions } from "./device.ts";
 import { DeviceError, DeviceLostError } from "./errors.ts";
@@ -66,9 +67,7 @@ export function useGpu(
   };
   for (const [key, wanted] of Object.entries(options.limits ?? {})) {
     const name = key as keyof Device["limits"];
-    if (!Number.isInteger(wanted) || wanted < 1) {
-      throw new RangeError(`limits.${name} is ${wanted}, expected a whole number above 0`);
-    }
+    checkWhole(wanted, `limits.${name}`);
     limits[name] = Math.min(limits[name], wanted);
   }
   let allocated = 0;

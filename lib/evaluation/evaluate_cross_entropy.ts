@@ -1,11 +1,11 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
-import { checkCount } from "../sae/check_numbers.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import { chooseNormLimit, type NormLimitChoice } from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
 import { readFirstParts } from "../sae/separate_massive.ts";
 import type { StitchedSae } from "../sae/stitched_sae.ts";
+import { checkWhole } from "../whole_number.ts";
 import {
   fill,
   gather,
@@ -228,7 +228,7 @@ function checkSaes(
   if (wrong) {
     throw new RangeError(`the SAE's dModel is ${wrong.dModel}, the hook's is ${model.dModel}`);
   }
-  if (rowsPerRun !== undefined) checkCount(rowsPerRun, "rowsPerRun");
+  if (rowsPerRun !== undefined) checkWhole(rowsPerRun, "rowsPerRun");
   const choices = saes.map((sae) => chooseNormLimit(normLimit, sae));
   const texts = choices.map((choice) => JSON.stringify(choice));
   const other = texts.findIndex((text) => text !== texts[0]);

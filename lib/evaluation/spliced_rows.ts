@@ -1,4 +1,4 @@
-import { defaultRowsPerRun } from "../language_model/rows_per_run.ts";
+import { collectRows, defaultRowsPerRun, joinRows } from "../language_model/rows_per_run.ts";
 import type { Matrix } from "../matrix.ts";
 import { isMassive, type NormLimit, rowNorms, withoutRows } from "../sae/norm_limit.ts";
 
@@ -20,22 +20,14 @@ export async function groupRows(
   tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
   asked: number | undefined,
 ): Promise<{ runs: { rows: number; data: Int32Array }[]; length: number }> {
-  const all: Int32Array[] = [];
-  for await (const row of tokenRows) all.push(row);
-  if (all.length === 0) throw new RangeError("there were no token rows to evaluate on");
+  const all = await collectRows(tokenRows, "evaluate on");
   const length = all[0].length;
-  const other = all.findIndex((row) => row.length !== length);
-  if (other >= 0) {
-    throw new RangeError(`token row ${other} has ${all[other].length} tokens, the first ${length}`);
-  }
   if (length < 2) throw new RangeError(`token rows have ${length} tokens, expected at least 2`);
   const runs = [];
   const rowsPerRun = asked ?? defaultRowsPerRun(length);
   for (let first = 0; first < all.length; first += rowsPerRun) {
     const part = all.slice(first, first + rowsPerRun);
-    const data = new Int32Array(part.length * length);
-    part.forEach((row, r) => data.set(row, r * length));
-    runs.push({ rows: part.length, data });
+    runs.push({ rows: part.length, data: joinRows(part) });
   }
   return { runs, length };
 }

@@ -1,6 +1,7 @@
 import { readRegularText } from "../language_model/regular_file.ts";
 import { checkSae, kRange, validK } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
+import { isWhole } from "../whole_number.ts";
 import type { LoadRequest } from "./load_request.ts";
 import { parseConfig } from "./parse_config.ts";
 import { refuseForeign, refuseForeignTensors } from "./refuse_config.ts";
@@ -76,7 +77,7 @@ function sizes(
   file: TensorFile,
 ): { d: number; m: number } {
   const size = (key: string, value: unknown): number => {
-    if (Number.isSafeInteger(value) && value as number > 0) return value as number;
+    if (isWhole(value, 1)) return value;
     const found = JSON.stringify(value)?.slice(0, 60) ?? "missing";
     throw new Error(`${key} is ${found}, expected a whole number above 0, in ${path}`);
   };

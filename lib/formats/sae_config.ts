@@ -1,6 +1,7 @@
 import { type Architecture, architectureOf, ARCHITECTURES } from "../sae/architectures/registry.ts";
 import { kRange, validK } from "../sae/check.ts";
 import type { InputNormalization, Sae } from "../sae/sae.ts";
+import { isWhole } from "../whole_number.ts";
 import { parseConfig } from "./parse_config.ts";
 import { publishedTransform } from "./published_transform.ts";
 import { refuseForeign, refuseHiddenTopK } from "./refuse_config.ts";
@@ -137,9 +138,7 @@ export function parseSaeConfig(
     throw new Error(`${key} is ${text.slice(0, 80)}, expected ${wanted}, in ${path}`);
   };
   const size = (key: string): number =>
-    Number.isSafeInteger(cfg[key]) && (cfg[key] as number) > 0
-      ? cfg[key] as number
-      : fail(key, cfg[key], "a whole number above 0");
+    isWhole(cfg[key], 1) ? cfg[key] as number : fail(key, cfg[key], "a whole number above 0");
   const flag = (key: string, absent: boolean): boolean => {
     const value = cfg[key] ?? absent;
     return typeof value === "boolean" ? value : fail(key, value, "true or false");

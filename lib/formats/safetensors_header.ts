@@ -1,5 +1,6 @@
 import safetensors from "safetensors";
 import { parseCheckedJson } from "../language_model/checked_json.ts";
+import { isWhole } from "../whole_number.ts";
 
 /** Where a tensor lies in a safetensors file. */
 export interface TensorEntry {
@@ -199,7 +200,7 @@ function isRecord(value: unknown): value is Record<string, unknown> {
 }
 
 function isSize(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
+  return isWhole(value);
 }
 
 /** Names and values come from the file: long ones are cut. */

@@ -1,14 +1,15 @@
 import type { Device } from "../device/device.ts";
 import type { Decomposition } from "../meta/decompose.ts";
 import { metaLatentsOf, type Weighted } from "../meta/read_decomposition.ts";
+import { collectRows } from "../language_model/rows_per_run.ts";
 import { checkLatents } from "../sae/stitched_sae.ts";
 import type { Sae } from "../sae/sae.ts";
 import { type NearestLatents, nearestLatents } from "../stitching/nearest_latents.ts";
+import { checkWhole } from "../whole_number.ts";
 import type { ActivationHistogram } from "./activation_histogram.ts";
 import { collectBackground } from "./background_rows.ts";
 import { type CoactiveLatent, collectCoactivations } from "./coactivations.ts";
 import {
-  collectRows,
   encodeRows,
   type EncodeRowsOptions,
   measuredPositions,
@@ -131,8 +132,11 @@ export async function collectDashboards(
 ): Promise<Dashboards> {
   const { top = 20, perInterval = 5, neighbours = 10, others = [], decomposition } = options;
   const window = options.window ?? { before: 12, after: 8 };
-  checkCounts({ top, neighbours }, 1);
-  checkCounts({ perInterval, "window.before": window.before, "window.after": window.after }, 0);
+  checkWhole(top, "top");
+  checkWhole(neighbours, "neighbours");
+  checkWhole(perInterval, "perInterval", 0);
+  checkWhole(window.before, "window.before", 0);
+  checkWhole(window.after, "window.after", 0);
   checkWidths(model, sae, others);
   if (decomposition && decomposition.latents.rows !== sae.dictSize) {
     throw new RangeError(
@@ -143,7 +147,7 @@ export async function collectDashboards(
   const latents = options.latents
     ? Uint32Array.from(options.latents).sort()
     : Uint32Array.from({ length: sae.dictSize }, (_, latent) => latent);
-  const rows = await collectRows(tokenRows);
+  const rows = await collectRows(tokenRows, "find examples in");
   const positions = measuredPositions(rows[0].length, options.skipPositions);
   const contexts = collectContexts({
     ...{ dictSize: sae.dictSize, latents, length: positions.length, top, perInterval, window },
@@ -216,14 +220,6 @@ function neighboursOf(found: NearestLatents | undefined, row: number): Neighbour
     latent: found.latents[row * found.count + i],
     cosine: found.cosine[row * found.count + i],
   }));
-}
-
-function checkCounts(numbers: Record<string, number>, least: number): void {
-  for (const [name, value] of Object.entries(numbers)) {
-    if (!(Number.isSafeInteger(value) && value >= least)) {
-      throw new RangeError(`${name} is ${value}, expected a whole number from ${least}`);
-    }
-  }
 }
 
 function checkWidths(

@@ -1,4 +1,5 @@
 import type { Device } from "../device/device.ts";
+import { joinRows } from "../language_model/rows_per_run.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import {
@@ -72,9 +73,7 @@ export async function encodeRows(
   const read = async (run: number): Promise<Matrix> => {
     options.signal?.throwIfAborted();
     const part = rows.slice(run * rowsPerRun, (run + 1) * rowsPerRun);
-    const tokens = new Int32Array(part.length * rows[0].length);
-    part.forEach((row, r) => tokens.set(row, r * rows[0].length));
-    return gather(await model.activations(tokens, part.length), part.length, positions);
+    return gather(await model.activations(joinRows(part), part.length), part.length, positions);
   };
   const parts = await readFirstParts(chooseNormLimit(options.normLimit, sae), runs, read);
   let samples = 0;
@@ -110,27 +109,6 @@ export function measuredPositions(length: number, skip: readonly number[] = [0])
     throw new RangeError(`skipPositions leaves nothing of ${length} positions to measure`);
   }
   return positions;
-}
-
-/**
- * Holds token rows in memory, 4 bytes a token.
- *
- * @throws {RangeError} There are none, or they differ in length.
- */
-export async function collectRows(
-  tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
-): Promise<Int32Array[]> {
-  const rows: Int32Array[] = [];
-  for await (const row of tokenRows) {
-    if (rows.length > 0 && row.length !== rows[0].length) {
-      throw new RangeError(
-        `token row ${rows.length} has ${row.length} tokens, the first ${rows[0].length}`,
-      );
-    }
-    rows.push(row);
-  }
-  if (rows.length === 0) throw new RangeError("there were no token rows to find examples in");
-  return rows;
 }
 
 function gather(x: Matrix, rows: number, positions: number[]): Matrix {

@@ -1,9 +1,10 @@
 import type { Device } from "../device/device.ts";
+import { collectRows } from "../language_model/rows_per_run.ts";
 import type { Sae } from "../sae/sae.ts";
+import { checkWhole } from "../whole_number.ts";
 import type { ActivationHistogram } from "./activation_histogram.ts";
 import { chooseLatents } from "./choose_latents.ts";
 import {
-  collectRows,
   encodeRows,
   type EncodeRowsOptions,
   measuredPositions,
@@ -63,10 +64,13 @@ export async function collectTopExamples(
   options: TopExampleOptions = {},
 ): Promise<LatentExamples[]> {
   const { count = 12, examples = 8, window = { before: 12, after: 8 }, rowsPerRun = 16 } = options;
-  checkWhole({ count, examples, rowsPerRun }, 1);
-  checkWhole({ "window.before": window.before, "window.after": window.after }, 0);
+  checkWhole(count, "count");
+  checkWhole(examples, "examples");
+  if (rowsPerRun !== undefined) checkWhole(rowsPerRun, "rowsPerRun");
+  checkWhole(window.before, "window.before", 0);
+  checkWhole(window.after, "window.after", 0);
   checkSizes(model, sae, options);
-  const rows = await collectRows(tokenRows);
+  const rows = await collectRows(tokenRows, "find examples in");
   const positions = measuredPositions(rows[0].length, options.skipPositions);
   const seen = collectContexts({
     dictSize: sae.dictSize,
@@ -94,14 +98,6 @@ export async function collectTopExamples(
       examples: top.map(shown),
     };
   });
-}
-
-function checkWhole(numbers: Record<string, number>, least: number): void {
-  for (const [name, value] of Object.entries(numbers)) {
-    if (!(Number.isSafeInteger(value) && value >= least)) {
-      throw new RangeError(`${name} is ${value}, expected a whole number from ${least}`);
-    }
-  }
 }
 
 function checkSizes(model: ReadableModel, sae: Sae, options: TopExampleOptions): void {

@@ -1,4 +1,5 @@
 import type { Matrix } from "../matrix.ts";
+import { checkWhole } from "../whole_number.ts";
 
 /** What tokens a model takes. */
 export interface TokenLimits {
@@ -21,9 +22,7 @@ export function checkTokens(
   rows: number,
   { id, vocabSize, minContext, maxContext }: TokenLimits,
 ): void {
-  if (!(Number.isInteger(rows) && rows > 0)) {
-    throw new Error(`rows is ${rows}, expected a whole number from 1`);
-  }
+  checkWhole(rows, "rows");
   const length = tokens.length / rows;
   if (!Number.isInteger(length) || length < minContext) {
     throw new Error(

@@ -1,3 +1,4 @@
+import { isWhole } from "../whole_number.ts";
 import { parseCheckedJson } from "./checked_json.ts";
 
 /** What config.json says of a decoder. */
@@ -42,7 +43,7 @@ export function readModelConfig(text: string, path: string): ModelConfig {
       const found = (fields as Record<string, unknown>)[name];
       const value = Array.isArray(found) ? found[0] : found;
       if (value === undefined || value === null) continue;
-      if (Number.isSafeInteger(value) && value >= least) return value;
+      if (isWhole(value, least)) return value;
       throw new Error(
         `${path}: ${name} is ${JSON.stringify(found)}, expected a whole number from ${least}`,
       );

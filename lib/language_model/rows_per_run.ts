@@ -12,3 +12,33 @@ const tokensPerRun = 2048;
 export function defaultRowsPerRun(contextLength: number): number {
   return Math.max(1, Math.floor(tokensPerRun / contextLength));
 }
+
+/**
+ * Holds token rows in memory, 4 bytes a token.
+ *
+ * @param purpose What they are for, for the error.
+ * @throws {RangeError} There are none, or they differ in length.
+ */
+export async function collectRows(
+  tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
+  purpose: string,
+): Promise<Int32Array[]> {
+  const rows: Int32Array[] = [];
+  for await (const row of tokenRows) {
+    if (rows.length > 0 && row.length !== rows[0].length) {
+      throw new RangeError(
+        `token row ${rows.length} has ${row.length} tokens, the first ${rows[0].length}`,
+      );
+    }
+    rows.push(row);
+  }
+  if (rows.length === 0) throw new RangeError(`there were no token rows to ${purpose}`);
+  return rows;
+}
+
+/** Token rows of one length as the tokens of one call of a model, row after row. */
+export function joinRows(rows: readonly Int32Array[]): Int32Array {
+  const tokens = new Int32Array(rows.length * rows[0].length);
+  rows.forEach((row, r) => tokens.set(row, r * row.length));
+  return tokens;
+}

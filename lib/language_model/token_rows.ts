@@ -1,3 +1,4 @@
+import { checkWhole } from "../whole_number.ts";
 import type { LanguageModel } from "./open_language_model.ts";
 import { type TextDocument, textPieces } from "./text_pieces.ts";
 
@@ -28,9 +29,7 @@ export function packTokenRows(
   texts: AsyncIterable<TextDocument> | Iterable<TextDocument>,
   { contextLength, maxRows = Infinity }: TokenRowOptions,
 ): AsyncIterable<Int32Array> {
-  if (!(Number.isInteger(contextLength) && contextLength > 1)) {
-    throw new Error(`contextLength is ${contextLength}, expected a whole number from 2`);
-  }
+  checkWhole(contextLength, "contextLength", 2);
   if (contextLength > model.maxContext) {
     throw new Error(
       `contextLength is ${contextLength}, ${model.id} takes at most ${model.maxContext}`,

@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { isWhole } from "../whole_number.ts";
 import { readRegularText } from "./regular_file.ts";
 
 /**
@@ -16,7 +17,7 @@ export function tokenizerBosToken(folder: string): number | undefined {
     const token = config[name] as string | { content?: string } | null | undefined;
     const content = typeof token === "string" ? token : token?.content;
     const id = added.find((one) => content !== undefined && one?.content === content)?.id;
-    if (Number.isSafeInteger(id) && id >= 0) return id;
+    if (isWhole(id)) return id;
   }
   return undefined;
 }

@@ -1,8 +1,9 @@
 import type { Matrix } from "../matrix.ts";
+import { makeUnitRows } from "../ops/unit_rows.ts";
 import { createRandom } from "../random.ts";
-import { checkCount } from "../sae/check_numbers.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
+import { checkWhole } from "../whole_number.ts";
 import { checkRows } from "./check_rows.ts";
 import { normal } from "./normal.ts";
 
@@ -29,27 +30,22 @@ export function covarianceMatchedRows(
 ): Matrix {
   const source = decoderRows(sae);
   checkRows(source, "sae.wDec");
-  checkCount(rows, "rows");
+  checkWhole(rows, "rows");
   const { cols } = source;
   const random = createRandom(seed);
   const { mean, covariance } = momentsOfRows(source);
   const factor = choleskyFactor(covariance, cols);
   const data = new Float32Array(rows * cols);
   const drawn = new Float64Array(cols);
-  const row = new Float64Array(cols);
   for (let r = 0; r < rows; r++) {
     for (let c = 0; c < cols; c++) drawn[c] = normal(random);
-    let squares = 0;
     for (let c = 0; c < cols; c++) {
       let sum = mean[c];
       for (let j = 0; j <= c; j++) sum += factor[c * cols + j] * drawn[j];
-      row[c] = sum;
-      squares += sum * sum;
+      data[r * cols + c] = sum;
     }
-    // Rows that are all zero have no direction to draw.
-    const scale = squares > 0 ? 1 / Math.sqrt(squares) : 0;
-    for (let c = 0; c < cols; c++) data[r * cols + c] = row[c] * scale;
   }
+  makeUnitRows({ x: data, d: cols }, 0, rows);
   return { data, rows, cols };
 }
 

@@ -1,6 +1,7 @@
 import type { Matrix } from "../matrix.ts";
+import { makeUnitRows } from "../ops/unit_rows.ts";
 import { createRandom } from "../random.ts";
-import { checkCount } from "../sae/check_numbers.ts";
+import { checkWhole } from "../whole_number.ts";
 import { normal } from "./normal.ts";
 
 /**
@@ -14,19 +15,12 @@ import { normal } from "./normal.ts";
  * @throws {RangeError} A number is not a whole number above 0, or the seed not whole.
  */
 export function randomUnitRows(rows: number, cols: number, seed = 0): Matrix {
-  checkCount(rows, "rows");
-  checkCount(cols, "cols");
+  checkWhole(rows, "rows");
+  checkWhole(cols, "cols");
   const random = createRandom(seed);
   const data = new Float32Array(rows * cols);
-  for (let at = 0; at < data.length; at += cols) {
-    let squares = 0;
-    for (let c = 0; c < cols; c++) {
-      // Normal numbers have no preferred direction.
-      const value = normal(random);
-      data[at + c] = value;
-      squares += value * value;
-    }
-    for (let c = 0; c < cols; c++) data[at + c] /= Math.sqrt(squares);
-  }
+  // Normal numbers have no preferred direction.
+  for (let at = 0; at < data.length; at++) data[at] = normal(random);
+  makeUnitRows({ x: data, d: cols }, 0, rows);
   return { data, rows, cols };
 }

@@ -1,4 +1,5 @@
 import type { SparseMatrix } from "../matrix.ts";
+import { checkWhole } from "../whole_number.ts";
 import type { Decomposition } from "./decompose.ts";
 
 /** A latent or a meta-latent, and the weight that joins it to another. */
@@ -68,9 +69,7 @@ export function relatedLatents(
 }
 
 function sortedRow(matrix: SparseMatrix, row: number, name: string): Weighted[] {
-  if (!(Number.isSafeInteger(row) && row >= 0 && row < matrix.rows)) {
-    throw new RangeError(`${name} is ${row}, expected a whole number below ${matrix.rows}`);
-  }
+  checkWhole(row, name, 0, matrix.rows - 1);
   return [...entries(matrix, row)].sort((a, b) => b.weight - a.weight || a.latent - b.latent);
 }
 

@@ -1,5 +1,6 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
+import { makeUnitRows } from "../ops/unit_rows.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
 import { maxDecoderCosine } from "../stitching/decoder_cosine.ts";
@@ -123,10 +124,7 @@ function describe({ architecture, k, metadata }: Sae): MetaSaeOptions {
 /** The rows that are asked for, each at norm 1. */
 function unitRowsAt({ data, cols }: Matrix, rows: Uint32Array): Float32Array {
   const chosen = new Float32Array(rows.length * cols);
-  rows.forEach((row, i) => {
-    const own = data.subarray(row * cols, (row + 1) * cols);
-    const norm = Math.sqrt(own.reduce((sum, value) => sum + value * value, 0));
-    for (let c = 0; c < cols; c++) chosen[i * cols + c] = norm > 0 ? own[c] / norm : 0;
-  });
+  rows.forEach((row, i) => chosen.set(data.subarray(row * cols, (row + 1) * cols), i * cols));
+  makeUnitRows({ x: chosen, d: cols }, 0, rows.length);
   return chosen;
 }

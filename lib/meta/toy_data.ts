@@ -1,6 +1,7 @@
 import type { Matrix } from "../matrix.ts";
 import { createRandom, type Random } from "../random.ts";
-import { checkCount, checkNumber } from "../sae/check_numbers.ts";
+import { checkNumber } from "../sae/check_numbers.ts";
+import { checkWhole } from "../whole_number.ts";
 import { normal } from "./normal.ts";
 
 /** Options of {@linkcode toyData}. */
@@ -47,7 +48,7 @@ export function toyData(options: ToyDataOptions = {}): ToyData {
   const { dModel = 16, noise = 0.02, seed = 0 } = options;
   const colours = sharesOf(options.colours ?? 3, "colours");
   const shapes = sharesOf(options.shapes ?? 3, "shapes");
-  checkCount(dModel, "dModel");
+  checkWhole(dModel, "dModel");
   checkNumber(noise, 0, "noise");
   if (dModel < colours.length + shapes.length) {
     throw new RangeError(
@@ -71,7 +72,7 @@ export function toyData(options: ToyDataOptions = {}): ToyData {
     factors: toMatrix([...colourFactors, ...shapeFactors]),
     pairs: toMatrix(combine(colourFactors, shapeFactors)),
     *batches(batchSize) {
-      checkCount(batchSize, "batchSize");
+      checkWhole(batchSize, "batchSize");
       const random = createRandom(begin);
       while (true) {
         const data = new Float32Array(batchSize * dModel);
@@ -90,7 +91,7 @@ export function toyData(options: ToyDataOptions = {}): ToyData {
 
 function sharesOf(given: number | readonly number[], name: string): readonly number[] {
   if (typeof given === "number") {
-    checkCount(given, name);
+    checkWhole(given, name);
     return Array(given).fill(1 / given);
   }
   const sum = given.reduce((total, share) => total + share, 0);

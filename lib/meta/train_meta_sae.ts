@@ -1,11 +1,11 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
-import { checkCount } from "../sae/check_numbers.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { StepRecord, TrainOptions } from "../training/options.ts";
 import { preset } from "../training/presets.ts";
 import { trainSae } from "../training/train_sae.ts";
+import { checkWhole } from "../whole_number.ts";
 import { checkRows } from "./check_rows.ts";
 import { measureMetaSae, type MetaMeasures } from "./measure_meta_sae.ts";
 import { rowsDigest } from "./rows_digest.ts";
@@ -61,7 +61,7 @@ export interface Explains {
  * @example A meta-SAE with a 21st of the latents
  * ```ts no-eval
  * import { loadSae, openDevice, saveSae } from "@saewing/saewing";
-import { trainMetaSae } from "@saewing/saewing/meta";
+ * import { trainMetaSae } from "@saewing/saewing/meta";
  *
  * using device = await openDevice();
  * const sae = await loadSae("runs/2048");
@@ -79,9 +79,9 @@ export async function trainMetaSae(
   checkRows(rows, "sae.wDec");
   const paper = preset("paper/meta-sae");
   const size = batchSize ?? Math.min(paper.batchSize, rows.rows);
-  checkCount(size, "batchSize");
+  checkWhole(size, "batchSize");
   const read = epochs ?? paper.epochs!;
-  checkCount(read, "epochs");
+  checkWhole(read, "epochs");
   const steps = options.steps ?? Math.ceil(read * rows.rows / size);
   const settings = { ...defaults(options, paper.options), steps };
   const { dictSize, seed = 0, startBatch = 0 } = settings;

@@ -1,4 +1,5 @@
 import type { Matrix } from "../matrix.ts";
+import { isWhole } from "../whole_number.ts";
 
 /** Rows of a matrix with what brings each to norm 1. */
 export interface UnitRows {
@@ -19,7 +20,7 @@ export interface UnitRows {
  */
 export function unitRows(matrix: Matrix, name: string): UnitRows {
   const { data, rows, cols } = matrix;
-  if (!(Number.isSafeInteger(rows) && Number.isSafeInteger(cols) && rows > 0 && cols > 0)) {
+  if (!(isWhole(rows, 1) && isWhole(cols, 1))) {
     throw new RangeError(`${name} is [${rows}, ${cols}], expected at least one row and one column`);
   }
   if (data.length !== rows * cols) {

@@ -1,3 +1,5 @@
+import { checkWhole } from "../whole_number.ts";
+
 /** Between which values a quantity lies, with 95 % confidence. */
 export interface Interval {
   /** Lower end. */
@@ -17,14 +19,8 @@ const Z95 = 1.959963984540054;
  * @throws {RangeError} The counts are not whole numbers with 0 ≤ successes ≤ trials.
  */
 export function wilsonInterval(successes: number, trials: number): Interval {
-  if (!(Number.isInteger(trials) && trials >= 0)) {
-    throw new RangeError(`trials is ${trials}, expected a whole number from 0`);
-  }
-  if (!(Number.isInteger(successes) && successes >= 0 && successes <= trials)) {
-    throw new RangeError(
-      `successes is ${successes}, expected a whole number from 0 to ${trials} (trials)`,
-    );
-  }
+  checkWhole(trials, "trials", 0);
+  checkWhole(successes, "successes", 0, trials);
   if (trials === 0) return { low: 0, high: 1 };
   const share = successes / trials;
   const square = Z95 * Z95 / trials;

@@ -75,9 +75,7 @@ export function table(
   const label = (i: number) => blocks ? ` data-head="${escapeHtml(head[i])}"` : "";
   const cells = (row: readonly string[]): string =>
     row.map((cell, i) =>
-      i === 0
-        ? `<th scope="row">${escapeHtml(cell)}</th>`
-        : `<td${label(i)}>${escapeHtml(cell)}</td>`
+      i === 0 ? `<th scope="row">${breakable(cell)}</th>` : `<td${label(i)}>${breakable(cell)}</td>`
     ).join("");
   const headings = head.map((cell) => `<th scope="col">${escapeHtml(cell)}</th>`).join("");
   // Sentences beside short words: without widths the words would be broken to make room.
@@ -87,6 +85,9 @@ export function table(
     (head.length > 0 ? `<thead><tr>${headings}</tr></thead>\n` : "") +
     `<tbody>\n${rows.map((row) => `<tr>${cells(row)}</tr>`).join("\n")}\n</tbody></table></div>`;
 }
+
+/** Text of a cell; a long name may be broken after "_" and "/" where there is no room. */
+const breakable = (text: string): string => escapeHtml(text).replace(/\w[_/](?=\w)/g, "$&<wbr>");
 
 const LONGEST = 160;
 

@@ -25,6 +25,7 @@ h1 { margin: 0; font-size: 1.75rem; line-height: 1.2; overflow-wrap: anywhere; }
 h2 { margin: 2.5rem 0 .75rem; font-size: 1.2rem; }
 h3 { margin: 0; font-size: 1rem; }
 p { margin: 0 0 1rem; max-width: 46rem; }
+h2, h3, p, li { overflow-wrap: anywhere; }
 dl, dd, dt { margin: 0; }
 .about { margin: .5rem 0 1.5rem; max-width: none; color: var(--soft); overflow-wrap: anywhere; }
 .about span:not(:last-child)::after { content: " · "; }
@@ -59,13 +60,14 @@ th:last-child, td:last-child { padding-right: 0; }
 th { font-weight: 400; white-space: nowrap; }
 thead th { color: var(--soft); font-size: .8125rem; white-space: normal; vertical-align: bottom; }
 td { overflow-wrap: anywhere; }
-.prose tbody th { width: 36%; white-space: normal; }
+.prose tbody th { width: 36%; white-space: normal; overflow-wrap: anywhere; }
 .prose td:not(:last-child) { width: 7rem; overflow-wrap: normal; }
 @media (min-width: 50rem) { .prose td:not(:last-child) { width: 13rem; } }
 .numeric td, .numeric th:not(:first-child) { text-align: right; }
 .numeric td { white-space: nowrap; }
 .latent { display: grid; gap: .5rem 1.5rem; margin-bottom: .75rem; padding: 1rem;
   grid-template-columns: 15rem minmax(0, 1fr); }
+.latent > * { min-width: 0; }
 .latent dl { margin-bottom: .6rem; color: var(--soft); font-size: .875rem; }
 .latent dl div { display: flex; flex-wrap: wrap; gap: 0 .75rem; justify-content: space-between; }
 .latent dt { min-width: 0; overflow-wrap: anywhere; }
@@ -76,7 +78,7 @@ td { overflow-wrap: anywhere; }
 .latent h4 { margin: .5rem 0 0; font-size: .9375rem; font-weight: 600; overflow-wrap: anywhere; }
 .latent h4:first-child { margin-top: 0; }
 .latent h4 small { color: var(--soft); font-weight: 400; }
-.latent .whole { grid-column: 1 / -1; min-width: 0; }
+.latent .whole { grid-column: 1 / -1; }
 .latent .whole .wide { padding: 0; border: 0; }
 .latent .graph { margin-top: .75rem; overflow-x: auto; }
 .latent .graph svg { min-width: 44rem; max-width: none; }

@@ -1,9 +1,9 @@
 import { formatNumber, minusSign } from "./format_number.ts";
 
-/** A number at an axis: "0.3002", "−4,000", "20k", "12,288", "5 × 10⁻⁴". */
+/** A number at an axis: "0.3002", "−4,000", "20k", "12,288", "5×10⁻⁴". */
 export function formatTick(value: number): string {
   const size = Math.abs(value);
-  if (size < 1e-3 || size >= 1e12) return formatNumber(value);
+  if (size < 1e-3 || size >= 1e12) return formatNumber(value).replaceAll(" ", "");
   // Thousands and millions where nothing is lost by them.
   const compact = size >= 1e4 && value % (size < 1e6 ? 100 : 1e5) === 0;
   return minusSign(value.toLocaleString("en-US", compact ? COMPACT : DIGITS).replace("K", "k"));

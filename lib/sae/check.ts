@@ -1,5 +1,5 @@
+import { checkWhole } from "../whole_number.ts";
 import { architectureOf } from "./architectures/registry.ts";
-import { checkCount } from "./check_numbers.ts";
 import { checkInputTransform } from "./input_transform.ts";
 import { checkInputScale } from "./normalize_input.ts";
 import type { Architecture, Sae } from "./sae.ts";
@@ -12,8 +12,8 @@ import type { Architecture, Sae } from "./sae.ts";
  */
 export function checkSae(sae: Sae, name = "sae"): void {
   const { dModel: d, dictSize: m } = sae;
-  checkCount(d, `${name}.dModel`);
-  checkCount(m, `${name}.dictSize`);
+  checkWhole(d, `${name}.dModel`);
+  checkWhole(m, `${name}.dictSize`);
   const lengths = { wEnc: m * d, bEnc: m, wDec: m * d, bDec: d, threshold: m } as const;
   for (const key of Object.keys(lengths) as (keyof typeof lengths)[]) {
     const found = sae[key];

@@ -1,15 +1,10 @@
+import { checkWhole } from "../whole_number.ts";
+
 /** @throws {RangeError} k is not a whole number from 1 to the dictionary size. */
 export function checkK(k: number, dictSize: number, name = "k"): void {
-  checkCount(k, name);
+  checkWhole(k, name);
   if (k > dictSize) {
     throw new RangeError(`${name} is ${k}, expected at most the dictionary size, ${dictSize}`);
-  }
-}
-
-/** @throws {RangeError} The value is not a whole number above 0. */
-export function checkCount(value: number, name: string): void {
-  if (!Number.isSafeInteger(value) || value < 1) {
-    throw new RangeError(`${name} is ${value}, expected a whole number above 0`);
   }
 }
 

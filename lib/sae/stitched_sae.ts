@@ -1,3 +1,4 @@
+import { isWhole } from "../whole_number.ts";
 import { checkSae } from "./check.ts";
 import { inputTransformOf } from "./input_transform.ts";
 import type { Sae } from "./sae.ts";
@@ -133,7 +134,7 @@ export function checkLatents(latents: ArrayLike<number>, dictSize: number, name:
 
 /** @throws {RangeError} There is no such latent in a dictionary of this size. */
 export function checkLatent(latent: number, dictSize: number, name: string): void {
-  if (!(Number.isInteger(latent) && latent >= 0 && latent < dictSize)) {
+  if (!(isWhole(latent, 0, dictSize - 1))) {
     throw new RangeError(`${name} is ${latent}, expected a latent from 0 to ${dictSize - 1}`);
   }
 }

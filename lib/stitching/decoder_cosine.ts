@@ -2,9 +2,9 @@ import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { type CosineSearchOptions, searchMaxima } from "../ops/cosine_search.ts";
 import { type UnitRows, unitRows } from "../ops/unit_rows.ts";
-import { checkCount } from "../sae/check_numbers.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
+import { checkWhole } from "../whole_number.ts";
 
 /** Options of {@linkcode maxDecoderCosine}. */
 export interface MaxDecoderCosineOptions extends CosineSearchOptions {
@@ -32,7 +32,7 @@ export interface MaxDecoderCosineOptions extends CosineSearchOptions {
  * @example How much of a large SAE a small one has
  * ```ts no-eval
  * import { classifyLatents, maxDecoderCosine } from "@saewing/saewing/stitching";
-import { loadSae, openDevice } from "@saewing/saewing";
+ * import { loadSae, openDevice } from "@saewing/saewing";
  *
  * using device = await openDevice();
  * const [small, large] = [await loadSae("runs/768"), await loadSae("runs/1536")];
@@ -129,7 +129,7 @@ export interface CosineHistogram {
  * @throws {RangeError} The number of bins is not a whole number above 0, or a number is not a cosine.
  */
 export function cosineHistogram(cosine: ArrayLike<number>, bins = 80): CosineHistogram {
-  checkCount(bins, "bins");
+  checkWhole(bins, "bins");
   // Quotients of whole numbers: 0.7 is 0.7, not the sum of widths next to it.
   const edges = Float64Array.from({ length: bins + 1 }, (_, b) => (2 * b - bins) / bins);
   const counts = new Uint32Array(bins);
@@ -172,7 +172,7 @@ export async function decoderOverlap(
   options: CosineSearchOptions = {},
 ): Promise<DecoderOverlap> {
   checkThreshold(threshold);
-  checkCount(saes.length, "the number of SAEs");
+  checkWhole(saes.length, "the number of SAEs");
   for (const { name, sae } of saes) {
     if (sae.dModel !== saes[0].sae.dModel) {
       throw new RangeError(
@@ -235,7 +235,7 @@ export interface DecoderBiasAgreement {
 export function decoderBiasAgreement(
   saes: readonly { name: string; sae: { bDec: Float32Array } }[],
 ): DecoderBiasAgreement {
-  checkCount(saes.length, "the number of SAEs");
+  checkWhole(saes.length, "the number of SAEs");
   const width = saes[0].sae.bDec.length;
   for (const { name, sae: { bDec } } of saes) {
     if (bDec.length !== width) {

@@ -1,7 +1,7 @@
 import { createRandom, randomOrder } from "../random.ts";
-import { checkCount } from "../sae/check_numbers.ts";
 import { decoderNorm } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
+import { checkWhole } from "../whole_number.ts";
 import { checkStitchable } from "./stitch.ts";
 
 /** A latent of the small SAE and one of the large. */
@@ -57,9 +57,9 @@ export function drawPairs(
   large: Sae,
   { bands = 40, perBand = 50, latents = 200, seed = 0 }: SamplePairsOptions,
 ): LatentPair[] {
-  checkCount(bands, "bands");
-  checkCount(perBand, "perBand");
-  checkCount(latents, "latents");
+  checkWhole(bands, "bands");
+  checkWhole(perBand, "perBand");
+  checkWhole(latents, "latents");
   const random = createRandom(seed);
   const chosen = randomOrder(random, large.dictSize).subarray(0, latents);
   const norms = Float64Array.from(

@@ -1,9 +1,10 @@
 import { architectureOf, hasOwnOption, OWN_OPTIONS } from "../sae/architectures/registry.ts";
 import { checkSae } from "../sae/check.ts";
-import { checkCount, checkNumber } from "../sae/check_numbers.ts";
+import { checkNumber } from "../sae/check_numbers.ts";
 import { checkInputTransform } from "../sae/input_transform.ts";
 import { checkInputScale } from "../sae/normalize_input.ts";
 import type { InputTransform } from "../sae/sae.ts";
+import { checkWhole } from "../whole_number.ts";
 import { type Checkpoint, checkResume, decaysByDefault } from "./checkpoint.ts";
 import type { Settings, TrainOptions } from "./options.ts";
 import { defaultDecaySteps, defaultLearningRate } from "./schedule.ts";
@@ -58,12 +59,12 @@ export function completeOptions(given: TrainOptions): Settings {
   for (
     const name of ["dictSize", "auxK", "deadAfter", "thresholdBatches", "recordEvery"] as const
   ) {
-    checkCount(settings[name], name);
+    checkWhole(settings[name], name);
   }
   kind.check(settings);
-  if (settings.steps !== undefined) checkCount(settings.steps, "steps");
+  if (settings.steps !== undefined) checkWhole(settings.steps, "steps");
   for (const name of ["warmupSteps", "decaySteps"] as const) {
-    if (settings[name] !== 0) checkCount(settings[name], name);
+    if (settings[name] !== 0) checkWhole(settings[name], name);
   }
   if (settings.decaySteps > (settings.steps ?? 0)) {
     throw new RangeError(
@@ -102,8 +103,8 @@ export function completeOptions(given: TrainOptions): Settings {
   const { inputNormalization, inputScale } = settings;
   const toEstimate = inputNormalization === "expected_average_only_in" ? 1 : undefined;
   checkInputScale({ inputNormalization, inputScale: inputScale ?? toEstimate }, "");
-  if (settings.checkpoint) checkCount(settings.checkpoint.every, "checkpoint.every");
-  if (settings.startBatch !== 0) checkCount(settings.startBatch, "startBatch");
+  if (settings.checkpoint) checkWhole(settings.checkpoint.every, "checkpoint.every");
+  if (settings.startBatch !== 0) checkWhole(settings.startBatch, "startBatch");
   if (resume) checkResume(resume, settings);
   return settings;
 }

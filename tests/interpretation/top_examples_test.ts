@@ -184,7 +184,7 @@ Deno.test("collectTopExamples refuses what does not fit", async () => {
   await refused("token row 1 has 3 tokens, the first 10", [rows[0], rows[1].slice(0, 3)]);
   await refused("latents has 20, expected latents below 20", rows, { latents: [20] });
   await refused("the SAE's dModel is 6, the hook's is 7", rows, {}, { ...MODEL, dModel: 7 });
-  await refused("examples is 0, expected a whole number from 1", rows, { examples: 0 });
+  await refused("examples is 0, expected a whole number above 0", rows, { examples: 0 });
   await refused("skipPositions leaves nothing of 1 positions", [rows[0].slice(0, 1)]);
   const signal = AbortSignal.abort(new Error("enough"));
   await assertRejects(

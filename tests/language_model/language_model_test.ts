@@ -93,7 +93,7 @@ Deno.test("tokens and replacements that do not fit the model are refused", async
   await using model = await openLanguageModel(folder, { hook: "blocks.1.hook_resid_pre" });
   const cases: [Promise<unknown>, string][] = [
     [model.activations(tokens, 4), "tokens has 18 ids, expected rows = 4 times a context length"],
-    [model.activations(tokens, 0), "rows is 0, expected a whole number from 1"],
+    [model.activations(tokens, 0), "rows is 0, expected a whole number above 0"],
     [model.activations(new Int32Array(0), 1), "tokens has 0 ids"],
     [model.activations(new Int32Array(65), 1), "the context length is 65, "],
     [

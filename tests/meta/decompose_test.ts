@@ -146,12 +146,12 @@ testOnDevices(
     assertThrows(
       () => metaLatentsOf(found, 5),
       RangeError,
-      "latent is 5, expected a whole number below 5",
+      "latent is 5, expected a whole number from 0 to 4",
     );
     assertThrows(
       () => latentsOf(found, -1),
       RangeError,
-      "metaLatent is -1, expected a whole number below 3",
+      "metaLatent is -1, expected a whole number from 0 to 2",
     );
   },
 );

@@ -1,6 +1,7 @@
 // What architectures share that keep all latents above a threshold, and have a sparsity loss instead of a k.
 import type { SelectionRule } from "../../ops/select_active.ts";
-import { checkCount, checkNumber } from "../check_numbers.ts";
+import { checkWhole } from "../../whole_number.ts";
+import { checkNumber } from "../check_numbers.ts";
 import type { OptionText, SelectionBuffers } from "./descriptor.ts";
 
 /** Options of a sparsity loss. */
@@ -90,5 +91,5 @@ export function checkPenalized(
         `one of them`,
     );
   }
-  if (sparsityWarmupSteps !== 0) checkCount(sparsityWarmupSteps!, "sparsityWarmupSteps");
+  if (sparsityWarmupSteps !== 0) checkWhole(sparsityWarmupSteps!, "sparsityWarmupSteps");
 }
