@@ -1,5 +1,5 @@
 import type { Matrix } from "../matrix.ts";
-import { checkCount } from "../sae/check_numbers.ts";
+import { checkWhole } from "../whole_number.ts";
 import type { Sae } from "../sae/sae.ts";
 
 /** What {@linkcode latentLogits} needs of a language model; `openLanguageModel` gives it. */
@@ -77,8 +77,8 @@ export async function latentLogits(
   options: LatentLogitsOptions = {},
 ): Promise<LatentLogits[]> {
   const { count = 10, bins = 50, finalNorm = false, signal } = options;
-  checkCount(count, "count");
-  checkCount(bins, "bins");
+  checkWhole(count, "count");
+  checkWhole(bins, "bins");
   const { dModel, dictSize, wDec } = sae;
   const wanted = Array.from(latents);
   const wrong = wanted.find((one) => !(Number.isInteger(one) && one >= 0 && one < dictSize));
