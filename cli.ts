@@ -5,6 +5,7 @@
  */
 import { type Command, endInOrder, EXIT, UsageError } from "./cli/command.ts";
 import { convert } from "./cli/convert.ts";
+import { dashboard } from "./cli/dashboard.ts";
 import { doctor } from "./cli/doctor.ts";
 import { evaluate } from "./cli/eval.ts";
 import { harvest } from "./cli/harvest.ts";
@@ -27,6 +28,7 @@ const COMMANDS: Record<string, Command> = {
   sweep,
   stitch,
   meta,
+  dashboard,
   convert,
 };
 

@@ -22,7 +22,14 @@ import { type Device, type Sae, saveSae } from "../mod.ts";
 import { type Command, type Session, UsageError } from "./command.ts";
 import { describeClaim, describeSource, metaProgress } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
-import { type Arguments, checkWhole, helpOf, type OptionTable, shared } from "./options.ts";
+import {
+  type Arguments,
+  checkWhole,
+  helpOf,
+  type OptionTable,
+  readLatents,
+  shared,
+} from "./options.ts";
 import { openOutputFolder } from "./output_folder.ts";
 import { saeFiles } from "./run_files.ts";
 import { givenNormLimit, type NamingText, openNamingText } from "./source.ts";
@@ -333,14 +340,7 @@ function shownLatents(
   options: Arguments,
   { dictSize }: Sae,
 ): { latents: number[] | undefined; metaLatents: number } {
-  const latents = options.text("latents")?.split(",").map(Number);
-  for (const latent of latents ?? []) {
-    if (!(Number.isSafeInteger(latent) && latent >= 0 && latent < dictSize)) {
-      throw new UsageError(
-        `--latents is ${options.text("latents")}, expected whole numbers below ${dictSize}`,
-      );
-    }
-  }
+  const latents = readLatents(options, dictSize);
   checkWhole(options, ["meta-latents"], 0);
   checkWhole(options, ["examples"], 1);
   return { latents, metaLatents: options.number("meta-latents") ?? 60 };

@@ -118,7 +118,18 @@ export async function saePath(path: string): Promise<string> {
 
 /** Options whose values are paths that a command reads. */
 const INPUTS = [
-  ...["text", "eval-text", "activations", "initial", "model", "grid", "meta", "compare", "also"],
+  ...[
+    "text",
+    "eval-text",
+    "activations",
+    "initial",
+    "model",
+    "grid",
+    "meta",
+    "compare",
+    "also",
+    "with",
+  ],
 ];
 
 /** The paths of a command's inputs, as far as they are known; globs and ids of the hub among them. */

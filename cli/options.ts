@@ -241,6 +241,22 @@ export function checkWhole(options: Arguments, names: readonly string[], least: 
   }
 }
 
+/**
+ * The latents that `--latents` names; undefined where it is not given.
+ *
+ * @throws {UsageError} One of them is not in a dictionary of that size.
+ */
+export function readLatents(options: Arguments, dictSize: number): number[] | undefined {
+  const latents = options.text("latents")?.split(",").map(Number);
+  const wrong = latents?.some((each) =>
+    !(Number.isSafeInteger(each) && each >= 0 && each < dictSize)
+  );
+  if (!wrong) return latents;
+  throw new UsageError(
+    `--latents is ${options.text("latents")}, expected whole numbers below ${dictSize}`,
+  );
+}
+
 /** How SAEs are studied in pairs. */
 export interface StudyOptions {
   /** θ of Eq. 6. */

@@ -226,6 +226,7 @@ function howToGoOn(path: string, { command, files }: FoundRun): string {
     stitch: "take another --out",
     meta: `\`--meta ${join(path, "meta")}\` goes on with it`,
     convert: "take another folder",
+    dashboard: "take another --out",
   }[command];
 }
 

@@ -4,8 +4,11 @@ import { readRegularText } from "../lib/language_model/regular_file.ts";
 import { ARCHITECTURES } from "../lib/sae/architectures/registry.ts";
 import type { GivenOptions } from "./options.ts";
 
+/** Commands of before there were manifests. */
+type EarlierCommand = "train" | "sweep" | "stitch" | "meta" | "harvest" | "convert";
+
 /** Commands that write a folder. */
-export type WritingCommand = "train" | "sweep" | "stitch" | "meta" | "harvest" | "convert";
+export type WritingCommand = EarlierCommand | "dashboard";
 
 const SAE = String.raw`(cfg\.json|sae_weights\.safetensors|\.cfg\.json\.before)`;
 const CHECKPOINT = String.raw`checkpoint/checkpoint\.safetensors`;
@@ -44,6 +47,7 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
   ),
   harvest: all(String.raw`(store\.json|shard-\d+\.bin)(\.part)?`),
   convert: all(SAE),
+  dashboard: all(String.raw`dashboard\.json|(index|latents|shard-\d{3,})\.bin`),
 };
 
 /** Folders that these files are in. */
@@ -205,7 +209,7 @@ function isInside(path: string): boolean {
 }
 
 /** Files that tell whose folder it is, where there is no manifest. */
-const MARKERS: Record<WritingCommand, RegExp> = {
+const MARKERS: Record<EarlierCommand, RegExp> = {
   train: /^config\.json$/,
   sweep:
     /^(sweep\.(csv|html)|[^/]+\/cell\.json|[^/]+_m\d[^/]*\/checkpoint\/checkpoint\.safetensors)$/,
@@ -218,7 +222,7 @@ const MARKERS: Record<WritingCommand, RegExp> = {
 async function findEarlierRun(folder: string, present: string[]): Promise<FoundRun | undefined> {
   const config = present.includes("config.json") ? readConfig(folder) : undefined;
   const isRun = isRecord(config?.options) || typeof config?.batchSize === "number";
-  const commands = (Object.keys(MARKERS) as WritingCommand[]).filter((command) =>
+  const commands = (Object.keys(MARKERS) as EarlierCommand[]).filter((command) =>
     present.some((name) => MARKERS[command].test(name)) && (command !== "train" || isRun)
   );
   if (commands.length === 0) return undefined;

@@ -130,7 +130,7 @@ export interface NamingText extends AsyncDisposable {
 }
 
 /**
- * Opens `--examples` rows (default 64) of `--text` and the model that the options name; undefined where
+ * Opens `--examples` rows (default `mostRows`) of `--text` and the model that the options name; undefined where
  * no text is given.
  *
  * @throws {UsageError} Model or hook is not known.
@@ -140,6 +140,7 @@ export async function openNamingText(
   options: Arguments,
   sae: Sae,
   session: Session,
+  mostRows = 64,
 ): Promise<NamingText | undefined> {
   if (options.texts("text").length === 0) return undefined;
   checkSourceOptions(options);
@@ -151,7 +152,7 @@ export async function openNamingText(
           `${source.dModel}`,
       );
     }
-    const rows = await readTokenRows(source, options, options.number("examples") ?? 64);
+    const rows = await readTokenRows(source, options, options.number("examples") ?? mostRows);
     return { source, ...rows, [Symbol.asyncDispose]: () => source[Symbol.asyncDispose]() };
   } catch (error) {
     await source[Symbol.asyncDispose]();

@@ -1,0 +1,234 @@
+import { join } from "@std/path";
+import { nameSaes } from "../lib/formats/name_saes.ts";
+import { type DashboardExtras, dashboardFiles } from "../lib/explorer/mod.ts";
+import {
+  collectDashboards,
+  countTokens,
+  type LatentDashboard,
+  type LatentLogits,
+  latentLogits,
+  tokenLabel,
+} from "../lib/interpretation/mod.ts";
+import { decompose } from "../lib/meta/mod.ts";
+import type { LanguageModel, Sae } from "../mod.ts";
+import { type Command, type Session, UsageError } from "./command.ts";
+import { describeSource } from "./describe.ts";
+import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
+import {
+  type Arguments,
+  checkOptions,
+  helpOf,
+  type OptionTable,
+  readLatents,
+  shared,
+} from "./options.ts";
+import { openOutputFolder } from "./output_folder.ts";
+import { givenNormLimit, openNamingText } from "./source.ts";
+
+const OPTIONS: OptionTable = [
+  ["What is read", [
+    shared("text", undefined, { required: true }),
+    shared("field"),
+    shared("examples", "token rows to read (default: all text)", { least: 1 }),
+    shared("model", "default: the model that the SAE's config names"),
+    shared("hook", "default: the hook that the SAE's config names"),
+    shared("context", "tokens per row (default: the SAE's own context size)"),
+    shared("include-bos", "the BOS position too"),
+    shared(
+      "max-norm-multiple",
+      "leaves out what exceeds N times the median norm, none: nothing (default: as the SAE was trained, else 10)",
+    ),
+    shared("dtype"),
+    shared("revision"),
+    shared("cache-dir"),
+  ]],
+  ["What is shown", [
+    { name: "latents", value: "N,N,…", help: "latents that get a dashboard (default: all)" },
+    {
+      name: "top",
+      value: "N",
+      help: "contexts with the largest activations per latent (default 20)",
+      least: 1,
+    },
+    {
+      name: "samples",
+      value: "N",
+      help: "contexts sampled from each interval of activations (default 5)",
+      least: 0,
+    },
+    {
+      name: "neighbours",
+      value: "N",
+      help: "nearest latents, and latents that are active together (default 10)",
+      least: 1,
+    },
+    {
+      name: "with",
+      value: "SAE",
+      help: "another SAE whose nearest latents are shown; may be repeated",
+    },
+    { name: "meta", value: "META", help: "a meta-SAE of this SAE: its meta-latents are shown" },
+    {
+      name: "final-norm",
+      help: "multiplies decoder directions by the final norm's weight before the unembedding",
+    },
+    { name: "no-logits", help: "leaves out which tokens latents promote and suppress" },
+  ]],
+  ["What it writes", [
+    shared("out", "default runs/dashboard-<date>: dashboard.json, latents.bin, index.bin, shards"),
+    shared("overwrite"),
+    shared("device"),
+    shared("quiet"),
+    shared("json"),
+  ]],
+];
+
+const HELP = helpOf(
+  `Writes dashboards of an SAE's latents: contexts, samples of all activations, histograms, logits,
+neighbours, a label from tokens.
+
+Usage
+  saewing dashboard SAE --text FILES [options]
+
+SAE is a folder, a file or a hub id; a run's folder stands for its SAE. All latents are done in one
+pass over the text. The folder is read by ranges, by \`openDashboards\` of the library.`,
+  OPTIONS,
+  `Examples
+  saewing dashboard runs/m2048/sae --text held-out.jsonl --out runs/dashboards
+  saewing dashboard runs/m2048/sae --text held-out.jsonl --latents 3,17 --with runs/m512/sae`,
+);
+
+/** `saewing dashboard`. */
+export const dashboard: Command = {
+  summary: "write dashboards of an SAE's latents",
+  help: HELP,
+  options: OPTIONS,
+  async run(given, session) {
+    const { io, output, signal } = session;
+    checkOptions(given, OPTIONS, 1);
+    const [path] = given.positional;
+    if (!path) throw new UsageError("the SAE is missing");
+    givenNormLimit(given);
+    const [folder, ...folders] = await Promise.all([path, ...given.texts("with")].map(saePath));
+    const load = (from: string) => openSae(from, given, session);
+    const [sae, ...others] = await Promise.all([folder, ...folders].map(load));
+    const [name, ...names] = nameSaes([folder, ...folders]);
+    const meta = given.text("meta") === undefined ? undefined : await load(given.text("meta")!);
+    const options = given.withDefaults(saeSource(given, sae, folder));
+    const latents = readLatents(options, sae.dictSize);
+    using out = await openOutputFolder(options.text("out"), {
+      command: "dashboard",
+      options: { ...options.given, SAE: [folder] },
+      overwrite: options.flag("overwrite"),
+      inputs: [folder, ...folders, ...inputPaths(options)],
+    });
+    await using texts = (await openNamingText(options, sae, session, Infinity))!;
+    using device = await openCommandDevice(options, io);
+    const { source, model, tokenRows } = texts;
+    const total = tokenRows.length;
+    output.say(
+      `${latents?.length ?? sae.dictSize} latents of ${name}, ${total} rows of ` +
+        `${source.contextLength} tokens, on ${device.name}`,
+    );
+    const started = performance.now();
+    const dashboards = await collectDashboards(device, model, sae, tokenRows, {
+      latents,
+      top: options.number("top"),
+      perInterval: options.number("samples"),
+      neighbours: options.number("neighbours"),
+      others: others.map((sae, i) => ({ name: names[i], sae })),
+      decomposition: meta && await decompose(device, meta, sae),
+      ...{ skipPositions: source.skipPositions, normLimit: source.normLimit, signal },
+      onProgress(share) {
+        const done = Math.round(share * total);
+        output.progress({ phase: "contexts of latents", done, total }, {
+          details: `${done} of ${total} rows of tokens`,
+        });
+      },
+    });
+    const logits = await findLogits(model, sae, dashboards.latents, options, session);
+    const background = countTokens(someTokens(model, tokenRows));
+    const about = {
+      sae: {
+        ...{ name, architecture: sae.architecture, dModel: sae.dModel, dictSize: sae.dictSize },
+        ...{ k: sae.k, source: describeSource(sae), with: names, meta: given.text("meta") },
+      },
+      model: { id: model.id, hook: model.hook },
+      texts: { dataset: source.dataset, normLimit: source.normLimit },
+    };
+    const extras = (dashboard: LatentDashboard): DashboardExtras => ({
+      ...logitExtras(logits?.get(dashboard.latent)),
+      ...labelExtras(tokenLabel(dashboard, background).text),
+    });
+    let bytes = 0;
+    const onProgress = output.progress;
+    for await (const file of dashboardFiles(dashboards, about, extras, { signal, onProgress })) {
+      await out.start([file.name]);
+      await Deno.writeFile(join(out.path, file.name), file.bytes);
+      bytes += file.bytes.length;
+    }
+    await out.finish();
+    const seconds = (performance.now() - started) / 1000;
+    output.say(`${out.path}: ${(bytes / 1e6).toFixed(1)} MB, ${seconds.toFixed(1)} s`);
+    const { samples, correlated } = dashboards;
+    output.result({
+      ...{ folder: out.path, latents: dashboards.latents.length, samples, correlated },
+      ...{ bytes, seconds },
+    });
+  },
+};
+
+/** Logits by latent; undefined where they are not wanted or the model has no unembedding. */
+async function findLogits(
+  model: LanguageModel,
+  sae: Sae,
+  latents: Uint32Array,
+  options: Arguments,
+  { output, signal }: Session,
+): Promise<Map<number, LatentLogits> | undefined> {
+  if (options.flag("no-logits")) return undefined;
+  const total = latents.length;
+  try {
+    const found = await latentLogits(model, sae, latents, {
+      finalNorm: options.flag("final-norm"),
+      onProgress: (done) => output.progress({ phase: "logits of latents", done, total }),
+      signal,
+    });
+    return new Map(found.map((each) => [each.latent, each]));
+  } catch (error) {
+    signal.throwIfAborted();
+    const reason = (error as Error).message;
+    output.warn(`no logits of latents: ${reason}`, { warning: "no logits", reason });
+    return undefined;
+  }
+}
+
+function logitExtras(logits: LatentLogits | undefined): DashboardExtras {
+  if (!logits) return {};
+  const { promoted, suppressed, histogram: { low, high, counts } } = logits;
+  const pairs = (tokens: LatentLogits["promoted"]) =>
+    tokens.map(({ text, logit }): [string, number] => [text, Number(logit.toPrecision(5))]);
+  return {
+    logits: {
+      ...{ promoted: pairs(promoted), suppressed: pairs(suppressed) },
+      histogram: { low, high, counts: [...counts] },
+    },
+  };
+}
+
+function labelExtras(text: string): DashboardExtras {
+  return text === "" ? {} : { label: { text, source: "tokens" } };
+}
+
+/** Tokens of rows spread over the text, some 200,000: what labels are told from. */
+function* someTokens(model: LanguageModel, rows: readonly Int32Array[]): Generator<string> {
+  const words = new Map<number, string>();
+  const step = Math.max(1, Math.floor(rows.length * rows[0].length / 200_000));
+  for (let r = 0; r < rows.length; r += step) {
+    for (const token of rows[r].subarray(1)) {
+      const word = words.get(token) ?? model.tokenText(token);
+      words.set(token, word);
+      yield word;
+    }
+  }
+}
