@@ -1,31 +1,11 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { openCpu } from "../../lib/device/cpu.ts";
 import { DeviceError } from "../../lib/device/errors.ts";
-import type { Gpu } from "../../lib/device/gpu.ts";
 import { chooseScreening, screeningOf } from "../../lib/ops/choose_screening.ts";
 import { openOwnGpu } from "../gpu_helper.ts";
+import { asNew } from "./as_new_gpu.ts";
 
-/** The GPU as a hardware adapter for which nothing was chosen yet, with other properties. */
-const asNew = (gpu: Gpu, more: PropertyDescriptorMap = {}): Gpu =>
-  Object.create(gpu, {
-    software: { value: false },
-    screening: { value: undefined, writable: true },
-    ...more,
-  });
-
-Deno.test("a hardware GPU measures once what it screens selections with, and frees what that took", async () => {
-  using gpu = await openOwnGpu();
-  const own = asNew(gpu);
-  const before = gpu.kernels.size;
-  await chooseScreening(own);
-  assert(["int8", "float16", "float32"].includes(own.screening!), own.screening);
-  assertEquals(screeningOf(own), own.screening);
-  assertEquals(gpu.allocated, 0);
-  const measured = gpu.kernels.size - before;
-  assert(measured >= 1 && measured <= 3);
-  await chooseScreening(own);
-  assertEquals(gpu.kernels.size - before, measured);
-});
+// That a hardware GPU measures: tests/heavy/choose_screening.ts.
 
 Deno.test("without room, or on a software adapter, nothing is measured; what was asked for stays", async () => {
   using gpu = await openOwnGpu({ screening: "float32" });

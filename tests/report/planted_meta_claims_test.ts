@@ -32,11 +32,19 @@ async function claimsOn(
   gpu: Device,
   rows: Matrix,
   beside: Matrix[],
+  steps = 150,
 ): Promise<Claim[]> {
   return metaClaims(
     await studyMeta(gpu, saeOf(rows), {
       architecture: "batchtopk",
-      ...{ k: 2, dictSize: 24, steps: 300, batchSize: 64, learningRate: 3e-2, decaySteps: 200 },
+      ...{
+        k: 2,
+        dictSize: 24,
+        steps,
+        batchSize: 64,
+        learningRate: 3e-2,
+        decaySteps: 2 * steps / 3,
+      },
       ...{ deadAfter: 10, seed: 2 },
       compare: beside.map((other) => ({ name: `${other.rows}`, sae: saeOf(other) })),
     }),
@@ -50,7 +58,7 @@ function assertVerdicts(claims: Claim[], wanted: (boolean | undefined)[]): void 
 
 Deno.test("sums of atoms: everything holds beside an SAE of the atoms", async () => {
   using gpu = await openTestDevice();
-  const claims = await claimsOn(gpu, noisySums(2), [ATOMS, randomUnitRows(96, D, 9)]);
+  const claims = await claimsOn(gpu, noisySums(2), [ATOMS, randomUnitRows(96, D, 9)], 300);
   assertVerdicts(claims, [true, true, true, true, true]);
 });
 
