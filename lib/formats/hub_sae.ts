@@ -2,15 +2,8 @@ import { downloadHubFile } from "../language_model/hub_file.ts";
 import { listHubFiles } from "../language_model/hub_listing.ts";
 import { HubFileMissing } from "../language_model/hub_location.ts";
 import type { HubOptions } from "../language_model/hub_request.ts";
-import {
-  aPickle,
-  CONFIG,
-  GEMMA_SCOPE_WEIGHTS,
-  pickleName,
-  SAE_LENS_WEIGHTS,
-  type SaeFiles,
-  SPARSIFY_WEIGHTS,
-} from "./sae_files.ts";
+import { findInOrder, folderOf } from "./hub_layouts.ts";
+import { LAYOUTS, type SaeFiles } from "./sae_files.ts";
 
 /** How SAEs are fetched from the hub. */
 export interface HubSaeOptions extends HubOptions {
@@ -28,6 +21,8 @@ export interface HubSae {
   repository: string;
   /** Folder or file in it, "" for its root. */
   path: string;
+  /** Its format, where that is known: others are not looked for. */
+  format?: SaeFiles["format"];
 }
 
 /**
@@ -49,7 +44,7 @@ export function parseHubId(id: string): HubSae | undefined {
  * folders below that have one. Also what `downloadHubFile` throws.
  */
 export async function fetchSaeFiles(
-  { repository, path }: HubSae,
+  { repository, path, format }: HubSae,
   options: HubSaeOptions,
 ): Promise<SaeFiles> {
   const tried: string[] = [];
@@ -67,33 +62,9 @@ export async function fetchSaeFiles(
       missing = error;
     }
   };
-  const name = path.split("/").at(-1)!;
-  if (pickleName.test(name)) {
-    throw new Error(`cannot load an SAE from ${repository}/${path}: it is ${aPickle(name)}`);
-  }
-  const isFile = /\.(npz|safetensors|json)$/.test(name);
-  const folder = isFile ? path.slice(0, -name.length) : path === "" ? "" : `${path}/`;
-  const findNpz = async (): Promise<SaeFiles | undefined> => {
-    const weights = await get(folder + (name.endsWith(".npz") ? name : GEMMA_SCOPE_WEIGHTS));
-    return weights === undefined ? undefined : { format: "gemma-scope", weights };
-  };
-  const findWithConfig = async (): Promise<SaeFiles | undefined> => {
-    const config = await get(folder + CONFIG);
-    if (config === undefined) return undefined;
-    const names = name.endsWith(".safetensors") ? [name] : [SAE_LENS_WEIGHTS, SPARSIFY_WEIGHTS];
-    for (const file of names) {
-      const weights = await get(folder + file);
-      const format = file === SPARSIFY_WEIGHTS ? "sparsify" : "saelens";
-      if (weights !== undefined) return { format, config, weights };
-    }
-  };
-  // Each miss costs a request: what the name tells comes first.
-  const isGemma = name.endsWith(".npz") || /^average_l0_/.test(name);
-  const orders = isGemma ? [findNpz, findWithConfig] : [findWithConfig, findNpz];
-  for (const find of isFile ? orders.slice(0, 1) : orders) {
-    const files = await find();
-    if (files) return files;
-  }
+  const found = await findInOrder({ path, format }, get);
+  if (found) return found;
+  const folder = folderOf(path);
   const below = await saesBelow(repository, folder, options);
   throw new Error(
     `cannot load an SAE from ${repository}/${path}: none of ${tried.join(", ")} is there` +
@@ -108,9 +79,13 @@ async function saesBelow(repo: string, folder: string, options: HubSaeOptions): 
   try {
     const under = folder.replace(/\/$/, "");
     const files = await listHubFiles({ ...options, repo, ...(under ? { under } : {}) });
-    const marks = new RegExp(`/(${CONFIG}|${GEMMA_SCOPE_WEIGHTS})$`.replaceAll(".", "\\."));
-    return files.filter((file) => marks.test(file)).map((file) => `${repo}/${file}`)
-      .map((file) => file.replace(marks, ""));
+    const marks = LAYOUTS.map(({ config, weights }) => `/${config ?? weights}`);
+    const found = files.filter((file) => !/(^|[/])[.]/.test(file)).flatMap((file) => {
+      if (/[.]pth?$/.test(file) && !file.endsWith("/ae.pt")) return [file];
+      const mark = marks.find((mark) => `/${file}`.endsWith(mark));
+      return mark === undefined ? [] : [file.slice(0, -mark.length)];
+    });
+    return [...new Set(found)].filter((path) => path !== under).map((path) => `${repo}/${path}`);
   } catch {
     return [];
   }

@@ -2,6 +2,11 @@
 export interface LoadRequest {
   /** What was asked for: a path, or a hub id with its revision. Kept as `metadata.source`. */
   source: string;
+  /**
+   * Where that is: the path, or repository and path on the hub. Its parts tell model, hook, k and the like where
+   * no config does.
+   */
+  place: string;
   /** Keys that replace those of the file's config. */
   overrides?: Readonly<Record<string, unknown>>;
   /** Stops the reading. */

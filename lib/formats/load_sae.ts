@@ -1,8 +1,13 @@
+import { resolve } from "@std/path";
 import type { Sae } from "../sae/sae.ts";
 import { fetchSaeFiles, type HubSaeOptions, parseHubId } from "./hub_sae.ts";
+import { loadDictionaryLearning } from "./load_dictionary_learning.ts";
 import { loadGemmaScope } from "./load_gemma_scope.ts";
+import { loadGemmaScope2 } from "./load_gemma_scope_2.ts";
+import { loadLlamaScope, loadLlamaScopeR1 } from "./load_llama_scope.ts";
 import { loadSaeLens } from "./load_sae_lens.ts";
 import { loadSparsify } from "./load_sparsify.ts";
+import { loadTorchSae } from "./load_torch_sae.ts";
 import { findSaeFiles } from "./sae_files.ts";
 import { nearRelease, parseRelease } from "./sae_releases.ts";
 
@@ -60,7 +65,8 @@ export async function loadSae(pathOrHubId: string, options: LoadSaeOptions = {})
   );
   const { revision = "main" } = options;
   const source = hub && revision !== "main" ? `${pathOrHubId}@${revision}` : pathOrHubId;
-  const request = { source, overrides, signal };
+  const place = hub ? `${hub.repository}/${hub.path}` : resolve(files.weights);
+  const request = { source, place, overrides, signal };
   switch (files.format) {
     case "saelens":
       return await loadSaeLens(files.config, files.weights, request);
@@ -68,6 +74,16 @@ export async function loadSae(pathOrHubId: string, options: LoadSaeOptions = {})
       return await loadSparsify(files.config, files.weights, request);
     case "gemma-scope":
       return await loadGemmaScope(files.weights, request);
+    case "gemma-scope-2":
+      return await loadGemmaScope2(files.config, files.weights, request);
+    case "llama-scope":
+      return await loadLlamaScope(files.config, files.weights, request);
+    case "llama-scope-r1":
+      return await loadLlamaScopeR1(files.config, files.weights, request);
+    case "dictionary-learning":
+      return await loadDictionaryLearning(files.config, files.weights, request);
+    case "torch":
+      return await loadTorchSae(files.config, files.weights, request);
   }
 }
 

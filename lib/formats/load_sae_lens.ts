@@ -2,7 +2,9 @@ import { readRegularText } from "../language_model/regular_file.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
 import { checkSae } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
+import { GATE_NOTE } from "./assemble_sae.ts";
 import { foldActivationScale, foldDecoderNorm, unfoldInputScale } from "./fold_weights.ts";
+import { foldGate } from "./gated_encoder.ts";
 import type { LoadRequest } from "./load_request.ts";
 import { refuseForeignTensors } from "./refuse_config.ts";
 import { parseSaeConfig } from "./sae_config.ts";
@@ -25,20 +27,23 @@ export async function loadSaeLens(
   const found = await findConfig(config, weights);
   const path = found?.path ?? config;
   const parsed = parseSaeConfig(path, found?.text ?? readRegularText(config), overrides);
-  const { rescaleByDecoderNorm, scalesActivations, own, ...fields } = parsed;
+  const { rescaleByDecoderNorm, scalesActivations, gated, own, ...fields } = parsed;
   const { dModel: d, dictSize: m, architecture } = fields;
 
   await using opened = await openSafetensors(weights);
   checkBelongs(path, parsed, opened, overrides);
   const { file, check } = checkedWeights(opened);
   const { tensors } = file;
-  refuseForeignTensors(weights, tensors.keys());
+  refuseForeignTensors(weights, tensors.keys(), gated);
+  const bEnc = gated ? "b_mag" : "b_enc";
   checkShape(file, "W_enc", [d, m], "[dModel, dictSize]");
   checkShape(file, "W_dec", [m, d], "[dictSize, dModel]");
-  checkShape(file, "b_enc", [m], "[dictSize]");
+  for (const name of gated ? [bEnc, "b_gate", "r_mag"] : [bEnc]) {
+    checkShape(file, name, [m], "[dictSize]");
+  }
   checkShape(file, "b_dec", [d], "[dModel]");
   const kind = architectureOf(architecture);
-  const hasThreshold = kind.threshold === "learned" || tensors.has("threshold");
+  const hasThreshold = !gated && kind.threshold === "learned" || tensors.has("threshold");
   if (hasThreshold) checkShape(file, "threshold", [m], "[dictSize]");
   if (hasThreshold && (kind.threshold === "zero" || kind.threshold === "none")) {
     throw new Error(
@@ -50,7 +55,7 @@ export async function loadSaeLens(
     ...fields,
     wEnc: await readMatrix(file, "W_enc", true, signal),
     wDec: await readMatrix(file, "W_dec", false, signal),
-    bEnc: await readTensor(file, "b_enc", signal),
+    bEnc: await readTensor(file, bEnc, signal),
     bDec: await readTensor(file, "b_dec", signal),
   };
   if (hasThreshold) sae.threshold = await readTensor(file, "threshold", signal);
@@ -61,6 +66,14 @@ export async function loadSaeLens(
   check();
   if (fields.inputScale !== undefined) unfoldInputScale(sae, fields.inputScale);
   const folded: string[] = [];
+  if (gated) {
+    const [bias, logScale] = [
+      await readTensor(file, "b_gate", signal),
+      await readTensor(file, "r_mag", signal),
+    ];
+    Object.assign(sae, foldGate(sae, { bias, logScale, magnitude: sae.bEnc }));
+    folded.push(GATE_NOTE);
+  }
   for (const name of ["scaling_factor", "finetuning_scaling_factor"]) {
     if (!tensors.has(name)) continue;
     checkShape(file, name, [m], "[dictSize]");

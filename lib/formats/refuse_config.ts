@@ -5,9 +5,6 @@ const transcoder = "a transcoder reads one point of the model and writes another
 
 /** Why architectures that others have are not read. */
 const reasons: Readonly<Record<string, string>> = {
-  gated:
-    "a gated SAE has two encoders, b_gate for what is active and b_mag and r_mag for how much, " +
-    "an Sae has one",
   transcoder,
   skip_transcoder: transcoder,
   jumprelu_transcoder: transcoder,
@@ -20,7 +17,7 @@ const reasons: Readonly<Record<string, string>> = {
 const topKNames = /top[-_ ]?k|\boai\b|\bv5[-_](32|128)k/i;
 
 /**
- * Refuses what is no plain SAE: gated SAEs, transcoders, SAEs of several layers.
+ * Refuses what is no plain SAE: transcoders, SAEs of several layers or samples.
  *
  * @param path The config, used in errors.
  * @throws {Error} With what it is and why it cannot be read.
@@ -73,10 +70,12 @@ export function refuseHiddenTopK(path: string, cfg: Json): void {
 }
 
 /**
- * @throws {Error} The weights are those of a gated SAE or a transcoder, whatever the config says, or have
- * two tensors whose names differ in case only (`W_enc` and `w_enc`): nothing says which one is meant.
+ * @param gated Whether the config says that it is a gated SAE.
+ * @throws {Error} The weights are those of a transcoder, whatever the config says, or of a gated SAE where it does
+ * not say so, or have two tensors whose names differ in case only (`W_enc` and `w_enc`): nothing says which one
+ * is meant.
  */
-export function refuseForeignTensors(path: string, names: Iterable<string>): void {
+export function refuseForeignTensors(path: string, names: Iterable<string>, gated = false): void {
   const seen = new Map<string, string>();
   for (const name of names) {
     const other = seen.get(name.toLowerCase());
@@ -84,9 +83,9 @@ export function refuseForeignTensors(path: string, names: Iterable<string>): voi
       throw new Error(`${other} and ${name} are both there, expected one of them, in ${path}`);
     }
     seen.set(name.toLowerCase(), name);
-    if (name === "r_mag" || name === "b_gate" || name === "b_mag") {
+    if (!gated && ["r_mag", "b_gate", "b_mag", "gate_bias", "mag_bias"].includes(name)) {
       throw new Error(
-        `${name} makes this a gated SAE, not supported (${reasons.gated}), in ${path}`,
+        `${name} makes this a gated SAE, but its config does not say so (architecture "gated"), in ${path}`,
       );
     }
     if (name === "W_skip" || name === "b_dec_out") {

@@ -26,6 +26,8 @@ export interface SaeConfig extends
   rescaleByDecoderNorm: boolean;
   /** Whether activations are scaled by a vector of the weights before they are decoded. */
   scalesActivations: boolean;
+  /** Whether it is a gated SAE, which its weights make a jumprelu one. */
+  gated: boolean;
   /** Whether `saveSae` wrote it. */
   own: boolean;
 }
@@ -123,14 +125,18 @@ export function saeConfig(sae: Sae): Record<string, unknown> {
  * @param text Its content.
  * @param overrides Keys that replace those of the file.
  * @throws {Error} It is not JSON, a key is missing or wrong, or it describes what is no plain SAE
- * (gated, transcoder, …).
+ * (transcoder, …).
  */
 export function parseSaeConfig(
   path: string,
   text: string,
   overrides: Readonly<Json> = {},
 ): SaeConfig {
-  const cfg: Json = { ...parseConfig(path, text), ...overrides };
+  return readSaeConfig(path, { ...parseConfig(path, text), ...overrides }, overrides);
+}
+
+/** {@linkcode parseSaeConfig} of a config that is an object already, with the keys that were replaced in it. */
+export function readSaeConfig(path: string, cfg: Json, overrides: Readonly<Json> = {}): SaeConfig {
   refuseForeign(path, cfg);
 
   const fail = (key: string, found: unknown, wanted: string): never => {
@@ -190,6 +196,7 @@ export function parseSaeConfig(
     ...normalizing,
     rescaleByDecoderNorm: needsK && !marker && flag("rescale_acts_by_decoder_norm", false),
     scalesActivations: flag("finetuning_scaling_factor", false),
+    gated: cfg.architecture === "gated",
     own: marker !== undefined,
     metadata,
   };

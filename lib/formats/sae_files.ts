@@ -1,24 +1,53 @@
 import { basename, dirname, join } from "@std/path";
 import { regularFileSize } from "../language_model/regular_file.ts";
+import { hookZConfig } from "./load_hook_z.ts";
 import { findConfig } from "./sealed_weights.ts";
 
 /** The files of an SAE in one of the formats that are read. */
 export type SaeFiles =
-  | { format: "saelens" | "sparsify"; config: string; weights: string }
-  | { format: "gemma-scope"; weights: string };
+  | { format: ConfiguredFormat; config: string; weights: string }
+  | { format: "gemma-scope"; weights: string }
+  | { format: "gemma-scope-2" | "torch"; config?: string; weights: string };
 
-/** Names of the files of each format, in the order in which they are looked for. */
+/** Formats that need a config. */
+export type ConfiguredFormat =
+  | "saelens"
+  | "sparsify"
+  | "llama-scope"
+  | "llama-scope-r1"
+  | "dictionary-learning";
+
+/** Where the files of a format are in an SAE's folder. */
+export interface Layout {
+  /** The format. */
+  format: SaeFiles["format"];
+  /** Its config; absent where the format has none or can do without. */
+  config?: string;
+  /** Its weights. */
+  weights: string;
+}
+
+/** Names of the config that SAELens and sparsify write. */
 export const CONFIG = "cfg.json";
 /** SAELens's weights. */
 export const SAE_LENS_WEIGHTS = "sae_weights.safetensors";
-/** sparsify's weights. */
-export const SPARSIFY_WEIGHTS = "sae.safetensors";
-/** Gemma Scope's weights. */
-export const GEMMA_SCOPE_WEIGHTS = "params.npz";
+/** The config of Gemma Scope 2, dictionary_learning and others. */
+export const OTHER_CONFIG = "config.json";
 
-const expected =
-  `${CONFIG} with ${SAE_LENS_WEIGHTS} (SAELens) or ${SPARSIFY_WEIGHTS} (sparsify), or ` +
-  `${GEMMA_SCOPE_WEIGHTS} (Gemma Scope)`;
+/** The formats whose files have names of their own, in the order in which they are looked for. */
+export const LAYOUTS: readonly Layout[] = [
+  { format: "saelens", config: CONFIG, weights: SAE_LENS_WEIGHTS },
+  { format: "sparsify", config: CONFIG, weights: "sae.safetensors" },
+  { format: "gemma-scope", weights: "params.npz" },
+  { format: "gemma-scope-2", weights: "params.safetensors" },
+  { format: "llama-scope", config: "hyperparams.json", weights: "checkpoints/final.safetensors" },
+  { format: "dictionary-learning", config: OTHER_CONFIG, weights: "ae.pt" },
+  { format: "llama-scope-r1", config: OTHER_CONFIG, weights: SAE_LENS_WEIGHTS },
+];
+
+const expected = `${CONFIG} with ${SAE_LENS_WEIGHTS} (SAELens) or sae.safetensors (sparsify), ` +
+  `params.npz or params.safetensors (Gemma Scope), hyperparams.json with checkpoints/final.safetensors ` +
+  `(Llama Scope), ${OTHER_CONFIG} with ae.pt (dictionary_learning), or a .pt file of torch.save`;
 
 /** Names of files that PyTorch and Python write as pickles. */
 export const pickleName = /\.(pt|pth|bin|ckpt|pkl|pickle)$/i;
@@ -28,7 +57,7 @@ export const pickleName = /\.(pt|pth|bin|ckpt|pkl|pickle)$/i;
  *
  * @param path A folder, or one of the files.
  * @throws {Error} There is nothing there, or nothing that can be read; the message says what there is
- * and what is wanted. PyTorch's pickles are never opened.
+ * and what is wanted.
  */
 export async function findSaeFiles(path: string): Promise<SaeFiles> {
   const fail = (why: string, cause?: unknown): never => {
@@ -43,26 +72,22 @@ export async function findSaeFiles(path: string): Promise<SaeFiles> {
   }
   if (!isDirectory) {
     regularFileSize(path);
-    const pickle = await whyPickle(path);
-    if (pickle) fail(pickle);
-    const name = basename(path);
-    if (name.endsWith(".npz")) return { format: "gemma-scope", weights: path };
-    if (name.endsWith(".safetensors")) return withConfig(path, join(dirname(path), CONFIG));
-    if (name !== CONFIG) fail(`expected a folder with ${expected}`);
+    const files = await ofFile(path);
+    if (files) return files;
+    if (!LAYOUTS.some(({ config }) => config === basename(path))) {
+      fail(`expected a folder with ${expected}`);
+    }
   }
   const folder = isDirectory ? path : dirname(path);
+  for (const layout of LAYOUTS) {
+    if (await holds(folder, layout)) return await completed(folder, layout);
+  }
   const names = (await Array.fromAsync(Deno.readDir(folder))).map((entry) => entry.name).sort();
-  const weights = [SAE_LENS_WEIGHTS, SPARSIFY_WEIGHTS].find((name) => names.includes(name));
-  const hasConfig = names.includes(CONFIG) ||
-    weights === SAE_LENS_WEIGHTS && await holdsConfig(folder);
-  if (hasConfig && weights) {
-    return withConfig(join(folder, weights), join(folder, CONFIG));
-  }
-  if (names.includes(GEMMA_SCOPE_WEIGHTS)) {
-    return { format: "gemma-scope", weights: join(folder, GEMMA_SCOPE_WEIGHTS) };
-  }
   const pickles = names.filter((name) => pickleName.test(name));
-  if (pickles.length > 0) fail(`${pickles[0]} is ${aPickle(pickles[0])}`);
+  if (pickles.length === 1) return await torchFiles(join(folder, pickles[0]));
+  if (pickles.length > 1) {
+    fail(`it holds several: give one of its files ${pickles.slice(0, 12).join(", ")}`);
+  }
   const inside = [];
   for (const name of names) if (await holdsSae(join(folder, name))) inside.push(name);
   if (inside.length > 0) {
@@ -79,6 +104,50 @@ export async function findSaeFiles(path: string): Promise<SaeFiles> {
   );
 }
 
+/** The files that belong to one that was given by its name; undefined where its folder is to be looked at. */
+async function ofFile(path: string): Promise<SaeFiles | undefined> {
+  const name = basename(path);
+  const folder = dirname(path);
+  if (name.endsWith(".npz")) return { format: "gemma-scope", weights: path };
+  if (name.endsWith(".safetensors")) {
+    const whole = LAYOUTS.find(({ weights }) => path.replaceAll("\\", "/").endsWith(weights));
+    const place = whole?.weights.includes("/") ? dirname(folder) : folder;
+    const fitting = LAYOUTS.filter(({ weights }) => weights === whole?.weights);
+    for (const layout of fitting) {
+      if (await holds(place, layout)) return await completed(place, layout);
+    }
+    const format = whole?.format === "sparsify" ? "sparsify" : "saelens";
+    return { format, config: join(folder, CONFIG), weights: path };
+  }
+  if (name === "ae.pt") return completed(folder, LAYOUTS.find(({ weights }) => weights === name)!);
+  return pickleName.test(name) || await isPickle(path) ? await torchFiles(path) : undefined;
+}
+
+/** Whether a folder has the files of a layout. */
+async function holds(folder: string, { format, config, weights }: Layout): Promise<boolean> {
+  if (!await isFile(join(folder, weights))) return false;
+  if (config === undefined || await isFile(join(folder, config))) return true;
+  // Replacing them may have been interrupted: then the weights say their config.
+  return format === "saelens" && await holdsConfig(folder);
+}
+
+async function completed(folder: string, { format, config, weights }: Layout): Promise<SaeFiles> {
+  const path = join(folder, weights);
+  if (format === "gemma-scope-2") {
+    const own = join(folder, OTHER_CONFIG);
+    return { format, weights: path, ...(await isFile(own) ? { config: own } : {}) };
+  }
+  return config === undefined
+    ? { format: "gemma-scope", weights: path }
+    : { format: format as ConfiguredFormat, config: join(folder, config), weights: path };
+}
+
+async function torchFiles(weights: string): Promise<SaeFiles> {
+  const config = hookZConfig(weights);
+  const hasConfig = config !== weights && await isFile(config);
+  return { format: "torch", weights, ...(hasConfig ? { config } : {}) };
+}
+
 /** Whether the files of an SAE without `cfg.json` say their config: replacing them was interrupted. */
 async function holdsConfig(folder: string): Promise<boolean> {
   try {
@@ -88,36 +157,24 @@ async function holdsConfig(folder: string): Promise<boolean> {
   }
 }
 
-/** The format of a safetensors file is told by its name. */
-function withConfig(weights: string, config: string): SaeFiles {
-  const format = basename(weights) === SPARSIFY_WEIGHTS ? "sparsify" : "saelens";
-  return { format, config, weights };
-}
-
 async function holdsSae(folder: string): Promise<boolean> {
-  for (const name of [CONFIG, GEMMA_SCOPE_WEIGHTS]) {
-    try {
-      if ((await Deno.stat(join(folder, name))).isFile) return true;
-    } catch { /* A file, or a folder without it. */ }
-  }
+  if (await isFile(join(folder, CONFIG))) return true;
+  for (const layout of LAYOUTS) if (await holds(folder, layout)) return true;
   return false;
 }
 
-/** Why a file is a pickle, by its name or its first bytes; undefined for others. */
-async function whyPickle(path: string): Promise<string | undefined> {
-  if (pickleName.test(path)) return `it is ${aPickle(basename(path))}`;
+async function isFile(path: string): Promise<boolean> {
+  try {
+    return (await Deno.stat(path)).isFile;
+  } catch {
+    return false;
+  }
+}
+
+/** Whether a file begins as a pickle does: the opcode PROTO and a protocol from 2 to 5. */
+async function isPickle(path: string): Promise<boolean> {
   using file = await Deno.open(path);
   const first = new Uint8Array(2);
   await file.read(first);
-  // The opcode PROTO and a protocol from 2 to 5.
-  const isPickle = first[0] === 0x80 && first[1] >= 2 && first[1] <= 5;
-  return isPickle ? `it is ${aPickle(basename(path))}` : undefined;
-}
-
-/** What a pickle is and what to do with it, for errors. */
-export function aPickle(name: string): string {
-  const whose = name === "ae.pt" ? " of dictionary_learning" : "";
-  return `a PyTorch pickle${whose}, which can run any program when it is opened and is never read ` +
-    `here: load it in Python with torch.load(…, weights_only=True), save W_enc [d, m], W_dec [m, d], ` +
-    `b_enc and b_dec with safetensors.torch.save_file as ${SAE_LENS_WEIGHTS}, and write a ${CONFIG}`;
+  return first[0] === 0x80 && first[1] >= 2 && first[1] <= 5;
 }

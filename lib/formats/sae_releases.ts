@@ -1,58 +1,78 @@
+import type { Json } from "./config_values.ts";
 import type { HubSae } from "./hub_sae.ts";
+import { RELEASE_FAMILIES, type ReleaseFamily } from "./release_families.ts";
 
-/** Releases of SAELens and their repositories, those whose files can be read (`pretrained_saes.yaml`). */
-const RELEASES: Record<string, string> = {
-  "gpt2-small-res-jb": "jbloom/GPT2-Small-SAEs-Reformatted",
-  "gpt2-small-res-jb-feature-splitting": "jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8",
-  "gpt2-small-resid-mid-v5-32k": "jbloom/GPT2-Small-OAI-v5-32k-resid-mid-SAEs",
-  "gpt2-small-resid-mid-v5-128k": "jbloom/GPT2-Small-OAI-v5-128k-resid-mid-SAEs",
-  "gpt2-small-resid-post-v5-128k": "jbloom/GPT2-Small-OAI-v5-128k-resid-post-SAEs",
-  "gemma-2b-res-jb": "jbloom/Gemma-2b-Residual-Stream-SAEs",
-  "gemma-2b-it-res-jb": "jbloom/Gemma-2b-IT-Residual-Stream-SAEs",
-  ...Object.fromEntries(
-    ["2b-pt-res", "2b-pt-att", "2b-pt-mlp", "9b-pt-res", "9b-pt-att", "9b-pt-mlp", "9b-it-res"]
-      .map((name) => [`gemma-scope-${name}`, `google/gemma-scope-${name}`]),
-  ),
-};
-
-/** An SAE of a release. */
+/** An SAE of a release of SAELens. */
 export interface ReleasedSae extends HubSae {
+  /** The family of the release. */
+  family: ReleaseFamily;
+  /** Keys that replace those of its config. */
+  config?: Json;
   /** What is to be said where it is not found. */
   hint: string;
 }
 
 /**
  * Reads the name of an SAELens release, with the id of an SAE behind a slash:
- * `gpt2-small-res-jb/blocks.8.hook_resid_pre`. A `-canonical` one of Gemma Scope stands for its folder
- * of several L0, one of which is to be chosen.
+ * `gpt2-small-res-jb/blocks.8.hook_resid_pre`, `gemma-scope-2b-pt-res-canonical/layer_12/width_16k/canonical`. What is
+ * no id of the release is taken for a folder of its repository.
  *
  * @returns undefined where it is none that is known.
+ * @throws {Error} It is a release of transcoders or others that are no SAEs of one hook.
  */
 export function parseRelease(name: string): ReleasedSae | undefined {
   const [release, ...parts] = name.split("/");
-  const plain = release.replace(/-canonical$/, "");
-  if (!Object.hasOwn(RELEASES, plain) || parts.some((part) => !/^\w[\w.-]*$/.test(part))) {
-    return undefined;
+  const family = RELEASE_FAMILIES.find(({ releases }) => releases.has(release));
+  if (!family || parts.some((part) => !/^\w[\w.-]*$/.test(part))) return undefined;
+  const { format, refused, example } = family;
+  if (refused !== undefined) {
+    throw new Error(`${release} is a release of ${family.name}, not supported: ${refused}`);
   }
-  const canonical = release !== plain;
-  if (canonical && parts.at(-1) === "canonical") parts.pop();
+  const repository = family.releases.get(release)!;
+  const id = parts.join("/");
+  const path = id === "" ? "" : family.path(id, release);
+  const config = family.config?.(release);
   return {
-    repository: RELEASES[plain],
-    path: parts.join("/"),
-    hint: `${release} is SAELens's name of ${RELEASES[plain]}: give it with a folder of that ` +
-      `repository, such as ${RELEASES[plain]}/FOLDER` +
-      (canonical ? "; SAELens's canonical ones are those with an average L0 nearest to 100" : ""),
+    repository,
+    path: path ?? id,
+    ...(format === undefined || path === undefined || path === "" ? {} : { format }),
+    ...(config === undefined ? {} : { config }),
+    family,
+    hint: `${release} is SAELens's name of ${repository}: give it with an SAE's id, such as ` +
+      `${release}/${example}, or with a folder of that repository`,
   };
 }
 
 /** The known release that a name is nearly, or begins like. */
 export function nearRelease(name: string): string | undefined {
   const own = letters(name.split("/")[0]);
-  const all = Object.keys(RELEASES);
+  const all = RELEASE_FAMILIES.flatMap(({ releases }) => [...releases.keys()]);
   return all.find((known) => letters(known) === own) ??
-    (own.length > 4 ? all.find((known) => letters(known).startsWith(own)) : undefined);
+    (own.length > 4 ? all.find((known) => letters(known).startsWith(own)) : undefined) ??
+    (own.length > 7 ? nearest(own, all) : undefined);
 }
 
 function letters(name: string): string {
   return name.toLowerCase().replace(/[^a-z0-9]/g, "");
+}
+
+/** The name that at most two letters more, fewer or other make of another. */
+function nearest(own: string, all: string[]): string | undefined {
+  const distances = all.map((known) => ({ known, distance: editDistance(own, letters(known)) }));
+  const best = distances.reduce((a, b) => b.distance < a.distance ? b : a);
+  return best.distance <= 2 ? best.known : undefined;
+}
+
+/** Letters to insert, delete or replace (Levenshtein). */
+function editDistance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = row[j - 1] + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[j] + 1, next[j - 1] + 1));
+    }
+    row = next;
+  }
+  return row[b.length];
 }

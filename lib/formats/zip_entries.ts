@@ -23,6 +23,18 @@ const maxEntries = 100;
 const bombBytes = 16 * 2 ** 20;
 const bombRatio = 50;
 
+/** What an archive may be. */
+export interface ZipRules {
+  /** Names that entries may have. */
+  names: RegExp;
+  /** What such names are, for errors. */
+  words: string;
+  /** Whether it may have zip64 records that it does not need, as PyTorch's have: zip.js's strict mode takes them for data. */
+  spareRecords?: boolean;
+}
+
+const plainNames: ZipRules = { names: /^\w[\w.-]{0,99}$/, words: "plain file names" };
+
 /**
  * Lists a zip archive's files. The archive must be readable in one way only: nothing before, between
  * or after its parts, local headers that agree with the directory, no name twice, none that
@@ -32,9 +44,17 @@ const bombRatio = 50;
  * @param handle The open file.
  * @throws {Error} It is not such an archive.
  */
-export async function listZip(path: string, handle: FileHandle, size: number): Promise<ZipEntry[]> {
+export async function listZip(
+  path: string,
+  handle: FileHandle,
+  size: number,
+  { names, words, spareRecords = false }: ZipRules = plainNames,
+): Promise<ZipEntry[]> {
   const reader = new ZipReader(new HandleReader(path, handle, size), {
-    strictness: "strict",
+    strictness: spareRecords ? "balanced" : "strict",
+    checkLocalFilename: true,
+    filenameValidation: "strict",
+    maxAppendedDataSize: 0,
     checkCrc32: true,
   });
   const found: FileEntry[] = [];
@@ -42,9 +62,8 @@ export async function listZip(path: string, handle: FileHandle, size: number): P
     for await (const entry of reader.getEntriesGenerator()) {
       if (found.length === maxEntries) throw new Error(`it has more than ${maxEntries} entries`);
       const { filename } = entry;
-      if (filename.endsWith("/data.pkl")) throw new Error("it is a PyTorch pickle, never read");
-      if (entry.directory || !/^\w[\w.-]{0,99}$/.test(filename)) {
-        throw new Error(`it has an entry ${show(filename)}, expected plain file names`);
+      if (entry.directory || !names.test(filename)) {
+        throw new Error(`it has an entry ${show(filename)}, expected ${words}`);
       }
       if (found.some((other) => other.filename === filename)) {
         throw new Error(`it has two entries ${show(filename)}`);

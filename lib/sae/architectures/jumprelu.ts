@@ -35,7 +35,8 @@ export const jumprelu: Descriptor<JumpReluOptions> = {
   ...PENALIZED,
   summary: "all above a learned threshold per latent",
   threshold: "learned",
-  saeLens: { saved: "jumprelu", read: ["jumprelu"] },
+  // What a gated SAE is beside its weights: see formats/gated_encoder.ts.
+  saeLens: { saved: "jumprelu", read: ["jumprelu", "gated"] },
   options: {
     ...PENALIZED_OPTIONS,
     bandwidth: {
