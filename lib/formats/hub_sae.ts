@@ -32,8 +32,10 @@ export interface HubSae {
  */
 export function parseHubId(id: string): HubSae | undefined {
   const parts = id.split("/");
-  // No leading dot: neither "." nor ".." is a part of a hub id.
-  if (parts.length < 2 || !parts.every((part) => /^\w[\w.-]*$/.test(part))) return undefined;
+  // No leading dot: neither "." nor ".." is a part of a hub id. Some SAEs have "+" and ":" in their names.
+  const isPart = (part: string, at: number) =>
+    (at < 2 ? /^\w[\w.-]*$/ : /^\w[\w.+:-]*$/).test(part);
+  if (parts.length < 2 || !parts.every(isPart)) return undefined;
   return { repository: parts.slice(0, 2).join("/"), path: parts.slice(2).join("/") };
 }
 

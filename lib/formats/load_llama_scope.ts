@@ -43,6 +43,7 @@ export async function loadLlamaScope(
     given,
     inputScale,
     threshold: threshold * inputScale,
+    model: "meta-llama/Llama-3.1-8B",
   }, request);
 }
 
@@ -62,7 +63,8 @@ export async function loadLlamaScopeR1(
   await using file = await openSafetensors(weights);
   const inputScale = await r1Scale(file, given, request, configPath);
   const threshold = { log: "log_jumprelu_threshold" };
-  return await load(file, { configPath, given, inputScale, threshold }, request);
+  const model = "deepseek-ai/DeepSeek-R1-Distill-Llama-8B";
+  return await load(file, { configPath, given, inputScale, threshold, model }, request);
 }
 
 async function r1Scale(
@@ -91,11 +93,12 @@ async function r1Scale(
 
 async function load(
   file: TensorFile,
-  { configPath, given, inputScale, threshold }: {
+  { configPath, given, inputScale, threshold, model }: {
     configPath: string;
     given: Json;
     inputScale: number;
     threshold: WeightNames["threshold"];
+    model: string;
   },
   request: LoadRequest,
 ): Promise<Sae> {
@@ -127,7 +130,7 @@ async function load(
       context_size: 1024,
       prepend_bos: true,
       model_from_pretrained_kwargs: {},
-      model_name: "meta-llama/Llama-3.1-8B",
+      model_name: model,
       ...named("hook_name", hook),
     },
     weights: {

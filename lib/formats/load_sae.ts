@@ -9,7 +9,7 @@ import { loadSaeLens } from "./load_sae_lens.ts";
 import { loadSparsify } from "./load_sparsify.ts";
 import { loadTorchSae } from "./load_torch_sae.ts";
 import { findSaeFiles } from "./sae_files.ts";
-import { nearRelease, parseRelease } from "./sae_releases.ts";
+import { correctionsOf, nearRelease, parseRelease } from "./sae_releases.ts";
 
 /** Options of {@linkcode loadSae}. Those of the hub matter for hub ids only. */
 export interface LoadSaeOptions extends HubSaeOptions {
@@ -26,22 +26,27 @@ export interface LoadSaeOptions extends HubSaeOptions {
  * Loads an SAE from a folder, a file or the Hugging Face hub, in one of these formats:
  * - a folder that `saveSae` wrote;
  * - SAELens, of any version: `cfg.json` and `sae_weights.safetensors`, architectures standard, topk,
- *   batchtopk, matryoshka_batchtopk (as batchtopk) and jumprelu;
- * - Gemma Scope: `params.npz`;
- * - sparsify: `cfg.json` and `sae.safetensors`, activation topk.
+ *   batchtopk, matryoshka_batchtopk (as batchtopk), jumprelu and gated;
+ * - Gemma Scope: `params.npz`; Gemma Scope 2: `params.safetensors`;
+ * - Llama Scope: `hyperparams.json` and `checkpoints/final.safetensors`, and that of DeepSeek R1's Llama;
+ * - dictionary_learning and SAEBench: `ae.pt` and `config.json`;
+ * - sparsify: `cfg.json` and `sae.safetensors`, activation topk;
+ * - files of `torch.save` that stand alone: Qwen Scope's, Goodfire's, qresearch's, those of attention heads.
  *
  * Weights of 2, 4 and 8 bytes become float32. What SAELens does beside its weights is folded into them,
  * so that the function stays the same: a selection by activation times decoder norm
  * (`rescale_acts_by_decoder_norm`) into the encoder, decoder rows getting norm 1; scaled activations
- * (`scaling_factor`) into the decoder, f staying what the encoder gives.
+ * (`scaling_factor`) into the decoder, f staying what the encoder gives. A gated SAE becomes the jumprelu one
+ * that it is.
  *
- * Gated SAEs, transcoders and PyTorch pickles are refused, and so is a config that says ReLU where
- * something speaks of TopK. Files are trusted in nothing: lengths, offsets and types are checked before
- * memory is taken, and memory is that of the result.
+ * Transcoders are refused, and so is a config that says ReLU where something speaks of TopK. Files are trusted
+ * in nothing: a pickle is read as data and never run, lengths, offsets and types are checked before memory is
+ * taken, and memory is that of the result.
  *
  * @param pathOrHubId A folder, a file in it, or a hub id with a path in the repository:
  * `jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8/blocks.8.hook_resid_pre_768`, or a release of
- * SAELens with the SAE's id: `gpt2-small-res-jb/blocks.8.hook_resid_pre`. What exists on disk is taken
+ * SAELens with the SAE's id: `gpt2-small-res-jb/blocks.8.hook_resid_pre`,
+ * `gemma-scope-2b-pt-res-canonical/layer_12/width_16k/canonical`. What exists on disk is taken
  * from there. Downloads go to the cache and are not repeated.
  * @returns The SAE in float32. `metadata` holds `model`, `hook`, `contextSize`, `prependBos` and `dataset`
  * where the files tell them, the config's other notes under their own names, and for SAEs of others
@@ -66,7 +71,8 @@ export async function loadSae(pathOrHubId: string, options: LoadSaeOptions = {})
   const { revision = "main" } = options;
   const source = hub && revision !== "main" ? `${pathOrHubId}@${revision}` : pathOrHubId;
   const place = hub ? `${hub.repository}/${hub.path}` : resolve(files.weights);
-  const request = { source, place, overrides, signal };
+  const corrections = hub && correctionsOf(hub.repository);
+  const request = { source, place, overrides: { ...corrections, ...overrides }, signal };
   switch (files.format) {
     case "saelens":
       return await loadSaeLens(files.config, files.weights, request);

@@ -86,11 +86,11 @@ export function readPickle(
   let from = start;
 
   const fail = (what: string): never => {
-    throw new Error(`${what} at byte ${from - start} of ${where}`);
+    throw new Error(`${what}, at byte ${from - start} of ${where}`);
   };
   const take = (count: number): number => {
     if (count > bytes.length - at) {
-      fail(`${count} bytes are announced, but ${bytes.length - at} are left,`);
+      fail(`${count} bytes are wanted, but ${bytes.length - at} are left`);
     }
     at += count;
     return at - count;
@@ -117,7 +117,9 @@ export function readPickle(
     return text(end - at + 1).slice(0, -1);
   };
   const integer = (length: number): number | bigint => {
-    if (length > longestInteger) fail(`an integer of ${length} bytes, expected ${longestInteger},`);
+    if (length > longestInteger) {
+      fail(`an integer of ${length} bytes, expected at most ${longestInteger}`);
+    }
     let value = 0n;
     raw(length).forEach((byte, i) => value |= BigInt(byte) << BigInt(8 * i));
     value = BigInt.asIntN(8 * length, value);
@@ -184,7 +186,7 @@ export function readPickle(
     switch (opcode) {
       case 0x80: { // PROTO
         const protocol = u8();
-        if (protocol < 2 || protocol > 5) fail(`protocol ${protocol}, expected 2 to 5,`);
+        if (protocol < 2 || protocol > 5) fail(`protocol ${protocol}, expected 2 to 5`);
         break;
       }
       case 0x95: // FRAME: a hint for buffers.
@@ -332,11 +334,11 @@ export function readPickle(
       }
       default: {
         const hex = `0x${opcode.toString(16).padStart(2, "0")}`;
-        fail(`instruction ${refused[opcode] ?? hex}, which tensors do not need,`);
+        fail(`instruction ${refused[opcode] ?? hex}, which tensors do not need`);
       }
     }
   }
-  return fail(`more than ${mostInstructions} instructions,`);
+  return fail(`more than ${mostInstructions} instructions`);
 }
 
 /** Names come from the file: long ones are cut. */

@@ -119,14 +119,20 @@ async function ofFile(path: string): Promise<SaeFiles | undefined> {
     const format = whole?.format === "sparsify" ? "sparsify" : "saelens";
     return { format, config: join(folder, CONFIG), weights: path };
   }
-  if (name === "ae.pt") return completed(folder, LAYOUTS.find(({ weights }) => weights === name)!);
+  if (name === "ae.pt") {
+    const layout = LAYOUTS.find(({ weights }) => weights === name)!;
+    if (await holds(folder, layout)) return completed(folder, layout);
+    throw new Error(
+      `cannot load an SAE from ${path}: it has no ${OTHER_CONFIG} beside it, which says its class`,
+    );
+  }
   return pickleName.test(name) || await isPickle(path) ? await torchFiles(path) : undefined;
 }
 
 /** Whether a folder has the files of a layout. */
 async function holds(folder: string, { format, config, weights }: Layout): Promise<boolean> {
-  if (!await isFile(join(folder, weights))) return false;
-  if (config === undefined || await isFile(join(folder, config))) return true;
+  if (!await isThere(join(folder, weights))) return false;
+  if (config === undefined || await isThere(join(folder, config))) return true;
   // Replacing them may have been interrupted: then the weights say their config.
   return format === "saelens" && await holdsConfig(folder);
 }
@@ -135,7 +141,7 @@ async function completed(folder: string, { format, config, weights }: Layout): P
   const path = join(folder, weights);
   if (format === "gemma-scope-2") {
     const own = join(folder, OTHER_CONFIG);
-    return { format, weights: path, ...(await isFile(own) ? { config: own } : {}) };
+    return { format, weights: path, ...(await isThere(own) ? { config: own } : {}) };
   }
   return config === undefined
     ? { format: "gemma-scope", weights: path }
@@ -144,7 +150,7 @@ async function completed(folder: string, { format, config, weights }: Layout): P
 
 async function torchFiles(weights: string): Promise<SaeFiles> {
   const config = hookZConfig(weights);
-  const hasConfig = config !== weights && await isFile(config);
+  const hasConfig = config !== weights && await isThere(config);
   return { format: "torch", weights, ...(hasConfig ? { config } : {}) };
 }
 
@@ -158,14 +164,16 @@ async function holdsConfig(folder: string): Promise<boolean> {
 }
 
 async function holdsSae(folder: string): Promise<boolean> {
-  if (await isFile(join(folder, CONFIG))) return true;
+  if (await isThere(join(folder, CONFIG))) return true;
   for (const layout of LAYOUTS) if (await holds(folder, layout)) return true;
   return false;
 }
 
-async function isFile(path: string): Promise<boolean> {
+/** Whether anything has that name: what cannot be read is told by what opens it. */
+async function isThere(path: string): Promise<boolean> {
   try {
-    return (await Deno.stat(path)).isFile;
+    await Deno.stat(path);
+    return true;
   } catch {
     return false;
   }

@@ -6,8 +6,6 @@ import { RELEASE_FAMILIES, type ReleaseFamily } from "./release_families.ts";
 export interface ReleasedSae extends HubSae {
   /** The family of the release. */
   family: ReleaseFamily;
-  /** Keys that replace those of its config. */
-  config?: Json;
   /** What is to be said where it is not found. */
   hint: string;
 }
@@ -31,16 +29,23 @@ export function parseRelease(name: string): ReleasedSae | undefined {
   const repository = family.releases.get(release)!;
   const id = parts.join("/");
   const path = id === "" ? "" : family.path(id, release);
-  const config = family.config?.(release);
   return {
     repository,
     path: path ?? id,
     ...(format === undefined || path === undefined || path === "" ? {} : { format }),
-    ...(config === undefined ? {} : { config }),
     family,
     hint: `${release} is SAELens's name of ${repository}: give it with an SAE's id, such as ` +
       `${release}/${example}, or with a folder of that repository`,
   };
+}
+
+/** Keys that SAELens's registry replaces in the configs of a repository. */
+export function correctionsOf(repository: string): Json | undefined {
+  for (const { releases, config } of RELEASE_FAMILIES) {
+    for (const [release, place] of releases) {
+      if (place === repository) return config?.(release);
+    }
+  }
 }
 
 /** The known release that a name is nearly, or begins like. */

@@ -4,7 +4,7 @@ import { MOST_PICKLE_BYTES, type PickleReader, type PickleValue, readPickle } fr
 import { readRange } from "./read_range.ts";
 import { type StreamedTensor, streamedTensors } from "./streamed_tensors.ts";
 import type { TensorFile } from "./tensor_file.ts";
-import { isPickledTensor, type Storage, type StorageId, torchNames } from "./torch_pickle.ts";
+import { isPickledTensor, type Storage, torchNames } from "./torch_pickle.ts";
 import type { ByteStream } from "./zip_content.ts";
 import { listZip, type ZipEntry } from "./zip_entries.ts";
 
@@ -193,7 +193,7 @@ const nothing: PickleReader = {
   knows: () => false,
   call: () => null,
   persistent: () => {
-    throw new Error("a tensor, expected plain values,");
+    throw new Error("a tensor, expected plain values");
   },
 };
 
@@ -230,6 +230,3 @@ function entriesOf(
   }
   return { tensors, values };
 }
-
-/** For {@linkcode StorageId}s that are asked for by key. */
-export type { StorageId };

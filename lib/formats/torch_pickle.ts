@@ -155,7 +155,7 @@ export function torchNames(): TorchNames {
       Object.hasOwn(storageKinds, name),
     call(name, args) {
       if (name === DICT) {
-        if (args.length > 0) throw new Error(`${DICT} with content, expected it empty,`);
+        if (args.length > 0) throw new Error(`${DICT} with content, expected it empty`);
         return new Map();
       }
       if (name === PARAMETER) {
@@ -163,7 +163,7 @@ export function torchNames(): TorchNames {
         return args[0];
       }
       if (TENSORS.includes(name)) return rebuild(args);
-      throw new Error(`${name} is called, which is no function of a state dict,`);
+      throw new Error(`${name} is called, which is no function of a state dict`);
     },
     persistent(id) {
       const storage = storageOf(id);
@@ -188,7 +188,7 @@ function storageOf(id: PickleValue): StorageId {
   if (typeof key !== "string" || !/^\d{1,20}$/.test(key)) {
     throw new Error("a storage whose key is no number");
   }
-  if (view !== null) throw new Error("a view of a storage, expected the whole one,");
+  if (view !== null) throw new Error("a view of a storage, expected the whole one");
   const { kind } = storageKinds[name];
   return { key, kind, itemSize: itemSize(kind), count: size(count, "the storage's length") };
 }
@@ -200,7 +200,7 @@ function rebuild(args: PickleValue[]): Tensor {
   }
   if (shape.length !== strides.length || shape.length > 4) {
     throw new Error(
-      `a tensor of ${shape.length} dimensions and ${strides.length} strides, expected at most 4,`,
+      `a tensor of ${shape.length} dimensions and ${strides.length} strides, expected at most 4`,
     );
   }
   const extents = shape.map((extent) => size(extent, "a size"));

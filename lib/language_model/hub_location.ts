@@ -20,13 +20,14 @@ export function isHubId(text: string): boolean {
 
 /**
  * The parts of a file's path in a repository. Names come from the hub or from files that were
- * downloaded, and none may lead out of the cache: throws Error for `..`, absolute paths, backslashes,
- * colons and control characters.
+ * downloaded, and none may lead out of the cache: throws Error for `..`, absolute paths, backslashes and
+ * control characters, and on Windows for colons, which name drives there (some SAEs have them: `…_24576:v1`).
  */
 export function hubPathParts(file: string): string[] {
   const parts = file.split("/");
   // deno-lint-ignore no-control-regex
-  const wrong = (part: string) => /^\.{0,2}$|[\\:\x00-\x1f]/.test(part);
+  const bad = Deno.build.os === "windows" ? /^\.{0,2}$|[\\:\x00-\x1f]/ : /^\.{0,2}$|[\\\x00-\x1f]/;
+  const wrong = (part: string) => bad.test(part);
   if (parts.some(wrong)) {
     throw new Error(`${JSON.stringify(file)} is no path inside a repository of the hub`);
   }

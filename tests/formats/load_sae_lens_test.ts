@@ -174,7 +174,7 @@ const refusedConfigs: [what: string, cfg: unknown, error: string][] = [
   ["empty", "", "is not JSON"],
   ["Python's NaN", '{"d_in": 2, "d_sae": 3, "k": NaN}', "is not JSON"],
   ["an array", "[]", "is not a JSON object"],
-  ["gated", { ...v6, architecture: "gated" }, 'architecture is "gated", which is not supported (a'],
+  ["gated", { ...v6, architecture: "gated" }, "b_mag is missing, expected [dictSize] = [3], found"],
   ["transcoder", { ...v6, architecture: "transcoder" }, "(a transcoder reads one point of the"],
   ["other width out", { ...v6, d_out: 3 }, "is 3, d_in is 2: this is a transcoder"],
   ["other hook out", { ...v6, hook_name_out: "h" }, 'is "h", d_in is 2: this is a transcoder'],

@@ -123,21 +123,27 @@ Deno.test("loadSae: sparsify folders", async () => {
   );
 });
 
-Deno.test("loadSae: pickles are refused, unopened, with what to do", async () => {
+Deno.test("loadSae: a pickle that names something else than tensors is refused by that name", async () => {
   const folder = await Deno.makeTempDir();
-  const pickle = new Uint8Array([0x80, 2, 0x63, 0x6f, 0x73]);
+  const text = new TextEncoder().encode("\x63posix\nsystem\nX\x02\x00\x00\x00id\x85R.");
+  const pickle = new Uint8Array([0x80, 2, ...text]);
   const refused = async (path: string, error: string) => {
     const { message } = await assertRejects(() => loadSae(path), Error, error);
-    assert(message.includes("torch.load(…, weights_only=True)"), message);
     assert(message.includes(path), message);
   };
   await Deno.writeFile(join(folder, "ae.pt"), pickle);
-  await Deno.writeTextFile(join(folder, "config.json"), "{}");
-  await refused(folder, "ae.pt is a PyTorch pickle of dictionary_learning");
-  await refused(join(folder, "ae.pt"), "it is a PyTorch pickle of dictionary_learning");
+  await refused(join(folder, "ae.pt"), "it has no config.json beside it, which says its class");
+  const trainer = { dict_class: "AutoEncoder" };
+  await Deno.writeTextFile(join(folder, "config.json"), JSON.stringify({ trainer }));
+  await refused(
+    folder,
+    "posix.system is named (only tensors and plain values are read, nothing is",
+  );
   // Whatever its name.
-  await Deno.writeFile(join(folder, "x.safetensors"), pickle);
-  await refused(join(folder, "x.safetensors"), "it is a PyTorch pickle");
+  for (const name of ["x.pth", "x.weights", "layer0.sae.pt"]) {
+    await Deno.writeFile(join(folder, name), pickle);
+    await refused(join(folder, name), "posix.system is named");
+  }
 });
 
 Deno.test("loadSae: a folder of several says which", async () => {
@@ -205,7 +211,8 @@ Deno.test("loadSae: from the hub, once", async () => {
     const refused: [id: string, error: string, more?: LoadSaeOptions][] = [
       [
         "someone/thing/deep",
-        "none of deep/cfg.json, deep/params.npz is there. It holds several, give",
+        "none of deep/cfg.json, deep/params.npz, deep/params.safetensors, deep/hyperparams.json, " +
+        "deep/config.json is there. It holds several, give",
       ],
       [
         "someone/thing",
@@ -215,7 +222,10 @@ Deno.test("loadSae: from the hub, once", async () => {
         "someone/thing/deep/two",
         "none of deep/two/cfg.json, deep/two/sae_weights.safetensors, deep/t",
       ],
-      ["someone/thing/root.pt", "it is a PyTorch pickle"],
+      [
+        "someone/thing/root.pt",
+        "1 bytes are wanted, but 0 are left, at byte 2 of the first pickle",
+      ],
       ["someone/other/sae", "someone/other"],
       ["someone/thing/deep/three", "offline mode", { offline: true }],
       ["someone/thing/deep/one", "v2", { revision: "v2" }],

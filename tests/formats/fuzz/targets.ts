@@ -1,4 +1,4 @@
-import { join } from "@std/path";
+import { fromFileUrl, join } from "@std/path";
 import { openActivationStore } from "../../../lib/activations/activation_store.ts";
 import { writeActivations } from "../../../lib/activations/write_activations.ts";
 import { loadCheckpoint, saveCheckpoint } from "../../../lib/formats/checkpoint_folder.ts";
@@ -83,6 +83,14 @@ const gemma = (method: number) => async (folder: string) => {
     method,
   }));
   await Deno.writeFile(join(folder, "params.npz"), await makeZip(entries));
+};
+
+/** Files that torch and safetensors wrote. */
+const published = (path: string) => async (folder: string) => {
+  const from = fromFileUrl(new URL(`../../fixtures/published/${path}`, import.meta.url));
+  for await (const { name } of Deno.readDir(from)) {
+    await Deno.copyFile(join(from, name), join(folder, name));
+  }
 };
 
 async function writeStitched(folder: string): Promise<void> {
@@ -202,6 +210,26 @@ export const targets: Target[] = [
   { name: "sparsify's SAE", checked: false, write: writeSparsify, read: readSae },
   { name: "Gemma Scope's SAE, stored", checked: true, write: gemma(0), read: readSae },
   { name: "Gemma Scope's SAE, deflated", checked: true, write: gemma(8), read: readSae },
+  {
+    name: "dictionary_learning's SAE",
+    checked: true,
+    write: published(
+      "canrager/lm_sae/pythia70m_sweep_standard_ctx128_0712/resid_post_layer_3/trainer_10",
+    ),
+    read: readSae,
+  },
+  {
+    name: "an SAE of torch.save before 1.6",
+    checked: false,
+    write: published("Goodfire/Llama-3.1-8B-Instruct-SAE-l19"),
+    read: readSae,
+  },
+  {
+    name: "Gemma Scope 2's SAE",
+    checked: false,
+    write: published("google/gemma-scope-2-270m-pt/resid_post/layer_12_width_16k_l0_small"),
+    read: readSae,
+  },
   { name: "stitched SAE", checked: true, write: writeStitched, read: readStitched },
   { name: "checkpoint", checked: true, write: writeCheckpoint, read: readCheckpoint },
   { name: "store", checked: true, write: writeStore, read: readStore },

@@ -3,6 +3,7 @@ import { configs } from "./configs.ts";
 import { npys } from "./npys.ts";
 import { onnxFiles } from "./onnx_files.ts";
 import { safetensors } from "./safetensors.ts";
+import { torchFiles } from "./torch_files.ts";
 import { zips } from "./zips.ts";
 
 /** A malformed file or folder of one of the formats that are read. */
@@ -22,6 +23,7 @@ export const MALFORMED: Malformed[] = [
   ...npys.map(([what, bytes]) => npz("npy", what, bytes)),
   ...safetensors,
   ...configs,
+  ...torchFiles,
   ...onnxFiles,
 ];
 
