@@ -28,10 +28,12 @@ const HELP = helpOf(
 Usage
   saewing convert SAE OUT [options]
 
-SAE is a folder, a file or a hub id: SAELens of any version, Gemma Scope (params.npz), sparsify.`,
+SAE is a folder, a file, a hub id, or a release of SAELens with an SAE's id: SAELens of any version, Gemma
+Scope 1 and 2, Llama Scope, Qwen Scope, dictionary_learning, SAEBench, sparsify and others.`,
   OPTIONS,
   `Examples
   saewing convert google/gemma-scope-2b-pt-res/layer_12/width_16k/average_l0_82 saes/gemma-16k
+  saewing convert gemma-scope-2-270m-pt-res/layer_12_width_16k_l0_small saes/gemma-3
   saewing convert downloads/params.npz saes/gemma-16k --overwrite`,
 );
 

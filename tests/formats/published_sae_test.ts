@@ -34,7 +34,7 @@ const told: Record<string, Record<string, unknown>> = {
   "fnlp/Llama3_1": {
     architecture: "jumprelu",
     inputNormalization: "expected_average_only_in",
-    inputScale: 1.6,
+    inputScale: 7.9379845,
     model: "meta-llama/Llama-3.1-8B",
     hook: "blocks.12.hook_resid_post",
   },
