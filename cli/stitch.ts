@@ -235,7 +235,7 @@ function describePair({ pair, warnings, claims }: PairClaims): string {
   const why = commonReason(claims);
   return [
     pair,
-    ...warnings.map((warning) => `  Mind: ${warning}.`),
+    ...warnings.map((warning) => `  Note: ${warning}.`),
     ...(why === undefined ? [] : [`  Nothing is decided: ${why}.`]),
     ...withoutCommonReason(claims).map(describeClaim),
   ].join("\n");

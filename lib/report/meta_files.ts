@@ -1,11 +1,9 @@
-import { stringify } from "@std/csv";
 import { mean } from "../meta/meta_findings.ts";
 import { latentsOf, metaLatentsOf } from "../meta/read_decomposition.ts";
+import { csv, plotFiles, type Row } from "./files.ts";
 import { peakTokens } from "./meta_cards.ts";
 import { metaPlots } from "./meta_plots.ts";
 import { type MetaReport, metaReport } from "./meta_report.ts";
-
-type Row = Record<string, string | number>;
 
 /**
  * The results of a meta-SAE as text files, by their paths: report.html, plots/, and CSV files with
@@ -20,10 +18,8 @@ type Row = Record<string, string | number>;
  */
 export async function metaFiles(about: MetaReport): Promise<Record<string, string>> {
   const tables = Object.entries(metaTables(about)).filter(([, rows]) => rows.length > 0);
-  const csv = (rows: Row[]) => stringify(rows, { columns: Object.keys(rows[0]) });
-  const plots = await Promise.all(metaPlots(about));
   return {
-    ...Object.fromEntries(plots.map(({ name, svg }) => [`plots/${name}.svg`, svg])),
+    ...await plotFiles(metaPlots(about)),
     ...Object.fromEntries(tables.map(([name, rows]) => [`${name}.csv`, csv(rows)])),
     "report.html": await metaReport(about),
   };
@@ -73,18 +69,13 @@ function metaTables(
       meanCosine: other.meanCosine,
       randomCosine: mean(other.chance.isotropic),
       matchedCosine: mean(other.chance.matched),
-      explainedVariance: finite(explainedVariance),
-      replacedExplainedVariance: finite(other.replaced.explainedVariance),
-      randomExplainedVariance: finite(other.replacedControls.isotropic.explainedVariance),
-      matchedExplainedVariance: finite(other.replacedControls.matched?.explainedVariance ?? NaN),
+      explainedVariance,
+      replacedExplainedVariance: other.replaced.explainedVariance,
+      randomExplainedVariance: other.replacedControls.isotropic.explainedVariance,
+      matchedExplainedVariance: other.replacedControls.matched?.explainedVariance ?? NaN,
       l0,
       replacedL0: other.replaced.l0,
       replacedDead: other.replaced.deadMetaLatents,
     })),
   };
-}
-
-/** Rows that are all equal have no variance to explain. */
-function finite(value: number): number | string {
-  return Number.isFinite(value) ? value : "";
 }

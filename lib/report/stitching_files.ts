@@ -1,4 +1,4 @@
-import { stringify } from "@std/csv";
+import { csv, plotFiles, type Row } from "./files.ts";
 import { stitchingClaims } from "./stitching_claims.ts";
 import type { StudiedPair } from "../stitching/study_chain.ts";
 import { stitchingPlots } from "./stitching_plots.ts";
@@ -39,20 +39,13 @@ export function pairClaims(pairs: readonly StudiedPair[]): PairClaims[] {
  * ```
  */
 export async function stitchingFiles(about: StitchingReport): Promise<Record<string, string>> {
-  const plots = await Promise.all(stitchingPlots(about.pairs, about.overlap));
   const tables = { ...stitchTables(about), claims: claimRows(pairClaims(about.pairs)) };
-  const csv = (rows: Row[]) => {
-    const columns = Object.keys(rows[0] ?? {});
-    return columns.length > 0 ? stringify(rows.map(finiteOnly), { columns }) : "";
-  };
   return {
-    ...Object.fromEntries(plots.map(({ name, svg }) => [`plots/${name}.svg`, svg])),
+    ...await plotFiles(stitchingPlots(about.pairs, about.overlap)),
     ...Object.fromEntries(Object.entries(tables).map(([name, rows]) => [`${name}.csv`, csv(rows)])),
     "report.html": await stitchingReport(about),
   };
 }
-
-type Row = Record<string, string | number>;
 
 function claimRows(pairs: readonly PairClaims[]): Row[] {
   return pairs.flatMap(({ pair, claims }) =>
@@ -60,15 +53,6 @@ function claimRows(pairs: readonly PairClaims[]): Row[] {
       ...{ pair, claim, verdict: holds === undefined ? "not decided" : holds ? "yes" : "no" },
       ...{ why, found },
     }))
-  );
-}
-
-/** A cell stays empty where there is no number: the NMSE of one sample, the threshold above all cosines. */
-function finiteOnly(row: Row): Row {
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) =>
-      typeof value === "number" && !Number.isFinite(value) ? [name, ""] : [name, value]
-    ),
   );
 }
 

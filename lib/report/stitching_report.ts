@@ -103,7 +103,7 @@ const VERDICT = { true: "holds", false: "does not hold", undefined: "not decided
 export function claimTable(claims: readonly Claim[], warnings: readonly string[]): string {
   const why = commonReason(claims);
   const notes = [
-    ...warnings.map((warning) => `Mind: ${warning}.`),
+    ...warnings.map((warning) => `Note: ${warning}.`),
     ...(why === undefined ? [] : [`Nothing is decided: ${why}.`]),
   ];
   return notes.map(paragraph).join("") + table(

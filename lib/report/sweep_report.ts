@@ -1,7 +1,7 @@
-import { stringify } from "@std/csv";
 import type { SweepRow } from "../sweep/sweep_row.ts";
 import { escapeMarkdown } from "./escape.ts";
 import type { Figure } from "./figure.ts";
+import { csv, plotFiles } from "./files.ts";
 import { formatNumber } from "./format_number.ts";
 import { figureGrid, page, section, settingsTable, table } from "./page.ts";
 import { atEqualL0, type EqualL0, equalL0Table } from "./sweep_curves.ts";
@@ -54,24 +54,13 @@ const HEAD = [
 export async function sweepFiles(about: SweepReport): Promise<Record<string, string>> {
   const { rows, model } = about;
   const equal = atEqualL0(rows);
-  const plots = await Promise.all([...plotsBySize(rows), ...plotsByK(rows), paretoPlot(rows)]);
   return {
-    ...Object.fromEntries(plots.map(({ name, svg }) => [`plots/${name}.svg`, svg])),
+    ...await plotFiles([...plotsBySize(rows), ...plotsByK(rows), paretoPlot(rows)]),
     "sweep.csv": csv(rows, COLUMNS),
     ...(equal.length > 0 ? { "equal_l0.csv": csv(equal, EQUAL_COLUMNS) } : {}),
     "table2.md": propertiesMarkdown(rows, model.id),
     "sweep.html": await sweepReport(about),
   };
-}
-
-/** A cell stays empty where there is no number. */
-function csv(rows: readonly object[], columns: string[]): string {
-  const cells = rows.map((row) =>
-    Object.fromEntries(
-      Object.entries(row).map(([name, value]) => [name, Number.isNaN(value) ? "" : value]),
-    )
-  );
-  return stringify(cells, { columns });
 }
 
 /** The properties of a sweep's SAEs in the columns of Table 2, and NMSE and CE degradation. */

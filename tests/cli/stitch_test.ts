@@ -108,7 +108,7 @@ Deno.test("stitch of one sample: no cell that is no number, warnings where peopl
       ...["--examples", "0", "--out", out],
     ]);
     assertEquals(code, 0, stderr);
-    assertStringIncludes(stdout, "  Mind: the small SAE is batchtopk, the large one relu");
+    assertStringIncludes(stdout, "  Note: the small SAE is batchtopk, the large one relu");
     // A reason for all claims is said once.
     assertEquals(stdout.match(/1 samples are too few/g)?.length, 1);
     assertStringIncludes(stdout, "  Nothing is decided: the activations do not vary");

@@ -42,7 +42,7 @@ Deno.test("stitchingReport shows every part, escaped", async () => {
   });
   assert(!page.includes("a<b"));
   for (
-    const part of ["a&lt;b → c d", "Mind: one of them is odd.", "0.38", "0.9876", "2.00 %", "“x”"]
+    const part of ["a&lt;b → c d", "Note: one of them is odd.", "0.38", "0.9876", "2.00 %", "“x”"]
   ) assertStringIncludes(page, part);
   assert(!/NaN|undefined/.test(page));
   assertStringIncludes(page, '<table class="prose"><caption>What the paper claims');
