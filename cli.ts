@@ -9,6 +9,7 @@ import { dashboard } from "./cli/dashboard.ts";
 import { doctor } from "./cli/doctor.ts";
 import { evaluate } from "./cli/eval.ts";
 import { harvest } from "./cli/harvest.ts";
+import { probe } from "./cli/probe.ts";
 import { stitch } from "./cli/stitch.ts";
 import { inspect } from "./cli/inspect.ts";
 import { meta } from "./cli/meta.ts";
@@ -29,6 +30,7 @@ const COMMANDS: Record<string, Command> = {
   stitch,
   meta,
   dashboard,
+  probe,
   convert,
 };
 

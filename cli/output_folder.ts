@@ -227,6 +227,7 @@ function howToGoOn(path: string, { command, files }: FoundRun): string {
     meta: `\`--meta ${join(path, "meta")}\` goes on with it`,
     convert: "take another folder",
     dashboard: "take another --out",
+    probe: "take another --out",
   }[command];
 }
 

@@ -8,7 +8,7 @@ import type { GivenOptions } from "./options.ts";
 type EarlierCommand = "train" | "sweep" | "stitch" | "meta" | "harvest" | "convert";
 
 /** Commands that write a folder. */
-export type WritingCommand = EarlierCommand | "dashboard";
+export type WritingCommand = EarlierCommand | "dashboard" | "probe";
 
 const SAE = String.raw`(cfg\.json|sae_weights\.safetensors|\.cfg\.json\.before)`;
 const CHECKPOINT = String.raw`checkpoint/checkpoint\.safetensors`;
@@ -48,6 +48,10 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
   harvest: all(String.raw`(store\.json|shard-\d+\.bin)(\.part)?`),
   convert: all(SAE),
   dashboard: all(String.raw`dashboard\.json|(index|latents|shard-\d{3,})\.bin`),
+  probe: all(
+    String.raw`report\.html|(probes|perturbation)\.csv`,
+    String.raw`plots/(probes_k|perturbation_n)\d+\.svg`,
+  ),
 };
 
 /** Folders that these files are in. */

@@ -86,3 +86,9 @@ export {
   scoreChoices,
 } from "./multiple_choice.ts";
 export { contextsByLatent } from "./contexts_by_latent.ts";
+export {
+  type ProbedSae,
+  type ProbeStudy,
+  type ProbeStudyOptions,
+  studyProbes,
+} from "./study_probes.ts";

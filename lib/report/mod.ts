@@ -37,3 +37,4 @@ export { metaPlots } from "./meta_plots.ts";
 export { metaClaims } from "./meta_claims.ts";
 export type { Contexts } from "./meta_cards.ts";
 export { sweepFiles, type SweepReport } from "./sweep_report.ts";
+export { perturbationPlots, probeFiles, probePlots, type ProbeReport } from "./probe_report.ts";
