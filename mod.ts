@@ -13,6 +13,7 @@
  * | `./models`         | a model's hooks, rows of tokens, the hub                            |
  * | `./activations`    | options of streams and stores                                       |
  * | `./training`       | options of training by architecture, warnings                       |
+ * | `./evaluation`     | options of measures                                                 |
  * | `./sweep`          | what a grid of SAEs is made of                                      |
  * | `./formats`        | options of loading, published families, stitched SAEs on disk       |
  *
@@ -33,6 +34,8 @@
 export { type Device, type DeviceOptions, openDevice } from "./lib/device/device.ts";
 export { DeviceError, DeviceLostError } from "./lib/device/errors.ts";
 export type { Matrix, SparseMatrix } from "./lib/matrix.ts";
+export type { Batches } from "./lib/batches.ts";
+export type { Progress } from "./lib/progress.ts";
 export { createRandom, type Random } from "./lib/random.ts";
 
 // Models, texts, activations.
@@ -42,7 +45,7 @@ export {
   type SpliceLosses,
 } from "./lib/language_model/open_language_model.ts";
 export { readDocuments, readTexts } from "./lib/activations/read_texts.ts";
-export type { TextDocument } from "./lib/language_model/text_pieces.ts";
+export type { Texts } from "./lib/language_model/text_pieces.ts";
 export { streamActivations } from "./lib/activations/stream_activations.ts";
 export { orderedActivations } from "./lib/activations/ordered_activations.ts";
 export { shuffleRows } from "./lib/activations/shuffle_rows.ts";
@@ -56,31 +59,19 @@ export type { Architecture, Sae } from "./lib/sae/sae.ts";
 export { initializeSae } from "./lib/sae/initialize.ts";
 export { encode, reconstruct } from "./lib/sae/encode.ts";
 export { type Encoded, type Inference, openInference } from "./lib/sae/inference.ts";
-export { type Batches, trainSae, trainSaes } from "./lib/training/train_sae.ts";
+export { trainSae, trainSaes } from "./lib/training/train_sae.ts";
 export type { StepRecord, TrainOptions } from "./lib/training/options.ts";
 export { NonFiniteError } from "./lib/training/non_finite_error.ts";
 export { preset, PRESET_NAMES } from "./lib/training/presets.ts";
 export type { Checkpoint } from "./lib/training/checkpoint.ts";
 
 // Measures, and grids of SAEs.
-export {
-  type EvaluateOptions,
-  evaluateSae,
-  type Evaluation,
-} from "./lib/evaluation/evaluate_sae.ts";
+export { evaluateSae, type Evaluation } from "./lib/evaluation/evaluate_sae.ts";
 export {
   type CrossEntropyEvaluation,
-  type CrossEntropyOptions,
-  evaluateCrossEntropies,
   evaluateCrossEntropy,
-  type SplicedModel,
 } from "./lib/evaluation/evaluate_cross_entropy.ts";
-export {
-  evaluateOnTexts,
-  type EvaluateOnTextsOptions,
-  type EvaluationProgress,
-  type TextEvaluation,
-} from "./lib/evaluation/evaluate_on_texts.ts";
+export { evaluateOnTexts, type TextEvaluation } from "./lib/evaluation/evaluate_on_texts.ts";
 export { sweepGrid } from "./lib/sweep/grid.ts";
 export { sweepSaes } from "./lib/sweep/sweep_saes.ts";
 export type { SweepRow } from "./lib/sweep/sweep_row.ts";

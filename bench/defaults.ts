@@ -2,6 +2,7 @@
 // a planted stream like Gemma's (planted_stream.ts), by NMSE on held-out activations at the inference
 // threshold. Prints the table of docs/defaults.md:
 //   deno task bench:defaults [--steps 400] [--n 512] [--m 512] [--k 16] [--only planted]
+import { checkTrainOptions } from "../lib/training/mod.ts";
 import { parseArgs } from "@std/cli";
 import { fromFileUrl } from "@std/path";
 import {
@@ -72,7 +73,9 @@ async function measure(device: Device, { name, batches, heldOut }: Stream): Prom
   const trained = await trainSaes(
     device,
     batches(),
-    OPTIONS.map(([, options]) => ({ architecture: "batchtopk", dictSize, k, steps, ...options })),
+    OPTIONS.map(([, options]) =>
+      checkTrainOptions({ architecture: "batchtopk", dictSize, k, steps, ...options })
+    ),
   );
   const rows: { name: string; nmse: number; l0: number; never: number }[] = [];
   for (const [i, { sae }] of trained.entries()) {

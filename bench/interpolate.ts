@@ -165,7 +165,7 @@ for (const { step, removed, inserted, mse } of points) {
   for (const latent of removed) left.delete(latent);
   for (const latent of inserted) right.add(latent);
   if (!chosen.includes(step)) continue;
-  const stitched = stitch(small, [...left], large, [...right]);
+  const stitched = stitch(small, large, { small: [...left], large: [...right] });
   const [evaluation, time] = await timed(() => evaluateSae(device, stitched, part));
   times.push(time);
   furthest = Math.max(furthest, Math.abs(mse / evaluation.mse - 1));

@@ -46,7 +46,7 @@ console.log(
 using device = await openDevice({ device: args.device as DeviceOptions["device"] });
 // Kernels are compiled outside of the time.
 const few = (x: Matrix) => ({ ...x, rows: 2, data: x.data.subarray(0, 2 * d) });
-await maxDecoderCosine(device, few(from), few(to));
+await maxDecoderCosine(device, few(to), few(from));
 const before = Deno.memoryUsage().rss;
 let [peak, onDevice] = [before, 0];
 const account = device.account;
@@ -58,7 +58,7 @@ device.account = (bytes, what) => {
 async function runOurs() {
   let candidates: number | undefined;
   const started = performance.now();
-  const found = await maxDecoderCosine(device, from, to, {
+  const found = await maxDecoderCosine(device, to, from, {
     onProgress(progress) {
       peak = Math.max(peak, Deno.memoryUsage().rss);
       candidates = progress.candidates;

@@ -18,7 +18,7 @@ await trainSae(device, batches(), {
   architecture: "batchtopk",
   dictSize,
   k,
-  onProgress(records) {
+  onProgress({ records }) {
     const { step } = records[records.length - 1];
     if (step % 200 !== 0) return;
     const resident = Deno.memoryUsage().rss / 2 ** 20;

@@ -48,18 +48,18 @@ for (const [name, own] of Object.entries(families)) {
   if (text.only && text.only !== own.architecture) continue;
   const [sae, ...smaller] = await trainFamily(own, [m, m / 16, m / 4]);
   const random = smaller.map((each, i) =>
-    put(each, randomUnitRows(each.dictSize, each.dModel, 20 + i))
+    put(each, randomUnitRows(each.dictSize, each.dModel, { seed: 20 + i }))
   );
   await study(name, sae, smaller);
   await study(`(d) ${name} beside random dictionaries`, sae, random);
   await study(
     `(e) isotropic rows, ${name} beside them`,
-    put(sae, randomUnitRows(m, sae.dModel, 31)),
+    put(sae, randomUnitRows(m, sae.dModel, { seed: 31 })),
     smaller,
   );
   await study(
     `(e) rows of ${name}'s covariance`,
-    put(sae, covarianceMatchedRows(sae, m, 32)),
+    put(sae, covarianceMatchedRows(sae, { rows: m, seed: 32 })),
     smaller,
   );
 }

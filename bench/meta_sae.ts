@@ -84,7 +84,7 @@ if (peer) {
 }
 
 function composedRows(): Matrix {
-  const atoms = randomUnitRows(2304, d, 2).data;
+  const atoms = randomUnitRows(2304, d, { seed: 2 }).data;
   const data = new Float32Array(count * d);
   for (let r = 0; r < count; r++) {
     const row = data.subarray(r * d, (r + 1) * d);

@@ -1,4 +1,5 @@
 // One training step to be measured: its batches, its weights, and our own run of it.
+import { checkTrainOptions } from "../lib/training/mod.ts";
 import {
   type Architecture,
   createRandom,
@@ -107,19 +108,20 @@ export async function runOurs(
   const stageTimes = () => isCpu(device) ? { ...device.times } : {};
   let [before, after] = [stageTimes(), stageTimes()];
   const told: { step: number; time: number }[] = [];
-  const { history } = await trainSae(device, stream(batches, count), {
+  const whole = checkTrainOptions({
     architecture: initial.architecture,
     ...options,
     initial,
     recordEvery: every,
     thresholdBatches: 1,
-    onProgress(records) {
+    onProgress({ records }) {
       const { step } = records.at(-1)!;
       told.push({ step, time: performance.now() });
       if (step === warmup) before = stageTimes();
       if (step === count) after = stageTimes();
     },
   });
+  const { history } = await trainSae(device, stream(batches, count), whole);
   const { loss, l0 } = history.at(-1)!;
   return {
     milliseconds: stepTimes(told, warmup),

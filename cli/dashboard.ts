@@ -139,8 +139,7 @@ export const dashboard: Command = {
       others: others.map((sae, i) => ({ name: names[i], sae })),
       decomposition: meta && await decompose(device, meta, sae),
       ...{ skipPositions: source.skipPositions, normLimit: source.normLimit, signal },
-      onProgress(share) {
-        const done = Math.round(share * total);
+      onProgress({ done }) {
         output.progress({ phase: "contexts of latents", done, total }, {
           details: `${done} of ${total} rows of tokens`,
         });
@@ -191,7 +190,7 @@ async function findLogits(
   try {
     const found = await latentLogits(model, sae, latents, {
       finalNorm: options.flag("final-norm"),
-      onProgress: (done) => output.progress({ phase: "logits of latents", done, total }),
+      onProgress: ({ done }) => output.progress({ phase: "logits of latents", done, total }),
       signal,
     });
     return new Map(found.map((each) => [each.latent, each]));

@@ -1,8 +1,7 @@
 import type { Claim } from "../lib/report/mod.ts";
-import type { CrossEntropyEvaluation, Evaluation, Sae, StepRecord } from "../mod.ts";
-import type { MetaStudyProgress } from "../lib/meta/mod.ts";
+import type { CrossEntropyEvaluation, Evaluation, Progress, Sae, StepRecord } from "../mod.ts";
 import type { SweepProgress } from "../lib/sweep/mod.ts";
-import type { TrainingWarning } from "../lib/training/mod.ts";
+import type { TrainingProgress, TrainingWarning } from "../lib/training/mod.ts";
 import type { ActivationSource, LeftOut } from "../lib/activations/activation_source.ts";
 import type { NormLimit } from "../lib/sae/norm_limit.ts";
 import { formatSeconds } from "../lib/report/format_number.ts";
@@ -91,7 +90,7 @@ export function shortEvaluation(
 export function evaluationProgress(
   output: Output,
   what = "",
-): (progress: { phase: string; done: number; total: number }) => void {
+): (progress: Progress) => void {
   return ({ phase, done, total }) =>
     output.progress({ phase: `${what}${phase}`, done, total }, {
       details: `${done} of ${total} rows of tokens`,
@@ -124,7 +123,7 @@ export function describeTraining(
 export function metaProgress(
   dictSize: number,
   output: Output,
-): (progress: MetaStudyProgress) => void {
+): (progress: TrainingProgress) => void {
   return ({ phase, done, total, records }) => {
     const last = records[records.length - 1];
     const details = [
@@ -182,7 +181,8 @@ export function sweepProgress(
       const steps = [...new Set(at.resumed)].join(", ");
       output.say(`${which}${at.resumed.length} SAEs go on after step ${steps}`);
     } else if (at.phase === "training") {
-      const { sae, record, total, samplesPerSecond } = at;
+      const { sae, total, samplesPerSecond } = at;
+      const record = at.records.at(-1)!;
       output.progress(
         { phase: `${which}training of ${saes.length} SAEs`, done: record.step, total },
         {

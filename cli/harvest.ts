@@ -118,22 +118,28 @@ export const harvest: Command = {
       using _lock = await lockStore(folder);
       await out.start(["store.json"]);
     }
+    const activations = (firstRow: number) =>
+      orderedActivations(opened, documents(), {
+        contextLength: contextSize,
+        skipPositions,
+        maxTokens: tokens,
+        firstRow,
+        fingerprint,
+        signal,
+      });
     const store = await writeActivations(
-      (firstRow) => {
-        first = firstRow;
-        keep(firstRow);
-        if (first > 0) output.say(`going on after the first ${first} activations`);
-        return orderedActivations(opened, documents(), {
-          contextLength: contextSize,
-          skipPositions,
-          maxTokens: tokens,
-          firstRow,
-          fingerprint,
-          signal,
-        });
+      () => {
+        keep(0);
+        return activations(0);
       },
       folder,
       {
+        startAt(firstRow) {
+          first = firstRow;
+          keep(firstRow);
+          output.say(`going on after the first ${first} activations`);
+          return activations(firstRow);
+        },
         ...{ model: opened.id, hook: opened.hook, contextSize, skipPositions, modelDtype },
         dataset: text.join(" "),
         dtype: dtype as StoreDtype,
@@ -141,7 +147,8 @@ export const harvest: Command = {
         fingerprint,
         overwrite: !out.goesOn,
         normLimit,
-        onProgress({ rows, savedRows, leftOut }) {
+        signal,
+        onProgress({ done: rows, savedRows, leftOut }) {
           keep(savedRows);
           const rate = Math.round((rows - first) / seconds());
           const amount = `${rows}${tokens ? ` of ${tokens}` : ""} activations`;

@@ -285,8 +285,7 @@ async function findContexts(
   const total = tokenRows.length;
   return await contextsByLatent(device, model, sae, tokenRows, {
     ...{ skipPositions, normLimit, signal },
-    onProgress(share) {
-      const done = Math.round(share * total);
+    onProgress({ done }) {
       output.progress({ phase: "contexts of latents", done, total }, {
         details: `${done} of ${total} rows of tokens`,
       });

@@ -1,6 +1,7 @@
-import type { CachedInstead, DownloadProgress } from "../lib/language_model/mod.ts";
+import type { CachedInstead } from "../lib/language_model/mod.ts";
+import type { Progress } from "../mod.ts";
 import type { Io } from "./io.ts";
-import { createMeter, type PhaseProgress } from "./progress.ts";
+import { createMeter } from "./progress.ts";
 
 /** Where a command's output goes: text for people, or with `--json` one JSON object per line. */
 export interface Output extends Disposable {
@@ -10,9 +11,9 @@ export interface Output extends Disposable {
    * How far a phase is. It is shown with the time left, at least every two seconds until the next phase: a
    * line that is rewritten on a terminal, lines on standard error where there is none.
    */
-  progress(at: PhaseProgress, more?: ProgressDetails): void;
+  progress(at: Progress, more?: ProgressDetails): void;
   /** How far the download of a file is. Files that are downloaded at the same time are one phase. */
-  download(at: DownloadProgress): void;
+  download(at: Progress): void;
   /** A file of the hub's cache is used, because the hub does not answer: said once per repository. */
   cached(notice: CachedInstead): void;
   /** Something that goes wrong while work goes on: a line of its own that stays. */
@@ -77,7 +78,7 @@ export function createOutput(io: Io, { json = false, quiet = false }: OutputOpti
   let shown = false;
   let printed = -Infinity;
   let ticks: Disposable | undefined;
-  let at: PhaseProgress | undefined;
+  let at: Progress | undefined;
   const clear = () => {
     if (shown) terminal!.write("\r\x1b[K");
     shown = false;
@@ -113,7 +114,7 @@ export function createOutput(io: Io, { json = false, quiet = false }: OutputOpti
     clear();
     io.printError(`${colour(33, "warning:")} ${printable(text)}`);
   };
-  const files = new Map<string, DownloadProgress>();
+  const files = new Map<string, Progress>();
   const told = new Set<string>();
   return {
     say(text) {
@@ -122,16 +123,16 @@ export function createOutput(io: Io, { json = false, quiet = false }: OutputOpti
       io.print(printable(text));
     },
     progress,
-    download(at) {
-      files.set(at.file, at);
-      const sum = (of: (each: DownloadProgress) => number) =>
-        [...files.values()].reduce((all, each) => all + of(each), 0);
-      const [done, total] = [sum(({ loaded }) => loaded), sum(({ total }) => total)];
-      const isKnown = [...files.values()].every(({ total }) => total > 0);
-      const whole = isKnown ? ` of ${formatMebibytes(total)}` : "";
+    download({ phase: file, done: loaded, total: whole }) {
+      files.set(file, { phase: file, done: loaded, total: whole });
+      const all = [...files.values()];
+      const done = all.reduce((sum, { done }) => sum + done, 0);
+      const total = all.reduce((sum, { total = 0 }) => sum + total, 0);
+      const isKnown = all.every(({ total }) => total !== undefined);
+      const ofAll = isKnown ? ` of ${formatMebibytes(total)}` : "";
       progress({ phase: "downloading", done, total: isKnown ? total : undefined }, {
-        details: `${formatMebibytes(done)}${whole}  ${at.file}`,
-        data: { ...at },
+        details: `${formatMebibytes(done)}${ofAll}  ${file}`,
+        data: { file, loaded, total: whole ?? 0 },
       });
     },
     cached({ repo, file, reason }) {
@@ -164,7 +165,7 @@ export function formatTable(given: [string, string][]): string {
 
 /** Shows how far downloads from the hub are, and says where the cache has to do: options of what loads. */
 export function hubOptions(output: Output): {
-  onProgress: (progress: DownloadProgress) => void;
+  onProgress: (progress: Progress) => void;
   onCached: (notice: CachedInstead) => void;
 } {
   return { onProgress: output.download, onCached: output.cached };

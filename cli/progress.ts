@@ -1,19 +1,10 @@
 import { formatSeconds } from "../lib/report/format_number.ts";
-
-/** How far a phase of a command's work is. */
-export interface PhaseProgress {
-  /** What is being done, for people: "training", "reading activations". */
-  phase: string;
-  /** How much of it is done, in any unit. */
-  done: number;
-  /** How much there is, where it is known. */
-  total?: number;
-}
+import type { Progress } from "../mod.ts";
 
 /** Measures phases: share done, and the time left by the phase's own rate. */
 export interface Meter {
   /** Takes what is done now. Another name begins another phase. */
-  update(progress: PhaseProgress, details?: string): void;
+  update(progress: Progress, details?: string): void;
   /** One line about the phase; undefined before the first update. */
   line(): string | undefined;
   /** Seconds left of the phase: undefined where they cannot be told. */
@@ -26,7 +17,7 @@ export interface Meter {
  * @param now Milliseconds since any fixed time.
  */
 export function createMeter(now: () => number): Meter {
-  let at: PhaseProgress | undefined;
+  let at: Progress | undefined;
   let details: string | undefined;
   // Where the phase began: a run that is resumed begins at the steps that it has.
   let [began, first, updated] = [0, 0, 0];

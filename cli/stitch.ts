@@ -159,8 +159,7 @@ async function study(given: Arguments, session: Session): Promise<void> {
     how.samples,
     {
       signal,
-      onProgress: (done) =>
-        output.progress({ phase: "reading activations", done, total: how.samples }),
+      onProgress: (progress) => output.progress(progress),
     },
   );
   const samples = batches.reduce((sum, { rows }) => sum + rows, 0);
@@ -175,7 +174,7 @@ async function study(given: Arguments, session: Session): Promise<void> {
     ...how,
     also: others,
     signal,
-    onProgress: (phase, done) => output.progress({ phase, done, total: samples }),
+    onProgress: ({ phase, done }) => output.progress({ phase, done, total: samples }),
   });
   const examples = await nameExamples(device, source, options, studied.pairs, saes, session);
   output.progress({ phase: "figures and report", done: 0 });
@@ -226,8 +225,8 @@ async function nameExamples(
   const { model, tokenRows } = await readTokenRows(source, options, maxRows);
   return await nameGroups(device, model, pairs, saes, tokenRows, {
     ...{ skipPositions, normLimit, signal },
-    onProgress: (pair, done) =>
-      output.progress({ phase: "names of latents", done, total: pairs.length }, { details: pair }),
+    onProgress: ({ phase: pair, done, total }) =>
+      output.progress({ phase: "names of latents", done, total }, { details: pair }),
   });
 }
 
@@ -252,7 +251,7 @@ function chooseSaes(given: Arguments, collection: SaeCollection | undefined): st
     throw new UsageError(`unexpected argument ${given.positional[1]} beside a collection`);
   }
   try {
-    return collectionIds(collection.name, sizes?.split(",").map(Number));
+    return collectionIds(collection.name, { sizes: sizes?.split(",").map(Number) });
   } catch (error) {
     throw new UsageError((error as Error).message);
   }

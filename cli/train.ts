@@ -4,7 +4,7 @@ import { formatSeconds } from "../lib/report/format_number.ts";
 import { reportTraining, type ReportTrainingOptions } from "../lib/report/mod.ts";
 import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
 import { checkMemory } from "../lib/training/check_memory.ts";
-import { completeOptions } from "../lib/training/complete_options.ts";
+import { checkTrainOptions, completeOptions } from "../lib/training/complete_options.ts";
 import { firstBatchToResume } from "../lib/training/mod.ts";
 import {
   type Device,
@@ -239,11 +239,11 @@ async function trainAndMeasure(
   const folder = join(run.path, "sae");
   leaves({ text: "before the first step" });
   try {
-    const startBatch = source.startsAnywhere && resume ? firstBatchToResume(resume, steps) : 0;
+    const startBatch = source.startsAnywhere && resume ? firstBatchToResume(resume, { steps }) : 0;
     const batches = source.batches({ batchSize, epochs, seed, startBatch, signal });
     const started = performance.now();
     const first = resume?.history.at(-1);
-    const { sae, history } = await trainSae(gpu, batches, {
+    const training = checkTrainOptions({
       ...settings,
       initial,
       metadata,
@@ -258,7 +258,7 @@ async function trainAndMeasure(
       },
       signal,
       onWarning: (warning) => output.warn(describeWarning(warning), { ...warning }),
-      onProgress(records) {
+      onProgress({ records }) {
         run.addMetrics(records);
         const last = records[records.length - 1];
         output.progress({ phase: "training", done: last.step, total: steps }, {
@@ -267,6 +267,7 @@ async function trainAndMeasure(
         });
       },
     });
+    const { sae, history } = await trainSae(gpu, batches, training);
     const trainSeconds = (performance.now() - started) / 1000;
     await keepOptions();
     await run.saveSae(sae);

@@ -11,8 +11,8 @@ import {
   isListOption,
   optionName,
 } from "../lib/sweep/grid.ts";
-import type { Preset } from "../lib/training/mod.ts";
-import { preset, PRESET_NAMES, type TrainOptions } from "../mod.ts";
+import type { AnyTrainOptions, Preset } from "../lib/training/mod.ts";
+import { preset, PRESET_NAMES } from "../mod.ts";
 import { UsageError } from "./command.ts";
 import { type Arguments, type GivenOptions, type Option, shared } from "./options.ts";
 
@@ -167,17 +167,17 @@ export function missingOption(
  * @param text An option's text, if it was given.
  * @throws {UsageError} One is no number where one is wanted.
  */
-export function trainingOptions(text: (name: string) => string | undefined): TrainOptions {
+export function trainingOptions(text: (name: string) => string | undefined): AnyTrainOptions {
   const options: Record<string, string | number | number[]> = { architecture: "batchtopk" };
   for (const [name, key] of KEYS) {
     const value = text(name);
     if (value !== undefined) options[key] = optionValue(name, value);
   }
-  return options as unknown as TrainOptions;
+  return options as unknown as AnyTrainOptions;
 }
 
 /** {@linkcode trainingOptions} the other way round: options as the command line names them. */
-export function trainingTexts(options: Partial<TrainOptions>): Record<string, string> {
+export function trainingTexts(options: Partial<AnyTrainOptions>): Record<string, string> {
   return Object.fromEntries(
     [...KEYS]
       .filter(([, key]) => options[key] !== undefined)
@@ -248,7 +248,7 @@ function allTexts(options: Arguments, wholeGrid = false): Record<string, string>
   const { dictSize, k, sparsityCoefficient } = wholeGrid ? found.grid ?? {} : {};
   const all = {
     ...{ ...reading, buffer: bufferRows, epochs },
-    ...trainingTexts({ ...own, ...jump } as TrainOptions),
+    ...trainingTexts({ ...own, ...jump }),
     ...(dictSize ? { "dict-size": dictSize.join(",") } : {}),
     ...(k ? { k: k.join(",") } : {}),
     ...(jump && sparsityCoefficient ? { sparsity: sparsityCoefficient.join(",") } : {}),

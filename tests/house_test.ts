@@ -29,8 +29,10 @@ const WEB = [
   ...["kernels", "device", "ops", "sae", "training", "evaluation", "sweep", "stitching", "meta"],
 ];
 
-/** Files at the foot of the house: everyone may import them, they import nothing. */
-const GROUND = ["lib/matrix.ts", "lib/random.ts", "lib/version.ts", "lib/whole_number.ts"];
+/** Files at the foot of the house: everyone may import them, they import at most one another. */
+const GROUND = ["matrix", "batches", "progress", "random", "version", "whole_number"].map((name) =>
+  `lib/${name}.ts`
+);
 
 interface Source {
   path: string;
@@ -85,12 +87,13 @@ Deno.test("the house has the sources that its rules are about", () => {
   ]);
 });
 
-Deno.test("a folder imports only from folders above it; the ground floor nothing", () => {
+Deno.test("a folder imports only from folders above it; the ground floor from none", () => {
   for (const source of sources) {
     const { path } = source;
     for (const name of importsOf(source)) {
+      if (GROUND.includes(name)) continue;
       if (GROUND.includes(path)) throw new Error(`${path} imports ${name}, expected no import`);
-      if (GROUND.includes(name) || !name.startsWith("lib/") && !name.startsWith("kernels/")) {
+      if (!name.startsWith("lib/") && !name.startsWith("kernels/")) {
         continue;
       }
       const [own, other] = [folderOf(path), folderOf(name)];

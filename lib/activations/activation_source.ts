@@ -1,3 +1,4 @@
+import type { Progress } from "../progress.ts";
 import type { LanguageModel } from "../language_model/open_language_model.ts";
 import type { Matrix } from "../matrix.ts";
 import type { TextDocument } from "../language_model/text_pieces.ts";
@@ -68,7 +69,7 @@ export interface TextSourceOptions {
   /** What text it is, for metadata. */
   dataset: string;
   /** Called while the median is measured, with the activations read of 4096. */
-  onProgress?: (progress: { phase: string; done: number; total: number }) => void;
+  onProgress?: (progress: Progress) => void;
   /** Ends the measuring of the median. */
   signal?: AbortSignal;
 }
@@ -93,7 +94,7 @@ export async function textSource(
         orderedActivations(model, documents(), { contextLength, skipPositions, signal }),
         options.onProgress,
       ),
-      choice.multiple,
+      { multiple: choice.multiple, signal },
     );
   let read: LeftOut = { rows: 0, leftOut: 0 };
   return {

@@ -1,7 +1,7 @@
 import type { LanguageModel } from "../language_model/open_language_model.ts";
 import { defaultRowsPerRun } from "../language_model/rows_per_run.ts";
 import { packTokenRows } from "../language_model/token_rows.ts";
-import type { TextDocument } from "../language_model/text_pieces.ts";
+import type { Texts } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
 import { checkWhole } from "../whole_number.ts";
 import { dropRows } from "./drop_rows.ts";
@@ -49,7 +49,7 @@ export interface OrderedActivationsOptions {
  */
 export function orderedActivations(
   model: ActivationModel,
-  texts: AsyncIterable<TextDocument> | Iterable<TextDocument>,
+  texts: Texts,
   options: OrderedActivationsOptions = {},
 ): AsyncGenerator<Matrix> {
   const { prefetch = 2, maxTokens = Infinity, firstRow = 0, signal } = options;

@@ -1,3 +1,4 @@
+import { type Batches, openStream } from "../batches.ts";
 import type { Matrix } from "../matrix.ts";
 import { createRandom } from "../random.ts";
 import { checkWhole } from "../whole_number.ts";
@@ -27,7 +28,7 @@ export interface ShuffleRowsOptions {
  * @throws {Error} While batches are taken: a matrix has another width than the first.
  */
 export function shuffleRows(
-  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
+  batches: Batches,
   options: ShuffleRowsOptions,
 ): AsyncGenerator<Matrix> {
   checkWhole(options.bufferRows, "bufferRows");
@@ -38,7 +39,7 @@ export function shuffleRows(
 }
 
 async function* shuffle(
-  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
+  batches: Batches,
   { bufferRows, batchSize, seed, keepLast = false }: ShuffleRowsOptions,
 ): AsyncGenerator<Matrix> {
   const random = createRandom(seed);
@@ -57,7 +58,7 @@ async function* shuffle(
     return { data: out, rows: batchSize, cols };
   };
 
-  for await (const { data, rows, cols: width } of batches) {
+  for await (const { data, rows, cols: width } of openStream(batches)) {
     if (cols < 0) {
       cols = width;
       buffer = new Float32Array(bufferRows * cols);

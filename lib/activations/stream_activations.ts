@@ -1,4 +1,4 @@
-import type { TextDocument } from "../language_model/text_pieces.ts";
+import type { Texts } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
 import {
   checkNormLimit,
@@ -59,7 +59,7 @@ export interface StreamActivationsOptions
  */
 export function streamActivations(
   model: ActivationModel,
-  texts: AsyncIterable<TextDocument> | Iterable<TextDocument>,
+  texts: Texts,
   options: StreamActivationsOptions = {},
 ): AsyncGenerator<Matrix> {
   const { batchSize = 2048, bufferRows = 64 * batchSize, seed = 0, keepLast, ...ordered } = options;

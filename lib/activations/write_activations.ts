@@ -1,5 +1,6 @@
 import { join } from "@std/path";
-import type { Matrix } from "../matrix.ts";
+import { type Batches, openStream } from "../batches.ts";
+import type { Progress } from "../progress.ts";
 import { createRandom } from "../random.ts";
 import {
   checkNormLimit,
@@ -27,10 +28,8 @@ import {
 import { createStoredRows, STORE_DTYPES, TOO_LARGE } from "./stored_numbers.ts";
 import type { TextFingerprint } from "./text_fingerprint.ts";
 
-/** How far {@linkcode writeActivations} is. */
-export interface WriteProgress {
-  /** Rows taken so far, those left out as massive included. */
-  rows: number;
+/** How far {@linkcode writeActivations} is: rows taken so far, those left out as massive included. */
+export interface WriteProgress extends Progress {
   /** Rows in finished shards: what stays if the run ends now. */
   savedRows: number;
   /** Of the rows taken, those left out as massive. */
@@ -56,6 +55,13 @@ export interface WriteActivationsOptions extends StoreSource {
   fingerprint?: TextFingerprint;
   /** Whether a store that is in the folder is removed first; false if not given. */
   overwrite?: boolean;
+  /**
+   * Gives the activations from row `firstRow` on, counted with those that are left out, where a store is gone
+   * on with; if not given, those that finished shards hold are taken and dropped.
+   */
+  startAt?: (firstRow: number) => Batches;
+  /** Stops the writing; the promise is rejected with the signal's reason. Finished shards stay. */
+  signal?: AbortSignal;
   /** Called after each batch. */
   onProgress?: (progress: WriteProgress) => void;
 }
@@ -73,9 +79,7 @@ const SHARD_BYTES = 2 ** 26;
  *
  * Massive rows are left out, as `normLimit` says, and counted in `store.json`.
  *
- * @param batches Rows [any, d], copied at once; or a function that gives them from row `firstRow` on,
- * counted with those that are left out.
- * Of a stream, the rows that finished shards hold are taken and dropped.
+ * @param batches Rows [any, d], copied at once.
  * @param folder The folder, made where it is missing.
  * @returns The store, opened.
  * @throws {RangeError} An option is out of range.
@@ -85,16 +89,16 @@ const SHARD_BYTES = 2 ** 26;
  *
  * @example
  * ```ts ignore
- * const store = await writeActivations(
- *   (firstRow) => orderedActivations(model, readTexts("corpus.jsonl"), { firstRow }),
- *   "activations",
- *   { model: model.id, hook: model.hook, contextSize: 128, skipPositions: [0], dtype: "float16" },
- * );
+ * const startAt = (firstRow: number) => orderedActivations(model, texts, { firstRow });
+ * const store = await writeActivations(() => startAt(0), "activations", {
+ *   ...{ model: model.id, hook: model.hook, contextSize: 128, skipPositions: [0] },
+ *   ...{ dtype: "float16", startAt },
+ * });
  * const { sae } = await trainSae(device, store.batches({ epochs: 2 }), { dictSize: 4096, k: 32 });
  * ```
  */
 export async function writeActivations(
-  batches: AsyncIterable<Matrix> | ((firstRow: number) => AsyncIterable<Matrix>),
+  batches: Batches,
   folder: string,
   options: WriteActivationsOptions,
 ): Promise<ActivationStore> {
@@ -146,9 +150,12 @@ export async function writeActivations(
   if (found) checkSame(found, newHeader(options, found.dModel, "none"), folder);
   if (found?.texts) options.fingerprint?.expect(found.texts, `the ${found.rows} rows in ${folder}`);
   const choice = found ? resumedLimit(found, options.normLimit, folder) : options.normLimit;
-  const source = typeof batches === "function" ? batches(taken) : dropRows(batches, taken);
+  const source = options.startAt && taken > 0
+    ? options.startAt(taken)
+    : dropRows(openStream(batches), taken);
   const separated = separateMassive(source, choice ?? DEFAULT_NORM_LIMIT, (now) => limit = now);
   for await (const { all: { data, rows, cols }, massive } of separated) {
+    options.signal?.throwIfAborted();
     if (!header) {
       header = newHeader(options, cols, limit);
       await saveHeader(header);
@@ -172,7 +179,7 @@ export async function writeActivations(
       shard.add(row);
       if (shard.rows() === header.rowsPerShard) await flush();
     }
-    onProgress?.({ rows: taken, savedRows: header.rows, leftOut });
+    onProgress?.({ phase: "writing", done: taken, savedRows: header.rows, leftOut });
   }
   await flush();
   if (!header || header.rows === 0) {

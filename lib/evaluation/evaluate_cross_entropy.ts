@@ -1,5 +1,7 @@
 import type { Device } from "../device/device.ts";
+import type { TokenRows } from "../language_model/token_rows.ts";
 import type { Matrix } from "../matrix.ts";
+import type { Progress } from "../progress.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import { chooseNormLimit, type NormLimitChoice } from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -85,8 +87,8 @@ export interface CrossEntropyOptions extends InferenceOptions {
   normLimit?: NormLimitChoice;
   /** Token rows per call of the model (default: 2,048 tokens, as {@linkcode defaultRowsPerRun} has it). */
   rowsPerRun?: number;
-  /** Called after each call of the model with the share of the work that is done. */
-  onProgress?: (done: number) => void;
+  /** Called after each call of the model, in fourths of the work of a run. */
+  onProgress?: (progress: Progress) => void;
   /** Stops the evaluation; the promise is rejected with the signal's reason. */
   signal?: AbortSignal;
 }
@@ -103,7 +105,7 @@ export async function evaluateCrossEntropy(
   device: Device,
   model: SplicedModel,
   sae: Sae | StitchedSae,
-  tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
+  tokenRows: TokenRows,
   options: CrossEntropyOptions = {},
 ): Promise<CrossEntropyEvaluation> {
   const [evaluation] = await evaluateCrossEntropies(device, model, [sae], tokenRows, options);
@@ -122,7 +124,7 @@ export async function evaluateCrossEntropies(
   device: Device,
   model: SplicedModel,
   saes: readonly (Sae | StitchedSae)[],
-  tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
+  tokenRows: TokenRows,
   options: CrossEntropyOptions = {},
 ): Promise<CrossEntropyEvaluation[]> {
   const choice = checkSaes(model, saes, options);
@@ -144,7 +146,7 @@ export async function evaluateCrossEntropies(
   // A row of ablated activations takes a fraction of the time that its reconstruction takes.
   const step = (by: number): void => {
     signal?.throwIfAborted();
-    options.onProgress?.((done += by) / (4 * runs.length));
+    options.onProgress?.({ phase: "cross-entropy", done: done += by, total: 4 * runs.length });
   };
 
   const read = (run: number) => model.activations(runs[run].data, runs[run].rows);

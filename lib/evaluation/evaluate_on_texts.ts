@@ -1,23 +1,15 @@
+import { readRepeatedly } from "../batches.ts";
 import { streamActivations } from "../activations/stream_activations.ts";
 import type { Device } from "../device/device.ts";
 import type { LanguageModel } from "../language_model/open_language_model.ts";
-import type { TextDocument } from "../language_model/text_pieces.ts";
+import type { Texts } from "../language_model/text_pieces.ts";
 import { packTokenRows } from "../language_model/token_rows.ts";
+import type { Progress } from "../progress.ts";
 import type { Selection } from "../sae/inference.ts";
 import type { NormLimit, NormLimitChoice } from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
 import { type CrossEntropyEvaluation, evaluateCrossEntropy } from "./evaluate_cross_entropy.ts";
 import { evaluateSae, type Evaluation } from "./evaluate_sae.ts";
-
-/** How far {@linkcode evaluateOnTexts} is. */
-export interface EvaluationProgress {
-  /** What is measured. */
-  phase: "reconstruction" | "cross-entropy";
-  /** Token rows that are done in this phase. */
-  done: number;
-  /** Token rows to do. */
-  total: number;
-}
 
 /** Options of {@linkcode evaluateOnTexts}. */
 export interface EvaluateOnTextsOptions {
@@ -33,8 +25,8 @@ export interface EvaluateOnTextsOptions {
   selection?: Selection;
   /** Stops the evaluation; the promise is rejected with the signal's reason. */
   signal?: AbortSignal;
-  /** Called as the work goes on. */
-  onProgress?: (progress: EvaluationProgress) => void;
+  /** Called as the work goes on, with token rows of the phases "reconstruction" and "cross-entropy". */
+  onProgress?: (progress: Progress) => void;
 }
 
 /** What {@linkcode evaluateOnTexts} finds. */
@@ -51,7 +43,8 @@ export interface TextEvaluation {
  * Measures an SAE on documents: reconstruction, sparsity and cross-entropy. Massive activations are left
  * out before the others are shuffled; where there are some, all are measured once more.
  *
- * @param texts Gives the documents from their beginning; they are read two or three times.
+ * @param texts The documents: a list, or a function that gives them; they are read two or three times.
+ * @throws {TypeError} They are a stream that can be read once.
  * @throws {Error} The documents do not fill a row, the SAE has another width, or the model fails.
  *
  * @example
@@ -64,13 +57,14 @@ export async function evaluateOnTexts(
   device: Device,
   model: LanguageModel,
   sae: Sae,
-  texts: () => AsyncIterable<TextDocument>,
+  texts: Texts,
   options: EvaluateOnTextsOptions = {},
 ): Promise<TextEvaluation> {
   const { contextLength = Math.min(128, model.maxContext), maxRows = 64, selection } = options;
   const { skipPositions = [0], signal, onProgress } = options;
+  const read = readRepeatedly(texts, 3, "an evaluation", "texts");
   const tokenRows = await Array.fromAsync(
-    packTokenRows(model, texts(), { contextLength, maxRows }),
+    packTokenRows(model, read, { contextLength, maxRows }),
   );
   const total = tokenRows.length;
   const kept = contextLength - new Set(skipPositions).size;
@@ -80,7 +74,7 @@ export async function evaluateOnTexts(
     leftOut = 0;
     let rows = 0;
     onProgress?.({ phase: "reconstruction", done: 0, total });
-    const batches = streamActivations(model, texts(), {
+    const batches = streamActivations(model, read, {
       contextLength,
       skipPositions: [...skipPositions],
       maxTokens: total * kept,
@@ -106,8 +100,8 @@ export async function evaluateOnTexts(
   }
   const crossEntropy = await evaluateCrossEntropy(device, model, sae, tokenRows, {
     ...{ skipPositions, selection, signal, normLimit: found },
-    onProgress: (done) =>
-      onProgress?.({ phase: "cross-entropy", done: Math.round(done * total), total }),
+    onProgress: ({ phase, done, total: calls }) =>
+      onProgress?.({ phase, done: Math.round(done / calls! * total), total }),
   });
   return { tokenRows, evaluation, crossEntropy };
 }

@@ -1,5 +1,7 @@
+import type { Batches } from "../batches.ts";
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
+import type { Progress } from "../progress.ts";
 import { type Encoded, type InferenceOptions, openInference } from "../sae/inference.ts";
 import { transformInput } from "../sae/input_transform.ts";
 import { chooseNormLimit, type NormLimitChoice, withoutRows } from "../sae/norm_limit.ts";
@@ -40,6 +42,10 @@ export interface EvaluateOptions extends InferenceOptions {
    * 4,096. Selection "batch" selects over the rest of each batch.
    */
   normLimit?: NormLimitChoice;
+  /** Called after each batch with the number of samples that have been measured. */
+  onProgress?: (progress: Progress) => void;
+  /** Stops the evaluation; the promise is rejected with the signal's reason. */
+  signal?: AbortSignal;
 }
 
 /**
@@ -54,7 +60,7 @@ export interface EvaluateOptions extends InferenceOptions {
 export async function evaluateSae(
   device: Device,
   sae: Sae | StitchedSae,
-  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
+  batches: Batches,
   options: EvaluateOptions = {},
 ): Promise<Evaluation> {
   const limit = chooseNormLimit(options.normLimit, sae);
@@ -66,6 +72,7 @@ export async function evaluateSae(
   // The same sums until the first massive activation comes.
   let all: Sums | undefined;
   for await (const { all: raw, massive } of separateMassive(batches, limit)) {
+    options.signal?.throwIfAborted();
     if (massive.length > 0) all ??= structuredClone(ordinary);
     const batch = withoutRows(raw, massive);
     const encoded = await inference.run(batch);
@@ -77,9 +84,11 @@ export async function evaluateSae(
     }
     addTo(ordinary, transformInput(sae, batch), encoded);
     leftOut += massive.length;
-    if (!all) continue;
-    const whole = massive.length === 0 ? encoded : await inference.run(raw);
-    addTo(all, transformInput(sae, raw), whole);
+    if (all) {
+      const whole = massive.length === 0 ? encoded : await inference.run(raw);
+      addTo(all, transformInput(sae, raw), whole);
+    }
+    options.onProgress?.({ phase: "reconstruction", done: ordinary.samples });
   }
   const { samples } = ordinary;
   if (samples === 0) {

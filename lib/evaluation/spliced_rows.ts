@@ -1,3 +1,4 @@
+import type { TokenRows } from "../language_model/token_rows.ts";
 import { collectRows, defaultRowsPerRun, joinRows } from "../language_model/rows_per_run.ts";
 import type { Matrix } from "../matrix.ts";
 import { isMassive, type NormLimit, rowNorms, withoutRows } from "../sae/norm_limit.ts";
@@ -17,7 +18,7 @@ export function replacedActivations(
 
 /** Token rows, some to each run of the model; throws RangeError where there are none, or they differ in length. */
 export async function groupRows(
-  tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
+  tokenRows: TokenRows,
   asked: number | undefined,
 ): Promise<{ runs: { rows: number; data: Int32Array }[]; length: number }> {
   const all = await collectRows(tokenRows, "evaluate on");

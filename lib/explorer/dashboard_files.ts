@@ -1,4 +1,5 @@
 import type { Dashboards, LatentDashboard } from "../interpretation/dashboards.ts";
+import type { Progress } from "../progress.ts";
 import { type DashboardExtras, type DashboardRecord, dashboardRecord } from "./dashboard_record.ts";
 
 /** Name of the file that says what the others hold. */
@@ -75,7 +76,7 @@ export async function* dashboardFiles(
     /** Most bytes of a shard with more than one record (default 32 MiB). */
     shardBytes?: number;
     signal?: AbortSignal;
-    onProgress?: (progress: { phase: string; done: number; total: number }) => void;
+    onProgress?: (progress: Progress) => void;
   } = {},
 ): AsyncGenerator<DashboardFile> {
   const { latents } = dashboards;

@@ -1,3 +1,4 @@
+import type { Progress } from "../progress.ts";
 import { downloadHubFile } from "../language_model/hub_file.ts";
 import { listHubFiles } from "../language_model/hub_listing.ts";
 import { HubFileMissing } from "../language_model/hub_location.ts";
@@ -11,8 +12,8 @@ export interface HubSaeOptions extends HubOptions {
   revision?: string;
   /** Folder that downloads go to, default Hugging Face's own cache (`HF_HUB_CACHE`, `HF_HOME`). */
   cacheDir?: string;
-  /** Called while a file is downloaded: bytes so far and in all, 0 where the server does not say. */
-  onProgress?: (progress: { file: string; loaded: number; total: number }) => void;
+  /** Called while a file, the `phase`, is downloaded: numbers of bytes. */
+  onProgress?: (progress: Progress) => void;
 }
 
 /** An SAE's place on the hub. */

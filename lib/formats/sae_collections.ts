@@ -56,11 +56,14 @@ export function listCollections(): readonly SaeCollection[] {
  *
  * @example
  * ```ts ignore
- * const [small, large] = collectionIds("gpt2-feature-splitting", [768, 1536]);
+ * const [small, large] = collectionIds("gpt2-feature-splitting", { sizes: [768, 1536] });
  * const saes = [await loadSae(small), await loadSae(large)];
  * ```
  */
-export function collectionIds(name: string, sizes?: readonly number[]): string[] {
+export function collectionIds(
+  name: string,
+  { sizes }: { sizes?: readonly number[] } = {},
+): string[] {
   const found = collections.find((collection) => collection.name === name);
   if (!found) {
     const names = collections.map(({ name }) => name).join(", ");

@@ -69,7 +69,7 @@ export async function loadStitchedSae(
   const small = await loadSae(join(folder, "small"), options);
   const large = await loadSae(join(folder, "large"), options);
   try {
-    return stitch(small, smallLatents, large, largeLatents);
+    return stitch(small, large, { small: smallLatents, large: largeLatents });
   } catch (error) {
     throw new Error(`${(error as Error).message}, in ${path}`, { cause: error });
   }

@@ -1,3 +1,4 @@
+import type { TokenRows } from "../language_model/token_rows.ts";
 import type { Device } from "../device/device.ts";
 import type { Decomposition } from "../meta/decompose.ts";
 import { metaLatentsOf, type Weighted } from "../meta/read_decomposition.ts";
@@ -112,7 +113,8 @@ export interface Dashboards {
  *
  * @example The ten contexts that a latent likes best
  * ```ts no-eval
- * import { loadSae, openDevice, openLanguageModel, packTokenRows, readTexts } from "@saewing/saewing";
+ * import { loadSae, openDevice, openLanguageModel, readTexts } from "@saewing/saewing";
+ * import { packTokenRows } from "@saewing/saewing/models";
  * import { collectDashboards } from "@saewing/saewing/interpretation";
  *
  * using device = await openDevice();
@@ -127,7 +129,7 @@ export async function collectDashboards(
   device: Device,
   model: ReadableModel,
   sae: Sae,
-  tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
+  tokenRows: TokenRows,
   options: DashboardOptions = {},
 ): Promise<Dashboards> {
   const { top = 20, perInterval = 5, neighbours = 10, others = [], decomposition } = options;

@@ -1,3 +1,4 @@
+import type { Progress } from "../progress.ts";
 import type { Device } from "../device/device.ts";
 import { joinRows } from "../language_model/rows_per_run.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
@@ -33,8 +34,8 @@ export interface EncodeRowsOptions extends InferenceOptions {
   normLimit?: NormLimitChoice;
   /** Token rows per call of the model (default 16). */
   rowsPerRun?: number;
-  /** Called after each call of the model with the share of the work that is done. */
-  onProgress?: (done: number) => void;
+  /** Called after each call of the model, with the number of token rows. */
+  onProgress?: (progress: Progress) => void;
   /** Stops the work; the promise is rejected with the signal's reason. */
   signal?: AbortSignal;
 }
@@ -96,7 +97,8 @@ export async function encodeRows(
       from += own.length;
     }
     samples += codes.rows;
-    options.onProgress?.((run + 1) / runs);
+    const done = Math.min(rows.length, (run + 1) * rowsPerRun);
+    options.onProgress?.({ phase: "contexts", done, total: rows.length });
   }
   return samples;
 }

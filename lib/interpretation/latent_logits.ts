@@ -1,3 +1,4 @@
+import type { Progress } from "../progress.ts";
 import type { Matrix } from "../matrix.ts";
 import { checkWhole } from "../whole_number.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -44,7 +45,7 @@ export interface LatentLogitsOptions {
    */
   finalNorm?: boolean;
   /** Called after each block of latents with the number of those that are done. */
-  onProgress?: (done: number) => void;
+  onProgress?: (progress: Progress) => void;
   /** Stops the work; the promise is rejected with the signal's reason. */
   signal?: AbortSignal;
 }
@@ -109,7 +110,7 @@ export async function latentLogits(
       });
     }
     block = Math.max(1, Math.floor(blockNumbers / cols));
-    options.onProgress?.(found.length);
+    options.onProgress?.({ phase: "logits", done: found.length, total: wanted.length });
   }
   return found;
 }

@@ -1,3 +1,4 @@
+import type { Progress } from "../progress.ts";
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { type Inference, type InferenceOptions, openInference } from "../sae/inference.ts";
@@ -37,7 +38,7 @@ export interface MeanActivationOptions extends InferenceOptions {
   /** Most tokens per call of the model (default 4096). */
   tokensPerRun?: number;
   /** Called with the texts that are done. */
-  onProgress?: (progress: { phase: string; done: number; total: number }) => void;
+  onProgress?: (progress: Progress) => void;
   /** Stops the work; the promise is rejected with the signal's reason. */
   signal?: AbortSignal;
 }

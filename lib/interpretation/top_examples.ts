@@ -1,3 +1,4 @@
+import type { TokenRows } from "../language_model/token_rows.ts";
 import type { Device } from "../device/device.ts";
 import { collectRows } from "../language_model/rows_per_run.ts";
 import type { Sae } from "../sae/sae.ts";
@@ -60,7 +61,7 @@ export async function collectTopExamples(
   device: Device,
   model: ReadableModel,
   sae: Sae,
-  tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
+  tokenRows: TokenRows,
   options: TopExampleOptions = {},
 ): Promise<LatentExamples[]> {
   const { count = 12, examples = 8, window = { before: 12, after: 8 }, rowsPerRun = 16 } = options;

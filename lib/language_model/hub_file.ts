@@ -15,9 +15,8 @@ import {
 } from "./hub_cache.ts";
 import { HubFileMissing, type HubRepository } from "./hub_location.ts";
 import { type Hub, type HubOptions, hubSettings, withRetries } from "./hub_request.ts";
-import { announce, type Announced, type DownloadProgress, fetchContent } from "./hub_transfer.ts";
-
-export type { DownloadProgress };
+import type { Progress } from "../progress.ts";
+import { announce, type Announced, fetchContent } from "./hub_transfer.ts";
 
 /** Which file is wanted, and how the hub is reached. */
 export interface HubFileOptions extends HubRepository, HubOptions {
@@ -26,7 +25,7 @@ export interface HubFileOptions extends HubRepository, HubOptions {
   /** The commit that the revision stands for, where an earlier file's is to be kept to. */
   commit?: string;
   /** Called while the file is downloaded. */
-  onProgress?: (progress: DownloadProgress) => void;
+  onProgress?: (progress: Progress) => void;
 }
 
 /** A file of the hub on disk. */

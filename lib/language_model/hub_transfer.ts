@@ -1,17 +1,8 @@
+import type { Progress } from "../progress.ts";
 import { type BlobHash, hashFile, startHash } from "./hub_hash.ts";
 import { hubRefusal } from "./hub_location.ts";
 import { type Hub, type HubAnswer, hubRequest, PassingFailure } from "./hub_request.ts";
 import { type StallTimer, stallTimer } from "./stall_timer.ts";
-
-/** How far the download of a file is. */
-export interface DownloadProgress {
-  /** File name in the repository. */
-  file: string;
-  /** Bytes so far. */
-  loaded: number;
-  /** Bytes in all, 0 where the server does not say. */
-  total: number;
-}
 
 /** Which file is asked for. */
 export interface Asked {
@@ -26,7 +17,7 @@ export interface Asked {
   /** Path of the file in the repository. */
   file: string;
   /** Called after each piece that arrives. */
-  onProgress?: (progress: DownloadProgress) => void;
+  onProgress?: (progress: Progress) => void;
 }
 
 /** What the hub says of a file before it is fetched. */
@@ -178,7 +169,7 @@ async function transfer(
     }
     for (let rest = piece; rest.length > 0;) rest = rest.subarray(await target.write(rest));
     hash?.update(piece);
-    asked.onProgress?.({ file: asked.file, loaded: at, total: expected ?? 0 });
+    asked.onProgress?.({ phase: asked.file, done: at, ...expected && { total: expected } });
   }
   if (expected !== undefined && at !== expected) {
     throw new PassingFailure(`${at} of ${expected} bytes arrived`);

@@ -4,8 +4,8 @@
  *
  * @module
  */
-export type { DownloadProgress } from "./hub_transfer.ts";
 export type { Dtype, LanguageModelOptions, Tokenizer } from "./open_language_model.ts";
 export { inspectModel, type ModelDescription } from "./inspect_model.ts";
-export { packTokenRows, type TokenRowOptions } from "./token_rows.ts";
+export type { TextDocument } from "./text_pieces.ts";
+export { packTokenRows, type TokenRowOptions, type TokenRows } from "./token_rows.ts";
 export type { CachedInstead, HubOptions, Patience } from "./hub_request.ts";

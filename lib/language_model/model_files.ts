@@ -1,6 +1,7 @@
 import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, posix, resolve } from "node:path";
-import { downloadHubFile, type DownloadProgress } from "./hub_file.ts";
+import type { Progress } from "../progress.ts";
+import { downloadHubFile } from "./hub_file.ts";
 import { HubFileMissing, isHubId } from "./hub_location.ts";
 import { listHubFiles } from "./hub_listing.ts";
 import type { HubOptions } from "./hub_request.ts";
@@ -33,7 +34,7 @@ export interface ModelFileOptions extends HubOptions {
   /** Branch, tag or commit on the hub, default "main". */
   revision: string;
   /** Called while files are downloaded. */
-  onProgress?: (progress: DownloadProgress) => void;
+  onProgress?: (progress: Progress) => void;
 }
 
 /** A model is neither a folder nor on the hub, or cannot be fetched from there. */

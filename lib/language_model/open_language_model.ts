@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import type { Matrix } from "../matrix.ts";
 import { readModelConfig } from "./model_config.ts";
-import type { DownloadProgress } from "./hub_file.ts";
+import type { Progress } from "../progress.ts";
 import type { CachedInstead } from "./hub_request.ts";
 import { type Dtype, findModelFiles } from "./model_files.ts";
 import { checkReplacement, checkTokens } from "./check_tokens.ts";
@@ -18,7 +18,7 @@ import type { HookTensor } from "./worker_messages.ts";
 import { openTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { tokenizerBosToken } from "./tokenizer_bos.ts";
 
-export type { DownloadProgress, Dtype, Tokenizer };
+export type { Dtype, Tokenizer };
 
 /** How a language model is opened. */
 export interface LanguageModelOptions {
@@ -59,8 +59,8 @@ export interface LanguageModelOptions {
   endpoint?: string;
   /** Stops a download; the next one goes on from what has arrived. */
   signal?: AbortSignal;
-  /** Called while files are downloaded. */
-  onProgress?: (progress: DownloadProgress) => void;
+  /** Called while files are downloaded: `phase` is the file, the numbers are bytes. */
+  onProgress?: (progress: Progress) => void;
   /** Called where the hub does not answer or refuses, and the file that the cache has is used. */
   onCached?: (notice: CachedInstead) => void;
 }

@@ -1,3 +1,5 @@
+import { openStream } from "../batches.ts";
+import type { TokenRows } from "./token_rows.ts";
 // 2,048 tokens: 16 rows of 128. Products run at full speed from some hundred rows on, and what a layer
 // needs for 2,048 tokens is 32 KiB a token at d = 2,048 (its MLP), and as much for attention in 12 heads
 // over 700 positions: 100 MiB together.
@@ -20,11 +22,11 @@ export function defaultRowsPerRun(contextLength: number): number {
  * @throws {RangeError} There are none, or they differ in length.
  */
 export async function collectRows(
-  tokenRows: AsyncIterable<Int32Array> | Iterable<Int32Array>,
+  tokenRows: TokenRows,
   purpose: string,
 ): Promise<Int32Array[]> {
   const rows: Int32Array[] = [];
-  for await (const row of tokenRows) {
+  for await (const row of openStream(tokenRows)) {
     if (rows.length > 0 && row.length !== rows[0].length) {
       throw new RangeError(
         `token row ${rows.length} has ${row.length} tokens, the first ${rows[0].length}`,

@@ -1,6 +1,15 @@
 /** A document: its text, or the parts of a long one in order, cut anywhere between two characters. */
 export type TextDocument = string | AsyncIterable<string>;
 
+/**
+ * Documents: a stream or a list of them, or a function that gives them from the beginning. What reads
+ * them more than once needs a list or a function.
+ */
+export type Texts =
+  | AsyncIterable<TextDocument>
+  | Iterable<TextDocument>
+  | (() => AsyncIterable<TextDocument> | Iterable<TextDocument>);
+
 /** Longest text that is tokenized at once: transformers.js takes about 50 bytes for each of its characters. */
 const LONGEST = 2 ** 20;
 

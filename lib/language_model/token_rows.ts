@@ -1,6 +1,13 @@
 import { checkWhole } from "../whole_number.ts";
 import type { LanguageModel } from "./open_language_model.ts";
-import { type TextDocument, textPieces } from "./text_pieces.ts";
+import { openStream } from "../batches.ts";
+import { textPieces, type Texts } from "./text_pieces.ts";
+
+/** Rows of tokens, all of one length: a stream or a list of them, or a function that gives them. */
+export type TokenRows =
+  | AsyncIterable<Int32Array>
+  | Iterable<Int32Array>
+  | (() => AsyncIterable<Int32Array> | Iterable<Int32Array>);
 
 /** How texts become rows. */
 export interface TokenRowOptions {
@@ -26,7 +33,7 @@ export interface TokenRowOptions {
  */
 export function packTokenRows(
   model: Pick<LanguageModel, "id" | "tokenize" | "bosToken" | "maxContext">,
-  texts: AsyncIterable<TextDocument> | Iterable<TextDocument>,
+  texts: Texts,
   { contextLength, maxRows = Infinity }: TokenRowOptions,
 ): AsyncIterable<Int32Array> {
   checkWhole(contextLength, "contextLength", 2);
@@ -45,7 +52,7 @@ export function packTokenRows(
 
 async function* pack(
   { tokenize, bosToken }: Pick<LanguageModel, "tokenize" | "bosToken">,
-  texts: AsyncIterable<TextDocument> | Iterable<TextDocument>,
+  texts: Texts,
   contextLength: number,
   maxRows: number,
 ): AsyncGenerator<Int32Array> {
@@ -54,7 +61,7 @@ async function* pack(
   let documents = 0;
   let count = 0;
   let rows = 0;
-  for await (const text of texts) {
+  for await (const text of openStream(texts)) {
     documents++;
     let separated = count === 0;
     for await (const piece of textPieces(text, tokenize)) {

@@ -34,16 +34,18 @@ export interface MetaComparison {
  * `ComparedSae`, says how large.
  *
  * @param meta The meta-SAE, or its decoder rows.
+ * @param options `signal` stops the search.
  * @throws {RangeError} An SAE has another width.
  */
 export async function compareMetaLatents(
   device: Device,
   meta: Sae | Matrix,
   saes: readonly ComparedSae[],
+  { signal }: { signal?: AbortSignal } = {},
 ): Promise<MetaComparison[]> {
   const found: MetaComparison[] = [];
   for (const { name, sae } of saes) {
-    const { cosine, nearest } = await maxDecoderCosine(device, meta, sae);
+    const { cosine, nearest } = await maxDecoderCosine(device, sae, meta, { signal });
     const meanCosine = cosine.reduce((sum, value) => sum + value, 0) / cosine.length;
     found.push({ name, dictSize: decoderRows(sae).rows, cosine, nearest, meanCosine });
   }

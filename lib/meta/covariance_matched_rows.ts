@@ -19,14 +19,12 @@ import { normal } from "./normal.ts";
  * about (m + rows) · d² / 2 multiplications: 49152 × 768 half a minute.
  *
  * @param sae The SAE, or its decoder rows [m, d].
- * @param rows How many rows to draw (default: as many).
- * @param seed A whole number (default 0).
+ * @param options `rows`: how many rows to draw (default: as many); `seed`: a whole number (default 0).
  * @throws {RangeError | TypeError} The rows do not fit, or a number is not a whole number.
  */
 export function covarianceMatchedRows(
   sae: Sae | Matrix,
-  rows: number = decoderRows(sae).rows,
-  seed = 0,
+  { rows = decoderRows(sae).rows, seed = 0 }: { rows?: number; seed?: number } = {},
 ): Matrix {
   const source = decoderRows(sae);
   checkRows(source, "sae.wDec");

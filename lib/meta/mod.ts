@@ -15,7 +15,6 @@ export {
   type BesideMeta,
   type MetaStudy,
   type MetaStudyOptions,
-  type MetaStudyProgress,
   sharedSeedWarnings,
   studyMeta,
 } from "./study_meta.ts";

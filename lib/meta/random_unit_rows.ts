@@ -11,10 +11,14 @@ import { normal } from "./normal.ts";
  *
  * @param rows How many.
  * @param cols Their width d.
- * @param seed A whole number (default 0).
+ * @param options `seed`: a whole number (default 0).
  * @throws {RangeError} A number is not a whole number above 0, or the seed not whole.
  */
-export function randomUnitRows(rows: number, cols: number, seed = 0): Matrix {
+export function randomUnitRows(
+  rows: number,
+  cols: number,
+  { seed = 0 }: { seed?: number } = {},
+): Matrix {
   checkWhole(rows, "rows");
   checkWhole(cols, "cols");
   const random = createRandom(seed);

@@ -43,13 +43,13 @@ export function latentsOf(decomposition: Decomposition, metaLatent: number): Wei
  * of two latents is Σ over shared meta-latents of the product of their weights, which is the dot
  * product of their codes: a meta-latent that is strong in both counts most.
  *
- * @param most How many at most (default: all).
+ * @param options `most`: how many at most (default: all).
  * @throws {RangeError} There is no such latent.
  */
 export function relatedLatents(
   decomposition: Decomposition,
   latent: number,
-  most = Infinity,
+  { most = Infinity }: { most?: number } = {},
 ): RelatedLatent[] {
   const found = new Map<number, (Weighted & { product: number })[]>();
   for (const own of metaLatentsOf(decomposition, latent)) {

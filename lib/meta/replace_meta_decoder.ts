@@ -85,9 +85,9 @@ export async function replaceMetaDecoder(
     return { explainedVariance, l0, deadMetaLatents, ...moved };
   };
   const { seed = 0 } = options;
-  const isotropic = await measure(randomUnitRows(others.rows, others.cols, seed));
+  const isotropic = await measure(randomUnitRows(others.rows, others.cols, { seed }));
   const matched = matchedControl
-    ? { matched: await measure(covarianceMatchedRows(others, others.rows, seed)) }
+    ? { matched: await measure(covarianceMatchedRows(others, { rows: others.rows, seed })) }
     : {};
   const before = await measureMetaSae(device, meta, rows);
   return { ...replaced, before, controls: { isotropic, ...matched } };
@@ -101,7 +101,9 @@ async function trainWithRows(
   others: Matrix,
   options: MetaSaeOptions,
 ): Promise<TrainedMetaSae & { cosine: Float32Array; nearest: Uint32Array }> {
-  const { cosine, nearest } = await maxDecoderCosine(device, meta, others);
+  const { cosine, nearest } = await maxDecoderCosine(device, others, meta, {
+    signal: options.signal,
+  });
   const { architecture, k, name } = { ...describe(meta), ...options };
   // A checkpoint's run goes on as it began: before, the bias was frozen too.
   const began = options.resume?.settings.freezeDecoder as boolean | "directions" | undefined;

@@ -14,7 +14,7 @@ export async function singleErrors(device: Device, meta: Sae, rows: Matrix): Pro
   const { x, scale } = normalizeInput(meta, rows);
   const { cols } = x;
   const data = x.data.map((value, at) => value - meta.bDec[at % cols]);
-  const { cosine } = await maxDecoderCosine(device, { ...x, data }, meta);
+  const { cosine } = await maxDecoderCosine(device, meta, { ...x, data });
   return cosine.map((best, r) => {
     let squares = 0;
     for (let c = 0; c < cols; c++) squares += data[r * cols + c] ** 2;

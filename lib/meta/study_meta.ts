@@ -1,7 +1,7 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Sae } from "../sae/sae.ts";
-import type { StepRecord } from "../training/options.ts";
+import type { StepRecord, TrainingProgress } from "../training/options.ts";
 import { recordedLossChange, recordedSeed } from "../training/recorded_training.ts";
 import { compareMetaLatents } from "./compare_meta_latents.ts";
 import { covarianceMatchedRows } from "./covariance_matched_rows.ts";
@@ -28,20 +28,8 @@ export interface BesideMeta {
   nmse?: number;
 }
 
-/** How far a study is: one of its trainings took steps. */
-export interface MetaStudyProgress {
-  /** Which training. */
-  phase: string;
-  /** Steps that are done. */
-  done: number;
-  /** Steps of this training. */
-  total: number;
-  /** Records of the latest steps. */
-  records: StepRecord[];
-}
-
 /** Options of {@linkcode studyMeta}. */
-export interface MetaStudyOptions extends Omit<MetaSaeOptions, "onProgress"> {
+export interface MetaStudyOptions extends MetaSaeOptions {
   /** A trained meta-SAE of this SAE, in place of training one. */
   meta?: Sae;
   /** NMSE of the SAE, where it was measured. */
@@ -55,8 +43,8 @@ export interface MetaStudyOptions extends Omit<MetaSaeOptions, "onProgress"> {
   controls?: boolean;
   /** Called with the meta-SAE when it is trained, before anything else is done with it. */
   onTrained?: (trained: TrainedMetaSae) => void | Promise<void>;
-  /** Called as each training goes. */
-  onProgress?: (progress: MetaStudyProgress) => void;
+  /** Called as each training, named by `phase`, goes. */
+  onProgress?: MetaSaeOptions["onProgress"];
 }
 
 /** Everything that section 5 of the paper measures of a meta-SAE: what `metaClaims` judges. */
@@ -75,7 +63,7 @@ interface Work {
   sae: Sae;
   training: MetaTraining;
   signal?: AbortSignal;
-  watch(phase: string): (records: StepRecord[]) => void;
+  watch(phase: string): (progress: TrainingProgress) => void;
 }
 
 /**
@@ -103,8 +91,8 @@ export async function studyMeta(
   const { onProgress, signal, ...asked } = others;
   const saes = [sae, ...compare.map((other) => other.sae)];
   const training = completeMetaOptions(asked, saes, given);
-  const watch = (phase: string) => (records: StepRecord[]) =>
-    onProgress?.({ phase, done: records.at(-1)!.step, total: training.steps, records });
+  const watch = (phase: string) => (progress: TrainingProgress) =>
+    onProgress?.({ ...progress, phase });
   const work: Work = { device, sae, training, signal, watch };
   const trained = given === undefined
     ? await trainMetaSae(device, sae, { ...training, signal, onProgress: watch("meta-SAE") })
@@ -162,8 +150,8 @@ async function trainRandom(work: Work, rows: Matrix, phase: string): Promise<Met
 
 async function trainControls(work: Work): Promise<NonNullable<MetaFindings["controls"]>> {
   const { sae, training: { seed } } = work;
-  const unit = randomUnitRows(sae.dictSize, sae.dModel, seed);
-  const rows = covarianceMatchedRows(sae, sae.dictSize, seed);
+  const unit = randomUnitRows(sae.dictSize, sae.dModel, { seed });
+  const rows = covarianceMatchedRows(sae, { seed });
   return {
     isotropic: await trainRandom(work, unit, "control"),
     matched: await trainRandom(work, rows, "control of the same covariance"),
@@ -183,9 +171,9 @@ async function compareAndReplace(
   const { seed } = training;
   const [comparison, isotropic, matched] = await compareMetaLatents(device, meta, [
     other,
-    { name: "random unit rows", sae: randomUnitRows(dictSize, dModel, seed) },
-    { name: "its covariance", sae: covarianceMatchedRows(other.sae, dictSize, seed) },
-  ]);
+    { name: "random unit rows", sae: randomUnitRows(dictSize, dModel, { seed }) },
+    { name: "its covariance", sae: covarianceMatchedRows(other.sae, { seed }) },
+  ], { signal });
   const { name: _, ...settings } = training;
   const replacement = await replaceMetaDecoder(device, meta, sae, other.sae, {
     ...settings,

@@ -2,7 +2,8 @@ import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
-import type { StepRecord, TrainOptions } from "../training/options.ts";
+import type { AnyTrainOptions, StepRecord } from "../training/options.ts";
+import { checkTrainOptions } from "../training/complete_options.ts";
 import { preset } from "../training/presets.ts";
 import { trainSae } from "../training/train_sae.ts";
 import { checkWhole } from "../whole_number.ts";
@@ -12,7 +13,7 @@ import { rowsDigest } from "./rows_digest.ts";
 import { shuffledEpochs } from "./shuffled_epochs.ts";
 
 /** Options of {@linkcode trainMetaSae}: those of training, and how often the rows are read. */
-export interface MetaSaeOptions extends Partial<TrainOptions> {
+export interface MetaSaeOptions extends Partial<AnyTrainOptions> {
   /** How often all decoder rows are read (default 2000), where `steps` does not say when to stop. */
   epochs?: number;
   /** Rows of a batch (default 4096, or all rows where there are fewer). */
@@ -99,20 +100,17 @@ export async function trainMetaSae(
   const { sae: meta, history } = await trainSae(
     device,
     shuffledEpochs(rows, size, seed, startBatch),
-    {
-      ...settings,
-      metadata: { ...settings.metadata, explains },
-    },
+    checkTrainOptions({ ...settings, metadata: { ...settings.metadata, explains } }),
   );
   return { meta, history, ...await measureMetaSae(device, meta, rows) };
 }
 
 /** The paper's settings under those that are given; what belongs to BatchTopK only where it is meant. */
-function defaults(given: Partial<TrainOptions>, paper: TrainOptions): TrainOptions {
+function defaults(given: Partial<AnyTrainOptions>, paper: AnyTrainOptions): AnyTrainOptions {
   const own = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   const { learningRate, beta1, beta2, dictSize } = paper;
   // A checkpoint and a starting SAE have a size of their own, and a checkpoint all options.
-  if (given.resume) return own as unknown as TrainOptions;
+  if (given.resume) return own as unknown as AnyTrainOptions;
   const base = given.architecture === undefined || given.architecture === paper.architecture
     ? paper
     : { architecture: given.architecture, learningRate, beta1, beta2, dictSize };
@@ -128,7 +126,7 @@ function defaults(given: Partial<TrainOptions>, paper: TrainOptions): TrainOptio
  * Rows are read as they are, and the decoder bias starts at zero, as in the paper, whatever the defaults
  * for activations are.
  */
-const AS_THEY_ARE: Partial<TrainOptions> = {
+const AS_THEY_ARE: Partial<AnyTrainOptions> = {
   bDec: "zero",
   inputNormalization: "none",
   lossNormalization: "none",
@@ -137,6 +135,6 @@ const AS_THEY_ARE: Partial<TrainOptions> = {
   gradientClip: 0,
 };
 
-function startOf({ dictSize, inputTransform, inputNormalization }: Sae): Partial<TrainOptions> {
+function startOf({ dictSize, inputTransform, inputNormalization }: Sae): Partial<AnyTrainOptions> {
   return { dictSize, inputTransform, inputNormalization };
 }

@@ -128,7 +128,8 @@ async function searchPieces(
       row += n;
       if (elapsed < 100 && n === asked) wanted = Math.min(2 * asked, most);
       else if (elapsed > 400) wanted = asked / 2;
-      onProgress?.({ done: column * rows + m * row, total: rows * total, candidates });
+      const done = column * rows + m * row;
+      onProgress?.({ phase: "cosines", done, total: rows * total, candidates });
     }
   }
 }

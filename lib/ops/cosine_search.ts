@@ -15,26 +15,20 @@ import {
   rowTile,
 } from "./cosine.ts";
 import { searchEdgesOnCpu, searchMaximaOnCpu } from "./cosine_on_cpu.ts";
+import type { Progress } from "../progress.ts";
 import type { UnitRows } from "./unit_rows.ts";
-
-/** How far a search is: cosines computed, of how many. */
-export interface CosineProgress {
-  /** Cosines computed so far. */
-  done: number;
-  /** Cosines to compute: rows of the one times rows of the other. */
-  total: number;
-  /** CPU: pairs so far that 8-bit products left open, so that they got their exact dot. */
-  candidates?: number;
-}
 
 /** Options of every search through cosines. */
 export interface CosineSearchOptions {
   /** Ends the search between two pieces of work, with the signal's reason. */
   signal?: AbortSignal;
-  /** Called after each piece of work. */
-  onProgress?: (progress: CosineProgress) => void;
+  /**
+   * Called after each piece of work, with the number of cosines. CPU: `candidates` are the pairs so far that
+   * 8-bit products left open, so that they got their exact dot.
+   */
+  onProgress?: (progress: Progress & { candidates?: number }) => void;
   /** GPU: the kernel, instead of the one that suits the adapter. */
-  kernel?: CosineKernel;
+  kernel?: "lanes" | "tiled";
 }
 
 /** A piece of work: `count` rows from row `first` on, beside columns that are on the GPU. */
@@ -169,7 +163,7 @@ async function searchPieces(
       row += piece;
       if (elapsed < 100 && piece === asked) wanted = Math.min(2 * asked, most);
       else if (elapsed > 400) wanted = asked / 2;
-      onProgress?.({ done: column * rows + count * row, total: rows * total });
+      onProgress?.({ phase: "cosines", done: column * rows + count * row, total: rows * total });
     }
   }
 }

@@ -118,7 +118,7 @@ export async function decompositionCard(latent: number, source: CardSource): Pro
   const graph = await decompositionGraph({
     label: latentLabel(latent, contexts),
     metaLatents: own,
-    latents: relatedLatents(decomposition, latent, NEIGHBOURS).map((other) => ({
+    latents: relatedLatents(decomposition, latent, { most: NEIGHBOURS }).map((other) => ({
       label: latentLabel(other.latent, contexts),
       shared: other.shared.map(({ latent, weight }) => ({
         metaLatent: own.findIndex(({ metaLatent }) => metaLatent === latent),

@@ -1,3 +1,4 @@
+import type { Progress } from "../progress.ts";
 import type { Device } from "../device/device.ts";
 import { contextsByLatent } from "../interpretation/contexts_by_latent.ts";
 import type { ReadableModel } from "../interpretation/encode_rows.ts";
@@ -14,8 +15,8 @@ const LATENTS_PER_SIDE = 4;
 /** Options of {@linkcode nameGroups}. */
 export interface NameGroupsOptions
   extends Pick<TopExampleOptions, "skipPositions" | "normLimit" | "signal"> {
-  /** Called before each pair with its title and number, from 0. */
-  onProgress?: (pair: string, done: number) => void;
+  /** Called before each pair, which `phase` names. */
+  onProgress?: (progress: Progress) => void;
 }
 
 /**
@@ -35,7 +36,7 @@ export async function nameGroups(
 ): Promise<NamedGroups[]> {
   const named: NamedGroups[] = [];
   for (const [i, pair] of pairs.entries()) {
-    onProgress?.(pairTitle(pair), i);
+    onProgress?.({ phase: pairTitle(pair), done: i, total: pairs.length });
     const kinds = groupsByKind(pair.study.groups.groups)
       .map(({ kind, groups }) => ({ kind, groups: groups.slice(0, GROUPS_PER_KIND) }));
     const shown = kinds.flatMap(({ groups }) => groups);

@@ -1,3 +1,4 @@
+import { type Batches, openStream } from "../batches.ts";
 import type { Matrix } from "../matrix.ts";
 import {
   checkNormLimit,
@@ -24,7 +25,7 @@ export interface Separated {
  * @param onLimit Called with the limit before the first matrix is given.
  */
 export async function* separateMassive(
-  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
+  batches: Batches,
   choice: NormLimitChoice,
   onLimit: (limit: NormLimit | "none") => void = () => {},
 ): AsyncGenerator<Separated> {
@@ -37,7 +38,7 @@ export async function* separateMassive(
     onLimit(limit);
     return limit;
   };
-  for await (const batch of batches) {
+  for await (const batch of openStream(batches)) {
     if (limit) {
       yield { all: batch, massive: massiveRows(batch, limit) };
       continue;
@@ -98,7 +99,8 @@ export async function readFirstParts(
  * most of the variance: SAEs are trained and measured without them.
  *
  * @param batches Activations as the model gives them, in the order of the text.
- * @param multiple How many times the median norm is too much, 10 if not given.
+ * @param options `multiple`: how many times the median norm is too much, 10 if not given; `signal` stops
+ * the reading.
  * @throws {RangeError} The multiple is below 1.
  * @throws {Error} There are no rows.
  *
@@ -110,13 +112,17 @@ export async function readFirstParts(
  * ```
  */
 export async function measureNormLimit(
-  batches: AsyncIterable<Matrix> | Iterable<Matrix>,
-  multiple: number = DEFAULT_NORM_LIMIT.multiple,
+  batches: Batches,
+  { multiple = DEFAULT_NORM_LIMIT.multiple, signal }: {
+    multiple?: number;
+    signal?: AbortSignal;
+  } = {},
 ): Promise<NormLimit> {
   checkNormLimit({ multiple });
   const held: Matrix[] = [];
   let rows = 0;
-  for await (const batch of batches) {
+  for await (const batch of openStream(batches)) {
+    signal?.throwIfAborted();
     held.push({ ...batch, data: batch.data.slice() });
     rows += batch.rows;
     if (rows >= MEDIAN_ROWS) break;

@@ -2,7 +2,7 @@ import type { Device } from "../device/device.ts";
 import type { SparseMatrix } from "../matrix.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkLatent } from "../sae/stitched_sae.ts";
-import type { Batches } from "../training/train_sae.ts";
+import type { Batches } from "../batches.ts";
 import { decoderCosine, type LatentPair } from "./latent_pairs.ts";
 import { type Measure, openPair, type Pair, readOnce, type StitchingOptions } from "./pair.ts";
 
@@ -62,7 +62,7 @@ export interface ActivationSimilarityOptions extends StitchingOptions {
  *
  * @example Fig. 11 of two SAEs
  * ```ts ignore
- * const { nearest } = await maxDecoderCosine(device, large, small);
+ * const { nearest } = await maxDecoderCosine(device, small, large);
  * const pairs = [...nearestPairs(nearest), ...samplePairs(small, large)];
  * const { fitAbove } = await activationSimilarity(device, small, large, pairs, batches);
  * console.log(fitAbove.activationCosine?.rSquared);

@@ -7,7 +7,7 @@ import { transformInput } from "../sae/input_transform.ts";
 import { initializeSae } from "../sae/initialize.ts";
 import { type NormalizedInput, normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
-import type { Batches } from "../training/train_sae.ts";
+import { type Batches, openStream } from "../batches.ts";
 import { type Measure, type StitchingOptions, type Totals, totalsOf } from "./pair.ts";
 
 /** How much larger an SAE's activations should be, all by the same factor. */
@@ -60,10 +60,10 @@ export async function fitGain(
   { samples: most = Infinity, onProgress, signal }: FitGainOptions = {},
 ): Promise<GainFit> {
   using gain = openGain(device, sae);
-  for await (const batch of batches) {
+  for await (const batch of openStream(batches)) {
     signal?.throwIfAborted();
     const samples = await gain.add(batch);
-    onProgress?.(samples);
+    onProgress?.({ phase: "activations", done: samples });
     if (samples >= most) break;
   }
   return gain.result();

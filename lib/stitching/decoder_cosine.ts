@@ -9,22 +9,23 @@ import { checkWhole } from "../whole_number.ts";
 /** Options of {@linkcode maxDecoderCosine}. */
 export interface MaxDecoderCosineOptions extends CosineSearchOptions {
   /**
-   * Whether latent i of `from` is not compared with latent i of `to`: to find each latent's nearest
+   * Whether latent i of `large` is not compared with latent i of `small`: to find each latent's nearest
    * neighbour in its own SAE (default false).
    */
   skipSame?: boolean;
 }
 
 /**
- * The largest decoder cosine of each latent (the left side of Eq. 6): for each latent i of `from`
- * max over j of cos(wDec_from[i], wDec_to[j]), and the latent j that has it, the lowest of equals.
+ * The largest decoder cosine of each latent of the large SAE (the left side of Eq. 6): for each latent i
+ * of `large` max over j of cos(wDec_large[i], wDec_small[j]), and the latent j that has it, the lowest of
+ * equals. The other way round for each latent of the small SAE: `maxDecoderCosine(device, large, small)`.
  *
  * Never the whole matrix: the device keeps a running maximum, in pieces of a fraction of a second, in less
  * than 200 MiB whatever the numbers of latents. Rows are brought to norm 1 in float64 first; a row of zeros has
  * the cosine 0 with everything. Cosines are float32 numbers cut to [−1, 1].
  *
- * @param from An SAE, or the rows [m₁, d] themselves.
- * @param to An SAE, or the rows [m₀, d] themselves.
+ * @param small SAE 0 of the paper, in which neighbours are looked for, or its decoder rows [m₀, d].
+ * @param large SAE 1 of the paper, whose latents get a neighbour each, or its decoder rows [m₁, d].
  * @returns cosine [m₁] and nearest [m₁].
  * @throws {RangeError} The widths differ, there are no rows, a number is not finite, or `skipSame` leaves
  * nothing to compare with.
@@ -36,19 +37,21 @@ export interface MaxDecoderCosineOptions extends CosineSearchOptions {
  *
  * using device = await openDevice();
  * const [small, large] = [await loadSae("runs/768"), await loadSae("runs/1536")];
- * const { cosine } = await maxDecoderCosine(device, large, small);
+ * const { cosine } = await maxDecoderCosine(device, small, large);
  * console.log(classifyLatents(cosine, 0.7).novel.length, "latents are novel");
  * ```
  */
 export async function maxDecoderCosine(
   device: Device,
-  from: Sae | Matrix,
-  to: Sae | Matrix,
+  small: Sae | Matrix,
+  large: Sae | Matrix,
   options: MaxDecoderCosineOptions = {},
 ): Promise<{ cosine: Float32Array; nearest: Uint32Array }> {
-  const [own, others] = decoderDirections(from, "from", to, "to");
+  const [others, own] = decoderDirections(small, large);
   if (options.skipSame && others.matrix.rows === 1) {
-    throw new RangeError("skipSame leaves latent 0 nothing to compare with: `to` has one latent");
+    throw new RangeError(
+      "skipSame leaves latent 0 nothing to compare with: `small` has one latent",
+    );
   }
   return await searchMaxima(device, own, others, options);
 }
@@ -59,20 +62,19 @@ export async function maxDecoderCosine(
  * @throws {RangeError} The widths differ, there are no rows, or a number is not finite.
  */
 export function decoderDirections(
-  a: Sae | Matrix,
-  nameA: string,
-  b: Sae | Matrix,
-  nameB: string,
-): [UnitRows, UnitRows] {
-  const [own, others] = [decoderRows(a), decoderRows(b)];
-  if (own.cols !== others.cols) {
+  small: Sae | Matrix,
+  large: Sae | Matrix,
+  [nameSmall, nameLarge]: readonly [string, string] = ["small", "large"],
+): [small: UnitRows, large: UnitRows] {
+  const [smallRows, largeRows] = [decoderRows(small), decoderRows(large)];
+  if (smallRows.cols !== largeRows.cols) {
     throw new RangeError(
-      `the rows of ${nameA} have ${own.cols} numbers, those of ${nameB} ${others.cols}: ` +
-        `expected one width (dModel)`,
+      `the rows of ${nameSmall} have ${smallRows.cols} numbers, those of ${nameLarge} ` +
+        `${largeRows.cols}: expected one width (dModel)`,
     );
   }
-  const measuredA = unitRows(own, `the decoder of ${nameA}`);
-  return [measuredA, a === b ? measuredA : unitRows(others, `the decoder of ${nameB}`)];
+  const first = unitRows(smallRows, `the decoder of ${nameSmall}`);
+  return [first, small === large ? first : unitRows(largeRows, `the decoder of ${nameLarge}`)];
 }
 
 /**
@@ -81,7 +83,7 @@ export function decoderDirections(
  * where a cosine equal to θ belongs; here it makes an edge of the graph of {@linkcode latentGroups}, so
  * novel latents are those without an edge.
  *
- * @param cosine [m] largest cosines, as `maxDecoderCosine(device, large, small)` gives them.
+ * @param cosine [m] largest cosines, as `maxDecoderCosine(device, small, large)` gives them.
  * @param threshold θ in [−1, 1]: the paper takes 0.7 for GPT-2 and 0.4 for Gemma Scope.
  * @returns The latents of both kinds, ascending.
  * @throws {RangeError} The threshold is no cosine, or one of the cosines is not.
@@ -195,7 +197,11 @@ export async function decoderOverlap(
         ? Float32Array.from(own.scales, (scale) => scale > 0 ? 1 : 0)
         : (await searchMaxima(device, own, other, {
           ...search,
-          ...onProgress && { onProgress: ({ done }) => onProgress({ done: before + done, total }) },
+          ...onProgress &&
+            {
+              onProgress: ({ done }) =>
+                onProgress({ phase: "cosines", done: before + done, total }),
+            },
         })).cosine,
     );
     before += size({ own, other });

@@ -1,7 +1,7 @@
 import type { Device } from "../device/device.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkLatents } from "../sae/stitched_sae.ts";
-import type { Batches } from "../training/train_sae.ts";
+import type { Batches } from "../batches.ts";
 import { checkGroups, type LatentGroup } from "./latent_groups.ts";
 import { type Measure, openPair, type Pair, readOnce, type StitchingOptions } from "./pair.ts";
 import {

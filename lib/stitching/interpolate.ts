@@ -1,3 +1,5 @@
+import { type Batches, readRepeatedly } from "../batches.ts";
+import type { Progress } from "../progress.ts";
 import type { Device } from "../device/device.ts";
 import type { Sae } from "../sae/sae.ts";
 import { maxDecoderCosine } from "./decoder_cosine.ts";
@@ -8,8 +10,6 @@ import {
   openPair,
   type Pair,
   readOnce,
-  readRepeatedly,
-  type RepeatableBatches,
   type StitchingOptions,
   type Totals,
 } from "./pair.ts";
@@ -105,12 +105,13 @@ export async function interpolate(
   device: Device,
   small: Sae,
   large: Sae,
-  batches: RepeatableBatches,
+  batches: Batches,
   options: InterpolationOptions = {},
 ): Promise<InterpolationPoint[]> {
   const { order = "benefit", swap = true, removal = "together", signal, onProgress } = options;
   checkOptions(options, large);
-  const read = readRepeatedly(batches, passesOf(options), `order "${order}"`);
+  const passes = passesOf(options);
+  const read = readRepeatedly(batches, passes, `order "${order}"`);
   using pair = openPair(device, small, large);
   const groups = options.groups ??
     (await latentGroups(device, small, large, options.threshold!, { signal })).groups;
@@ -120,7 +121,8 @@ export async function interpolate(
   let before = 0;
   const watch = () => ({
     signal,
-    ...(onProgress ? { onProgress: (samples: number) => onProgress(before + samples) } : {}),
+    onProgress: ({ phase, done, total }: Progress) =>
+      onProgress?.({ phase, done: before + done, ...total && { total: passes * total } }),
   });
   const inOrder = async (): Promise<PathParts> => {
     if (order === "random") return shuffleParts(parts, options.seed ?? 0);
@@ -128,7 +130,7 @@ export async function interpolate(
       const { cosine } = options;
       return sortByCosine(
         parts,
-        cosine ?? (await maxDecoderCosine(device, large, small, { signal })).cosine,
+        cosine ?? (await maxDecoderCosine(device, small, large, { signal })).cosine,
       );
     }
     const alone = measureSwaps(pair, [...parts.novel, ...parts.swaps]);
@@ -245,7 +247,7 @@ export interface ChainPoint extends InterpolationPoint {
 export async function interpolateChain(
   device: Device,
   saes: readonly Sae[],
-  batches: RepeatableBatches,
+  batches: Batches,
   options: ChainOptions = {},
 ): Promise<ChainPoint[]> {
   const pairs = saes.length - 1;
@@ -269,7 +271,10 @@ export async function interpolateChain(
       ...shared,
       groups: groups?.[pair],
       cosine: cosine?.[pair],
-      onProgress: (samples) => onProgress?.(before + (measured = samples)),
+      onProgress: ({ phase, done, total }) => {
+        measured = done;
+        onProgress?.({ phase, done: before + done, ...total && { total: pairs * total } });
+      },
     });
     before += measured;
     for (const point of path) points.push({ pair, ...point });

@@ -50,7 +50,7 @@ export async function latentGroups(
   threshold: number,
   options: CosineSearchOptions = {},
 ): Promise<LatentGroups> {
-  const [largeRows, smallRows] = decoderDirections(large, "large", small, "small");
+  const [smallRows, largeRows] = decoderDirections(small, large);
   return await connectRows(device, smallRows, largeRows, threshold, options);
 }
 

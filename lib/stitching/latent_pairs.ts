@@ -15,7 +15,7 @@ export interface LatentPair {
 /**
  * Every latent of the large SAE with the one of the small SAE that is nearest to it.
  *
- * @param nearest [m₁] that latent, as `maxDecoderCosine(device, large, small)` gives it.
+ * @param nearest [m₁] that latent, as `maxDecoderCosine(device, small, large)` gives it.
  */
 export function nearestPairs(nearest: ArrayLike<number>): LatentPair[] {
   return Array.from(nearest, (small, large) => ({ small, large }));

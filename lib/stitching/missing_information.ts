@@ -1,7 +1,7 @@
 import type { Device } from "../device/device.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkLatents } from "../sae/stitched_sae.ts";
-import type { Batches } from "../training/train_sae.ts";
+import type { Batches } from "../batches.ts";
 import { type Measure, openPair, type Pair, readOnce, type StitchingOptions } from "./pair.ts";
 
 /** MSE of an SAE where a latent is active and where it is not: a row of the table in A.4. */
@@ -43,9 +43,6 @@ export interface MissingInformation {
   alwaysActive: number;
 }
 
-/** Options of {@linkcode missingInformation}. */
-export type MissingInformationOptions = StitchingOptions;
-
 /**
  * Is the small SAE worse just where a novel latent of the large SAE is active? The MSE of both, with the
  * latent active and inactive, for each novel latent, in one pass (table in A.4, Fig. 14).
@@ -61,7 +58,7 @@ export async function missingInformation(
   large: Sae,
   novel: ArrayLike<number>,
   batches: Batches,
-  options: MissingInformationOptions = {},
+  options: StitchingOptions = {},
 ): Promise<MissingInformation> {
   using pair = openPair(device, small, large);
   return await readOnce(pair, batches, measureMissing(pair, novel), options);

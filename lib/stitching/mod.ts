@@ -22,7 +22,7 @@ export {
   studyChain,
 } from "./study_chain.ts";
 export { checkComparable } from "./check_comparable.ts";
-export type { RepeatableBatches, StitchingOptions } from "./pair.ts";
+export type { StitchingOptions } from "./pair.ts";
 export { foldScales } from "../sae/fold_scales.ts";
 export { checkStitchable, stitch } from "./stitch.ts";
 export {
@@ -34,8 +34,7 @@ export {
   maxDecoderCosine,
   type MaxDecoderCosineOptions,
 } from "./decoder_cosine.ts";
-export type { CosineKernel } from "../ops/cosine.ts";
-export type { CosineProgress, CosineSearchOptions } from "../ops/cosine_search.ts";
+export type { CosineSearchOptions } from "../ops/cosine_search.ts";
 export {
   describeGroup,
   type GroupKind,
@@ -85,7 +84,6 @@ export {
   type LatentErrors,
   type MissingInformation,
   missingInformation,
-  type MissingInformationOptions,
 } from "./missing_information.ts";
 export {
   fitGain,

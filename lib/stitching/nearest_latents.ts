@@ -43,7 +43,7 @@ export async function nearestLatents(
   to: Sae | Matrix,
   { count = 10, skipSame = false, signal }: NearestLatentsOptions = {},
 ): Promise<NearestLatents> {
-  const [own, others] = decoderDirections(from, "from", to, "to");
+  const [others, own] = decoderDirections(to, from, ["to", "from"]);
   const most = others.matrix.rows - (skipSame && own.matrix.rows >= others.matrix.rows ? 1 : 0);
   if (!(Number.isSafeInteger(count) && count >= 1)) {
     throw new RangeError(`count is ${count}, expected a whole number from 1`);

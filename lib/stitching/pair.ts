@@ -1,3 +1,4 @@
+import { type Batches, openStream } from "../batches.ts";
 import type { Device } from "../device/device.ts";
 import {
   addSamples,
@@ -7,11 +8,11 @@ import {
 } from "../evaluation/sample_sums.ts";
 import type { Matrix } from "../matrix.ts";
 import { createWalker, type Walker } from "../ops/walk_entries.ts";
+import type { Progress } from "../progress.ts";
 import { type Encoded, type Inference, openChecked } from "../sae/inference.ts";
 import { transformInput } from "../sae/input_transform.ts";
 import { type NormalizedInput, normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
-import type { Batches } from "../training/train_sae.ts";
 import { checkStitchable } from "./stitch.ts";
 
 /** Two SAEs on a device, ready to be measured. Owns their buffers. */
@@ -77,7 +78,7 @@ export interface Measure<T> {
 /** Options of everything that reads activations. */
 export interface StitchingOptions {
   /** Called after each batch with the number of samples that have been measured. */
-  onProgress?: (samples: number) => void;
+  onProgress?: (progress: Progress) => void;
   /** Stops the measurement; the promise is rejected with the signal's reason. */
   signal?: AbortSignal;
 }
@@ -166,15 +167,21 @@ export async function readPair(
   { signal, onProgress }: StitchingOptions = {},
 ): Promise<Totals> {
   const sums = createSampleSums(pair.small.dModel);
-  for await (const raw of batches) {
+  const total = rowsOf(batches);
+  for await (const raw of openStream(batches)) {
     signal?.throwIfAborted();
     const batch = await pair.encode(raw);
     for (const measure of measures) await measure.add(batch);
     addSamples(sums, batch.x);
-    onProgress?.(sums.samples);
+    onProgress?.({ phase: "activations", done: sums.samples, ...total });
   }
   if (sums.samples === 0) throw new RangeError("there were no activations to measure on");
   return totalsOf(sums);
+}
+
+/** The number of samples, as a progress tells it, where they are a list. */
+export function rowsOf(batches: Batches): { total?: number } {
+  return Array.isArray(batches) ? { total: batches.reduce((sum, { rows }) => sum + rows, 0) } : {};
 }
 
 /** What measures want to know of the samples. */
@@ -190,29 +197,4 @@ export async function readOnce<T>(
   options: StitchingOptions = {},
 ): Promise<T> {
   return measure.result(await readPair(pair, batches, [measure], options));
-}
-
-/** Activations that can be read more than once: an array of batches, or a function that gives them anew. */
-export type RepeatableBatches = Batches | (() => Batches);
-
-/**
- * A function that gives the batches as often as they are needed.
- *
- * @param passes How often they will be read.
- * @param reason What reads them so often, for the error.
- * @throws {TypeError} They are a stream that can be read once, and are needed more often.
- */
-export function readRepeatedly(
-  batches: RepeatableBatches,
-  passes: number,
-  reason: string,
-): () => Batches {
-  if (typeof batches === "function") return batches;
-  if (passes > 1 && !Array.isArray(batches)) {
-    throw new TypeError(
-      `${reason} reads the activations ${passes} times, the batches are a stream that can be ` +
-        `read once: give an array of them, or a function that returns the stream anew`,
-    );
-  }
-  return () => batches;
 }

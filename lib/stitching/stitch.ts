@@ -14,9 +14,9 @@ const NORM_TOLERANCE = 0.01;
  * `saveStitchedSae`.
  *
  * @param small SAE 0 of the paper, the one that is changed.
- * @param smallLatents Those of its latents that stay, in any order. None: the large SAE's alone.
  * @param large SAE 1 of the paper.
- * @param largeLatents Those of its latents that are added, in any order. None: the small SAE's alone.
+ * @param latents Latents of the small SAE that stay and of the large one that are added, in any order.
+ * None of a side: the other SAE's alone.
  * @returns An SAE whose latents are the small SAE's in the order given, then the large one's.
  * @throws {RangeError | TypeError} A latent is not in its SAE or is given twice, no latent is given at
  * all, or the SAEs cannot be stitched (see `checkStitchable`).
@@ -24,14 +24,17 @@ const NORM_TOLERANCE = 0.01;
  * @example Latent 7 of the large SAE added to the small one
  * ```ts ignore
  * const all = Array.from({ length: small.dictSize }, (_, latent) => latent);
- * const { mse } = await evaluateSae(device, stitch(small, all, large, [7]), batches);
+ * const stitched = stitch(small, large, { small: all, large: [7] });
+ * const { mse } = await evaluateSae(device, stitched, batches);
  * ```
  */
 export function stitch(
   small: Sae,
-  smallLatents: ArrayLike<number>,
   large: Sae,
-  largeLatents: ArrayLike<number>,
+  { small: smallLatents, large: largeLatents }: {
+    small: ArrayLike<number>;
+    large: ArrayLike<number>;
+  },
 ): StitchedSae {
   checkStitchable(small, large);
   const dictSize = checkChoice({ small, smallLatents, large, largeLatents });

@@ -1,3 +1,4 @@
+import { type Batches, readRepeatedly } from "../batches.ts";
 import type { Device } from "../device/device.ts";
 import type { Sae } from "../sae/sae.ts";
 import {
@@ -6,7 +7,6 @@ import {
   type DecoderOverlap,
   decoderOverlap,
 } from "./decoder_cosine.ts";
-import type { RepeatableBatches } from "./pair.ts";
 import { type PairStudy, type PairStudyOptions, studyPair } from "./study_pair.ts";
 
 /** An SAE and its name. */
@@ -80,23 +80,24 @@ export interface ChainStudy {
 export async function studyChain(
   device: Device,
   saes: readonly NamedSae[],
-  batches: RepeatableBatches,
+  batches: Batches,
   { also = [], threshold = 0.7, onProgress, ...options }: ChainStudyOptions = {},
 ): Promise<ChainStudy> {
   if (saes.length < 2) throw new RangeError(`${saes.length} SAEs were given, expected at least 2`);
+  const read = readRepeatedly(batches, 2 * (saes.length - 1), "a study of a chain");
   const pairs: StudiedPair[] = [];
   for (let i = 1; i < saes.length; i++) {
     const [small, large] = [saes[i - 1], saes[i]];
-    const study = await studyPair(device, small.sae, large.sae, batches, {
+    const study = await studyPair(device, small.sae, large.sae, read, {
       ...options,
       threshold,
-      onProgress: (measurement, samples) =>
-        onProgress?.(`${small.name} → ${large.name}: ${measurement}`, samples),
+      onProgress: (progress) =>
+        onProgress?.({ ...progress, phase: `${small.name} → ${large.name}: ${progress.phase}` }),
     });
     pairs.push({ small: small.name, large: large.name, study });
   }
   const all = [...saes, ...also];
-  onProgress?.("all with all", 0);
+  onProgress?.({ phase: "all with all", done: 0 });
   const overlap = await decoderOverlap(device, all, threshold, { signal: options.signal });
   return {
     saes: saes.map((sae, i) => describeSae(sae, pairs, i)),

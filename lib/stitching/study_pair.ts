@@ -1,3 +1,4 @@
+import { type Batches, readRepeatedly } from "../batches.ts";
 import type { Device } from "../device/device.ts";
 import { searchMaxima } from "../ops/cosine_search.ts";
 import { unitRows } from "../ops/unit_rows.ts";
@@ -12,7 +13,7 @@ import { connectRows, type LatentGroups } from "./latent_groups.ts";
 import { drawPairs, nearestPairs } from "./latent_pairs.ts";
 import { measureMissing, type MissingInformation } from "./missing_information.ts";
 import { type NoveltyRoc, noveltyRoc } from "./novelty_roc.ts";
-import { openPair, readPair, readRepeatedly, type RepeatableBatches } from "./pair.ts";
+import { openPair, readPair, type StitchingOptions } from "./pair.ts";
 import {
   type InterpolationOrder,
   layPath,
@@ -23,17 +24,15 @@ import {
 } from "./path.ts";
 
 /** Options of {@linkcode studyPair}. */
-export interface PairStudyOptions {
+export interface PairStudyOptions extends StitchingOptions {
   /** θ of Eq. 6 (default 0.7, the paper's for GPT-2; 0.4 for Gemma Scope). */
   threshold?: number;
   /** Order of the interpolation's steps (default "benefit"). */
   order?: InterpolationOrder;
   /** Seed of random orders and of the pairs that are drawn for Fig. 11 (default 0). */
   seed?: number;
-  /** Called when a measurement starts, and after each batch with the samples it has seen. */
-  onProgress?: (measurement: string, samples: number) => void;
-  /** Stops between two batches; the promise is rejected with the signal's reason. */
-  signal?: AbortSignal;
+  /** Called when a measurement, its `phase`, starts, and after each batch with the samples it has seen. */
+  onProgress?: StitchingOptions["onProgress"];
 }
 
 /** Everything that section 4, A.4 and A.7 of the paper tell of two SAEs. */
@@ -90,17 +89,17 @@ export async function studyPair(
   device: Device,
   small: Sae,
   large: Sae,
-  batches: RepeatableBatches,
+  batches: Batches,
   { threshold = 0.7, order = "benefit", seed = 0, onProgress, signal }: PairStudyOptions = {},
 ): Promise<PairStudy> {
   const read = readRepeatedly(batches, 2, "a study of a pair");
-  const watch = (measurement: string) => {
-    onProgress?.(measurement, 0);
-    return { signal, onProgress: (samples: number) => onProgress?.(measurement, samples) };
+  const watch = (phase: string): StitchingOptions => {
+    onProgress?.({ phase, done: 0 });
+    return { signal, onProgress: (progress) => onProgress?.({ ...progress, phase }) };
   };
   using pair = openPair(device, small, large);
-  onProgress?.("decoder cosines", 0);
-  const [largeRows, smallRows] = decoderDirections(large, "large", small, "small");
+  onProgress?.({ phase: "decoder cosines", done: 0 });
+  const [smallRows, largeRows] = decoderDirections(small, large);
   const nearest = await searchMaxima(device, largeRows, smallRows, { signal });
   const groups = await connectRows(device, smallRows, largeRows, threshold, { signal });
   const parts = splitPath(groups.groups, small, large);

@@ -4,8 +4,8 @@ import {
   OWN_OPTIONS,
   type OwnOptions,
 } from "../sae/architectures/registry.ts";
-import { completeOptions } from "../training/complete_options.ts";
-import type { TrainOptions } from "../training/options.ts";
+import { checkTrainOptions } from "../training/complete_options.ts";
+import type { AnyTrainOptions, TrainOptions } from "../training/options.ts";
 
 /** Options that a grid may vary. */
 export type GridOption =
@@ -32,7 +32,7 @@ export type GridOption =
 
 /** Values of options of training, one or several each. */
 export type SweepGrid = {
-  [Name in GridOption]?: TrainOptions[Name] | readonly NonNullable<TrainOptions[Name]>[];
+  [Name in GridOption]?: AnyTrainOptions[Name] | readonly NonNullable<AnyTrainOptions[Name]>[];
 };
 
 /** One SAE of a sweep. */
@@ -158,7 +158,7 @@ function makeCell(given: Record<string, unknown>, several: GridOption[]): SweepC
   const architecture = given.architecture as keyof Architectures;
   const options = Object.fromEntries(
     Object.entries(given).filter(([name]) => architectureTakes(architecture, name as GridOption)),
-  ) as unknown as TrainOptions;
+  ) as unknown as AnyTrainOptions;
   if (options.dictSize === undefined) throw new Error("dictSize is missing from a grid");
   const value = (name: GridOption) =>
     Array.isArray(options[name]) ? options[name].join("-") : options[name];
@@ -174,9 +174,8 @@ function makeCell(given: Record<string, unknown>, several: GridOption[]): SweepC
     `seed${options.seed}`,
   ].join("_");
   try {
-    completeOptions(options);
+    return { name, variant, options: checkTrainOptions(options) };
   } catch (error) {
     throw new Error(`${name} cannot be trained: ${(error as Error).message}`, { cause: error });
   }
-  return { name, variant, options };
 }

@@ -1,12 +1,14 @@
+import { type Batches, readRepeatedly } from "../batches.ts";
 import type { CrossEntropyEvaluation } from "../evaluation/evaluate_cross_entropy.ts";
 import type { Evaluation } from "../evaluation/evaluate_sae.ts";
 import type { Device } from "../device/device.ts";
+import type { Progress } from "../progress.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkMemory, trainingBytes } from "../training/check_memory.ts";
 import type { Checkpoint } from "../training/checkpoint.ts";
 import { completeOptions } from "../training/complete_options.ts";
-import type { StepRecord, TrainOptions } from "../training/options.ts";
-import { type Batches, trainSaes } from "../training/train_sae.ts";
+import type { TrainingProgress, TrainOptions } from "../training/options.ts";
+import { trainSaes } from "../training/train_sae.ts";
 import type { TrainingWarning } from "../training/training_warnings.ts";
 import type { SweepCell } from "./grid.ts";
 import { type CellState, memoryStore, SweepMismatchError, type SweepStore } from "./sweep_store.ts";
@@ -24,23 +26,19 @@ export interface SweepGroup {
 
 /** How far a sweep is. */
 export type SweepProgress =
-  /** A group begins; `resumed` holds the steps of the checkpoints that some of its SAEs go on from. */
-  | { phase: "start" } & SweepGroup & { resumed: number[] }
-  /** An SAE took steps, the last of which `record` tells of; `total` where their number is known. */
-  | {
-    phase: "training";
-    sae: string;
-    done: number;
-    total?: number;
-    record: StepRecord;
-    samplesPerSecond: number;
-  } & SweepGroup
-  /** A group is trained and kept. */
-  | { phase: "trained"; seconds: number } & SweepGroup
-  /** An SAE is about to be measured, `done` of `total` are. */
-  | { phase: "measuring"; sae: string; done: number; total: number }
-  /** It was measured. */
-  | { phase: "measured"; sae: string; done: number; total: number; row: SweepRow };
+  & Progress
+  & (
+    /** A group begins, `done` groups are; `resumed`: steps of checkpoints that SAEs of it go on from. */
+    | { phase: "start"; resumed: number[] } & SweepGroup
+    /** An SAE of the group took steps. */
+    | { phase: "training"; sae: string; samplesPerSecond: number } & SweepGroup & TrainingProgress
+    /** The group is trained and kept, `done` groups are. */
+    | { phase: "trained"; seconds: number } & SweepGroup
+    /** An SAE is about to be measured, `done` of `total` are. */
+    | { phase: "measuring"; sae: string; total: number }
+    /** It was measured. */
+    | { phase: "measured"; sae: string; total: number; row: SweepRow }
+  );
 
 /** Options of {@linkcode sweepSaes}. */
 export interface SweepOptions {
@@ -79,9 +77,10 @@ export interface SweepOptions {
  * has the bits that `trainSae` gives it on the same batches.
  *
  * @param device An open device.
- * @param batches Gives the batches from their beginning, called once for each group.
+ * @param batches Activations, [rows, d] each; a list or a function, where there are several groups.
  * @param cells The SAEs, as `sweepGrid` names them.
  * @returns A row for each SAE, in the order of `cells`.
+ * @throws {TypeError} The batches are a stream that can be read once, and there are several groups.
  * @throws {SweepMismatchError} The store holds SAEs that were trained with something else.
  * @throws {Error} An SAE does not fit into memory by itself, training or measuring fails.
  *
@@ -98,7 +97,7 @@ export interface SweepOptions {
  */
 export async function sweepSaes(
   device: Device,
-  batches: () => Batches,
+  batches: Batches,
   cells: readonly SweepCell[],
   options: SweepOptions,
 ): Promise<SweepRow[]> {
@@ -110,10 +109,11 @@ export async function sweepSaes(
   }
   const missing = cells.filter((cell) => !states.has(cell));
   const groups = groupCells(device, missing, options);
+  const read = readRepeatedly(batches, groups.length, `a sweep in ${groups.length} groups`);
   await store.start?.();
   for (const [g, group] of groups.entries()) {
     const which = { group: g + 1, groups: groups.length, saes: group.map(({ name }) => name) };
-    const trained = await trainGroup(device, batches, group, { ...options, store }, which);
+    const trained = await trainGroup(device, read, group, { ...options, store }, which);
     trained.forEach((state, i) => states.set(group[i], state));
   }
   const rows: SweepRow[] = [];
@@ -140,7 +140,7 @@ export async function sweepSaes(
 /** Trains SAEs together and keeps them. */
 async function trainGroup(
   device: Device,
-  batches: () => Batches,
+  batches: Batches,
   cells: readonly SweepCell[],
   { store, metadata, signal, checkpointEvery = 0, onProgress, onWarning }:
     & SweepOptions
@@ -152,10 +152,11 @@ async function trainGroup(
   const resumes: (Checkpoint | undefined)[] = [];
   for (const cell of cells) resumes.push(await loadFittingCheckpoint(store, cell));
   const resumed = resumes.flatMap((checkpoint) => checkpoint?.steps ?? []);
-  onProgress?.({ phase: "start", ...group, resumed });
+  const total = group.groups;
+  onProgress?.({ phase: "start", done: group.group - 1, total, ...group, resumed });
   const trained = await trainSaes(
     device,
-    batches(),
+    batches,
     cells.map((cell, i): TrainOptions => ({
       ...cell.options,
       metadata,
@@ -166,12 +167,15 @@ async function trainGroup(
         save: (checkpoint) => store.saveCheckpoint(cell, checkpoint),
       },
       onWarning: (warning) => onWarning?.(cell.name, warning),
-      onProgress(records) {
-        const record = records.at(-1)!;
-        const own = record.samples - (resumes[i]?.samples ?? 0);
+      onProgress(progress) {
+        const own = progress.records.at(-1)!.samples - (resumes[i]?.samples ?? 0);
+        const samplesPerSecond = own / seconds();
         onProgress?.({
-          ...{ phase: "training", ...group, sae: cell.name, record },
-          ...{ done: record.step, total: cell.options.steps, samplesPerSecond: own / seconds() },
+          ...progress,
+          phase: "training",
+          ...group,
+          sae: cell.name,
+          samplesPerSecond,
         });
       },
     })),
@@ -180,7 +184,7 @@ async function trainGroup(
   signal?.throwIfAborted();
   const states: CellState[] = [];
   for (const [i, cell] of cells.entries()) states.push(await store.saveTrained(cell, trained[i]));
-  onProgress?.({ phase: "trained", ...group, seconds: seconds() });
+  onProgress?.({ phase: "trained", done: group.group, total, ...group, seconds: seconds() });
   return states;
 }
 

@@ -109,7 +109,7 @@ export function decaysByDefault({ steps, decaySteps }: Checkpoint["settings"]): 
  */
 export function firstBatchToResume(
   resume: Checkpoint,
-  steps: number | undefined = resume.settings.steps as number | undefined,
+  { steps = resume.settings.steps as number | undefined }: { steps?: number } = {},
 ): number {
   const { architecture } = resume.sae;
   const thresholdBatches = Number(resume.settings.thresholdBatches);

@@ -6,15 +6,33 @@ import { checkInputScale } from "../sae/normalize_input.ts";
 import type { InputTransform } from "../sae/sae.ts";
 import { checkWhole } from "../whole_number.ts";
 import { type Checkpoint, checkResume, decaysByDefault } from "./checkpoint.ts";
-import type { Settings, TrainOptions } from "./options.ts";
+import type { AnyTrainOptions, Settings, TrainOptions } from "./options.ts";
 import { defaultDecaySteps, defaultLearningRate } from "./schedule.ts";
+
+/**
+ * Checks options that are known as data only, as `trainSae` would: for code in which the architecture is a
+ * value.
+ *
+ * @returns The same object.
+ * @throws {RangeError | TypeError} An option is missing, does not fit, or belongs to another architecture.
+ *
+ * @example An SAE of each architecture that a file lists
+ * ```ts ignore
+ * const options = JSON.parse(await Deno.readTextFile("options.json")) as AnyTrainOptions[];
+ * const trained = await trainSaes(device, batches, options.map(checkTrainOptions));
+ * ```
+ */
+export function checkTrainOptions(options: AnyTrainOptions): TrainOptions {
+  completeOptions(options);
+  return options as TrainOptions;
+}
 
 /**
  * Fills in defaults and checks each option.
  *
  * @throws {RangeError | TypeError} Naming the option, what was found and what is wanted.
  */
-export function completeOptions(given: TrainOptions): Settings {
+export function completeOptions(given: AnyTrainOptions): Settings {
   const options = given.resume ? withSettings(given.resume, given) : given;
   const { initial, resume, architecture } = options;
   const kind = architectureOf(architecture);
@@ -110,25 +128,27 @@ export function completeOptions(given: TrainOptions): Settings {
 }
 
 /** None is left out: checkpoints from before there were transforms say nothing of one. */
-function startingTransform({ inputTransform, initial }: TrainOptions): InputTransform | undefined {
+function startingTransform(
+  { inputTransform, initial }: AnyTrainOptions,
+): InputTransform | undefined {
   checkInputTransform(inputTransform, "inputTransform");
   const transform = inputTransform ?? initial?.inputTransform ?? "none";
   return transform === "none" ? undefined : transform;
 }
 
 /** What was trained before is not thrown off what it learned. */
-function startingRate(options: TrainOptions, dictSize: number): number {
+function startingRate(options: AnyTrainOptions, dictSize: number): number {
   return options.initial ? FURTHER_RATE : defaultLearningRate({ ...options, dictSize });
 }
 
 /** Options over those of a checkpoint. */
-function withSettings({ settings }: Checkpoint, given: TrainOptions): TrainOptions {
+function withSettings({ settings }: Checkpoint, given: AnyTrainOptions): AnyTrainOptions {
   const own = Object.entries(given).filter(([, value]) => value !== undefined);
   // A fifth of the steps is a fifth of other steps too.
   const follows = given.steps !== undefined && decaysByDefault(settings)
     ? { decaySteps: defaultDecaySteps(given.steps) }
     : {};
-  return { ...settings, ...follows, ...Object.fromEntries(own) } as unknown as TrainOptions;
+  return { ...settings, ...follows, ...Object.fromEntries(own) } as unknown as AnyTrainOptions;
 }
 
 /** Own options of architectures where an architecture has none of them. */
@@ -140,7 +160,7 @@ const NOT_THERE = {
 const FURTHER_RATE = 3e-4;
 
 /** An option that belongs to other architectures is an error, as its silence would mislead. */
-function checkForeign(options: TrainOptions): void {
+function checkForeign(options: AnyTrainOptions): void {
   const { architecture } = options;
   for (const name of Object.keys(OWN_OPTIONS) as (keyof typeof OWN_OPTIONS)[]) {
     if (options[name] && !hasOwnOption(architecture, name)) {

@@ -4,7 +4,8 @@
  *
  * @module
  */
-export type { CommonOptions } from "./options.ts";
+export type { AnyTrainOptions, CommonOptions, TrainingProgress } from "./options.ts";
+export { checkTrainOptions } from "./complete_options.ts";
 export type { Architectures, OwnOptions } from "../sae/architectures/registry.ts";
 export type { LargestOptions } from "../sae/architectures/largest.ts";
 export type { PenalizedOptions } from "../sae/architectures/penalized.ts";

@@ -1,5 +1,6 @@
-import type { Architecture, OwnOptions } from "../sae/architectures/registry.ts";
+import type { Architecture, Architectures, OwnOptions } from "../sae/architectures/registry.ts";
 import type { InputNormalization, InputTransform, Sae } from "../sae/sae.ts";
+import type { Progress } from "../progress.ts";
 import type { Checkpoint } from "./checkpoint.ts";
 import type { TrainingWarning } from "./training_warnings.ts";
 
@@ -41,13 +42,35 @@ export interface StepRecord {
   meanLoss?: number;
 }
 
-/** Options of {@linkcode trainSae}: those of all architectures, and those that only some have. */
-export interface TrainOptions extends CommonOptions, OwnOptions {}
+/** How far a training is, in steps; `total` where `steps` is given. */
+export interface TrainingProgress extends Progress {
+  /** Records of the steps since the last call, oldest first. */
+  records: StepRecord[];
+}
+
+/**
+ * Options of {@linkcode trainSae}: an architecture, its own options (`Architectures`), and those that all
+ * have. An option of another architecture is a type error, and where types are not checked a RangeError.
+ */
+export type TrainOptions = {
+  [Name in Architecture]:
+    & { architecture: Name }
+    & CommonOptions
+    & Architectures[Name]
+    & { [Foreign in Exclude<keyof OwnOptions, keyof Architectures[Name]>]?: undefined };
+}[Architecture];
+
+/**
+ * Options of training as data, in code that knows the architecture only when it runs: those of all
+ * architectures. `checkTrainOptions` makes `TrainOptions` of them.
+ */
+export interface AnyTrainOptions extends CommonOptions, OwnOptions {
+  /** How latents are selected. */
+  architecture: Architecture;
+}
 
 /** Options of training that all architectures have. */
 export interface CommonOptions {
-  /** How latents are selected. */
-  architecture: Architecture;
   /** Number of latents m (default: that of `initial`). */
   dictSize?: number;
   /**
@@ -151,14 +174,15 @@ export interface CommonOptions {
   startBatch?: number;
   /** Ends the training after the current step; what was learned so far is returned. */
   signal?: AbortSignal;
-  /** Called with the newest records, every `recordEvery` steps at the latest. */
-  onProgress?: (records: StepRecord[]) => void;
+  /** Called every `recordEvery` steps at the latest. */
+  onProgress?: (progress: TrainingProgress) => void;
   /** Called when something begins to go wrong, and at the end: once for each kind of warning. */
   onWarning?: (warning: TrainingWarning) => void;
 }
 
 /** Options with every default filled in. */
 export type Settings =
+  & { architecture: Architecture }
   & Required<Omit<CommonOptions, Optional>>
   & Pick<CommonOptions, Optional>
   & Required<Pick<OwnOptions, Always>>

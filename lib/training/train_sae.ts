@@ -1,14 +1,11 @@
 import type { Device } from "../device/device.ts";
-import type { Matrix } from "../matrix.ts";
+import { type Batches, openStream } from "../batches.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Sae } from "../sae/sae.ts";
 import { completeOptions } from "./complete_options.ts";
 import type { StepRecord, TrainOptions } from "./options.ts";
 import { createRecentBatches } from "./recent_batches.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
-
-/** Batches of activations, [rows, d] each: the rows are the batch size n. */
-export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
 
 /**
  * Trains an SAE on a stream of activations. x are the samples after `inputNormalization`: losses are those
@@ -37,8 +34,8 @@ export type Batches = AsyncIterable<Matrix> | Iterable<Matrix>;
  *
  * The same seed and batches on the same adapter give the same bits.
  *
- * @param gpu The open GPU.
- * @param batches The batches, each a step. A last batch of another size is fine.
+ * @param device The open device.
+ * @param batches Activations, [n, d] each, each a step; read once. A last batch of another size is fine.
  * @param options What to train; `architecture` and, without `initial`, `dictSize` and `k` are needed.
  * @returns The SAE, and one record per step. Its metadata has the settings and, from 20 steps on,
  * `lossChange`: how much the reconstruction loss still moved at the end, −0.05 for a fall by 5 % from
@@ -74,7 +71,7 @@ export async function trainSae(
  * Trains several SAEs on one stream of activations: other sizes, k, architectures or seeds. Each ends
  * with the same bits as if `trainSae` had trained it alone, and each stops after its own `steps`.
  *
- * @param gpu The open GPU; it holds all of the SAEs at once.
+ * @param device The open device; it holds all of the SAEs at once.
  * @param batches The batches, each a step of every SAE that is not done.
  * @param options What to train, one element an SAE.
  * @returns The SAEs and their records, in the order of the options.
@@ -83,9 +80,9 @@ export async function trainSae(
 export async function trainSaes(
   device: Device,
   batches: Batches,
-  options: TrainOptions[],
+  options: readonly TrainOptions[],
 ): Promise<{ sae: Sae; history: StepRecord[] }[]> {
-  const settings = options.map(completeOptions);
+  const settings = options.map((each) => completeOptions(each));
   const recent = createRecentBatches(
     Math.max(
       ...settings.map(({ architecture, thresholdBatches }) =>
@@ -103,7 +100,7 @@ export async function trainSaes(
   };
   try {
     // A run that is resumed may have nothing left to do.
-    for await (const batch of ready() ? [] : batches) {
+    for await (const batch of ready() ? [] : openStream(batches)) {
       // Who takes the batch is settled before it is taken: a signal that comes between two SAEs lets all
       // of them end after the same step.
       const waiting = trainers.filter((each) => !each.ready());

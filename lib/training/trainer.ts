@@ -82,7 +82,12 @@ export function createTrainer(device: Device, settings: Settings, recent: Recent
       const learned = await learnedSae(state, sae, before);
       throw describeFailure(failed, sae.dModel, isFinite(learned) ? learned : undefined);
     }
-    settings.onProgress?.(history.slice(history.length - records.length));
+    settings.onProgress?.({
+      phase: "training",
+      done: history.at(-1)?.step ?? 0,
+      ...(settings.steps === undefined ? {} : { total: settings.steps }),
+      records: history.slice(history.length - records.length),
+    });
     warn(false);
   };
 

@@ -18,5 +18,8 @@ export async function* slowly(pause: number, firstRow = 0) {
 }
 
 if (import.meta.main) {
-  await writeActivations((firstRow) => slowly(10, firstRow), Deno.args[0], options);
+  await writeActivations(slowly(10, 0), Deno.args[0], {
+    ...options,
+    startAt: (firstRow) => slowly(10, firstRow),
+  });
 }

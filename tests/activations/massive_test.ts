@@ -49,10 +49,13 @@ Deno.test("the median norm is that of the first 4,096 rows, whatever a model cal
     assertEquals(await measureNormLimit(ordered(rowsPerRun)), limit);
   }
   const few = (numbers: number[]) => [{ data: Float32Array.from(numbers), rows: 3, cols: 1 }];
-  assertEquals(await measureNormLimit(few([-3, 1, 2]), 4), { multiple: 4, medianNorm: 2 });
+  assertEquals(await measureNormLimit(few([-3, 1, 2]), { multiple: 4 }), {
+    multiple: 4,
+    medianNorm: 2,
+  });
   await assertRejects(() => measureNormLimit([]), Error, "there are no activations to measure");
   await assertRejects(
-    () => measureNormLimit(few([1, 2, 3]), 0.5),
+    () => measureNormLimit(few([1, 2, 3]), { multiple: 0.5 }),
     RangeError,
     "normLimit.multiple is 0.5, expected a number of at least 1",
   );
@@ -118,13 +121,19 @@ Deno.test("a store has the bytes of one of the other rows, also where writing we
     }
     await assertRejects(() => writeActivations(broken(), path("broken"), shape), Error, "power");
     const going: number[] = [];
+    const never = () => {
+      throw new Error("read from the beginning");
+    };
     const gone = await writeActivations(
-      (firstRow) => {
-        going.push(firstRow);
-        return orderedActivations(plantedModel(TOKENS), ["text"], { ...reading, firstRow });
-      },
+      never,
       path("broken"),
-      shape,
+      {
+        ...shape,
+        startAt(firstRow) {
+          going.push(firstRow);
+          return orderedActivations(plantedModel(TOKENS), ["text"], { ...reading, firstRow });
+        },
+      },
     );
     assertEquals(going, [4502]);
     assertEquals([gone.rows, gone.leftOut, gone.normLimit], [TOKENS - 3, 3, limit]);

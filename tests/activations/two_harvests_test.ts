@@ -28,18 +28,15 @@ const TEXTS = ["the quick brown fox", "jumps over the lazy dog", "and again from
 /** Harvests texts; `failsAfter` ends it with an error after so many batches. */
 async function harvest(folder: string, texts: string[], failsAfter = Infinity, tokens = Infinity) {
   const fingerprint = createTextFingerprint();
-  return await writeActivations(
-    async function* (firstRow) {
-      const how = { contextLength: 4, rowsPerRun: 2, firstRow, fingerprint, maxTokens: tokens };
-      let batches = 0;
-      for await (const batch of orderedActivations(model, texts, how)) {
-        if (batches++ === failsAfter) throw new Error("the power is off");
-        yield batch;
-      }
-    },
-    folder,
-    { ...options, fingerprint },
-  );
+  const startAt = async function* (firstRow: number) {
+    const how = { contextLength: 4, rowsPerRun: 2, firstRow, fingerprint, maxTokens: tokens };
+    let batches = 0;
+    for await (const batch of orderedActivations(model, texts, how)) {
+      if (batches++ === failsAfter) throw new Error("the power is off");
+      yield batch;
+    }
+  };
+  return await writeActivations(() => startAt(0), folder, { ...options, fingerprint, startAt });
 }
 
 const header = async (folder: string) =>

@@ -61,8 +61,8 @@ Deno.test("an interrupted harvest keeps its shards and goes on to the same bytes
     const progress: WriteProgress[] = [];
     const onProgress = (now: WriteProgress) => progress.push(now);
     await writeActivations(numbered(sizes), broken, { ...options, onProgress });
-    assertEquals(progress[0], { rows: 36, savedRows: 32, leftOut: 0 });
-    assertEquals(progress.at(-1), { rows: 100, savedRows: 96, leftOut: 0 });
+    assertEquals(progress[0], { phase: "writing", done: 36, savedRows: 32, leftOut: 0 });
+    assertEquals(progress.at(-1), { phase: "writing", done: 100, savedRows: 96, leftOut: 0 });
     assertEquals(await filesOf(broken), await filesOf(whole));
   });
 });
@@ -74,12 +74,15 @@ Deno.test("a resumed harvest can begin where it stopped, and end there", async (
     );
     await Deno.writeFile(join(folder, "shard-00002.bin"), new Uint8Array(128));
     const store = await writeActivations(
-      (firstRow) => {
-        assertEquals(firstRow, 32);
-        return numbered([]);
-      },
+      numbered([]),
       folder,
-      options,
+      {
+        ...options,
+        startAt(firstRow) {
+          assertEquals(firstRow, 32);
+          return numbered([]);
+        },
+      },
     );
     assertEquals(store.rows, 32);
     const rows = await rowsOf(store.batches({ batchSize: 32 }));
@@ -110,7 +113,7 @@ Deno.test("an unfinished store goes on with the same options only", async () => 
     }
     const wide = { data: new Float32Array(3), rows: 1, cols: 3 };
     await assertRejects(
-      () => writeActivations(() => numbered([], [wide]), folder, options),
+      () => writeActivations(() => numbered([20], [wide]), folder, options),
       Error,
       "a batch is [1, 3] with 3 elements, expected 2 columns",
     );

@@ -1,7 +1,9 @@
 // A small training run, the same in Deno and in a page.
 import { openDevice } from "../../lib/device/device.ts";
 import { createRandom } from "../../lib/random.ts";
-import type { TrainOptions } from "../../lib/training/options.ts";
+import type { Architecture } from "../../lib/sae/architectures/registry.ts";
+import { checkTrainOptions } from "../../lib/training/complete_options.ts";
+import type { AnyTrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 
 /** What a run has made, in plain arrays: float32 numbers get through JSON as they are. */
@@ -15,7 +17,7 @@ export interface SmallRun {
 }
 
 /** The architectures, with the options that they need. */
-export const RUNS: Record<string, Partial<TrainOptions>> = {
+export const RUNS: Record<string, Partial<AnyTrainOptions>> = {
   batchtopk: { k: 4 },
   topk: { k: 4, deadAfter: 5, inputNormalization: "layer_norm" },
   relu: { sparsityCoefficient: 0.02 },
@@ -35,10 +37,11 @@ export async function trainSmall(
   }));
   const runs: SmallRun[] = [];
   for (const architecture of architectures) {
-    const { sae, history } = await trainSae(device, batches, {
-      ...{ architecture: architecture as TrainOptions["architecture"], dictSize: 96, seed: 2 },
+    const options = checkTrainOptions({
+      ...{ architecture: architecture as Architecture, dictSize: 96, seed: 2 },
       ...RUNS[architecture],
     });
+    const { sae, history } = await trainSae(device, batches, options);
     const { wEnc, bEnc, wDec, bDec } = sae;
     runs.push({
       device: device.name,

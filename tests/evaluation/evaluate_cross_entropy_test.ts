@@ -7,6 +7,7 @@ import {
 } from "../../lib/evaluation/evaluate_cross_entropy.ts";
 
 import type { Matrix } from "../../lib/matrix.ts";
+import type { Progress } from "../../lib/progress.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { openTestDevice, randomMatrix, randomSae } from "../gpu_helper.ts";
 import { infer } from "../oracles/inference.ts";
@@ -148,11 +149,11 @@ Deno.test("evaluateCrossEntropy: a perfect SAE recovers everything", async () =>
 
 Deno.test("evaluateCrossEntropy reports its progress and stops when it is told to", async () => {
   using gpu = await openTestDevice();
-  const shares: number[] = [];
-  const onProgress = (share: number) => shares.push(share);
+  const told: Progress[] = [];
+  const onProgress = (progress: Progress) => told.push(progress);
   const model = fakeModel();
   await evaluateCrossEntropy(gpu, model, SAE, ROWS, { rowsPerRun: 2, onProgress });
-  assertEquals(shares, [3, 6, 7, 8].map((done) => done / 8));
+  assertEquals(told, [3, 6, 7, 8].map((done) => ({ phase: "cross-entropy", done, total: 8 })));
   assertEquals(model.calls, ["activations 2", "activations 1"]);
 
   const controller = new AbortController();

@@ -86,7 +86,7 @@ Deno.test("evaluateSae: selection over a batch is over the batch's other rows, o
     (await evaluateSae(gpu, limited, [batch], { normLimit: { multiple: 10 } })).leftOut,
     1,
   );
-  const stitched = stitch(limited, [...Array(12).keys()], sae, []);
+  const stitched = stitch(limited, sae, { small: [...Array(12).keys()], large: [] });
   assertEquals((await evaluateSae(gpu, stitched, [batch])).leftOut, undefined);
   await assertRejects(
     () => evaluateSae(gpu, sae, [batch], { normLimit: { multiple: 1, medianNorm: 1e-6 } }),

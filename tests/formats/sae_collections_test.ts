@@ -20,7 +20,7 @@ Deno.test("collections: a latent is novel below the paper's cosine", () => {
 });
 
 Deno.test("collections: the SAEs that were asked for, in that order", () => {
-  assertEquals(collectionIds("gpt2-feature-splitting", [98304, 768]), [
+  assertEquals(collectionIds("gpt2-feature-splitting", { sizes: [98304, 768] }), [
     "jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8/blocks.8.hook_resid_pre_98304",
     "jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8/blocks.8.hook_resid_pre_768",
   ]);
@@ -34,7 +34,7 @@ Deno.test("collections: the SAEs that were asked for, in that order", () => {
     "expected one of gpt2-feature-splitting, g",
   );
   assertThrows(
-    () => collectionIds("gpt2-feature-splitting", [768, 769]),
+    () => collectionIds("gpt2-feature-splitting", { sizes: [768, 769] }),
     RangeError,
     "gpt2-feature-splitting has no SAE of 769 latents, only 768, 1536",
   );

@@ -13,9 +13,8 @@ const KINDS = ["none", "layer_norm", "constant_norm_rescale"] as const;
 const example = () =>
   stitch(
     makeSae({ architecture: "topk", seed: 1, d: 4, m: 6 }),
-    [5, 0],
     makeSae({ architecture: "batchtopk", seed: 2, d: 4, m: 9 }),
-    [3],
+    { small: [5, 0], large: [3] },
   );
 
 Deno.test("a stitched SAE comes back bit by bit, and so does what it makes of samples", async () => {
@@ -26,7 +25,7 @@ Deno.test("a stitched SAE comes back bit by bit, and so does what it makes of sa
     const normalization = KINDS[at % 3];
     const small = makeSae({ architecture, seed: at, d: 4, m: 7, normalization });
     const large = makeSae({ architecture: "jumprelu", seed: 9, d: 4, m: 11, normalization });
-    const stitched = stitch(small, choose(1, 7, at), large, choose(2, 11, 4));
+    const stitched = stitch(small, large, { small: choose(1, 7, at), large: choose(2, 11, 4) });
     await saveStitchedSae(stitched, folder);
     const loaded = await loadStitchedSae(folder);
     assertEquals(loaded, stitched);
@@ -43,7 +42,7 @@ Deno.test("SAEs with an input scale, which is stored folded into their weights, 
   const shared = { d: 4, m: 7, normalization: "expected_average_only_in" } as const;
   const small = makeSae({ ...shared, architecture: "topk", seed: 1 });
   const large = makeSae({ ...shared, architecture: "relu", seed: 2 });
-  const stitched = stitch(small, [1, 5, 6], large, [0, 2]);
+  const stitched = stitch(small, large, { small: [1, 5, 6], large: [0, 2] });
   await saveStitchedSae(stitched, folder);
   const loaded = await loadStitchedSae(folder);
   assertEquals([loaded.small.inputScale, loaded.large.inputScale], [1.7, 1.7]);
@@ -60,9 +59,8 @@ Deno.test("saving that is interrupted leaves nothing that loads as another SAE",
   await saveStitchedSae(example(), folder);
   const other = stitch(
     makeSae({ architecture: "relu", seed: 3, d: 4, m: 6 }),
-    [1],
     makeSae({ architecture: "relu", seed: 4, d: 4, m: 9 }),
-    [1],
+    { small: [1], large: [1] },
   );
   // The second SAE cannot be written: the first is in its place by then.
   await Deno.remove(join(folder, "large"), { recursive: true });
@@ -82,8 +80,8 @@ Deno.test("a stitched SAE that cannot be stored is refused before anything is wr
   const bare = { ...large, threshold: undefined };
   for (
     const [bad, text] of [
-      [stitch(small, [0], bare, [0]), "large: threshold is missing"],
-      [stitch(bare, [0], large, [0]), "small: threshold is missing"],
+      [stitch(small, bare, { small: [0], large: [0] }), "large: threshold is missing"],
+      [stitch(bare, large, { small: [0], large: [0] }), "small: threshold is missing"],
       [{ ...example(), smallLatents: Uint32Array.of(6) }, "smallLatents[0] is 6"],
     ] as const
   ) {

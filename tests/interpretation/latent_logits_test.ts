@@ -19,7 +19,7 @@ Deno.test("latents' logits are decoder rows times the unembedding, by hand in fl
   const found = await latentLogits(model, sae, latents, {
     count: 12,
     bins: 20,
-    onProgress: (done) => seen.push(done),
+    onProgress: ({ done }) => seen.push(done),
   });
   assertEquals(seen, [1, 4]);
   assertEquals(found.map(({ latent }) => latent), latents);

@@ -116,13 +116,13 @@ Deno.test("collectTopExamples is the same in any grouping of rows, and from a st
   async function* stream(): AsyncGenerator<Int32Array> {
     for (const row of rows) yield await Promise.resolve(row);
   }
-  const shares: number[] = [];
+  const shares: [number, number?][] = [];
   const found = await collectTopExamples(gpu, MODEL, SAE, stream(), {
     rowsPerRun: 4,
-    onProgress: (done) => shares.push(done),
+    onProgress: ({ done, total }) => shares.push([done, total]),
   });
   assertEquals(found, wanted);
-  assertEquals(shares, [1 / 4, 2 / 4, 3 / 4, 1]);
+  assertEquals(shares, [[4, 13], [8, 13], [12, 13], [13, 13]]);
 });
 
 Deno.test("collectTopExamples puts the lower of equal rows first, one context a row", async () => {

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import type { DownloadProgress } from "../../lib/language_model/hub_file.ts";
+import type { Progress } from "../../lib/progress.ts";
 import type { CachedInstead } from "../../lib/language_model/hub_request.ts";
 import {
   broken,
@@ -39,14 +39,14 @@ Deno.test("a hub that does not answer: the cached file is used, and the caller h
 for (const [kind, options] of [["large", large], ["small", small]] as const) {
   Deno.test(`a ${kind} file is downloaded once, with progress`, async () => {
     await withHub(options, async (get, hub, cacheDir) => {
-      const told: DownloadProgress[] = [];
+      const told: Progress[] = [];
       const path = await get({ onProgress: (progress) => told.push(progress) });
       const commit = commitOf(options.files);
       const repository = join(cacheDir, "models--someone--thing");
       assertEquals(path, join(repository, "snapshots", commit, "a", "big.bin"));
       assertEquals(await Deno.readFile(path), bytes);
-      assertEquals(told.at(-1), { file: "a/big.bin", loaded: size, total: size });
-      assert(told.every(({ loaded }, i) => i === 0 || loaded > told[i - 1].loaded));
+      assertEquals(told.at(-1), { phase: "a/big.bin", done: size, total: size });
+      assert(told.every(({ done }, i) => i === 0 || done > told[i - 1].done));
       hub.asked.length = 0;
       assertEquals(await get({ offline: true }), path);
       assertEquals(await get({ revision: commit }), path);
@@ -124,10 +124,10 @@ Deno.test("without a length, without HEAD and without a tag a file still arrives
       return new Response(new Blob([bytes]).stream());
     },
   }, async (get) => {
-    const totals = new Set<number>();
+    const totals = new Set<number | undefined>();
     const path = await get({ onProgress: ({ total }) => totals.add(total) });
     assertEquals(await Deno.readFile(path), bytes);
-    assertEquals([...totals], [0]);
+    assertEquals([...totals], [undefined]);
   });
 });
 

@@ -136,9 +136,9 @@ Deno.test("a hub id is downloaded once and then read from the cache", async () =
     const progress = new Set<string>();
     const files = await findModelFiles("someone/thing", {
       ...options,
-      onProgress: ({ file, loaded, total }) => {
+      onProgress: ({ phase: file, done, total }) => {
         progress.add(file);
-        assert(loaded <= total, `${loaded} of ${total}`);
+        assert(done <= total!, `${done} of ${total}`);
       },
     });
     const commit = commitOf(tinyFiles());

@@ -7,7 +7,7 @@ import { gaussianMixture, rowMoments } from "../oracles/meta.ts";
 
 /** Rows with a mean, and with variances that fall from 1 to a hundredth along directions of their own. */
 function anisotropic(rows: number, d: number): Matrix {
-  const [mix, noise] = [randomUnitRows(d, d, 4).data, randomMatrix(5, rows, d).data];
+  const [mix, noise] = [randomUnitRows(d, d, { seed: 4 }).data, randomMatrix(5, rows, d).data];
   const data = new Float32Array(rows * d);
   for (let r = 0; r < rows; r++) {
     for (let i = 0; i < d; i++) {
@@ -26,7 +26,7 @@ function apart(found: Float64Array, wanted: Float64Array): number {
 
 Deno.test("covariance-matched rows have the mean and the covariance of the rows, at norm 1", () => {
   const source = anisotropic(300, 12);
-  const drawn = covarianceMatchedRows(source, 20_000, 3);
+  const drawn = covarianceMatchedRows(source, { rows: 20_000, seed: 3 });
   for (let at = 0; at < drawn.data.length; at += 12) {
     assert(Math.abs(Math.hypot(...drawn.data.subarray(at, at + 12)) - 1) < 1e-6);
   }
@@ -37,12 +37,16 @@ Deno.test("covariance-matched rows have the mean and the covariance of the rows,
   const distance = apart(found.covariance, wanted.covariance);
   assert(distance < 0.05, `${distance}`);
   // Norm 1 moves the covariance itself by more than that; isotropic rows have quite another.
-  const isotropic = rowMoments(randomUnitRows(20_000, 12, 3)).covariance;
+  const isotropic = rowMoments(randomUnitRows(20_000, 12, { seed: 3 })).covariance;
   assert(apart(isotropic, wanted.covariance) > 0.5);
 
-  assertEquals(covarianceMatchedRows(source, 5, 3), covarianceMatchedRows(source, 5, 3));
+  assertEquals(
+    covarianceMatchedRows(source, { rows: 5, seed: 3 }),
+    covarianceMatchedRows(source, { rows: 5, seed: 3 }),
+  );
   assert(
-    covarianceMatchedRows(source, 5, 4).data[0] !== covarianceMatchedRows(source, 5, 3).data[0],
+    covarianceMatchedRows(source, { rows: 5, seed: 4 }).data[0] !==
+      covarianceMatchedRows(source, { rows: 5, seed: 3 }).data[0],
   );
   assertEquals(covarianceMatchedRows(source).rows, 300);
 });
@@ -67,7 +71,7 @@ Deno.test("moments of rows equal those of the oracle", () => {
 Deno.test("fewer rows than dimensions, equal rows and rows of zeros have no spread to draw from", () => {
   // Four rows span three directions around their mean; what is drawn stays in them.
   const few = randomMatrix(1, 4, 10);
-  const drawn = covarianceMatchedRows(few, 50, 1);
+  const drawn = covarianceMatchedRows(few, { rows: 50, seed: 1 });
   const basis: number[][] = [];
   const remainder = (row: Float32Array) => {
     const left = [...row];
@@ -86,7 +90,9 @@ Deno.test("fewer rows than dimensions, equal rows and rows of zeros have no spre
     const left = Math.hypot(...remainder(drawn.data.subarray(r * 10, r * 10 + 10)));
     assert(left < 1e-5, `${left}`);
   }
-  const equal = covarianceMatchedRows({ data: Float32Array.of(3, 4, 3, 4), rows: 2, cols: 2 }, 3);
+  const equal = covarianceMatchedRows({ data: Float32Array.of(3, 4, 3, 4), rows: 2, cols: 2 }, {
+    rows: 3,
+  });
   assertClose(equal.data, Float32Array.of(0.6, 0.8, 0.6, 0.8, 0.6, 0.8), "equal rows", 1e-6);
   const zeros = covarianceMatchedRows({ data: new Float32Array(4), rows: 2, cols: 2 });
   assertEquals(zeros.data, new Float32Array(4));
@@ -96,8 +102,14 @@ Deno.test("covarianceMatchedRows names what does not fit", () => {
   const rows = randomMatrix(1, 3, 2);
   for (
     const [work, text] of [
-      [() => covarianceMatchedRows(rows, 0), "rows is 0, expected a whole number above 0"],
-      [() => covarianceMatchedRows(rows, 2, 0.5), "seed is 0.5, expected a whole number"],
+      [
+        () => covarianceMatchedRows(rows, { rows: 0 }),
+        "rows is 0, expected a whole number above 0",
+      ],
+      [
+        () => covarianceMatchedRows(rows, { rows: 2, seed: 0.5 }),
+        "seed is 0.5, expected a whole number",
+      ],
       [
         () => covarianceMatchedRows({ ...rows, data: rows.data.with(3, NaN) }),
         "sae.wDec has NaN in row 1, column 1, expected a finite number",

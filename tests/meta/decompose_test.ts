@@ -132,7 +132,7 @@ testOnDevices(
                 );
               }
             }
-            assertEquals(relatedLatents(found, i, 2), related.slice(0, 2));
+            assertEquals(relatedLatents(found, i, { most: 2 }), related.slice(0, 2));
           }
           for (let j = 0; j < m; j++) {
             const users = latentsOf(found, j).map(({ weight }) => weight);

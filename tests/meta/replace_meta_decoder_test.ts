@@ -74,7 +74,7 @@ Deno.test("rows replaced by themselves leave what is explained; others' SAEs are
   for (
     const [sae, target, text] of [
       [other, meta, "sae is not the SAE that the meta-SAE explains"],
-      [SAE, randomSae(1, 5, 4), "the rows of from have 12 numbers, those of to 5"],
+      [SAE, randomSae(1, 5, 4), "the rows of small have 5 numbers, those of large 12"],
     ] as const
   ) {
     const error = await assertRejects(() => replaceMetaDecoder(gpu, meta, sae, target), RangeError);
@@ -84,7 +84,7 @@ Deno.test("rows replaced by themselves leave what is explained; others' SAEs are
 
 Deno.test("rows replaced by the true atoms explain nearly as much, random rows much less", async () => {
   using gpu = await openTestDevice();
-  const atoms = randomUnitRows(24, 32, 1);
+  const atoms = randomUnitRows(24, 32, { seed: 1 });
   const rows = sumsOf(atoms, 256, 3, 5);
   const options = { dictSize: 24, k: 3, epochs: 50, batchSize: 64, learningRate: 1e-2 };
   const { meta } = await trainMetaSae(gpu, rows, options);
@@ -126,7 +126,7 @@ Deno.test("a replacement whose checkpoint froze the bias too goes on with its bi
 });
 
 Deno.test("random unit rows have norm 1 and no preferred direction", () => {
-  const { data, rows, cols } = randomUnitRows(500, 12, 3);
+  const { data, rows, cols } = randomUnitRows(500, 12, { seed: 3 });
   const mean = new Float64Array(cols);
   for (let i = 0; i < rows; i++) {
     assert(Math.abs(Math.hypot(...row(data, i)) - 1) < 1e-6);
@@ -134,6 +134,6 @@ Deno.test("random unit rows have norm 1 and no preferred direction", () => {
   }
   // Its norm is about 1/√500.
   assert(Math.hypot(...mean) < 0.08);
-  assertEquals(randomUnitRows(500, 12, 3).data, data);
-  assert(randomUnitRows(500, 12, 4).data[0] !== data[0]);
+  assertEquals(randomUnitRows(500, 12, { seed: 3 }).data, data);
+  assert(randomUnitRows(500, 12, { seed: 4 }).data[0] !== data[0]);
 });

@@ -83,7 +83,7 @@ testOnDevices(
     const again = await trainMetaSae(gpu, rowsOf(SAE), OPTIONS);
     assertEquals(again.meta.wDec, meta.wDec);
     assertNotEquals((await trainMetaSae(gpu, SAE, { ...OPTIONS, seed: 1 })).meta.wDec, meta.wDec);
-    const control = await trainMetaSae(gpu, randomUnitRows(60, 12, 7), OPTIONS);
+    const control = await trainMetaSae(gpu, randomUnitRows(60, 12, { seed: 7 }), OPTIONS);
     assert(explainedVariance > control.explainedVariance + 0.2, `${explainedVariance}`);
     assertEquals(gpu.allocated, 0);
   },
@@ -182,7 +182,7 @@ testOnDevices("a meta-SAE goes on from a checkpoint with the same bits", async (
     return Promise.resolve();
   };
   await trainMetaSae(gpu, SAE, { ...OPTIONS, steps: 8, checkpoint: { every: 5, save } });
-  const startBatch = firstBatchToResume(kept!, 12);
+  const startBatch = firstBatchToResume(kept!, { steps: 12 });
   const rest = { batchSize: 16, resume: kept!, startBatch, steps: 12 } as const;
   assertEquals((await trainMetaSae(gpu, SAE, rest)).meta, whole.meta);
 });

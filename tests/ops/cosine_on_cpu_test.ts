@@ -3,8 +3,9 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { type DeviceOptions, openDevice } from "../../lib/device/device.ts";
 import { DeviceError } from "../../lib/device/errors.ts";
 import type { Matrix } from "../../lib/matrix.ts";
+import type { Progress } from "../../lib/progress.ts";
 import { dot } from "../../lib/ops/arithmetic.ts";
-import { type CosineProgress, searchEdges, searchMaxima } from "../../lib/ops/cosine_search.ts";
+import { searchEdges, searchMaxima } from "../../lib/ops/cosine_search.ts";
 import { unitRows } from "../../lib/ops/unit_rows.ts";
 import { createRandom } from "../../lib/random.ts";
 import { randomMatrix } from "../gpu_helper.ts";
@@ -134,7 +135,7 @@ Deno.test("a search on the CPU in several blocks of columns and pieces of rows f
     const [rows, others] = [unitRows(a, "a"), unitRows(b, "b")];
     for (const skipSame of [false, true]) {
       const seen: number[] = [];
-      const onProgress = ({ done }: CosineProgress) => seen.push(done);
+      const onProgress = ({ done }: Progress) => seen.push(done);
       const found = await searchMaxima(device, rows, others, { skipSame, onProgress });
       assertEquals(found, exactMaxima(table, a.rows, b.rows, skipSame));
       assertEquals(seen.length, 9);
@@ -166,8 +167,8 @@ Deno.test("screening leaves few pairs to exact dots, and says how many", async (
   using device = await openDevice({ device: "cpu", workers: 2 });
   const [a, b] = [randomMatrix(1, 200, 128), randomMatrix(2, 3000, 128)];
   const [rows, others] = [unitRows(a, "a"), unitRows(b, "b")];
-  let last: CosineProgress | undefined;
-  const onProgress = (progress: CosineProgress) => last = progress;
+  let last: Progress & { candidates?: number } | undefined;
+  const onProgress = (progress: Progress & { candidates?: number }) => last = progress;
   await searchMaxima(device, rows, others, { onProgress });
   assertEquals([last?.done, last?.total], [600000, 600000]);
   const candidates = last!.candidates!;
@@ -181,7 +182,7 @@ Deno.test("a search on the CPU ends between two pieces, and frees what it took",
   const rows = unitRows(randomMatrix(1, 300, 1024), "a");
   const stop = new AbortController();
   const seen: number[] = [];
-  const onProgress = ({ done }: CosineProgress) => {
+  const onProgress = ({ done }: Progress) => {
     seen.push(done);
     if (seen.length === 2) stop.abort(new Error("enough"));
   };

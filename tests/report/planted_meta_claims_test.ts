@@ -15,7 +15,7 @@ import { openTestDevice, randomSae } from "../gpu_helper.ts";
 import { sumsOf } from "../meta/made_rows.ts";
 
 const D = 64;
-const ATOMS = randomUnitRows(24, D, 1);
+const ATOMS = randomUnitRows(24, D, { seed: 1 });
 
 /** Sums of `parts` atoms with noise of a quarter of their norm. */
 function noisySums(parts: number): Matrix {
@@ -58,20 +58,27 @@ function assertVerdicts(claims: Claim[], wanted: (boolean | undefined)[]): void 
 
 Deno.test("sums of atoms: everything holds beside an SAE of the atoms", async () => {
   using gpu = await openTestDevice();
-  const claims = await claimsOn(gpu, noisySums(2), [ATOMS, randomUnitRows(96, D, 9)], 300);
+  const claims = await claimsOn(
+    gpu,
+    noisySums(2),
+    [ATOMS, randomUnitRows(96, D, { seed: 9 })],
+    300,
+  );
   assertVerdicts(claims, [true, true, true, true, true]);
 });
 
 Deno.test("one atom a row: shared directions, but no compositions, and random ones beside them", async () => {
   using gpu = await openTestDevice();
-  const claims = await claimsOn(gpu, noisySums(1), [randomUnitRows(24, D, 7)]);
+  const claims = await claimsOn(gpu, noisySums(1), [randomUnitRows(24, D, { seed: 7 })]);
   assertVerdicts(claims, [true, false, false, undefined, false]);
 });
 
 Deno.test("rows without structure, isotropic or of the covariance of sums: nothing holds", async () => {
   using gpu = await openTestDevice();
-  const isotropic = await claimsOn(gpu, randomUnitRows(192, D, 3), []);
+  const isotropic = await claimsOn(gpu, randomUnitRows(192, D, { seed: 3 }), []);
   assertVerdicts(isotropic, [false, false, undefined, undefined, undefined]);
-  const matched = await claimsOn(gpu, covarianceMatchedRows(noisySums(2), 192, 4), [ATOMS]);
+  const matched = await claimsOn(gpu, covarianceMatchedRows(noisySums(2), { rows: 192, seed: 4 }), [
+    ATOMS,
+  ]);
   assertVerdicts(matched, [false, false, false, undefined, false]);
 });

@@ -100,9 +100,9 @@ testOnDevices("stitched SAEs centre as their SAEs do", async (open) => {
   const other: Sae = { ...randomSae(8, d, m, { k: 3, threshold }), inputTransform: "center" };
   const topk: Sae = { ...other, architecture: "topk", threshold: undefined };
   for (const large of [other, topk]) {
-    const own = stitch(centring, [0, 1, 2], large, [4, 5]);
+    const own = stitch(centring, large, { small: [0, 1, 2], large: [4, 5] });
     const bare = (sae: Sae): Sae => ({ ...sae, inputTransform: "none" });
-    const without = stitch(bare(centring), [0, 1, 2], bare(large), [4, 5]);
+    const without = stitch(bare(centring), bare(large), { small: [0, 1, 2], large: [4, 5] });
     const found = await reconstruct(gpu, own, x);
     const wanted = await reconstruct(gpu, without, center(x));
     const back = wanted.data.map((value, at) => value + x.data[at] - center(x).data[at]);

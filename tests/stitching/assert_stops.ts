@@ -1,9 +1,10 @@
 import { assertEquals, assertRejects } from "@std/assert";
+import type { Progress } from "../../lib/progress.ts";
 
 /** What a measurement over activations is told beside them. */
 interface Options {
   signal: AbortSignal;
-  onProgress(samples: number): void;
+  onProgress(progress: Progress): void;
 }
 
 /**
@@ -16,8 +17,9 @@ export async function assertStops(
 ): Promise<void> {
   const controller = new AbortController();
   const seen: number[] = [];
-  const onProgress = (samples: number) => {
-    seen.push(samples);
+  const onProgress = ({ done, total }: Progress) => {
+    seen.push(done);
+    if (total !== undefined) assertEquals(total, 3 * rows);
     if (seen.length === 2) controller.abort(new Error("enough"));
   };
   await assertRejects(() => measure({ signal: controller.signal, onProgress }), Error, "enough");

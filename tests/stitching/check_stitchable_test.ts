@@ -76,7 +76,9 @@ Deno.test("what cannot be stitched is refused with the reason", () => {
     [sound(1, 4), sound(2, 9, { bDec: new Float32Array(2) }), "large.bDec has 2 numbers"],
   ];
   for (const [small, large, text] of cases) {
-    for (const run of [checkStitchable, (a: Sae, b: Sae) => stitch(a, [0], b, [0])]) {
+    for (
+      const run of [checkStitchable, (a: Sae, b: Sae) => stitch(a, b, { small: [0], large: [0] })]
+    ) {
       const error = assertThrows(() => run(small, large), RangeError);
       assertEquals(error.message.slice(0, text.length), text);
     }

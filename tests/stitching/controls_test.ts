@@ -83,7 +83,7 @@ Deno.test("a study's measures with gains are those of SAEs with scaled decoders"
     for (const { removed, inserted, mse, l0 } of found.path) {
       for (const latent of removed) latents.small.delete(latent);
       for (const latent of inserted) latents.large.add(latent);
-      const stitched = stitch(own, [...latents.small], other, [...latents.large]);
+      const stitched = stitch(own, other, { small: [...latents.small], large: [...latents.large] });
       const plain = await evaluateSae(gpu, stitched, batches);
       assertAlmostEquals(mse, plain.mse, 1e-4 * plain.mse);
       assertAlmostEquals(l0, plain.l0, 1e-9);

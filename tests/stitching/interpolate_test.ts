@@ -223,7 +223,7 @@ Deno.test("interpolateChain leads through all SAEs and counts samples over all p
   const seen: number[] = [];
   const points = await interpolateChain(gpu, saes, () => batches[Symbol.iterator](), {
     threshold: 0.6,
-    onProgress: (samples) => seen.push(samples),
+    onProgress: ({ done }) => seen.push(done),
   });
   assertEquals(seen, [10, 19, 29, 38, 48, 57, 67, 76]);
   for (const pair of [0, 1]) {

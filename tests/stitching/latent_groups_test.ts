@@ -112,7 +112,7 @@ Deno.test("laws: a partition, novel latents as classified, higher thresholds ref
     await fc.assert(
       fc.asyncProperty(model, async ({ seed, m0, m1, thresholds, exact }) => {
         const [small, large] = [randomSae(seed, 6, m0), randomSae(seed + 7, 6, m1)];
-        const { cosine } = await maxDecoderCosine(device, large, small);
+        const { cosine } = await maxDecoderCosine(device, small, large);
         const [low, high] = (exact ? [cosine[0], thresholds[1]] : thresholds).sort((a, b) => a - b);
         const coarse = await checkLaws(device, small, large, low, cosine);
         const fine = await checkLaws(device, small, large, high, cosine);
@@ -177,7 +177,7 @@ Deno.test("latentGroups refuses what is no threshold, and other widths; it can b
     );
   }
   const cases: [typeof small, typeof large, string][] = [
-    [randomSae(1, 3, 5), large, "the rows of large have 4 numbers, those of small 3"],
+    [randomSae(1, 3, 5), large, "the rows of small have 3 numbers, those of large 4"],
     [small, { ...large, wDec: large.wDec.with(0, Infinity) }, "the decoder of large is not finite"],
     [
       { ...small, wDec: small.wDec.with(4, NaN) },

@@ -37,10 +37,10 @@ Deno.test("maxDecoderCosine of two SAEs reads their decoders; of rows the rows",
   for (const options of [{}, SMALL]) {
     using gpu = await openGpu(options);
     for (const kind of KINDS) {
-      const found = await maxDecoderCosine(presentAs(gpu, kind), large, small);
+      const found = await maxDecoderCosine(presentAs(gpu, kind), small, large);
       assertClose(found.cosine, expected.cosine, kind, 1e-6);
       assertEquals([...found.nearest], expected.nearest);
-      assertEquals(await maxDecoderCosine(presentAs(gpu, kind), own, rows), found);
+      assertEquals(await maxDecoderCosine(presentAs(gpu, kind), rows, own), found);
     }
   }
 });
@@ -50,7 +50,7 @@ Deno.test("maxDecoderCosine: a latent that is zero has the cosine 0, and is a ne
   const from = { data: Float32Array.of(0, 0, 0, 1, 2, 3), rows: 2, cols: 3 };
   const to = { data: Float32Array.of(-1, -2, -3, 0, 0, 0, -2, 1, 0), rows: 3, cols: 3 };
   for (const kind of KINDS) {
-    const { cosine, nearest } = await maxDecoderCosine(presentAs(gpu, kind), from, to);
+    const { cosine, nearest } = await maxDecoderCosine(presentAs(gpu, kind), to, from);
     assertEquals([[...cosine], [...nearest]], [[0, 0], [0, 1]]);
   }
 });
@@ -65,9 +65,9 @@ Deno.test("laws: rows in another order, rows at another scale, an SAE beside its
       fc.asyncProperty(model, async ({ seed, m1, m0 }) => {
         // One width: a kernel is compiled for each.
         const [a, b] = [randomMatrix(seed, m1, 7), randomMatrix(seed + 1, m0, 7)];
-        const found = await maxDecoderCosine(device, a, b);
+        const found = await maxDecoderCosine(device, b, a);
         const [orderA, orderB] = [shuffled(seed, m1), shuffled(seed + 2, m0)];
-        const moved = await maxDecoderCosine(device, pick(a, orderA), pick(b, orderB));
+        const moved = await maxDecoderCosine(device, pick(b, orderB), pick(a, orderA));
         assertEquals([...moved.cosine], orderA.map((row) => found.cosine[row]));
         // Equal cosines are not to be had from random rows: the neighbour is the same row.
         assertEquals(
@@ -79,8 +79,8 @@ Deno.test("laws: rows in another order, rows at another scale, an SAE beside its
         const same = (length: number) => Array.from({ length }, (_, i) => i);
         const scaled = await maxDecoderCosine(
           device,
-          pick(a, same(m1), powers(m1)),
           pick(b, same(m0), powers(m0)),
+          pick(a, same(m1), powers(m1)),
         );
         assertEquals(scaled, found);
         const own = await maxDecoderCosine(device, b, b);
@@ -104,7 +104,7 @@ Deno.test("maxDecoderCosine says how far it is, and stops between pieces when it
   for (const kind of KINDS) {
     const device = presentAs(gpu, kind);
     const counts: number[] = [];
-    await maxDecoderCosine(device, a, b, {
+    await maxDecoderCosine(device, b, a, {
       onProgress({ done, total }) {
         assertEquals(total, 260 * 1100);
         counts.push(done);
@@ -117,7 +117,7 @@ Deno.test("maxDecoderCosine says how far it is, and stops between pieces when it
     let calls = 0;
     await assertRejects(
       () =>
-        maxDecoderCosine(device, a, b, {
+        maxDecoderCosine(device, b, a, {
           signal: controller.signal,
           onProgress: () => ++calls === 2 && controller.abort(new Error("enough")),
         }),
@@ -134,21 +134,29 @@ Deno.test("maxDecoderCosine refuses what has no cosines", async () => {
   const sae = randomSae(1, 4, 5);
   const bad = { ...sae, wDec: sae.wDec.with(6, NaN) };
   const cases: [Parameters<typeof maxDecoderCosine>[1], Matrix | typeof sae, string][] = [
-    [sae, randomSae(1, 3, 5), "the rows of from have 4 numbers, those of to 3: expected one width"],
-    [bad, sae, "the decoder of from is not finite in row 1, column 2: NaN"],
-    [sae, bad, "the decoder of to is not finite in row 1, column 2: NaN"],
-    [sae, { data: new Float32Array(), rows: 0, cols: 4 }, "the decoder of to is [0, 4], expected"],
+    [
+      sae,
+      randomSae(1, 3, 5),
+      "the rows of small have 3 numbers, those of large 4: expected one width",
+    ],
+    [bad, sae, "the decoder of large is not finite in row 1, column 2: NaN"],
+    [sae, bad, "the decoder of small is not finite in row 1, column 2: NaN"],
+    [
+      sae,
+      { data: new Float32Array(), rows: 0, cols: 4 },
+      "the decoder of small is [0, 4], expected",
+    ],
     [
       { ...sae, wDec: new Float32Array(19) },
       sae,
-      "the decoder of from has 19 numbers, expected [5",
+      "the decoder of large has 19 numbers, expected [5",
     ],
   ];
-  for (const [from, to, text] of cases) {
-    await assertRejects(() => maxDecoderCosine(gpu, from, to), RangeError, text);
+  for (const [large, small, text] of cases) {
+    await assertRejects(() => maxDecoderCosine(gpu, small, large), RangeError, text);
   }
   await assertRejects(
-    () => maxDecoderCosine(gpu, sae, randomSae(1, 4, 1), { skipSame: true }),
+    () => maxDecoderCosine(gpu, randomSae(1, 4, 1), sae, { skipSame: true }),
     RangeError,
     "skipSame leaves latent 0 nothing to compare with",
   );

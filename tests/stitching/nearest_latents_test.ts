@@ -53,6 +53,6 @@ Deno.test("nearest latents that cannot be found are refused", async () => {
   await assertRejects(
     () => nearestLatents(device, one, randomMatrix(1, 2, 5)),
     RangeError,
-    "the rows of from have 4 numbers, those of to 5",
+    "the rows of to have 5 numbers, those of from 4",
   );
 });

@@ -22,7 +22,7 @@ import { ARCHITECTURES, choose, makeSae, NORMALIZATIONS } from "./made_saes.ts";
 import { withSpliceLosses } from "../evaluation/with_splice_losses.ts";
 
 const stitchChoice = ({ small, smallLatents, large, largeLatents }: Choice) =>
-  stitch(small, smallLatents, large, largeLatents);
+  stitch(small, large, { small: smallLatents, large: largeLatents });
 
 function denseRows({ rows, cols, rowOffsets, latents, values }: SparseMatrix): number[][] {
   return Array.from({ length: rows }, (_, r) => {
@@ -110,7 +110,7 @@ testOnDevices("edge shapes: one row, one latent, none of one SAE, all of both", 
         };
         await check(gpu, choice, randomMatrix(n, n, d), undefined, `${ours} ${some} ${others}`);
       }
-      const stitched = stitch(small, [0], large, []);
+      const stitched = stitch(small, large, { small: [0], large: [] });
       const none = await encode(gpu, stitched, { data: new Float32Array(0), rows: 0, cols: d });
       assertEquals([none.rows, none.cols, [...none.rowOffsets]], [0, 1, [0]]);
     }
@@ -143,7 +143,12 @@ testOnDevices(
         const all = Array.from({ length: 33 }, (_, i) => i);
         const x = randomMatrix(3, 21, 9);
         const plain = { codes: await encode(gpu, one, x), own: await reconstruct(gpu, one, x) };
-        for (const stitched of [stitch(one, all, two, []), stitch(two, [], one, all)]) {
+        for (
+          const stitched of [
+            stitch(one, two, { small: all, large: [] }),
+            stitch(two, one, { small: [], large: all }),
+          ]
+        ) {
           assertEquals(stitched.bDec, one.bDec);
           assertEquals(await encode(gpu, stitched, x), plain.codes);
           const own = await reconstruct(gpu, stitched, x);
@@ -169,8 +174,11 @@ testOnDevices(
           const small = makeSae({ architecture: ours, seed, d: 4, m: 9 });
           const large = makeSae({ architecture: theirs, seed: seed + 7, d: 4, m: 11 });
           const [own, other] = [choose(seed, 9, 5), choose(seed + 1, 11, 6)];
-          const shuffled = stitch(small, own, large, other);
-          const sorted = stitch(small, own.toSorted(by), large, other.toSorted(by));
+          const shuffled = stitch(small, large, { small: own, large: other });
+          const sorted = stitch(small, large, {
+            small: own.toSorted(by),
+            large: other.toSorted(by),
+          });
           const x = randomMatrix(seed, 6, 4);
           const columns = async (stitched: StitchedSae) => {
             const rows = denseRows(await encode(gpu, stitched, x));
@@ -201,7 +209,7 @@ testOnDevices(
       await inference.run(randomMatrix(1, 4, 8));
       return gpu.allocated;
     };
-    const stitched = stitch(make(500, 1), [3, 499], make(900, 2), [0, 7, 899]);
+    const stitched = stitch(make(500, 1), make(900, 2), { small: [3, 499], large: [0, 7, 899] });
     assertEquals(await memory(stitched), await memory(make(5, 3)));
   },
 );
@@ -254,7 +262,7 @@ testOnDevices("evaluateCrossEntropy splices a stitched SAE", async (open) => {
 Deno.test("stitchedOrigin finds back the latent, and refuses one that is not there", () => {
   const small = makeSae({ architecture: "relu", seed: 1, d: 2, m: 5 });
   const large = makeSae({ architecture: "relu", seed: 2, d: 2, m: 8 });
-  const stitched = stitch(small, [4, 0], large, Uint32Array.of(7));
+  const stitched = stitch(small, large, { small: [4, 0], large: Uint32Array.of(7) });
   assertEquals([0, 1, 2].map((i) => stitchedOrigin(stitched, i)), [
     { sae: "small", latent: 4 },
     { sae: "small", latent: 0 },
@@ -281,7 +289,7 @@ Deno.test("stitch refuses latents that do not exist, twice the same and none", (
     [[], [3, 1, 3], "largeLatents[2] is 3, which was chosen before"],
   ];
   for (const [own, other, text] of cases) {
-    assertThrows(() => stitch(small, own, large, other), RangeError, text);
+    assertThrows(() => stitch(small, large, { small: own, large: other }), RangeError, text);
   }
 });
 
@@ -291,7 +299,7 @@ testOnDevices(
     using gpu = await open();
     const small = makeSae({ architecture: "topk", seed: 1, d: 3, m: 5 });
     const large = makeSae({ architecture: "batchtopk", seed: 2, d: 3, m: 8 });
-    const good = stitch(small, [1], large, [2]);
+    const good = stitch(small, large, { small: [1], large: [2] });
     const bare = { ...large, threshold: undefined };
     const other = makeSae({ architecture: "relu", seed: 1, d: 4, m: 5 });
     const cases: [Partial<StitchedSae>, Selection | undefined, string][] = [

@@ -105,8 +105,8 @@ testOnDevices(
       const controller = new AbortController();
       await studyPair(gpu, small, large, batches, {
         signal: controller.signal,
-        onProgress(measurement, samples) {
-          seen.push(`${measurement} ${samples}`);
+        onProgress({ phase, done }) {
+          seen.push(`${phase} ${done}`);
           if (seen.length === stopAt) controller.abort(new Error("enough"));
         },
       });

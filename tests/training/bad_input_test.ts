@@ -3,7 +3,7 @@ import { assertStringIncludes } from "@std/assert";
 import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import type { StepRecord, TrainOptions } from "../../lib/training/options.ts";
+import type { AnyTrainOptions, StepRecord, TrainOptions } from "../../lib/training/options.ts";
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import { randomMatrix, randomSae, testOnDevices } from "../gpu_helper.ts";
@@ -22,10 +22,12 @@ const batches = (count: number): Matrix[] =>
 async function assertFails(
   gpu: Device,
   text: string,
-  options: Partial<TrainOptions>,
+  options: Partial<AnyTrainOptions>,
   input: Iterable<Matrix> = batches(2),
 ): Promise<Error> {
-  const error = await assertRejects(() => trainSae(gpu, input, { ...OPTIONS, ...options }), Error);
+  // What types refuse, a script without types passes.
+  const given = { ...OPTIONS, ...options } as AnyTrainOptions as TrainOptions;
+  const error = await assertRejects(() => trainSae(gpu, input, given), Error);
   assertEquals(error.message.slice(0, text.length), text);
   assertEquals(gpu.allocated, 0);
   return error;
@@ -39,7 +41,7 @@ testOnDevices(
     const number = "expected a number of at least 0";
     const initial = randomSae(1, D, M, { k: 2 });
     const broken = (more: Partial<Sae>) => ({ initial: { ...initial, ...more } });
-    const cases: [Partial<TrainOptions>, string][] = [
+    const cases: [Partial<AnyTrainOptions>, string][] = [
       [
         { architecture: "gated" as "relu" },
         `architecture is gated, expected "relu", "topk", "batchtopk", "jumprelu" or "matryoshka_batchtopk"`,
@@ -201,7 +203,7 @@ testOnDevices("a number in a batch that is not finite stops the run and is named
       const error = await assertFails(
         gpu,
         `batch ${step} has a number that is not finite, in row ${row}, column ${column}`,
-        { recordEvery, inputNormalization, onProgress: (records) => seen.push(...records) },
+        { recordEvery, inputNormalization, onProgress: ({ records }) => seen.push(...records) },
         all,
       );
       assertInstanceOf(error, NonFiniteError);
@@ -228,7 +230,7 @@ testOnDevices(
   "a sparsity loss or a threshold that is not finite stops the run at its step",
   async (open) => {
     using gpu = await open();
-    const cases: [Partial<TrainOptions>, number][] = [
+    const cases: [Partial<AnyTrainOptions>, number][] = [
       [{ ...RELU, sparsityCoefficient: 3e38 }, 1],
       [{ ...JUMP, sparsityCoefficient: 3e38 }, 1],
       // log θ rises by the learning rate: exp(1000) is infinite.
@@ -287,7 +289,7 @@ testOnDevices(
       ...OPTIONS,
       recordEvery: 1,
       signal: controller.signal,
-      onProgress: ([record]) => record.step === 3 && controller.abort(),
+      onProgress: ({ records: [record] }) => record.step === 3 && controller.abort(),
     });
     assertEquals(history.length, 3);
     assertEquals(gpu.allocated, 0);

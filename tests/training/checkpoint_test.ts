@@ -3,6 +3,7 @@ import { openCpu } from "../../lib/device/cpu.ts";
 import { DeviceLostError } from "../../lib/device/errors.ts";
 import { type Checkpoint, firstBatchToResume } from "../../lib/training/checkpoint.ts";
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
+import { checkTrainOptions } from "../../lib/training/complete_options.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
 import {
@@ -16,7 +17,7 @@ import {
 
 const BATCHES = Array.from({ length: 12 }, (_, step) => randomMatrix(step, 40, 10));
 // Latents die after two batches, so that the auxiliary loss and lastActive take part.
-const OPTIONS: TrainOptions = {
+const OPTIONS = {
   architecture: "batchtopk",
   dictSize: 64,
   k: 2,
@@ -28,10 +29,10 @@ const OPTIONS: TrainOptions = {
   decaySteps: 0,
   thresholdBatches: 8,
   metadata: { hook: "here" },
-};
+} as const;
 
 /** The options with checkpoints, which are kept in the list. */
-function keeping(every: number, kept: Checkpoint[], options = OPTIONS): TrainOptions {
+function keeping(every: number, kept: Checkpoint[], options: TrainOptions = OPTIONS): TrainOptions {
   const save = (checkpoint: Checkpoint) => Promise.resolve(void kept.push(checkpoint));
   return { ...options, checkpoint: { every, save } };
 }
@@ -67,13 +68,13 @@ testOnDevices("ReLU and JumpReLU resume with the same bits, thresholds included"
       ...{ bandwidth: 0.2, initialThreshold: 0.05, gradientClip: 0.05 },
       inputNormalization: "expected_average_only_in" as const,
     };
-    const own: TrainOptions = {
+    const own = checkTrainOptions({
       ...options,
       architecture,
       sparsityCoefficient: 0.01,
       sparsityWarmupSteps: 8,
       ...(architecture === "jumprelu" ? jump : { inputNormalization: "none" }),
-    };
+    });
     const whole = await trainSae(gpu, BATCHES, own);
     const kept: Checkpoint[] = [];
     await trainSae(gpu, BATCHES, keeping(5, kept, own));

@@ -4,7 +4,8 @@ import type { DeviceOptions } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom } from "../../lib/random.ts";
 import { initializeSae } from "../../lib/sae/initialize.ts";
-import type { TrainOptions } from "../../lib/training/options.ts";
+import { checkTrainOptions } from "../../lib/training/complete_options.ts";
+import type { AnyTrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import { type Open, presentAs, relativeDistance } from "../gpu_helper.ts";
 import {
@@ -23,7 +24,7 @@ export const WEIGHTS = ["wEnc", "bEnc", "wDec", "bDec"] as const;
 export async function compareRun(
   open: Open,
   batches: Matrix[],
-  options: Partial<TrainOptions> & { k: number; dictSize: number },
+  options: Partial<AnyTrainOptions> & { k: number; dictSize: number },
   gpuOptions: DeviceOptions = {},
   kind?: "hardware" | "software",
   rates?: number[],
@@ -57,12 +58,9 @@ export async function compareRun(
   );
 
   using gpu = await open(gpuOptions);
-  const { sae, history } = await trainSae(kind ? presentAs(gpu, kind) : gpu, batches, {
-    architecture: "batchtopk",
-    auxK,
-    recordEvery: 7,
-    ...rest,
-  });
+  const given = { architecture: "batchtopk" as const, auxK, recordEvery: 7, ...rest };
+  const device = kind ? presentAs(gpu, kind) : gpu;
+  const { sae, history } = await trainSae(device, batches, checkTrainOptions(given));
   assertEquals(gpu.allocated, 0);
   assertEquals(history.length, batches.length);
   let samples = 0;

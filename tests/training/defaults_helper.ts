@@ -1,11 +1,10 @@
 import { assert } from "@std/assert";
 import type { Device } from "../../lib/device/device.ts";
 import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
-import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSaes } from "../../lib/training/train_sae.ts";
 import { plantedRows } from "./planted_rows.ts";
 
-const MAIN: TrainOptions = { architecture: "batchtopk", dictSize: 96, k: 6 };
+const MAIN = { architecture: "batchtopk", dictSize: 96, k: 6 } as const;
 
 /** Fails unless the defaults learn where the stream's mean is twenty times what varies around it. */
 export async function assertDefaultsLearn(gpu: Device): Promise<void> {

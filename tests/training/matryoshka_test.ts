@@ -7,7 +7,7 @@ import { encode } from "../../lib/sae/encode.ts";
 import { initializeSae } from "../../lib/sae/initialize.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import type { Checkpoint } from "../../lib/training/checkpoint.ts";
-import type { TrainOptions } from "../../lib/training/options.ts";
+import type { AnyTrainOptions, TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import {
   type Open,
@@ -71,7 +71,7 @@ Deno.test("the oracle's gradients are finite differences of its loss, the select
 async function compareRun(
   open: Open,
   batches: Matrix[],
-  options: Partial<TrainOptions> & { k: number; dictSize: number; prefixes: number[] },
+  options: Partial<typeof OPTIONS> & { k: number; dictSize: number; prefixes: number[] },
   gpuOptions: DeviceOptions = {},
   kind?: "hardware" | "software",
 ): Promise<{ sae: Sae; dead: number }> {
@@ -149,7 +149,7 @@ Deno.test("20 steps agree with the oracle: small limits, and the kernels of eith
   }
 });
 
-const OPTIONS: TrainOptions = {
+const OPTIONS: Extract<TrainOptions, { architecture: "matryoshka_batchtopk" }> = {
   ...{ architecture: "matryoshka_batchtopk", dictSize: 64, k: 2, seed: 5, steps: 12 },
   ...{ deadAfter: 2, learningRate: 1e-2, decaySteps: 0, thresholdBatches: 8 },
 };
@@ -160,7 +160,8 @@ testOnDevices("one prefix is BatchTopK, bit by bit", async (open) => {
   for (const more of [{}, { gradientClip: 0.05 }, { auxCoefficient: 0 }]) {
     const options = { ...OPTIONS, ...more };
     const one = await trainSae(device, BATCHES, { ...options, prefixes: [64] });
-    const plain = await trainSae(device, BATCHES, { ...options, architecture: "batchtopk" });
+    const other = { ...options, architecture: "batchtopk", prefixes: undefined } as const;
+    const plain = await trainSae(device, BATCHES, other);
     assertEquals(one.history, plain.history);
     assert(one.history.some(({ deadLatents }) => deadLatents > 0));
     for (const name of [...WEIGHTS, "threshold"] as const) {
@@ -219,7 +220,7 @@ Deno.test("prefixes by default double from a sixteenth on, and are in the metada
 
 Deno.test("prefixes that do not fit are named, and belong to this architecture alone", async () => {
   using cpu = await openCpu({ workers: 0 });
-  const cases: [Partial<TrainOptions>, string][] = [
+  const cases: [Partial<AnyTrainOptions>, string][] = [
     [{ prefixes: [] }, "prefixes is , expected a list of whole numbers"],
     [{ prefixes: 8 as unknown as number[] }, "prefixes is 8, expected a list of whole numbers"],
     [{ prefixes: [0, 64] }, "prefixes[0] is 0, expected a whole number above 0"],
@@ -237,7 +238,8 @@ Deno.test("prefixes that do not fit are named, and belong to this architecture a
     ],
   ];
   for (const [more, text] of cases) {
-    await assertRejects(() => trainSae(cpu, BATCHES, { ...OPTIONS, ...more }), RangeError, text);
+    const options = { ...OPTIONS, ...more } as AnyTrainOptions as TrainOptions;
+    await assertRejects(() => trainSae(cpu, BATCHES, options), RangeError, text);
   }
 });
 
@@ -245,7 +247,7 @@ Deno.test("the first prefix alone reconstructs better than as many of BatchTopK'
   using cpu = await openCpu({ workers: 0 });
   const batches = Array.from({ length: 150 }, (_, step) => plantedRows(step, 128, 24));
   const heldOut = plantedRows(1000, 512, 24);
-  const alone = async (architecture: TrainOptions["architecture"]) => {
+  const alone = async (architecture: "batchtopk" | "matryoshka_batchtopk") => {
     const { sae } = await trainSae(cpu, batches, {
       ...{ architecture, dictSize: 96, k: 6, inputNormalization: "none", learningRate: 5e-3 },
     });

@@ -22,7 +22,7 @@ import {
 } from "../gpu_helper.ts";
 
 const [N, D, M] = [6, 5, 16];
-const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: M, k: 2, deadAfter: 2 };
+const OPTIONS = { architecture: "batchtopk", dictSize: M, k: 2, deadAfter: 2 } as const;
 const RELU = { architecture: "relu", k: undefined, sparsityCoefficient: 1 } as const;
 const JUMP = { ...RELU, architecture: "jumprelu" } as const;
 const batches = (count: number) =>
@@ -102,8 +102,8 @@ Deno.test("98,304 latents are trained on 4096 samples of 768 numbers in 2.2 GB o
 Deno.test("ReLU and JumpReLU say how many samples have room for all latents", async () => {
   using gpu = await openGpu({ limits: { maxStorageBufferBindingSize: 8192 } });
   for (const { architecture, ...options } of [RELU, JUMP]) {
-    const own = { ...OPTIONS, ...options, architecture, dictSize: 300 };
-    const error = await assertRejects(
+    const own: TrainOptions = { ...OPTIONS, ...options, architecture, dictSize: 300 };
+    const error: Error = await assertRejects(
       () => trainSae(gpu, batches(2), own),
       Error,
       `${architecture} can have all 300 latents active in each of 6 samples, which needs 14 KiB in ` +

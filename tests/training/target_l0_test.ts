@@ -114,7 +114,7 @@ testOnDevices(
     const folder = await Deno.makeTempDir();
     try {
       for (const architecture of ["relu", "jumprelu"] as const) {
-        const options: TrainOptions = {
+        const options = {
           ...{ ...STEERED, architecture, targetL0: 4, steps: 130 },
           // Of its own number of steps otherwise.
           decaySteps: 0,
@@ -141,7 +141,7 @@ testOnDevices(
           const own = { architecture, resume, steps: 130 };
           assertEquals(await trainSae(gpu, TRAIN, own), whole, `from step ${resume.steps}`);
         }
-        const other: TrainOptions = { ...options, targetL0: 9, recordEvery: 7 };
+        const other = { ...options, targetL0: 9, recordEvery: 7 };
         assertEquals((await trainSaes(gpu, TRAIN, [other, options]))[1], whole);
       }
     } finally {

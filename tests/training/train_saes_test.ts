@@ -39,7 +39,7 @@ testOnDevices("an abort between two SAEs lets both end after the same step", asy
   const trained = await trainSaes(gpu, BATCHES, [
     {
       ...{ ...shared, dictSize: 32, signal: controller.signal },
-      onProgress: ([record]) => record.step === 4 && controller.abort(),
+      onProgress: ({ records: [record] }) => record.step === 4 && controller.abort(),
     },
     { ...shared, dictSize: 48, signal: controller.signal },
   ]);

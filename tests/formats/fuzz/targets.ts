@@ -95,7 +95,7 @@ const published = (path: string) => async (folder: string) => {
 
 async function writeStitched(folder: string): Promise<void> {
   const [small, large] = [makeSae("topk", 3, 4, 1), makeSae("topk", 3, 5, 2)];
-  await saveStitchedSae(stitch(small, [0, 2], large, [1, 4]), folder);
+  await saveStitchedSae(stitch(small, large, { small: [0, 2], large: [1, 4] }), folder);
 }
 
 async function readStitched(folder: string): Promise<Found> {
