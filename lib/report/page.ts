@@ -86,8 +86,9 @@ export function table(
     `<tbody>\n${rows.map((row) => `<tr>${cells(row)}</tr>`).join("\n")}\n</tbody></table></div>`;
 }
 
-/** Text of a cell; a long name may be broken after "_" and "/" where there is no room. */
-const breakable = (text: string): string => escapeHtml(text).replace(/\w[_/](?=\w)/g, "$&<wbr>");
+/** Text of a cell: a long name may be broken after "_" and "/", a number stays with its "%". */
+const breakable = (text: string): string =>
+  escapeHtml(text).replace(/\w[_/](?=\w)/g, "$&<wbr>").replace(/(?<=\d) %/g, "&nbsp;%");
 
 const LONGEST = 160;
 
