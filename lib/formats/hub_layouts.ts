@@ -49,27 +49,25 @@ export async function findInOrder(
     return weights === undefined ? undefined : { format: "gemma-scope", weights };
   }
   const named = LAYOUTS.filter(({ weights, config }) =>
-    format === undefined && folder + name === path &&
-    (weights.split("/").at(-1) === name || config === name)
+    format === undefined && (path === folder + weights || path === folder + config)
   );
   const told = format ?? telling.find(([pattern]) => pattern.test(path))?.[1];
   const first = LAYOUTS.filter((layout) => layout.format === told);
   const rest = format === undefined ? LAYOUTS.filter((layout) => !first.includes(layout)) : [];
-  const missing = new Set<string>();
+  const asked = new Map<string, string | undefined>();
   const once: GetFile = async (file) => {
-    if (missing.has(file)) return undefined;
-    const found = await get(file);
-    if (found === undefined) missing.add(file);
-    return found;
+    if (!asked.has(file)) asked.set(file, await get(file));
+    return asked.get(file);
   };
+  if (/\.safetensors$/.test(name) && named.length === 0) {
+    // Weights that were given another name.
+    const [config, weights] = [await once(folder + CONFIG), await once(path)];
+    return config && weights ? { format: "saelens", config, weights } : undefined;
+  }
   for (const layout of named.length > 0 ? named : [...first, ...rest]) {
     const files = await getLayout(folder, layout, once);
     if (files) return files;
   }
-  if (!/\.safetensors$/.test(name) || named.length > 0) return undefined;
-  // Weights that were given another name.
-  const [config, weights] = [await get(folder + CONFIG), await get(path)];
-  return config && weights ? { format: "saelens", config, weights } : undefined;
 }
 
 async function getLayout(

@@ -7,6 +7,9 @@ import type { TorchFile } from "./torch_file.ts";
 /** The layers of Goodfire's SAEs, and of DeepSeek R1's by qresearch. */
 const layers = [["encoder_linear", "decoder_linear"], ["encoder", "decoder"]] as const;
 
+/** Who published the models that such SAEs read. */
+const owners = [["DeepSeek", "deepseek-ai"], ["Llama", "meta-llama"]] as const;
+
 /** Whether a file holds two linear layers and nothing else of an SAE. */
 export function isLinearSae({ tensors }: TorchFile): boolean {
   return layersOf(tensors) !== undefined;
@@ -31,7 +34,7 @@ export async function loadLinearSae(
 ): Promise<Sae> {
   const [encoder, decoder] = layersOf(file.tensors)!;
   const [, model, layer] = /([^/\\]+)-SAE-l(\d+)\.pth?$/.exec(request.place) ?? [];
-  const owner = model?.startsWith("DeepSeek") ? "deepseek-ai" : "meta-llama";
+  const owner = owners.find(([start]) => model?.startsWith(start))?.[1];
   const weights: WeightNames = {
     wEnc: [`${encoder}.weight`, "[m, d]"],
     wDec: [`${decoder}.weight`, "[d, m]"],
@@ -46,7 +49,7 @@ export async function loadLinearSae(
       apply_b_dec_to_input: false,
       prepend_bos: true,
       model_from_pretrained_kwargs: {},
-      ...named("model_name", model && `${owner}/${model}`),
+      ...named("model_name", owner && `${owner}/${model}`),
       ...named("hook_name", layer && `blocks.${layer}.hook_resid_post`),
     },
     weights,
