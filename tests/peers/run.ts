@@ -3,7 +3,7 @@
 import { parseArgs } from "@std/cli";
 import { join, toFileUrl } from "@std/path";
 import { VERSION } from "../../lib/version.ts";
-import { cacheFolder, type Check, HERE, type Row, runPython } from "./peer.ts";
+import { cacheFolder, type Check, HERE, type Row, runPython, startPython } from "./peer.ts";
 import { type CheckResult, countOutcomes, markdownOf, rowText } from "./peer_table.ts";
 
 const args = parseArgs(Deno.args, { string: ["only", "json", "markdown"], boolean: ["list"] });
@@ -28,7 +28,7 @@ if (args.list) {
   Deno.exit();
 }
 
-const models = Deno.env.get("SAEWING_PEER_MODELS") ?? join(cacheFolder(), "models");
+const models = join(cacheFolder(), "models");
 await Deno.mkdir(models, { recursive: true });
 const results: CheckResult[] = [];
 for (const [name, { title, check }] of checks) {
@@ -41,7 +41,11 @@ for (const [name, { title, check }] of checks) {
   };
   const folder = await Deno.makeTempDir({ prefix: "saewing-peers-" });
   try {
-    for await (const row of await check({ folder, models, python: runPython })) add(row);
+    for await (
+      const row of await check({ folder, models, python: runPython, start: startPython })
+    ) {
+      add(row);
+    }
     if (rows.length === 0) throw new Error("the check has given no row");
   } catch (error) {
     add({ check: name, note: error instanceof Error ? error.message : String(error) });
