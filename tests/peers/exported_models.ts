@@ -2,14 +2,14 @@
 import { existsSync } from "node:fs";
 import { join } from "@std/path";
 import { type LanguageModel, openLanguageModel, readTexts } from "../../mod.ts";
-import { packTokenRows } from "../../lib/language_model/mod.ts";
+import { type LanguageModelOptions, packTokenRows } from "../../lib/language_model/mod.ts";
 import { HERE, type Peers } from "./peer.ts";
 
 /** Ways to export a model; export_model.py has the same names. */
 export type Exporter = "optimum" | "builder" | "dynamo" | "torchscript";
 
-/** Models whose weights come in packages, and how many layers they have. */
-export const REAL_MODELS: Record<string, number> = { "SmolLM2-135M": 30 };
+/** Models whose weights come in packages. */
+export const REAL_MODELS = ["SmolLM2-135M", "gemma-3-270m"];
 
 /** The folder of the PyTorch model. */
 export async function plainModel({ models, python }: Peers, name: string): Promise<string> {
@@ -35,9 +35,22 @@ export async function exportedModel(
   return folder;
 }
 
-/** Opens an export at a hook, on all cores, as PyTorch runs. */
-export function openAt(folder: string, hook: string): Promise<LanguageModel> {
-  return openLanguageModel(folder, { hook, threads: navigator.hardwareConcurrency });
+/** Opens an export at all points of the residual stream, one in the middle first, on all cores. */
+export function openAt(
+  folder: string,
+  hooks: readonly { hook: string }[],
+  options: Partial<LanguageModelOptions> = {},
+): Promise<LanguageModel> {
+  const names = hooks.map(({ hook }) => hook).filter((hook) => streamPoint(hook) !== undefined);
+  const [hook] = names.splice(Math.floor(names.length / 2), 1);
+  const threads = navigator.hardwareConcurrency;
+  return openLanguageModel(folder, { hook, moreHooks: names, threads, ...options });
+}
+
+/** `pre3` for `blocks.3.hook_resid_pre`, `post3` for `…_post`; undefined for other hooks. */
+export function streamPoint(hook: string): string | undefined {
+  const [, layer, point] = /^blocks\.(\d+)\.hook_resid_(pre|post)$/.exec(hook) ?? [];
+  return layer === undefined ? undefined : `${point}${layer}`;
 }
 
 /** Rows of English text. */
@@ -54,21 +67,4 @@ export async function textRows(
 /** Numbers that a Python script has left in a file. */
 export async function readFloats(path: string): Promise<Float32Array> {
   return new Float32Array((await Deno.readFile(path)).buffer);
-}
-
-/** The largest ‖found − wanted‖ / ‖wanted‖ of a row. */
-export function rowError(found: Float32Array, wanted: Float32Array, width: number): number {
-  if (found.length !== wanted.length || found.length % width !== 0) return Infinity;
-  let most = 0;
-  for (let at = 0; at < found.length; at += width) {
-    let [apart, size] = [0, 0];
-    for (let i = at; i < at + width; i++) {
-      apart += (found[i] - wanted[i]) ** 2;
-      size += wanted[i] ** 2;
-    }
-    const error = Math.sqrt(apart / size);
-    // Written so that a NaN counts.
-    if (!(error <= most)) most = error;
-  }
-  return most;
 }

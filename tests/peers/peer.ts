@@ -20,14 +20,6 @@ export interface Peers {
    * @throws Error with the end of what the script wrote, when it fails.
    */
   python(script: string, args?: string[], environment?: Environment): Promise<unknown>;
-  /** Starts a script of this folder that answers each line of JSON with a line of JSON. */
-  start(script: string, args?: string[], environment?: Environment): Promise<Conversation>;
-}
-
-/** A script that goes on running; disposing of it ends it. */
-export interface Conversation extends AsyncDisposable {
-  /** One question at a time. */
-  ask(question: unknown): Promise<unknown>;
 }
 
 /** A line of the result. */
@@ -107,43 +99,6 @@ export async function runPython(
   } catch {
     throw new Error(`${script} ended with ${JSON.stringify(last)}, expected a line of JSON`);
   }
-}
-
-/** Starts a script of this folder that answers lines with lines. */
-export async function startPython(
-  script: string,
-  args: string[] = [],
-  environment: Environment = "peers",
-): Promise<Conversation> {
-  const child = new Deno.Command(await interpreter(environment), {
-    args: [join(HERE, script), ...args],
-    env: ENVIRONMENT,
-    stdin: "piped",
-    stdout: "piped",
-    stderr: "inherit",
-  }).spawn();
-  const writer = child.stdin.getWriter();
-  const reader = child.stdout.pipeThrough(new TextDecoderStream()).getReader();
-  let pending = "";
-  return {
-    async ask(question) {
-      await writer.write(new TextEncoder().encode(`${JSON.stringify(question)}\n`));
-      while (!pending.includes("\n")) {
-        const { value, done } = await reader.read();
-        if (done) throw new Error(`${script} ended without an answer`);
-        pending += value;
-      }
-      const end = pending.indexOf("\n");
-      const line = pending.slice(0, end);
-      pending = pending.slice(end + 1);
-      return JSON.parse(line);
-    },
-    async [Symbol.asyncDispose]() {
-      await writer.close().catch(() => {});
-      await reader.cancel().catch(() => {});
-      await child.status;
-    },
-  };
 }
 
 const ENVIRONMENT = {

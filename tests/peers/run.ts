@@ -3,7 +3,7 @@
 import { parseArgs } from "@std/cli";
 import { join, toFileUrl } from "@std/path";
 import { VERSION } from "../../lib/version.ts";
-import { cacheFolder, type Check, HERE, type Row, runPython, startPython } from "./peer.ts";
+import { cacheFolder, type Check, HERE, type Row, runPython } from "./peer.ts";
 import { type CheckResult, countOutcomes, markdownOf, rowText } from "./peer_table.ts";
 
 const args = parseArgs(Deno.args, { string: ["only", "json", "markdown"], boolean: ["list"] });
@@ -42,7 +42,7 @@ for (const [name, { title, check }] of checks) {
   const folder = await Deno.makeTempDir({ prefix: "saewing-peers-" });
   try {
     for await (
-      const row of await check({ folder, models, python: runPython, start: startPython })
+      const row of await check({ folder, models, python: runPython })
     ) {
       add(row);
     }
