@@ -4,7 +4,6 @@
 import json
 import os
 import shutil
-import subprocess
 import sys
 
 
@@ -24,17 +23,17 @@ def main(exporter, model, out, precision="fp32"):
 
 
 def optimum(model, out):
-    run([
-        sys.executable, "-m", "optimum.commands.optimum_cli", "export", "onnx", "--model", model,
-        "--task", "text-generation", out,
-    ])
+    from optimum.exporters.onnx import main_export
+
+    # What `optimum-cli export onnx` calls; without a cache, which hooks do not need.
+    main_export(model, out, task="text-generation")
 
 
 def builder(model, out, precision):
-    run([
-        sys.executable, "-m", "onnxruntime_genai.models.builder", "-i", model, "-o", out, "-p", precision,
-        "-e", "cpu", "-c", os.path.join(out, "cache"),
-    ])
+    from onnxruntime_genai.models.builder import create_model
+
+    # What `python -m onnxruntime_genai.models.builder` calls.
+    create_model("", model, out, precision, "cpu", os.path.join(out, "cache"))
     shutil.rmtree(os.path.join(out, "cache"), ignore_errors=True)
 
 
@@ -68,10 +67,5 @@ def from_torch(model, out, dynamo):
         )
 
 
-def run(command):
-    done = subprocess.run(command, capture_output=True, text=True)
-    if done.returncode != 0:
-        sys.exit(f"{' '.join(command)}\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
-
-
-main(*sys.argv[1:])
+if __name__ == "__main__":
+    main(*sys.argv[1:])

