@@ -50,7 +50,7 @@ export async function* streamRows(
     .sort((a, b) => a.hook.localeCompare(b.hook, "en", { numeric: true }));
   for (const { data, cols, hook } of inOrder) {
     const wanted = await readFloats(join(folder, `${streamPoint(hook)}.f32`));
-    errors.push(rowError(data, wanted, data.length));
+    errors.push(relativeNorm(data, wanted));
     worst = Math.max(worst, rowError(data, wanted, cols));
   }
   const end = { limit: LIMIT, ...reason !== undefined && { reason } };
@@ -65,23 +65,30 @@ export async function* streamRows(
   const loss = await model.crossEntropy(tokens, rows);
   yield {
     check: `${label}: loss of ${wanted.length} tokens`,
-    difference: rowError(loss, wanted, wanted.length),
+    difference: relativeNorm(loss, wanted),
     ...end,
     note: `relative; mean ${mean(loss).toFixed(4)} nats, PyTorch's ${mean(wanted).toFixed(4)}`,
   };
 }
 
-/** The largest ‖found − wanted‖ / ‖wanted‖ of a row. */
+/** ‖found − wanted‖ / ‖wanted‖. */
+export function relativeNorm(found: ArrayLike<number>, wanted: ArrayLike<number>): number {
+  if (found.length !== wanted.length) return Infinity;
+  let [apart, size] = [0, 0];
+  for (let i = 0; i < wanted.length; i++) {
+    apart += (found[i] - wanted[i]) ** 2;
+    size += wanted[i] ** 2;
+  }
+  return Math.sqrt(apart / size);
+}
+
+/** The largest {@linkcode relativeNorm} of a row of `width` numbers. */
 export function rowError(found: Float32Array, wanted: Float32Array, width: number): number {
   if (found.length !== wanted.length || found.length % width !== 0) return Infinity;
   let most = 0;
   for (let at = 0; at < found.length; at += width) {
-    let [apart, size] = [0, 0];
-    for (let i = at; i < at + width; i++) {
-      apart += (found[i] - wanted[i]) ** 2;
-      size += wanted[i] ** 2;
-    }
-    const error = Math.sqrt(apart / size);
+    const [row, other] = [found, wanted].map((all) => all.subarray(at, at + width));
+    const error = relativeNorm(row, other);
     // Written so that a NaN counts.
     if (!(error <= most)) most = error;
   }

@@ -4,7 +4,7 @@ import { inspectModel } from "../../lib/language_model/mod.ts";
 import { openLanguageModel } from "../../mod.ts";
 import { readFloats, textRows } from "./exported_models.ts";
 import { HERE, type Peers, type Row } from "./peer.ts";
-import { rowError } from "./stream_rows.ts";
+import { relativeNorm, rowError } from "./stream_rows.ts";
 
 export const title = "TransformerLens's tensors for every hook of tiny-gpt2";
 
@@ -46,7 +46,7 @@ export async function* check({ folder, python }: Peers): AsyncGenerator<Row> {
   const wanted = await readFloats(join(folder, "loss.f32"));
   yield {
     check: "loss",
-    difference: rowError(await model.crossEntropy(tokens, ROWS), wanted, wanted.length),
+    difference: relativeNorm(await model.crossEntropy(tokens, ROWS), wanted),
     limit: LIMIT,
     note: "relative, all tokens",
   };
