@@ -9,6 +9,7 @@ const RUN = [
   "docs/tutorial.md",
   "docs/command_line.md",
   "docs/formats.md",
+  "docs/models.md",
   "docs/architectures.md",
   "docs/sparsity.md",
   "docs/massive_activations.md",
@@ -28,6 +29,12 @@ const IGNORED = [
   /^deno test -A tests\/\S+_test\.ts$/,
   /^saewing (harvest|sweep) /,
   /^deno run -A examples\/toy_model\.ts$/,
+  // Python, and minutes.
+  /^deno task peers/,
+  /^pip install /,
+  /^optimum-cli export onnx /,
+  /^python -m onnxruntime_genai\.models\.builder /,
+  /^cp models\/pytorch\/config\.json /,
 ];
 
 /** What the scripts of the pages print. */

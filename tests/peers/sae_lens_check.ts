@@ -80,12 +80,29 @@ async function* ours(device: Device, { folder, python }: Peers): AsyncGenerator<
     string,
     { f: number; y: number; active: number; error?: string }
   >;
+  // One row an architecture: its worst setting. What SAELens does not load, or where nothing is active and
+  // everything would agree, is a row of its own.
+  const worst = new Map<string, { name: string; difference: number; settings: number }>();
   for (const [name, { f, y, active, error }] of Object.entries(found)) {
+    if (error || !(active > 0)) {
+      yield { check: `loaded by SAELens: ${name}`, note: error ?? "no latent is active" };
+      continue;
+    }
+    const architecture = name.split("-")[0];
+    const before = worst.get(architecture) ?? { name, difference: -1, settings: 0 };
+    const settings = before.settings + 1;
+    const difference = Math.max(f, y);
+    worst.set(
+      architecture,
+      !(difference <= before.difference) ? { name, difference, settings } : { ...before, settings },
+    );
+  }
+  for (const [architecture, { name, difference, settings }] of worst) {
     yield {
-      check: `loaded by SAELens: ${name}`,
-      // Where nothing is active everything agrees.
-      ...!error && active > 0 && { difference: Math.max(f, y), limit: LIMIT },
-      note: error ?? `${active} activations`,
+      check: `loaded by SAELens: ${architecture}, ${settings} settings`,
+      difference,
+      limit: LIMIT,
+      note: `the worst, ${name}`,
     };
   }
 }
