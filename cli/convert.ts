@@ -1,5 +1,6 @@
 import { loadSae, type Sae, saveSae } from "../mod.ts";
 import { type Command, UsageError } from "./command.ts";
+import { saeOptions } from "./open.ts";
 import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 import { formatTable, hubOptions } from "./output.ts";
 import { openOutputFolder } from "./output_folder.ts";
@@ -14,6 +15,8 @@ const OPTIONS: OptionTable = [
       help:
         "a key in place of the config's own, for configs that are wrong or say too little (--set architecture=topk --set k=32); may be repeated",
     },
+    shared("input-transform", undefined, { choices: ["none", "center"] }),
+    shared("input-scale"),
     shared("revision"),
     shared("cache-dir"),
     { name: "offline", help: "use what is in the cache, download nothing" },
@@ -60,6 +63,7 @@ export const convert: Command = {
       revision: options.text("revision"),
       cacheDir: options.text("cache-dir"),
       ...(options.flag("offline") ? { offline: true } : {}),
+      ...saeOptions(from, options, output),
       ...hubOptions(output),
       signal,
     });

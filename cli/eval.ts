@@ -26,6 +26,8 @@ const OPTIONS: OptionTable = [
       value: "KIND",
       help: "threshold (default: inference, Eq. 8) or batch (as in training, Eq. 7)",
     },
+    shared("input-transform", undefined, { choices: ["none", "center"] }),
+    shared("input-scale"),
     shared("dtype"),
     shared("revision"),
     shared("cache-dir"),

@@ -2,7 +2,7 @@ import { join } from "@std/path";
 import { availableMemory } from "../lib/formats/available_memory.ts";
 import { checkDisk, type KeptSae } from "../lib/formats/check_disk.ts";
 import { findNamedModel } from "../lib/formats/find_named_model.ts";
-import type { SaeCollection } from "../lib/formats/mod.ts";
+import type { LoadSaeOptions, SaeCollection } from "../lib/formats/mod.ts";
 import type { Dtype } from "../lib/language_model/mod.ts";
 import { ModelMissingError } from "../lib/language_model/model_files.ts";
 import {
@@ -18,7 +18,7 @@ import {
 import { type Session, UsageError } from "./command.ts";
 import type { Io } from "./io.ts";
 import type { Arguments, GivenOptions } from "./options.ts";
-import { hubOptions } from "./output.ts";
+import { hubOptions, type Output } from "./output.ts";
 
 /** The environment variable that chooses the device where no `--device` is given. */
 export const DEVICE_VARIABLE = "SAEWING_DEVICE";
@@ -81,10 +81,27 @@ export async function openSae(
 ): Promise<Sae> {
   output.progress({ phase: `loading ${folder}`, done: 0 });
   return await loadSae(folder, {
+    ...saeOptions(folder, options, output),
     cacheDir: options.text("cache-dir"),
     ...hubOptions(output),
     signal,
   });
+}
+
+/**
+ * What `loadSae` is told in every command: how activations are transformed and scaled, where options say it, and
+ * whom to tell where a rule decides.
+ */
+export function saeOptions(
+  sae: string,
+  options: Arguments,
+  output: Output,
+): Pick<LoadSaeOptions, "inputTransform" | "inputScale" | "onNote"> {
+  return {
+    inputTransform: options.text("input-transform") as LoadSaeOptions["inputTransform"],
+    inputScale: options.number("input-scale"),
+    onNote: (note) => output.warn(`${sae}: ${note}`, { sae, note }),
+  };
 }
 
 /**

@@ -135,6 +135,15 @@ const SHARED = {
   field: ["NAME", "field or column that holds the text (default: text)"],
   context: ["N", "tokens per row, BOS included (default: 128 or what the model takes)"],
   "include-bos": [undefined, "the BOS position too"],
+  "input-transform": [
+    "KIND",
+    "center subtracts the mean over d of each activation first, none does not (default: what the SAE's config " +
+    "says; where it does not, a rule decides, and a line says so)",
+  ],
+  "input-scale": [
+    "X",
+    "the factor of an SAE that normalises its input by expected_average_only_in, where its files lack it",
+  ],
   "max-norm-multiple": [
     "N",
     "leaves out what exceeds N times the median norm (default 10, none: no limit), measured on " +

@@ -45,6 +45,7 @@ const OPTIONS: OptionTable = [
     ),
     shared("field"),
     shared("include-bos"),
+    shared("input-transform", undefined, { choices: ["none", "center"] }),
     shared("dtype"),
     shared("revision"),
     shared("cache-dir"),

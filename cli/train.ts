@@ -24,7 +24,7 @@ import {
   evaluationTable,
   shortEvaluation,
 } from "./describe.ts";
-import { checkSpace, inputPaths, onLastingGpu, openCommandDevice } from "./open.ts";
+import { checkSpace, inputPaths, onLastingGpu, openCommandDevice, saeOptions } from "./open.ts";
 import {
   type Arguments,
   checkOptions,
@@ -202,7 +202,13 @@ async function trainAndMeasure(
   const { contextLength, skipPositions, normLimit } = source;
   const resume = await run.loadCheckpoint();
   const initialFolder = options.text("initial");
-  const initial = initialFolder && !resume ? await loadSae(initialFolder) : undefined;
+  const initial = initialFolder && !resume
+    ? await loadSae(initialFolder, {
+      ...saeOptions(initialFolder, options, output),
+      // The option is of training.
+      inputScale: undefined,
+    })
+    : undefined;
   const steps = options.number("steps");
   const seed = options.number("seed") ?? 0;
   const batchSize = options.number("batch-size") ?? 2048;

@@ -53,13 +53,15 @@ export interface PublishedSae {
 export async function assembleSae(
   file: TensorFile,
   { format, configPath, config, weights, inputScale, folded = [] }: PublishedSae,
-  { source, overrides, signal }: LoadRequest,
+  { source, overrides, onNote, signal }: LoadRequest,
 ): Promise<Sae> {
   const { wEnc, wDec, bEnc, bDec, threshold, gate } = weights;
   const { d, m } = sizesOf(file, wEnc);
   const completed = { d_in: d, d_sae: m, ...config, ...overrides };
   const parsed = readSaeConfig(configPath, completed, overrides);
-  const { rescaleByDecoderNorm, scalesActivations: _, own: __, gated, ...fields } = parsed;
+  const { rescaleByDecoderNorm, scalesActivations: _, own: __, gated, ...described } = parsed;
+  const { note, trained: ___, ...fields } = described;
+  if (note !== undefined) onNote?.(note, "inputTransform");
   refuseForeignTensors(file.path, file.tensors.keys(), gated);
   if (fields.dModel !== d || fields.dictSize !== m) {
     throw new Error(

@@ -41,6 +41,7 @@ export async function loadGemmaScope(
     );
   }
   checkArrays(file, name("W_dec"), d, m);
+  const embedding = isEmbedding(source) || isEmbedding(path);
   const sae: Sae = {
     architecture: "jumprelu",
     dModel: d,
@@ -52,8 +53,12 @@ export async function loadGemmaScope(
     threshold: await readTensor(file, "threshold", signal),
     subtractDecoderBias: false,
     inputNormalization: "none",
-    metadata: { ...namesOf(source), source, format: "gemma-scope" },
+    metadata: { ...namesOf(source, embedding), source, format: "gemma-scope" },
   };
+  if (embedding) {
+    foldEmbeddingScale(sae);
+    sae.metadata.folded = ["√d of embeddings into encoder and decoder"];
+  }
   try {
     checkSae(sae);
   } catch (error) {
@@ -69,8 +74,25 @@ function checkArrays(file: TensorFile, wDec: string, d: number, m: number): void
   checkShape(file, "threshold", [m], "[dictSize]");
 }
 
+/** SAEs of the embedding lie in a folder of that name, others in those of layers. */
+function isEmbedding(path: string): boolean {
+  return /(^|[\\/])embedding([\\/]|$)/.test(path) && !/(^|[\\/])layer_\d+/.test(path);
+}
+
+/**
+ * SAEs of the embedding were trained on rows of the embedding matrix, of which the model makes activations by
+ * multiplying them by √d: encoder rows divided by it, and decoder rows times it, read those.
+ */
+function foldEmbeddingScale({ dModel, wEnc, wDec }: Sae): void {
+  const scale = Math.sqrt(dModel);
+  for (let at = 0; at < wEnc.length; at++) {
+    wEnc[at] /= scale;
+    wDec[at] *= scale;
+  }
+}
+
 /** Model and hook as repositories `google/gemma-scope-2b-pt-res` and folders `layer_12/…` name them. */
-function namesOf(source: string): Record<string, unknown> {
+function namesOf(source: string, embedding: boolean): Record<string, unknown> {
   const repository = /gemma-scope-(2b|9b|27b)-(pt|it)-(res|mlp|att)\b/.exec(source);
   if (!repository) return {};
   const [, size, tuning, kind] = repository;
@@ -78,6 +100,7 @@ function namesOf(source: string): Record<string, unknown> {
   const point = { res: "hook_resid_post", mlp: "hook_mlp_out", att: "attn.hook_z" }[kind];
   return {
     model: `google/gemma-2-${size}${tuning === "it" ? "-it" : ""}`,
+    ...(embedding ? { hook: "hook_embed" } : {}),
     ...(layer === undefined ? {} : { hook: `blocks.${layer}.${point}` }),
     contextSize: 1024,
     prependBos: true,

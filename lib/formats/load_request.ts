@@ -9,6 +9,8 @@ export interface LoadRequest {
   place: string;
   /** Keys that replace those of the file's config. */
   overrides?: Readonly<Record<string, unknown>>;
+  /** Hears of a rule or a list that decided where the SAE's files say nothing, and what of the SAE it decided. */
+  onNote?: (note: string, about: "inputTransform" | "inputScale") => void;
   /** Stops the reading. */
   signal?: AbortSignal;
 }

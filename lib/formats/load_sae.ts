@@ -1,5 +1,7 @@
 import { resolve } from "@std/path";
-import type { Sae } from "../sae/sae.ts";
+import { checkInputTransform } from "../sae/input_transform.ts";
+import { checkInputScale } from "../sae/normalize_input.ts";
+import type { InputTransform, Sae } from "../sae/sae.ts";
 import { fetchSaeFiles, type HubSaeOptions, parseHubId } from "./hub_sae.ts";
 import { loadDictionaryLearning } from "./load_dictionary_learning.ts";
 import { loadGemmaScope } from "./load_gemma_scope.ts";
@@ -8,7 +10,8 @@ import { loadLlamaScope, loadLlamaScopeR1 } from "./load_llama_scope.ts";
 import { loadSaeLens } from "./load_sae_lens.ts";
 import { loadSparsify } from "./load_sparsify.ts";
 import { loadTorchSae } from "./load_torch_sae.ts";
-import { findSaeFiles } from "./sae_files.ts";
+import type { LoadRequest } from "./load_request.ts";
+import { findSaeFiles, type SaeFiles } from "./sae_files.ts";
 import { correctionsOf, nearRelease, parseRelease } from "./sae_releases.ts";
 
 /** Options of {@linkcode loadSae}. Those of the hub matter for hub ids only. */
@@ -20,6 +23,21 @@ export interface LoadSaeOptions extends HubSaeOptions {
    * does not say enough: `{ architecture: "topk", k: 32 }`.
    */
   config?: Readonly<Record<string, unknown>>;
+  /**
+   * What is done to each activation first, in place of what files or rules say: "center" for SAEs that were
+   * trained on models whose writing weights were centred, "none" for others.
+   */
+  inputTransform?: InputTransform;
+  /**
+   * The factor of an SAE that normalises its input by "expected_average_only_in", √d over the mean norm of its
+   * training data, where its files do not hold it or another is meant.
+   */
+  inputScale?: number;
+  /**
+   * Hears what people should know of the SAE, a sentence each: a rule decided whether activations are centred,
+   * as its config does not say; where the factor of its input is from; it was trained on rows without BOS.
+   */
+  onNote?: (note: string) => void;
 }
 
 /**
@@ -49,14 +67,15 @@ export interface LoadSaeOptions extends HubSaeOptions {
  * `gemma-scope-2b-pt-res-canonical/layer_12/width_16k/canonical`. What exists on disk is taken
  * from there. Downloads go to the cache and are not repeated.
  * @returns The SAE in float32. `metadata` holds `model`, `hook`, `contextSize`, `prependBos` and `dataset`
- * where the files tell them, the config's other notes under their own names, and for SAEs of others
- * `source` (what was asked for), `format`, and `folded` (what was folded into the
- * weights).
+ * where the files tell them, and for SAEs of others `source` (what was asked for), `format`, `folded` (what was
+ * folded into the weights), `saeLens` (the other notes of a SAELens config, which `saveSae` writes back) and
+ * `saeLensConfig` (keys beside them).
  * @throws {Error} A file is missing or malformed, a tensor has another shape than the config says,
  * a weight is not finite, or it is no SAE that can be read; the message says which and what to do.
  */
 export async function loadSae(pathOrHubId: string, options: LoadSaeOptions = {}): Promise<Sae> {
-  const { signal, config: overrides, ...hubOptions } = options;
+  const { signal, config: overrides, inputTransform, inputScale, onNote, ...hubOptions } = options;
+  checkInputTransform(inputTransform, "inputTransform");
   signal?.throwIfAborted();
   const onDisk = await isOnDisk(pathOrHubId);
   const release = onDisk ? undefined : parseRelease(pathOrHubId);
@@ -72,7 +91,27 @@ export async function loadSae(pathOrHubId: string, options: LoadSaeOptions = {})
   const source = hub && revision !== "main" ? `${pathOrHubId}@${revision}` : pathOrHubId;
   const place = hub ? `${hub.repository}/${hub.path}` : resolve(files.weights);
   const corrections = hub && correctionsOf(hub.repository);
-  const request = { source, place, overrides: { ...corrections, ...overrides }, signal };
+  const given = { inputTransform, inputScale };
+  const sae = await load(files, {
+    ...{ source, place, overrides: { ...corrections, ...overrides }, signal },
+    // What an option settles needs no note of a rule.
+    onNote: (text, about) => given[about] === undefined && onNote?.(text),
+  });
+  if (inputScale !== undefined) {
+    sae.inputScale = inputScale;
+    checkInputScale(sae, `${source}: `);
+  }
+  if (inputTransform === "center") sae.inputTransform = inputTransform;
+  if (inputTransform === "none") delete sae.inputTransform;
+  if (sae.metadata.prependBos === false) onNote?.(WITHOUT_BOS);
+  return sae;
+}
+
+const WITHOUT_BOS =
+  "it was trained on rows that begin without BOS (prepend_bos: false). Rows of text " +
+  "begin with BOS here, whose position is left out";
+
+async function load(files: SaeFiles, request: LoadRequest): Promise<Sae> {
   switch (files.format) {
     case "saelens":
       return await loadSaeLens(files.config, files.weights, request);

@@ -3,6 +3,7 @@ import { architectureOf } from "../sae/architectures/registry.ts";
 import { checkSae } from "../sae/check.ts";
 import type { Sae } from "../sae/sae.ts";
 import { GATE_NOTE } from "./assemble_sae.ts";
+import { findInputScale } from "./activation_scaler.ts";
 import { foldActivationScale, foldDecoderNorm, unfoldInputScale } from "./fold_weights.ts";
 import { foldGate } from "./gated_encoder.ts";
 import type { LoadRequest } from "./load_request.ts";
@@ -22,12 +23,12 @@ import { checkShape, readMatrix, readTensor } from "./tensor_file.ts";
 export async function loadSaeLens(
   config: string,
   weights: string,
-  { source, overrides, signal }: LoadRequest,
+  { source, overrides, onNote, signal }: LoadRequest,
 ): Promise<Sae> {
   const found = await findConfig(config, weights);
   const path = found?.path ?? config;
   const parsed = parseSaeConfig(path, found?.text ?? readRegularText(config), overrides);
-  const { rescaleByDecoderNorm, scalesActivations, gated, own, ...fields } = parsed;
+  const { rescaleByDecoderNorm, scalesActivations, gated, trained, note, own, ...fields } = parsed;
   const { dModel: d, dictSize: m, architecture } = fields;
 
   await using opened = await openSafetensors(weights);
@@ -63,6 +64,7 @@ export async function loadSaeLens(
     checkShape(file, "topk_threshold", [], "one number");
     sae.threshold = new Float32Array(m).fill((await readTensor(file, "topk_threshold"))[0]);
   }
+  if (trained && isConstant(sae.threshold)) Object.assign(sae, trained);
   check();
   if (fields.inputScale !== undefined) unfoldInputScale(sae, fields.inputScale);
   const folded: string[] = [];
@@ -100,7 +102,14 @@ export async function loadSaeLens(
     foldDecoderNorm(sae);
     folded.push("rescale_acts_by_decoder_norm into the encoder, decoder rows have norm 1");
   }
+  if (note !== undefined) onNote?.(note, "inputTransform");
+  if (!own) findInputScale(sae, weights, onNote);
   if (!own) Object.assign(sae.metadata, { source, format: "saelens" });
   if (folded.length > 0) sae.metadata.folded = folded;
   return sae;
+}
+
+/** Whether thresholds are what a batchtopk SAE has: one for all. */
+function isConstant(threshold: Float32Array | undefined): boolean {
+  return threshold?.every((value) => value === threshold[0]) === true;
 }

@@ -11,6 +11,9 @@ const reasons: Readonly<Record<string, string>> = {
   jumprelu_skip_transcoder: transcoder,
   matching_pursuit: "matching pursuit encodes step by step, not by one product and a selection",
   temporal: "a temporal SAE encodes a sample with those before it",
+  abstopk:
+    "it keeps the k latents of the largest absolute value, negative ones too, while activations " +
+    "are from 0 on here",
 };
 
 /** Names under which TopK SAEs were published with configs that do not say so (OpenAI's are "v5"). */
@@ -29,6 +32,13 @@ export function refuseForeign(path: string, cfg: Json): void {
       `architecture is "${architecture}", which is not supported (${
         reasons[architecture]
       }), in ${path}`,
+    );
+  }
+  if (cfg.normalize_activations === "covariance_whitening") {
+    throw new Error(
+      `normalize_activations is "covariance_whitening", which is not supported (its weights read samples ` +
+        `that were multiplied by a matrix. SAELens makes that part of the weights of an SAE that is done ` +
+        `training, whose config says "none": load that one), in ${path}`,
     );
   }
   const output = cfg.d_out ?? cfg.hook_name_out ?? cfg.hook_point_out;

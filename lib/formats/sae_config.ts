@@ -1,9 +1,12 @@
 import { type Architecture, architectureOf, ARCHITECTURES } from "../sae/architectures/registry.ts";
+import { transformerLensName } from "../language_model/model_names.ts";
 import { kRange, validK } from "../sae/check.ts";
 import type { InputNormalization, Sae } from "../sae/sae.ts";
 import { isWhole } from "../whole_number.ts";
+import { carriedKeys, METADATA_KEYS, NOTES } from "./carried_keys.ts";
+import { isRecord } from "./config_values.ts";
 import { parseConfig } from "./parse_config.ts";
-import { publishedTransform } from "./published_transform.ts";
+import { publishedNormalization, publishedTransform } from "./published_facts.ts";
 import { refuseForeign, refuseHiddenTopK } from "./refuse_config.ts";
 
 /** What a `cfg.json` says about an SAE, in our names. */
@@ -28,6 +31,10 @@ export interface SaeConfig extends
   scalesActivations: boolean;
   /** Whether it is a gated SAE, which its weights make a jumprelu one. */
   gated: boolean;
+  /** What trained a jumprelu SAE, where it is a batchtopk one whose thresholds became one. */
+  trained?: Pick<Sae, "architecture" | "k">;
+  /** What is to be told where a rule decided and not the config. */
+  note?: string;
   /** Whether `saveSae` wrote it. */
   own: boolean;
 }
@@ -35,13 +42,10 @@ export interface SaeConfig extends
 type Json = Record<string, unknown>;
 
 /** Version of our notes in `cfg.metadata.saewing`. */
-const markerVersion = 1;
-
-// Without a version of 6 or above SAELens reads a config as the flat one of its earlier versions.
-const saeLensVersion = "6.18.0";
+export const MARKER_VERSION = 1;
 
 /** Our architecture for each name of SAELens's. */
-const ourArchitecture: Readonly<Record<string, Architecture>> = Object.fromEntries(
+export const ourArchitecture: Readonly<Record<string, Architecture>> = Object.fromEntries(
   ARCHITECTURES.flatMap((ours) => architectureOf(ours).saeLens.read.map((name) => [name, ours])),
 );
 
@@ -51,72 +55,6 @@ const normalizations: readonly string[] = [
   "expected_average_only_in",
   "constant_norm_rescale",
 ];
-
-/** Metadata keys that have a name on either side: ours, theirs, their older one, and the type. */
-const metadataKeys: readonly [ours: string, theirs: string, older: string, type: string][] = [
-  ["model", "model_name", "model_name", "string"],
-  ["hook", "hook_name", "hook_point", "string"],
-  ["contextSize", "context_size", "context_size", "number"],
-  ["prependBos", "prepend_bos", "prepend_bos", "boolean"],
-  ["dataset", "dataset_path", "dataset_path", "string"],
-];
-
-const structuralKeys: ReadonlySet<string> = new Set([
-  "architecture",
-  "d_in",
-  "d_sae",
-  "dtype",
-  "device",
-  "k",
-  "apply_b_dec_to_input",
-  "normalize_activations",
-  "rescale_acts_by_decoder_norm",
-  "activation_fn",
-  "activation_fn_str",
-  "activation_fn_kwargs",
-  "finetuning_scaling_factor",
-  "metadata",
-]);
-
-/**
- * The `cfg.json` (SAELens 6) of an SAE. What it has no key for is kept in `metadata.saewing`, so
- * that {@linkcode parseSaeConfig} gives back the same architecture, k, input scale and metadata.
- *
- * SAELens has no place for the factor of "expected_average_only_in" and does not apply it when an SAE runs:
- * it is folded into the weights that go with this config, which says "none".
- */
-export function saeConfig(sae: Sae): Record<string, unknown> {
-  const kind = architectureOf(sae.architecture);
-  const metadata: Json = { sae_lens_version: saeLensVersion };
-  for (const [ours, theirs, , type] of metadataKeys) {
-    const value = sae.metadata[ours];
-    const found = typeof value;
-    if (found === type) metadata[theirs] = value;
-  }
-  metadata.saewing = {
-    version: markerVersion,
-    architecture: sae.architecture,
-    ...(sae.k === undefined ? {} : { k: sae.k }),
-    ...(sae.inputTransform === undefined ? {} : { inputTransform: sae.inputTransform }),
-    ...(sae.inputScale === undefined ? {} : { inputScale: sae.inputScale }),
-    metadata: sae.metadata,
-  };
-  if (sae.inputTransform === "center") {
-    metadata.model_from_pretrained_kwargs = { center_writing_weights: true };
-  }
-  return {
-    architecture: kind.saeLens.saved,
-    d_in: sae.dModel,
-    d_sae: sae.dictSize,
-    dtype: "float32",
-    device: "cpu",
-    ...(kind.threshold === "none" ? { k: sae.k, rescale_acts_by_decoder_norm: false } : {}),
-    apply_b_dec_to_input: sae.subtractDecoderBias,
-    normalize_activations: sae.inputScale === undefined ? sae.inputNormalization : "none",
-    reshape_activations: sae.metadata.reshape_activations ?? "none",
-    metadata,
-  };
-}
 
 /**
  * Reads a `cfg.json` of SAELens 6, of the flat form before it, or of ours.
@@ -132,7 +70,7 @@ export function parseSaeConfig(
   text: string,
   overrides: Readonly<Json> = {},
 ): SaeConfig {
-  return readSaeConfig(path, { ...parseConfig(path, text), ...overrides }, overrides);
+  return readSaeConfig(path, replaceKeys(parseConfig(path, text), overrides), overrides);
 }
 
 /** {@linkcode parseSaeConfig} of a config that is an object already, with the keys that were replaced in it. */
@@ -152,8 +90,8 @@ export function readSaeConfig(path: string, cfg: Json, overrides: Readonly<Json>
 
   const inner = isRecord(cfg.metadata) ? cfg.metadata : {};
   const marker = isRecord(inner.saewing) ? inner.saewing : undefined;
-  if (marker && marker.version !== markerVersion) {
-    fail("metadata.saewing.version", marker.version, `${markerVersion} (is saewing up to date?)`);
+  if (marker && marker.version !== MARKER_VERSION) {
+    fail("metadata.saewing.version", marker.version, `${MARKER_VERSION} (is saewing up to date?)`);
   }
   const dModel = size("d_in");
   const dictSize = size("d_sae");
@@ -167,9 +105,13 @@ export function readSaeConfig(path: string, cfg: Json, overrides: Readonly<Json>
   if (needsK && !validK(architecture, statedK, dictSize)) {
     fail("k", statedK, `${kRange(architecture)} d_sae = ${dictSize}`);
   }
-  const normalization = typeof cfg.normalize_activations === "boolean"
-    ? (cfg.normalize_activations ? "expected_average_only_in" : "none")
-    : cfg.normalize_activations ?? "none";
+  const published = marker || overrides.normalize_activations !== undefined
+    ? undefined
+    : publishedNormalization(path);
+  const normalization = published ??
+    (typeof cfg.normalize_activations === "boolean"
+      ? (cfg.normalize_activations ? "expected_average_only_in" : "none")
+      : cfg.normalize_activations ?? "none");
   if (!normalizations.includes(normalization as string)) {
     fail("normalize_activations", normalization, `one of ${normalizations.join(", ")}`);
   }
@@ -192,13 +134,30 @@ export function readSaeConfig(path: string, cfg: Json, overrides: Readonly<Json>
     dictSize,
     ...(typeof statedK === "number" ? { k: statedK } : {}),
     subtractDecoderBias: flag("apply_b_dec_to_input", true),
-    ...readTransform(cfg, inner, marker, metadata, fail),
+    ...readTransform(path, cfg, inner, marker, metadata, fail),
     ...normalizing,
     rescaleByDecoderNorm: needsK && !marker && flag("rescale_acts_by_decoder_norm", false),
     scalesActivations: flag("finetuning_scaling_factor", false),
     gated: cfg.architecture === "gated",
+    ...(marker || overrides.architecture !== undefined
+      ? {}
+      : trainedAs(architecture, inner, dictSize)),
     own: marker !== undefined,
     metadata,
+  };
+}
+
+/** A config with other values: of notes in its `metadata`, where it has that. */
+function replaceKeys(cfg: Json, overrides: Readonly<Json>): Json {
+  const { metadata } = cfg;
+  if (!isRecord(metadata)) return { ...cfg, ...overrides };
+  const names = new Set([...Object.keys(metadata), ...NOTES]);
+  const isNote = ([key]: [string, unknown]) => names.has(key);
+  const entries = Object.entries(overrides);
+  return {
+    ...cfg,
+    metadata: { ...metadata, ...Object.fromEntries(entries.filter(isNote)) },
+    ...Object.fromEntries(entries.filter((entry) => !isNote(entry))),
   };
 }
 
@@ -233,43 +192,54 @@ function selection(
   return { architecture, k: architectureOf(architecture).k === "none" ? undefined : k };
 }
 
+/** SAELens keeps a BatchTopK SAE as a jumprelu one, and says in its notes what it was. */
+function trainedAs(
+  architecture: Architecture,
+  { training_architecture: name, training_architecture_details: details, k: beside }: Json,
+  dictSize: number,
+): Pick<SaeConfig, "trained"> {
+  const trained = ourArchitecture[String(name)];
+  const k = isRecord(details) && details.k !== undefined ? details.k : beside;
+  if (architecture !== "jumprelu" || trained === undefined) return {};
+  if (architectureOf(trained).threshold !== "measured" || !validK(trained, k, dictSize)) return {};
+  return { trained: { architecture: trained, k } };
+}
+
 function readMetadata(cfg: Json, inner: Json, marker: Json | undefined): Json {
-  const metadata: Json = {};
-  const mapped = new Set(metadataKeys.flatMap(([, theirs, older]) => [theirs, older]));
-  if (marker) {
-    if (isRecord(marker.metadata)) Object.assign(metadata, marker.metadata);
-  } else {
-    // SAELens keeps what is no structure in `metadata` since version 6, and beside it before.
-    for (const [key, value] of [...Object.entries(cfg), ...Object.entries(inner)]) {
-      if (!structuralKeys.has(key) && !mapped.has(key) && value !== null) metadata[key] = value;
-    }
-    if (metadata.reshape_activations === "none") delete metadata.reshape_activations;
-  }
-  for (const [ours, theirs, older] of metadataKeys) {
+  const own = isRecord(marker?.metadata) ? marker.metadata : {};
+  const metadata: Json = marker ? { ...own } : carriedKeys(cfg) as Json;
+  for (const [ours, theirs, older] of METADATA_KEYS) {
     const value = inner[theirs] ?? inner[older] ?? cfg[theirs] ?? cfg[older];
-    if (value !== undefined && value !== null) metadata[ours] = value;
+    if (value === undefined || value === null) continue;
+    // The name that TransformerLens has for the model stands for the one that was used here.
+    if (ours === "model" && typeof own.model === "string") {
+      if (transformerLensName(own.model) === value) continue;
+    }
+    metadata[ours] = value;
   }
   return metadata;
 }
 
 /** The transform of the input; `metadata` loses the note by which earlier versions of ours told it. */
 function readTransform(
+  path: string,
   cfg: Json,
   inner: Json,
   marker: Json | undefined,
   metadata: Json,
   fail: (key: string, found: unknown, wanted: string) => never,
-): Pick<Sae, "inputTransform"> {
+): Pick<SaeConfig, "inputTransform" | "note"> {
+  if (!marker) {
+    const { transform, note } = publishedTransform({ ...cfg, ...inner }, metadata.hook, path);
+    return {
+      ...(transform === "none" ? {} : { inputTransform: transform }),
+      ...(note === undefined ? {} : { note }),
+    };
+  }
   const { activationTransform: earlier } = metadata;
-  if (marker) delete metadata.activationTransform;
-  const transform = marker
-    ? marker.inputTransform ?? earlier
-    : publishedTransform({ ...cfg, ...inner }, metadata.hook);
+  delete metadata.activationTransform;
+  const transform = marker.inputTransform ?? earlier;
   if (transform === undefined) return {};
   if (transform === "none" || transform === "center") return { inputTransform: transform };
   return fail("metadata.saewing.inputTransform", transform, "none or center");
-}
-
-function isRecord(value: unknown): value is Json {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -5,11 +5,11 @@ import { foldInputScale } from "../sae/fold_input_scale.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkSavable } from "./check_savable.ts";
 import { replaceText } from "./replace_file.ts";
-import { saeConfig } from "./sae_config.ts";
 import { CONFIG, SAE_LENS_WEIGHTS } from "./sae_files.ts";
 import { type TensorSource, writeSafetensors } from "./safetensors.ts";
 import { CONFIG_BEFORE, seal } from "./sealed_weights.ts";
 import { transposedPieces } from "./tensor_file.ts";
+import { saeConfig } from "./write_sae_config.ts";
 
 /**
  * Saves an SAE as a folder that SAELens reads too: `cfg.json` and `sae_weights.safetensors` (float32).
@@ -35,8 +35,9 @@ export async function saveSae(sae: Sae, folder: string): Promise<void> {
     throw new Error(`k is missing, which a ${sae.architecture} SAE needs`);
   }
   checkSavable(sae);
-  const { wEnc, wDec, bEnc, bDec, threshold } = sae.inputScale ? foldInputScale(sae) : sae;
-  const config = JSON.stringify(saeConfig(sae), undefined, 2) + "\n";
+  const stored = sae.inputScale ? foldInputScale(sae) : sae;
+  const { wEnc, wDec, bEnc, bDec, threshold } = stored;
+  const config = JSON.stringify(saeConfig(sae, stored), undefined, 2) + "\n";
   try {
     await Deno.mkdir(folder, { recursive: true });
   } catch (error) {

@@ -1,5 +1,60 @@
-/** Names of TransformerLens, as SAEs name their model, of which the hub has an ONNX export that is known. */
-const EXPORTS: Record<string, string> = { "gpt2-small": "Xenova/gpt2" };
+/** A model that SAEs name in several ways, of which the hub has an ONNX export that is known. */
+interface KnownModel {
+  /** Hub id of the export. */
+  onnx: string;
+  /** Its name in TransformerLens, and so in configs of SAELens: one that `from_pretrained` takes. */
+  transformerLens: string;
+  /** Other names of it. */
+  also?: readonly string[];
+}
+
+const PYTHIA = ["14m", "31m", "70m", "70m-deduped", "160m", "410m", "1.4b-deduped"];
+
+const MODELS: readonly KnownModel[] = [
+  {
+    onnx: "Xenova/gpt2",
+    transformerLens: "gpt2",
+    also: ["gpt2-small", "openai-community/gpt2"],
+  },
+  { onnx: "Xenova/distilgpt2", transformerLens: "distilgpt2", also: ["distilbert/distilgpt2"] },
+  ...PYTHIA.map((size) => ({
+    onnx: `Xenova/pythia-${size}`,
+    transformerLens: `EleutherAI/pythia-${size}`,
+    also: [`pythia-${size}`],
+  })),
+  {
+    onnx: "Xenova/gpt-neo-125M",
+    transformerLens: "EleutherAI/gpt-neo-125M",
+    also: ["gpt-neo-125M", "gpt-neo-small"],
+  },
+  { onnx: "Xenova/opt-125m", transformerLens: "facebook/opt-125m", also: ["opt-125m"] },
+  { onnx: "Xenova/bloom-560m", transformerLens: "bigscience/bloom-560m", also: ["bloom-560m"] },
+  {
+    onnx: "onnx-community/gemma-3-270m-ONNX",
+    transformerLens: "google/gemma-3-270m",
+    also: ["gemma-3-270m"],
+  },
+  {
+    onnx: "onnx-community/gemma-3-270m-it-ONNX",
+    transformerLens: "google/gemma-3-270m-it",
+    also: ["gemma-3-270m-it"],
+  },
+  {
+    onnx: "onnx-community/gemma-3-1b-it-ONNX",
+    transformerLens: "google/gemma-3-1b-it",
+    also: ["gemma-3-1b-it"],
+  },
+  {
+    onnx: "onnx-community/Qwen3-0.6B-ONNX",
+    transformerLens: "Qwen/Qwen3-0.6B",
+    also: ["qwen3-0.6b"],
+  },
+  {
+    onnx: "onnx-community/Llama-3.2-1B-Instruct",
+    transformerLens: "meta-llama/Llama-3.2-1B-Instruct",
+    also: ["Llama-3.2-1B-Instruct"],
+  },
+];
 
 /** How TransformerLens's other names are called on the hub. */
 const ON_HUB: readonly (readonly [RegExp, string])[] = [
@@ -11,16 +66,31 @@ const ON_HUB: readonly (readonly [RegExp, string])[] = [
 
 const EXPORT = "an ONNX export of it (config.json, tokenizer.json, onnx/model.onnx)";
 
-/** The hub id of the ONNX export that a name of TransformerLens stands for; other names as they are. */
+/** The hub id of the ONNX export that a model's name stands for; names that are not known as they are. */
 export function exportOf(name: string): string {
-  return Object.hasOwn(EXPORTS, name) ? EXPORTS[name] : name;
+  const known = MODELS.find(({ transformerLens, also = [] }) =>
+    name === transformerLens || also.includes(name)
+  );
+  return known?.onnx ?? name;
+}
+
+/**
+ * The name of a model that TransformerLens takes, for the `model_name` of SAELens's configs: "gpt2" for
+ * "Xenova/gpt2"; names that are not known as they are.
+ */
+export function transformerLensName(name: string): string {
+  return MODELS.find(({ onnx }) => name === onnx)?.transformerLens ?? name;
 }
 
 /** What a name that is no model of the hub may mean, and what to do; undefined where that is unknown. */
 export function explainModelName(name: string): string | undefined {
-  const near = Object.keys(EXPORTS).find((known) => letters(known) === letters(name));
-  if (near !== undefined && near !== name) {
-    return `${near} is TransformerLens's name of ${EXPORTS[near]}: it is understood here`;
+  const known = MODELS.flatMap(({ onnx, transformerLens, also = [] }) =>
+    [...also, transformerLens].map((each) => ({ each, onnx }))
+  );
+  if (known.some(({ each }) => each === name)) return undefined;
+  const near = known.find(({ each }) => letters(each) === letters(name));
+  if (near) {
+    return `${near.each} is TransformerLens's name of ${near.onnx}: it is understood here`;
   }
   const found = ON_HUB.find(([pattern]) => pattern.test(name));
   if (!found) return undefined;

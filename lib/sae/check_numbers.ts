@@ -8,6 +8,14 @@ export function checkK(k: number, dictSize: number, name = "k"): void {
   }
 }
 
+/** @throws {RangeError} k, a mean over a batch, is not above 0, or above the dictionary size. */
+export function checkMeanK(k: number, dictSize: number, name = "k"): void {
+  if (k > 0 && k <= dictSize) return;
+  throw new RangeError(
+    `${name} is ${k}, expected a number above 0 and at most the dictionary size, ${dictSize}`,
+  );
+}
+
 /** @throws {RangeError} The value is not a finite number from `least` on. */
 export function checkNumber(value: number, least: number, name: string): void {
   if (!(Number.isFinite(value) && value >= least)) {

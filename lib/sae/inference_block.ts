@@ -15,6 +15,7 @@ import { normalizeBatch, scaleBatch } from "../ops/normalize_input.ts";
 import { selectAbove, selectActive, type SelectionRule } from "../ops/select_active.ts";
 import { createSparseRows, type SparseRows } from "../ops/sparse_rows.ts";
 import type { Weights } from "../ops/weights.ts";
+import { keptOfBatch } from "./architectures/batchtopk.ts";
 import type { Encoded, Selection } from "./inference.ts";
 import type { Sae } from "./sae.ts";
 
@@ -88,7 +89,7 @@ export async function createInferenceBlock(
       }
       const step = p.buffers.uniform("step", layOutStep({ step: 1 }));
       const lastActive = p.buffers.zeros("last active", m);
-      const wanted = Math.max(1, Math.round((selection === "batch" ? rows : 1) * sae.k!));
+      const wanted = keptOfBatch(selection === "batch" ? rows : 1, sae.k!);
       const rule: SelectionRule = { by: selection === "batch" ? "batch" : "row", wanted };
       selectActive(p, { rows, input, weights, rule, out, step, lastActive, stats });
     };

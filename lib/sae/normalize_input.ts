@@ -105,7 +105,10 @@ export function checkInputScale(
   const wanted = inputNormalization === "expected_average_only_in";
   if (wanted && inputScale === undefined) {
     throw new RangeError(
-      `${prefix}inputScale is missing, expected √d / E‖x‖ for ${inputNormalization}`,
+      `${prefix}inputScale is missing: the SAE reads activations that were scaled to a mean norm of √d, and ` +
+        `its files do not hold the factor, √d / E‖x‖. Give it (inputScale, or saewing convert … --input-scale X), ` +
+        `or run the SAE as SAELens does, which applies none: inputNormalization "none" ` +
+        `(saewing convert … --set normalize_activations=none)`,
     );
   }
   if (!wanted && inputScale !== undefined) {

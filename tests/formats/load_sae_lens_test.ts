@@ -23,8 +23,7 @@ Deno.test("loadSae: SAELens 6 folders", async () => {
       contextSize: 128,
       prependBos: true,
       dataset: "text",
-      sae_lens_version: "6.18.0",
-      neuronpedia_id: "gpt2/8",
+      saeLens: { sae_lens_version: "6.18.0", hook_head_index: null, neuronpedia_id: "gpt2/8" },
       source: folder,
       format: "saelens",
     },
@@ -95,45 +94,6 @@ Deno.test("loadSae: a config that is wrong or says too little is helped by optio
   assertEquals((await loadSae(named)).architecture, "relu");
 });
 
-Deno.test("loadSae: whether activations have to be centred", async () => {
-  const transform = async (cfg: Record<string, unknown>) =>
-    (await loadSae(await writeTheirs({ d_in: 2, d_sae: 3, ...cfg }))).inputTransform;
-  const gpt2 = { model_name: "gpt2-small", hook_name: "blocks.8.hook_resid_pre" };
-  const kwargs = (center: boolean) => ({
-    model_from_pretrained_kwargs: { center_writing_weights: center },
-  });
-  assertEquals(await transform(gpt2), "center");
-  assertEquals(await transform({ ...gpt2, ...kwargs(true) }), "center");
-  assertEquals(await transform({ ...gpt2, ...kwargs(false) }), undefined);
-  assertEquals(await transform({ ...gpt2, model_from_pretrained_kwargs: {} }), undefined);
-  assertEquals(await transform({ ...gpt2, sae_lens_training_version: "3.19.1" }), "center");
-  assertEquals(await transform({ ...gpt2, sae_lens_training_version: "3.19.2" }), undefined);
-  assertEquals(await transform({ ...gpt2, sae_lens_training_version: "6.0.0" }), undefined);
-  assertEquals(await transform({ ...gpt2, model_name: "gemma-2b" }), undefined);
-  assertEquals(await transform({ ...gpt2, model_name: "EleutherAI/pythia-70m" }), "center");
-  assertEquals(await transform({ ...gpt2, hook_name: "blocks.8.attn.hook_z" }), undefined);
-  assertEquals(await transform({ ...gpt2, hook_name: "blocks.8.hook_mlp_out" }), "center");
-  const now = { ...v6, metadata: { ...v6.metadata, ...kwargs(true) } };
-  assertEquals(await transform(now), "center");
-  assertEquals(await transform(v6), undefined);
-  // Ours keep it, and tell SAELens.
-  const folder = await Deno.makeTempDir();
-  const centring = { ...makeSae("relu"), inputTransform: "center" as const };
-  await saveSae(centring, folder);
-  assertEquals(await loadSae(folder), centring);
-  const path = join(folder, "cfg.json");
-  const { metadata, ...cfg } = JSON.parse(await Deno.readTextFile(path));
-  assertEquals(metadata.model_from_pretrained_kwargs, { center_writing_weights: true });
-  const rewrite = (saewing: Record<string, unknown>) =>
-    Deno.writeTextFile(path, JSON.stringify({ ...cfg, metadata: { ...metadata, saewing } }));
-  const { inputTransform: _, ...marker } = metadata.saewing;
-  await rewrite({ ...marker, inputTransform: "whiten" });
-  await assertRejects(() => loadSae(folder), Error, 'saewing.inputTransform is "whiten"');
-  // Earlier versions said it in the metadata.
-  await rewrite({ ...marker, metadata: { activationTransform: "center" } });
-  assertEquals(await loadSae(folder), centring);
-});
-
 Deno.test("loadSae: flat configs from before SAELens 6", async () => {
   const flat = {
     model_name: "gpt2-small",
@@ -155,10 +115,9 @@ Deno.test("loadSae: flat configs from before SAELens 6", async () => {
   assertEquals(relu.metadata, {
     model: "gpt2-small",
     hook: "blocks.8.hook_resid_pre",
-    hook_point_layer: 8,
     prependBos: false,
     contextSize: 64,
-    lr: 4e-4,
+    saeLens: { hook_point_layer: 8, lr: 4e-4 },
     source: folder,
     format: "saelens",
   });

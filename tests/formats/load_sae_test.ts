@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertRejects } from "@std/assert";
+import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { parseHubId } from "../../lib/formats/hub_sae.ts";
 import { loadSae, type LoadSaeOptions } from "../../lib/formats/load_sae.ts";
@@ -266,4 +266,32 @@ Deno.test("loadSae: what is no hub id is looked for on disk only", async () => {
   }
   // A typing error in a path is not asked of the hub.
   await assertRejects(() => loadSae("tests/frmats/sae"), Error, "there is no such folder or file");
+});
+
+Deno.test("Gemma Scope: SAEs of the embedding read activations, which are √d times its rows", async () => {
+  const folder = join(await Deno.makeTempDir(), "gemma-scope-2b-pt-res");
+  const at = async (path: string) => {
+    const file = join(folder, path, "params.npz");
+    await Deno.mkdir(join(file, ".."), { recursive: true });
+    await Deno.copyFile(numpys, file);
+    return await loadSae(join(folder, path));
+  };
+  const plain = await at("layer_3/width_16k/average_l0_6");
+  const sae = await at("embedding/width_4k/average_l0_6");
+  const scale = Math.sqrt(plain.dModel);
+  const close = (found: Float32Array, wanted: Float32Array) =>
+    found.forEach((value, at) =>
+      assertAlmostEquals(value, wanted[at], 1e-6 * Math.abs(wanted[at]))
+    );
+  close(sae.wEnc, plain.wEnc.map((w) => w / scale));
+  close(sae.wDec, plain.wDec.map((w) => w * scale));
+  for (const name of ["bEnc", "bDec", "threshold"] as const) assertEquals(sae[name], plain[name]);
+  assertEquals([sae.metadata.hook, plain.metadata.hook], [
+    "hook_embed",
+    "blocks.3.hook_resid_post",
+  ]);
+  assertEquals([(sae.metadata.folded as string[]).length, plain.metadata.folded], [1, undefined]);
+  // A folder above that happens to have the name does not make it one.
+  const other = await at("embedding/layer_3/width_16k/average_l0_6");
+  assertEquals(other.wEnc, plain.wEnc);
 });

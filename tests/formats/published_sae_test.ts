@@ -81,7 +81,6 @@ const told: Record<string, Record<string, unknown>> = {
     architecture: "relu",
     model: "gpt2-small",
     hook: "blocks.8.attn.hook_z",
-    reshape_activations: "hook_z",
     subtractDecoderBias: true,
   },
   "made/saelens": { architecture: "jumprelu", subtractDecoderBias: true },
@@ -104,7 +103,8 @@ const released: Record<string, string> = {
 };
 
 function assertTold(sae: Sae, wanted: Record<string, unknown>): void {
-  const all: Record<string, unknown> = { ...sae.metadata, ...sae };
+  const notes = sae.metadata.saeLens as Record<string, unknown> | undefined;
+  const all: Record<string, unknown> = { ...notes, ...sae.metadata, ...sae };
   for (const [key, value] of Object.entries(wanted)) {
     if (key === "inputScale") assertAlmostEquals(sae.inputScale!, value as number, 1e-6);
     else assertEquals(all[key], value, key);

@@ -125,6 +125,9 @@ Deno.test("saveSae: cfg.json is what SAELens 6 reads", async () => {
       model_name: "gpt2",
       hook_name: "blocks.1.hook_resid_pre",
       context_size: 128,
+      model_from_pretrained_kwargs: {},
+      training_architecture: "batchtopk",
+      training_architecture_details: { k: 0.75 },
       saewing: { version: 1, architecture: "batchtopk", k: 0.75, metadata },
     },
   });

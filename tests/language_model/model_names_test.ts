@@ -1,18 +1,36 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
-import { explainModelName, exportOf } from "../../lib/language_model/model_names.ts";
+import {
+  explainModelName,
+  exportOf,
+  transformerLensName,
+} from "../../lib/language_model/model_names.ts";
 import { openLanguageModel } from "../../mod.ts";
 import { startFakeHub } from "./fake_hub.ts";
 
 Deno.test("names of TransformerLens: mapped, explained or nearly right", () => {
-  assertEquals(exportOf("gpt2-small"), "Xenova/gpt2");
-  for (const name of ["gpt2", "Xenova/gpt2", "gemma-2-2b", "toString"]) {
-    assertEquals(exportOf(name), name);
+  for (
+    const [name, id] of [
+      ...["gpt2-small", "gpt2", "openai-community/gpt2"].map((name) => [name, "Xenova/gpt2"]),
+      ["pythia-70m-deduped", "Xenova/pythia-70m-deduped"],
+      ["EleutherAI/pythia-70m-deduped", "Xenova/pythia-70m-deduped"],
+      ["google/gemma-3-270m", "onnx-community/gemma-3-270m-ONNX"],
+      ["qwen3-0.6b", "onnx-community/Qwen3-0.6B-ONNX"],
+    ]
+  ) {
+    assertEquals(exportOf(name), id);
+    assertEquals(exportOf(id), id);
   }
+  for (const name of ["gemma-2-2b", "examples/tiny-gpt2", "toString"]) {
+    assertEquals([exportOf(name), transformerLensName(name)], [name, name]);
+  }
+  assertEquals(transformerLensName("Xenova/gpt2"), "gpt2");
+  assertEquals(transformerLensName("Xenova/pythia-70m-deduped"), "EleutherAI/pythia-70m-deduped");
+  assertEquals(transformerLensName("onnx-community/gemma-3-270m-ONNX"), "google/gemma-3-270m");
   for (
     const [name, id] of [
       ["gemma-2-2b", "google/gemma-2-2b"],
       ["gpt2-xl", "openai-community/gpt2-xl"],
-      ["pythia-70m-deduped", "EleutherAI/pythia-70m-deduped"],
+      ["pythia-1b", "EleutherAI/pythia-1b"],
       ["tiny-stories-33M", "roneneldan/TinyStories-33M"],
     ]
   ) {
@@ -25,7 +43,7 @@ Deno.test("names of TransformerLens: mapped, explained or nearly right", () => {
     explainModelName("GPT2_small"),
     "gpt2-small is TransformerLens's name of Xenova/gpt2: it is understood here",
   );
-  for (const name of ["someone/thing", "models", "google/gemma-2-2b"]) {
+  for (const name of ["someone/thing", "models", "google/gemma-2-2b", "gpt2"]) {
     assertEquals(explainModelName(name), undefined);
   }
 });

@@ -228,7 +228,10 @@ testOnDevices("trainMetaSae names what does not fit", async (open) => {
   await assertFails(gpu, `epochs is 0, ${count}`, SAE, { ...OPTIONS, epochs: 0 });
   await assertFails(gpu, `batchSize is 1.5, ${count}`, SAE, { ...OPTIONS, batchSize: 1.5 });
   await assertFails(gpu, "dictSize is 2304, but there are 60 rows to explain", SAE, {});
-  await assertFails(gpu, "k is 20, expected at most", SAE, { ...OPTIONS, k: 20 });
+  await assertFails(gpu, "k is 20, expected a number above 0 and at most", SAE, {
+    ...OPTIONS,
+    k: 20,
+  });
   const broken = { ...SAE, wDec: SAE.wDec.with(25, NaN) };
   await assertFails(gpu, "sae.wDec has NaN in row 2, column 1, expected", broken, OPTIONS);
   await assertFails(gpu, "sae.wDec is 60 × 12 with 5 numbers", {

@@ -53,7 +53,7 @@ testOnDevices("an SAE that cannot be run is refused, by name", async (open) => {
     [
       { inputNormalization: "expected_average_only_in" },
       undefined,
-      "sae.inputScale is missing, expected √d / E‖x‖ for expected_average_only_in",
+      "sae.inputScale is missing: the SAE reads activations that were scaled",
     ],
     [
       { inputNormalization: "layernorm" as "layer_norm" },

@@ -118,7 +118,7 @@ Deno.test("a normalisation that cannot be done is refused", () => {
     ],
     [
       { inputNormalization: "expected_average_only_in" },
-      "sae.inputScale is missing, expected √d / E‖x‖ for expected_average_only_in",
+      "sae.inputScale is missing: the SAE reads activations that were scaled",
     ],
     [
       { inputNormalization: "expected_average_only_in", inputScale: 0 },

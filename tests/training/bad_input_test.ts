@@ -13,6 +13,7 @@ const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: M, k: 2, de
 const RELU = { architecture: "relu", k: undefined, sparsityCoefficient: 1 } as const;
 const STEERED = { architecture: "relu", k: undefined, targetL0: 4 } as const;
 const JUMP = { ...RELU, architecture: "jumprelu" } as const;
+const TOPK = { architecture: "topk" } as const;
 const AVERAGE = { inputNormalization: "expected_average_only_in" } as const;
 const NORMALIZATIONS = "none, layer_norm, expected_average_only_in, constant_norm_rescale";
 const batches = (count: number): Matrix[] =>
@@ -39,6 +40,7 @@ testOnDevices(
     using gpu = await open();
     const count = "expected a whole number above 0";
     const number = "expected a number of at least 0";
+    const mean = `expected a number above 0 and at most the dictionary size, ${M}`;
     const initial = randomSae(1, D, M, { k: 2 });
     const broken = (more: Partial<Sae>) => ({ initial: { ...initial, ...more } });
     const cases: [Partial<AnyTrainOptions>, string][] = [
@@ -90,11 +92,12 @@ testOnDevices(
       [{ dictSize: undefined }, `dictSize is NaN, ${count}`],
       [{ dictSize: 0 }, `dictSize is 0, ${count}`],
       [{ dictSize: 1.5 }, `dictSize is 1.5, ${count}`],
-      [{ k: undefined }, `k is NaN, ${count}`],
-      [{ k: 0 }, `k is 0, ${count}`],
-      [{ k: -1 }, `k is -1, ${count}`],
-      [{ k: 2.5 }, `k is 2.5, ${count}`],
-      [{ k: M + 1 }, `k is ${M + 1}, expected at most the dictionary size, ${M}`],
+      [{ k: undefined }, `k is NaN, ${mean}`],
+      [{ k: 0 }, `k is 0, ${mean}`],
+      [{ k: -1 }, `k is -1, ${mean}`],
+      [{ k: M + 1 }, `k is ${M + 1}, ${mean}`],
+      [{ ...TOPK, k: 2.5 }, `k is 2.5, ${count}`],
+      [{ ...TOPK, k: M + 1 }, `k is ${M + 1}, expected at most the dictionary size, ${M}`],
       [{ steps: 0 }, `steps is 0, ${count}`],
       [{ auxK: 0 }, `auxK is 0, ${count}`],
       [{ warmupSteps: -1 }, `warmupSteps is -1, ${count}`],

@@ -230,7 +230,7 @@ Deno.test("prefixes that do not fit are named, and belong to this architecture a
     [{ prefixes: [8, 32] }, "prefixes ends with 32, expected the dictionary size, 64"],
     [{ prefixes: [8, 65] }, "prefixes ends with 65, expected the dictionary size, 64"],
     [{ architecture: "batchtopk", prefixes: [8, 64] }, "prefixes is 8,64, batchtopk has none"],
-    [{ k: 65 }, "k is 65, expected at most the dictionary size, 64"],
+    [{ k: 65 }, "k is 65, expected a number above 0 and at most the dictionary size, 64"],
     [{ targetL0: 4 }, "targetL0 is 4, matryoshka_batchtopk has none"],
     [
       { lossNormalization: "input_deviation" },

@@ -1,3 +1,4 @@
+import { checkMeanK, checkNumber } from "../check_numbers.ts";
 import type { Descriptor } from "./descriptor.ts";
 import { LARGEST, LARGEST_OPTIONS, type LargestOptions } from "./largest.ts";
 
@@ -13,5 +14,14 @@ export const batchtopk: Descriptor<LargestOptions> = {
   // SAELens keeps one that is done training as a jumprelu with a constant threshold.
   saeLens: { saved: "jumprelu", read: ["batchtopk"] },
   options: LARGEST_OPTIONS,
-  rule: ({ k }, { rows }) => ({ by: "batch", wanted: rows * k! }),
+  check({ k, auxCoefficient, dictSize }) {
+    checkMeanK(k!, dictSize);
+    checkNumber(auxCoefficient!, 0, "auxCoefficient");
+  },
+  rule: ({ k }, { rows }) => ({ by: "batch", wanted: keptOfBatch(rows, k!) }),
 };
+
+/** How many pre-activations of a batch a k keeps that may be a fraction: rounded down, as SAELens does. */
+export function keptOfBatch(rows: number, k: number): number {
+  return Math.max(1, Math.floor(rows * k));
+}

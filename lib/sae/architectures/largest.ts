@@ -39,5 +39,5 @@ export const LARGEST = {
     checkNumber(auxCoefficient!, 0, "auxCoefficient");
   },
   describe: (): Record<string, unknown> => ({}),
-  mostActive: ({ k }: LargestOptions): number => k!,
+  mostActive: ({ k }: LargestOptions): number => Math.ceil(k!),
 } as const;
