@@ -77,7 +77,7 @@ function modelOptions({ inputTransform, metadata }: Sae, saeLens: Json): Json {
 
 /** The notes without what they say of a training that is not the SAE's any more. */
 function withoutTraining(notes: Json, { architecture }: Sae): Json {
-  const { training_architecture, training_architecture_details, ...rest } = notes;
+  const { training_architecture, training_architecture_details: _, ...rest } = notes;
   return ourArchitecture[String(training_architecture)] === architecture ? notes : rest;
 }
 

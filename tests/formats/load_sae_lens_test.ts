@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { loadSae } from "../../lib/formats/load_sae.ts";
 import { saveSae } from "../../lib/formats/sae_folder.ts";
-import { makeSae, v6, writeTheirs } from "./sae_helper.ts";
+import { v6, writeTheirs } from "./sae_helper.ts";
 
 Deno.test("loadSae: SAELens 6 folders", async () => {
   const folder = await writeTheirs(v6);

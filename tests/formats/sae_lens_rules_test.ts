@@ -5,10 +5,9 @@ import { evaluateSae } from "../../lib/evaluation/evaluate_sae.ts";
 import { loadSae, type LoadSaeOptions } from "../../lib/formats/load_sae.ts";
 import { saveSae } from "../../lib/formats/sae_folder.ts";
 import { encode } from "../../lib/sae/encode.ts";
-import type { Sae } from "../../lib/sae/sae.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import { openTestDevice, randomMatrix } from "../gpu_helper.ts";
-import { makeSae, v6, writeTheirs } from "./sae_helper.ts";
+import { v6, writeTheirs } from "./sae_helper.ts";
 
 const shape = { d_in: 2, d_sae: 3 };
 const gpt2 = { ...shape, model_name: "gpt2-small", hook_name: "blocks.8.hook_resid_pre" };
