@@ -13,9 +13,12 @@ const VARIANTS: DeviceOptions[] = [
   { workers: 2, simd: false },
 ];
 
+/** Two of them, for what takes long: one thread's plain loops, and all that there is. */
+const FEW = [VARIANTS[1], VARIANTS[2]];
+
 /** Runs `body` with the CPU device in each way that it can be opened. */
-async function onEachCpu(body: (cpus: Cpu[]) => Promise<void>) {
-  const cpus = await Promise.all(VARIANTS.map(openCpu));
+async function onEachCpu(body: (cpus: Cpu[]) => Promise<void>, variants = VARIANTS) {
+  const cpus = await Promise.all(variants.map(openCpu));
   try {
     await body(cpus);
     for (const cpu of cpus) {
@@ -194,7 +197,7 @@ Deno.test("screening selects the same whatever the cut that it starts from", asy
       await checkSelection(cpus, { ...infinite, before, wanted: 200, name: `cut ${before}, ∞` });
     }
     await checkSelection(cpus, { ...base, before: 1, wanted: positive + 1, name: "all positive" });
-  });
+  }, FEW);
 });
 
 Deno.test("more numbers equal the cut than there is room for: the first in order stay", async () => {
@@ -217,11 +220,11 @@ Deno.test("more numbers equal the cut than there is room for: the first in order
       const many = raised(Array.from({ length: 160 }, (_, at) => 140 + at));
       await checkSelection(cpus, { ...flat, before, wanted, x: many, name: "two levels" });
     }
-  });
+  }, FEW);
 });
 
 Deno.test("screening among listed latents, more than a slice of them and none", async () => {
-  const [n, d, m] = [131, 9, 5000];
+  const [n, d, m] = [20, 9, 5000];
   const base = { ...random(5, n, d, m), cut: "row" as const };
   const own = createRandom(1);
   const lists = [
@@ -234,7 +237,7 @@ Deno.test("screening among listed latents, more than a slice of them and none", 
     for (const among of lists) {
       for (const wanted of [1, 32, 600]) await checkSelection(cpus, { ...base, among, wanted });
     }
-  });
+  }, FEW);
 });
 
 Deno.test("screening 98,304 latents", async () => {
@@ -251,7 +254,7 @@ Deno.test("screening 98,304 latents", async () => {
       cut: "row",
       wanted: 150_000,
     });
-  });
+  }, FEW);
 });
 
 Deno.test("screening rules most pairs out, of planted rows too", async () => {
