@@ -23,6 +23,11 @@ Deno.test("assertions pass and fail as they should", async () => {
   assertNotEquals(new Set([[1]]), new Set([[2]]));
   assertAlmostEquals(1, 1 + 1e-9);
   const error = assertThrows(() => assertEquals([1, 2], [1, 3]), AssertionError, "not equal");
+  // Holes and own keys of arrays count; what is long and equal is compared element by element.
+  assertEquals([NaN, 0, "a"], [NaN, -0, "a"]);
+  assertThrows(() => assertEquals([undefined, 1], Array(2).fill(1, 1)), AssertionError);
+  assertThrows(() => assertEquals([1], Object.assign([1], { more: 1 })), AssertionError);
+  assertThrows(() => assertEquals([1, [2]], [1, [3]]), AssertionError);
   assertStringIncludes(error.message, "[ 1, 3 ]");
   assertThrows(() => assertThrows(() => {}), AssertionError, "to throw");
   assertThrows(() => assertAlmostEquals(1, 1.1, 0.05), AssertionError, "within 0.05");

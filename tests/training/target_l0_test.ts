@@ -9,7 +9,7 @@ import type { Checkpoint } from "../../lib/training/checkpoint.ts";
 import type { StepRecord, TrainOptions } from "../../lib/training/options.ts";
 import { steeredCoefficient } from "../../lib/training/steer_sparsity.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
-import { randomMatrix, testOnDevices } from "../gpu_helper.ts";
+import { openTestDevice, randomMatrix, testOnDevices } from "../gpu_helper.ts";
 
 const DIRECTIONS = randomMatrix(99, 60, 16).data;
 
@@ -75,10 +75,10 @@ Deno.test("λ goes up above the target, down below, and stays at it", () => {
   assertAlmostEquals(next(200, () => 16, dropping) / dropping(199), Math.exp(-0.7 * 0.02), 1e-12);
 });
 
-testOnDevices(
+Deno.test(
   "a run with a target L0 ends there, measured on samples it has not seen",
-  async (open) => {
-    using gpu = await open();
+  async () => {
+    using gpu = await openTestDevice();
     const cases: TrainOptions[] = [
       { ...STEERED, architecture: "relu", targetL0: 6, lossNormalization: "input_deviation" },
       { ...STEERED, architecture: "relu", targetL0: 10, decaySteps: 60, steps: 300 },
@@ -107,10 +107,10 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+Deno.test(
   "a steered run has the same bits resumed, beside others, and whenever it is read",
-  async (open) => {
-    using gpu = await open();
+  async () => {
+    using gpu = await openTestDevice();
     const folder = await Deno.makeTempDir();
     try {
       for (const architecture of ["relu", "jumprelu"] as const) {
@@ -177,10 +177,10 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+Deno.test(
   "an SAE to start from keeps its weights, and is steered from its own L0",
-  async (open) => {
-    using gpu = await open();
+  async () => {
+    using gpu = await openTestDevice();
     const options = { ...STEERED, architecture: "relu" } as const;
     const { sae: initial } = await trainSae(gpu, TRAIN, { ...options, targetL0: 10 });
     const { sae, history } = await trainSae(gpu, TRAIN, { ...options, initial, targetL0: 7 });
