@@ -21,6 +21,12 @@ const OPTIONS: OptionTable = [
     },
     { name: "text-field", value: "NAME", help: "field or column of the text (default text)" },
     { name: "label-field", value: "NAME", help: "field or column of the label (default label)" },
+    {
+      name: "group-field",
+      value: "NAME",
+      help:
+        "field of what a text is from, such as its document: no group is on both sides of a split",
+    },
     shared("model", "default: the model that the first SAE's config names"),
     shared("hook", "default: the hook that the first SAE's config names"),
     shared("context", "tokens that are read of a text, BOS included (default 128)", { least: 2 }),
@@ -88,6 +94,7 @@ export const probe: Command = {
     const data = await readLabelledTexts(options.texts("data"), {
       textField: options.text("text-field"),
       labelField: options.text("label-field"),
+      groupField: options.text("group-field"),
     });
     using out = await openOutputFolder(options.text("out"), {
       command: "probe",

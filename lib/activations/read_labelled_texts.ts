@@ -7,6 +7,8 @@ export interface LabelledTexts {
   texts: string[];
   /** The label of each. */
   labels: string[];
+  /** Where each is from, such as its document; only where a field of it was named. */
+  groups?: string[];
 }
 
 /** Options of {@linkcode readLabelledTexts}. */
@@ -15,6 +17,8 @@ export interface LabelledTextOptions {
   textField?: string;
   /** Field or column of the label (default "label"); numbers and truth values become strings. */
   labelField?: string;
+  /** Field or column that says where a text is from: texts with the same value belong together. */
+  groupField?: string;
 }
 
 /**
@@ -25,18 +29,21 @@ export interface LabelledTextOptions {
  */
 export async function readLabelledTexts(
   pathOrGlob: string | string[],
-  { textField = "text", labelField = "label" }: LabelledTextOptions = {},
+  { textField = "text", labelField = "label", groupField }: LabelledTextOptions = {},
 ): Promise<LabelledTexts> {
   const texts: string[] = [];
   const labels: string[] = [];
+  const groups: string[] = [];
+  const fields = [textField, labelField, ...(groupField === undefined ? [] : [groupField])];
   for (const file of await findTextFiles(pathOrGlob)) {
     if (file.kind === "txt") {
       throw new Error(`${file.path} has no labels: expected .jsonl, .csv or .parquet`);
     }
-    for await (const [text, label] of readRecords(file, [textField, labelField])) {
+    for await (const [text, label, group] of readRecords(file, fields)) {
       texts.push(text);
       labels.push(label);
+      groups.push(group);
     }
   }
-  return { texts, labels };
+  return groupField === undefined ? { texts, labels } : { texts, labels, groups };
 }

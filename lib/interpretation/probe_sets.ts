@@ -10,6 +10,11 @@ export interface ProbeSetOptions {
   testShare?: number;
   /** Seed of the split (default 0). */
   seed?: number;
+  /**
+   * Where each text is from, such as its document: texts of one group are all trained on or all tested. Without it
+   * pieces of one document may be on both sides, and a probe may know the document in place of the class.
+   */
+  groups?: readonly string[];
 }
 
 /** Texts of one class and of the others, by number. */
@@ -53,7 +58,13 @@ export function probeSets(
       throw new RangeError(`${name} is ${value}, expected a whole number from 2`);
     }
   }
-  const classes = split(labels, usable, testShare, seed);
+  const { groups } = options;
+  if (groups && groups.length !== labels.length) {
+    throw new RangeError(
+      `there are ${groups.length} groups, expected one for each of ${labels.length} texts`,
+    );
+  }
+  const classes = split(labels, usable, testShare, seed, groups);
   const chosen = classes.length === 2 ? classes.slice(0, 1) : classes;
   return chosen.map(({ label, ...own }) => {
     const others = classes.filter((each) => each.label !== label);
@@ -83,21 +94,17 @@ function split(
   usable: (text: number) => boolean,
   testShare: number,
   seed: number,
+  groups: readonly string[] | undefined,
 ): Class[] {
-  const members = new Map<string, number[]>();
-  const order = randomOrder(createRandom(seed), labels.length);
-  for (const text of order) {
-    if (!usable(text)) continue;
-    const own = members.get(labels[text]) ?? [];
-    if (own.length === 0) members.set(labels[text], own);
-    own.push(text);
-  }
+  const order = randomOrder(createRandom(seed), labels.length).filter(usable);
+  const members = Map.groupBy(order, (text) => labels[text]);
   if (members.size < 2) {
     throw new RangeError(
       `the texts have ${members.size} labels (${[...members.keys()].join(", ")}), ` +
         `expected at least two`,
     );
   }
+  const tested = groups && testGroups(order, labels, groups, testShare);
   // By name, so that the order does not depend on the split; code units, so not on a locale either.
   return [...members].sort(([a], [b]) => a < b ? -1 : 1).map(([label, texts]) => {
     if (texts.length < FEWEST) {
@@ -106,9 +113,58 @@ function split(
           `leave it out or give more`,
       );
     }
-    const tested = Math.min(texts.length - 2, Math.max(2, Math.round(texts.length * testShare)));
-    return { label, test: texts.slice(0, tested), train: texts.slice(tested) };
+    if (!tested) {
+      const count = Math.min(texts.length - 2, Math.max(2, Math.round(texts.length * testShare)));
+      return { label, test: texts.slice(0, count), train: texts.slice(count) };
+    }
+    const test = texts.filter((text) => tested.has(groups[text]));
+    const train = texts.filter((text) => !tested.has(groups[text]));
+    if (test.length === 0 || train.length === 0) {
+      throw new RangeError(
+        `all texts with label ${JSON.stringify(label)} are ${
+          test.length === 0 ? "trained on" : "tested"
+        }: ` +
+          `they are from ${new Set(texts.map((text) => groups[text])).size} groups, expected more`,
+      );
+    }
+    return { label, test, train };
   });
+}
+
+/**
+ * Groups that are tested, in random order: one is, while the label that most of its texts have lacks tests. What
+ * goes to the training comes first, so that a label with two groups has one on either side.
+ */
+function testGroups(
+  order: Uint32Array,
+  labels: readonly string[],
+  groups: readonly string[],
+  testShare: number,
+): Set<string> {
+  const totals = countBy(order, labels);
+  const members = Map.groupBy(order, (text) => groups[text]);
+  const seen = new Map<string, { trained: number; tested: number }>();
+  const tested = new Set<string>();
+  for (const [group, texts] of members) {
+    const [label] = [...countBy(texts, labels)].reduce((a, b) => b[1] > a[1] ? b : a);
+    const own = seen.get(label) ?? { trained: 0, tested: 0 };
+    seen.set(label, own);
+    if (own.trained > 0 && own.tested < testShare * totals.get(label)!) {
+      tested.add(group);
+      own.tested += texts.length;
+    } else {
+      own.trained += texts.length;
+    }
+  }
+  return tested;
+}
+
+function countBy(texts: ArrayLike<number>, labels: readonly string[]): Map<string, number> {
+  const counts = new Map<string, number>();
+  for (const text of Array.from(texts)) {
+    counts.set(labels[text], (counts.get(labels[text]) ?? 0) + 1);
+  }
+  return counts;
 }
 
 /** The first of each list, then the second of each, and so on. */

@@ -14,7 +14,7 @@ import {
 
 /** Options of {@linkcode studyProbes}. */
 export interface ProbeStudyOptions
-  extends MeanActivationOptions, ProbeSetOptions, SparseProbeOptions {
+  extends MeanActivationOptions, Omit<ProbeSetOptions, "groups">, SparseProbeOptions {
   /** How many latents are ablated (default 2, 5, 10, 20, 50, 100 and 500). */
   counts?: readonly number[];
 }
@@ -74,14 +74,15 @@ export async function studyProbes(
   device: Device,
   model: TextModel,
   saes: readonly { name: string; sae: Sae }[],
-  { texts, labels }: LabelledTexts,
+  { texts, labels, groups }: LabelledTexts,
   options: ProbeStudyOptions = {},
 ): Promise<ProbeStudy> {
+  const split = { ...options, groups };
   // Labels that make no sets are an error before the texts are read.
-  probeSets(labels, options);
+  probeSets(labels, split);
   const all = saes.map(({ sae }) => sae);
   const means = await meanActivations(device, model, all, texts, options);
-  const sets = probeSets(labels, options, (text) => means.tokens[text] > 0);
+  const sets = probeSets(labels, split, (text) => means.tokens[text] > 0);
   const residual = denseProbes(means.residual, sets, options);
   return {
     texts: means.tokens.filter((tokens) => tokens > 0).length,

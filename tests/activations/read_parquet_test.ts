@@ -19,6 +19,8 @@ for (const compression of ["snappy", "zstd"]) {
     assertEquals(labels, Array.from(REPEATED, (_, i) => [0, 1, 1, 0][i % 4].toString()));
     const named = await readLabelledTexts(path, { labelField: "name" });
     assertEquals(named.labels.slice(0, 4), ["a", "b", "b", "a"]);
+    const grouped = await readLabelledTexts(path, { groupField: "name" });
+    assertEquals(grouped, { texts, labels, groups: named.labels });
     await assertRejects(
       () => readLabelledTexts(path, { labelField: "class" }),
       Error,

