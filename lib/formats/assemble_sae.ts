@@ -39,7 +39,7 @@ export interface PublishedSae {
   config: Readonly<Record<string, unknown>>;
   /** Names of its tensors. */
   weights: WeightNames;
-  /** The factor of "expected_average_only_in", where the config says that. */
+  /** The factor of "expected_average_only_in", where the config says that; missing where nobody knows it. */
   inputScale?: number;
   /** What was folded into the weights before. */
   folded?: readonly string[];

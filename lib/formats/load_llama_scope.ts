@@ -6,7 +6,7 @@ import { R1_INPUT_SCALES } from "./release_table.ts";
 import type { LoadRequest } from "./load_request.ts";
 import { parseConfig } from "./parse_config.ts";
 import { openSafetensors } from "./safetensors.ts";
-import { readTensor, type TensorFile } from "./tensor_file.ts";
+import { checkShape, readTensor, type TensorFile } from "./tensor_file.ts";
 
 const weightNames: WeightNames = {
   wEnc: ["encoder.weight", "[m, d]"],
@@ -52,7 +52,9 @@ export async function loadLlamaScope(
  * thresholds are those of each latent, exp(`log_jumprelu_threshold`). The norm of inputs is in neither: it is
  * SAELens's table that has the 96 factors, one for each SAE of `fnlp/Llama-Scope-R1-Distill`.
  *
- * @throws {Error} The files are malformed, or the place does not say which of them it is.
+ * Where the place does not say which of them it is, the factor is missing and has to be given.
+ *
+ * @throws {Error} The files are malformed, or it is no SAE of one hook.
  */
 export async function loadLlamaScopeR1(
   configPath: string,
@@ -61,34 +63,27 @@ export async function loadLlamaScopeR1(
 ): Promise<Sae> {
   const given = parseConfig(configPath, readRegularText(configPath));
   await using file = await openSafetensors(weights);
-  const inputScale = await r1Scale(file, given, request, configPath);
+  const inputScale = await r1Scale(file, given.hook_point_in, request.place);
   const threshold = { log: "log_jumprelu_threshold" };
   const model = "deepseek-ai/DeepSeek-R1-Distill-Llama-8B";
   return await load(file, { configPath, given, inputScale, threshold, model }, request);
 }
 
+/** What inputs are multiplied by; undefined where neither the file nor the place tells: then it has to be given. */
 async function r1Scale(
   file: TensorFile,
-  given: Json,
-  { place, overrides }: LoadRequest,
-  path: string,
-): Promise<number> {
-  const asked = overrides?.input_scale;
-  if (asked !== undefined) return positive(asked, "input_scale", "the config given");
-  const norm = [...file.tensors.keys()].find((name) =>
-    name === `dataset_average_activation_norm.${given.hook_point_in}`
-  );
-  const d = file.tensors.get("encoder.weight")?.shape.at(-1) ?? 0;
-  if (norm !== undefined) {
+  hook: unknown,
+  place: string,
+): Promise<number | undefined> {
+  const norm = `dataset_average_activation_norm.${hook}`;
+  if (file.tensors.has(norm)) {
+    const d = file.tensors.get("encoder.weight")?.shape.at(-1) ?? 0;
+    checkShape(file, norm, [], "one number");
     return Math.sqrt(d) / positive((await readTensor(file, norm))[0], norm, file.path);
   }
   const found = /(\d+)M?-Slimpajama-\d+M?-OpenR1-Math-220k[\\/]L(\d+)R/.exec(place);
   const scale = found && R1_INPUT_SCALES[found[1]]?.split(" ")[Number(found[2])];
-  if (scale) return Number(scale);
-  throw new Error(
-    `what inputs are multiplied by is not in ${path}, and known by the folder's name only ` +
-      `(800M-Slimpajama-0-OpenR1-Math-220k/L12R). Say it, config { input_scale: … }, √d over the mean norm`,
-  );
+  return scale ? Number(scale) : undefined;
 }
 
 async function load(
@@ -96,7 +91,7 @@ async function load(
   { configPath, given, inputScale, threshold, model }: {
     configPath: string;
     given: Json;
-    inputScale: number;
+    inputScale: number | undefined;
     threshold: WeightNames["threshold"];
     model: string;
   },

@@ -2,7 +2,11 @@
 import { assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { loadSae, type LoadSaeOptions } from "../../lib/formats/load_sae.ts";
-import { writeSafetensors } from "../../lib/formats/safetensors.ts";
+import {
+  openSafetensors,
+  type TensorSource,
+  writeSafetensors,
+} from "../../lib/formats/safetensors.ts";
 import { withFolder } from "../cli/cli_helper.ts";
 
 const fixtures = fromFileUrl(new URL("../fixtures/published", import.meta.url));
@@ -136,12 +140,23 @@ Deno.test("what only a name tells has to be told where the name is another", asy
 
     const mix = "fnlp/Llama-Scope-R1-Distill/800M-Slimpajama-0-OpenR1-Math-220k/L12R";
     const r1 = await copy(folder, { from: mix, to: "r1" });
-    await refused(r1, "what inputs are multiplied by is not in");
-    await refused(r1, "input_scale is -1, expected a number above 0", {
-      config: { input_scale: -1 },
-    });
-    const told = await loadSae(r1, { config: { input_scale: 2 } });
-    assertAlmostEquals(told.inputScale!, 2);
+    // The factor is missing, which is told where the SAE runs.
+    const unknown = await loadSae(r1);
+    assertEquals([unknown.inputNormalization, unknown.inputScale], [
+      ...["expected_average_only_in", undefined],
+    ]);
+    const norm = { shape: [], data: Float32Array.of(0.5) };
+    const path = join(folder, "r1/sae_weights.safetensors");
+    await using file = await openSafetensors(path);
+    const tensors: Record<string, TensorSource> = {};
+    for (const [name, { shape }] of file.tensors) {
+      const data = new Float32Array(shape.reduce((product, size) => product * size, 1));
+      await file.read(name, 0, data);
+      tensors[name] = { shape, data };
+    }
+    const hook = "dataset_average_activation_norm.blocks.12.hook_resid_post";
+    await writeSafetensors(path, { ...tensors, [hook]: norm });
+    assertAlmostEquals((await loadSae(r1)).inputScale!, 4);
 
     const heads = await copy(folder, {
       ...{ from: "ckkissane/attn-saes-gpt2-small-all-layers", to: "heads" },
