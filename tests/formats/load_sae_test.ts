@@ -241,6 +241,21 @@ Deno.test("loadSae: from the hub, once", async () => {
   }, { answer });
 });
 
+Deno.test("loadSae: names with a colon or a plus, as some SAEs on the hub have them", async () => {
+  const theirs = await writeTheirs(v6);
+  // Windows has drives in place of colons.
+  const names = ["l1.80e+00", ...Deno.build.os === "windows" ? [] : ["mlp_out_24576:v1"]];
+  const files: Record<string, Uint8Array<ArrayBuffer>> = {};
+  for (const name of names) {
+    for (const file of ["cfg.json", "sae_weights.safetensors"]) {
+      files[`${name}/${file}`] = await Deno.readFile(join(theirs, file));
+    }
+  }
+  await withHub(files, async (load) => {
+    for (const name of names) assertEquals((await load(`someone/thing/${name}`)).dictSize, 3);
+  });
+});
+
 Deno.test("loadSae: what is no hub id is looked for on disk only", async () => {
   assertEquals(parseHubId("google/gemma-scope-2b-pt-res/layer_12/width_16k"), {
     repository: "google/gemma-scope-2b-pt-res",
