@@ -29,6 +29,7 @@ const OPTIONS: OptionTable = [
     shared("input-transform", undefined, { choices: ["none", "center"] }),
     shared("input-scale"),
     shared("dtype"),
+    shared("model-device"),
     shared("revision"),
     shared("cache-dir"),
     shared("device"),

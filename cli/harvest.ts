@@ -33,6 +33,7 @@ const OPTIONS: OptionTable = [
       value: "NAME",
       help: "weights of the model: fp32 (default), fp16, q8, q4 …",
     },
+    shared("model-device"),
     shared("revision"),
     shared("cache-dir"),
   ]],

@@ -88,6 +88,7 @@ const OPTIONS: OptionTable = [
     shared("include-bos"),
     shared("max-norm-multiple"),
     shared("dtype"),
+    shared("model-device"),
     shared("revision"),
     shared("cache-dir"),
   ]],

@@ -3,7 +3,7 @@ import { availableMemory } from "../lib/formats/available_memory.ts";
 import { checkDisk, type KeptSae } from "../lib/formats/check_disk.ts";
 import { findNamedModel } from "../lib/formats/find_named_model.ts";
 import type { LoadSaeOptions, SaeCollection } from "../lib/formats/mod.ts";
-import type { Dtype } from "../lib/language_model/mod.ts";
+import type { Dtype, ModelDevice } from "../lib/language_model/mod.ts";
 import { ModelMissingError } from "../lib/language_model/model_files.ts";
 import {
   type Device,
@@ -58,11 +58,19 @@ export async function openModel(
     const opened = await openLanguageModel(id, {
       hook: hook ?? options.required("hook"),
       dtype: dtype as Dtype | undefined,
+      device: (options.text("model-device") ?? "cpu") as ModelDevice,
       revision: options.text("revision"),
       cacheDir: options.text("cache-dir"),
       signal,
       ...hubOptions(output),
     });
+    const { device, reason, difference } = opened.place;
+    if (reason !== undefined) output.say(`the model runs on the CPU: ${reason}`);
+    else if (difference !== undefined) {
+      output.say(
+        `the model runs on ${device}, ${difference.toPrecision(2)} from the CPU (relative)`,
+      );
+    }
     for (const warning of opened.warnings) output.warn(warning, { model: id });
     return opened;
   } catch (error) {

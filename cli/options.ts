@@ -149,6 +149,10 @@ const SHARED = {
     "leaves out what exceeds N times the median norm (default 10, none: no limit), measured on " +
     "the first 4096 activations; a store's own, if it has one",
   ],
+  "model-device": [
+    "KIND",
+    "where the model runs: cpu (default), auto (WebGPU where there is a GPU), webgpu, cuda, coreml, dml",
+  ],
   dtype: ["NAME", "weights of the model: fp32 (default), fp16, q8, q4 …"],
   revision: ["NAME", "branch, tag or commit on the hub (default main)"],
   "cache-dir": ["FOLDER", "where downloads go"],

@@ -47,6 +47,7 @@ const OPTIONS: OptionTable = [
     shared("include-bos"),
     shared("input-transform", undefined, { choices: ["none", "center"] }),
     shared("dtype"),
+    shared("model-device"),
     shared("revision"),
     shared("cache-dir"),
     shared("buffer"),

@@ -131,7 +131,13 @@ export const TRAINING: readonly Option[] = [
 /** Options that say where training's activations come from. */
 export const READING: readonly Option[] = [
   ...[shared("activations"), shared("model"), shared("hook"), shared("text"), shared("field")],
-  ...[shared("context"), shared("include-bos"), shared("max-norm-multiple"), shared("dtype")],
+  ...[
+    shared("context"),
+    shared("include-bos"),
+    shared("max-norm-multiple"),
+    shared("dtype"),
+    shared("model-device"),
+  ],
   ...[shared("revision"), shared("cache-dir")],
 ];
 

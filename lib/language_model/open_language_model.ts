@@ -2,10 +2,12 @@ import { join } from "node:path";
 import type { Matrix } from "../matrix.ts";
 import { readModelConfig } from "./model_config.ts";
 import type { Progress } from "../progress.ts";
+import type { LanguageModel, SpliceLosses } from "./language_model.ts";
 import type { CachedInstead } from "./hub_request.ts";
 import { type Dtype, findModelFiles } from "./model_files.ts";
 import { checkReplacement, checkTokens } from "./check_tokens.ts";
 import { chooseHook, hooksOf } from "./choose_hook.ts";
+import { checkModelDevice, choosePlace, type ModelDevice } from "./choose_place.ts";
 import type { HookPoint } from "./find_hooks.ts";
 import { insertTensor } from "./insert_tensor.ts";
 import { startModelWorker } from "./model_worker.ts";
@@ -14,11 +16,11 @@ import { rotaryWarning } from "./rotary_base.ts";
 import { refusedOnCpu } from "./refused_operator.ts";
 import { readRegularText } from "./regular_file.ts";
 import { modelBytes } from "./split_graph.ts";
-import type { HookTensor } from "./worker_messages.ts";
+import type { HookTensor, WorkerModel } from "./worker_messages.ts";
 import { openTokenizer, type Tokenizer } from "./tokenizer.ts";
 import { tokenizerBosToken } from "./tokenizer_bos.ts";
 
-export type { Dtype, Tokenizer };
+export type { Dtype, LanguageModel, SpliceLosses, Tokenizer };
 
 /** How a language model is opened. */
 export interface LanguageModelOptions {
@@ -38,8 +40,8 @@ export interface LanguageModelOptions {
    * file has: Gemma's 1e-6 is another where what is normalised is near 0.
    */
   dtype?: Dtype;
-  /** ONNX Runtime's execution provider, default "cpu". */
-  device?: string;
+  /** Where the model runs, default "cpu". Elsewhere a row of tokens is compared with the CPU at opening. */
+  device?: ModelDevice;
   /** Threads of ONNX Runtime, default one less than there are cores: one is the trainer's. */
   threads?: number;
   /**
@@ -63,116 +65,6 @@ export interface LanguageModelOptions {
   onProgress?: (progress: Progress) => void;
   /** Called where the hub does not answer or refuses, and the file that the cache has is used. */
   onCached?: (notice: CachedInstead) => void;
-}
-
-/**
- * A language model, cut in two at a hook: the prefix gives activations, the suffix the loss.
- * Sessions run in a worker, so answers arrive while this thread works; they come in the order of the
- * calls, and several calls may be open. A model keeps its process alive until it is disposed of.
- */
-export interface LanguageModel extends Tokenizer, AsyncDisposable {
-  /** Hub id or folder, as given. */
-  id: string;
-  /** TransformerLens name of the hook; the tensor's name where it has none. */
-  hook: string;
-  /** Name of the hook's tensor in the ONNX graph. */
-  tensor: string;
-  /** Width d of the hook: that of the residual stream, or of what is inside of a layer. */
-  dModel: number;
-  /**
-   * Whether the hook's vectors are of the residual stream's space, in which directions have an effect on
-   * logits; not inside of a layer.
-   */
-  inStream: boolean;
-  /** The hook and those of `moreHooks`, with their widths. */
-  hooks: { hook: string; dModel: number }[];
-  /** Number of layers. */
-  layers: number;
-  /** Size of the vocabulary. */
-  vocabSize: number;
-  /**
-   * Token that rows begin with and that separates documents: config.json's, or else the tokenizer's.
-   * Reading it throws Error where neither names one.
-   */
-  bosToken: number;
-  /** Longest context in tokens. */
-  maxContext: number;
-  /** Where the file and config.json contradict each other; empty where no such place was found. */
-  warnings: string[];
-  /**
-   * The activations at the hook.
-   *
-   * @param tokens Token ids, [rows, L] row after row.
-   * @param rows Number of rows; L is `tokens.length / rows`.
-   * @returns [rows · L, d].
-   * @throws Error (as a rejection) for token ids or lengths that do not fit the model.
-   */
-  activations(tokens: Int32Array, rows: number): Promise<Matrix>;
-  /**
-   * The activations at all of `hooks`, in one run.
-   *
-   * @param tokens Token ids, [rows, L] row after row.
-   * @param rows Number of rows; L is `tokens.length / rows`.
-   * @returns [rows · L, d] per hook.
-   * @throws Error (as a rejection) for token ids or lengths that do not fit the model.
-   */
-  activationsOf(tokens: Int32Array, rows: number): Promise<Matrix[]>;
-  /**
-   * Loss in nats of predicting each next token, with the stream at the hook replaced, or as the
-   * prefix gives it (the baseline to compare with).
-   *
-   * @param tokens Token ids, [rows, L] row after row.
-   * @param rows Number of rows; L is `tokens.length / rows`, at least 2.
-   * @param replacement The stream at the hook, [rows · L, d].
-   * @returns [rows · (L − 1)]: entry (r, t) is the loss of predicting token t + 1 of row r.
-   * @throws Error (as a rejection) for token ids, lengths or shapes that do not fit the model.
-   */
-  crossEntropy(tokens: Int32Array, rows: number, replacement?: Matrix): Promise<Float32Array>;
-  /**
-   * Loss with the activations at the hook replaced in several ways, and how far each moves the
-   * predictions: all in one pass, with the model's own as the reference.
-   *
-   * @param tokens Token ids, [rows, L] row after row.
-   * @param rows Number of rows; L is `tokens.length / rows`, at least 2.
-   * @param replacements Activations at the hook, [rows · L, d] each.
-   * @param own The model's own activations, [rows · L, d], where they are known already.
-   * @throws Error (as a rejection) for token ids, lengths or shapes that do not fit the model.
-   */
-  spliceLosses(
-    tokens: Int32Array,
-    rows: number,
-    replacements: Matrix[],
-    own?: Matrix,
-  ): Promise<SpliceLosses>;
-  /**
-   * What the model predicts at each position, with the activations at the hook replaced, or its own.
-   *
-   * @param tokens Token ids, [rows, L] row after row.
-   * @param rows Number of rows; L is `tokens.length / rows`.
-   * @param replacement Activations at the hook, [rows · L, d].
-   * @returns Logits, [rows · L, vocabulary].
-   * @throws Error (as a rejection) for token ids, lengths or shapes that do not fit the model.
-   */
-  logits(tokens: Int32Array, rows: number, replacement?: Matrix): Promise<Matrix>;
-  /**
-   * Directions of the residual stream times the unembedding, W · W_U: what each adds to the logits,
-   * but for the final norm, biases and soft caps.
-   *
-   * @param directions [n, width of the residual stream].
-   * @param options `finalNorm`: whether they are multiplied by the final norm's scale first, and
-   * centred before that where the norm centres.
-   * @returns [n, vocabulary].
-   * @throws Error (as a rejection) where the graph has no unembedding, or no final norm, that is found.
-   */
-  unembed(directions: Matrix, options?: { finalNorm?: boolean }): Promise<Matrix>;
-}
-
-/** What {@linkcode LanguageModel.spliceLosses} finds at each position but the last of a row. */
-export interface SpliceLosses {
-  /** Loss in nats with the model's own activations, [rows · (L − 1)]. */
-  own: Float32Array;
-  /** The same per replacement, and the divergence KL(own ‖ spliced) of the predictions in nats. */
-  spliced: { loss: Float32Array; divergence: Float32Array }[];
 }
 
 /**
@@ -217,12 +109,13 @@ export async function openLanguageModel(
   const [point] = points;
   const parts = points.map(({ tensor, width = config.dModel }) => ({ tensor, width }));
   const [{ width }] = parts;
-  const refusal = device === "cpu" ? refusedOnCpu(onnx.graph) : undefined;
+  checkModelDevice(device);
+  const refusal = device === "cpu" || device === "auto" ? refusedOnCpu(onnx.graph) : undefined;
   if (refusal !== undefined) throw new Error(`${files.onnx}: ${refusal}`);
   const warning = rotaryWarning(onnx, rotaryBases);
   const tokenizer = await openTokenizer(files.folder) ?? noTokenizer(files.folder);
   const bosToken = configBos ?? tokenizerBosToken(files.folder);
-  const worker = startModelWorker({
+  const run: Omit<WorkerModel, "device"> = {
     structure: modelBytes(onnx.model),
     folder: onnx.folder,
     tensor: point.tensor,
@@ -231,9 +124,23 @@ export async function openLanguageModel(
     dModel: config.dModel,
     logits: hooks.logits,
     vocabSize: config.vocabSize,
-    device,
     threads,
-  }, idOrFolder);
+  };
+  const place = await choosePlace(device, async (one) => {
+    const worker = startModelWorker(
+      { ...run, structure: run.structure.slice(), device: one },
+      idOrFolder,
+    );
+    try {
+      const length = Math.min(64, config.maxContext);
+      const tokens = Int32Array.from({ length }, (_, i) => (i * 7919) % config.vocabSize);
+      const points = parts.slice(0, 1);
+      return (await worker.ask({ kind: "activations", tokens, rows: 1, points }))[0];
+    } finally {
+      await worker.close();
+    }
+  });
+  const worker = startModelWorker({ ...run, device: place.device }, idOrFolder);
 
   const limits = { ...config, id: idOrFolder, minContext: 1 };
 
@@ -263,6 +170,7 @@ export async function openLanguageModel(
     dModel: width,
     hook: nameOf(point),
     tensor: point.tensor,
+    place,
     inStream: !/\.(attn|mlp|ln\d)\./.test(nameOf(point)),
     hooks: points.map((one, i) => ({ hook: nameOf(one), dModel: parts[i].width })),
     warnings: warning === undefined ? [] : [warning],

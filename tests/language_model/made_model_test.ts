@@ -78,8 +78,12 @@ Deno.test("a model that the runtime refuses rejects every call, and can be close
   });
   await withMadeModel({}, async (folder) => {
     const hook = "blocks.1.hook_resid_pre";
-    await using model = await openLanguageModel(folder, { hook, device: "abacus" });
-    await assertRejects(() => model.activations(tokens, 1), Error, folder);
+    const device = "abacus" as "cpu";
+    await assertRejects(
+      () => openLanguageModel(folder, { hook, device }),
+      RangeError,
+      "the model's device is abacus, expected one of auto, cpu, webgpu, cuda, coreml, dml",
+    );
   });
 });
 
