@@ -9,5 +9,4 @@ export { inspectModel, type ModelDescription } from "./inspect_model.ts";
 export type { TextDocument } from "./text_pieces.ts";
 export { packTokenRows, type TokenRowOptions, type TokenRows } from "./token_rows.ts";
 export type { CachedInstead, HubOptions, Patience } from "./hub_request.ts";
-export type { HubOptions, Patience } from "./hub_request.ts";
 export type { ModelDevice, ModelPlace } from "./choose_place.ts";
