@@ -92,3 +92,12 @@ export {
   type ProbeStudyOptions,
   studyProbes,
 } from "./study_probes.ts";
+export { type Edit, type Editor, type EditorOptions, openEditor } from "./edit_latents.ts";
+export {
+  generate,
+  type GenerateOptions,
+  type SteerableModel,
+  type SteeringEffect,
+  steeringEffect,
+  type TokenShift,
+} from "./steer.ts";

@@ -89,10 +89,16 @@ export interface LanguageModel extends Tokenizer, AsyncDisposable {
    * @param tokens Token ids, [rows, L] row after row.
    * @param rows Number of rows; L is `tokens.length / rows`.
    * @param replacement Activations at the hook, [rows · L, d].
-   * @returns Logits, [rows · L, vocabulary].
+   * @param options `last`: whether only the last position of each row is wanted.
+   * @returns Logits, [rows · L, vocabulary], or of the last positions, [rows, vocabulary].
    * @throws Error (as a rejection) for token ids, lengths or shapes that do not fit the model.
    */
-  logits(tokens: Int32Array, rows: number, replacement?: Matrix): Promise<Matrix>;
+  logits(
+    tokens: Int32Array,
+    rows: number,
+    replacement?: Matrix,
+    options?: { last?: boolean },
+  ): Promise<Matrix>;
   /**
    * Directions of the residual stream times the unembedding, W · W_U: what each adds to the logits,
    * but for the final norm, biases and soft caps.

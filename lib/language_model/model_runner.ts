@@ -18,7 +18,7 @@ export interface ModelRunner {
   activations(request: Omit<Request<"activations">, "kind">): Promise<Floats[]>;
   /** Loss of each variant, [rows · (L − 1)]; where it is wanted, then the divergence of each but the first. */
   losses(request: Omit<Request<"losses">, "kind">): Promise<Floats[]>;
-  /** Logits of all positions, [rows · L, vocabulary]. */
+  /** Logits of all positions, [rows · L, vocabulary], or of the last ones, [rows, vocabulary]. */
   logits(request: Omit<Request<"logits">, "kind">): Promise<Floats>;
   /** Directions times the unembedding, [n, vocabulary]. */
   unembed(request: Omit<Request<"unembed">, "kind">): Promise<Floats>;
@@ -144,10 +144,12 @@ export function createRunner(options: WorkerModel): ModelRunner {
       const parts = await stems(request);
       return await (await openHead()).losses(parts, request);
     },
-    async logits({ tokens, rows, replacement }) {
+    async logits({ tokens, rows, replacement, last }) {
       const [part] = await stems({ tokens, rows, variants: [replacement] });
-      const head = await openHead();
-      const all = await head.logits(part.data, tokens.length * part.rows / rows);
+      const length = tokens.length / rows;
+      const width = part.data.length / (part.rows * length);
+      const wanted = last ? lastPositions(part.data, part.rows, width) : part.data;
+      const all = await (await openHead()).logits(wanted, wanted.length / width);
       if (part.rows === rows) return all;
       const repeated = new Float32Array(all.length * rows);
       for (let row = 0; row < rows; row++) repeated.set(all, row * all.length);
@@ -198,6 +200,15 @@ function rowsAreEqual(values: Float32Array, rows: number): boolean {
     if (values[at] !== values[at - length]) return false;
   }
   return true;
+}
+
+function lastPositions(data: Float32Array, rows: number, width: number): Float32Array {
+  const last = new Float32Array(rows * width);
+  const size = data.length / rows;
+  for (let row = 0; row < rows; row++) {
+    last.set(data.subarray((row + 1) * size - width, (row + 1) * size), row * width);
+  }
+  return last;
 }
 
 /** Each row without its mean. */

@@ -203,16 +203,13 @@ export async function openLanguageModel(
         })),
       };
     },
-    async logits(tokens, rows, replacement) {
+    async logits(tokens, rows, replacement, { last = false } = {}) {
       checkTokens(tokens, rows, limits);
       if (replacement) checkReplacement(replacement, tokens.length, width);
-      const [data] = await worker.ask({
-        kind: "logits",
-        tokens: tokens.slice(),
-        rows,
-        replacement: replacement?.data.slice(),
-      });
-      return { data, rows: tokens.length, cols: data.length / tokens.length };
+      const request = { kind: "logits", tokens: tokens.slice(), rows, last } as const;
+      const [data] = await worker.ask({ ...request, replacement: replacement?.data.slice() });
+      const count = last ? rows : tokens.length;
+      return { data, rows: count, cols: data.length / count };
     },
     async unembed({ data: directions, rows, cols }, { finalNorm = false } = {}) {
       if (cols !== config.dModel || directions.length !== rows * cols || rows === 0) {

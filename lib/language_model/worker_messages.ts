@@ -39,7 +39,14 @@ export type WorkerRequest =
     /** Whether the divergence of each variant from the first is wanted too. */
     divergence: boolean;
   }
-  | { kind: "logits"; tokens: Int32Array; rows: number; replacement?: Float32Array }
+  | {
+    kind: "logits";
+    tokens: Int32Array;
+    rows: number;
+    replacement?: Float32Array;
+    /** Whether only those of each row's last position are wanted. */
+    last: boolean;
+  }
   | { kind: "unembed"; directions: Float32Array; scale: boolean }
   | { kind: "close" };
 
