@@ -64,6 +64,9 @@ export function evaluationTable(
         ["L0 of all", all.l0.toFixed(2)],
       ] as [string, string][]
       : []),
+    ["L2 ratio (‖x̂‖ / ‖x‖)", evaluation.l2Ratio.toFixed(4)],
+    ["relative reconstruction bias", evaluation.relativeReconstructionBias.toFixed(4)],
+    ["cosine similarity", evaluation.cossim.toFixed(4)],
     ["latents never active", `${evaluation.deadLatents} of ${dictSize}`],
     ["cross-entropy, clean", nats(ce.clean)],
     ["cross-entropy, spliced", nats(ce.spliced)],

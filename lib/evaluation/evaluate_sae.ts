@@ -22,6 +22,12 @@ export interface Evaluation {
   explainedVariance: number;
   /** Mean number of active latents per sample. */
   l0: number;
+  /** Mean over samples of ‖x̂‖ / ‖x‖: below 1 where the SAE shrinks; SAELens's and SAEBench's `l2_ratio`. */
+  l2Ratio: number;
+  /** Σ‖x̂‖² / Σ x·x̂ over the samples, 1 where x̂ has the best length; their `relative_reconstruction_bias`. */
+  relativeReconstructionBias: number;
+  /** Mean over samples of the cosine of x and x̂; their `cossim`. */
+  cossim: number;
   /** l0Histogram[a] samples have exactly a active latents (Fig. 9); as long as the largest a needs. */
   l0Histogram: Uint32Array;
   /** Share of samples in which each latent is active, [m]. */
@@ -66,6 +72,7 @@ export async function evaluateSae(
   const limit = chooseNormLimit(options.normLimit, sae);
   using inference = openInference(device, sae, options);
   const ordinary = createSums(sae.dModel);
+  const lengths = { ratios: 0, cosines: 0, squares: 0, products: 0 };
   const active = new Float64Array(sae.dictSize);
   const histogram: number[] = [];
   let leftOut = 0;
@@ -75,14 +82,16 @@ export async function evaluateSae(
     options.signal?.throwIfAborted();
     if (massive.length > 0) all ??= structuredClone(ordinary);
     const batch = withoutRows(raw, massive);
-    const encoded = await inference.run(batch);
+    const encoded = await inference.run(batch, { residual: true });
     const { codes } = encoded;
     for (const latent of codes.latents) active[latent]++;
     for (let row = 0; row < codes.rows; row++) {
       const count = codes.rowOffsets[row + 1] - codes.rowOffsets[row];
       histogram[count] = (histogram[count] ?? 0) + 1;
     }
-    addTo(ordinary, transformInput(sae, batch), encoded);
+    const x = transformInput(sae, batch);
+    addTo(ordinary, x, encoded);
+    addLengths(lengths, x, encoded.residual!);
     leftOut += massive.length;
     if (all) {
       const whole = massive.length === 0 ? encoded : await inference.run(raw);
@@ -100,6 +109,9 @@ export async function evaluateSae(
   }
   return {
     ...measuresOf(ordinary),
+    l2Ratio: lengths.ratios / samples,
+    relativeReconstructionBias: lengths.squares / lengths.products,
+    cossim: lengths.cosines / samples,
     l0Histogram: Uint32Array.from({ length: histogram.length }, (_, a) => histogram[a] ?? 0),
     density: active.map((count) => count / samples),
     deadLatents: active.reduce((dead, count) => dead + (count === 0 ? 1 : 0), 0),
@@ -121,6 +133,30 @@ function addTo(sums: Sums, batch: Matrix, { codes, squaredErrors }: Encoded): vo
   for (const error of squaredErrors) sums.squaredErrors += error;
   sums.entries += codes.latents.length;
   addSamples(sums, batch);
+}
+
+/** Sums of what samples x and reconstructions x̂ = x − e are to each other: lengths and cosines. */
+type Lengths = { ratios: number; cosines: number; squares: number; products: number };
+
+// SAELens divides by 1 where a norm is below it.
+const LEAST_NORM = 1e-4;
+
+function addLengths(sums: Lengths, { data, cols }: Matrix, residual: Float32Array): void {
+  for (let at = 0; at < data.length; at += cols) {
+    let [own, squares, product] = [0, 0, 0];
+    for (let c = at; c < at + cols; c++) {
+      const reconstructed = data[c] - residual[c];
+      own += data[c] * data[c];
+      squares += reconstructed * reconstructed;
+      product += data[c] * reconstructed;
+    }
+    const [norm, length] = [Math.sqrt(own), Math.sqrt(squares)];
+    sums.ratios += length / (norm < LEAST_NORM ? 1 : norm);
+    // Zeros have no direction.
+    if (norm > 0 && length > 0) sums.cosines += product / (norm * length);
+    sums.squares += squares;
+    sums.products += product;
+  }
 }
 
 function measuresOf(sums: Sums): NonNullable<Evaluation["all"]> {

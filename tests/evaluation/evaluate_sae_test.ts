@@ -12,7 +12,12 @@ async function check(sae: Sae, batches: Matrix[], selection?: "threshold" | "bat
     const actual = await evaluateSae(gpu, sae, batches, { selection });
     const expected = evaluate(sae, batches, selection);
     assertEquals(actual.samples, expected.samples);
-    for (const name of ["mse", "nmse", "explainedVariance"] as const) {
+    for (
+      const name of [
+        ...["mse", "nmse", "explainedVariance"] as const,
+        ...["l2Ratio", "relativeReconstructionBias", "cossim"] as const,
+      ]
+    ) {
       assertAlmostEquals(actual[name], expected[name], 1e-4 * Math.abs(expected[name]), name);
     }
     assertEquals(actual.l0, expected.l0);
@@ -48,8 +53,13 @@ testOnDevices("evaluateSae: a perfect SAE explains everything", async (open) => 
   const zeros = { bEnc: new Float32Array(4), bDec: new Float32Array(2) };
   const sae = randomSae(1, 2, 4, { architecture: "relu", wEnc: w, wDec: w, ...zeros });
   const x = { data: Float32Array.of(1, -2, 3, 4, 0, 0), rows: 3, cols: 2 };
-  assertEquals(await evaluateSae(gpu, sae, [x]), {
+  const { cossim, ...found } = await evaluateSae(gpu, sae, [x]);
+  // A sample of zeros has no direction.
+  assertAlmostEquals(cossim, 2 / 3, 1e-12);
+  assertEquals(found, {
     samples: 3,
+    l2Ratio: 2 / 3,
+    relativeReconstructionBias: 1,
     mse: 0,
     nmse: 0,
     explainedVariance: 1,

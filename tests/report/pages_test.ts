@@ -38,6 +38,7 @@ const PAGES: Record<string, Promise<string>> = {
     })),
     warnings: [{ kind: "divergence", message: `the loss of ${LONG} rose`, step: 7 }],
     evaluation: {
+      ...{ l2Ratio: 0.9, relativeReconstructionBias: 0.98, cossim: 0.95 },
       ...{ samples: 1e6, mse: 31415.9, nmse: 0.1234, explainedVariance: 0.8766, l0: 2.5 },
       l0Histogram: Uint32Array.of(0, 123456, 20, 300, 1),
       ...{ density: Float64Array.of(1e-6, 0.5, 0.01), deadLatents: 12345 },

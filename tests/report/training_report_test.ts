@@ -29,6 +29,7 @@ const REPORT: TrainingReport = {
   settings: { learningRate: 3e-4, k: 4 },
   history: Array.from({ length: 20 }, (_, i) => record(i + 1, 1 / (i + 1))),
   evaluation: {
+    ...{ l2Ratio: 0.9, relativeReconstructionBias: 0.98, cossim: 0.95 },
     samples: 1000,
     mse: 3.25,
     nmse: 0.1234,
