@@ -202,13 +202,9 @@ async function trainAndMeasure(
   const { contextLength, skipPositions, normLimit } = source;
   const resume = await run.loadCheckpoint();
   const initialFolder = options.text("initial");
-  const initial = initialFolder && !resume
-    ? await loadSae(initialFolder, {
-      ...saeOptions(initialFolder, options, output),
-      // The option is of training.
-      inputScale: undefined,
-    })
-    : undefined;
+  // --input-scale is of training.
+  const { inputScale: _, ...own } = saeOptions(initialFolder ?? "", options, output);
+  const initial = initialFolder && !resume ? await loadSae(initialFolder, own) : undefined;
   const steps = options.number("steps");
   const seed = options.number("seed") ?? 0;
   const batchSize = options.number("batch-size") ?? 2048;
