@@ -3,9 +3,9 @@ import { writeActivations } from "../../lib/activations/write_activations.ts";
 import { description } from "./store_helper.ts";
 
 /** Rows of the store that is written. */
-export const ROWS = 4000;
+export const ROWS = 1600;
 
-/** The store's shape: 40 shards of 100 rows of 64 numbers. */
+/** The store's shape: 16 shards of 100 rows of 64 numbers. */
 export const options = { ...description, blockRows: 10, rowsPerShard: 100 };
 
 /** Rows in batches of 50, `pause` milliseconds apart, from one that divides by 50. */

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
 import { writeActivations } from "../../lib/activations/write_activations.ts";
-import { options, slowly } from "./killed_writer.ts";
+import { options, ROWS, slowly } from "./killed_writer.ts";
 import { withFolder } from "./store_helper.ts";
 
 Deno.test("a harvest that is killed at any moment goes on to the same bytes", async () => {
@@ -21,6 +21,8 @@ Deno.test("a harvest that is killed at any moment goes on to the same bytes", as
       clearTimeout(timer);
       if (signal === "SIGKILL") {
         kills++;
+        // It may be killed between its last byte and its end.
+        if (await isComplete(killed)) break;
         continue;
       }
       assertEquals(code, 0);
@@ -34,7 +36,12 @@ Deno.test("a harvest that is killed at any moment goes on to the same bytes", as
         name,
       );
     }
-    assertEquals(store.rows, 4000);
+    assertEquals(store.rows, ROWS);
     console.log(`${kills} kills`);
   });
 });
+
+async function isComplete(folder: string): Promise<boolean> {
+  const text = await Deno.readTextFile(join(folder, "store.json")).catch(() => "{}");
+  return JSON.parse(text).complete === true;
+}

@@ -84,7 +84,10 @@ Deno.test("sweep trains, measures and plots a grid; started again it does what i
 
     // All is done: nothing is trained or measured, and the table is the same.
     const again = await saewing(command);
-    assertEquals(json(again.stdout).map(({ type }) => type), ["result"]);
+    // Progress by time may be said all the same.
+    const words = json(again.stdout);
+    assert(!words.some((line) => "step" in line || "nmse" in line), again.stdout);
+    assertEquals(words.at(-1)!.type, "result");
     assertEquals(await Deno.readTextFile(join(out, "sweep.csv")), csv);
 
     // One was not trained to its end, another not measured.
