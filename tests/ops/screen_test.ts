@@ -56,7 +56,7 @@ const random = (seed: number, n: number, d: number, m: number, scale = 1) => ({
 const MAX = (2 - 2 ** -23) * 2 ** 127;
 
 Deno.test("screening selects what all pairs' exact dots select: random rows of any shape", async () => {
-  const shapes = [[1, 1, 1], [1, 17, 300], [130, 1, 70], [129, 33, 67]];
+  const shapes = [[1, 1, 1], [1, 17, 300], [130, 1, 70], [129, 17, 200]];
   await onEachCpu(async (cpus) => {
     for (const [n, d, m] of shapes) {
       const base = random(n, n, d, m);
