@@ -182,7 +182,7 @@ export function sweepProgress(
       }
       if (at.resumed.length === 0) return;
       const steps = [...new Set(at.resumed)].join(", ");
-      output.say(`${which}${at.resumed.length} SAEs go on after step ${steps}`);
+      output.say(`${which}${at.resumed.length} SAEs continue after step ${steps}`);
     } else if (at.phase === "training") {
       const { sae, total, samplesPerSecond } = at;
       const record = at.records.at(-1)!;

@@ -12,7 +12,12 @@ const OPTIONS: OptionTable = [
   ["Options", [
     shared("text", undefined, { required: true }),
     shared("field"),
-    { name: "rows", value: "N", help: "most token rows to measure on (default 64)", least: 1 },
+    {
+      name: "rows",
+      value: "N",
+      help: "largest number of token rows to measure on (default 64)",
+      least: 1,
+    },
     shared("model", "default: the model that the SAE's config names"),
     shared("hook", "default: the hook that the SAE's config names"),
     shared("context", "tokens per row (default: the SAE's own context size)"),

@@ -44,7 +44,7 @@ const OPTIONS: OptionTable = [
       "float32 (default), float16: half the bytes, rounded to 11 bits, up to 65504; or bfloat16: half the bytes, rounded to 8 bits",
       { choices: ["float32", "float16", "bfloat16"] },
     ),
-    shared("seed", "of the order within shards (default 0)"),
+    shared("seed", "seed of the order within shards (default 0)"),
     shared(
       "overwrite",
       "replaces a store, or another run, that the folder holds; files of others stay",
@@ -60,7 +60,7 @@ const HELP = helpOf(
 Usage
   saewing harvest --model MODEL --hook HOOK --text FILES --out FOLDER [options]`,
   OPTIONS,
-  `Ctrl-C, or any other end, keeps finished shards: the same command goes on from there, and the
+  `Ctrl-C, or any other end, keeps finished shards: the same command continues from there, and the
 folder ends with the same bytes.
 
 Examples
@@ -138,7 +138,7 @@ export const harvest: Command = {
         startAt(firstRow) {
           first = firstRow;
           keep(firstRow);
-          output.say(`going on after the first ${first} activations`);
+          output.say(`continuing after the first ${first} activations`);
           return activations(firstRow);
         },
         ...{ model: opened.id, hook: opened.hook, contextSize, skipPositions, modelDtype },

@@ -43,18 +43,26 @@ const OPTIONS: OptionTable = [
       help: "meta-latents (default: 3/64 of the latents, as 2304 of 49152; at least 2·k)",
     },
     { name: "k", value: "K", help: "meta-latents per latent, on average (default 4)" },
-    shared("epochs", "how often all rows are read (default 2000)"),
-    shared("batch-size", "rows per step (default 4096, or all of fewer)"),
+    shared("epochs", "passes over all rows (default 2000)"),
+    shared("batch-size", "rows per step (default 4096, or all where there are fewer)"),
     { name: "lr", value: "X", help: "Adam's learning rate (default 1e-4)" },
-    { name: "warmup-steps", value: "N", help: "over which it rises from 0 (default 0)" },
-    { name: "decay-steps", value: "N", help: "last steps over which it falls to 0 (default 0)" },
+    {
+      name: "warmup-steps",
+      value: "N",
+      help: "steps over which the learning rate rises from 0 (default 0)",
+    },
+    {
+      name: "decay-steps",
+      value: "N",
+      help: "last steps, over which the learning rate falls to 0 (default 0)",
+    },
     {
       name: "gradient-clip",
       value: "X",
-      help: "largest norm of all gradients together (default 0: any)",
+      help: "largest norm of all gradients together (default 0: not clipped)",
     },
     { name: "aux-coefficient", value: "X", help: "weight of the auxiliary loss (default 1/16)" },
-    { name: "aux-k", value: "N", help: "most dead meta-latents in it (default 512)" },
+    { name: "aux-k", value: "N", help: "largest number of dead meta-latents in it (default 512)" },
     {
       name: "dead-after",
       value: "N",
@@ -72,12 +80,12 @@ const OPTIONS: OptionTable = [
         "does not train the same on random unit rows and on random rows with the mean and covariance of the decoder rows, and on all three with k = 1. Without those numbers nobody can tell what the explained variance is worth, and claims are not decided. Each of the five takes as long again",
     },
   ]],
-  ["What it is put beside", [
+  ["What it is compared with", [
     {
       name: "compare",
       value: "SAE …",
       help:
-        "SAEs of the same hook: how like their latents the meta-latents are (Fig. 6), and what is explained with their decoder rows in place of the meta-latents', encoder and biases trained again (Fig. 23); beside it with random unit rows and random rows of their covariance: each as long as the meta-SAE",
+        "SAEs of the same hook: how similar the meta-latents are to their latents (Fig. 6), and what is explained with their decoder rows in place of the meta-latents', encoder and biases trained again (Fig. 23); beside it with random unit rows and random rows of their covariance: each as long as the meta-SAE",
     },
     shared("text", ".txt, .jsonl, .csv (also .gz): names latents by where they are active"),
     shared("examples", "rows of it (default 64)"),
@@ -103,7 +111,7 @@ const OPTIONS: OptionTable = [
     {
       name: "meta-latents",
       value: "N",
-      help: "most meta-latents in the report (default 60; the CSV files have all)",
+      help: "largest number of meta-latents in the report (default 60; the CSV files have all)",
     },
     shared("device"),
     shared("quiet"),

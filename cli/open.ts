@@ -42,7 +42,7 @@ export async function openCommandDevice(options: Arguments, io: Io): Promise<Dev
   return await openDevice({ device: kind });
 }
 
-/** Opens the language model that `--model`, `--hook` and the like name, or else what is given. */
+/** Opens the language model that `--model`, `--hook` and so on name, or else what is given. */
 export async function openModel(
   options: Arguments,
   { output, signal }: Session,
@@ -188,7 +188,7 @@ export async function onLastingGpu<T>(
       const kept = await steps();
       if (kept <= before) throw error;
       before = kept;
-      say(`${error.message}. It is opened again, and the run goes on after step ${kept}`);
+      say(`${error.message}. It is opened again, and the run continues after step ${kept}`);
     }
   }
 }

@@ -16,9 +16,9 @@ export interface Output extends Disposable {
   download(at: Progress): void;
   /** A file of the hub's cache is used, because the hub does not answer: said once per repository. */
   cached(notice: CachedInstead): void;
-  /** Something that goes wrong while work goes on: a line of its own that stays. */
+  /** Something that goes wrong while the work continues: a line of its own that stays. */
   warn(text: string, data: Record<string, unknown>): void;
-  /** The command's result, for machines only. */
+  /** The command's result, for machines only. No progress is shown after it by time alone. */
   result(data: Record<string, unknown>): void;
 }
 
@@ -58,7 +58,7 @@ function hex(character: string, digits: number): string {
 
 /** How a command prints. */
 export interface OutputOptions {
-  /** One JSON object a line on standard output, in place of text. */
+  /** One JSON object per line on standard output, in place of text. */
   json?: boolean;
   /** No progress. */
   quiet?: boolean;
@@ -82,6 +82,10 @@ export function createOutput(io: Io, { json = false, quiet = false }: OutputOpti
   const clear = () => {
     if (shown) terminal!.write("\r\x1b[K");
     shown = false;
+  };
+  const stop = () => {
+    ticks?.[Symbol.dispose]();
+    ticks = undefined;
   };
   const draw = () => {
     printed = io.now();
@@ -144,11 +148,12 @@ export function createOutput(io: Io, { json = false, quiet = false }: OutputOpti
     },
     warn,
     result(data) {
+      stop();
       if (json) io.print(printableJson({ type: "result", ...data }));
       else clear();
     },
     [Symbol.dispose]() {
-      ticks?.[Symbol.dispose]();
+      stop();
       clear();
     },
   };

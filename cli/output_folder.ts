@@ -25,7 +25,7 @@ import {
 export interface OutputFolder extends Disposable {
   /** Its path. */
   path: string;
-  /** Whether this goes on with the run that is there. */
+  /** Whether this continues the run that is there. */
   goesOn: boolean;
   /** Whether {@linkcode OutputFolder.start} was called. */
   started: boolean;
@@ -55,7 +55,7 @@ export interface OpenOutput {
   overwrite: boolean;
   /** Paths that are read. None may be part of what is replaced; those that are not there do not matter. */
   inputs: string[];
-  /** Whether to go on with the run that is there. Not asked with `overwrite`. */
+  /** Whether to continue the run that is there. Not asked with `overwrite`. */
   goOn?: (found: FoundRun) => boolean;
   /** Files that the command replaces itself, each in one rename: they stay until then. */
   keep?: RegExp;
@@ -198,7 +198,7 @@ async function runAbove(folder: string): Promise<FoundRun | undefined> {
   }
 }
 
-/** @throws {UsageError} The run is finished, or worth going on with. */
+/** @throws {UsageError} The run is finished, or worth continuing. */
 function refuseLoss(path: string, found: FoundRun, command: WritingCommand): void {
   const other = command === "convert" ? "another folder" : "another --out";
   if (found.finished !== undefined) {
@@ -216,15 +216,15 @@ function refuseLoss(path: string, found: FoundRun, command: WritingCommand): voi
 }
 
 function howToGoOn(path: string, { command, files }: FoundRun): string {
-  const same = "the command that began it goes on with it";
+  const same = "the command that began it continues it";
   return {
     train: files.includes("checkpoint/checkpoint.safetensors")
-      ? `\`saewing train --resume ${path}\` goes on with it`
+      ? `\`saewing train --resume ${path}\` continues it`
       : `\`--initial ${join(path, "sae")}\` starts from its SAE`,
     sweep: same,
     harvest: same,
     stitch: "take another --out",
-    meta: `\`--meta ${join(path, "meta")}\` goes on with it`,
+    meta: `\`--meta ${join(path, "meta")}\` continues it`,
     convert: "take another folder",
     dashboard: "take another --out",
     probe: "take another --out",
@@ -249,7 +249,7 @@ function refuseForeign(
         `another folder`,
     );
   }
-  // Of a run that goes on, somebody may have moved a folder to another disk.
+  // Of a run that continues, somebody may have moved a folder to another disk.
   const link = present.find((name) => RUN_FOLDERS.test(name));
   if (link !== undefined && !goesOn) {
     throw new UsageError(

@@ -109,7 +109,7 @@ export interface RunManifest {
   version: 1;
   /** Program and version. */
   createdBy: string;
-  /** The run, a UUID. One that goes on keeps it. */
+  /** The run, a UUID. One that continues keeps it. */
   run: string;
   command: WritingCommand;
   /** The options that it was called with last. */

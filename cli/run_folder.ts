@@ -17,7 +17,7 @@ export interface RunFolder extends Omit<OutputFolder, "start"> {
   checkpoint: string;
   /** The checkpoint of this run, not of one that it replaces. */
   loadCheckpoint(): Promise<Checkpoint | undefined>;
-  /** Starts metrics.jsonl anew with the records of a checkpoint. */
+  /** Starts metrics.jsonl over with the records of a checkpoint. */
   startMetrics(records: StepRecord[]): Promise<void>;
   /** Adds records to metrics.jsonl. */
   addMetrics(records: StepRecord[]): void;
@@ -40,10 +40,10 @@ const FILES = [
 ];
 
 /**
- * Makes a run's folder, before any work: a folder that cannot be written is told at once.
+ * Makes a run's folder, before any work: a folder that cannot be written is reported at once.
  *
- * @param resumed Whether its run goes on.
- * @throws {UsageError} The folder holds a run that would be lost, or none that can go on; see
+ * @param resumed Whether its run continues.
+ * @throws {UsageError} The folder holds a run that would be lost, or none that can continue; see
  * {@linkcode openOutputFolder}.
  * @throws {Error} The folder cannot be made or written, or another process works in it.
  */

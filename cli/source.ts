@@ -190,7 +190,7 @@ export function resolveNormLimit(
 /**
  * Checks that a run that continues leaves out what it left out before.
  *
- * @param where The run, and how to start anew.
+ * @param where The run, and how to start over.
  * @throws {UsageError} `--max-norm-multiple` says something else.
  */
 export function checkSameLimit(

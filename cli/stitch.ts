@@ -34,7 +34,7 @@ const OPTIONS: OptionTable = [
     {
       name: "samples",
       value: "N",
-      help: "most activations (default 50000); they are held in memory",
+      help: "largest number of activations (default 50000); they are held in memory",
     },
     shared("model", "default: what the first SAE's config names"),
     shared("hook", "default: what the first SAE's config names"),
@@ -72,9 +72,9 @@ const OPTIONS: OptionTable = [
     {
       name: "order",
       value: "NAME",
-      help: "of the interpolation's steps: benefit (default), cosine or random",
+      help: "order of the interpolation's steps: benefit (default), cosine or random",
     },
-    shared("seed", "of random orders (default 0)"),
+    shared("seed", "seed of random orders (default 0)"),
   ]],
   ["What it writes", [
     shared("out", "default runs/stitch-<date>: report.html, CSV files, plots/"),
@@ -86,7 +86,7 @@ const OPTIONS: OptionTable = [
 ];
 
 const HELP = helpOf(
-  `Stitches SAEs of growing size, and measures all that section 4 of the paper tells of them.
+  `Stitches SAEs of growing size, and measures everything of section 4 of the paper.
 
 Usage
   saewing stitch SAE SAE [SAE …] --text FILES [options]

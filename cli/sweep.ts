@@ -47,7 +47,7 @@ const OPTIONS: OptionTable = [
     {
       name: "shuffle-seed",
       value: "N",
-      help: "of the activations' order, the same for all SAEs (default 0)",
+      help: "seed of the activations' order, the same for all SAEs (default 0)",
     },
     shared("eval-text", undefined, { required: true }),
     shared("eval-rows"),
@@ -60,7 +60,7 @@ const OPTIONS: OptionTable = [
     {
       name: "at-once",
       value: "N",
-      help: "most SAEs that are trained together (default: as many as memory holds)",
+      help: "largest number of SAEs trained together (default: as many as memory holds)",
       least: 1,
     },
     shared(
@@ -69,7 +69,7 @@ const OPTIONS: OptionTable = [
     ),
     shared(
       "overwrite",
-      "starts anew in a folder that holds a run: its files are removed, those of others stay",
+      "starts over in a folder that holds a run: its files are removed, those of others stay",
     ),
     shared("device"),
     shared("quiet"),
@@ -244,7 +244,7 @@ async function runSweep(
     settings: { ...sharedOptions(cells), ...settings },
   });
   await folder.write(files);
-  // Those of fewer SAEs that it goes on from.
+  // Those of fewer SAEs that it continues from.
   const isResult = (name: string) => !name.includes("/") || name.startsWith("plots/");
   await folder.remove((name) => isResult(name) && !(name in files));
   await folder.finish();

@@ -74,11 +74,11 @@ const OPTIONS: OptionTable = [
       name: "resume",
       value: "RUN_FOLDER",
       help:
-        "goes on from the last checkpoint with the options of that run, and ends with the bits of a run never stopped; --steps may be raised before the learning rate falls (--decay-steps). Paths that were not absolute are taken from the folder you are in",
+        "continues from the last checkpoint with the options of that run, and ends with the bits of a run never stopped; --steps may be raised before the learning rate falls (--decay-steps). Paths that were not absolute are taken from the folder you are in",
     },
     shared(
       "overwrite",
-      "starts anew in a folder that holds a run, finished or not: its files are removed, those of others stay",
+      "starts over in a folder that holds a run, finished or not: its files are removed, those of others stay",
     ),
     shared("eval-text"),
     shared("eval-rows"),
@@ -168,7 +168,7 @@ function readOptions(
 
 /**
  * Refuses what cannot be trained before a run folder, a model or a GPU is opened. Gives which activations
- * the run that goes on, or the SAE that it starts from, leaves out as massive.
+ * the run that continues, or the SAE that it starts from, leaves out as massive.
  */
 async function checkTraining(
   options: Arguments,
@@ -179,9 +179,9 @@ async function checkTraining(
   const initial = folder && !resume ? await loadSae(folder) : undefined;
   completeOptions({ ...trainingOptions(options.text), initial, resume });
   if (!resume) return initial && recordedNormLimit(initial);
-  // Runs from before there was a limit go on without.
+  // Runs from before there was a limit continue without.
   const recorded = recordedNormLimit(resume.sae) ?? "none";
-  checkSameLimit(options, recorded, `the run that goes on, ${resumed}`);
+  checkSameLimit(options, recorded, `the run that continues, ${resumed}`);
   return recorded;
 }
 
@@ -236,7 +236,7 @@ async function trainAndMeasure(
   };
   if (!resume) await keepOptions();
   await run.startMetrics(resume?.history ?? []);
-  if (resume) output.say(`going on after step ${resume.steps}`);
+  if (resume) output.say(`continuing after step ${resume.steps}`);
 
   const folder = join(run.path, "sae");
   leaves({ text: "before the first step" });

@@ -22,7 +22,7 @@ const OWN = Object.entries(OWN_OPTIONS) as [
   (typeof OWN_OPTIONS)[keyof typeof OWN_OPTIONS],
 ][];
 
-/** The command line's names of what `trainSae` is told. */
+/** The command line's names of the options of `trainSae`. */
 const KEYS: ReadonlyMap<string, GridOption> = new Map(
   GRID_OPTIONS.map((key) => [optionName(key), key]),
 );
@@ -94,11 +94,15 @@ export const TRAINING: readonly Option[] = [
     value: "X",
     help: "Adam's learning rate (default 1.2e-2 · √(512/m) · ∛(400/steps))",
   },
-  { name: "warmup-steps", value: "N", help: "over which it rises from 0 (default 0)" },
+  {
+    name: "warmup-steps",
+    value: "N",
+    help: "steps over which the learning rate rises from 0 (default 0)",
+  },
   {
     name: "decay-steps",
     value: "N",
-    help: "last steps over which it falls to 0 (default: a fifth of --steps)",
+    help: "last steps, over which the learning rate falls to 0 (default: a fifth of --steps)",
   },
   { name: "beta1", value: "X", help: "Adam's decay of mean gradients (default 0.9)" },
   { name: "beta2", value: "X", help: "Adam's decay of mean squared gradients (default 0.99)" },
@@ -106,9 +110,13 @@ export const TRAINING: readonly Option[] = [
   {
     name: "gradient-clip",
     value: "X",
-    help: "largest norm of all gradients together (default 0: any)",
+    help: "largest norm of all gradients together (default 0: not clipped)",
   },
-  { name: "aux-k", value: "N", help: "most dead latents in the auxiliary loss (default 512)" },
+  {
+    name: "aux-k",
+    value: "N",
+    help: "largest number of dead latents in the auxiliary loss (default 512)",
+  },
   {
     name: "dead-after",
     value: "N",
@@ -122,10 +130,10 @@ export const TRAINING: readonly Option[] = [
   {
     name: "init-bdec",
     value: "KIND",
-    help: "decoder bias starts at the mean of the first batch (mean, default) or zero",
+    help: "start of the decoder bias: mean (default) of the first batch, or zero",
   },
-  { name: "steps", value: "N", help: "default: until the epochs end" },
-  { name: "seed", value: "N", help: "of the weights; in train of shuffling too (default 0)" },
+  { name: "steps", value: "N", help: "number of steps (default: until the epochs end)" },
+  { name: "seed", value: "N", help: "seed of the weights; in train of shuffling too (default 0)" },
 ];
 
 /** Options that say where training's activations come from. */

@@ -94,7 +94,7 @@ export async function openActivationStore(
   if (!header.complete) {
     throw new Error(
       `${folder} is unfinished, with ${header.rows} activations in ${header.shards.length} ` +
-        `shards: start the same harvest again, it goes on from there`,
+        `shards: start the same harvest again, it continues from there`,
     );
   }
   if (header.rows === 0) throw new Error(`${join(folder, HEADER_FILE)} lists no rows`);
@@ -188,7 +188,7 @@ async function* cutBatches(
     for (const row of order) {
       copyRow(row, data, filled++);
       if (filled < batchSize) continue;
-      // Reads go on only when the event loop turns, which a consumer that never waits keeps from it.
+      // Reads continue only when the event loop turns, which a consumer that never waits keeps from it.
       await new Promise<void>((resolve) => setImmediate(resolve));
       yield { data, rows: batchSize, cols: d };
       if (!shareBuffer) data = new Float32Array(batchSize * d);

@@ -1,5 +1,5 @@
 /**
- * Options of streams and stores of activations, and what a harvest that goes on needs. The functions
+ * Options of streams and stores of activations, and what a harvest that continues needs. The functions
  * are at the front door.
  *
  * @module

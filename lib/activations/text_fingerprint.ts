@@ -9,7 +9,7 @@ export interface TokenRowsChecksum {
 }
 
 /**
- * Tells whether the texts of a harvest that goes on are those that it began with: the same one is given to
+ * Tells whether the texts of a harvest that continues are those that it began with: the same one is given to
  * `orderedActivations`, which reads them, and to `writeActivations`, which keeps the checksum in the store.
  */
 export interface TextFingerprint {

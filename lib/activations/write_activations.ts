@@ -75,7 +75,7 @@ const SHARD_BYTES = 2 ** 26;
  * are written beside their places and renamed. Memory is one shard.
  *
  * A run that ends early, even by SIGKILL, loses the shard it was filling. The next call with the same
- * options goes on after the last finished shard, and the store ends with the same bytes.
+ * options continues after the last finished shard, and the store ends with the same bytes.
  *
  * Massive rows are left out, as `normLimit` says, and counted in `store.json`.
  *
@@ -277,7 +277,7 @@ function checkSame(found: StoreHeader, wanted: StoreHeader, folder: string): voi
     const [was, is] = [found[name], wanted[name]].map((value) => JSON.stringify(value));
     if (was === is) continue;
     throw new Error(
-      `${folder} holds an unfinished store with ${name} ${was}, this one has ${is}: go on with ` +
+      `${folder} holds an unfinished store with ${name} ${was}, this one has ${is}: continue with ` +
         `the same options, choose another folder, or overwrite it`,
     );
   }

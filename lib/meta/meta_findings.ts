@@ -57,13 +57,13 @@ export interface MetaFindings {
   sae?: TrainingQuality;
   /** Of the meta-SAE. */
   meta?: Pick<TrainingQuality, "lossChange" | "seed">;
-  /** The same training on random rows of the same shape, and with one meta-latent a row. */
+  /** The same training on random rows of the same shape, and with one meta-latent per row. */
   controls?: {
     /** Random unit rows. */
     isotropic: MetaControl;
     /** Rows of the mean and covariance of the decoder rows. */
     matched: MetaControl;
-    /** The decoder rows themselves, by a meta-SAE with k = 1: what one meta-latent a row explains. */
+    /** The decoder rows themselves, by a meta-SAE with k = 1: what one meta-latent per row explains. */
     single?: MetaControl;
   };
   /** SAEs beside which meta-latents were put, by size. */

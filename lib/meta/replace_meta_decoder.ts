@@ -59,7 +59,7 @@ export interface ReplacementOptions extends MetaSaeOptions {
  * @param sae The SAE that it explains, or the rows.
  * @param replacement The SAE to take rows from, or rows.
  * @param options Of training; what is not given is as in `trainMetaSae`. Checkpoints are those of the
- * replacement: its controls are trained from their beginning. `onProgress` hears of all of them.
+ * replacement: its controls are trained from their beginning. `onProgress` is called for all of them.
  * @throws {RangeError} Widths differ, or the meta-SAE explains another SAE.
  * @throws The signal's reason, where it was aborted before the last training began.
  */
@@ -105,7 +105,7 @@ async function trainWithRows(
     signal: options.signal,
   });
   const { architecture, k, name } = { ...describe(meta), ...options };
-  // A checkpoint's run goes on as it began: before, the bias was frozen too.
+  // A checkpoint's run continues as it began: before, the bias was frozen too.
   const began = options.resume?.settings.freezeDecoder as boolean | "directions" | undefined;
   const trained = await trainMetaSae(device, rows, {
     ...options,

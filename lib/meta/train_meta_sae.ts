@@ -52,7 +52,7 @@ export interface Explains {
  * Each epoch reads every row once, in an order that the seed fixes. Dead meta-latents reconstruct what
  * the others leave, out of all of their positive pre-activations, so that they come back.
  *
- * @param gpu The open GPU.
+ * @param device The open device.
  * @param sae The SAE, or rows [m, d] that take the place of its decoder (see `randomUnitRows`).
  * @returns The meta-SAE, a record of each step, and what it explains of the rows, measured with its
  * inference threshold.

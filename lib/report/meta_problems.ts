@@ -38,10 +38,10 @@ export function controlProblem(controls: MetaFindings["controls"]): string | und
   }
 }
 
-/** Why it cannot be told whether one meta-latent a row would do, where it cannot. */
+/** Why it cannot be told whether one meta-latent per row would do, where it cannot. */
 export function singleProblem(single: MetaControl | undefined): string | undefined {
-  if (!single) return "no meta-SAE with one meta-latent a row was trained";
-  return unfinished("the meta-SAE with one meta-latent a row", single);
+  if (!single) return "no meta-SAE with one meta-latent per row was trained";
+  return unfinished("the meta-SAE with one meta-latent per row", single);
 }
 
 /** Why the likeness to an SAE says nothing, where it does not. */

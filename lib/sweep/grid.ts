@@ -39,7 +39,7 @@ export type SweepGrid = {
 export interface SweepCell {
   /** Name, also of its folder: "topk_m256_k8_seed0". */
   name: string;
-  /** What it is told beside what the name says by itself, such as "lr0.001"; often empty. */
+  /** What is set beside what the name says by itself, such as "lr0.001"; often empty. */
   variant: string;
   /** Its options as `trainSae` takes them. */
   options: TrainOptions;

@@ -9,11 +9,11 @@ export interface SweepRow {
   architecture: string;
   /** Number of latents m. */
   dictSize: number;
-  /** Active latents per sample, where the architecture is told how many. */
+  /** Active latents per sample, where the architecture is given their number. */
   k?: number;
-  /** Active latents per sample to end with, where the architecture is told that. */
+  /** Active latents per sample to end with, where the architecture is given that. */
   targetL0?: number;
-  /** Sparsity coefficient λ, where the architecture is told one. */
+  /** Sparsity coefficient λ, where the architecture has one. */
   sparsityCoefficient?: number;
   /** What else tells it from others of its kind, such as "lr0.001"; often empty. */
   variant: string;

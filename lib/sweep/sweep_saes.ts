@@ -28,7 +28,7 @@ export interface SweepGroup {
 export type SweepProgress =
   & Progress
   & (
-    /** A group begins, `done` groups are; `resumed`: steps of checkpoints that SAEs of it go on from. */
+    /** A group begins, `done` groups are; `resumed`: steps of checkpoints that SAEs of it continue from. */
     | { phase: "start"; resumed: number[] } & SweepGroup
     /** An SAE of the group took steps. */
     | { phase: "training"; sae: string; samplesPerSecond: number } & SweepGroup & TrainingProgress
@@ -52,20 +52,20 @@ export interface SweepOptions {
     sae: Sae,
     cell: SweepCell,
   ) => Promise<{ evaluation: Evaluation; crossEntropy?: CrossEntropyEvaluation }>;
-  /** Where SAEs are kept; one that holds some already goes on (default: in memory, until measured). */
+  /** Where SAEs are kept; one that holds some already continues (default: in memory, until measured). */
   store?: SweepStore;
   /** Most SAEs that are trained together (default: as many as the device's memory holds). */
   atOnce?: number;
   /** Steps from one checkpoint of an SAE in training to the next (default 0: none). */
   checkpointEvery?: number;
-  /** Goes into each SAE's metadata: model, hook, context size and the like. */
+  /** Goes into each SAE's metadata: model, hook, context size and so on. */
   metadata?: Record<string, unknown>;
   /**
    * Ends training after the current step, with a checkpoint of each SAE where those are kept; the promise
    * is then rejected with the signal's reason.
    */
   signal?: AbortSignal;
-  /** Called as the work goes on. */
+  /** Called as the work proceeds. */
   onProgress?: (progress: SweepProgress) => void;
   /** Called when training an SAE begins to go wrong. */
   onWarning?: (sae: string, warning: TrainingWarning) => void;
@@ -217,7 +217,7 @@ function groupCells(
   for (const cell of cells) {
     const settings = completeOptions(cell.options);
     const own = trainingBytes(device, settings, batch);
-    // One that does not fit alone is told before the others are trained.
+    // One that does not fit alone is reported before the others are trained.
     checkMemory(device, settings, batch);
     if (groups.length === 0 || bytes + own > free || groups.at(-1)!.length === atOnce) {
       groups.push([]);

@@ -23,7 +23,7 @@ export interface CellState {
   measured?: SweepMeasures;
 }
 
-/** Where a sweep keeps its SAEs, so that one that ended early goes on; `sweepFolder` is one on disk. */
+/** Where a sweep keeps its SAEs, so that one that ended early continues; `sweepFolder` is one on disk. */
 export interface SweepStore {
   /** Called once, when it is clear that all SAEs fit into memory, before anything is kept. */
   start?(): Promise<void>;
@@ -45,7 +45,7 @@ export interface SweepStore {
   loadSae(cell: SweepCell): Promise<Sae>;
 }
 
-/** What a store holds does not belong to the sweep that is to go on. */
+/** What a store holds does not belong to the sweep that is to be continued. */
 export class SweepMismatchError extends Error {
   /** Name of the error. */
   override name: string = "SweepMismatchError";

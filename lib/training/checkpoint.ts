@@ -6,7 +6,7 @@ import type { Settings, StepRecord } from "./options.ts";
 import { defaultDecaySteps } from "./schedule.ts";
 
 /**
- * Everything that a run needs to go on with the same bits, as plain data: typed arrays, and values
+ * Everything that a run needs to continue with the same bits, as plain data: typed arrays, and values
  * that JSON keeps exactly.
  */
 export interface Checkpoint {
@@ -44,7 +44,7 @@ export function plainSettings(
 }
 
 /**
- * Checks that a run with these settings can go on from a checkpoint with the same bits.
+ * Checks that a run with these settings can continue from a checkpoint with the same bits.
  *
  * @throws {RangeError | TypeError} Naming the option that differs, or what of the checkpoint does not
  * fit.
@@ -103,7 +103,7 @@ export function decaysByDefault({ steps, decaySteps }: Checkpoint["settings"]): 
 }
 
 /**
- * The first batch of the stream that a run which goes on from a checkpoint has to see (`startBatch`): the
+ * The first batch of the stream that a run which continues from a checkpoint has to see (`startBatch`): the
  * last one taken, which tells that it is the same stream, and of a batchtopk SAE those that its inference
  * threshold is measured on, if the run ends after `steps`, or else at once.
  */

@@ -150,7 +150,7 @@ export interface CommonOptions {
    * trains the rest (default false: trains all). Frozen gradients still count in `gradientClip`.
    */
   freezeDecoder?: boolean | "directions";
-  /** Goes into the SAE's metadata: model, hook, context size and the like. */
+  /** Goes into the SAE's metadata: model, hook, context size and so on. */
   metadata?: Record<string, unknown>;
   /** Most steps between two looks at the records (default 50). */
   recordEvery?: number;
@@ -162,7 +162,7 @@ export interface CommonOptions {
     save: (checkpoint: Checkpoint) => Promise<void>;
   };
   /**
-   * Goes on from a checkpoint, with the bits of a run that never stopped. Options that are not given
+   * Continues from a checkpoint, with the bits of a run that never stopped. Options that are not given
    * are the checkpoint's; those that are must be the same, but `steps` may be larger. The batches that
    * the checkpoint's run took are skipped, so give the same stream from its beginning.
    */

@@ -16,10 +16,10 @@ export interface Preset {
   bufferRows?: number;
   /** How often all samples are read, where `steps` does not say when to stop. */
   epochs?: number;
-  /** What `trainSae` is told. */
+  /** Options of `trainSae`. */
   options: TrainOptions;
   /**
-   * What JumpReLU SAEs are told in place of a k. This λ belongs to the other options: it weighs the mean L0
+   * What JumpReLU SAEs have in place of a k. This λ belongs to the other options: it weighs the mean L0
    * against the mean over samples and d of squared errors, of samples normalised as they say.
    */
   jumpRelu?: { sparsityCoefficient: number; bandwidth: number };

@@ -99,7 +99,7 @@ function prepare(p: Program, parts: StepParts, normalization: RowNormalization):
 }
 
 /**
- * z = ReLU((x − b_dec) · W_encᵀ + b_enc), of which its n·k largest numbers stay (Eq. 7), the k largest of
+ * z = ReLU((x − b_dec) · W_encᵀ + b_enc), of which its n·k largest stay (Eq. 7), the k largest of
  * each row (Eq. 9), or all that are above 0 or their threshold.
  */
 function select(p: Program, { rows, input, sparse, penalties, jump, state, settings }: StepParts) {

@@ -13,7 +13,7 @@ import { createTrainer, type Trainer } from "./trainer.ts";
  *
  * With z = ReLU((x − b_dec) · W_encᵀ + b_enc), x̂ = f · W_dec + b_dec and e = x − x̂, the loss of a batch
  * x of [n, d] is mean(e²) over n·d numbers plus
- * - batchtopk, f the n·k largest numbers of z (Eq. 7), and topk, f the k largest of each sample (Eq. 9):
+ * - batchtopk, f the n·k largest pre-activations z (Eq. 7), and topk, f the k largest of each sample (Eq. 9):
  *   α · mean((ê − e)²), ê the decoding of the `auxK` largest dead latents of each sample (A.2), e being a
  *   constant there;
  * - matryoshka_batchtopk: as batchtopk, but e² is the mean over the `prefixes` p of the dictionary of e_p²,
@@ -47,7 +47,7 @@ import { createTrainer, type Trainer } from "./trainer.ts";
  * @throws {DeviceLostError} The GPU's device is gone: open another and resume.
  * @throws {DeviceError} The GPU has not enough memory, or failed.
  *
- * @example Checkpoints, and a script that goes on where it was stopped
+ * @example Checkpoints, and a script that continues where it was stopped
  * ```ts ignore
  * const folder = "runs/long/checkpoint";
  * const { sae } = await trainSae(device, batches, {

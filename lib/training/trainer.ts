@@ -223,7 +223,7 @@ export function createTrainer(device: Device, settings: Settings, recent: Recent
       await read();
       if (toSkip > 0 && !done()) {
         throw new RangeError(
-          `the batches end ${toSkip} before number ${taken}, at which the checkpoint's run goes on`,
+          `the batches end ${toSkip} before number ${taken}, at which the checkpoint's run continues`,
         );
       }
       if (resume && !state) begin({ data: new Float32Array(), rows: 1, cols: resume.sae.dModel });

@@ -84,9 +84,9 @@ export function createTrainingState(
 }
 
 /**
- * The buffers from which a run goes on, by name: a checkpoint holds these. Where an array is split
+ * The buffers from which a run continues, by name: a checkpoint holds these. Where an array is split
  * into shards its buffers come in their order. The others (`step`, `stats`, `records`) are written
- * anew by every step.
+ * again by every step.
  */
 export function namedBuffers(state: TrainingState): Record<string, DeviceBuffer[]> {
   const { weights: { shards, bEnc, bDec }, shardMoments, bEncMoments, bDecMoments } = state;

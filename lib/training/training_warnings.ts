@@ -150,7 +150,7 @@ function notConverged(
     `steps to the last: more steps would lower it further`;
 }
 
-/** Whether an architecture is told how many latents are active. */
+/** Whether an architecture fixes how many latents are active. */
 function isTold(architecture: Architecture): boolean {
   return architectureOf(architecture).k !== "none";
 }

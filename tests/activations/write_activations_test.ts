@@ -94,7 +94,7 @@ Deno.test("an unfinished store goes on with the same options only", async () => 
   await withFolder(async (folder) => {
     await assertRejects(() => writeActivations(failsAfter(20, numbered([20, 9])), folder, options));
     const changes: [Partial<WriteActivationsOptions>, string][] = [
-      [{ model: "n" }, `with model "m", this one has "n": go on with the same options`],
+      [{ model: "n" }, `with model "m", this one has "n": continue with the same options`],
       [{ hook: "i" }, `with hook "h", this one has "i"`],
       [{ contextSize: 9 }, "with contextSize 8, this one has 9"],
       [{ skipPositions: [] }, "with skipPositions [0], this one has []"],

@@ -84,7 +84,7 @@ Deno.test("harvest in float16 with BOS, as many epochs as steps need", async () 
     const store = await openActivationStore(out);
     assertEquals([store.dtype, store.contextSize, store.skipPositions], ["float16", 32, []]);
     assertEquals((await Deno.stat(join(out, "shard-00000.bin"))).size, 500 * 128 * 2);
-    // 500 activations are 15 rows of 32 tokens and a part of one: what a run that goes on compares.
+    // 500 activations are 15 rows of 32 tokens and a part of one: what a run that continues compares.
     const { texts } = JSON.parse(await Deno.readTextFile(join(out, "store.json")));
     assertEquals(texts.tokenRows, 16);
     const trained = await saewing([

@@ -126,7 +126,7 @@ Deno.test("planted massive activations are left out of every command, counted an
     assertEquals([ofAll.normLimit, ofAll.evaluation.nmse], ["none", measured.all.nmse]);
     assertEquals([ofAll.evaluation.all, ofAll.evaluation.leftOut], [undefined, undefined]);
 
-    // A run goes on with what it left out, and with nothing else.
+    // A run continues with what it left out, and with nothing else.
     const other = ["train", "--resume", path("run"), "--steps", "14", "--max-norm-multiple", "5"];
     const refused = await run(other, 2);
     assertStringIncludes(

@@ -35,7 +35,7 @@ Deno.test("a table of options gives their names and the help", () => {
 What
   --text FILES        .txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated
   --kind KIND         a, b or c
-  --epochs N          how often everything is read (default 1, or as often as --steps needs)
+  --epochs N          passes over all activations (default 1, or as many as --steps needs)
 
 How
   --long-winded-option-name N  ${" word".repeat(13)}

@@ -91,10 +91,10 @@ Deno.test("a run whose process ended says that it is unfinished, wherever that w
 Deno.test("an unfinished run with work in it is not given up without --overwrite", async () => {
   await withFolder(async (folder) => {
     const cases = [
-      ["train", "checkpoint/checkpoint.safetensors", /`saewing train --resume .*` goes on with it/],
+      ["train", "checkpoint/checkpoint.safetensors", /`saewing train --resume .*` continues it/],
       ["train", "sae/sae_weights.safetensors", /`--initial .*sae` starts from its SAE/],
-      ["sweep", "topk_m8_k2_seed0/cell.json", /the command that began it goes on with it/],
-      ["meta", "meta/sae_weights.safetensors", /`--meta .*meta` goes on with it/],
+      ["sweep", "topk_m8_k2_seed0/cell.json", /the command that began it continues it/],
+      ["meta", "meta/sae_weights.safetensors", /`--meta .*meta` continues it/],
     ] as const;
     for (const [i, [command, file, message]] of cases.entries()) {
       const path = join(folder, String(i));

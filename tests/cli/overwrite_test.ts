@@ -199,7 +199,7 @@ Deno.test("a finished run is replaced only with --overwrite and then as a whole,
   });
 });
 
-Deno.test("a run that goes on leaves no report of the SAE before beside the new one", async () => {
+Deno.test("a run that continues leaves no report of the SAE before beside the new one", async () => {
   await withFolder(async (folder) => {
     const corpus = await writeCorpus(folder);
     const run = join(folder, "run");
@@ -235,7 +235,7 @@ Deno.test("a run that goes on leaves no report of the SAE before beside the new 
   });
 });
 
-Deno.test("the meta-SAE of a run that was killed is kept, and --meta goes on with it", async () => {
+Deno.test("the meta-SAE of a run that was killed is kept, and --meta continues it", async () => {
   await withFolder(async (folder) => {
     const sae = await writeSae(join(folder, "sae"), 24, 0);
     const out = join(folder, "out");
@@ -248,7 +248,7 @@ Deno.test("the meta-SAE of a run that was killed is kept, and --meta goes on wit
     await Deno.writeTextFile(join(out, MANIFEST), JSON.stringify(manifest));
     await Deno.writeTextFile(join(out, "compared.csv"), "");
     const saved = await Deno.readFile(join(out, "meta/sae_weights.safetensors"));
-    assertMatch(await assertRuns([...command, ...training], 2), /`--meta .*meta` goes on with it/);
+    assertMatch(await assertRuns([...command, ...training], 2), /`--meta .*meta` continues it/);
     await assertRuns([...command, "--meta", join(out, "meta")]);
     assertEquals(await Deno.readFile(join(out, "meta/sae_weights.safetensors")), saved);
     assert(!(await files(out)).has("compared.csv"));

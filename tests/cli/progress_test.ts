@@ -221,3 +221,16 @@ Deno.test("a file of the cache in place of the hub's: one line per repository", 
     }
   }
 });
+
+Deno.test("nothing comes after the result: closing a model may take longer than a line waits", () => {
+  const clock = fakeClock();
+  const { io, written } = testIo({}, { now: clock.now, every: clock.every });
+  using output = createOutput(io, { json: true });
+  output.progress({ phase: "cross-entropy", done: 4, total: 4 });
+  output.result({ nmse: 0.5 });
+  clock.pass(60_000);
+  assertEquals(JSON.parse(written.stdout.trim().split("\n").at(-1)!), {
+    type: "result",
+    nmse: 0.5,
+  });
+});

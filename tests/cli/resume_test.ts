@@ -63,7 +63,7 @@ Deno.test("Ctrl-C saves a checkpoint, says how to go on, and the rest follows", 
 
     const total = String(steps + 4);
     const { stdout: said } = await assertRuns(["train", "--resume", run, "--steps", total]);
-    assertStringIncludes(said, `going on after step ${steps}`);
+    assertStringIncludes(said, `continuing after step ${steps}`);
     assertStringIncludes(said, `${total} steps, 4 of them in`);
     const whole = join(folder, "whole");
     await assertRuns(onText(corpus, "--steps", total, "--checkpoint-every", "0", "--out", whole));
@@ -138,7 +138,7 @@ Deno.test("a loss that is not finite ends the run, and what was learned before i
   });
 });
 
-Deno.test("a lost device is opened again, and the run goes on from its last checkpoint", async () => {
+Deno.test("a lost device is opened again, and the run continues from its last checkpoint", async () => {
   const options = { architecture: "batchtopk", dictSize: 32, k: 3, steps: 9 } as const;
   const batches = Array.from({ length: 9 }, (_, step) => randomMatrix(step, 40, 10));
   using whole = await openOwnGpu();

@@ -144,7 +144,7 @@ Deno.test("Ctrl-C ends a sweep after a step, and the same command ends with the 
     assertMatch(other.stderr, /checkpoint does not fit: learningRate is 0\.0001, but/);
     const resumed = await saewing(command("stopped", more));
     assertEquals(resumed.code, 0, resumed.stderr);
-    assertStringIncludes(resumed.stdout, `2 SAEs go on after step ${steps}`);
+    assertStringIncludes(resumed.stdout, `2 SAEs continue after step ${steps}`);
     await assertRejects(() => Deno.stat(checkpoint("stopped")), Deno.errors.NotFound);
     const never = await saewing(command("never", more));
     assertEquals(never.code, 0, never.stderr);

@@ -104,7 +104,7 @@ Deno.test("rows replaced by the true atoms explain nearly as much, random rows m
   assertEquals(fewer.controls, { isotropic });
 });
 
-Deno.test("a replacement whose checkpoint froze the bias too goes on with its bits", async () => {
+Deno.test("a replacement whose checkpoint froze the bias too continues its bits", async () => {
   using gpu = await openTestDevice();
   const { meta } = await trainMetaSae(gpu, SAE, OPTIONS);
   let kept: Checkpoint | undefined;

@@ -173,7 +173,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("a meta-SAE goes on from a checkpoint with the same bits", async (open) => {
+testOnDevices("a meta-SAE continues from a checkpoint with the same bits", async (open) => {
   using gpu = await open();
   const whole = await trainMetaSae(gpu, SAE, { ...OPTIONS, steps: 12 });
   let kept: Checkpoint | undefined;

@@ -97,12 +97,12 @@ Deno.test("composition is judged by what several meta-latents add, not by their 
   assertEquals(judge("composition", beside({ lossChange: -0.1 })).holds, false);
   assertOpen(
     judge("composition", beside({ lossChange: -0.1, singleErrors: new Float32Array(60).fill(1) })),
-    "the loss of the meta-SAE with one meta-latent a row still fell by 10 %",
+    "the loss of the meta-SAE with one meta-latent per row still fell by 10 %",
   );
   const { isotropic, matched } = GOOD.controls!;
   assertOpen(
     judge("composition", { controls: { isotropic, matched } }),
-    "no meta-SAE with one meta-latent a row was trained",
+    "no meta-SAE with one meta-latent per row was trained",
   );
   assertOpen(judge("composition", { controls: undefined }), "no control was trained");
   const none = { decomposition: { ...decomposed(0, 20, 0.5, () => 0), latents: sparse([], 20) } };

@@ -1,4 +1,4 @@
-// A sweep as a script runs it: a grid, batches, a measure, and a folder to go on from.
+// A sweep as a script runs it: a grid, batches, a measure, and a folder to continue from.
 import {
   assert,
   assertEquals,
@@ -77,7 +77,7 @@ Deno.test("a script sweeps a grid in memory: rows, in order, of SAEs that train 
   assertEquals(device.allocated, 0);
 });
 
-Deno.test("a sweep in a folder goes on after an abort, with the bits of one never stopped", async () => {
+Deno.test("a sweep in a folder continues after an abort, with the bits of one never stopped", async () => {
   using device = await openCpu({ workers: 0 });
   const cells = sweepGrid(grid);
   await withFolder(async (folder) => {

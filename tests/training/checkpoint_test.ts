@@ -78,7 +78,7 @@ testOnDevices("ReLU and JumpReLU resume with the same bits, thresholds included"
     const whole = await trainSae(gpu, BATCHES, own);
     const kept: Checkpoint[] = [];
     await trainSae(gpu, BATCHES, keeping(5, kept, own));
-    // The scale is the first batch's, wherever the run goes on.
+    // The scale is the first batch's, wherever the run continues.
     assertEquals(kept[1].sae.inputScale, whole.sae.inputScale);
     assertEquals(whole.sae.inputScale !== undefined, architecture === "jumprelu");
     for (const resume of kept) {
@@ -241,7 +241,7 @@ testOnDevices("an interrupted run saves its last step", async (open) => {
   assertEquals(resumed, await trainSae(gpu, BATCHES, OPTIONS));
 });
 
-Deno.test("a lost device is told, and another goes on from the last checkpoint", async () => {
+Deno.test("a lost device is told, and another continues from the last checkpoint", async () => {
   using gpu = await openGpu();
   const kept: Checkpoint[] = [];
   {

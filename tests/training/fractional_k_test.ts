@@ -14,7 +14,7 @@ testOnDevices("a k that is a mean may be a fraction: ⌊n·k⌋ of a batch stay"
       assertEquals(sae.k, k);
       const { latents } = await encode(gpu, sae, batches[0], { selection: "batch" });
       assertEquals(latents.length, kept);
-      // It goes on from one that has it.
+      // It continues from one that has it.
       const more = { architecture, initial: sae, auxCoefficient: 0 };
       assertEquals((await trainSae(gpu, batches, more)).sae.k, k);
     }

@@ -27,7 +27,7 @@ const ENDED = {
 };
 
 for (const architecture of ["batchtopk", "jumprelu"] as const) {
-  Deno.test(`a checkpoint of version 0.1.0 goes on as it began: ${architecture}`, async () => {
+  Deno.test(`a checkpoint of version 0.1.0 continues as it began: ${architecture}`, async () => {
     const url = new URL(`../fixtures/checkpoints/0.1.0_${architecture}`, import.meta.url);
     const resume = await loadCheckpoint(fromFileUrl(url));
     assert(resume?.steps === 3);

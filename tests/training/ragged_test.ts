@@ -285,7 +285,7 @@ testRagged(
 );
 
 testRagged(
-  "a trained SAE goes on from its own thresholds, and is run as it was trained",
+  "a trained SAE continues from its own thresholds, and is run as it was trained",
   async (open) => {
     using gpu = await open();
     const batches = makeBatches(24, 20);

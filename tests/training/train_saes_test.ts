@@ -74,7 +74,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("an SAE goes on with its own normalisation, unless told another", async (open) => {
+testOnDevices("an SAE continues its own normalisation, unless told another", async (open) => {
   using gpu = await open();
   const average = { inputNormalization: "expected_average_only_in" } as const;
   const options: TrainOptions = { architecture: "topk", dictSize: 32, k: 3, learningRate: 0 };

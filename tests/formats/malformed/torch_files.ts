@@ -123,7 +123,7 @@ const files: [what: string, bytes: () => Promise<Uint8Array> | Uint8Array][] = [
   ["empty", () => archive(bytes())],
   ["cut within a name", () => archive(joinBytes([proto, text("ctorch\nFloatSto")]))],
   ["no end", () => archive(sound.slice(0, -1))],
-  ["goes on after its end", () => archive(joinBytes([sound, sound]))],
+  ["continues after its end", () => archive(joinBytes([sound, sound]))],
   ["protocol 1", () => archive(bytes(0x80, 1, 0x4e, 0x2e))],
   ["protocol 99", () => archive(bytes(0x80, 99, 0x4e, 0x2e))],
   ["a text of 4 GiB announced", () => archive(pickle(bytes(0x58, 255, 255, 255, 255)))],
@@ -236,7 +236,7 @@ const files: [what: string, bytes: () => Promise<Uint8Array> | Uint8Array][] = [
   ["legacy: a storage that is not listed", () => legacy({ keys: bytes(0x29), data: bytes() })],
   ["legacy: another number of elements", () => legacy({ count: 3 })],
   ["legacy: cut in a storage", () => legacy({ data: floats.slice(0, 15) })],
-  ["legacy: goes on after its end", () => legacy({ data: joinBytes([floats, floats]) })],
+  ["legacy: continues after its end", () => legacy({ data: joinBytes([floats, floats]) })],
   ["legacy: a view of a storage", () =>
     legacy({
       object: pickle(
