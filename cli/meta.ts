@@ -46,23 +46,15 @@ const OPTIONS: OptionTable = [
     shared("epochs", "passes over all rows (default 2000)"),
     shared("batch-size", "rows per step (default 4096, or all where there are fewer)"),
     { name: "lr", value: "X", help: "Adam's learning rate (default 1e-4)" },
-    {
-      name: "warmup-steps",
-      value: "N",
-      help: "steps over which the learning rate rises from 0 (default 0)",
-    },
-    {
-      name: "decay-steps",
-      value: "N",
-      help: "last steps, over which the learning rate falls to 0 (default 0)",
-    },
+    { name: "warmup-steps", value: "N", help: "steps of its rise from 0 (default 0)" },
+    { name: "decay-steps", value: "N", help: "last steps, of its fall to 0 (default 0)" },
     {
       name: "gradient-clip",
       value: "X",
       help: "largest norm of all gradients together (default 0: not clipped)",
     },
     { name: "aux-coefficient", value: "X", help: "weight of the auxiliary loss (default 1/16)" },
-    { name: "aux-k", value: "N", help: "largest number of dead meta-latents in it (default 512)" },
+    { name: "aux-k", value: "N", help: "limit of dead meta-latents in it (default 512)" },
     {
       name: "dead-after",
       value: "N",
