@@ -131,7 +131,7 @@ Deno.test("planted massive activations are left out of every command, counted an
     const refused = await run(other, 2);
     assertStringIncludes(
       refused.stderr,
-      "--max-norm-multiple is 5, it was 10 in the run that goes",
+      "--max-norm-multiple is 5, it was 10 in the run that continues",
     );
     await run(["train", "--resume", path("run"), "--steps", "14"]);
     assertEquals((await loadSae(join(path("run"), "sae"))).metadata.normLimit, limit);
