@@ -8,6 +8,7 @@ export type { ReadTextsOptions } from "./read_texts.ts";
 export type { ShuffleRowsOptions } from "./shuffle_rows.ts";
 export type { StreamActivationsOptions } from "./stream_activations.ts";
 export type { ActivationModel, OrderedActivationsOptions } from "./ordered_activations.ts";
+export { type HooksModel, orderedHooks } from "./ordered_hooks.ts";
 export type { OpenStoreOptions, StoreBatchesOptions } from "./activation_store.ts";
 export type { StoreDtype, StoreSource } from "./store_header.ts";
 export type { WriteActivationsOptions, WriteProgress } from "./write_activations.ts";

@@ -1,0 +1,114 @@
+import { assert, assertEquals, assertRejects } from "@std/assert";
+import { join } from "@std/path";
+import { orderedActivations } from "../../lib/activations/ordered_activations.ts";
+import { type HooksModel, orderedHooks } from "../../lib/activations/ordered_hooks.ts";
+import { writeActivations } from "../../lib/activations/write_activations.ts";
+import { openLanguageModel } from "../../lib/language_model/open_language_model.ts";
+import type { Matrix } from "../../lib/matrix.ts";
+import { maxDifference, tinyGpt2 } from "../language_model/fixtures.ts";
+
+const texts = ["The President of the United States spoke to both houses of Congress. ".repeat(30)];
+const [hook, other] = ["blocks.2.hook_resid_pre", "blocks.1.mlp.hook_post"];
+const options = { contextLength: 16, rowsPerRun: 3, maxTokens: 200 };
+
+Deno.test("streams of several hooks are those of each alone, from one run of the model", async () => {
+  const open = (hook: string, moreHooks: string[] = []) =>
+    openLanguageModel(tinyGpt2, { hook, moreHooks, threads: 1 });
+  await using model = await open(hook, [other]);
+  let calls = 0;
+  const counted: HooksModel = {
+    ...{ id: model.id, maxContext: model.maxContext, bosToken: model.bosToken },
+    ...{ tokenize: model.tokenize, hooks: model.hooks },
+    activationsOf: (tokens, rows) => (calls++, model.activationsOf(tokens, rows)),
+  };
+  const streams = orderedHooks(counted, texts, options);
+  const found = await Promise.all(streams.map((stream) => Array.fromAsync(stream)));
+  assertEquals(found[0].map(({ rows }) => rows), [45, 45, 45, 45, 20]);
+  // Two calls are under way when the last one is needed.
+  assert(calls >= 5 && calls <= 7, `${calls} calls`);
+  for (const [i, name] of [hook, other].entries()) {
+    await using alone = await open(name);
+    const expected = await Array.fromAsync(orderedActivations(alone, texts, options));
+    assertEquals(found[i].map(({ cols }) => cols), expected.map(({ cols }) => cols));
+    for (const [at, { data }] of expected.entries()) {
+      assert(maxDifference(found[i][at].data, data) < 1e-5);
+    }
+  }
+});
+
+Deno.test("two stores are written from one run", async () => {
+  await using model = await openLanguageModel(tinyGpt2, { hook, moreHooks: [other], threads: 1 });
+  const folder = await Deno.makeTempDir();
+  try {
+    const streams = orderedHooks(model, texts, options);
+    const stores = await Promise.all(
+      streams.map((stream, i) =>
+        writeActivations(stream, join(folder, `${i}`), {
+          ...{ model: model.id, hook: model.hooks[i].hook, contextSize: 16, skipPositions: [0] },
+        })
+      ),
+    );
+    assertEquals(stores.map(({ rows, dModel }) => [rows, dModel]), [[200, 128], [200, 512]]);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+/** A model whose activations are its tokens, at two hooks of width 1 and 2. */
+function madeModel(fail = Infinity): HooksModel & { calls: number } {
+  const made = {
+    id: "made",
+    calls: 0,
+    maxContext: 8,
+    bosToken: 0,
+    tokenize: (text: string) => Int32Array.from(text, (one) => one.charCodeAt(0)),
+    hooks: [{ hook: "a", dModel: 1 }, { hook: "b", dModel: 2 }],
+    activationsOf(tokens: Int32Array): Promise<Matrix[]> {
+      if (++made.calls > fail) return Promise.reject(new Error("the model fails"));
+      const matrix = (cols: number) => ({
+        data: Float32Array.from(
+          { length: tokens.length * cols },
+          (_, i) => tokens[Math.floor(i / cols)],
+        ),
+        rows: tokens.length,
+        cols,
+      });
+      return Promise.resolve([matrix(1), matrix(2)]);
+    },
+  };
+  return made;
+}
+
+Deno.test("a stream waits for the others, and goes on alone when they are left", async () => {
+  const model = madeModel();
+  const small = { contextLength: 4, rowsPerRun: 1, prefetch: 1 };
+  const [a, b] = orderedHooks(model, ["x".repeat(300)], small);
+  await b.next();
+  const first = [await a.next(), await a.next()];
+  assertEquals(first.map(({ value }) => value.rows), [3, 3]);
+  // b holds one matrix that it has not taken: a third one waits.
+  const third = a.next();
+  const winner = await Promise.race([
+    third.then(() => "a"),
+    new Promise((done) => setTimeout(() => done("none"), 30)),
+  ]);
+  assertEquals(winner, "none");
+  assert(model.calls <= 4);
+  await b.return(undefined);
+  assertEquals((await third).value.rows, 3);
+  assertEquals((await Array.fromAsync(a)).length, 97);
+});
+
+Deno.test("errors reach every stream, and a stream that nobody reads is one", async () => {
+  const small = { contextLength: 4, rowsPerRun: 1 };
+  const failing = orderedHooks(madeModel(3), ["x".repeat(300)], small);
+  for (const stream of failing.map((one) => Array.fromAsync(one))) {
+    await assertRejects(() => stream, Error, "the model fails");
+  }
+  const [a] = orderedHooks(madeModel(), ["x".repeat(300)], small);
+  await assertRejects(
+    () => Array.fromAsync(a),
+    Error,
+    "the stream of b is not read, which that of a waits for: streams of several hooks are read side",
+  );
+});
