@@ -5,6 +5,7 @@ import type { Command } from "./command.ts";
 import { describeLeftOut } from "./describe.ts";
 import { inputPaths, openModel } from "./open.ts";
 import { checkEvalText, documentsOf, givenNormLimit } from "./source.ts";
+import { harvestHooks } from "./harvest_hooks.ts";
 import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 
 import { formatSeconds } from "../lib/report/format_number.ts";
@@ -13,7 +14,13 @@ import { openOutputFolder } from "./output_folder.ts";
 const OPTIONS: OptionTable = [
   ["What it reads", [
     shared("model", undefined, { required: true }),
-    shared("hook", undefined, { required: true }),
+    shared(
+      "hook",
+      "where in the model; may be repeated: a store for each, in OUT/HOOK, from one run",
+      {
+        required: true,
+      },
+    ),
     shared("text", undefined, { required: true }),
     shared("field"),
     {
@@ -79,6 +86,8 @@ export const harvest: Command = {
   async run(options, session) {
     const { output, signal, leaves } = session;
     checkOptions(options, OPTIONS);
+    const hooks = options.texts("hook");
+    if (hooks.length > 1) return await harvestHooks(options, session, hooks);
     const text = options.texts("text");
     const documents = documentsOf(options, "text");
     const dtype = options.text("dtype") ?? "float32";

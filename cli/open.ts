@@ -46,9 +46,10 @@ export async function openCommandDevice(options: Arguments, io: Io): Promise<Dev
 export async function openModel(
   options: Arguments,
   { output, signal }: Session,
-  { model, hook, dtype = options.text("dtype") }: {
+  { model, hook, moreHooks, dtype = options.text("dtype") }: {
     model?: string;
     hook?: string;
+    moreHooks?: string[];
     dtype?: string;
   } = {},
 ): Promise<LanguageModel> {
@@ -57,6 +58,7 @@ export async function openModel(
   try {
     const opened = await openLanguageModel(id, {
       hook: hook ?? options.required("hook"),
+      moreHooks,
       dtype: dtype as Dtype | undefined,
       device: (options.text("model-device") ?? "cpu") as ModelDevice,
       revision: options.text("revision"),

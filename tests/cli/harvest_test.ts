@@ -168,3 +168,45 @@ for (const [name, args, code, error] of CASES) {
     });
   });
 }
+
+Deno.test("harvest at several hooks writes the stores that it writes at each alone", async () => {
+  await withFolder(async (folder) => {
+    const corpus = await writeCorpus(folder);
+    const hooks = [HOOK, "blocks.1.mlp.hook_post"];
+    const base = [
+      "harvest",
+      "--model",
+      MODEL,
+      "--text",
+      corpus,
+      "--tokens",
+      "500",
+      "--context",
+      "64",
+    ];
+    const out = join(folder, "both");
+    const named = hooks.flatMap((hook) => ["--hook", hook]);
+    const both = await saewing([...base, ...named, "--out", out, "--json"]);
+    assertEquals(both.code, 0, both.stderr);
+    const { stores } = last(both.stdout);
+    assertEquals(
+      stores.map(({ hook, rows, dModel }: Record<string, unknown>) => [hook, rows, dModel]),
+      [[hooks[0], 500, 128], [hooks[1], 500, 512]],
+    );
+    for (const hook of hooks) {
+      const alone = join(folder, "alone", hook);
+      const one = await saewing([...base, "--hook", hook, "--out", alone]);
+      assertEquals(one.code, 0, one.stderr);
+      const [a, b] = [await openActivationStore(join(out, hook)), await openActivationStore(alone)];
+      assertEquals([a.hook, a.rows, a.normLimit], [b.hook, b.rows, b.normLimit]);
+      const read = (store: typeof a) =>
+        Array.fromAsync(store.batches({ batchSize: 500, epochs: 1 }));
+      const [[x], [y]] = [await read(a), await read(b)];
+      const far = x.data.reduce((most, one, at) => Math.max(most, Math.abs(one - y.data[at])), 0);
+      assert(far < 1e-5, `${hook} is off by ${far}`);
+    }
+    const again = await saewing([...base, ...named, "--out", out]);
+    assertEquals(again.code, 2);
+    assertStringIncludes(again.stderr, "holds what `saewing harvest` finished");
+  });
+});
