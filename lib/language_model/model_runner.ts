@@ -1,5 +1,6 @@
 import { fromBinary } from "@bufbuild/protobuf";
-import { type ModelProto, ModelProtoSchema } from "onnx-buf";
+import { type GraphProto, type ModelProto, ModelProtoSchema } from "onnx-buf";
+import { ancestors, linkGraph } from "./graph_ancestors.ts";
 import { findUnembedding } from "./find_unembedding.ts";
 import { headModel, unembeddedOutput, unembeddingModel } from "./head_graph.ts";
 import { createHead, type Head, runRows } from "./head_runs.ts";
@@ -39,6 +40,9 @@ export function createRunner(options: WorkerModel): ModelRunner {
     { tensor, width },
     ...stream === undefined ? [] : [{ tensor: stream, width: dModel }],
   ];
+
+  // Whether later layers depend on the tokens themselves, not only on how many there are.
+  let stemReadsTokens = true;
 
   function session(name: string, part: () => ModelProto): Promise<InferenceSession> {
     let found = sessions.get(name);
@@ -94,7 +98,9 @@ export function createRunner(options: WorkerModel): ModelRunner {
           flat: known?.shape.length === 2,
         };
       });
-      return suffixModel(model, cuts, unembedding?.input ?? logits);
+      const part = suffixModel(model, cuts, unembedding?.input ?? logits);
+      stemReadsTokens = readsTokens(part.graph!);
+      return part;
     });
   }
 
@@ -119,12 +125,11 @@ export function createRunner(options: WorkerModel): ModelRunner {
     const needed = stream !== undefined || variants.includes(undefined);
     const [own, before] = needed ? await activations({ tokens, rows, points: hook }) : [];
     const stem = await openStem();
-    const readsTokens = stem.inputNames.includes("input_ids");
     const found = [];
     for (const variant of variants) {
       const values = variant ?? own;
       // A stream of zeros is the same in all rows: one of them stands for the others.
-      const same = !readsTokens && rowsAreEqual(values, rows) &&
+      const same = !stemReadsTokens && rowsAreEqual(values, rows) &&
         (!before || rowsAreEqual(before, rows));
       const result = await runSession(stem, {
         tokens: same ? tokens.subarray(0, length) : tokens,
@@ -181,6 +186,13 @@ export function createRunner(options: WorkerModel): ModelRunner {
       sessions.clear();
     },
   };
+}
+
+function readsTokens(graph: GraphProto): boolean {
+  const links = linkGraph(graph);
+  const outputs = graph.output.map(({ name }) => name);
+  const needed = ancestors(links, outputs, { valuesOnly: true });
+  return links.reads.some((reads, index) => needed[index] && reads.includes("input_ids"));
 }
 
 function checkShape({ dims }: Tensor, tensor: string, expected: number[]): void {
