@@ -1,5 +1,5 @@
 /**
- * Folders of dashboards that a page reads by ranges.
+ * Folders of dashboards that a page reads by ranges, and Neuronpedia's import format.
  *
  * @module
  */
@@ -12,3 +12,8 @@ export {
   openDashboards,
 } from "./dashboard_files.ts";
 export type { ContextRecord, DashboardExtras, DashboardRecord } from "./dashboard_record.ts";
+export {
+  neuronpediaFiles,
+  type NeuronpediaOptions,
+  type NeuronpediaSource,
+} from "./neuronpedia.ts";
