@@ -1,6 +1,14 @@
-import { join } from "@std/path";
+import { dirname, join } from "@std/path";
 import { nameSaes } from "../lib/formats/name_saes.ts";
-import { type DashboardExtras, dashboardFiles } from "../lib/explorer/mod.ts";
+import {
+  checkNeuronpediaSource,
+  type DashboardExtras,
+  type DashboardFile,
+  dashboardFiles,
+  type DashboardRecord,
+  neuronpediaFiles,
+  type NeuronpediaSource,
+} from "../lib/explorer/mod.ts";
 import {
   collectDashboards,
   countTokens,
@@ -10,6 +18,7 @@ import {
   tokenLabel,
 } from "../lib/interpretation/mod.ts";
 import { decompose } from "../lib/meta/mod.ts";
+import { latentPage, latentPageName } from "../lib/report/mod.ts";
 import type { LanguageModel, Sae } from "../mod.ts";
 import { type Command, type Session, UsageError } from "./command.ts";
 import { describeSource } from "./describe.ts";
@@ -75,6 +84,18 @@ const OPTIONS: OptionTable = [
     { name: "no-logits", help: "leaves out which tokens latents promote and suppress" },
   ]],
   ["What it writes", [
+    { name: "pages", help: "a page per latent too, pages/latent-N.html; asks for --latents" },
+    { name: "neuronpedia", help: "Neuronpedia's import format too, in neuronpedia/" },
+    {
+      name: "neuronpedia-model",
+      value: "ID",
+      help: "Neuronpedia's id of the model (default: the model's name)",
+    },
+    {
+      name: "neuronpedia-set",
+      value: "NAME",
+      help: "name of the set of sources there (default saewing-m<dictionary size>)",
+    },
     shared("out", "default runs/dashboard-<date>: dashboard.json, latents.bin, index.bin, shards"),
     shared("overwrite"),
     shared("device"),
@@ -95,7 +116,7 @@ pass over the text. The folder is read by ranges, by \`openDashboards\` of the l
   OPTIONS,
   `Examples
   saewing dashboard runs/m2048/sae --text held-out.jsonl --out runs/dashboards
-  saewing dashboard runs/m2048/sae --text held-out.jsonl --latents 3,17 --with runs/m512/sae`,
+  saewing dashboard runs/m2048/sae --text held-out.jsonl --latents 3,17 --with runs/m512/sae --pages`,
 );
 
 /** `saewing dashboard`. */
@@ -109,6 +130,9 @@ export const dashboard: Command = {
     const [path] = given.positional;
     if (!path) throw new UsageError("the SAE is missing");
     givenNormLimit(given);
+    if (given.flag("pages") && given.text("latents") === undefined) {
+      throw new UsageError("--pages writes a page per latent: name them with --latents");
+    }
     const [folder, ...folders] = await Promise.all([path, ...given.texts("with")].map(saePath));
     const load = (from: string) => openSae(from, given, session);
     const [sae, ...others] = await Promise.all([folder, ...folders].map(load));
@@ -116,6 +140,7 @@ export const dashboard: Command = {
     const meta = given.text("meta") === undefined ? undefined : await load(given.text("meta")!);
     const options = given.withDefaults(saeSource(given, sae, folder));
     const latents = readLatents(options, sae.dictSize);
+    const onSite = given.flag("neuronpedia") ? neuronpediaSource(options, sae) : undefined;
     using out = await openOutputFolder(options.text("out"), {
       command: "dashboard",
       options: { ...options.given, SAE: [folder] },
@@ -155,21 +180,53 @@ export const dashboard: Command = {
       model: { id: model.id, hook: model.hook },
       texts: { dataset: source.dataset, normLimit: source.normLimit },
     };
-    const extras = (dashboard: LatentDashboard): DashboardExtras => ({
-      ...logitExtras(logits?.get(dashboard.latent)),
-      ...labelExtras(tokenLabel(dashboard, background).text),
-    });
+    const labelOf = (dashboard: LatentDashboard): DashboardRecord["label"] => {
+      const { text } = tokenLabel(dashboard, background);
+      return text === "" ? undefined : { text, source: "tokens" };
+    };
+    const extras = (dashboard: LatentDashboard): DashboardExtras => {
+      const label = labelOf(dashboard);
+      return { ...logitExtras(logits?.get(dashboard.latent)), ...(label && { label }) };
+    };
     let bytes = 0;
+    const write = async ({ name, bytes: contents }: DashboardFile) => {
+      await out.start([name]);
+      await Deno.mkdir(dirname(join(out.path, name)), { recursive: true });
+      await Deno.writeFile(join(out.path, name), contents);
+      bytes += contents.length;
+    };
     const onProgress = output.progress;
+    const { samples, correlated } = dashboards;
+    if (given.flag("pages")) {
+      const pages = new Set(dashboards.latents);
+      const facts = [`${model.id} at ${model.hook}`, `texts: ${source.dataset}`];
+      for (const latent of dashboards.latents) {
+        const dashboard = dashboards.read(latent);
+        const html = await latentPage({
+          ...{ dashboard, logits: logits?.get(latent), label: labelOf(dashboard) },
+          ...{ sae: name, samples, correlated, facts, pages },
+        });
+        const bytes = new TextEncoder().encode(html);
+        await write({ name: `pages/${latentPageName(latent)}`, bytes });
+      }
+    }
+    if (onSite) {
+      const own = { ...onSite, dataset: source.dataset };
+      const logitsOf = (latent: number) => logits?.get(latent);
+      const files = neuronpediaFiles(dashboards, sae, own, {
+        logits: logitsOf,
+        signal,
+        onProgress,
+      });
+      for await (const file of files) await write({ ...file, name: `neuronpedia/${file.name}` });
+    }
+    // Last, so that a folder with its dashboard.json is whole.
     for await (const file of dashboardFiles(dashboards, about, extras, { signal, onProgress })) {
-      await out.start([file.name]);
-      await Deno.writeFile(join(out.path, file.name), file.bytes);
-      bytes += file.bytes.length;
+      await write(file);
     }
     await out.finish();
     const seconds = (performance.now() - started) / 1000;
     output.say(`${out.path}: ${(bytes / 1e6).toFixed(1)} MB, ${seconds.toFixed(1)} s`);
-    const { samples, correlated } = dashboards;
     output.result({
       ...{ folder: out.path, latents: dashboards.latents.length, samples, correlated },
       ...{ bytes, seconds },
@@ -215,8 +272,21 @@ function logitExtras(logits: LatentLogits | undefined): DashboardExtras {
   };
 }
 
-function labelExtras(text: string): DashboardExtras {
-  return text === "" ? {} : { label: { text, source: "tokens" } };
+/** Names under which Neuronpedia shows the SAE; what it does not take is an error before any work. */
+function neuronpediaSource(options: Arguments, { dictSize }: Sae): NeuronpediaSource {
+  const hook = options.text("hook") ?? "";
+  const own = (options.text("model") ?? "").split("/").at(-1)!.replace(/[^\w-]+/g, "-");
+  const source = {
+    model: options.text("neuronpedia-model") ?? own,
+    set: options.text("neuronpedia-set") ?? `saewing-m${dictSize}`,
+    hook,
+  };
+  try {
+    checkNeuronpediaSource(source);
+  } catch (error) {
+    throw new UsageError(`--neuronpedia: ${(error as Error).message}`);
+  }
+  return source;
 }
 
 /** Tokens of rows spread over the text, some 200,000: what labels are told from. */

@@ -14,6 +14,9 @@ const SAE = String.raw`(cfg\.json|sae_weights\.safetensors|\.cfg\.json\.before)`
 const CHECKPOINT = String.raw`checkpoint/checkpoint\.safetensors`;
 const CELL = String.raw`(${ARCHITECTURES.join("|")})_m\d[^/]*`;
 
+/** A model and a source of it. */
+const NEURONPEDIA = String.raw`neuronpedia/[\w-]+/\d+-[\w-]+`;
+
 const all = (...parts: string[]) => new RegExp(`^(${parts.join("|")})$`);
 
 /**
@@ -47,7 +50,12 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
   ),
   harvest: all(String.raw`(store\.json|shard-\d+\.bin)(\.part)?`),
   convert: all(SAE),
-  dashboard: all(String.raw`dashboard\.json|(index|latents|shard-\d{3,})\.bin`),
+  dashboard: all(
+    String.raw`dashboard\.json|(index|latents|shard-\d{3,})\.bin`,
+    String.raw`pages/latent-\d+\.html`,
+    String.raw`${NEURONPEDIA}/(release|model|sourceset|source)\.jsonl`,
+    String.raw`${NEURONPEDIA}/(features|activations)/batch-\d+\.jsonl\.gz`,
+  ),
   probe: all(
     String.raw`report\.html|(probes|perturbation)\.csv`,
     String.raw`plots/(probes_k|perturbation_n)\d+\.svg`,
@@ -55,7 +63,10 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
 };
 
 /** Folders that these files are in. */
-export const RUN_FOLDERS = all(String.raw`plots|meta|sae|checkpoint|${CELL}(/(sae|checkpoint))?`);
+export const RUN_FOLDERS = all(
+  String.raw`plots|meta|sae|checkpoint|${CELL}(/(sae|checkpoint))?`,
+  String.raw`pages|neuronpedia(/[\w-]+)?|${NEURONPEDIA}(/(features|activations))?`,
+);
 
 /** What of a run that is not finished took long to make, and is not given up without being asked. */
 export const WORK =

@@ -13,7 +13,9 @@ export {
 } from "./dashboard_files.ts";
 export type { ContextRecord, DashboardExtras, DashboardRecord } from "./dashboard_record.ts";
 export {
+  checkNeuronpediaSource,
   neuronpediaFiles,
+  type NeuronpediaNames,
   type NeuronpediaOptions,
   type NeuronpediaSource,
 } from "./neuronpedia.ts";

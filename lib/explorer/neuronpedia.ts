@@ -55,7 +55,7 @@ export async function* neuronpediaFiles(
   options: NeuronpediaOptions = {},
 ): AsyncGenerator<DashboardFile> {
   const { logits, batch = 128, signal } = options;
-  const names = checkNames(source);
+  const names = checkNeuronpediaSource(source);
   const { latents } = dashboards;
   if (latents.length > 0 && latents[latents.length - 1] >= sae.dictSize) {
     throw new RangeError(
@@ -89,15 +89,28 @@ export async function* neuronpediaFiles(
   }
 }
 
-interface Names {
+/** A source's names as Neuronpedia stores them. */
+export interface NeuronpediaNames {
+  /** Id of the model, in lower case. */
   model: string;
+  /** Id of the source, `LAYER-SET`. */
   id: string;
+  /** Name of the set. */
   set: string;
+  /** The hook. */
   hook: string;
+  /** User that the rows belong to. */
   creator: string;
 }
 
-function checkNames({ model, set, hook, creator = SEEDED_USER }: NeuronpediaSource): Names {
+/**
+ * The names that a source has on Neuronpedia.
+ *
+ * @throws {RangeError} A name has characters that it does not take, or the hook is in no block.
+ */
+export function checkNeuronpediaSource(
+  { model, set, hook, creator = SEEDED_USER }: NeuronpediaSource,
+): NeuronpediaNames {
   for (const [name, value] of Object.entries({ model, set })) {
     if (!/^[\w-]{1,128}$/.test(value)) {
       throw new RangeError(
@@ -117,7 +130,7 @@ function metadata(
   dashboards: Dashboards,
   sae: Pick<Sae, "dModel" | "dictSize">,
   { dataset }: NeuronpediaSource,
-  { model, id, set, hook, creator }: Names,
+  { model, id, set, hook, creator }: NeuronpediaNames,
 ): Record<string, object> {
   const own = { creatorId: creator, visibility: "PUBLIC" };
   const about = `${sae.dictSize} latents at ${hook}`;
@@ -148,7 +161,7 @@ function featureLine(
   board: LatentDashboard,
   { wDec, dModel }: Pick<Sae, "wDec" | "dModel">,
   logits: LatentLogits | undefined,
-  { model, id, set, hook, creator }: Names,
+  { model, id, set, hook, creator }: NeuronpediaNames,
 ): Record<string, unknown> {
   const { latent, histogram: { width, counts } } = board;
   const row = wDec.subarray(latent * dModel, (latent + 1) * dModel);
@@ -195,7 +208,7 @@ function activationLines(
   board: LatentDashboard,
   samples: number,
   prefix: string,
-  { model, id, creator }: Names,
+  { model, id, creator }: NeuronpediaNames,
 ): Record<string, unknown>[] {
   const { latent, top, intervals, maxActivation } = board;
   const whole = { binMin: -1, binMax: short(maxActivation), binContains: -1 };

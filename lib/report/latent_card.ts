@@ -56,7 +56,10 @@ ${contents}
 }
 
 /** The contexts of a latent as HTML, strongest first, at most `most` of them. */
-export function contextList({ examples, maxActivation }: LatentExamples, most = Infinity): string {
+export function contextList(
+  { examples, maxActivation }: Pick<LatentExamples, "examples" | "maxActivation">,
+  most = Infinity,
+): string {
   if (examples.length === 0) return "<p>Active nowhere in these texts.</p>";
   const lines = examples.slice(0, most)
     .map((example) => `<li>${contextLine(example, maxActivation)}</li>`);

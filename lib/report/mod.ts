@@ -38,3 +38,4 @@ export { metaClaims } from "./meta_claims.ts";
 export type { Contexts } from "./meta_cards.ts";
 export { sweepFiles, type SweepReport } from "./sweep_report.ts";
 export { perturbationPlots, probeFiles, probePlots, type ProbeReport } from "./probe_report.ts";
+export { type LatentPage, latentPage, latentPageName } from "./latent_page.ts";

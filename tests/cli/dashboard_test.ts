@@ -105,6 +105,11 @@ Deno.test("dashboard says what does not fit before any work", async () => {
           [sae, "--text", text, "--latents", "3,10"],
           "--latents is 3,10, expected whole numbers below 10",
         ],
+        [[sae, "--text", text, "--pages"], "--pages writes a page per latent: name them with"],
+        [
+          [sae, "--text", text, "--neuronpedia", "--neuronpedia-set", "a/b"],
+          '--neuronpedia: set is "a/b", expected letters, digits, - and _ only',
+        ],
         [[sae, "--text", text, "--top", "0"], "--top is 0, expected a whole number from 1 on"],
       ] as const
     ) {
@@ -112,5 +117,36 @@ Deno.test("dashboard says what does not fit before any work", async () => {
       assertEquals(code, 2, stderr);
       assertStringIncludes(stderr, message);
     }
+  });
+});
+
+Deno.test("dashboard writes pages and Neuronpedia's files for chosen latents, and replaces them", async () => {
+  await withFolder(async (folder) => {
+    const sae = join(folder, "m40", "sae");
+    await saveSae(tinySae(40, 1), sae);
+    const out = join(folder, "out");
+    const text = await writeCorpus(folder);
+    const args = (latents: string, ...more: string[]) => [
+      ...["dashboard", sae, "--text", text, "--examples", "4", "--out", out, "--device", "cpu"],
+      ...["--latents", latents, "--pages", "--neuronpedia", "--neuronpedia-set", "res-40", ...more],
+    ];
+    const first = await saewing(args("3,7"));
+    assertEquals(first.code, 0, first.stderr);
+    const html = await Deno.readTextFile(join(out, "pages", "latent-3.html"));
+    assertStringIncludes(html, "Latent 3 of m40");
+    const source = join(out, "neuronpedia", "tiny-gpt2", "2-res-40");
+    const line = JSON.parse(await Deno.readTextFile(join(source, "source.jsonl")));
+    assertEquals([line.id, line.num_prompts], ["2-res-40", 4]);
+    const features = new Blob([await Deno.readFile(join(source, "features", "batch-0.jsonl.gz"))]);
+    const lines = await new Response(features.stream().pipeThrough(new DecompressionStream("gzip")))
+      .text();
+    const read = lines.trim().split("\n").map((line) => JSON.parse(line));
+    assertEquals(read.map(({ index }) => index), ["3", "7"]);
+    assertEquals(read[0].vector.length, 128);
+    assertEquals(read[0].logits_hist_data_bar_heights.length, 50);
+    const second = await saewing(args("7", "--overwrite"));
+    assertEquals(second.code, 0, second.stderr);
+    const pages = (await Array.fromAsync(Deno.readDir(join(out, "pages")))).map(({ name }) => name);
+    assertEquals(pages, ["latent-7.html"]);
   });
 });

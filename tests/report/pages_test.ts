@@ -1,12 +1,14 @@
 // Pages as a browser lays them out: nothing is cut off, on a phone, on a screen and in print.
 import { assertEquals } from "@std/assert";
 import { chromium } from "playwright-core";
+import { latentPage } from "../../lib/report/latent_page.ts";
 import { metaReport } from "../../lib/report/meta_report.ts";
 import { stitchingReport } from "../../lib/report/stitching_report.ts";
 import { sweepReport } from "../../lib/report/sweep_report.ts";
 import { trainingReport } from "../../lib/report/training_report.ts";
 import type { SweepRow } from "../../lib/sweep/sweep_row.ts";
 import { CHROMIUM } from "../browser/chromium.ts";
+import { madeDashboard, madeLogits } from "../explorer/made_dashboards.ts";
 import { compared, decomposition } from "./made_findings.ts";
 import { makeStudy, times } from "./made_study.ts";
 
@@ -90,6 +92,15 @@ const PAGES: Record<string, Promise<string>> = {
     },
   }),
 };
+
+for (
+  const [name, tokens] of [["latent", undefined], ["latent of long words", [LONG, LONG]]] as const
+) {
+  PAGES[name] = latentPage({
+    ...{ dashboard: madeDashboard(98303, tokens && [...tokens]), logits: madeLogits(98303) },
+    ...{ sae: LONG, samples: 1e6, correlated: 1e5, facts: [LONG], pages: new Set([0]) },
+  });
+}
 
 /** Words of figures that stick out of their figure, and how far the page is too wide. */
 const LAYOUT = `({
