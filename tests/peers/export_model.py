@@ -62,7 +62,7 @@ def from_torch(model, out, dynamo):
         shapes = {"dynamic_axes": {"input_ids": axes, "attention_mask": axes, "logits": axes}}
     with torch.no_grad():
         torch.onnx.export(
-            Logits(loaded), (tokens, torch.ones_like(tokens)), os.path.join(out, "model.onnx"),
+            Logits(loaded).eval(), (tokens, torch.ones_like(tokens)), os.path.join(out, "model.onnx"),
             dynamo=dynamo, **names, **shapes,
         )
 

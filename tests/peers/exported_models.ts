@@ -11,6 +11,14 @@ export type Exporter = "optimum" | "builder" | "dynamo" | "torchscript";
 /** Models whose weights come in packages. */
 export const REAL_MODELS = ["SmolLM2-135M", "gemma-3-270m"];
 
+/** Why an export may be further from PyTorch than rounding. */
+export function exportersReason(name: string, exporter: string): string | undefined {
+  return name.startsWith("gemma") && exporter === "builder"
+    ? "the model builder rounds √d, which Gemma's embeddings are multiplied with, to two decimals: " +
+      "25.30 for 25.2982"
+    : undefined;
+}
+
 /** The folder of the PyTorch model. */
 export async function plainModel({ models, python }: Peers, name: string): Promise<string> {
   const folder = join(models, name);

@@ -4,6 +4,7 @@ import { inspectModel } from "../../lib/language_model/mod.ts";
 import {
   exportedModel,
   type Exporter,
+  exportersReason,
   openAt,
   plainModel,
   REAL_MODELS,
@@ -27,7 +28,12 @@ export async function* check(peers: Peers): AsyncGenerator<Row> {
         await using model = await openAt(folder, hooks);
         const tokens = await textRows(model, 4, 128);
         await runPyTorch(peers, plain, tokens, 4);
-        yield* streamRows(label, model, { wanted: peers.folder, tokens, rows: 4 });
+        yield* streamRows(label, model, {
+          wanted: peers.folder,
+          tokens,
+          rows: 4,
+          reason: exportersReason(name, exporter),
+        });
       } catch (error) {
         yield { check: label, note: error instanceof Error ? error.message : String(error) };
       }

@@ -1,6 +1,7 @@
 import { join } from "@std/path";
 import process from "node:process";
 import { openLanguageModel } from "../../mod.ts";
+import { exportersReason } from "./exported_models.ts";
 import type { Peers, Row } from "./peer.ts";
 
 export const title = "Real models: logits, losses and speed beside PyTorch";
@@ -45,6 +46,7 @@ export async function* check(peers: Peers): AsyncGenerator<Row> {
         check: `${name}, ${exporter}: ${check}`,
         difference,
         limit: 1e-5,
+        reason: exportersReason(name, exporter),
       });
       const found = await model.activations(tokens, rows);
       yield row(hook, relative(found.data, stream));
