@@ -13,10 +13,15 @@ export const REAL_MODELS = ["SmolLM2-135M", "gemma-3-270m"];
 
 /** Why an export may be further from PyTorch than rounding. */
 export function exportersReason(name: string, exporter: string): string | undefined {
-  return name.startsWith("gemma") && exporter === "builder"
-    ? "the model builder rounds √d, which Gemma's embeddings are multiplied with, to two decimals: " +
-      "25.30 for 25.2982"
-    : undefined;
+  if (exporter !== "builder") return undefined;
+  if (name === "gemma-3-270m") {
+    return "the model builder rounds √d, which Gemma's embeddings are multiplied with, to two " +
+      "decimals: 25.30 for 25.2982";
+  }
+  if (name === "gemma2") {
+    return "the model builder gives the window to odd layers, Gemma 2 has it in even ones: right as " +
+      "far as the window goes, here 16 positions of 24 (Gemma 2: 4096)";
+  }
 }
 
 /** The folder of the PyTorch model. */

@@ -1,7 +1,7 @@
 // Small models of ten families with random weights, exported in every way: are hooks found, and right?
 import { join } from "@std/path";
 import { type Dtype, inspectModel } from "../../lib/language_model/mod.ts";
-import { openAt } from "./exported_models.ts";
+import { exportersReason, openAt } from "./exported_models.ts";
 import type { Peers, Row } from "./peer.ts";
 import { streamRows } from "./stream_rows.ts";
 
@@ -38,7 +38,7 @@ export async function* check({ folder, python }: Peers): AsyncGenerator<Row> {
             wanted,
             tokens,
             rows: rows.length,
-            reason,
+            reason: reason ?? exportersReason(family, exporter),
           });
         } catch (error) {
           yield {
