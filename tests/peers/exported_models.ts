@@ -13,6 +13,9 @@ export const REAL_MODELS = ["SmolLM2-135M", "gemma-3-270m"];
 
 /** Why an export may be further from PyTorch than rounding. */
 export function exportersReason(name: string, exporter: string): string | undefined {
+  if (name === "gemma2" && exporter === "optimum") {
+    return "optimum exports with an attention that leaves out Gemma 2's soft cap";
+  }
   if (exporter !== "builder") return undefined;
   if (name === "gemma-3-270m") {
     return "the model builder rounds √d, which Gemma's embeddings are multiplied with, to two " +

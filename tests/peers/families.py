@@ -22,7 +22,7 @@ FAMILIES = {
              "eos_token_id": 1},
     "gpt_neox": {**SIZES, "intermediate_size": 128, "rotary_pct": 0.25},
     "opt": {**SIZES, "ffn_dim": 128, "word_embed_proj_dim": 64},
-    "phi": {**SIZES, "intermediate_size": 128, "partial_rotary_factor": 0.5},
+    "phi": {**SIZES, "num_attention_heads": 2, "intermediate_size": 128, "partial_rotary_factor": 0.5},
     "llama": {**GATED, "rope_theta": 50000.0},
     "mistral": {**GATED, "sliding_window": 16},
     "qwen2": GATED,
@@ -39,7 +39,9 @@ def main(out):
 def exports(family, settings, out):
     torch.manual_seed(1)
     plain = f"{out}/plain"
-    model = AutoModelForCausalLM.from_config(AutoConfig.for_model(family, **settings)).eval().float()
+    # Eager: transformers' faster attention leaves out Gemma 2's soft cap.
+    config = AutoConfig.for_model(family, **settings)
+    model = AutoModelForCausalLM.from_config(config, attn_implementation="eager").eval().float()
     with torch.no_grad():
         for name, parameter in model.named_parameters():
             # Fresh weights are so small that layers hardly write to the stream; fresh norms are all alike.
