@@ -10,6 +10,7 @@ import { doctor } from "./cli/doctor.ts";
 import { evaluate } from "./cli/eval.ts";
 import { harvest } from "./cli/harvest.ts";
 import { probe } from "./cli/probe.ts";
+import { steer } from "./cli/steer.ts";
 import { stitch } from "./cli/stitch.ts";
 import { inspect } from "./cli/inspect.ts";
 import { meta } from "./cli/meta.ts";
@@ -31,6 +32,7 @@ const COMMANDS: Record<string, Command> = {
   meta,
   dashboard,
   probe,
+  steer,
   convert,
 };
 
