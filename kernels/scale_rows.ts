@@ -1,12 +1,15 @@
 import { defineKernel, read, write } from "./define.ts";
 
-/** Scales rows of x [rows, cols] in place: x[r, c] *= scale[r]. */
+/** Errors of normalised samples in the raw space: x[r, c] = (scale[r] − ε) · x[r, c] + ε · input[r, c]. */
 export const scaleRows = () =>
   defineKernel({
     label: "scale rows",
-    sizes: { numbers: "u32", cols: "u32" },
-    bind: { scale: read("f32"), x: write("f32") },
+    sizes: { numbers: "u32", cols: "u32", epsilon: "f32" },
+    bind: { scale: read("f32"), input: read("f32"), x: write("f32") },
     workgroup: 256,
     body: `
-  if (thread < sizes.numbers) { x[thread] *= scale[thread / sizes.cols]; }`,
+  if (thread < sizes.numbers) {
+    let size = scale[thread / sizes.cols] - sizes.epsilon;
+    x[thread] = size * x[thread] + sizes.epsilon * input[thread];
+  }`,
   });

@@ -1,7 +1,7 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
-import { normalizeInput } from "../sae/normalize_input.ts";
+import { decodingTarget } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 
 /** A change of a latent's activation, in the units that `encode` gives, or of a direction. */
@@ -59,7 +59,7 @@ export function openEditor(
       const edited = { ...x, data: x.data.slice() };
       const { codes } = await inference.run(x);
       // A row of the decoder in the units of the samples: normalised ones may differ by sample.
-      const { scale: sizes } = normalizeInput(sae, x);
+      const { scale: sizes } = decodingTarget(sae, x);
       for (let row = 0; row < x.rows; row++) {
         if (skip.has(row % length)) continue;
         const into = edited.data.subarray(row * x.cols, (row + 1) * x.cols);

@@ -8,7 +8,7 @@ import {
   type NormLimitChoice,
   withoutRows,
 } from "../sae/norm_limit.ts";
-import { normalizeInput } from "../sae/normalize_input.ts";
+import { decodingTarget } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 import { readFirstParts } from "../sae/separate_massive.ts";
 
@@ -51,7 +51,7 @@ export interface MeanActivations {
   latents: SparseMatrix[];
   /**
    * Per SAE and entry of `latents` the mean of what multiplies the latent's decoder direction in the
-   * reconstruction: the activation times the sample's scale (`normalizeInput`).
+   * reconstruction: the activation times the sample's scale (`decodingTarget`).
    */
   contributions: Float32Array[];
   /** Tokens that each mean is over, [texts]; 0 where a text has none: its means are 0. */
@@ -110,7 +110,7 @@ export async function meanActivations(
       for (const text of owner) counts[text]++;
       addResiduals(residual, x, owner);
       for (let s = 0; s < saes.length; s++) {
-        const { scale } = normalizeInput(saes[s], x);
+        const { scale } = decodingTarget(saes[s], x);
         addCodes(sums[s], (await open[s].run(x)).codes, owner, scale);
       }
       done += runs[run].members.length;

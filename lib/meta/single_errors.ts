@@ -1,6 +1,6 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
-import { normalizeInput } from "../sae/normalize_input.ts";
+import { decodingTarget } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 import { maxDecoderCosine } from "../stitching/decoder_cosine.ts";
 
@@ -11,7 +11,7 @@ import { maxDecoderCosine } from "../stitching/decoder_cosine.ts";
  * @returns [rows].
  */
 export async function singleErrors(device: Device, meta: Sae, rows: Matrix): Promise<Float32Array> {
-  const { x, scale } = normalizeInput(meta, rows);
+  const { x, scale } = decodingTarget(meta, rows);
   const { cols } = x;
   const data = x.data.map((value, at) => value - meta.bDec[at % cols]);
   const { cosine } = await maxDecoderCosine(device, meta, { ...x, data });

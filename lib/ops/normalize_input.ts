@@ -45,19 +45,32 @@ export function normalizeBatch(
   });
 }
 
-/** x[r] *= scale[r], for x of [rows, cols]: takes errors of normalised samples to the raw space. */
-export function scaleBatch(
+/**
+ * Takes errors e of normalised samples x_n to the raw space, in place, all [rows, cols]. What multiplies x̂_n is the
+ * scale less `epsilon`, so that x − x̂ = scale · x_n − (scale − epsilon) · x̂_n = (scale − epsilon) · e + epsilon · x_n.
+ *
+ * @param epsilon What "layer_norm" adds to the deviation that it divides by, but does not multiply by; else 0.
+ */
+export function scaleErrors(
   p: Program,
-  { rows, cols, x, scale }: { rows: number; cols: number; x: DeviceBuffer; scale: DeviceBuffer },
+  { rows, cols, errors, input, scale, epsilon }: {
+    rows: number;
+    cols: number;
+    errors: DeviceBuffer;
+    input: DeviceBuffer;
+    scale: DeviceBuffer;
+    epsilon: number;
+  },
 ): void {
   if (isCpu(p.device)) {
-    p.loop(multiplyRows, { x: f32(x), scale: f32(scale), cols }, rows);
+    const own = { errors: f32(errors), input: f32(input), scale: f32(scale) };
+    p.loop(scaleErrorRows, { ...own, epsilon: Math.fround(epsilon), cols }, rows);
     return;
   }
   const numbers = rows * cols;
   p.kernel(scaleRows(), {
-    sizes: { numbers, cols },
-    bind: { scale, x },
+    sizes: { numbers, cols, epsilon },
+    bind: { scale, input, x: errors },
     workgroups: Math.ceil(numbers / 256),
   });
 }
@@ -105,13 +118,22 @@ export function normalizeRows(
   }
 }
 
-/** The loop of {@linkcode scaleBatch}, over rows. */
-export function multiplyRows(
-  { x, scale, cols }: { x: Float32Array; scale: Float32Array; cols: number },
+/** The loop of {@linkcode scaleErrors}, over rows. */
+export function scaleErrorRows(
+  { errors, input, scale, epsilon, cols }: {
+    errors: Float32Array;
+    input: Float32Array;
+    scale: Float32Array;
+    epsilon: number;
+    cols: number;
+  },
   from: number,
   to: number,
 ): void {
   for (let row = from; row < to; row++) {
-    for (let at = row * cols; at < (row + 1) * cols; at++) x[at] *= scale[row];
+    const size = scale[row] - epsilon;
+    for (let at = row * cols; at < (row + 1) * cols; at++) {
+      errors[at] = size * errors[at] + epsilon * input[at];
+    }
   }
 }

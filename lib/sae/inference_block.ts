@@ -11,12 +11,13 @@ import { createProgram, type Program, type Stage, submit } from "../device/progr
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
 import { chooseScreening } from "../ops/choose_screening.ts";
 import { centerBatch } from "../ops/encode.ts";
-import { normalizeBatch, scaleBatch } from "../ops/normalize_input.ts";
+import { normalizeBatch, scaleErrors } from "../ops/normalize_input.ts";
 import { selectAbove, selectActive, type SelectionRule } from "../ops/select_active.ts";
 import { createSparseRows, type SparseRows } from "../ops/sparse_rows.ts";
 import type { Weights } from "../ops/weights.ts";
 import { keptOfBatch } from "./architectures/batchtopk.ts";
 import type { Encoded, Selection } from "./inference.ts";
+import { undoneEpsilon } from "./normalize_input.ts";
 import type { Sae } from "./sae.ts";
 
 /** Runs an SAE on blocks of one number of rows. Owns the buffers that such a block needs. */
@@ -79,7 +80,10 @@ export async function createInferenceBlock(
     const selectAndDecode = (p: Program, sparse: SparseRows) => {
       select(p, sparse);
       subtractDecoded(p, { rows, sparse, weights, target: centered, out: residual });
-      if (normalized) scaleBatch(p, { rows, cols: d, x: residual, scale });
+      if (normalized) {
+        const epsilon = undoneEpsilon(sae);
+        scaleErrors(p, { rows, cols: d, errors: residual, input: x, scale, epsilon });
+      }
       squareRows(p, { rows, cols: d, x: residual, squares });
     };
     const select = (p: Program, out: SparseRows) => {

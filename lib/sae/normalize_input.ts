@@ -3,13 +3,18 @@ import { transformInput } from "./input_transform.ts";
 import type { Sae } from "./sae.ts";
 
 /** Added to a sample's standard deviation before "layer_norm" divides by it. */
-export const LAYER_NORM_EPSILON = 1e-5;
+const LAYER_NORM_EPSILON = 1e-5;
+
+/** What a sample was divided by too much: x̂_n is multiplied by that much less. */
+export function undoneEpsilon({ inputNormalization }: Pick<Sae, "inputNormalization">): number {
+  return inputNormalization === "layer_norm" ? LAYER_NORM_EPSILON : 0;
+}
 
 /** Samples as an SAE reads them, and how its errors go back to their space. */
 export interface NormalizedInput {
   /** The normalised samples x_n, [n, d]. */
   x: Matrix;
-  /** [n] raw units a normalised one, sample by sample: x − x̂ = scale · (x_n − x̂_n). */
+  /** [n] raw units of a normalised one, sample by sample: x = scale · x_n + mean. */
   scale: Float32Array;
 }
 
@@ -22,8 +27,8 @@ export interface NormalizedInput {
  * - "expected_average_only_in": x / s, s = 1 / `inputScale`, so that the norms of the training data are
  *   √d on average.
  *
- * The normalisation is undone on output: x̂ = x − s · (x_n − x̂_n), which for "layer_norm" is
- * s · x̂_n + mean(x). A squared error of the raw space is s² times the normalised one.
+ * It is undone on output: x̂ is s · x̂_n, for "layer_norm" (s − 1e-5) · x̂_n + mean(x), as SAELens and the
+ * paper's authors undo theirs ({@linkcode decodingTarget}).
  *
  * A sample of zeros stays zeros. With "constant_norm_rescale" its s is 0, the limit of small samples:
  * whatever the SAE makes of it, x̂ is 0 and so is the error.
@@ -51,6 +56,25 @@ export function normalizeInput(
     for (let c = 0; c < cols; c++) data[row * cols + c] = (own[c] - mean) / unit;
   }
   return { x: { data, rows, cols }, scale };
+}
+
+/**
+ * Samples in the units that an SAE decodes in: x − x̂ = scale · (x_t − x̂_n). They are the normalised ones, but of
+ * "layer_norm" longer by what its scale has too much (1e-5): x̂_n is multiplied by the deviation itself.
+ */
+export function decodingTarget(
+  sae: Pick<Sae, "inputTransform" | "inputNormalization" | "inputScale">,
+  given: Matrix,
+): NormalizedInput {
+  const { x, scale: divided } = normalizeInput(sae, given);
+  const epsilon = undoneEpsilon(sae);
+  if (epsilon === 0) return { x, scale: divided };
+  const scale = divided.map((value) => value - epsilon);
+  const data = x.data.map((value, at) => {
+    const row = Math.floor(at / x.cols);
+    return scale[row] > 0 ? value * (divided[row] / scale[row]) : value;
+  });
+  return { x: { ...x, data }, scale };
 }
 
 function measure(

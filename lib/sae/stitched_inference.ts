@@ -3,7 +3,7 @@ import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { fuseStitched } from "./fuse_stitched.ts";
 import type { Encoded, Inference, InferenceOptions } from "./inference.ts";
-import { normalizeInput } from "./normalize_input.ts";
+import { decodingTarget } from "./normalize_input.ts";
 import type { Sae } from "./sae.ts";
 import { checkStitchedSae, type StitchedSae, stitchedSides } from "./stitched_sae.ts";
 
@@ -100,7 +100,7 @@ function subtractDecoded(
   const left = new Float32Array(x.rows * d);
   const squaredErrors = new Float32Array(x.rows);
   const own = new Float64Array(d);
-  const normalized = normalizeInput(small, x);
+  const normalized = decodingTarget(small, x);
   for (let row = 0; row < x.rows; row++) {
     for (let c = 0; c < d; c++) own[c] = normalized.x.data[row * d + c] - bDec[c];
     for (let e = rowOffsets[row]; e < rowOffsets[row + 1]; e++) {

@@ -5,7 +5,7 @@ import { createRandom } from "../random.ts";
 import { type Encoded, openInference } from "../sae/inference.ts";
 import { transformInput } from "../sae/input_transform.ts";
 import { initializeSae } from "../sae/initialize.ts";
-import { type NormalizedInput, normalizeInput } from "../sae/normalize_input.ts";
+import { decodingTarget, type NormalizedInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 import { type Batches, openStream } from "../batches.ts";
 import { type Measure, type StitchingOptions, type Totals, totalsOf } from "./pair.ts";
@@ -78,7 +78,7 @@ function openGain(device: Device, sae: Sae) {
     samples: () => sums.samples,
     /** Takes samples in; how many there are now. */
     async add(x: Matrix): Promise<number> {
-      gain.add(normalizeInput(sae, x), await inference.run(x, { residual: true }));
+      gain.add(decodingTarget(sae, x), await inference.run(x, { residual: true }));
       addSamples(sums, transformInput(sae, x));
       return sums.samples;
     },

@@ -11,7 +11,7 @@ import { createWalker, type Walker } from "../ops/walk_entries.ts";
 import type { Progress } from "../progress.ts";
 import { type Encoded, type Inference, openChecked } from "../sae/inference.ts";
 import { transformInput } from "../sae/input_transform.ts";
-import { type NormalizedInput, normalizeInput } from "../sae/normalize_input.ts";
+import { decodingTarget, type NormalizedInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkStitchable } from "./stitch.ts";
 
@@ -111,7 +111,7 @@ export function openPair(device: Device, small: Sae, large: Sae): Pair {
           x: transformInput(small, raw),
           small: await encodeWhole(first, raw),
           large: await encodeWhole(second, raw),
-          normalized: normalizeInput(small, raw),
+          normalized: decodingTarget(small, raw),
         };
       },
       [Symbol.dispose]: dispose,

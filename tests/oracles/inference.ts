@@ -13,7 +13,7 @@ export function infer(sae: Sae, x: Matrix, selection?: Selection): {
   squaredErrors: number[];
 } {
   const { dModel: d, dictSize: m, bDec } = sae;
-  const { x: normalized, scale } = normalizeRows(sae, x);
+  const { x: normalized, scale, outputScale } = normalizeRows(sae, x);
   const centered = center(normalized, bDec);
   const input = sae.subtractDecoderBias ? centered : normalized;
   const z = preActivations(input, sae.wEnc, sae.bEnc, x.rows, d, m);
@@ -25,7 +25,10 @@ export function infer(sae: Sae, x: Matrix, selection?: Selection): {
     : z.map((value, at) => value > 0 && value > limit[at % m] ? 1 : 0);
   const f = z.map((value, at) => value * mask[at]);
   const residual = minusDecoded(centered, f, sae.wDec, x.rows, d, m)
-    .map((e, at) => e * scale[Math.floor(at / d)]);
+    .map((e, at) => {
+      const row = Math.floor(at / d);
+      return scale[row] * normalized[at] - outputScale[row] * (normalized[at] - e);
+    });
   const squaredErrors = Array.from(
     { length: x.rows },
     (_, r) => residual.subarray(r * d, (r + 1) * d).reduce((sum, e) => sum + e * e, 0),

@@ -24,16 +24,22 @@ export function normalizeRow(
   return { x: row.map((value) => (value - mean) / scale), scale, mean };
 }
 
-/** All rows of a matrix, normalised, and the scale of each. */
+/** All rows of a matrix, normalised, the scale of each, and what x̂_n is multiplied by. */
 export function normalizeRows(sae: Normalization, { data, rows, cols }: Matrix): {
   x: Float64Array;
   scale: number[];
+  outputScale: number[];
 } {
   const all = Array.from(
     { length: rows },
     (_, r) => normalizeRow(sae, [...data.subarray(r * cols, (r + 1) * cols)]),
   );
-  return { x: Float64Array.from(all.flatMap(({ x }) => x)), scale: all.map(({ scale }) => scale) };
+  const scale = all.map(({ scale }) => scale);
+  // A reconstruction is multiplied by the deviation itself.
+  const outputScale = sae.inputNormalization === "layer_norm"
+    ? scale.map((value) => value - 1e-5)
+    : scale;
+  return { x: Float64Array.from(all.flatMap(({ x }) => x)), scale, outputScale };
 }
 
 /** What `trainSae` normalises with: the expected norm is that of the first batch. */

@@ -25,7 +25,7 @@ export function inferStitched(
     toDense(infer(sae, x, selection).codes, sae.dictSize)
   );
   const alpha = smallLatents.length / (smallLatents.length + largeLatents.length);
-  const { x: normalized, scale } = normalizeRows(small, x);
+  const { x: normalized, scale, outputScale } = normalizeRows(small, x);
   const f: number[][] = [];
   const reconstruction = new Float64Array(x.rows * d);
   const squaredErrors: number[] = [];
@@ -38,7 +38,7 @@ export function inferStitched(
       let sum = alpha * small.bDec[c] + (1 - alpha) * large.bDec[c];
       smallLatents.forEach((i, at) => sum += f0[at] * small.wDec[i * d + c]);
       largeLatents.forEach((i, at) => sum += f1[at] * large.wDec[i * d + c]);
-      const error = scale[r] * (normalized[r * d + c] - sum);
+      const error = scale[r] * normalized[r * d + c] - outputScale[r] * sum;
       reconstruction[r * d + c] = x.data[r * d + c] - error;
       squares += error ** 2;
     }

@@ -16,13 +16,14 @@ export interface Measures {
 export function encodeBoth(small: Sae, large: Sae, batches: Matrix[]) {
   const d = small.dModel;
   const samples = batches.flatMap((batch) => {
-    const { x, scale } = normalizeRows(small, batch);
+    const { x, scale, outputScale } = normalizeRows(small, batch);
     const f0 = toDense(infer(small, batch).codes, small.dictSize);
     const f1 = toDense(infer(large, batch).codes, large.dictSize);
     return Array.from({ length: batch.rows }, (_, r) => ({
       raw: [...batch.data.subarray(r * d, (r + 1) * d)],
       x: [...x.subarray(r * d, (r + 1) * d)],
       scale: scale[r],
+      outputScale: outputScale[r],
       f0: f0.subarray(r * small.dictSize, (r + 1) * small.dictSize),
       f1: f1.subarray(r * large.dictSize, (r + 1) * large.dictSize),
     }));
@@ -47,7 +48,7 @@ export function encodeBoth(small: Sae, large: Sae, batches: Matrix[]) {
     const alpha = counts.small / (counts.small + counts.large);
     let squares = 0;
     let active = 0;
-    for (const { x, scale, f0, f1 } of samples) {
+    for (const { x, scale, outputScale, f0, f1 } of samples) {
       const error = x.map((value, c) =>
         value - alpha * small.bDec[c] - (1 - alpha) * large.bDec[c]
       );
@@ -58,7 +59,11 @@ export function encodeBoth(small: Sae, large: Sae, batches: Matrix[]) {
           for (let c = 0; c < d; c++) error[c] -= f[latent] * sae.wDec[latent * d + c];
         }
       }
-      squares += scale ** 2 * error.reduce((sum, e) => sum + e * e, 0);
+      // x − x̂, of which x̂ is multiplied by the deviation alone.
+      squares += error.reduce(
+        (sum, e, c) => sum + (outputScale * e + (scale - outputScale) * x[c]) ** 2,
+        0,
+      );
     }
     const n = samples.length;
     return { mse: squares / n, nmse: squares / variance, l0: active / n };
