@@ -1,6 +1,7 @@
 import { parseArgs } from "@std/cli";
 import type { InterpolationOrder } from "../lib/stitching/mod.ts";
 import type { SaeCollection } from "../lib/formats/mod.ts";
+import { isWhole } from "../lib/whole_number.ts";
 import { UsageError } from "./command.ts";
 
 /** Options as they were given: the texts of those with a value, true for flags. */
@@ -248,7 +249,7 @@ export function checkOptions(options: Arguments, table: OptionTable, most = 0): 
 export function checkWhole(options: Arguments, names: readonly string[], least: number): void {
   for (const name of names) {
     const value = options.number(name) ?? least;
-    if (!(Number.isSafeInteger(value) && value >= least)) {
+    if (!isWhole(value, least)) {
       throw new UsageError(`--${name} is ${value}, expected a whole number from ${least} on`);
     }
   }
@@ -261,9 +262,7 @@ export function checkWhole(options: Arguments, names: readonly string[], least: 
  */
 export function readLatents(options: Arguments, dictSize: number): number[] | undefined {
   const latents = options.text("latents")?.split(",").map(Number);
-  const wrong = latents?.some((each) =>
-    !(Number.isSafeInteger(each) && each >= 0 && each < dictSize)
-  );
+  const wrong = latents?.some((each) => !isWhole(each, 0, dictSize - 1));
   if (!wrong) return latents;
   throw new UsageError(
     `--latents is ${options.text("latents")}, expected whole numbers below ${dictSize}`,

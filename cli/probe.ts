@@ -5,6 +5,7 @@ import { studyProbes } from "../lib/interpretation/mod.ts";
 import { formatSeconds } from "../lib/report/format_number.ts";
 import { probeFiles } from "../lib/report/mod.ts";
 import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
+import { isWhole } from "../lib/whole_number.ts";
 import { type Command, UsageError } from "./command.ts";
 import { inputPaths, openCommandDevice, openModel, openSae, saePath, saeSource } from "./open.ts";
 import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
@@ -169,6 +170,6 @@ const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0
 
 function readCounts(options: Arguments, name: string): number[] | undefined {
   const counts = options.text(name)?.split(",").map(Number);
-  if (counts?.every((each) => Number.isSafeInteger(each) && each >= 1) ?? true) return counts;
+  if (counts?.every((each) => isWhole(each, 1)) ?? true) return counts;
   throw new UsageError(`--${name} is ${options.text(name)}, expected whole numbers from 1 on`);
 }

@@ -157,7 +157,14 @@ async function study(given: Arguments, session: Session): Promise<void> {
   await using source = await openActivationSource(options, session, recordedLimit(saes));
   signal.throwIfAborted();
   const batches = await takeActivations(
-    source.batches({ batchSize: 2048, epochs: 1, seed: how.seed, startBatch: 0, signal }),
+    source.batches({
+      batchSize: 2048,
+      epochs: 1,
+      seed: how.seed,
+      startBatch: 0,
+      keepLast: true,
+      signal,
+    }),
     how.samples,
     {
       signal,

@@ -18,6 +18,8 @@ export interface SourceOptions {
   seed: number;
   /** Number of the first batch; 0 where the source cannot start later. */
   startBatch: number;
+  /** Whether the rows that do not fill a batch are given too, in a smaller one; false if not given. */
+  keepLast?: boolean;
   /** Ends the batches early, without an error. */
   signal?: AbortSignal;
 }
@@ -107,7 +109,7 @@ export async function textSource(
     dataset,
     normLimit,
     leftOut: () => read,
-    async *batches({ batchSize, epochs, seed, signal }) {
+    async *batches({ batchSize, epochs, seed, keepLast, signal }) {
       read = { rows: 0, leftOut: 0 };
       for (let epoch = 0; epoch < epochs; epoch++) {
         const stream = streamActivations(model, documents(), {
@@ -116,6 +118,7 @@ export async function textSource(
           batchSize,
           bufferRows,
           seed: seed + epoch,
+          keepLast,
           signal,
           normLimit,
           onActivations({ rows, leftOut }) {

@@ -7,23 +7,23 @@ import { checkWhole, isWhole } from "../whole_number.ts";
 import { findMassiveRows } from "./find_massive_rows.ts";
 import { countLeftOut, type LeftOutRows, readWindows } from "./read_windows.ts";
 import { readStoreFolder } from "./store_folder.ts";
-import { HEADER_FILE, rowBytes, type StoreDtype, type StoreHeader } from "./store_header.ts";
+import { HEADER_FILE, rowBytes, type StoreHeader } from "./store_header.ts";
 import type { StoreSource } from "./store_header.ts";
-import { storedRowReader } from "./stored_numbers.ts";
+import { storedRowReader, type StoreDtype } from "./stored_numbers.ts";
 
 /** Options of {@linkcode ActivationStore.batches}. */
 export interface StoreBatchesOptions {
-  /** Rows of a batch, 2048 if not given; at most the store's rows. */
+  /** Rows per batch, 2048 if not given; at most the store's rows, unless `keepLast` is set. */
   batchSize?: number;
   /** Seed of the order, a whole number, 0 if not given. */
   seed?: number;
   /** How often every row comes, 1 if not given; may be Infinity. */
   epochs?: number;
-  /** Batches to leave out at the beginning, unread; 0 if not given. */
+  /** Batches to skip at the beginning, unread; 0 if not given. */
   startBatch?: number;
   /** Bytes of stored rows that are mixed with one another, 64 MiB if not given. */
   windowBytes?: number;
-  /** Whether a last batch of fewer rows is given too; false if not given. */
+  /** Whether the rows left at the end are given too, in a smaller batch; false if not given. */
   keepLast?: boolean;
   /**
    * Whether all batches share one buffer, which taking the next batch overwrites; false if not given.
@@ -151,7 +151,7 @@ function shuffledBatches(
   if (!(epochs === Infinity || isWhole(epochs, 1))) {
     throw new RangeError(`epochs is ${epochs}, expected a whole number above 0 or Infinity`);
   }
-  if (batchSize > storeRows) {
+  if (storeRows === 0 || (batchSize > storeRows && !keepLast)) {
     throw new RangeError(
       `batchSize is ${batchSize}, the store in ${folder} holds only ${storeRows} activations`,
     );

@@ -10,7 +10,8 @@ export type { StreamActivationsOptions } from "./stream_activations.ts";
 export type { ActivationModel, OrderedActivationsOptions } from "./ordered_activations.ts";
 export { type HooksModel, orderedHooks } from "./ordered_hooks.ts";
 export type { OpenStoreOptions, StoreBatchesOptions } from "./activation_store.ts";
-export type { StoreDtype, StoreSource } from "./store_header.ts";
+export type { StoreSource } from "./store_header.ts";
+export type { StoreDtype } from "./stored_numbers.ts";
 export type { WriteActivationsOptions, WriteProgress } from "./write_activations.ts";
 export {
   createTextFingerprint,

@@ -3,7 +3,7 @@ import { defaultRowsPerRun } from "../language_model/rows_per_run.ts";
 import { packTokenRows } from "../language_model/token_rows.ts";
 import type { Texts } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
-import { checkWhole } from "../whole_number.ts";
+import { checkWhole, isWhole } from "../whole_number.ts";
 import { dropRows } from "./drop_rows.ts";
 import { harvestActivations } from "./harvest_activations.ts";
 import type { TextFingerprint } from "./text_fingerprint.ts";
@@ -80,7 +80,7 @@ export function orderedActivations(
 }
 
 function keptPositions(contextLength: number, skipPositions: readonly number[]): number[] {
-  const bad = skipPositions.find((p) => !(Number.isInteger(p) && p >= 0 && p < contextLength));
+  const bad = skipPositions.find((p) => !isWhole(p, 0, contextLength - 1));
   if (bad !== undefined) {
     throw new RangeError(
       `skipPositions holds ${bad}, expected positions from 0 to ${contextLength - 1}`,

@@ -1,14 +1,8 @@
 import { parseCheckedJson } from "../language_model/checked_json.ts";
 import { checkNormLimit, type NormLimit } from "../sae/norm_limit.ts";
 import { isWhole } from "../whole_number.ts";
-import { numberBytes, STORE_DTYPES } from "./stored_numbers.ts";
+import { numberBytes, STORE_DTYPES, type StoreDtype } from "./stored_numbers.ts";
 import type { TokenRowsChecksum } from "./text_fingerprint.ts";
-
-/**
- * How a store keeps a number: float16 halves the bytes and rounds to 11 bits (5e-4 relative), up to
- * 65504; bfloat16 halves them and rounds to 8 bits (4e-3 relative), with float32's range.
- */
-export type StoreDtype = "float32" | "float16" | "bfloat16";
 
 /** Where a store's activations come from. */
 export interface StoreSource {

@@ -1,4 +1,8 @@
-import type { StoreDtype } from "./store_header.ts";
+/**
+ * How a store keeps a number: float16 halves the bytes and rounds to 11 bits (5e-4 relative), up to
+ * 65504; bfloat16 halves them and rounds to 8 bits (4e-3 relative), with float32's range.
+ */
+export type StoreDtype = "float32" | "float16" | "bfloat16";
 
 /** Reads row `from` of stored rows into row `to` of `data`. */
 export type CopyRow = (from: number, data: Float32Array, to: number) => void;

@@ -21,11 +21,10 @@ import {
   HEADER_FILE,
   rowBytes,
   shardName,
-  type StoreDtype,
   type StoreHeader,
   type StoreSource,
 } from "./store_header.ts";
-import { createStoredRows, STORE_DTYPES, TOO_LARGE } from "./stored_numbers.ts";
+import { createStoredRows, STORE_DTYPES, type StoreDtype, TOO_LARGE } from "./stored_numbers.ts";
 import type { TextFingerprint } from "./text_fingerprint.ts";
 
 /** How far {@linkcode writeActivations} is: rows taken so far, those left out as massive included. */

@@ -1,3 +1,4 @@
+import { isWhole } from "../whole_number.ts";
 import { PickleName, type PickleReader, type PickleValue } from "./pickle.ts";
 import { type ElementKind, itemSize, type StreamedTensor } from "./streamed_tensors.ts";
 import type { ByteStream } from "./zip_content.ts";
@@ -213,9 +214,7 @@ function rebuild(args: PickleValue[]): Tensor {
 }
 
 function size(value: PickleValue, what: string): number {
-  if (typeof value !== "number" || !Number.isSafeInteger(value) || value < 0) {
-    throw new Error(`${what} that is no whole number from 0 on`);
-  }
+  if (!isWhole(value)) throw new Error(`${what} that is no whole number from 0 on`);
   return value;
 }
 

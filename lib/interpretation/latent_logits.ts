@@ -2,6 +2,7 @@ import type { Progress } from "../progress.ts";
 import type { Matrix } from "../matrix.ts";
 import { checkWhole } from "../whole_number.ts";
 import type { Sae } from "../sae/sae.ts";
+import { checkLatent } from "../sae/stitched_sae.ts";
 
 /** What {@linkcode latentLogits} needs of a language model; `openLanguageModel` gives it. */
 export interface UnembeddingModel {
@@ -82,10 +83,7 @@ export async function latentLogits(
   checkWhole(bins, "bins");
   const { dModel, dictSize, wDec } = sae;
   const wanted = Array.from(latents);
-  const wrong = wanted.find((one) => !(Number.isInteger(one) && one >= 0 && one < dictSize));
-  if (wrong !== undefined) {
-    throw new RangeError(`latents has ${wrong}, expected latents below ${dictSize}`);
-  }
+  wanted.forEach((latent, at) => checkLatent(latent, dictSize, `latents[${at}]`));
   const found: LatentLogits[] = [];
   // The vocabulary's size is known from the first answer.
   let block = 1;

@@ -11,6 +11,7 @@ import {
 import { decodingTarget } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 import { readFirstParts } from "../sae/separate_massive.ts";
+import { checkWhole } from "../whole_number.ts";
 
 /** What {@linkcode meanActivations} needs of a language model; `openLanguageModel` gives it. */
 export interface TextModel {
@@ -261,9 +262,7 @@ function check(
 ): void {
   if (saes.length === 0) throw new RangeError("there is no SAE to encode texts with");
   if (texts.length === 0) throw new RangeError("there are no texts to read");
-  if (!(Number.isSafeInteger(contextLength) && contextLength >= 2)) {
-    throw new RangeError(`contextLength is ${contextLength}, expected a whole number from 2`);
-  }
+  checkWhole(contextLength, "contextLength", 2);
   if (contextLength > model.maxContext) {
     throw new RangeError(
       `contextLength is ${contextLength}, the model takes at most ${model.maxContext}`,

@@ -1,4 +1,5 @@
 import { createRandom, randomOrder } from "../random.ts";
+import { checkWhole } from "../whole_number.ts";
 
 /** Options of {@linkcode probeSets}. */
 export interface ProbeSetOptions {
@@ -53,11 +54,8 @@ export function probeSets(
   if (!(testShare > 0 && testShare < 1)) {
     throw new RangeError(`testShare is ${testShare}, expected a number between 0 and 1`);
   }
-  for (const [name, value] of Object.entries({ train, test })) {
-    if (!(Number.isSafeInteger(value) && value >= 2)) {
-      throw new RangeError(`${name} is ${value}, expected a whole number from 2`);
-    }
-  }
+  checkWhole(train, "train", 2);
+  checkWhole(test, "test", 2);
   const { groups } = options;
   if (groups && groups.length !== labels.length) {
     throw new RangeError(

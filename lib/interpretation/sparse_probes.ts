@@ -1,4 +1,5 @@
 import type { Matrix, SparseMatrix } from "../matrix.ts";
+import { checkWhole } from "../whole_number.ts";
 import { fitLogistic, logOdds } from "./logistic_regression.ts";
 import type { ProbeSet } from "./probe_sets.ts";
 
@@ -43,11 +44,7 @@ export function sparseProbes(
   sets: readonly ProbeSet[],
   { k = [1, 2, 5, 10, 20, 50], c = 1 }: SparseProbeOptions = {},
 ): SparseProbe[] {
-  for (const value of k) {
-    if (!(Number.isSafeInteger(value) && value >= 1)) {
-      throw new RangeError(`k has ${value}, expected whole numbers from 1`);
-    }
-  }
+  for (const value of k) checkWhole(value, "k");
   return sets.flatMap((set) => {
     checkSet(set, features.rows);
     const ranked = rankFeatures(features, set).slice(0, Math.max(...k));

@@ -2,6 +2,7 @@ import type { TokenRows } from "../language_model/token_rows.ts";
 import type { Device } from "../device/device.ts";
 import { collectRows } from "../language_model/rows_per_run.ts";
 import type { Sae } from "../sae/sae.ts";
+import { checkLatent } from "../sae/stitched_sae.ts";
 import { checkWhole } from "../whole_number.ts";
 import type { ActivationHistogram } from "./activation_histogram.ts";
 import { chooseLatents } from "./choose_latents.ts";
@@ -105,9 +106,7 @@ function checkSizes(model: ReadableModel, sae: Sae, options: TopExampleOptions):
   if (model.dModel !== sae.dModel) {
     throw new RangeError(`the SAE's dModel is ${sae.dModel}, the hook's is ${model.dModel}`);
   }
-  for (const latent of Array.from(options.latents ?? [])) {
-    if (!(Number.isInteger(latent) && latent >= 0 && latent < sae.dictSize)) {
-      throw new RangeError(`latents has ${latent}, expected latents below ${sae.dictSize}`);
-    }
-  }
+  Array.from(options.latents ?? []).forEach((latent, at) =>
+    checkLatent(latent, sae.dictSize, `latents[${at}]`)
+  );
 }

@@ -3,6 +3,7 @@ import type { Matrix } from "../matrix.ts";
 import { searchEdges } from "../ops/cosine_search.ts";
 import { type UnitRows, unitRows } from "../ops/unit_rows.ts";
 import type { Sae } from "../sae/sae.ts";
+import { checkWhole } from "../whole_number.ts";
 import { decoderDirections } from "./decoder_cosine.ts";
 
 /** Options of {@linkcode nearestLatents}. */
@@ -45,9 +46,7 @@ export async function nearestLatents(
 ): Promise<NearestLatents> {
   const [others, own] = decoderDirections(to, from, ["to", "from"]);
   const most = others.matrix.rows - (skipSame && own.matrix.rows >= others.matrix.rows ? 1 : 0);
-  if (!(Number.isSafeInteger(count) && count >= 1)) {
-    throw new RangeError(`count is ${count}, expected a whole number from 1`);
-  }
+  checkWhole(count, "count");
   if (most < 1) {
     throw new RangeError("skipSame leaves latent 0 nothing to compare with: `to` has one latent");
   }

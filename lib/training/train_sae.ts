@@ -24,7 +24,7 @@ import { createTrainer, type Trainer } from "./trainer.ts";
  *   over the samples, and θ times that for log θ.
  *
  * λ is `sparsityCoefficient`, which `sparsityWarmupSteps` lets rise, or is steered until `targetL0` latents
- * are active a sample; `gradientClip` bounds the gradients.
+ * are active per sample; `gradientClip` bounds the gradients.
  * Adam updates everything; decoder rows keep norm 1 and lose their gradient's parallel part. A
  * batchtopk SAE carries the inference threshold of Eq. 8, a jumprelu SAE its θ.
  *

@@ -27,9 +27,9 @@ export interface WarnedSettings {
   targetL0?: number;
   /** Batches without activity after which a latent is dead. */
   deadAfter: number;
-  /** Steps of the run, where it was told. */
+  /** Steps of the run, where known. */
   steps?: number;
-  /** The last of them, in which the learning rate falls. */
+  /** Steps at the end of the run over which the learning rate falls. */
   decaySteps?: number;
 }
 
@@ -122,7 +122,7 @@ function wrongL0(
   ended: boolean,
 ): string | undefined {
   const l0 = average(history.slice(-RECENT), (record) => record.l0);
-  const found = `${digits(l0)} latents are active a sample`;
+  const found = `${digits(l0)} latents are active per sample`;
   if (isTold(architecture)) {
     if (!(l0 < 0.9 * k!)) return undefined;
     return `${found}, k is ${k}: too few pre-activations are positive. A smaller learning rate helps, ` +

@@ -231,6 +231,18 @@ Deno.test("a consumer that leaves early leaves nothing behind", {
   });
 });
 
+Deno.test("with keepLast, a batch may be larger than the store", async () => {
+  await withFolder(async (folder) => {
+    const store = await writeNumbered(folder, 50);
+    const how = { batchSize: 2048, keepLast: true };
+    const rows = async (options: StoreBatchesOptions) =>
+      (await Array.fromAsync(store.batches(options))).map((batch) => batch.rows);
+    assertEquals(await rows(how), [50]);
+    assertEquals(await rows({ ...how, batchSize: 30, epochs: 2 }), [30, 30, 30, 10]);
+    assertEquals(ascending(await order(store, how)), upTo(50));
+  });
+});
+
 Deno.test("options that do not fit are named", async () => {
   await withFolder(async (folder) => {
     const store = await writeNumbered(folder, 50);

@@ -1,7 +1,7 @@
 import { assert, assertAlmostEquals, assertEquals, assertStringIncludes } from "@std/assert";
 import { parse } from "@std/csv";
 import { join } from "@std/path";
-import { createRandom, initializeSae, type Sae, saveSae } from "../../mod.ts";
+import { createRandom, initializeSae, type Sae, saveSae, writeActivations } from "../../mod.ts";
 import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
 /** SAEs of 24, 40 and 48 latents: each holds half of the one before, a little turned. */
@@ -119,6 +119,23 @@ Deno.test("stitch of one sample: no cell that is no number, warnings where peopl
     }
     const saes = parse(await Deno.readTextFile(join(out, "saes.csv")), { skipFirstRow: true });
     assertEquals(saes.map(({ nmse }) => nmse), ["", ""]);
+  });
+});
+
+Deno.test("stitch reads all activations of a store, fewer than a batch too", async () => {
+  await withFolder(async (folder) => {
+    const [small, large] = await writeChain(folder);
+    const store = join(folder, "store");
+    const random = createRandom(3);
+    const data = Float32Array.from({ length: 50 * 128 }, () => random.uniform() - 0.5);
+    await writeActivations([{ data, rows: 50, cols: 128 }], store, {
+      ...{ model: MODEL, hook: HOOK, contextSize: 32, skipPositions: [0], normLimit: "none" },
+    });
+    const { code, stdout, stderr } = await saewing([
+      ...["stitch", small, large, "--activations", store, "--out", join(folder, "out")],
+    ]);
+    assertEquals(code, 0, stderr);
+    assertStringIncludes(stdout, "50 activations of");
   });
 });
 

@@ -85,7 +85,7 @@ Deno.test("latents, counts and SAEs that do not fit are refused", async () => {
   const sae = randomSae(3, 5, 40);
   await using model = await openLanguageModel(tinyGpt2, { hook, threads: 1 });
   const cases: [() => Promise<unknown>, string][] = [
-    [() => latentLogits(model, sae, [40]), "latents has 40, expected latents below 40"],
+    [() => latentLogits(model, sae, [40]), "latents[0] is 40, expected a latent from 0 to 39"],
     [() => latentLogits(model, sae, [0], { count: 0 }), "count is 0, expected a whole number"],
     [() => latentLogits(model, sae, [0], { bins: 1.5 }), "bins is 1.5, expected a whole number"],
     [

@@ -76,7 +76,7 @@ Deno.test("probes that cannot be are refused", () => {
   assertThrows(
     () => sparseProbes(features, sets, { k: [0] }),
     RangeError,
-    "k has 0, expected whole numbers from 1",
+    "k is 0, expected a whole number above 0",
   );
   assertThrows(
     () => denseProbes({ ...features, rows: 5 }, sets),

@@ -182,7 +182,7 @@ Deno.test("collectTopExamples refuses what does not fit", async () => {
     );
   await refused("there were no token rows", []);
   await refused("token row 1 has 3 tokens, the first 10", [rows[0], rows[1].slice(0, 3)]);
-  await refused("latents has 20, expected latents below 20", rows, { latents: [20] });
+  await refused("latents[0] is 20, expected a latent from 0 to 19", rows, { latents: [20] });
   await refused("the SAE's dModel is 6, the hook's is 7", rows, {}, { ...MODEL, dModel: 7 });
   await refused("examples is 0, expected a whole number above 0", rows, { examples: 0 });
   await refused("skipPositions leaves nothing of 1 positions", [rows[0].slice(0, 1)]);

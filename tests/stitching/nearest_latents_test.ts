@@ -48,7 +48,7 @@ Deno.test("nearest latents that cannot be found are refused", async () => {
   await assertRejects(
     () => nearestLatents(device, one, one, { count: 0 }),
     RangeError,
-    "count is 0, expected a whole number from 1",
+    "count is 0, expected a whole number above 0",
   );
   await assertRejects(
     () => nearestLatents(device, one, randomMatrix(1, 2, 5)),
