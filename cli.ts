@@ -6,6 +6,7 @@
 import { type Command, endInOrder, EXIT, UsageError } from "./cli/command.ts";
 import { convert } from "./cli/convert.ts";
 import { dashboard } from "./cli/dashboard.ts";
+import { explore } from "./cli/explore.ts";
 import { doctor } from "./cli/doctor.ts";
 import { evaluate } from "./cli/eval.ts";
 import { harvest } from "./cli/harvest.ts";
@@ -31,6 +32,7 @@ const COMMANDS: Record<string, Command> = {
   stitch,
   meta,
   dashboard,
+  explore,
   probe,
   steer,
   convert,

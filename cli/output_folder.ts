@@ -228,6 +228,7 @@ function howToGoOn(path: string, { command, files }: FoundRun): string {
     convert: "take another folder",
     dashboard: "take another --out",
     probe: "take another --out",
+    explore: "take another --out",
   }[command];
 }
 

@@ -8,7 +8,7 @@ import type { GivenOptions } from "./options.ts";
 type EarlierCommand = "train" | "sweep" | "stitch" | "meta" | "harvest" | "convert";
 
 /** Commands that write a folder. */
-export type WritingCommand = EarlierCommand | "dashboard" | "probe";
+export type WritingCommand = EarlierCommand | "dashboard" | "probe" | "explore";
 
 const SAE = String.raw`(cfg\.json|sae_weights\.safetensors|\.cfg\.json\.before)`;
 const CHECKPOINT = String.raw`checkpoint/checkpoint\.safetensors`;
@@ -51,10 +51,16 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
   harvest: all(String.raw`(store\.json|shard-\d+\.bin)(\.part)?`),
   convert: all(SAE),
   dashboard: all(
-    String.raw`dashboard\.json|(index|latents|shard-\d{3,})\.bin`,
+    String.raw`dashboard\.json|(index|latents|search|meta|shard-\d{3,})\.bin`,
     String.raw`pages/latent-\d+\.html`,
     String.raw`${NEURONPEDIA}/(release|model|sourceset|source)\.jsonl`,
     String.raw`${NEURONPEDIA}/(features|activations)/batch-\d+\.jsonl\.gz`,
+  ),
+  explore: all(
+    String
+      .raw`index\.html|icon\.svg|(explorer|own)\.js|explorer\.css|site\.json|ort/ort\.(mjs|wasm)`,
+    String.raw`data/\d+/(dashboard\.json|(index|latents|search|meta|shard-\d{3,})\.bin)`,
+    String.raw`own/\d+/(prefix\.onnx|sae\.bin|tokenizer(_config)?\.json)`,
   ),
   probe: all(
     String.raw`report\.html|(probes|perturbation)\.csv`,
@@ -64,7 +70,8 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
 
 /** Folders that these files are in. */
 export const RUN_FOLDERS = all(
-  String.raw`plots|meta|sae|checkpoint|${CELL}(/(sae|checkpoint))?`,
+  String
+    .raw`plots|meta|sae|ort|(data|own)(/\d+)?|checkpoint|${CELL}(/(sae|ort|(data|own)(/\d+)?|checkpoint))?`,
   String.raw`pages|neuronpedia(/[\w-]+)?|${NEURONPEDIA}(/(features|activations))?`,
 );
 

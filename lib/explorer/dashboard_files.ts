@@ -1,6 +1,9 @@
 import type { Dashboards, LatentDashboard } from "../interpretation/dashboards.ts";
 import type { Progress } from "../progress.ts";
 import { type DashboardExtras, type DashboardRecord, dashboardRecord } from "./dashboard_record.ts";
+import { gunzip, gzip } from "./gzip.ts";
+import { collectMetaLatents, readMetaLatent } from "./meta_index.ts";
+import { collectSearch, readSearch, type SearchIndex } from "./search_index.ts";
 
 /** Name of the file that says what the others hold. */
 export const DASHBOARD_FILE = "dashboard.json";
@@ -17,7 +20,7 @@ export interface DashboardAbout {
 
 /** What `dashboard.json` holds. */
 export interface DashboardManifest extends DashboardAbout {
-  /** "saewing dashboards 1". */
+  /** "saewing dashboards 2". */
   format: string;
   /** Samples that were read, massive ones left out. */
   samples: number;
@@ -33,6 +36,8 @@ export interface DashboardManifest extends DashboardAbout {
   shards: { name: string; bytes: number }[];
   /** Columns of `latents.bin`, each of `latents` numbers of 4 bytes, little-endian, one after the other. */
   columns: { name: string; type: "f32" | "u32" }[];
+  /** How many meta-latents `meta.bin` tells the latents of; 0 without a meta-SAE. */
+  metaLatents: number;
 }
 
 /** A file of the folder. */
@@ -43,7 +48,7 @@ export interface DashboardFile {
   bytes: Uint8Array<ArrayBuffer>;
 }
 
-const FORMAT = "saewing dashboards 1";
+const FORMAT = "saewing dashboards 2";
 const MOST_SHARD_BYTES = 32 * 2 ** 20;
 /** Characters of a record, of which 60 contexts with the default window have some 20,000. */
 const MOST_RECORD = 2 ** 24;
@@ -64,6 +69,8 @@ const COLUMNS: [name: string, type: "f32" | "u32", of: (record: DashboardRecord)
  * - `latents.bin`: columns of numbers of all latents, for tables and maps;
  * - `shard-000.bin` …: records one after the other, each JSON compressed by gzip;
  * - `index.bin`: shard, first byte and length of each record, three little-endian 32-bit numbers;
+ * - `search.bin`: tokens and labels of all latents, JSON compressed by gzip ({@linkcode SearchIndex});
+ * - `meta.bin`: the latents of each meta-latent, where there is a meta-SAE;
  * - `dashboard.json`: what the folder holds. It comes last: a folder without it is not finished.
  *
  * @param extras What is added to a latent's record.
@@ -83,6 +90,8 @@ export async function* dashboardFiles(
   const index = new DataView(new ArrayBuffer(latents.length * 12));
   const columns = new DataView(new ArrayBuffer(latents.length * 4 * COLUMNS.length));
   const shards: DashboardManifest["shards"] = [];
+  const search = collectSearch();
+  const meta = collectMetaLatents();
   let parts: Uint8Array<ArrayBuffer>[] = [];
   let bytes = 0;
   const shard = (): DashboardFile => {
@@ -98,6 +107,10 @@ export async function* dashboardFiles(
       const dashboard = dashboards.read(latent);
       return dashboardRecord(dashboard, extras(dashboard));
     });
+    for (const record of records) {
+      search.add(record);
+      meta.add(record);
+    }
     const packed = await Promise.all(records.map((record) => gzip(JSON.stringify(record))));
     for (let i = 0; i < packed.length; i++) {
       if (bytes > 0 && bytes + packed[i].length > shardBytes) yield shard();
@@ -119,11 +132,14 @@ export async function* dashboardFiles(
   yield shard();
   yield { name: "index.bin", bytes: new Uint8Array(index.buffer) };
   yield { name: "latents.bin", bytes: new Uint8Array(columns.buffer) };
+  yield { name: "search.bin", bytes: await search.bytes() };
+  if (meta.count() > 0) yield { name: "meta.bin", bytes: meta.bytes() };
   const { samples, correlated, rows, contextLength } = dashboards;
   const manifest: DashboardManifest = {
     ...{ format: FORMAT, ...about, samples, correlated, rows, contextLength },
     ...{ latents: latents.length, shards },
     columns: COLUMNS.map(([name, type]) => ({ name, type })),
+    metaLatents: meta.count(),
   };
   const text = JSON.stringify(manifest, null, 2) + "\n";
   yield { name: DASHBOARD_FILE, bytes: new TextEncoder().encode(text) };
@@ -141,6 +157,14 @@ export interface DashboardReader {
    * @param place From 0 to `manifest.latents` − 1; `columns().latent` says which latent it is of.
    */
   record(place: number): Promise<DashboardRecord>;
+  /** Tokens and labels of all latents, by place. */
+  search(): Promise<SearchIndex>;
+  /**
+   * The latents that a meta-latent is part of, with its weights, the largest first.
+   *
+   * @param meta From 0 to `manifest.metaLatents` − 1.
+   */
+  latentsOf(meta: number): Promise<[latent: number, weight: number][]>;
 }
 
 /**
@@ -186,28 +210,16 @@ export async function openDashboards(
       const shard = shards[entry.getUint32(0, true)];
       if (!shard) throw new Error(`index.bin has no shard for record ${place}`);
       const packed = await part(shard.name, entry.getUint32(4, true), entry.getUint32(8, true));
-      return JSON.parse(await gunzip(packed));
+      return JSON.parse(await gunzip(packed, MOST_RECORD, "a record"));
     },
+    search: async () => await readSearch(await read("search.bin"), latents),
+    latentsOf: (meta) =>
+      readMetaLatent(
+        (from, length) => part("meta.bin", from, length),
+        meta,
+        (manifest as DashboardManifest).metaLatents,
+      ),
   };
-}
-
-async function gzip(text: string): Promise<Uint8Array<ArrayBuffer>> {
-  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
-  return await new Response(stream).bytes();
-}
-
-/** @throws {Error} It is no gzip stream, or holds more than a record may. */
-async function gunzip(bytes: DataView<ArrayBuffer>): Promise<string> {
-  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))
-    .pipeThrough(new TextDecoderStream());
-  let text = "";
-  for await (const part of stream) {
-    text += part;
-    if (text.length > MOST_RECORD) {
-      throw new Error(`a record has more than ${MOST_RECORD} characters: the file is damaged`);
-    }
-  }
-  return text;
 }
 
 function join(parts: readonly Uint8Array[], bytes: number): Uint8Array<ArrayBuffer> {

@@ -1,5 +1,6 @@
 /**
- * Folders of dashboards that a page reads by ranges, and Neuronpedia's import format.
+ * Folders of dashboards that a page reads by ranges, a site to explore them, and Neuronpedia's import
+ * format.
  *
  * @module
  */
@@ -19,3 +20,7 @@ export {
   type NeuronpediaOptions,
   type NeuronpediaSource,
 } from "./neuronpedia.ts";
+export type { SearchIndex } from "./search_index.ts";
+export { type OwnFiles, ownFiles } from "./own_files.ts";
+export { type SiteFile, siteFiles, type SiteSource } from "./site.ts";
+export type { OwnText } from "./site_manifest.ts";

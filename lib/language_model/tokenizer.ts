@@ -1,5 +1,6 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { isByteLevel, wordText } from "./token_text.ts";
 import { readRegularText, regularFileSize } from "./regular_file.ts";
 
 /** Text to tokens and back. */
@@ -34,7 +35,7 @@ export async function openTokenizer(folder: string): Promise<Tokenizer | undefin
   const { AutoTokenizer, env } = await import("@huggingface/transformers");
   env.useBrowserCache = false;
   try {
-    const byteLevel = hasByteLevel(JSON.parse(readRegularText(path)).decoder);
+    const byteLevel = isByteLevel(JSON.parse(readRegularText(path)).decoder);
     const tokenizer = await AutoTokenizer.from_pretrained(folder, { local_files_only: true });
     let words: string[] | undefined;
     return {
@@ -46,51 +47,10 @@ export async function openTokenizer(folder: string): Promise<Tokenizer | undefin
           words = [];
           for (const [word, id] of tokenizer.get_vocab() as Map<string, number>) words[id] = word;
         }
-        const word = words[token];
-        if (word === undefined) return `[${token}]`;
-        return byteLevel ? byteLevelText(word) : sentencePieceText(word);
+        return wordText(words[token], token, byteLevel);
       },
     };
   } catch (error) {
     throw new Error(`${path} cannot be opened: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-interface Decoder {
-  type?: string;
-  decoders?: Decoder[];
-}
-
-function hasByteLevel(decoder: Decoder | null | undefined): boolean {
-  return decoder?.type === "ByteLevel" || (decoder?.decoders ?? []).some(hasByteLevel);
-}
-
-// Byte-level vocabularies spell each byte as one character: the bytes of printable Latin-1
-// characters as themselves, the 68 others, in order, as the characters from U+0100.
-const byteOf: Map<string, number> = new Map();
-for (let byte = 0, next = 256; byte < 256; byte++) {
-  const printable = (byte > 32 && byte < 127) || (byte > 160 && byte !== 173);
-  byteOf.set(String.fromCodePoint(printable ? byte : next++), byte);
-}
-
-function byteLevelText(word: string): string {
-  const bytes = Array.from(word, (character) => byteOf.get(character));
-  // Added tokens are spelt in plain text.
-  return bytes.includes(undefined) ? word : bytesText(bytes as number[]);
-}
-
-function sentencePieceText(word: string): string {
-  const byte = /^<0x([0-9A-Fa-f]{2})>$/.exec(word);
-  return byte ? bytesText([parseInt(byte[1], 16)]) : word.replaceAll("\u2581", " ");
-}
-
-function bytesText(bytes: number[]): string {
-  try {
-    return new TextDecoder("utf-8", { fatal: true, ignoreBOM: true })
-      .decode(Uint8Array.from(bytes));
-  } catch {
-    return bytes.map((byte) =>
-      byte < 128 ? String.fromCodePoint(byte) : `\\x${byte.toString(16).padStart(2, "0")}`
-    ).join("");
   }
 }

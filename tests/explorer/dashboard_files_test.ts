@@ -5,35 +5,10 @@ import {
   openDashboards,
 } from "../../lib/explorer/dashboard_files.ts";
 import { dashboardRecord } from "../../lib/explorer/dashboard_record.ts";
-import type { Dashboards, LatentDashboard } from "../../lib/interpretation/dashboards.ts";
-import { createRandom } from "../../lib/random.ts";
+import type { Dashboards } from "../../lib/interpretation/dashboards.ts";
+import { madeUpDashboards } from "./made_up.ts";
 
 const ABOUT = { sae: { dictSize: 9000 }, model: { id: "m" }, texts: { files: ["a.txt"] } };
-
-function madeUp(latents: Uint32Array): Dashboards {
-  return {
-    ...{ latents, samples: 1000, correlated: 900, rows: 8, contextLength: 126, bytes: 0 },
-    inactive: () => [],
-    read(latent): LatentDashboard {
-      const random = createRandom(latent);
-      const activations = Float32Array.from({ length: 6 }, () => random.uniform());
-      activations[random.below(5) + 1] = 0;
-      const tokens = Array.from({ length: 6 }, (_, i) => `</script>${"é日"[i % 2]}`);
-      const example = { row: latent % 8, position: 9, peak: 0, tokens, activations };
-      return {
-        ...{ latent, density: random.uniform(), actives: random.below(1000) },
-        ...{ meanActivation: 0.5, maxActivation: random.uniform() },
-        histogram: { width: 0.25, counts: Uint32Array.of(3, 0, 1) },
-        top: [example],
-        intervals: [{ low: 0, high: 1, count: 4, samples: [example] }],
-        coactive: [{ latent: 3, correlation: 0.123456789, together: 7 }],
-        nearest: latent === 0 ? [] : [{ latent: latent - 1, cosine: 0.75 }],
-        others: [{ name: "small", nearest: [{ latent: 1, cosine: -0.5 }] }],
-        metaLatents: [{ latent: 2, weight: 1.5 }],
-      };
-    },
-  };
-}
 
 async function write(
   dashboards: Dashboards,
@@ -56,7 +31,7 @@ const reader = (files: Map<string, Uint8Array>) => (name: string, from?: number,
 
 Deno.test("a folder of dashboards gives every record back, by ranges", async () => {
   const latents = Uint32Array.from({ length: 150 }, (_, i) => 3 * i);
-  const dashboards = madeUp(latents);
+  const dashboards = madeUpDashboards(latents);
   const extras = { label: { text: "<b>cats</b>", source: "tokens" } };
   const files = await write(dashboards, extras);
   let bytes = 0;
@@ -82,8 +57,44 @@ Deno.test("a folder of dashboards gives every record back, by ranges", async () 
   assertEquals([...numbers.cosine.slice(0, 3)], [0, 0.75, 0.75]);
 });
 
+Deno.test("search and meta-latents are read without a shard", async () => {
+  const latents = Uint32Array.from({ length: 70 }, (_, i) => 2 * i);
+  const files = await write(madeUpDashboards(latents), {
+    label: { text: "cats", source: "tokens" },
+    logits: { promoted: [[" cat", 2], ["\u0000", 1]], suppressed: [], histogram: {} },
+  });
+  for (const name of files.keys()) if (name.startsWith("shard-")) files.delete(name);
+  const { manifest, search, latentsOf } = await openDashboards(reader(files));
+  const index = await search();
+  assertEquals(index.labels, new Array(70).fill("cats"));
+  assertEquals(index.promoted[69].map((token) => index.tokens[token]), [" cat", "\u0000"]);
+  assertEquals(index.peaks[3].map((token) => index.tokens[token]), ["</script>é"]);
+  // Each made-up latent has meta-latent 2 with weight 1.5, and one of 0, 1, 3, 4 with less.
+  assertEquals(manifest.metaLatents, 5);
+  const all = await latentsOf(2);
+  assertEquals(all.map(([latent]) => latent), [...latents]);
+  assertEquals(all[0][1], 1.5);
+  const some = await latentsOf(4);
+  const expected = latents.filter((latent) => [0, 1, 3, 4][latent / 2 % 4] === 4);
+  assertEquals(some.map(([latent]) => latent).sort((a, b) => a - b), [...expected]);
+  assert(some.every(([, weight], i) => i === 0 || some[i - 1][1] >= weight));
+  await assertRejects(
+    () => latentsOf(5),
+    RangeError,
+    "meta-latent is 5, expected a whole number below 5",
+  );
+});
+
+Deno.test("a search file of another number of latents is refused", async () => {
+  const files = await write(madeUpDashboards(Uint32Array.of(1, 2)));
+  const others = await write(madeUpDashboards(Uint32Array.of(1)));
+  files.set("search.bin", others.get("search.bin")!);
+  const { search } = await openDashboards(reader(files));
+  await assertRejects(search, Error, "search.bin has peaks of 1 latents, expected 2");
+});
+
 Deno.test("records are five digits short of what was measured, and no more", () => {
-  const dashboard = madeUp(Uint32Array.of(5)).read(5);
+  const dashboard = madeUpDashboards(Uint32Array.of(5)).read(5);
   const { max, top, coactive, density } = dashboardRecord(dashboard);
   for (
     const [stored, measured] of [
@@ -105,7 +116,11 @@ Deno.test("records are five digits short of what was measured, and no more", () 
 });
 
 Deno.test("large folders have several shards", async () => {
-  const files = await write(madeUp(Uint32Array.from({ length: 100 }, (_, i) => i)), {}, 4000);
+  const files = await write(
+    madeUpDashboards(Uint32Array.from({ length: 100 }, (_, i) => i)),
+    {},
+    4000,
+  );
   const shards = [...files.keys()].filter((name) => name.startsWith("shard-"));
   assert(shards.length >= 5, `${shards.length} shards`);
   for (const name of shards) assert(files.get(name)!.length <= 4000);
@@ -115,7 +130,7 @@ Deno.test("large folders have several shards", async () => {
 });
 
 Deno.test("folders that are damaged or of another format are refused", async () => {
-  const files = await write(madeUp(Uint32Array.of(1, 2)));
+  const files = await write(madeUpDashboards(Uint32Array.of(1, 2)));
   const { record } = await openDashboards(reader(files));
   await assertRejects(() => record(2), RangeError, "place is 2, expected a whole number below 2");
   const shorter = new Map(files);
@@ -127,7 +142,7 @@ Deno.test("folders that are damaged or of another format are refused", async () 
   await assertRejects(
     () => openDashboards(reader(other)),
     Error,
-    'dashboard.json is of format "x", expected "saewing dashboards 1"',
+    'dashboard.json is of format "x", expected "saewing dashboards 2"',
   );
   const bomb = new Map(files);
   const zeros = new Blob([new Uint8Array(2 ** 25)]).stream()

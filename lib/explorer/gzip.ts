@@ -1,0 +1,32 @@
+/** Text compressed by gzip. */
+export async function gzip(text: string): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
+}
+
+/**
+ * The text of a gzip stream.
+ *
+ * @param most Most characters that it may have.
+ * @param what What the bytes are, for the error.
+ * @throws {Error} It is no gzip stream, or holds more.
+ */
+export async function gunzip(
+  bytes: Uint8Array<ArrayBuffer> | DataView<ArrayBuffer>,
+  most: number,
+  what: string,
+): Promise<string> {
+  const reader = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))
+    .getReader();
+  const decoder = new TextDecoder();
+  let text = "";
+  for (;;) {
+    const { value, done } = await reader.read();
+    text += done ? decoder.decode() : decoder.decode(value, { stream: true });
+    if (text.length > most) {
+      await reader.cancel();
+      throw new Error(`${what} has more than ${most} characters: the file is damaged`);
+    }
+    if (done) return text;
+  }
+}

@@ -1,0 +1,64 @@
+import type { DashboardRecord } from "./dashboard_record.ts";
+
+/**
+ * Collects which latents each meta-latent is part of: `meta.bin`. It begins with n + 1 offsets
+ * (32-bit numbers, little-endian), counted in entries; then come the entries, a latent (32 bits) and
+ * its weight (float32) each, those of a meta-latent by descending weight. A page reads two offsets,
+ * then the entries between them.
+ */
+export function collectMetaLatents(): {
+  add(record: DashboardRecord): void;
+  /** One more than the highest meta-latent that was seen. */
+  count(): number;
+  bytes(): Uint8Array<ArrayBuffer>;
+} {
+  const found: [latent: number, weight: number][][] = [];
+  return {
+    add({ latent, metaLatents }) {
+      for (const [meta, weight] of metaLatents) (found[meta] ??= []).push([latent, weight]);
+    },
+    count: () => found.length,
+    bytes() {
+      const all = Array.from(found, (entries) => entries ?? []);
+      const entries = all.reduce((sum, { length }) => sum + length, 0);
+      const view = new DataView(new ArrayBuffer(4 * (all.length + 1) + 8 * entries));
+      let before = 0;
+      all.forEach((own, meta) => {
+        own.sort((a, b) => b[1] - a[1] || a[0] - b[0]);
+        own.forEach(([latent, weight], i) => {
+          const at = 4 * (all.length + 1) + 8 * (before + i);
+          view.setUint32(at, latent, true);
+          view.setFloat32(at + 4, weight, true);
+        });
+        before += own.length;
+        view.setUint32(4 * (meta + 1), before, true);
+      });
+      return new Uint8Array(view.buffer);
+    },
+  };
+}
+
+/**
+ * The latents that a meta-latent is part of.
+ *
+ * @param part Gives `length` bytes of `meta.bin` from byte `from` on.
+ * @param count How many meta-latents there are.
+ * @throws {RangeError} There is no such meta-latent.
+ */
+export async function readMetaLatent(
+  part: (from: number, length: number) => Promise<DataView<ArrayBuffer>>,
+  meta: number,
+  count: number,
+): Promise<[latent: number, weight: number][]> {
+  if (!(Number.isInteger(meta) && meta >= 0 && meta < count)) {
+    throw new RangeError(`meta-latent is ${meta}, expected a whole number below ${count}`);
+  }
+  const offsets = await part(4 * meta, 8);
+  const [from, to] = [offsets.getUint32(0, true), offsets.getUint32(4, true)];
+  if (to <= from) return [];
+  const entries = await part(4 * (count + 1) + 8 * from, 8 * (to - from));
+  return Array.from({ length: to - from }, (_, i) => [
+    entries.getUint32(8 * i, true),
+    entries.getFloat32(8 * i + 4, true),
+  ]);
+}

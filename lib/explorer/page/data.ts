@@ -1,0 +1,88 @@
+/// <reference lib="dom" />
+import { type DashboardReader, openDashboards } from "../dashboard_files.ts";
+import type { SearchIndex } from "../search_index.ts";
+import { SITE_FILE, type SiteManifest, type SiteSae } from "../site_manifest.ts";
+
+/** An SAE of the site, with its files read when they are asked for, each once. */
+export interface SaeData extends SiteSae {
+  /** Its folder of dashboards. */
+  reader(): Promise<DashboardReader>;
+  /** Numbers of all latents. */
+  columns(): Promise<Record<string, Float32Array | Uint32Array>>;
+  /** Tokens and labels of all latents. */
+  search(): Promise<SearchIndex>;
+  /** Place of a latent's record; undefined where it has no dashboard. */
+  placeOf(latent: number): Promise<number | undefined>;
+}
+
+/** The site's SAEs. */
+export async function readSite(): Promise<SaeData[]> {
+  const text = new TextDecoder().decode(await readPart(SITE_FILE));
+  const { saes } = JSON.parse(text) as SiteManifest;
+  return saes.map(openSae);
+}
+
+function openSae(entry: SiteSae): SaeData {
+  const { latents, sae } = entry.manifest;
+  const reader = once(() =>
+    openDashboards((name, from, to) =>
+      name === "dashboard.json"
+        // The site's own file has it already.
+        ? Promise.resolve(new TextEncoder().encode(JSON.stringify(entry.manifest)))
+        : readPart(entry.path + name, from, to)
+    )
+  );
+  const columns = once(async () => await (await reader()).columns());
+  const places = once(async () => {
+    const { latent } = await columns();
+    return new Map(Array.from(latent, (one, place) => [one, place]));
+  });
+  return {
+    ...entry,
+    ...{ reader, columns },
+    search: once(async () => await (await reader()).search()),
+    async placeOf(latent) {
+      // Where all latents have a dashboard a link to one needs no table.
+      if (latents === sae.dictSize) return latent < latents ? latent : undefined;
+      return (await places()).get(latent);
+    },
+  };
+}
+
+function once<T>(make: () => Promise<T>): () => Promise<T> {
+  let made: Promise<T> | undefined;
+  return () => {
+    if (!made) {
+      made = make();
+      // What failed is tried again.
+      made.catch(() => made = undefined);
+    }
+    return made;
+  };
+}
+
+const whole = new Map<string, Promise<Uint8Array<ArrayBuffer>>>();
+
+/**
+ * A file of the site, or its bytes from `from` to `to` − 1. Of a server that knows no ranges the whole file
+ * comes; it is kept.
+ *
+ * @throws {Error} It cannot be read.
+ */
+export async function readPart(
+  path: string,
+  from?: number,
+  to?: number,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const known = whole.get(path);
+  if (known) return (await known).slice(from, to);
+  const isPart = from !== undefined && to !== undefined;
+  if (isPart && to <= from) return new Uint8Array(0);
+  const headers: HeadersInit = isPart ? { range: `bytes=${from}-${to - 1}` } : {};
+  const response = await fetch(path, { headers });
+  if (!response.ok) throw new Error(`${path} cannot be read: ${response.status}`);
+  const bytes = response.arrayBuffer().then((buffer) => new Uint8Array(buffer));
+  if (!isPart || response.status === 206) return await bytes;
+  whole.set(path, bytes);
+  return (await bytes).slice(from, to);
+}

@@ -1,0 +1,103 @@
+import { VERSION } from "../version.ts";
+import { DASHBOARD_FILE, openDashboards } from "./dashboard_files.ts";
+import type { OwnFiles } from "./own_files.ts";
+import { OWN_SCRIPT, PAGE_SCRIPT } from "./page_scripts.ts";
+import { latentMap, SITE_FILE, type SiteManifest, type SiteSae } from "./site_manifest.ts";
+import { SITE_STYLE } from "./site_style.ts";
+
+/** A folder of dashboards that a site shows. */
+export interface SiteSource {
+  /** Gives a file of the folder, or its bytes from `from` to `to` − 1. */
+  read(name: string, from?: number, to?: number): Promise<Uint8Array<ArrayBuffer>>;
+  /** What encodes own text; without it there is no such page. */
+  own?: OwnFiles;
+}
+
+/** A file of a site: its bytes, or which file of which source it is a copy of. */
+export type SiteFile =
+  & { name: string }
+  & ({ bytes: Uint8Array<ArrayBuffer> } | { source: number; file: string });
+
+// A page that has nothing inline, loads nothing from elsewhere and compiles WebAssembly of its own site.
+const POLICY = [
+  "default-src 'self'",
+  "script-src 'self' 'wasm-unsafe-eval'",
+  "object-src 'none'",
+  "base-uri 'none'",
+  "form-action 'none'",
+].join("; ");
+
+const INDEX = `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="${POLICY}">
+<meta name="referrer" content="no-referrer">
+<title>saewing explorer</title>
+<link rel="icon" href="icon.svg">
+<link rel="stylesheet" href="explorer.css">
+<script type="module" src="explorer.js"></script>
+</head>
+<body>
+<div id="page"><noscript>This page reads its data by JavaScript.</noscript></div>
+</body>
+</html>
+`;
+
+const ICON =
+  `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#2563c9"/><path d="M4 11l4-7 4 7" fill="none" stroke="#fff" stroke-width="2"/></svg>\n`;
+
+/**
+ * The files of the explorer: a site that any web server shows, without a program of its own. The page reads
+ * `site.json` first (a map of the latents is in it, so that the first view reads no other data), then
+ * parts of the dashboards' files by range requests.
+ *
+ * @param sources Folders of dashboards. Names come from their SAEs; equal ones are numbered.
+ * @throws {Error} A folder is no finished folder of dashboards, or is damaged.
+ */
+export async function* siteFiles(sources: readonly SiteSource[]): AsyncGenerator<SiteFile> {
+  const encoder = new TextEncoder();
+  yield { name: "index.html", bytes: encoder.encode(INDEX) };
+  yield { name: "icon.svg", bytes: encoder.encode(ICON) };
+  yield { name: "explorer.css", bytes: encoder.encode(SITE_STYLE) };
+  yield { name: "explorer.js", bytes: await unpack(PAGE_SCRIPT) };
+  if (sources.some(({ own }) => own)) {
+    yield { name: "own.js", bytes: await unpack(OWN_SCRIPT) };
+  }
+  const saes: SiteSae[] = [];
+  for (const [source, { read, own }] of sources.entries()) {
+    const { manifest, columns } = await openDashboards(read);
+    const wanted = String(manifest.sae.name ?? "sae");
+    const taken = (name: string) => saes.some((sae) => sae.name === name);
+    let name = wanted;
+    for (let i = 2; taken(name); i++) name = `${wanted} (${i})`;
+    // Folders have numbers: a name from a file is no path.
+    const path = `data/${source}/`;
+    const { density, max } = await columns();
+    const sae: SiteSae = { name, path, manifest, map: latentMap(density, max) };
+    const names = ["latents.bin", "index.bin", "search.bin", DASHBOARD_FILE];
+    if (manifest.metaLatents > 0) names.push("meta.bin");
+    for (const file of [...names, ...manifest.shards.map(({ name }) => name)]) {
+      if (!/^[\w-]+\.(bin|json)$/.test(file)) {
+        throw new Error(`${DASHBOARD_FILE} names the file ${JSON.stringify(file)}`);
+      }
+      yield { name: path + file, source, file };
+    }
+    if (own) {
+      sae.own = { ...own.text, path: `own/${source}/` };
+      for (const { name, bytes } of own.files) yield { name: sae.own.path + name, bytes };
+    }
+    saes.push(sae);
+  }
+  const site: SiteManifest = {
+    ...{ format: "saewing explorer 1", createdBy: `saewing ${VERSION}`, saes },
+  };
+  yield { name: SITE_FILE, bytes: encoder.encode(JSON.stringify(site)) };
+}
+
+async function unpack(base64: string): Promise<Uint8Array<ArrayBuffer>> {
+  const stream = new Blob([Uint8Array.fromBase64(base64)]).stream()
+    .pipeThrough(new DecompressionStream("gzip"));
+  return await new Response(stream).bytes();
+}
