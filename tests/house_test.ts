@@ -44,7 +44,7 @@ async function readSources(folder: string): Promise<Source[]> {
   for await (const entry of Deno.readDir(join(ROOT, folder))) {
     const path = folder === "" ? entry.name : `${folder}/${entry.name}`;
     if (entry.isDirectory) sources.push(...await readSources(path));
-    else if (path.endsWith(".ts")) {
+    else if (/\.tsx?$/.test(path)) {
       sources.push({ path, text: await Deno.readTextFile(join(ROOT, path)) });
     }
   }
@@ -111,6 +111,17 @@ Deno.test("what may run in a browser uses neither Deno nor node nor packages", (
     for (const name of importsOf(source)) {
       assert(/^(lib|kernels)\//.test(name), `${source.path} imports ${name}`);
     }
+  }
+});
+
+Deno.test("the explorer's page uses neither Deno nor node", () => {
+  const page = sources.filter(({ path }) => path.startsWith("lib/explorer/page/"));
+  assert(page.length > 5);
+  for (const { path, text } of page) {
+    assertEquals(code(text).match(/\bDeno\.\w+|"node:[^"]*"/)?.[0], undefined, path);
+    // Text becomes nodes of text, never markup.
+    const markup = code(text).match(/innerHTML|outerHTML|insertAdjacentHTML|document\.write/);
+    assertEquals(markup?.[0], undefined, path);
   }
 });
 

@@ -48,7 +48,8 @@ Deno.test("dashboard writes what the library collects, with logits, labels and n
     assertEquals(
       files,
       [
-        ...[".lock", "dashboard.json", "index.bin", "latents.bin", "saewing.json", "shard-000.bin"],
+        ...[".lock", "dashboard.json", "index.bin", "latents.bin", "saewing.json", "search.bin"],
+        "shard-000.bin",
       ].filter((name) => files.includes(name)),
     );
 
