@@ -1,4 +1,4 @@
-import { join } from "@std/path";
+import { basename, join } from "@std/path";
 import { readLabelledTexts } from "../lib/activations/mod.ts";
 import { nameSaes } from "../lib/formats/name_saes.ts";
 import { studyProbes } from "../lib/interpretation/mod.ts";
@@ -123,7 +123,7 @@ export const probe: Command = {
       date: new Date().toISOString().slice(0, 10),
       device: device.name,
       model: { id: model.id, hook: model.hook },
-      data: options.texts("data").join(" "),
+      data: options.texts("data").map((path) => basename(path)).join(", "),
       study,
       settings: {
         SAEs: folders.join(" "),

@@ -22,17 +22,25 @@ export function wilsonInterval(successes: number, trials: number): Interval {
   checkWhole(trials, "trials", 0);
   checkWhole(successes, "successes", 0, trials);
   if (trials === 0) return { low: 0, high: 1 };
-  const share = successes / trials;
+  return scoreInterval(successes / trials, trials);
+}
+
+/**
+ * Wilson's interval of a share that is no count of trials, such as a mean of shares, and the number of trials that a
+ * share of its variance would have, which need not be whole.
+ */
+export function scoreInterval(share: number, trials: number): Interval {
   const square = Z95 * Z95 / trials;
   const centre = (share + square / 2) / (1 + square);
   const half = Z95 / (1 + square) *
     Math.sqrt(share * (1 - share) / trials + square / (4 * trials));
   // Exact at the ends, where the formula leaves a rounding error.
   return {
-    low: successes === 0 ? 0 : Math.max(0, centre - half),
-    high: successes === trials ? 1 : Math.min(1, centre + half),
+    low: share === 0 ? 0 : Math.max(0, centre - half),
+    high: share === 1 ? 1 : Math.min(1, centre + half),
   };
 }
+
 /**
  * Between which values a mean lies, with 95 % confidence: mean ± t · s/√n with Student's t of n − 1
  * degrees of freedom. One value or none: anything.

@@ -18,6 +18,8 @@ export interface LineSeries {
   broad?: boolean;
   /** What its points are marked by, where points are marked (default a circle). */
   symbol?: FigureSymbol;
+  /** Whether its points are not marked where those of others are: a line across (default false). */
+  bare?: boolean;
 }
 
 /** Options of {@linkcode linePlot}. */
@@ -75,9 +77,9 @@ export async function linePlot(
     ...options,
     legend: options.legend ??
       (curves.length > 1
-        ? curves.map(({ label, stroke: colour, dash, symbol = "circle" }) => ({
+        ? curves.map(({ label, stroke: colour, dash, symbol = "circle", bare }) => ({
           ...{ label, colour, dash },
-          ...(dots ? { symbol } : {}),
+          ...(dots && !bare ? { symbol } : {}),
         }))
         : []),
     x: {
@@ -93,7 +95,7 @@ export async function linePlot(
     marks: (plot) =>
       points.length === 0 ? [] : [
         ...beneath?.(plot) ?? [],
-        ...curves.flatMap(({ stroke, dash, points, broad, symbol = "circle" }) => [
+        ...curves.flatMap(({ stroke, dash, points, broad, symbol = "circle", bare }) => [
           points.some(({ low, high }) => low < high)
             ? plot.areaY(points, { x: "x", y1: "low", y2: "high", fill: stroke, fillOpacity: 0.2 })
             : null,
@@ -101,7 +103,9 @@ export async function linePlot(
             ...{ x: "x", y: "mean", stroke, strokeDasharray: dash },
             ...(broad ? { strokeWidth: 5, strokeOpacity: 0.45 } : { strokeWidth: 1.8 }),
           }),
-          dots ? plot.dot(points, { x: "x", y: "mean", fill: stroke, symbol, r: 3.5 }) : null,
+          dots && !bare
+            ? plot.dot(points, { x: "x", y: "mean", fill: stroke, symbol, r: 3.5 })
+            : null,
         ]),
       ],
   });

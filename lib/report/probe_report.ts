@@ -2,7 +2,7 @@ import { stringify } from "@std/csv";
 import type { ProbeStudy } from "../interpretation/study_probes.ts";
 import type { Figure } from "./figure.ts";
 import { formatNumber } from "./format_number.ts";
-import { wilsonInterval } from "./intervals.ts";
+import { scoreInterval, wilsonInterval } from "./intervals.ts";
 import { architectureColour, QUIET } from "./legend.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
 import { figureGrid, page, paragraph, section, settingsTable, table } from "./page.ts";
@@ -31,7 +31,7 @@ export interface ProbeReport {
 export function probePlots({ saes, channels, residual }: ProbeStudy): Promise<Figure>[] {
   const sizes = distinct(saes.map(({ dictSize }) => dictSize));
   const across = (label: string, value: number, dash: number): LineSeries => ({
-    ...{ label, colour: QUIET, dash },
+    ...{ label, colour: QUIET, dash, bare: true },
     x: [sizes[0], sizes[sizes.length - 1]],
     y: [value, value],
   });
@@ -102,11 +102,14 @@ function accuracy(probes: readonly { correct: number; tested: number }[]): numbe
   return mean(probes.map(({ correct, tested }) => correct / tested));
 }
 
-/** "0.912 (0.89 to 0.93)": the mean over classes, and Wilson's interval of all their tests together. */
+/**
+ * "0.912 (0.89–0.93)": the mean over classes and its 95 % interval, Wilson's with as many tests as give a share the
+ * variance of that mean, C² / Σ 1/n_c.
+ */
 function withInterval(probes: readonly { correct: number; tested: number }[]): string {
-  const sum = (of: "correct" | "tested") => probes.reduce((all, probe) => all + probe[of], 0);
-  const { low, high } = wilsonInterval(sum("correct"), sum("tested"));
-  return `${accuracy(probes).toFixed(3)} (${low.toFixed(3)} to ${high.toFixed(3)})`;
+  const tests = probes.length ** 2 / probes.reduce((sum, { tested }) => sum + 1 / tested, 0);
+  const { low, high } = scoreInterval(accuracy(probes), tests);
+  return `${accuracy(probes).toFixed(3)} (${low.toFixed(2)}–${high.toFixed(2)})`;
 }
 
 /** The results of probes as text files, by their paths: two tables, figures, a report. */
@@ -163,7 +166,7 @@ async function report(
     ...ks.map((k) => withInterval(probes.filter((probe) => probe.k === k))),
   ];
   const counts = saes[0].perturbations.map(({ count }) => count);
-  return page(`Probes on ${data}: ${model.id} at ${model.hook}`, [device, date], [
+  return page(`Probes on ${data}`, [`${model.id} at ${model.hook}`, device, date], [
     section(
       "By dictionary size",
       await figureGrid(plots.filter(({ name }) => name.startsWith("probes"))),
@@ -171,8 +174,8 @@ async function report(
     section(
       "Accuracy",
       table(
-        "Mean over classes, with the 95 % interval of all tests together; chance is 0.5. Features " +
-          "are chosen and probes trained on other texts than those of the tests",
+        "Mean accuracy over classes, with its 95 % interval; chance is 0.5. Features are chosen and " +
+          "probes trained on other texts than those of the tests",
         ["Features", ...ks.map((k) => `k = ${k}`)],
         [
           ...saes.map(({ name, probes }) => row(name, probes)),

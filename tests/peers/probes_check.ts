@@ -1,13 +1,101 @@
-// The logistic regression that sparse probes rest on, beside scikit-learn's.
+// The logistic regression that sparse probes rest on, and the accuracy of such probes, beside scikit-learn's.
 import { join } from "@std/path";
 import { fitLogistic } from "../../lib/interpretation/logistic_regression.ts";
+import { meanActivations } from "../../lib/interpretation/mean_activations.ts";
+import { type ProbeSet, probeSets } from "../../lib/interpretation/probe_sets.ts";
+import { sparseProbes } from "../../lib/interpretation/sparse_probes.ts";
+import { openLanguageModel } from "../../lib/language_model/open_language_model.ts";
+import type { Matrix, SparseMatrix } from "../../lib/matrix.ts";
 import { createRandom } from "../../lib/random.ts";
+import { initializeSae, openDevice } from "../../mod.ts";
 import type { Peers, Row } from "./peer.ts";
 import { relativeNorm } from "./stream_rows.ts";
 
-export const title = "Logistic regressions of sparse probes, beside scikit-learn";
+export const title = "Logistic regressions and sparse probes, beside scikit-learn";
 
-export async function* check({ folder, python }: Peers): AsyncGenerator<Row> {
+export async function* check(peers: Peers): AsyncGenerator<Row> {
+  yield* regressions(peers);
+  const { texts, labels } = labelledTexts();
+  using device = await openDevice({ device: "cpu" });
+  await using model = await openLanguageModel("examples/tiny-gpt2", {
+    hook: "blocks.2.hook_resid_pre",
+  });
+  const sae = initializeSae({
+    ...{ architecture: "batchtopk", dModel: 128, dictSize: 1024, k: 16 },
+    random: createRandom(1),
+  });
+  sae.threshold = new Float32Array(1024).fill(0.3);
+  const means = await meanActivations(device, model, [sae], texts);
+  const sets = probeSets(labels, { testShare: 0.5 });
+  for (
+    const [name, features] of [["latents", means.latents[0]], ["channels", means.residual]] as const
+  ) {
+    yield* probeAccuracies(peers, name, features, sets);
+  }
+}
+
+/** Sentences about three things, half of whose words are of all kinds: probes are right at times. */
+function labelledTexts(): { texts: string[]; labels: string[] } {
+  const words = {
+    animals: ["cat", "dog", "horse", "bird", "fish", "sheep"],
+    numbers: ["one", "two", "seven", "ten", "twenty", "hundred"],
+    places: ["London", "France", "Texas", "Rome", "Boston", "Africa"],
+  };
+  const { below } = createRandom(3);
+  const all = Object.values(words).flat();
+  const labels = Array.from({ length: 900 }, (_, i) => Object.keys(words)[i % 3]);
+  const texts = labels.map((label) => {
+    const own = words[label as keyof typeof words];
+    const chosen = Array.from({ length: 6 }, (_, i) => i < 2 ? own[below(6)] : all[below(18)]);
+    return `They saw ${chosen.join(" and ")} .`;
+  });
+  return { texts, labels };
+}
+
+/** How often probes are right beside scikit-learn's, which chooses features and fits them itself. */
+export async function* probeAccuracies(
+  { folder, python }: Pick<Peers, "folder" | "python">,
+  name: string,
+  features: Matrix | SparseMatrix,
+  sets: readonly ProbeSet[],
+): AsyncGenerator<Row> {
+  const k = [1, 5, 20, 50];
+  const { rows, cols } = features;
+  const asked = sets.map(({ train, test, ...own }) => ({
+    ...own,
+    train: [...train],
+    test: [...test],
+  }));
+  await Deno.writeFile(join(folder, "features.f32"), new Uint8Array(dense(features).buffer));
+  await Deno.writeTextFile(
+    join(folder, "probes.json"),
+    JSON.stringify({ rows, cols, k, sets: asked }),
+  );
+  const wanted = await python("probes.py", [folder]) as number[][];
+  const found = sparseProbes(features, sets, { k });
+  for (const [at, count] of k.entries()) {
+    const own = found.filter((probe) => probe.k === count);
+    const apart = own.map(({ correct, tested }, i) => Math.abs(correct - wanted[i][at]) / tested);
+    const mean = own.reduce((sum, { correct, tested }) => sum + correct / tested, 0) / own.length;
+    yield {
+      check: `probes on ${count} ${name}, ${sets.length} classes`,
+      ...{ difference: Math.max(...apart), limit: 0.005 },
+      note: `share of the tests, the furthest class; mean accuracy ${mean.toFixed(3)}`,
+    };
+  }
+}
+
+function dense(features: Matrix | SparseMatrix): Float32Array<ArrayBuffer> {
+  if ("data" in features) return Float32Array.from(features.data);
+  const { rows, cols, rowOffsets, latents, values } = features;
+  const data = new Float32Array(rows * cols);
+  for (let r = 0; r < rows; r++) {
+    for (let e = rowOffsets[r]; e < rowOffsets[r + 1]; e++) data[r * cols + latents[e]] = values[e];
+  }
+  return data;
+}
+
+async function* regressions({ folder, python }: Peers): AsyncGenerator<Row> {
   const problems = [
     { rows: 400, cols: 1, c: 1 },
     { rows: 400, cols: 16, c: 1 },
