@@ -71,7 +71,11 @@ export {
   type CrossEntropyEvaluation,
   evaluateCrossEntropy,
 } from "./lib/evaluation/evaluate_cross_entropy.ts";
-export { evaluateOnTexts, type TextEvaluation } from "./lib/evaluation/evaluate_on_texts.ts";
+export {
+  evaluateOnTexts,
+  evaluateSaesOnTexts,
+  type TextEvaluation,
+} from "./lib/evaluation/evaluate_on_texts.ts";
 export { sweepGrid } from "./lib/sweep/grid.ts";
 export { sweepSaes } from "./lib/sweep/sweep_saes.ts";
 export type { SweepRow } from "./lib/sweep/sweep_row.ts";

@@ -158,7 +158,7 @@ export function sweepProgress(
   return (at) => {
     if (at.phase === "measuring") {
       output.progress({ phase: "measuring SAEs", done: at.done, total: at.total }, {
-        details: `${at.done} of ${at.total}, now ${at.sae}`,
+        details: `${at.done} of ${at.total}, now ${at.saes.join(", ")}`,
       });
       return;
     }

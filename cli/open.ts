@@ -46,11 +46,12 @@ export async function openCommandDevice(options: Arguments, io: Io): Promise<Dev
 export async function openModel(
   options: Arguments,
   { output, signal }: Session,
-  { model, hook, moreHooks, dtype = options.text("dtype") }: {
+  { model, hook, moreHooks, dtype = options.text("dtype"), besideTrainer = false }: {
     model?: string;
     hook?: string;
     moreHooks?: string[];
     dtype?: string;
+    besideTrainer?: boolean;
   } = {},
 ): Promise<LanguageModel> {
   const id = model ?? options.required("model");
@@ -60,6 +61,7 @@ export async function openModel(
       hook: hook ?? options.required("hook"),
       moreHooks,
       dtype: dtype as Dtype | undefined,
+      threads: besideTrainer ? Math.max(1, navigator.hardwareConcurrency - 1) : undefined,
       device: (options.text("model-device") ?? "cpu") as ModelDevice,
       revision: options.text("revision"),
       cacheDir: options.text("cache-dir"),

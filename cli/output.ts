@@ -16,7 +16,10 @@ export interface Output extends Disposable {
   download(at: Progress): void;
   /** A file of the hub's cache is used, because the hub does not answer: said once per repository. */
   cached(notice: CachedInstead): void;
-  /** Something that goes wrong while the work continues: a line of its own that stays. */
+  /**
+   * Something that goes wrong while the work continues: a line of its own that stays. With `--json` the
+   * text is `message`, where `data` has none.
+   */
   warn(text: string, data: Record<string, unknown>): void;
   /** The command's result, for machines only. No progress is shown after it by time alone. */
   result(data: Record<string, unknown>): void;
@@ -114,7 +117,7 @@ export function createOutput(io: Io, { json = false, quiet = false }: OutputOpti
     else drawAfter(terminal ? REWRITE_MS : EVERY_MS);
   };
   const warn: Output["warn"] = (text, data) => {
-    if (json) return io.print(printableJson({ type: "warning", ...data }));
+    if (json) return io.print(printableJson({ type: "warning", message: text, ...data }));
     clear();
     io.printError(`${colour(33, "warning:")} ${printable(text)}`);
   };

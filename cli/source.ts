@@ -41,14 +41,18 @@ export function checkSourceOptions(options: Arguments): void {
  *
  * @param recorded What an SAE or a run that continues leaves out as massive. Where neither it nor
  * `--max-norm-multiple` nor the store says it, a median norm is measured.
+ * @param besideTrainer Whether SAEs are trained while the model runs: it leaves them a core.
  */
 export async function openActivationSource(
   options: Arguments,
   session: Session,
   recorded?: NormLimit | "none",
+  besideTrainer = false,
 ): Promise<ActivationSource> {
   const folder = options.text("activations");
-  if (folder === undefined) return await openTextSource(options, session, recorded);
+  if (folder === undefined) {
+    return await openTextSource(options, session, recorded, { besideTrainer });
+  }
   const store = await openStore(folder, options, recorded);
   return storeSource(store, () =>
     openModel(options, session, {
@@ -80,7 +84,7 @@ export async function openTextSource(
   options: Arguments,
   session: Session,
   recorded: NormLimit | "none" | undefined,
-  asked: { model?: string; hook?: string; context?: number } = {},
+  asked: { model?: string; hook?: string; context?: number; besideTrainer?: boolean } = {},
 ): Promise<ActivationSource> {
   const { output, signal } = session;
   const model = await openModel(options, session, asked);

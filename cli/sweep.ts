@@ -1,7 +1,7 @@
 import { join } from "@std/path";
 import { recordedSweepLimit } from "../lib/formats/sweep_folder.ts";
 import { sharedOptions } from "../lib/sweep/grid.ts";
-import { type Device, evaluateOnTexts, sweepFolder, sweepSaes } from "../mod.ts";
+import { type Device, evaluateSaesOnTexts, sweepFolder, sweepSaes } from "../mod.ts";
 import { type SweepCell, SweepMismatchError, type SweepStore } from "../lib/sweep/mod.ts";
 import { sweepFiles } from "../lib/report/mod.ts";
 import { type ActivationSource, sourceMetadata } from "../lib/activations/activation_source.ts";
@@ -126,7 +126,7 @@ export const sweep: Command = {
       ? await recordedSweepLimit(out, cells.map(({ name }) => name))
       : undefined;
     if (recorded) checkSameLimit(options, recorded, `${out}: take another --out, or --overwrite`);
-    await using source = await openActivationSource(options, session, recorded);
+    await using source = await openActivationSource(options, session, recorded, true);
     await checkEvalText(options, await source.openModel(), source.contextLength);
     const settings = commonSettings(source, options);
     const done = { trained: new Set<string>(), measured: new Set<string>() };
@@ -223,10 +223,10 @@ async function runSweep(
       ...{ store, checkpointEvery, signal, batch: { rows: batchSize, cols: dModel } },
       atOnce: options.number("at-once"),
       metadata: sourceMetadata(source),
-      measure: async (sae, { name }) =>
-        await evaluateOnTexts(gpu, await source.openModel(), sae, texts, {
+      measure: async (saes, measured) =>
+        await evaluateSaesOnTexts(gpu, await source.openModel(), saes, texts, {
           ...{ contextLength, skipPositions, normLimit, maxRows, signal },
-          onProgress: evaluationProgress(output, `${name}: `),
+          onProgress: evaluationProgress(output, `${nameSaes(measured)}: `),
         }),
       onProgress(progress) {
         show(progress);
@@ -252,6 +252,10 @@ async function runSweep(
   output.say(files["table2.md"]);
   output.say(`report: ${report}`);
   output.result({ folder: folder.path, report, saes: rows });
+}
+
+function nameSaes(cells: readonly SweepCell[]): string {
+  return cells.length === 1 ? cells[0].name : `${cells.length} SAEs`;
 }
 
 /** Whether a folder holds a sweep whose SAEs are all of this grid, so that none is left beside it. */

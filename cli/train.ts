@@ -139,7 +139,7 @@ export const train: Command = {
     });
     const steps = async () => (await run.loadCheckpoint())?.steps ?? 0;
     const open = () => openCommandDevice(options, io);
-    await using source = await openActivationSource(options, session, recorded);
+    await using source = await openActivationSource(options, session, recorded, true);
     for (const name of ["text", "eval-text"]) {
       if (options.texts(name).length === 0) continue;
       await checkEvalText(options, await source.openModel(), source.contextLength, name);

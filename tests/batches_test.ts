@@ -65,7 +65,10 @@ Deno.test("a stream that is needed twice is refused before it is read", async ()
       sweepSaes(device, once, cells, {
         batch: LIST[0],
         atOnce: 1,
-        measure: async (sae) => ({ evaluation: await evaluateSae(device, sae, LIST) }),
+        measure: (saes) =>
+          Promise.all(
+            saes.map(async (sae) => ({ evaluation: await evaluateSae(device, sae, LIST) })),
+          ),
       }),
     TypeError,
     "a sweep in 2 groups reads the activations 2 times",

@@ -8,7 +8,8 @@ import type { Progress } from "../progress.ts";
 import type { Selection } from "../sae/inference.ts";
 import type { NormLimit, NormLimitChoice } from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
-import { type CrossEntropyEvaluation, evaluateCrossEntropy } from "./evaluate_cross_entropy.ts";
+import { evaluateCrossEntropies } from "./evaluate_cross_entropy.ts";
+import type { CrossEntropyEvaluation } from "./evaluate_cross_entropy.ts";
 import { evaluateSae, type Evaluation } from "./evaluate_sae.ts";
 
 /** Options of {@linkcode evaluateOnTexts}. */
@@ -60,6 +61,28 @@ export async function evaluateOnTexts(
   texts: Texts,
   options: EvaluateOnTextsOptions = {},
 ): Promise<TextEvaluation> {
+  return (await evaluateSaesOnTexts(device, model, [sae], texts, options))[0];
+}
+
+/**
+ * {@linkcode evaluateOnTexts} of several SAEs on the same rows: the cross-entropies of what is clean or
+ * ablated are computed once for all of them.
+ *
+ * @param texts The documents: a list, or a function that gives them; they are read two or three times
+ * per SAE.
+ * @returns One evaluation per SAE, in their order, as each has it alone.
+ * @throws {RangeError} There are no SAEs.
+ * @throws {TypeError} The texts are a stream that can be read once.
+ * @throws {Error} As for one SAE.
+ */
+export async function evaluateSaesOnTexts(
+  device: Device,
+  model: LanguageModel,
+  saes: readonly Sae[],
+  texts: Texts,
+  options: EvaluateOnTextsOptions = {},
+): Promise<TextEvaluation[]> {
+  if (saes.length === 0) throw new RangeError("there are no SAEs to evaluate");
   const { contextLength = Math.min(128, model.maxContext), maxRows = 64, selection } = options;
   const { skipPositions = [0], signal, onProgress } = options;
   const read = readRepeatedly(texts, 3, "an evaluation", "texts");
@@ -70,7 +93,7 @@ export async function evaluateOnTexts(
   const kept = contextLength - new Set(skipPositions).size;
   let leftOut = 0;
   let limit = "none" as NormLimit | "none";
-  const measure = (normLimit: NormLimitChoice | undefined) => {
+  const measure = (sae: Sae, normLimit: NormLimitChoice | undefined) => {
     leftOut = 0;
     let rows = 0;
     onProgress?.({ phase: "reconstruction", done: 0, total });
@@ -91,17 +114,27 @@ export async function evaluateOnTexts(
     });
     return evaluateSae(device, sae, batches, { selection, normLimit: "none" });
   };
-  const evaluation = await measure(options.normLimit);
-  const found = limit;
-  if (leftOut > 0) {
-    evaluation.leftOut = leftOut;
-    const { samples, mse, nmse, explainedVariance, l0 } = await measure("none");
-    evaluation.all = { samples, mse, nmse, explainedVariance, l0 };
+  const evaluations: Evaluation[] = [];
+  // The same for every SAE: it depends on the texts and the options only.
+  let found = limit;
+  for (const sae of saes) {
+    const evaluation = await measure(sae, options.normLimit);
+    found = limit;
+    if (leftOut > 0) {
+      evaluation.leftOut = leftOut;
+      const { samples, mse, nmse, explainedVariance, l0 } = await measure(sae, "none");
+      evaluation.all = { samples, mse, nmse, explainedVariance, l0 };
+    }
+    evaluations.push(evaluation);
   }
-  const crossEntropy = await evaluateCrossEntropy(device, model, sae, tokenRows, {
+  const crossEntropies = await evaluateCrossEntropies(device, model, saes, tokenRows, {
     ...{ skipPositions, selection, signal, normLimit: found },
     onProgress: ({ phase, done, total: calls }) =>
       onProgress?.({ phase, done: Math.round(done / calls! * total), total }),
   });
-  return { tokenRows, evaluation, crossEntropy };
+  return evaluations.map((evaluation, i) => ({
+    tokenRows,
+    evaluation,
+    crossEntropy: crossEntropies[i],
+  }));
 }

@@ -10,6 +10,10 @@ export interface UnembeddingModel {
   unembed(directions: Matrix, options?: { finalNorm?: boolean }): Promise<Matrix>;
   /** The text of one token. */
   tokenText(token: number): string;
+  /** Whether the hook's vectors are of the residual stream's space (default: they are). */
+  inStream?: boolean;
+  /** Name of the hook, for the error. */
+  hook?: string;
 }
 
 /** A token, and what a latent adds to its logit per unit of activation. */
@@ -63,7 +67,7 @@ const blockNumbers = 2 ** 24;
  * @param options What is kept.
  * @returns One entry per latent. An entry takes about 20 tokens and 50 bins.
  * @throws {RangeError} A latent is not in the SAE, or an option is out of range.
- * @throws {Error} The unembedding is not found in the model's file, or has another width.
+ * @throws {Error} The model's hook is inside of a layer; the unembedding is not found in the model's file, or has another width.
  *
  * @example Tokens of the first latents
  * ```ts no-eval
@@ -82,6 +86,12 @@ export async function latentLogits(
   checkWhole(count, "count");
   checkWhole(bins, "bins");
   const { dModel, dictSize, wDec } = sae;
+  if (model.inStream === false) {
+    throw new Error(
+      `${model.hook ?? "the hook"} is inside of a layer: its directions are not of the residual ` +
+        `stream's space, and have no direct effect on logits, whatever their width is`,
+    );
+  }
   const wanted = Array.from(latents);
   wanted.forEach((latent, at) => checkLatent(latent, dictSize, `latents[${at}]`));
   const found: LatentLogits[] = [];

@@ -34,24 +34,28 @@ export type SweepProgress =
     | { phase: "training"; sae: string; samplesPerSecond: number } & SweepGroup & TrainingProgress
     /** The group is trained and kept, `done` groups are. */
     | { phase: "trained"; seconds: number } & SweepGroup
-    /** An SAE is about to be measured, `done` of `total` are. */
-    | { phase: "measuring"; sae: string; total: number }
+    /** SAEs are about to be measured, `done` of `total` are. */
+    | { phase: "measuring"; saes: string[]; total: number }
     /** It was measured. */
     | { phase: "measured"; sae: string; total: number; row: SweepRow }
   );
+
+// What is clean or ablated takes three of the four runs of one SAE: of 8 together each takes 1.4. A sweep
+// that ends while they are measured measures these 8 again.
+const MEASURED_TOGETHER = 8;
 
 /** Options of {@linkcode sweepSaes}. */
 export interface SweepOptions {
   /** Shape of the batches, from which the memory that training takes is reckoned. */
   batch: { rows: number; cols: number };
   /**
-   * Measures a trained SAE, on data held out from training: `evaluateOnTexts` gives both; without
-   * `crossEntropy` the row's columns of it are NaN.
+   * Measures trained SAEs, at most 8 at once, on data held out from training: `evaluateSaesOnTexts` gives
+   * both; without `crossEntropy` the row's columns of it are NaN. Gives one result per SAE, in their order.
    */
   measure: (
-    sae: Sae,
-    cell: SweepCell,
-  ) => Promise<{ evaluation: Evaluation; crossEntropy?: CrossEntropyEvaluation }>;
+    saes: Sae[],
+    cells: readonly SweepCell[],
+  ) => Promise<{ evaluation: Evaluation; crossEntropy?: CrossEntropyEvaluation }[]>;
   /** Where SAEs are kept; one that holds some already continues (default: in memory, until measured). */
   store?: SweepStore;
   /** Most SAEs that are trained together (default: as many as the device's memory holds). */
@@ -90,7 +94,7 @@ export interface SweepOptions {
  * const cells = sweepGrid({ architecture: ["topk", "batchtopk"], dictSize: [256, 512], k: 8 });
  * const rows = await sweepSaes(device, batches, cells, {
  *   batch: { rows: 2048, cols: model.dModel },
- *   measure: (sae) => evaluateOnTexts(device, model, sae, () => readTexts("held-out.txt")),
+ *   measure: (saes) => evaluateSaesOnTexts(device, model, saes, () => readTexts("held-out.txt")),
  *   store: sweepFolder("runs/sweep"),
  * });
  * ```
@@ -116,25 +120,30 @@ export async function sweepSaes(
     const trained = await trainGroup(device, read, group, { ...options, store }, which);
     trained.forEach((state, i) => states.set(group[i], state));
   }
-  const rows: SweepRow[] = [];
-  for (const [done, cell] of cells.entries()) {
-    const state = states.get(cell)!;
-    if (state.measured) {
-      rows.push(rowOf(cell, state));
-      continue;
-    }
+  const unmeasured = cells.filter((cell) => !states.get(cell)!.measured);
+  let done = cells.length - unmeasured.length;
+  const total = cells.length;
+  const together = Math.min(options.atOnce ?? Infinity, MEASURED_TOGETHER);
+  for (const group of groupCells(device, unmeasured, { ...options, atOnce: together })) {
     signal?.throwIfAborted();
-    const at = { sae: cell.name, total: cells.length };
-    onProgress?.({ phase: "measuring", done, ...at });
-    const found = await measure(await store.loadSae(cell), cell);
-    const { density: _, ...evaluation } = found.evaluation;
-    const measured = { evaluation, crossEntropy: found.crossEntropy ?? null };
-    await store.saveMeasured(cell, { ...state, measured });
-    const row = rowOf(cell, { ...state, measured });
-    rows.push(row);
-    onProgress?.({ phase: "measured", done: done + 1, ...at, row });
+    onProgress?.({ phase: "measuring", done, total, saes: group.map(({ name }) => name) });
+    const saes: Sae[] = [];
+    for (const cell of group) saes.push(await store.loadSae(cell));
+    const found = await measure(saes, group);
+    if (found.length !== group.length) {
+      throw new RangeError(`measure gave ${found.length} results for ${group.length} SAEs`);
+    }
+    for (const [i, cell] of group.entries()) {
+      const { density: _, ...evaluation } = found[i].evaluation;
+      const measured = { evaluation, crossEntropy: found[i].crossEntropy ?? null };
+      const state = { ...states.get(cell)!, measured };
+      await store.saveMeasured(cell, state);
+      states.set(cell, state);
+      const row = rowOf(cell, state);
+      onProgress?.({ phase: "measured", done: ++done, sae: cell.name, total, row });
+    }
   }
-  return rows;
+  return cells.map((cell) => rowOf(cell, states.get(cell)!));
 }
 
 /** Trains SAEs together and keeps them. */
@@ -205,11 +214,11 @@ async function loadFittingCheckpoint(
   return resume;
 }
 
-/** Splits cells into groups that are trained together: as many as fit, in their order. */
+/** Splits cells into groups that are trained or measured together: as many as fit, in their order. */
 function groupCells(
   device: Device,
   cells: readonly SweepCell[],
-  { batch, atOnce = Infinity }: SweepOptions,
+  { batch, atOnce = Infinity }: Pick<SweepOptions, "batch" | "atOnce">,
 ): SweepCell[][] {
   const free = device.memoryLimit - device.allocated;
   const groups: SweepCell[][] = [];

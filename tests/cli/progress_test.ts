@@ -150,13 +150,13 @@ Deno.test("--quiet shows no progress; results, warnings and text stay", () => {
     output.progress({ phase: "training", done: 1, total: 4 }, { data: { step: 1 } });
     clock.pass(60_000);
     output.say("well");
-    output.warn("mind", { message: "mind" });
+    output.warn("mind", { model: "it" });
     output.result({ steps: 1 });
     assertEquals(
       written,
       json
         ? {
-          stdout: '{"type":"warning","message":"mind"}\n{"type":"result","steps":1}\n',
+          stdout: '{"type":"warning","message":"mind","model":"it"}\n{"type":"result","steps":1}\n',
           stderr: "",
         }
         : { stdout: "well\n", stderr: "warning: mind\n" },

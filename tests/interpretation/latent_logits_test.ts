@@ -96,3 +96,15 @@ Deno.test("latents, counts and SAEs that do not fit are refused", async () => {
   for (const [run, text] of cases) await assertRejects(run, Error, text);
   assertEquals(await latentLogits(model, sae, []), []);
 });
+
+Deno.test("a hook inside of a layer has no logits, also where its width is that of the stream", async () => {
+  const inner = "blocks.1.attn.hook_z";
+  await using model = await openLanguageModel(tinyGpt2, { hook: inner, threads: 1 });
+  const sae = randomSae(3, model.dModel, 4);
+  assertEquals(model.dModel, 128);
+  await assertRejects(
+    () => latentLogits(model, sae, [0]),
+    Error,
+    `${inner} is inside of a layer: its directions are not of the residual stream's space`,
+  );
+});

@@ -10,6 +10,7 @@ import { parse } from "@std/csv";
 import { join } from "@std/path";
 import { type CellState, SweepMismatchError, type SweepProgress } from "../../lib/sweep/mod.ts";
 import {
+  type Device,
   evaluateSae,
   loadCheckpoint,
   loadSae,
@@ -36,25 +37,56 @@ const NAMES = ["topk_m16", "topk_m24", "batchtopk_m16", "batchtopk_m24"]
   .map((name) => `${name}_k3_seed0`);
 const WEIGHTS = ["wEnc", "bEnc", "wDec", "bDec"] as const;
 
+const measureEach = (device: Device, saes: Sae[]) =>
+  Promise.all(saes.map(async (sae) => ({ evaluation: await evaluateSae(device, sae, heldOut()) })));
+
+Deno.test("a sweep measures 8 SAEs at once, each result goes to its own, and a missing one is an error", async () => {
+  using device = await openCpu({ workers: 0 });
+  const cells = sweepGrid({ dictSize: 16, k: [1, 2, 3, 4, 5], seed: [0, 1], steps: 1 });
+  const together: number[] = [];
+  const rows = await sweepSaes(device, batches, cells, {
+    batch,
+    measure(saes, measured) {
+      together.push(saes.length);
+      saes.forEach((sae, i) => assertEquals(sae.k, measured[i].options.k));
+      return measureEach(device, saes);
+    },
+  });
+  assertEquals(together, [8, 2]);
+  assertEquals(rows.map(({ name }) => name), cells.map(({ name }) => name));
+  for (const [i, { options }] of cells.entries()) {
+    const { sae } = await trainSae(device, batches(), options);
+    assertEquals(rows[i].nmse, (await evaluateSae(device, sae, heldOut())).nmse);
+  }
+  await assertRejects(
+    () => sweepSaes(device, batches, cells, { batch, measure: () => Promise.resolve([]) }),
+    RangeError,
+    "measure gave 0 results for 8 SAEs",
+  );
+});
+
 Deno.test("a script sweeps a grid in memory: rows, in order, of SAEs that train alone the same", async () => {
   using device = await openCpu({ workers: 0 });
   const cells = sweepGrid(grid);
   assertEquals(cells.map(({ name }) => name), NAMES);
   const found = new Map<string, Sae>();
   const phases: string[] = [];
+  const together: number[] = [];
   const rows = await sweepSaes(device, batches, cells, {
     batch,
-    async measure(sae, { name }) {
-      found.set(name, sae);
-      return { evaluation: await evaluateSae(device, sae, heldOut()) };
+    async measure(saes, measured) {
+      together.push(saes.length);
+      measured.forEach(({ name }, i) => found.set(name, saes[i]));
+      return await measureEach(device, saes);
     },
     onProgress: ({ phase }) => phases.push(phase),
   });
   assertEquals(rows.map(({ name }) => name), NAMES);
   assertEquals(phases.filter((phase) => phase !== "training"), [
     ...["start", "trained"],
-    ...NAMES.flatMap(() => ["measuring", "measured"]),
+    ...["measuring", ...NAMES.map(() => "measured")],
   ]);
+  assertEquals(together, [4]);
   assert(phases.includes("training"));
   for (const [i, { name, options }] of cells.entries()) {
     const { sae } = await trainSae(device, batches(), options);
@@ -84,9 +116,9 @@ Deno.test("a sweep in a folder continues after an abort, with the bits of one ne
     let measured = 0;
     const options = {
       batch,
-      async measure(sae: Sae) {
-        measured++;
-        return { evaluation: await evaluateSae(device, sae, heldOut()) };
+      async measure(saes: Sae[]) {
+        measured += saes.length;
+        return await measureEach(device, saes);
       },
     };
     const never = join(folder, "never");
@@ -164,14 +196,17 @@ Deno.test("SAEs that do not fit into memory together are trained in groups", asy
     using plain = await openCpu({ workers: 0 });
     const sizes = cells.map(({ options }) => trainingBytes(plain, completeOptions(options), batch));
     using device = await openCpu({ workers: 0, memoryLimit: memoryLimit(sizes) });
-    const groups: string[][] = [];
+    const [groups, measured]: string[][][] = [[], []];
     await sweepSaes(device, batches, cells, {
       batch,
-      measure: async (sae) => ({ evaluation: await evaluateSae(device, sae, heldOut()) }),
+      measure: (saes) => measureEach(device, saes),
       onProgress(progress) {
         if (progress.phase === "start") groups.push(progress.saes);
+        if (progress.phase === "measuring") measured.push(progress.saes);
       },
     });
+    // What fits in training fits in measuring.
+    assertEquals(measured, groups);
     return groups;
   };
   const [small, middle, large] = cells.map(({ name }) => name);
