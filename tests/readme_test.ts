@@ -7,6 +7,7 @@ import { deno, type Ran, ROOT, saewing, withFolder } from "./cli/cli_helper.ts";
 const RUN = [
   "README.md",
   "docs/tutorial.md",
+  "docs/dashboards.md",
   "docs/command_line.md",
   "docs/formats.md",
   "docs/models.md",
@@ -27,7 +28,10 @@ const IGNORED = [
   /^deno task compile && /,
   /^npx -y deno@2\.9\.6 task (check|test)$/,
   /^deno test -A tests\/\S+_test\.ts$/,
-  /^saewing (harvest|sweep) /,
+  /^saewing (harvest|sweep|probe) /,
+  // Packages of 90 MB.
+  /^deno run -A examples\/labelled_texts\.ts /,
+  /^deno task bench:dashboards /,
   /^deno run -A examples\/toy_model\.ts$/,
   // Python, and minutes.
   /^deno task peers/,

@@ -31,7 +31,10 @@ export interface ProbePerturbation {
    * Large where ablation hurts the class's own probe and no other.
    */
   score: number;
-  /** Eq. 12 as it is printed: mean of ablated_ii − mean of ablated_ij over i ≠ j. Low where it is good. */
+  /**
+   * Eq. 12 as it is printed: mean of ablated_ii − mean of ablated_ij over i ≠ j. Low where it is good. Clean accuracies
+   * cancel in a mean over all classes, so that it is −score.
+   */
   printedScore: number;
 }
 
