@@ -72,6 +72,9 @@ export async function listZip(
       found.push(entry);
     }
     checkOverlap(found);
+    // zip.js's "balanced" mode takes what stands in front for a program that unpacks the archive.
+    const first = Math.min(...found.map(({ offset }) => offset));
+    if (found.length > 0 && first > 0) throw new Error(`${first} bytes stand in front of it`);
     // Another end record can be hidden there, which other tools take for the real one.
     if (reader.comment.length > 0) throw new Error("it has a comment, expected none");
   } catch (error) {

@@ -18,10 +18,16 @@ interface HeldRow {
   row: number;
   /** Latents that are active at each measured position; undefined where the activation was massive. */
   active: (Uint32Array | undefined)[];
+  /** Number of entries in `active`. */
+  size: number;
 }
 
+/** Entries held at most, 4 bytes each: 200 rows of 128 samples with 160 active latents. */
+const MOST_ENTRIES = 2 ** 22;
+
 /**
- * Holds the `most` rows with the smallest hashes: which ones depends on nothing but their numbers.
+ * Holds the `most` rows with the smallest hashes, fewer where so many latents are active that they would take more
+ * than `mostEntries`: which ones does not depend on their order.
  *
  * @param length Measured positions of a row.
  * @param window Positions around a place.
@@ -30,19 +36,30 @@ export function collectBackground(
   length: number,
   window: { before: number; after: number },
   most = 200,
+  mostEntries = MOST_ENTRIES,
 ): BackgroundRows {
-  let held: HeldRow[] = [];
+  const held: HeldRow[] = [];
+  let entries = 0;
+  // Rows from this hash on are too many.
+  let limit = 2 ** 32;
   return {
     add(row, codes, from, positions) {
       const hash = hashOf(row, 1, 0);
-      if (held.length === most && hash >= held[most - 1].hash) return;
+      if (hash >= limit || (held.length === most && hash >= held[most - 1].hash)) return;
       const active: HeldRow["active"] = new Array(length).fill(undefined);
       for (let s = 0; s < positions.length; s++) {
         const [first, end] = [codes.rowOffsets[from + s], codes.rowOffsets[from + s + 1]];
         active[positions[s]] = codes.latents.slice(first, end);
       }
-      held.push({ hash, row, active });
-      held = held.sort((a, b) => a.hash - b.hash || a.row - b.row).slice(0, most);
+      const size = active.reduce((sum, latents) => sum + (latents?.length ?? 0), 0);
+      held.push({ hash, row, active, size });
+      held.sort((a, b) => a.hash - b.hash || a.row - b.row);
+      entries += size;
+      while (held.length > most || entries > mostEntries) {
+        const last = held.pop()!;
+        entries -= last.size;
+        limit = last.hash;
+      }
     },
     inactive(latent, count) {
       const found: LatentContext[] = [];

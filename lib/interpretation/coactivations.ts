@@ -25,8 +25,14 @@ export interface CoactivationCollector {
   read(latent: number, count: number): CoactiveLatent[];
 }
 
-/** Entries held at most, 8 bytes each: 131,072 samples with 32 active latents. */
+/** Entries held at most, 8 bytes each, and samples, 8 bytes each: 131,072 samples with 32 active latents. */
 const MOST_ENTRIES = 2 ** 22;
+
+/**
+ * A latent whose activations vary by less than 1e-5 of their size is taken for one that is active alike in every
+ * sample: the rounding of sums over a million samples reaches 1e-10 of n · Σ f².
+ */
+const LEAST_SPREAD = 1e-10;
 
 /**
  * Starts to collect. All pairs of latents would be too many to count; codes of samples are held as they are,
@@ -37,10 +43,27 @@ export function collectCoactivations(
   dictSize: number,
   mostEntries: number = MOST_ENTRIES,
 ): CoactivationCollector {
-  let held: { hash: number; latents: Uint32Array; values: Float32Array }[] = [];
-  let entries = 0;
+  // One after the other: an array for each sample would take 900 bytes, however few latents are active.
+  let hashes = new Uint32Array(1024);
+  let starts = new Uint32Array(1025);
+  let latents = new Uint32Array(4096);
+  let values = new Float32Array(4096);
+  let samples = 0;
   let limit = 2 ** 32;
   let index: Index | undefined;
+  const thin = (): void => {
+    limit /= 2;
+    let kept = 0;
+    for (let s = 0; s < samples; s++) {
+      if (hashes[s] >= limit) continue;
+      const [first, end, to] = [starts[s], starts[s + 1], starts[kept]];
+      latents.copyWithin(to, first, end);
+      values.copyWithin(to, first, end);
+      hashes[kept++] = hashes[s];
+      starts[kept] = to + end - first;
+    }
+    samples = kept;
+  };
   return {
     add(row, codes, from, positions) {
       index = undefined;
@@ -48,37 +71,52 @@ export function collectCoactivations(
         const hash = hashOf(row, positions[s], 0);
         if (hash >= limit) continue;
         const [first, end] = [codes.rowOffsets[from + s], codes.rowOffsets[from + s + 1]];
-        held.push({
-          hash,
-          latents: codes.latents.slice(first, end),
-          values: codes.values.slice(first, end),
-        });
-        entries += end - first;
-        while (entries > mostEntries && limit > 1) {
-          limit /= 2;
-          held = held.filter((sample) => sample.hash < limit);
-          entries = held.reduce((sum, { latents }) => sum + latents.length, 0);
-        }
+        const to = starts[samples];
+        hashes = withRoom(hashes, samples + 1);
+        starts = withRoom(starts, samples + 2);
+        latents = withRoom(latents, to + end - first);
+        values = withRoom(values, to + end - first);
+        latents.set(codes.latents.subarray(first, end), to);
+        values.set(codes.values.subarray(first, end), to);
+        hashes[samples++] = hash;
+        starts[samples] = to + end - first;
+        while (Math.max(starts[samples], samples) > mostEntries && limit > 1) thin();
       }
     },
-    samples: () => held.length,
+    samples: () => samples,
     read(latent, count) {
-      index ??= indexByLatent(dictSize, held);
-      return correlate(index, held.length, latent, count);
+      index ??= indexByLatent(dictSize, samples, { starts, latents, values });
+      return correlate(index, samples, latent, count);
     },
   };
 }
 
-interface Index {
-  /** Latents and activations of all samples, one after the other: sample s from `starts[s]` on. */
+/** The array, or a longer one that begins with it. */
+function withRoom<T extends Uint32Array<ArrayBuffer> | Float32Array<ArrayBuffer>>(
+  array: T,
+  size: number,
+): T {
+  if (array.length >= size) return array;
+  const longer = new (array.constructor as new (length: number) => T)(
+    Math.max(size, 2 * array.length),
+  );
+  longer.set(array);
+  return longer;
+}
+
+/** Latents and activations of all samples, one after the other: sample s from `starts[s]` on. */
+interface Held {
   starts: Uint32Array;
   latents: Uint32Array;
   values: Float32Array;
+}
+
+interface Index extends Held {
   /** Samples of latent l: `samples[offsets[l]]` …, and its activation in each. */
   offsets: Uint32Array;
   samples: Uint32Array;
   own: Float32Array;
-  /** Sums of activations, and n · Σ f² − (Σ f)². */
+  /** Sums of activations, and n · Σ f² − (Σ f)²: NaN where the latent is active alike in every sample. */
   sum: Float64Array;
   spread: Float64Array;
   /** One latent's products with all others, how often both are active, and which ones ever are. */
@@ -87,36 +125,31 @@ interface Index {
   touched: Uint32Array;
 }
 
-function indexByLatent(
-  dictSize: number,
-  held: readonly { latents: Uint32Array; values: Float32Array }[],
-): Index {
-  const starts = new Uint32Array(held.length + 1);
-  held.forEach(({ latents }, s) => starts[s + 1] = starts[s] + latents.length);
-  const entries = starts[held.length];
-  const [latents, values] = [new Uint32Array(entries), new Float32Array(entries)];
-  held.forEach((sample, s) => {
-    latents.set(sample.latents, starts[s]);
-    values.set(sample.values, starts[s]);
-  });
+function indexByLatent(dictSize: number, count: number, held: Held): Index {
+  const { starts, latents, values } = held;
+  const entries = starts[count];
   const offsets = new Uint32Array(dictSize + 1);
-  for (const latent of latents) offsets[latent + 1]++;
+  for (let e = 0; e < entries; e++) offsets[latents[e] + 1]++;
   for (let l = 0; l < dictSize; l++) offsets[l + 1] += offsets[l];
   const filled = offsets.slice(0, dictSize);
   const [samples, own] = [new Uint32Array(entries), new Float32Array(entries)];
   const [sum, spread] = [new Float64Array(dictSize), new Float64Array(dictSize)];
-  for (let s = 0; s < held.length; s++) {
+  for (let s = 0; s < count; s++) {
     for (let e = starts[s]; e < starts[s + 1]; e++) {
       const at = filled[latents[e]]++;
       samples[at] = s;
       own[at] = values[e];
       sum[latents[e]] += values[e];
-      spread[latents[e]] += held.length * values[e] * values[e];
+      spread[latents[e]] += count * values[e] * values[e];
     }
   }
-  for (let l = 0; l < dictSize; l++) spread[l] -= sum[l] * sum[l];
+  for (let l = 0; l < dictSize; l++) {
+    const squares = spread[l];
+    spread[l] -= sum[l] * sum[l];
+    if (spread[l] <= LEAST_SPREAD * squares) spread[l] = NaN;
+  }
   return {
-    ...{ starts, latents, values, offsets, samples, own, sum, spread },
+    ...{ ...held, offsets, samples, own, sum, spread },
     products: new Float64Array(dictSize),
     together: new Uint32Array(dictSize),
     touched: new Uint32Array(dictSize),
@@ -144,7 +177,7 @@ function correlate(index: Index, n: number, latent: number, count: number): Coac
     const found = { latent: other, correlation, together: together[other] };
     products[other] = together[other] = 0;
     // A latent that is active alike in every sample has no correlation.
-    if (other === latent || !Number.isFinite(correlation)) continue;
+    if (other === latent || Number.isNaN(correlation)) continue;
     const place = best.findLastIndex((each) =>
       each.correlation > correlation || (each.correlation === correlation && each.latent < other)
     ) + 1;

@@ -104,8 +104,8 @@ export interface Dashboards {
 
 /**
  * Collects dashboards (Fig. 12) of any number of latents in one pass over the texts. The memory is that of the
- * token rows (4 bytes a token), some 6 kB per latent with the default sizes, and 64 MB for latents that
- * are active together, however long the texts are.
+ * token rows (4 bytes a token), some 6 kB per latent with the default sizes, and up to 100 MB for latents
+ * that are active together, however long the texts are.
  *
  * @param tokenRows Rows of tokens, all of one length.
  * @throws {RangeError} There are no token rows, they differ in length, a latent is not in the SAE, or a width

@@ -45,7 +45,7 @@ export async function nearestLatents(
   { count = 10, skipSame = false, signal }: NearestLatentsOptions = {},
 ): Promise<NearestLatents> {
   const [others, own] = decoderDirections(to, from, ["to", "from"]);
-  const most = others.matrix.rows - (skipSame && own.matrix.rows >= others.matrix.rows ? 1 : 0);
+  const most = others.matrix.rows - (skipSame ? 1 : 0);
   checkWhole(count, "count");
   if (most < 1) {
     throw new RangeError("skipSame leaves latent 0 nothing to compare with: `to` has one latent");

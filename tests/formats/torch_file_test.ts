@@ -111,6 +111,16 @@ Deno.test("torch.save: a byte that was changed in an archive is noticed, or is o
   });
 });
 
+Deno.test("torch.save: an archive with bytes in front of it is refused", async () => {
+  const bytes = await Deno.readFile(fixture("zip"));
+  await withFolder(async (folder) => {
+    const path = join(folder, "x.pt");
+    await Deno.writeFile(path, Uint8Array.from([0x50, 0x4b, 1, 1, ...bytes]));
+    const wanted = `${path} is not a sound zip archive: 4 bytes stand in front of it`;
+    await assertRejects(() => openTorch(path), Error, wanted);
+  });
+});
+
 Deno.test("pickle: instructions that state dicts have", () => {
   const reader = {
     knows: (name: string) => name === "m.f",

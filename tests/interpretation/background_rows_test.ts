@@ -38,3 +38,21 @@ Deno.test("windows are where a latent is inactive, of few rows, the same ones in
   assertEquals(up.inactive(0, 5), []);
   assertEquals(collectBackground(6, window).inactive(3, 5), []);
 });
+
+Deno.test("rows in which many latents are active are fewer, the same ones in any order", () => {
+  const window = { before: 1, after: 1 };
+  // Seven entries a row: 40 entries are five rows.
+  const collect = (order: number[]) => {
+    const rows = collectBackground(6, window, 10, 40);
+    for (const row of order) rows.add(row, codesOf(row), 0, [0, 1, 2, 3, 4, 5]);
+    return rows;
+  };
+  const order = Array.from({ length: 50 }, (_, i) => i + 1);
+  const [up, down] = [collect(order), collect(order.toReversed())];
+  assertEquals(up.inactive(99, 99).length, 5);
+  assertEquals(down.inactive(99, 99), up.inactive(99, 99));
+  // One row of more entries than there may be leaves none.
+  const none = collectBackground(6, window, 10, 6);
+  none.add(1, codesOf(1), 0, [0, 1, 2, 3, 4, 5]);
+  assertEquals(none.inactive(99, 1), []);
+});

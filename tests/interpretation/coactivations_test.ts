@@ -85,3 +85,24 @@ Deno.test("samples that are held do not depend on how rows are split, and are no
   }
   assertEquals(one.read(2, 1)[0].latent, 5);
 });
+
+Deno.test("latents that are active alike in every sample correlate with nothing", () => {
+  // 0.1 and 0.7 are rounded: the sums of 1,000 of them do not cancel to 0.
+  const seen = collectCoactivations(M);
+  for (let row = 0; row < 1000; row++) {
+    const others = [row % 3, row % 3 + row % 2].map((one) => one / 2);
+    const dense = [[0.1, 0.7, 1.3, ...others, 0, 0, 0, 0].map(Math.fround)];
+    seen.add(row, codesOf(dense), 0, [0]);
+  }
+  for (const latent of [0, 1, 2]) assertEquals(seen.read(latent, 9), []);
+  assertEquals(seen.read(3, 9).map(({ latent }) => latent), [4]);
+});
+
+Deno.test("samples without an active latent are not too many either", () => {
+  const seen = collectCoactivations(M, 300);
+  const positions = Array.from({ length: 20 }, (_, p) => p);
+  const nothing = codesOf(Array.from({ length: 20 }, () => new Array(M).fill(0)));
+  for (let row = 0; row < 100; row++) seen.add(row, nothing, 0, positions);
+  assert(seen.samples() > 75 && seen.samples() <= 300, `${seen.samples()} samples`);
+  assertEquals(seen.read(0, 9), []);
+});

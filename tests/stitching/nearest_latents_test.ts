@@ -37,6 +37,18 @@ testOnDevices("the nearest latents are those of all cosines, sorted", async (ope
   }
 });
 
+testOnDevices("fewer rows than there are others, each without its own", async (open) => {
+  using device = await open();
+  const to = randomMatrix(1, 7, 4);
+  const from = { data: to.data.slice(0, 12), rows: 3, cols: 4 };
+  const found = await nearestLatents(device, from, to, { count: 9, skipSame: true });
+  assertEquals(found.count, 6);
+  cosines(from, to).forEach((row, i) => {
+    const wanted = row.filter((_, j) => j !== i).sort((a, b) => b - a);
+    wanted.forEach((cosine, at) => assertAlmostEquals(found.cosine[i * 6 + at], cosine, 1e-6));
+  });
+});
+
 Deno.test("nearest latents that cannot be found are refused", async () => {
   using device = await openTestDevice();
   const one = randomMatrix(1, 1, 4);
