@@ -67,9 +67,9 @@ export function probeSets(
   return chosen.map(({ label, ...own }) => {
     const others = classes.filter((each) => each.label !== label);
     const take = (part: "train" | "test", most: number) => {
-      const spread = roundRobin(others.map((each) => each[part]));
-      const half = Math.min(Math.floor(most / 2), own[part].length, spread.length);
-      return Uint32Array.from([...own[part].slice(0, half), ...spread.slice(0, half)]);
+      const wanted = Math.min(Math.floor(most / 2), own[part].length);
+      const spread = roundRobin(others.map((each) => each[part]), wanted);
+      return Uint32Array.from([...own[part].slice(0, spread.length), ...spread]);
     };
     const sets = { train: take("train", train), test: take("test", test) };
     return {
@@ -165,9 +165,16 @@ function countBy(texts: ArrayLike<number>, labels: readonly string[]): Map<strin
   return counts;
 }
 
-/** The first of each list, then the second of each, and so on. */
-function roundRobin(lists: readonly (readonly number[])[]): number[] {
-  const longest = Math.max(...lists.map(({ length }) => length));
-  return Array.from({ length: longest }, (_, i) => lists.flatMap((list) => list.slice(i, i + 1)))
-    .flat();
+/** The first of each list, then the second of each, and so on: `most` of them, or all. */
+function roundRobin(lists: readonly (readonly number[])[], most: number): number[] {
+  // With thousands of labels, going through all of their texts for each label takes minutes.
+  const longest = lists.reduce((most, { length }) => Math.max(most, length), 0);
+  const found: number[] = [];
+  for (let i = 0; i < longest && found.length < most; i++) {
+    for (const list of lists) {
+      if (found.length === most) break;
+      if (i < list.length) found.push(list[i]);
+    }
+  }
+  return found;
 }

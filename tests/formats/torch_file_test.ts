@@ -5,6 +5,7 @@ import { readPickle } from "../../lib/formats/pickle.ts";
 import { readMatrix } from "../../lib/formats/tensor_file.ts";
 import { openTorch, type TorchFile } from "../../lib/formats/torch_file.ts";
 import { withFolder } from "../cli/cli_helper.ts";
+import { makeZip } from "./zip_helper.ts";
 
 const fixture = (name: string) =>
   fromFileUrl(new URL(`../fixtures/torch/${name}.pt`, import.meta.url));
@@ -112,10 +113,15 @@ Deno.test("torch.save: a byte that was changed in an archive is noticed, or is o
 });
 
 Deno.test("torch.save: an archive with bytes in front of it is refused", async () => {
-  const bytes = await Deno.readFile(fixture("zip"));
+  // An empty dictionary.
+  const entries = [{ name: "x/data.pkl", data: Uint8Array.of(0x80, 2, 0x7d, 0x2e) }];
   await withFolder(async (folder) => {
     const path = join(folder, "x.pt");
-    await Deno.writeFile(path, Uint8Array.from([0x50, 0x4b, 1, 1, ...bytes]));
+    await Deno.writeFile(path, await makeZip(entries));
+    await using file = await openTorch(path);
+    assertEquals(file.tensors.size, 0);
+    const before = Uint8Array.of(0x50, 0x4b, 1, 1);
+    await Deno.writeFile(path, await makeZip(entries, { before }));
     const wanted = `${path} is not a sound zip archive: 4 bytes stand in front of it`;
     await assertRejects(() => openTorch(path), Error, wanted);
   });
