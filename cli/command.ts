@@ -27,11 +27,11 @@ export interface Session {
   output: Output;
   /** Aborted by the first SIGINT (Ctrl-C) or SIGTERM, which batch systems send before they kill. */
   signal: AbortSignal;
-  /** Sets what stays if the work is ended from here on; "nothing was written" until it is called. */
+  /** Sets what is kept if the work is interrupted from here on; "nothing was written" until it is called. */
   leaves(left: Left): void;
 }
 
-/** What work that was ended leaves. */
+/** What interrupted work leaves. */
 export interface Left {
   /** For people: what is kept, and how to continue. */
   text: string;
@@ -60,10 +60,10 @@ export class UsageError extends Error {
 }
 
 /**
- * Does work that SIGINT and SIGTERM end in order, and returns the exit code: 0, or that of the signal.
- * Work that was finished before it noticed the signal has that code too.
+ * Does work that SIGINT and SIGTERM end cleanly, and returns the exit code: 0, or that of the signal.
+ * Work that finished before it noticed the signal has that code too.
  *
- * @param work It throws the signal's reason where it ends early.
+ * @param work The work; it throws the signal's reason where it ends early.
  */
 export async function endInOrder(
   io: Io,
@@ -98,8 +98,8 @@ export interface Interrupt extends Disposable {
 const SAME_MS = 300;
 
 /**
- * Listens to SIGINT and SIGTERM: the first lets the command end in order, after the current step and with what
- * was done so far saved; a second one ends the process at once.
+ * Listens to SIGINT and SIGTERM: the first ends the command after the current step, with the work so far saved;
+ * a second one ends the process at once.
  */
 export function listenToInterrupts(io: Io): Interrupt {
   const controller = new AbortController();

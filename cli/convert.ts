@@ -55,7 +55,7 @@ export const convert: Command = {
       options: { ...options.given, SAE: [from] },
       overwrite: options.flag("overwrite"),
       inputs: [from],
-      // Saving replaces them in a way that leaves one SAE or the other, whenever it is killed.
+      // Saving replaces these files so that a kill at any time leaves the old or the new SAE.
       keep: RUN_FILES.convert,
     });
     const sae = await loadSae(from, {

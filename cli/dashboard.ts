@@ -42,10 +42,10 @@ const OPTIONS: OptionTable = [
     shared("model", "default: the model that the SAE's config names"),
     shared("hook", "default: the hook that the SAE's config names"),
     shared("context", "tokens per row (default: the SAE's own context size)"),
-    shared("include-bos", "the BOS position too"),
+    shared("include-bos", "also measures the BOS position"),
     shared(
       "max-norm-multiple",
-      "leaves out what exceeds N times the median norm, none: nothing (default: as the SAE was trained, else 10)",
+      "excludes activations above N times the median norm; none: no limit (default: as the SAE was trained, else 10)",
     ),
     shared("dtype"),
     shared("revision"),
@@ -68,7 +68,7 @@ const OPTIONS: OptionTable = [
     {
       name: "neighbours",
       value: "N",
-      help: "nearest latents, and latents that are active together (default 10)",
+      help: "number of nearest latents and of co-active latents (default 10)",
       least: 1,
     },
     {
@@ -81,11 +81,11 @@ const OPTIONS: OptionTable = [
       name: "final-norm",
       help: "multiplies decoder directions by the final norm's weight before the unembedding",
     },
-    { name: "no-logits", help: "leaves out which tokens latents promote and suppress" },
+    { name: "no-logits", help: "no tokens that latents promote and suppress" },
   ]],
   ["What it writes", [
-    { name: "pages", help: "a page per latent too, pages/latent-N.html; asks for --latents" },
-    { name: "neuronpedia", help: "Neuronpedia's import format too, in neuronpedia/" },
+    { name: "pages", help: "also a page per latent, pages/latent-N.html; needs --latents" },
+    { name: "neuronpedia", help: "also Neuronpedia's import format, in neuronpedia/" },
     {
       name: "neuronpedia-model",
       value: "ID",
@@ -111,8 +111,8 @@ neighbours, a label from tokens.
 Usage
   saewing dashboard SAE --text FILES [options]
 
-SAE is a folder, a file or a hub id; a run's folder stands for its SAE. All latents are done in one
-pass over the text. The folder is read by ranges, by \`openDashboards\` of the library.`,
+SAE is a folder, a file or a hub id; a run's folder stands for its SAE. All latents are collected in
+one pass over the text. The folder is read by ranges, by \`openDashboards\` of the library.`,
   OPTIONS,
   `Examples
   saewing dashboard runs/m2048/sae --text held-out.jsonl --out runs/dashboards
@@ -272,7 +272,7 @@ function logitExtras(logits: LatentLogits | undefined): DashboardExtras {
   };
 }
 
-/** Names under which Neuronpedia shows the SAE; what it does not take is an error before any work. */
+/** Names under which Neuronpedia shows the SAE; invalid ones are an error before any work. */
 function neuronpediaSource(options: Arguments, { dictSize }: Sae): NeuronpediaSource {
   const hook = options.text("hook") ?? "";
   const own = (options.text("model") ?? "").split("/").at(-1)!.replace(/[^\w-]+/g, "-");
@@ -289,7 +289,7 @@ function neuronpediaSource(options: Arguments, { dictSize }: Sae): NeuronpediaSo
   return source;
 }
 
-/** Tokens of rows spread over the text, some 200,000: what labels are told from. */
+/** About 200,000 tokens spread over the text: the background for labels. */
 function* someTokens(model: LanguageModel, rows: readonly Int32Array[]): Generator<string> {
   const words = new Map<number, string>();
   const step = Math.max(1, Math.floor(rows.length * rows[0].length / 200_000));

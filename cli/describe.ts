@@ -19,13 +19,13 @@ export function describeLimit({ multiple, medianNorm }: NormLimit): string {
   return `above ${multiple} times the median norm, ${Number(medianNorm.toPrecision(4))}`;
 }
 
-/** What was left out, in words; undefined where nothing was. */
+/** How many activations were excluded; undefined where none were. */
 export function describeLeftOut(
   limit: NormLimit | "none",
   { rows, leftOut }: LeftOut,
 ): string | undefined {
   if (limit === "none" || leftOut === 0) return undefined;
-  return `${leftOut} of ${rows} activations left out as massive (${describeLimit(limit)})`;
+  return `${leftOut} of ${rows} activations excluded as massive (${describeLimit(limit)})`;
 }
 
 /** The model and the hook of an SAE, as far as its metadata has them. */
@@ -57,7 +57,7 @@ export function evaluationTable(
     ["L0", evaluation.l0.toFixed(2)],
     ...(all
       ? [
-        ["left out as massive", `${evaluation.leftOut} of ${all.samples}`],
+        ["excluded as massive", `${evaluation.leftOut} of ${all.samples}`],
         ["NMSE of all", all.nmse.toFixed(4)],
         ["explained variance of all", percent(all.explainedVariance)],
         ["MSE of all (Σ over d)", all.mse.toPrecision(4)],
@@ -89,7 +89,7 @@ export function shortEvaluation(
   return rest;
 }
 
-/** Tells how far an evaluation is, as `onProgress`. */
+/** Shows the progress of an evaluation, as `onProgress`. */
 export function evaluationProgress(
   output: Output,
   what = "",
@@ -102,7 +102,7 @@ export function evaluationProgress(
 
 /** A training's last step, for people.
  *
- * @param first The last record of the checkpoint that the run went on from.
+ * @param first The last record of the checkpoint that the run continued from.
  */
 export function describeTraining(
   last: StepRecord,
@@ -122,7 +122,7 @@ export function describeTraining(
   ].join("  ");
 }
 
-/** Shows how far the trainings of a study with meta-SAEs are, as its `onProgress`. */
+/** Shows the progress of the training runs of a study with meta-SAEs, as its `onProgress`. */
 export function metaProgress(
   dictSize: number,
   output: Output,
@@ -148,7 +148,7 @@ export interface SweepDone {
   measured: Set<string>;
 }
 
-/** Tells how far a sweep is, and notes what is done. */
+/** Shows the progress of a sweep, and records what is done. */
 export function sweepProgress(
   source: ActivationSource,
   missing: number,

@@ -20,7 +20,7 @@ const OPTIONS: OptionTable = [
 ];
 
 const HELP = helpOf(
-  `Shows which device serves, how fast a training step is on it, and what is missing.
+  `Shows the device in use, the time of a training step on it, and what is missing.
 
 Usage
   saewing doctor [options]`,
@@ -78,7 +78,7 @@ export const doctor: Command = {
   },
 };
 
-/** Milliseconds of a training step, the first few left out. */
+/** Milliseconds of a training step, after some warm-up steps. */
 async function timeStep(device: Device): Promise<number> {
   const [rows, cols] = [1024, 128];
   const data = Float32Array.from({ length: rows * cols }, (_, at) => Math.sin(at * at));
@@ -114,7 +114,7 @@ async function installVulkan(output: Output, quiet: boolean): Promise<void> {
   else if (!quiet) output.say("installed");
 }
 
-/** Asks in a process of its own: the choice of driver interface holds for a process's whole life. */
+/** Runs in a separate process: the driver interface is chosen once per process. */
 async function hasVulkan(): Promise<boolean> {
   const probe = "Deno.exit(await navigator.gpu.requestAdapter() ? 0 : 1)";
   return await succeeds(Deno.execPath(), ["eval", probe], { DENO_WEBGPU_BACKEND: "vulkan" });

@@ -21,10 +21,10 @@ const OPTIONS: OptionTable = [
     shared("model", "default: the model that the SAE's config names"),
     shared("hook", "default: the hook that the SAE's config names"),
     shared("context", "tokens per row (default: the SAE's own context size)"),
-    shared("include-bos", "measure on the BOS position too"),
+    shared("include-bos", "also measures the BOS position"),
     shared(
       "max-norm-multiple",
-      "leaves out what exceeds N times the median norm, none: nothing (default: as the SAE was trained; else 10, and the median is measured on the text); NMSE and L0 of all stand beside",
+      "excludes activations above N times the median norm; none: no limit (default: as the SAE was trained; else 10, and the median is measured on the text); NMSE and L0 of all activations are reported too",
     ),
     {
       name: "selection",

@@ -16,7 +16,7 @@ const OPTIONS: OptionTable = [
     shared("model", undefined, { required: true }),
     shared(
       "hook",
-      "where in the model; may be repeated: a store for each, in OUT/HOOK, from one run",
+      "where in the model; may be repeated: one store per hook, in OUT/HOOK, from one run",
       {
         required: true,
       },
@@ -33,7 +33,7 @@ const OPTIONS: OptionTable = [
     shared("include-bos"),
     shared(
       "max-norm-multiple",
-      "leaves out what exceeds N times the median norm (default 10, none: no limit), measured on the first 4096 activations",
+      "excludes activations above N times the median norm (default 10, none: no limit), measured on the first 4096 activations",
     ),
     {
       name: "model-dtype",

@@ -74,7 +74,7 @@ export async function harvestHooks(
         },
       });
     } catch (error) {
-      // The other stores need not wait for this one.
+      // The other streams must not wait for this one.
       await streams[i].return(undefined);
       throw error;
     }
@@ -98,7 +98,7 @@ export async function harvestHooks(
 
 type Written = Awaited<ReturnType<typeof writeActivations>>;
 
-/** One that passes rows to each: every store keeps a checksum of its own. */
+/** A fingerprint that passes rows to each: every store keeps its own checksum. */
 function joinFingerprints(all: TextFingerprint[]): TextFingerprint {
   return {
     expect: () => {},

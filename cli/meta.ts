@@ -46,8 +46,8 @@ const OPTIONS: OptionTable = [
     shared("epochs", "passes over all rows (default 2000)"),
     shared("batch-size", "rows per step (default 4096, or all where there are fewer)"),
     { name: "lr", value: "X", help: "Adam's learning rate (default 1e-4)" },
-    { name: "warmup-steps", value: "N", help: "steps of its rise from 0 (default 0)" },
-    { name: "decay-steps", value: "N", help: "last steps, of its fall to 0 (default 0)" },
+    { name: "warmup-steps", value: "N", help: "steps over which it rises from 0 (default 0)" },
+    { name: "decay-steps", value: "N", help: "last steps, over which it falls to 0 (default 0)" },
     {
       name: "gradient-clip",
       value: "X",
@@ -64,12 +64,12 @@ const OPTIONS: OptionTable = [
     {
       name: "meta",
       value: "META",
-      help: "a meta-SAE of this SAE that is saved already, in place of training",
+      help: "a saved meta-SAE of this SAE, in place of training",
     },
     {
       name: "no-control",
       help:
-        "does not train the same on random unit rows and on random rows with the mean and covariance of the decoder rows, and on all three with k = 1. Without those numbers nobody can tell what the explained variance is worth, and claims are not decided. Each of the five takes as long again",
+        "does not train the control meta-SAEs: on random unit rows, on random rows with the mean and covariance of the decoder rows, and on all three with k = 1. Without them the explained variance has no baseline and claims are not decided. Each of the five takes as long as the meta-SAE",
     },
   ]],
   ["What it is compared with", [
@@ -77,9 +77,9 @@ const OPTIONS: OptionTable = [
       name: "compare",
       value: "SAE …",
       help:
-        "SAEs of the same hook: how similar the meta-latents are to their latents (Fig. 6), and what is explained with their decoder rows in place of the meta-latents', encoder and biases trained again (Fig. 23); beside it with random unit rows and random rows of their covariance: each as long as the meta-SAE",
+        "SAEs of the same hook: similarity of the meta-latents to their latents (Fig. 6), and the variance explained with their decoder rows in place of the meta-latents', encoder and biases trained again (Fig. 23); as controls, the same with random unit rows and with random rows of their covariance. Each takes as long as the meta-SAE",
     },
-    shared("text", ".txt, .jsonl, .csv (also .gz): names latents by where they are active"),
+    shared("text", ".txt, .jsonl, .csv (also .gz): names latents by their top contexts"),
     shared("examples", "rows of it (default 64)"),
     shared("model", "default: what the SAE's config names"),
     shared("hook", "default: what the SAE's config names"),
@@ -98,7 +98,7 @@ const OPTIONS: OptionTable = [
     {
       name: "latents",
       value: "N,N,…",
-      help: "latents to show taken apart (default: a dozen, among those explained best)",
+      help: "latents whose decomposition is shown (default: 12 among those explained best)",
     },
     {
       name: "meta-latents",
@@ -112,14 +112,14 @@ const OPTIONS: OptionTable = [
 ];
 
 const HELP = helpOf(
-  `Takes the latents of an SAE apart with a meta-SAE, as section 5 of the paper does.
+  `Decomposes the latents of an SAE with a meta-SAE (section 5 of the paper).
 
 Usage
   saewing meta SAE [--compare SAE …] [--text FILES] [options]
   saewing meta SAE --meta META [--compare SAE …] [--text FILES] [options]
 
 Each SAE is a folder, a file or a hub id. A meta-SAE is trained on the decoder rows of the first, and
-each row is written as a sum of few meta-latents.`,
+each row becomes a sparse sum of meta-latents.`,
   OPTIONS,
   `Ctrl-C ends the training after the current step and saves the meta-SAE so far.
 
@@ -133,7 +133,7 @@ const DOZEN = 12;
 
 /** `saewing meta`. */
 export const meta: Command = {
-  summary: "take an SAE's latents apart with a meta-SAE (section 5 of the paper)",
+  summary: "decompose an SAE's latents with a meta-SAE (section 5 of the paper)",
   help: HELP,
   options: OPTIONS,
   async run(given, session) {
@@ -154,7 +154,7 @@ export const meta: Command = {
       .sort((a, b) => a.sae.dictSize - b.sae.dictSize);
     const warnings = [
       ...(before && before.metadata.explains === undefined
-        ? [`${metaFolder} does not say which SAE it explains: it was taken to be this one`]
+        ? [`${metaFolder} does not say which SAE it explains: this one is assumed`]
         : []),
       ...others.flatMap((other, i) => checkComparable(other, names[i], sae, name)),
       ...sharedSeedWarnings(
@@ -169,7 +169,7 @@ export const meta: Command = {
       options: { ...options.given, SAE: folders.slice(0, 1) },
       overwrite: options.flag("overwrite"),
       inputs: [...folders, ...inputPaths(options)],
-      // Of a run that was interrupted the meta-SAE is there already.
+      // The meta-SAE of an interrupted run is there already.
       goOn: ({ command, finished }) =>
         command === "meta" && finished === undefined && metaFolder !== undefined &&
         resolve(metaFolder) === resolve(options.text("out")!, "meta"),
@@ -177,7 +177,7 @@ export const meta: Command = {
     await using texts = await openNamingText(options, sae, session);
     using device = await openCommandDevice(options, io);
     const folder = metaFolder ?? join(out.path, "meta");
-    // What is there stays until there is something to put in its place.
+    // The previous results stay until there are new ones.
     const begin = () => out.start(before ? [] : saeFiles("meta"));
     const saved = () =>
       leaves({ text: `\`--meta ${folder}\` continues with it`, data: { meta: folder } });
@@ -234,7 +234,7 @@ export const meta: Command = {
     const files = await metaFiles(report);
     signal.throwIfAborted();
     await begin();
-    // Of a run that was killed while it wrote them.
+    // Left by a run that was killed while writing.
     await out.remove((name) => !name.startsWith("meta/"));
     await out.write(files);
     await out.finish();
@@ -258,9 +258,9 @@ export const meta: Command = {
 };
 
 /**
- * What the options set of a meta-SAE's training.
+ * The options of a meta-SAE's training.
  *
- * @param isTrained Whether the meta-SAE is given.
+ * @param isTrained Whether a trained meta-SAE is given.
  * @throws {UsageError} A number does not fit.
  */
 function metaOptions(options: Arguments, isTrained: boolean): MetaSaeOptions {
@@ -274,7 +274,7 @@ function metaOptions(options: Arguments, isTrained: boolean): MetaSaeOptions {
   };
 }
 
-/** Where every latent is most active in the text that names latents; none without text. */
+/** The top contexts of every latent, for their names; none without text. */
 async function findContexts(
   device: Device,
   sae: Sae,
@@ -300,12 +300,12 @@ function measuresOf(
   return { explainedVariance, l0, deadMetaLatents, lossChange };
 }
 
-/** Refuses what is no meta-SAE, or is one of another SAE. */
+/** Refuses an SAE that is not a meta-SAE, or a meta-SAE of another SAE. */
 async function checkMetaOf(meta: Sae, folder: string, sae: Sae): Promise<void> {
   const { explains, hook } = meta.metadata;
   if (explains === undefined && typeof hook === "string") {
     throw new UsageError(
-      `--meta ${folder} is no meta-SAE: its config says that it is an SAE of ${hook}`,
+      `--meta ${folder} is not a meta-SAE: by its config it is an SAE of ${hook}`,
     );
   }
   try {
@@ -331,7 +331,7 @@ function chooseSaes(given: Arguments): string[] {
     throw new UsageError(`unexpected argument ${rest[0]}: --compare goes before other SAEs`);
   }
   if (rest.length > 0 && given.first !== first) {
-    throw new UsageError("the SAE that is taken apart comes first, before the options");
+    throw new UsageError("the SAE to decompose comes first, before the options");
   }
   return [first, ...compared, ...rest];
 }

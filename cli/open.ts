@@ -26,8 +26,8 @@ export const DEVICE_VARIABLE = "SAEWING_DEVICE";
 const KINDS = ["auto", "gpu", "cpu", "software"];
 
 /**
- * Opens the device that the command line asks for: `--device` before the environment variable. Where
- * the processor does the work, most of the main memory that this process may still take is the limit.
+ * Opens the device that the command line asks for: `--device` before the environment variable. On
+ * the CPU the limit is most of the main memory that this process may still take.
  */
 export async function openCommandDevice(options: Arguments, io: Io): Promise<Device> {
   const device = options.text("device") ?? io.env(DEVICE_VARIABLE) ?? "auto";
@@ -42,7 +42,7 @@ export async function openCommandDevice(options: Arguments, io: Io): Promise<Dev
   return await openDevice({ device: kind });
 }
 
-/** Opens the language model that `--model`, `--hook` and so on name, or else what is given. */
+/** Opens the language model that `--model`, `--hook` and so on name, or else the defaults given. */
 export async function openModel(
   options: Arguments,
   { output, signal }: Session,
@@ -79,7 +79,7 @@ export async function openModel(
     return opened;
   } catch (error) {
     if (!(error instanceof ModelMissingError)) throw error;
-    throw new Error(`${error.message}. --model says where it is: a folder, or a hub id`, {
+    throw new Error(`${error.message}. give --model: a folder, or a hub id`, {
       cause: error,
     });
   }
@@ -101,8 +101,8 @@ export async function openSae(
 }
 
 /**
- * What `loadSae` is told in every command: how activations are transformed and scaled, where options say it, and
- * whom to tell where a rule decides.
+ * Options of `loadSae` in every command: transform and scale of activations, where given, and where notes are
+ * printed.
  */
 export function saeOptions(
   sae: string,
@@ -117,8 +117,8 @@ export function saeOptions(
 }
 
 /**
- * Model, hook and context as an SAE's config names them, or the collection that it is from: options
- * that hold where the arguments do not give them. None with a store, which names them itself.
+ * Model, hook and context from an SAE's config, or from its collection: defaults of options that are not
+ * given. None with a store, which has its own.
  *
  * @param folder The SAE's: a model's path may be relative to it.
  */
@@ -161,18 +161,18 @@ const INPUTS = [
   ],
 ];
 
-/** The paths of a command's inputs, as far as they are known; globs and ids of the hub among them. */
+/** The paths of a command's inputs, as far as known; globs and hub ids included. */
 export function inputPaths(options: Arguments): string[] {
   return INPUTS.flatMap((name) => options.texts(name));
 }
 
 /**
- * Does work on a GPU. Where its device is lost, another is opened and the work is done again, from
- * the run's last checkpoint. A device that is lost twice without a step in between ends it.
+ * Does work on a GPU. If the device is lost, it is opened again and the work repeated from the
+ * run's last checkpoint. A second loss without a step in between is an error.
  *
  * @param open Opens the GPU.
  * @param steps Steps of the run's last checkpoint.
- * @param say Tells what happened.
+ * @param say Reports what happened.
  * @param work The work; it looks for a checkpoint itself.
  */
 export async function onLastingGpu<T>(
@@ -200,7 +200,7 @@ export async function onLastingGpu<T>(
 /**
  * Checks that SAEs and their checkpoints fit on the disk of a folder.
  *
- * @throws {Error} They do not; it says what may be done.
+ * @throws {Error} They do not fit; the message says what to do.
  */
 export async function checkSpace(
   folder: string,

@@ -4,16 +4,16 @@ import type { SaeCollection } from "../lib/formats/mod.ts";
 import { isWhole } from "../lib/whole_number.ts";
 import { UsageError } from "./command.ts";
 
-/** Options as they were given: the texts of those with a value, true for flags. */
+/** Options as given: texts for those with a value, true for flags. */
 export type GivenOptions = Record<string, string[] | true>;
 
 /** Parsed arguments: every option by name, and the rest in order. */
 export interface Arguments {
-  /** The options that are set, as JSON can keep them. */
+  /** The options that are set, as plain JSON. */
   given: GivenOptions;
-  /** Arguments that are no options. */
+  /** Positional arguments. */
   positional: string[];
-  /** The first of all arguments. */
+  /** The first positional argument. */
   first: string | undefined;
   /** Whether a flag is set. */
   flag(name: string): boolean;
@@ -25,7 +25,7 @@ export interface Arguments {
   texts(name: string): string[];
   /** An option's number, if it was given. */
   number(name: string): number | undefined;
-  /** The same arguments, with options that hold where the arguments do not set them. */
+  /** The same arguments with defaults for options that are not set. */
   withDefaults(before: GivenOptions): Arguments;
 }
 
@@ -33,8 +33,8 @@ export interface Arguments {
  * Parses a command's arguments.
  *
  * @param names Its options; an unknown one is an error.
- * @param before Options that hold where the arguments do not set them.
- * @throws {UsageError} An option is unknown or lacks its value. Numbers are checked when they are asked for.
+ * @param before Defaults for options that are not set.
+ * @throws {UsageError} An option is unknown or lacks its value. Numbers are checked when they are read.
  */
 export function parseArguments(
   args: string[],
@@ -116,18 +116,18 @@ export interface Option {
   value?: string;
   /** What the help says of it. */
   help: string;
-  /** Smallest value, of an option that counts something. */
+  /** Smallest value, for options with a whole number. */
   least?: number;
-  /** The only values. */
+  /** The allowed values. */
   choices?: readonly string[];
-  /** Whether it has to be given. */
+  /** Whether it is required. */
   required?: boolean;
 }
 
 /** Options of a command under their headlines in the help. */
 export type OptionTable = readonly (readonly [title: string, options: readonly Option[]])[];
 
-/** Options that several commands have, by name: what they are called, take and mean. */
+/** Options that several commands share, by name: their value and help text. */
 const SHARED = {
   activations: ["FOLDER", "what `saewing harvest` wrote, in place of model, hook and text"],
   model: ["ID", "folder with config.json, tokenizer.json and onnx/, or a Hugging Face id"],
@@ -135,19 +135,19 @@ const SHARED = {
   text: ["FILES", ".txt, .jsonl, .csv (also .gz): file, folder or glob; may be repeated"],
   field: ["NAME", "field or column that holds the text (default: text)"],
   context: ["N", "tokens per row, BOS included (default: 128 or what the model takes)"],
-  "include-bos": [undefined, "includes the BOS position"],
+  "include-bos": [undefined, "also uses the BOS position"],
   "input-transform": [
     "KIND",
-    "center subtracts the mean over d of each activation first, none does not (default: what the SAE's config " +
-    "says; where it does not, a rule decides, and a line says so)",
+    "center subtracts from each activation its mean over d, none does not (default: by the SAE's config; " +
+    "where it does not say, a rule decides and a note is printed)",
   ],
   "input-scale": [
     "X",
-    "the factor of an SAE that normalises its input by expected_average_only_in, where its files lack it",
+    "input factor of an SAE with expected_average_only_in normalisation, where its files lack it",
   ],
   "max-norm-multiple": [
     "N",
-    "leaves out what exceeds N times the median norm (default 10, none: no limit), measured on " +
+    "excludes activations above N times the median norm (default 10, none: no limit), measured on " +
     "the first 4096 activations; a store's own, if it has one",
   ],
   "model-device": [
@@ -176,7 +176,7 @@ const SHARED = {
   json: [undefined, "one JSON object per line instead of text"],
 } as const;
 
-/** Smallest values of shared options that count something. */
+/** Smallest values of shared options with a whole number. */
 const LEAST: Record<string, number> = {
   epochs: 1,
   "batch-size": 1,
@@ -184,7 +184,7 @@ const LEAST: Record<string, number> = {
   "checkpoint-every": 0,
 };
 
-/** A shared option, with its own text or other properties where a command has them. */
+/** A shared option, with a command's own text or other properties. */
 export function shared(
   name: keyof typeof SHARED,
   help?: string,
@@ -220,10 +220,10 @@ function helpLine({ name, value, help }: Option): string {
 }
 
 /**
- * Checks what a table says of its options.
+ * Checks arguments against a table of options.
  *
- * @param most Most arguments that are no options.
- * @throws {UsageError} There are more, an option is missing, or it has no value that fits.
+ * @param most Largest number of positional arguments.
+ * @throws {UsageError} There are more, an option is missing, or a value is invalid.
  */
 export function checkOptions(options: Arguments, table: OptionTable, most = 0): void {
   if (options.positional.length > most) {
@@ -241,9 +241,9 @@ export function checkOptions(options: Arguments, table: OptionTable, most = 0): 
 }
 
 /**
- * Checks options that count something, where they are given.
+ * Checks options with a whole number, where given.
  *
- * @param least The smallest number that makes sense of them.
+ * @param least The smallest value.
  * @throws {UsageError} One is not a whole number from `least` on.
  */
 export function checkWhole(options: Arguments, names: readonly string[], least: number): void {
@@ -269,22 +269,22 @@ export function readLatents(options: Arguments, dictSize: number): number[] | un
   );
 }
 
-/** How SAEs are studied in pairs. */
+/** Options of a study of pairs of SAEs. */
 export interface StudyOptions {
   /** θ of Eq. 6. */
   threshold: number;
   /** Order of the insertions. */
   order: InterpolationOrder;
-  /** Seed of what is drawn. */
+  /** Seed of random choices. */
   seed: number;
-  /** Most samples. */
+  /** Largest number of samples. */
   samples: number;
 }
 
 /**
- * Reads how SAEs are to be studied.
+ * Reads the options of a study.
  *
- * @param collection Where the SAEs are from: it has a threshold of its own.
+ * @param collection The collection of the SAEs, which has its own threshold.
  * @throws {UsageError} A value does not fit.
  */
 export function studyOptions(options: Arguments, collection?: SaeCollection): StudyOptions {

@@ -8,36 +8,35 @@ export interface Output extends Disposable {
   /** Text for people: standard output, or nothing with `--json`. */
   say(text: string): void;
   /**
-   * How far a phase is. It is shown with the time left, at least every two seconds until the next phase: a
-   * line that is rewritten on a terminal, lines on standard error where there is none.
+   * Progress of a phase. It is shown with the time left, at least every two seconds until the next phase: on a
+   * terminal one line is rewritten, elsewhere lines go to standard error.
    */
   progress(at: Progress, more?: ProgressDetails): void;
-  /** How far the download of a file is. Files that are downloaded at the same time are one phase. */
+  /** Progress of a download. Files that are downloaded at the same time are one phase. */
   download(at: Progress): void;
-  /** A file of the hub's cache is used, because the hub does not answer: said once per repository. */
+  /** A cached file is used because the hub does not answer: reported once per repository. */
   cached(notice: CachedInstead): void;
   /**
-   * Something that goes wrong while the work continues: a line of its own that stays. With `--json` the
-   * text is `message`, where `data` has none.
+   * A problem that does not stop the work: printed on its own line. With `--json` the text is `message`, where
+   * `data` has none.
    */
   warn(text: string, data: Record<string, unknown>): void;
-  /** The command's result, for machines only. No progress is shown after it by time alone. */
+  /** The command's result, for machines only. No timed progress is shown after it. */
   result(data: Record<string, unknown>): void;
 }
 
-/** What a line of progress says beside phase, share and time left. */
+/** Details of a progress line beside phase, share and time left. */
 export interface ProgressDetails {
   /** For people, in place of "20 of 400". */
   details?: string;
-  /** For machines: an object of its own for this very update. */
+  /** For machines: an object for this update. */
   data?: Record<string, unknown>;
 }
 
 /**
- * Text that a terminal shows as it is. Names come from files, models and the hub: an escape sequence in
- * one could set the terminal's title, hide what stands before it or pass for our own output. Control
- * characters but the line break and the tab, and those that turn the direction of writing, are written
- * as `\x1b` or `\u202e`.
+ * Text that is safe to print on a terminal. Names come from files, models and the hub: an escape sequence in
+ * one could set the terminal's title, hide text or imitate our own output. Control characters other than line
+ * break and tab, and characters that change the writing direction, are printed as `\x1b` or `\u202e`.
  */
 export function printable(text: string): string {
   return text.toWellFormed()
@@ -45,14 +44,14 @@ export function printable(text: string): string {
     .replace(TURNING, (character) => `\\u${hex(character, 4)}`);
 }
 
-/** JSON on one line in which no such character is left: JSON itself escapes those below 32 only. */
+/** JSON on one line without such characters: JSON itself only escapes those below 32. */
 export function printableJson(value: unknown): string {
   return JSON.stringify(value)
     .replace(/\p{Cc}/gu, (character) => `\\u${hex(character, 4)}`)
     .replace(TURNING, (character) => `\\u${hex(character, 4)}`);
 }
 
-/** Line and paragraph separators, and what turns the direction of writing. */
+/** Line and paragraph separators, and characters that change the writing direction. */
 const TURNING = /[\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g;
 
 function hex(character: string, digits: number): string {
@@ -67,13 +66,13 @@ export interface OutputOptions {
   quiet?: boolean;
 }
 
-// At least every two seconds, also where an update comes late: a tick that finds a line this old prints.
+// Lines come at least every two seconds: a tick that finds a line this old prints it again.
 const EVERY_MS = 1500;
 const TICK_MS = 250;
-// A terminal's line is rewritten as often as an eye follows.
+// A terminal's line is rewritten at most this often.
 const REWRITE_MS = 100;
 
-/** Starts a command's output. Until it is disposed of, progress is printed by time. */
+/** Starts a command's output. Until it is disposed of, progress is printed by a timer. */
 export function createOutput(io: Io, { json = false, quiet = false }: OutputOptions = {}): Output {
   const terminal = json ? undefined : io.terminal;
   const meter = createMeter(io.now);
@@ -146,7 +145,8 @@ export function createOutput(io: Io, { json = false, quiet = false }: OutputOpti
       if (told.has(repo)) return;
       told.add(repo);
       const why = reason.split("\n")[0];
-      const message = `${repo} is read from the cache, the hub cannot be asked for changes: ${why}`;
+      const message =
+        `${repo} is read from the cache, the hub cannot be checked for changes: ${why}`;
       warn(message, { message, cached: repo, file, reason });
     },
     warn,
@@ -171,7 +171,10 @@ export function formatTable(given: [string, string][]): string {
   return rows.map(([name, value]) => `  ${name.padEnd(left)}  ${value.padStart(right)}`).join("\n");
 }
 
-/** Shows how far downloads from the hub are, and says where the cache has to do: options of what loads. */
+/**
+ * Shows progress of downloads from the hub, and warns where the cache is used instead: options for loading
+ * functions.
+ */
 export function hubOptions(output: Output): {
   onProgress: (progress: Progress) => void;
   onCached: (notice: CachedInstead) => void;

@@ -19,7 +19,7 @@ import {
 } from "./run_files.ts";
 
 /**
- * A folder that a command writes one run into, locked against other processes until it is disposed of.
+ * The output folder of one run, locked against other processes until it is disposed of.
  * `saewing.json` in it says which run that is, and lists its files.
  */
 export interface OutputFolder extends Disposable {
@@ -30,9 +30,9 @@ export interface OutputFolder extends Disposable {
   /** Whether {@linkcode OutputFolder.start} was called. */
   started: boolean;
   /**
-   * Removes the run that is replaced, and marks this one as begun: from here on, until
-   * {@linkcode OutputFolder.finish}, the folder says that its run is unfinished. Called when all inputs
-   * are checked, before the first file is written; a second call only adds files.
+   * Removes the run that is replaced, and marks this one as started: from here on, until
+   * {@linkcode OutputFolder.finish}, the folder says that its run is unfinished. Call it when all
+   * inputs are checked, before the first file is written; a second call only adds files.
    *
    * @param files Files that the run may write.
    */
@@ -45,7 +45,7 @@ export interface OutputFolder extends Disposable {
   finish(): Promise<void>;
 }
 
-/** How a command opens its folder. */
+/** Options of {@linkcode openOutputFolder}. */
 export interface OpenOutput {
   /** The command. */
   command: WritingCommand;
@@ -53,16 +53,16 @@ export interface OpenOutput {
   options: GivenOptions;
   /** Whether a run that is there is replaced. */
   overwrite: boolean;
-  /** Paths that are read. None may be part of what is replaced; those that are not there do not matter. */
+  /** Input paths. None may be part of what is replaced; missing ones are ignored. */
   inputs: string[];
   /** Whether to continue the run that is there. Not asked with `overwrite`. */
   goOn?: (found: FoundRun) => boolean;
-  /** Files that the command replaces itself, each in one rename: they stay until then. */
+  /** Files that the command replaces itself by a rename: they are kept until then. */
   keep?: RegExp;
 }
 
 /**
- * Opens the folder of a run. Nothing that is in it is changed yet.
+ * Opens the folder of a run. Nothing in it is changed yet.
  *
  * @param out Its path, made where missing; a new folder below runs/ where it is not given.
  * @throws {UsageError} It holds a run that would be lost, files of others in the place of this
@@ -104,7 +104,7 @@ export async function openOutputFolder(
     };
     const list = async (names: string[]) => {
       const wrong = names.find((name) => !RUN_FILES[command].test(name));
-      if (wrong !== undefined) throw new Error(`${wrong} is no file that ${command} writes`);
+      if (wrong !== undefined) throw new Error(`${wrong} is not a file that ${command} writes`);
       const files = [...new Set([...manifest.files, ...names])];
       if (files.length > manifest.files.length) await save({ files });
     };
@@ -188,12 +188,12 @@ async function refusePartOfRun(out: string): Promise<void> {
 }
 
 async function runAbove(folder: string): Promise<FoundRun | undefined> {
-  // A program that may read less is not to ask for more.
+  // Do not ask for permissions that the program does not have.
   if (Deno.permissions.querySync({ name: "read", path: folder }).state !== "granted") return;
   try {
     return await findRun(folder, await listFiles(folder));
   } catch {
-    // Whatever it is, it is not about this run.
+    // It is not about this run.
     return undefined;
   }
 }

@@ -26,14 +26,14 @@ const OPTIONS: OptionTable = [
       name: "group-field",
       value: "NAME",
       help:
-        "field of what a text is from, such as its document: no group is on both sides of a split",
+        "field of a text's group, such as its document: no group is in both training and test set",
     },
     shared("model", "default: the model that the first SAE's config names"),
     shared("hook", "default: the hook that the first SAE's config names"),
-    shared("context", "tokens that are read of a text, BOS included (default 128)", { least: 2 }),
+    shared("context", "tokens read per text, BOS included (default 128)", { least: 2 }),
     shared(
       "max-norm-multiple",
-      "leaves out what exceeds N times the median norm, none: nothing (default: as the first SAE was trained, else 10)",
+      "excludes activations above N times the median norm; none: no limit (default: as the first SAE was trained, else 10)",
     ),
     shared("dtype"),
     shared("revision"),
@@ -46,9 +46,19 @@ const OPTIONS: OptionTable = [
       value: "N,N,…",
       help: "latents ablated per class (default 2,5,10,20,50,100,500)",
     },
-    { name: "train", value: "N", help: "most texts to train a probe on (default 4000)", least: 2 },
-    { name: "test", value: "N", help: "most texts to test it on (default 1000)", least: 2 },
-    shared("seed", "of the split into training and tests (default 0)"),
+    {
+      name: "train",
+      value: "N",
+      help: "largest number of texts to train a probe on (default 4000)",
+      least: 2,
+    },
+    {
+      name: "test",
+      value: "N",
+      help: "largest number of texts to test it on (default 1000)",
+      least: 2,
+    },
+    shared("seed", "seed of the split into training and test sets (default 0)"),
   ]],
   ["What it writes", [
     shared("out", "default runs/probe-<date>: report.html, probes.csv, perturbation.csv, plots/"),
@@ -60,16 +70,16 @@ const OPTIONS: OptionTable = [
 ];
 
 const HELP = helpOf(
-  `Sparse probing and targeted probe perturbation (Fig. 24 to 26 of the paper): how well few latents tell
-classes of texts apart, and whether those of a class carry it alone.
+  `Sparse probing and targeted probe perturbation (Fig. 24 to 26 of the paper): how well a few latents
+classify texts, and whether the latents of a class carry that class only.
 
 Usage
   saewing probe SAE … --data FILES [options]
 
-The SAEs are of one hook, best of several dictionary sizes. Per class, latents are chosen by the
-difference of their means, a logistic regression is trained on them, and both are tested on other texts.
-Baselines are as many channels of the residual stream, and all of it. With three labels or more latents
-are also ablated.`,
+The SAEs are of one hook, ideally of several dictionary sizes. Per class, latents are chosen by the
+difference of their mean activations, and a logistic regression on them is tested on held-out texts.
+Baselines are the same number of channels of the residual stream, and the whole residual stream.
+With three or more labels, latents are also ablated.`,
   OPTIONS,
   `Example
   saewing probe runs/m512/sae runs/m2048/sae --data genres.jsonl --label-field genre`,
@@ -77,7 +87,7 @@ are also ablated.`,
 
 /** `saewing probe`. */
 export const probe: Command = {
-  summary: "probe how well few latents tell classes of texts apart",
+  summary: "sparse probing: how well a few latents classify texts",
   help: HELP,
   options: OPTIONS,
   async run(given, session) {

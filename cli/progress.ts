@@ -3,11 +3,11 @@ import type { Progress } from "../mod.ts";
 
 /** Measures phases: share done, and the time left by the phase's own rate. */
 export interface Meter {
-  /** Takes what is done now. Another name begins another phase. */
+  /** Updates the progress. Another name starts another phase. */
   update(progress: Progress, details?: string): void;
   /** One line about the phase; undefined before the first update. */
   line(): string | undefined;
-  /** Seconds left of the phase: undefined where they cannot be told. */
+  /** Seconds left of the phase; undefined where unknown. */
   secondsLeft(): number | undefined;
 }
 
@@ -19,7 +19,7 @@ export interface Meter {
 export function createMeter(now: () => number): Meter {
   let at: Progress | undefined;
   let details: string | undefined;
-  // Where the phase began: a run that is resumed begins at the steps that it has.
+  // Start of the phase: a resumed run starts at its checkpoint's step.
   let [began, first, updated] = [0, 0, 0];
   const secondsLeft = () => {
     if (!at || at.total === undefined || at.done <= first) return undefined;
@@ -52,7 +52,7 @@ export function createMeter(now: () => number): Meter {
   };
 }
 
-/** Percent that are done, rounded down: 100 means that all is done. */
+/** Percent done, rounded down: 100 means that all is done. */
 function shareOf(done: number, total: number): number {
   return total > 0 ? Math.floor(100 * Math.min(1, done / total)) : 100;
 }

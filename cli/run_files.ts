@@ -4,7 +4,7 @@ import { readRegularText } from "../lib/language_model/regular_file.ts";
 import { ARCHITECTURES } from "../lib/sae/architectures/registry.ts";
 import type { GivenOptions } from "./options.ts";
 
-/** Commands of before there were manifests. */
+/** Commands from before there were manifests. */
 type EarlierCommand = "train" | "sweep" | "stitch" | "meta" | "harvest" | "convert";
 
 /** Commands that write a folder. */
@@ -21,7 +21,7 @@ const all = (...parts: string[]) => new RegExp(`^(${parts.join("|")})$`);
 
 /**
  * Names of the files that each command writes, relative to its folder. Nothing else is written, and
- * whatever a manifest says, nothing else is ever removed.
+ * nothing else is ever removed, whatever a manifest says.
  */
 export const RUN_FILES: Record<WritingCommand, RegExp> = {
   train: all(
@@ -75,7 +75,7 @@ export const RUN_FOLDERS = all(
   String.raw`pages|neuronpedia(/[\w-]+)?|${NEURONPEDIA}(/(features|activations))?`,
 );
 
-/** What of a run that is not finished took long to make, and is not given up without being asked. */
+/** Files of an unfinished run that took long to make: they are not replaced without --overwrite. */
 export const WORK =
   /(^|\/)(checkpoint\.safetensors|sae_weights\.safetensors|cell\.json|store\.json)$/;
 
@@ -93,8 +93,8 @@ export function cellFiles(name: string): string[] {
 }
 
 /**
- * Makes the folder of results that no `--out` names: one of its own for each run, also for those that
- * start in the same second.
+ * Makes the default output folder: a new one for each run, also for runs that start in the same
+ * second.
  */
 export async function makeDefaultOut(
   kind: string,
@@ -114,9 +114,9 @@ export async function makeDefaultOut(
   }
 }
 
-/** Says of each folder that a command writes which run wrote which of its files. */
+/** The manifest of an output folder: which run wrote which of its files. */
 export const MANIFEST = "saewing.json";
-/** Locked by the command that works in the folder. */
+/** Locked by the command that uses the folder. */
 export const LOCK = ".lock";
 
 const FORMAT = "saewing run";
@@ -167,7 +167,7 @@ export async function findRun(folder: string, present: string[]): Promise<FoundR
   if (!manifest) return await findEarlierRun(folder, present);
   const { command, files, clears = [] } = manifest;
   const finished = manifest.finished ??
-    // The store says it itself, and before the manifest does.
+    // A store has its own header, which is written before the manifest.
     (command === "harvest" && clears.length === 0 ? await storeFinished(folder) : undefined);
   const halfReplaced = clears.length > 0;
   const listed = new Set([...files, ...clears]);
@@ -192,7 +192,7 @@ export function readManifest(folder: string): RunManifest | undefined {
   const problem = problemOf(manifest);
   if (problem) {
     throw new Error(
-      `${path} is not what saewing writes: ${problem}. Take another folder, or remove what this one ` +
+      `${path} is not what saewing writes: ${problem}. Choose another folder, or remove what this one ` +
         `holds`,
     );
   }
@@ -230,7 +230,7 @@ function isInside(path: string): boolean {
   return path.split("/").every((part) => !["", ".", ".."].includes(part)) && !/[\\\0]/.test(path);
 }
 
-/** Files that tell whose folder it is, where there is no manifest. */
+/** Files that identify the command of a folder without a manifest. */
 const MARKERS: Record<EarlierCommand, RegExp> = {
   train: /^config\.json$/,
   sweep:
@@ -273,7 +273,7 @@ function readConfig(folder: string): Record<string, unknown> | undefined {
     const config: unknown = JSON.parse(readRegularText(join(folder, "config.json")));
     return isRecord(config) ? config : undefined;
   } catch {
-    // What is no JSON is another program's.
+    // A file that is not JSON is another program's.
     return undefined;
   }
 }
@@ -296,7 +296,7 @@ function isStoreFile(command: WritingCommand, name: string): boolean {
 
 /**
  * Files of a folder and of those below it that a run has, relative to it, with "/". Links are listed,
- * not followed. A folder below that holds a run of its own is left out.
+ * not followed. Subfolders with their own run are skipped.
  */
 export async function listFiles(folder: string, within = ""): Promise<string[]> {
   const entries = await Array.fromAsync(Deno.readDir(join(folder, within)));

@@ -11,7 +11,7 @@ import { type FoundRun, saeFiles } from "./run_files.ts";
 
 /** The folder that `saewing train` writes to. */
 export interface RunFolder extends Omit<OutputFolder, "start"> {
-  /** Removes the run that is replaced and marks this one as begun, once; see {@linkcode OutputFolder}. */
+  /** Removes the run that is replaced and marks this one as started, once; see {@linkcode OutputFolder}. */
   start(): Promise<void>;
   /** The folder of its checkpoint. */
   checkpoint: string;
@@ -25,7 +25,7 @@ export interface RunFolder extends Omit<OutputFolder, "start"> {
   writeJson(name: string, data: unknown): Promise<void>;
   /** Writes metrics.csv. */
   writeMetricsTable(history: StepRecord[]): Promise<void>;
-  /** Saves the SAE; what was measured of the one before is removed first. */
+  /** Saves the SAE; measures of the previous one are removed first. */
   saveSae(sae: Sae): Promise<void>;
 }
 

@@ -18,10 +18,10 @@ import { type Session, UsageError } from "./command.ts";
 import { openModel } from "./open.ts";
 import type { Arguments } from "./options.ts";
 
-/** Options that say what a store already knows. */
+/** Options that a store already determines. */
 const MODEL_OPTIONS = ["model", "hook", "text", "context", "buffer"];
 
-/** Checks that options name a store, or else a model, a hook and text, and a limit that is one. */
+/** Checks that options name a store, or else a model, a hook and text, and that the norm limit is valid. */
 export function checkSourceOptions(options: Arguments): void {
   givenNormLimit(options);
   const store = options.text("activations");
@@ -33,13 +33,15 @@ export function checkSourceOptions(options: Arguments): void {
   }
   const given = MODEL_OPTIONS.find((name) => options.texts(name).length > 0) ??
     (options.flag("include-bos") ? "include-bos" : undefined);
-  if (given) throw new UsageError(`--${given} does not go with --activations: the store says it`);
+  if (given) {
+    throw new UsageError(`--${given} cannot be used with --activations: the store determines it`);
+  }
 }
 
 /**
- * Opens what activations come from: a store, or a model and text.
+ * Opens the source of activations: a store, or a model and text.
  *
- * @param recorded What an SAE or a run that continues leaves out as massive. Where neither it nor
+ * @param recorded The norm limit of an SAE or of a resumed run. Where neither it nor
  * `--max-norm-multiple` nor the store says it, a median norm is measured.
  * @param besideTrainer Whether SAEs are trained while the model runs: it leaves them a core.
  */
@@ -62,7 +64,7 @@ export async function openActivationSource(
     }));
 }
 
-/** A store that was written without massive activations says itself which they are. */
+/** A store that was written without massive activations has its own norm limit. */
 async function openStore(
   folder: string,
   options: Arguments,
@@ -78,7 +80,7 @@ async function openStore(
 /**
  * Opens a model and text.
  *
- * @param asked The model where the options do not name it, and the context where they do not.
+ * @param asked Defaults for model, hook and context.
  */
 export async function openTextSource(
   options: Arguments,
@@ -123,7 +125,7 @@ export async function readTokenRows(
   return { model, tokenRows: await Array.fromAsync(rows) };
 }
 
-/** Text in which the latents of an SAE are looked for, to name them. */
+/** Text whose contexts name the latents of an SAE. */
 export interface NamingText extends AsyncDisposable {
   /** Where its activations come from. */
   source: ActivationSource;
@@ -165,9 +167,9 @@ export async function openNamingText(
 }
 
 /**
- * What `--max-norm-multiple` says is massive; undefined where it is not given.
+ * The norm limit of `--max-norm-multiple`; undefined where it is not given.
  *
- * @throws {UsageError} It is neither a number from 1 on nor "none".
+ * @throws {UsageError} It is neither a number of at least 1 nor "none".
  */
 export function givenNormLimit(
   options: Arguments,
@@ -181,7 +183,7 @@ export function givenNormLimit(
   return { multiple };
 }
 
-/** What is massive: as it is given, with the median of what is recorded; else as recorded; else 10. */
+/** The norm limit: as given, with the recorded median; else as recorded; else 10. */
 export function resolveNormLimit(
   given: ReturnType<typeof givenNormLimit>,
   recorded: NormLimit | "none" | undefined,
@@ -192,10 +194,10 @@ export function resolveNormLimit(
 }
 
 /**
- * Checks that a run that continues leaves out what it left out before.
+ * Checks that a resumed run keeps its norm limit.
  *
  * @param where The run, and how to start over.
- * @throws {UsageError} `--max-norm-multiple` says something else.
+ * @throws {UsageError} `--max-norm-multiple` differs.
  */
 export function checkSameLimit(
   options: Arguments,

@@ -12,12 +12,12 @@ import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "
 import { printable } from "./output.ts";
 
 const OPTIONS: OptionTable = [
-  ["Edits, of every token but BOS; each may be repeated, or hold several with commas", [
+  ["Edits, at every token except BOS; each may be repeated, or list several with commas", [
     { name: "clamp", value: "LATENT=VALUE", help: "the activation becomes VALUE" },
     { name: "scale", value: "LATENT=FACTOR", help: "the activation is multiplied" },
     { name: "ablate", value: "LATENT", help: "the activation becomes 0" },
     { name: "add", value: "LATENT=VALUE", help: "VALUE is added, also where it is inactive" },
-    { name: "meta", value: "META", help: "the meta-SAE that --add-meta takes directions of" },
+    { name: "meta", value: "META", help: "the meta-SAE whose directions --add-meta adds" },
     {
       name: "add-meta",
       value: "META-LATENT=VALUE",
@@ -37,7 +37,7 @@ const OPTIONS: OptionTable = [
       help: "draw from the N most likely tokens (default: all)",
       least: 1,
     },
-    shared("seed", "of what is drawn (default 0)"),
+    shared("seed", "seed of sampling (default 0)"),
   ]],
   ["Model and output", [
     shared("model", "default: the model that the SAE's config names"),
@@ -45,7 +45,7 @@ const OPTIONS: OptionTable = [
     {
       name: "shown",
       value: "N",
-      help: "tokens of each kind that are listed (default 10)",
+      help: "number of promoted and of suppressed tokens listed (default 10)",
       least: 1,
     },
     shared("dtype"),
@@ -59,14 +59,14 @@ const OPTIONS: OptionTable = [
 ];
 
 const HELP = helpOf(
-  `Changes latents while a model reads and writes: the text with and without the edits, and the next tokens
+  `Edits latents while a model generates text: the text with and without the edits, and the next tokens
 whose probability changes most.
 
 Usage
   saewing steer SAE TEXT [edits] [options]
 
-What the SAE does not reconstruct stays as it is, so that an edit changes nothing but its latent's part.
-Values are in the units of activations; a dashboard says how large a latent's are.`,
+The SAE's error is kept, so that an edit changes only its latent's contribution.
+Values are in the units of activations; a dashboard shows the range of a latent's activations.`,
   OPTIONS,
   `Examples
   saewing steer runs/m1024/sae "The President of" --ablate 17
@@ -76,7 +76,7 @@ Values are in the units of activations; a dashboard says how large a latent's ar
 
 /** `saewing steer`. */
 export const steer: Command = {
-  summary: "change latents while a model writes",
+  summary: "generate text with edits of latents",
   help: HELP,
   options: OPTIONS,
   async run(given, session) {
@@ -85,7 +85,7 @@ export const steer: Command = {
     if (!path) throw new UsageError("the SAE is missing");
     if (!text) throw new UsageError('the text is missing: saewing steer SAE "Some text"');
     if (more.length > 0) {
-      throw new UsageError(`${more[0]} is one argument too many: quote the text`);
+      throw new UsageError(`${more[0]} is one argument too many: put the text in quotes`);
     }
     checkOptions(given, OPTIONS, 2);
     session.leaves({ text: "nothing was written" });

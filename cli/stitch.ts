@@ -41,7 +41,7 @@ const OPTIONS: OptionTable = [
     shared("context", "tokens per row (default: what the first SAE's config names)"),
     shared(
       "max-norm-multiple",
-      "leaves out what exceeds N times the median norm, none: nothing (default: as the first SAE was trained, else 10)",
+      "excludes activations above N times the median norm; none: no limit (default: as the first SAE was trained, else 10)",
     ),
     shared("field"),
     shared("include-bos"),
@@ -60,14 +60,14 @@ const OPTIONS: OptionTable = [
     {
       name: "threshold",
       value: "X",
-      help: "θ of Eq. 6 (default 0.7, of Gemma Scope's collection 0.4)",
+      help: "θ of Eq. 6 (default 0.7, for Gemma Scope's collection 0.4)",
     },
     { name: "sizes", value: "M,M,…", help: "which of a collection's SAEs (default: all)" },
     {
       name: "also",
       value: "SAE",
       help:
-        "another SAE, of another seed for example, that the comparison of all with all (Fig. 19, 20) takes in; may be repeated",
+        "another SAE for the comparison of all pairs (Fig. 19, 20), of another seed for example; may be repeated",
     },
     {
       name: "order",
@@ -93,16 +93,17 @@ Usage
   saewing stitch SAE SAE [SAE …] --activations FOLDER [options]
   saewing stitch COLLECTION [--sizes M,M,…] --text FILES [options]
 
-Each SAE is a folder, a file or a hub id, all of one hook of one model. They are taken by their size;
+Each SAE is a folder, a file or a hub id, all of one hook of one model. They are ordered by size;
 a run's folder stands for its SAE. A collection is a published family:
 ${listCollections().map(({ name }) => name).join(", ")}.
 
-Each SAE is compared with the next: which latents are novel (Fig. 10), what each does when it is
-added alone (Fig. 4, 16, 21), what swapping groups does (Fig. 17), how far similar latents are
-active together (Fig. 11), what the smaller SAE misses (Fig. 14), and the way from the one to the
-other (Fig. 5, 18, 22); and all with all: shared latents (Fig. 19) and decoder biases (Fig. 20).
-Effects and the way are measured twice: as the SAEs are, and with one gain each that undoes the
-shrinkage of their activations. A claim that the numbers cannot decide is marked "?", with the reason.`,
+Each SAE is compared with the next: novel latents (Fig. 10), the effect of adding each alone (Fig.
+4, 16, 21), of swapping groups (Fig. 17), activation similarity of similar latents (Fig. 11),
+information that the smaller SAE misses (Fig. 14), and the interpolation between the two (Fig. 5,
+18, 22). All pairs are compared by shared latents (Fig. 19) and decoder biases (Fig. 20). Effects
+and interpolation are measured twice: with the SAEs as they are, and with one gain per SAE that
+undoes the shrinkage of its activations. A claim that the numbers cannot decide is marked "?", with
+the reason.`,
   OPTIONS,
   `Examples
   saewing stitch runs/m768/sae runs/m1536/sae --text held-out.jsonl
@@ -132,20 +133,20 @@ async function study(given: Arguments, session: Session): Promise<void> {
   const names = nameSaes(all);
   const loaded = await Promise.all(all.map((folder) => openSae(folder, given, session)));
   const asGiven = foldScales(loaded).map((sae, i) => ({ name: names[i], sae, folder: all[i] }));
-  // Everything that is said of a pair means that the first is the smaller one.
+  // Results of a pair assume that the first SAE is the smaller one.
   const chain = asGiven.slice(0, folders.length)
     .sort((a, b) => a.sae.dictSize - b.sae.dictSize);
   const others = asGiven.slice(folders.length);
   const saes = chain.map(({ sae }) => sae);
   if (chain.some(({ name }, i) => name !== names[i])) {
-    output.say(`the SAEs are taken by their size: ${chain.map(({ name }) => name).join(", ")}`);
+    output.say(`the SAEs are ordered by size: ${chain.map(({ name }) => name).join(", ")}`);
   }
   const options = given.withDefaults(saeSource(given, saes[0], chain[0].folder, collection));
   checkSourceOptions(options);
   for (const { name, sae } of [...chain, ...others]) {
     checkComparable(sae, name, saes[0], chain[0].name);
   }
-  // A folder that cannot be written is found out before the measurements, not after them.
+  // Fail before the measurements if the folder cannot be written.
   using folder = await openOutputFolder(options.text("out"), {
     command: "stitch",
     options: { ...options.given, SAE: folders },
@@ -198,15 +199,15 @@ async function study(given: Arguments, session: Session): Promise<void> {
       activations: source.dataset,
       SAEs: folders.join(" "),
       normLimit: source.normLimit,
-      "left out": left,
-      "trained otherwise": unlike,
+      excluded: left,
+      "trained differently": unlike,
       ...(also.length > 0 ? { also: also.join(" ") } : {}),
       time: formatSeconds((performance.now() - started) / 1000),
     },
   };
   const files = await stitchingFiles(report);
   signal.throwIfAborted();
-  // What is there stays until there is something to put in its place.
+  // The previous results stay until there are new ones.
   await folder.start([]);
   await folder.write(files);
   await folder.finish();
@@ -253,7 +254,9 @@ function describePair({ pair, warnings, claims }: PairClaims): string {
 function chooseSaes(given: Arguments, collection: SaeCollection | undefined): string[] {
   const sizes = given.text("sizes");
   if (!collection) {
-    if (sizes !== undefined) throw new UsageError("--sizes goes with a collection's name only");
+    if (sizes !== undefined) {
+      throw new UsageError("--sizes can be used only with a collection's name");
+    }
     return given.positional;
   }
   if (given.positional.length > 1) {
@@ -266,12 +269,12 @@ function chooseSaes(given: Arguments, collection: SaeCollection | undefined): st
   }
 }
 
-/** What the first SAE that says it was trained without. */
+/** The norm limit of the first SAE that records one. */
 function recordedLimit(saes: Sae[]): NormLimit | "none" | undefined {
   return saes.map(recordedNormLimit).find((limit) => limit !== undefined);
 }
 
-/** Names SAEs that were trained without other activations than those that are left out here. */
+/** Names SAEs that were trained with another norm limit than the one used here. */
 function unlikeLimits(
   limit: NormLimit | "none",
   saes: { name: string; sae: Sae }[],

@@ -85,10 +85,9 @@ Usage
     --dict-size M,M,… --k K,K,… [options]
   saewing sweep --activations FOLDER --eval-text FILES --grid FILE [options]`,
   OPTIONS,
-  `Activations are made once for all SAEs that are trained together, and each SAE has the bits that
-\`saewing train\` gives it where --seed is --shuffle-seed. Started again with the same --out it goes
-on with what is not done, and ends with the same bits: after Ctrl-C at the step where it ended, after
-any other end at the last checkpoint.
+  `Activations are computed once for all SAEs that are trained together, and each SAE has the bits that
+\`saewing train\` gives it where --seed is --shuffle-seed. Run again with the same --out it continues
+and ends with the same bits: after Ctrl-C from the step where it ended, after any other interruption from the last checkpoint.
 
 Examples
   saewing sweep --model examples/tiny-gpt2 --hook blocks.2.hook_resid_pre --text 'corpus/*.txt' \\
@@ -159,7 +158,7 @@ export const sweep: Command = {
 interface Sweep {
   cells: SweepCell[];
   done: SweepDone;
-  /** Sets what is left if the work is ended now. */
+  /** Sets what is kept if the work is interrupted now. */
   tell: () => void;
   store: SweepStore;
   options: Arguments;
@@ -168,7 +167,7 @@ interface Sweep {
   signal: AbortSignal;
 }
 
-/** The SAEs of a folder, and which of them are done; none where its run is replaced. */
+/** The finished SAEs of a folder; none where its run is replaced. */
 async function openStore(
   folder: OutputFolder,
   cells: SweepCell[],
@@ -188,7 +187,7 @@ async function openStore(
   return { ...kept, start };
 }
 
-/** What a folder holds that does not fit the arguments is a matter of the arguments. */
+/** A folder that does not match the arguments is a usage error. */
 function asUsage(error: unknown): unknown {
   if (!(error instanceof SweepMismatchError)) return error;
   return new UsageError(`${error.message}: take another --out, or --overwrite`);
@@ -244,7 +243,7 @@ async function runSweep(
     settings: { ...sharedOptions(cells), ...settings },
   });
   await folder.write(files);
-  // Those of fewer SAEs that it continues from.
+  // Results of an earlier, smaller sweep that it continues.
   const isResult = (name: string) => !name.includes("/") || name.startsWith("plots/");
   await folder.remove((name) => isResult(name) && !(name in files));
   await folder.finish();
@@ -258,7 +257,7 @@ function nameSaes(cells: readonly SweepCell[]): string {
   return cells.length === 1 ? cells[0].name : `${cells.length} SAEs`;
 }
 
-/** Whether a folder holds a sweep whose SAEs are all of this grid, so that none is left beside it. */
+/** Whether a folder holds a sweep whose SAEs are all in this grid, so that no other would remain in it. */
 function holdsNoOthers({ command, files }: FoundRun, cells: SweepCell[], out: string): boolean {
   if (command !== "sweep") return false;
   const own = new Set(cells.map(({ name }) => name));
@@ -273,7 +272,7 @@ function holdsNoOthers({ command, files }: FoundRun, cells: SweepCell[], out: st
   );
 }
 
-/** What all SAEs of a sweep have in common. */
+/** Settings shared by all SAEs of a sweep. */
 function commonSettings(source: ActivationSource, options: Arguments) {
   return {
     model: source.model,
@@ -282,7 +281,7 @@ function commonSettings(source: ActivationSource, options: Arguments) {
     activations: options.text("activations"),
     contextLength: source.contextLength,
     skipPositions: source.skipPositions,
-    // Without a limit as sweeps before there was one.
+    // No limit, as in sweeps from before there was one.
     normLimit: source.normLimit === "none" ? undefined : source.normLimit,
     dtype: options.text("dtype"),
     revision: options.text("revision"),

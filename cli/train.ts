@@ -109,7 +109,7 @@ Examples
   saewing train --resume runs/gpt2-24k`,
 );
 
-/** Options of one call only: a run that is resumed does not have them from before. */
+/** Options of one call only: a resumed run does not inherit them. */
 const ONCE = ["out", "resume", "overwrite", "json"];
 
 /** `saewing train`. */
@@ -167,8 +167,8 @@ function readOptions(
 }
 
 /**
- * Refuses what cannot be trained before a run folder, a model or a GPU is opened. Gives which activations
- * the run that continues, or the SAE that it starts from, leaves out as massive.
+ * Refuses what cannot be trained before a run folder, a model or a GPU is opened. Returns the norm
+ * limit of the resumed run, or of the SAE that training starts from.
  */
 async function checkTraining(
   options: Arguments,
@@ -179,7 +179,7 @@ async function checkTraining(
   const initial = folder && !resume ? await loadSae(folder) : undefined;
   completeOptions({ ...trainingOptions(options.text), initial, resume });
   if (!resume) return initial && recordedNormLimit(initial);
-  // Runs from before there was a limit continue without.
+  // Runs from before there was a limit continue without one.
   const recorded = recordedNormLimit(resume.sae) ?? "none";
   checkSameLimit(options, recorded, `the run that continues, ${resumed}`);
   return recorded;
@@ -202,7 +202,7 @@ async function trainAndMeasure(
   const { contextLength, skipPositions, normLimit } = source;
   const resume = await run.loadCheckpoint();
   const initialFolder = options.text("initial");
-  // --input-scale is of training.
+  // --input-scale is an option of training here.
   const { inputScale: _, ...own } = saeOptions(initialFolder ?? "", options, output);
   const initial = initialFolder && !resume ? await loadSae(initialFolder, own) : undefined;
   const steps = options.number("steps");
@@ -226,7 +226,7 @@ async function trainAndMeasure(
     skipPositions,
     options: kept,
   };
-  // Options that do not fit the checkpoint must not stay: they are kept with the next one.
+  // Do not keep options that do not fit the checkpoint: they are saved with the next one.
   let written = false;
   const keepOptions = async () => {
     if (written) return;
@@ -297,7 +297,7 @@ async function trainAndMeasure(
       text: `the SAE is saved in ${folder}, \`saewing ${goOn}\` measures it`,
       data: result,
     });
-    // What is saved is measured: an input's scale was folded into the weights, which rounds them.
+    // The saved SAE is measured: folding the input's scale into the weights rounds them.
     const measures = options.texts("eval-text").length === 0 ? {} : await measureRun(
       ...[gpu, source, options, run, session] as const,
       { history, trainSeconds, settings: { batchSize, contextLength } },
@@ -310,7 +310,7 @@ async function trainAndMeasure(
     await keepOptions();
     await run.saveSae(error.sae);
     throw new Error(
-      `${error.message}. What was learned before is saved: \`--initial ${folder}\` starts from it`,
+      `${error.message}. The SAE so far is saved: \`--initial ${folder}\` starts from it`,
       { cause: error },
     );
   }
@@ -318,7 +318,7 @@ async function trainAndMeasure(
 
 /**
  * Measures the run's SAE as it is saved (an input's scale was folded into the weights, which rounds them)
- * on `--eval-text`: evaluation.json, report.html and a table. Returns what machines read of it.
+ * on `--eval-text`: evaluation.json, report.html and a table. Returns the machine-readable result.
  */
 async function measureRun(
   device: Device,

@@ -52,7 +52,7 @@ export function optionKey(name: string): GridOption {
 /**
  * The value that an option's text says.
  *
- * @throws {UsageError} It is no number where one is wanted.
+ * @throws {UsageError} It needs a number and is not one.
  */
 export function optionValue(name: string, text: string): string | number | number[] {
   if (WORDS.includes(name)) return text;
@@ -149,16 +149,16 @@ export const READING: readonly Option[] = [
   ...[shared("revision"), shared("cache-dir")],
 ];
 
-/** Whether an architecture has an option of the command line; what is none of training, all have. */
+/** Whether an architecture has an option of the command line; options that do not concern training apply to all. */
 export function hasOption(architecture: string, name: string): boolean {
   return !KEYS.has(name) || architectureTakes(architecture, optionKey(name));
 }
 
 /**
- * What an SAE needs and is not given, in words; undefined where it has all.
+ * The missing options of an SAE, in words; undefined where none is missing.
  *
  * @param given Whether an option is given.
- * @param initial Whether it starts from another, which has a size and a k.
+ * @param initial Whether it starts from another SAE, which has a size and a k.
  * @throws {UsageError} There is no such architecture.
  */
 export function missingOption(
@@ -179,7 +179,7 @@ export function missingOption(
  * The options of `trainSae` that the command line names.
  *
  * @param text An option's text, if it was given.
- * @throws {UsageError} One is no number where one is wanted.
+ * @throws {UsageError} An option that needs a number is not one.
  */
 export function trainingOptions(text: (name: string) => string | undefined): AnyTrainOptions {
   const options: Record<string, string | number | number[]> = { architecture: "batchtopk" };
@@ -190,7 +190,7 @@ export function trainingOptions(text: (name: string) => string | undefined): Any
   return options as unknown as AnyTrainOptions;
 }
 
-/** {@linkcode trainingOptions} the other way round: options as the command line names them. */
+/** {@linkcode trainingOptions} inverted: options as the command line names them. */
 export function trainingTexts(options: Partial<AnyTrainOptions>): Record<string, string> {
   return Object.fromEntries(
     [...KEYS]
@@ -207,7 +207,7 @@ function number(name: string, value: string): number {
   return number;
 }
 
-/** Options of a preset that say what an activation store already knows. */
+/** Options of a preset that an activation store already determines. */
 const OF_TEXT = ["model", "hook", "context", "buffer"];
 
 /** The presets, a line each, for the help. */
@@ -215,8 +215,8 @@ export const PRESET_HELP: string = PRESET_NAMES
   .map((name) => `  ${name.padEnd(22)} ${preset(name).summary}`).join("\n");
 
 /**
- * What `--preset` sets, as options of the command line; nothing where it is not given. What the
- * architectures that are asked for do not have, such as a k, is left out.
+ * What `--preset` sets, as options of the command line; nothing where it is not given. Options that
+ * the requested architectures do not have, such as k, are dropped.
  *
  * @param grid Whether all values of the preset's grid are wanted, separated by commas.
  */
@@ -225,7 +225,7 @@ export function presetTexts(options: Arguments, grid = false): Record<string, st
   const steered = options.texts("target-l0").length > 0;
   const suits = (name: string) =>
     asked.length === 0 || asked.some((architecture) => hasOption(architecture, name));
-  // The preset's λ gives way to a target that is asked for. One of L0 is none of L1, nor the other way.
+  // A requested target replaces the preset's λ. A λ for L0 does not apply to L1, and vice versa.
   const penalized = asked.filter((architecture) => hasOption(architecture, "sparsity"));
   const fits = !steered && penalized.every((one) => one === penalizedBy(options));
   return Object.fromEntries(
@@ -285,7 +285,7 @@ export function withPreset(options: Arguments): Arguments {
   return options.withDefaults(preset);
 }
 
-/** What `--preset` sets, and what of it is overridden, in words; undefined where it is not given. */
+/** The options that `--preset` sets and those overridden, in words; undefined where it is not given. */
 export function describePreset(options: Arguments, grid = false): string | undefined {
   const name = options.text("preset");
   if (name === undefined) return undefined;
@@ -304,7 +304,7 @@ export function describePreset(options: Arguments, grid = false): string | undef
     (used.sparsity && !options.given.sparsity ? `; ${describeLambda(used)}` : "");
 }
 
-/** What the preset's λ belongs to: with another loss or normalisation it asks for another L0. */
+/** The loss and normalisation that the preset's λ belongs to: with others it leads to another L0. */
 function describeLambda(used: Record<string, string>): string {
   const loss = used["loss-normalization"] ?? "none";
   return `this λ (--sparsity) belongs to --input-normalization ${used["input-normalization"]} ` +

@@ -16,7 +16,7 @@ export async function toyFigure(result: ToyResult): Promise<{ svg: string; page:
   const maps = await Promise.all([
     map(small, factors, "latent", `1. An SAE with ${factors.length} latents finds the factors`),
     map(large, pairs, "latent", `2. One with ${pairs.length} composes them`),
-    map(meta, factors, "meta-latent", `3. A meta-SAE takes the ${pairs.length} apart`),
+    map(meta, factors, "meta-latent", `3. A meta-SAE decomposes the ${pairs.length}`),
   ]);
   const sizes = maps.map(({ svg }) => {
     const [, width, height] = svg.match(/viewBox="0 0 ([\d.]+) ([\d.]+)"/)!.map(Number);

@@ -1,6 +1,6 @@
 // The toy model of composition (Fig. 2): samples are a colour plus a shape. An SAE with a latent for each
 // colour and shape finds them; one with a latent for each pair composes them, since one active latent
-// costs less than two; a meta-SAE takes the pairs' decoder rows apart again.
+// costs less than two; a meta-SAE decomposes the pairs' decoder rows again.
 // Writes runs/toy/toy_model.svg and toy_model.html. Options: --colours 3 --shapes 3 --noise 0.02
 // --seed 0 --seeds 1 --out runs/toy; shares in place of a number: --colours 0.4,0.3,0.3.
 import { parseArgs } from "@std/cli";

@@ -12,7 +12,7 @@ import { streamActivations } from "./stream_activations.ts";
 export interface SourceOptions {
   /** Rows per batch. */
   batchSize: number;
-  /** How often everything is read; may be Infinity. */
+  /** Number of epochs; may be Infinity. */
   epochs: number;
   /** Seed of the order. */
   seed: number;
@@ -20,15 +20,15 @@ export interface SourceOptions {
   startBatch: number;
   /** Whether the rows that do not fill a batch are given too, in a smaller one; false if not given. */
   keepLast?: boolean;
-  /** Ends the batches early, without an error. */
+  /** Ends the stream early, without an error. */
   signal?: AbortSignal;
 }
 
-/** Activations that were read, and those of them that were left out as massive. */
+/** Counts of activations read, and of those excluded as massive. */
 export interface LeftOut {
-  /** Activations that were read, those left out included. */
+  /** Activations read, excluded ones included. */
   rows: number;
-  /** Those that were left out. */
+  /** Excluded activations. */
   leftOut: number;
 }
 
@@ -42,19 +42,19 @@ export interface ActivationSource extends AsyncDisposable {
   dModel: number;
   /** Tokens per row of text. */
   contextLength: number;
-  /** Positions of each row that are left out. */
+  /** Positions of each row that are skipped. */
   skipPositions: number[];
   /** Whether it can start at any batch. A model that runs on text has to start with the first. */
   startsAnywhere: boolean;
-  /** What text it is. */
+  /** Name of the text. */
   dataset: string;
-  /** Which activations are left out as massive. */
+  /** Which activations are excluded as massive. */
   normLimit: NormLimit | "none";
-  /** What was left out of the activations of a store, or of those read last from text. */
+  /** Counts for a store, or for the last pass over text. */
   leftOut(): LeftOut;
   /** The activations, shuffled. */
   batches(options: SourceOptions): AsyncIterable<Matrix>;
-  /** The model, to measure with. */
+  /** Opens the model, for evaluation. */
   openModel(): Promise<LanguageModel>;
 }
 
@@ -62,13 +62,13 @@ export interface ActivationSource extends AsyncDisposable {
 export interface TextSourceOptions {
   /** Tokens per row, BOS included (default 128, or what the model takes where that is less). */
   contextLength?: number;
-  /** Positions of each row that are left out (default [0]: BOS). */
+  /** Positions of each row that are skipped (default [0]: BOS). */
   skipPositions?: number[];
-  /** Activations that the shuffle holds back. */
+  /** Activations in the shuffle buffer. */
   bufferRows?: number;
   /** Which activations are massive; a median that is not given is measured on the first 4096. */
   normLimit: NormLimitChoice;
-  /** What text it is, for metadata. */
+  /** Name of the text, for metadata. */
   dataset: string;
   /** Called while the median is measured, with the activations read of 4096. */
   onProgress?: (progress: Progress) => void;
@@ -178,7 +178,7 @@ export function storeSource(
   };
 }
 
-/** What SAEs that are trained on a source record of it. */
+/** Metadata of SAEs that are trained on a source. */
 export function sourceMetadata(source: ActivationSource): Record<string, unknown> {
   const { model, hook, contextLength: contextSize, dataset, normLimit } = source;
   return { model, hook, contextSize, prependBos: true, dataset, normLimit };

@@ -17,11 +17,11 @@ export interface StoreBatchesOptions {
   batchSize?: number;
   /** Seed of the order, a whole number, 0 if not given. */
   seed?: number;
-  /** How often every row comes, 1 if not given; may be Infinity. */
+  /** Number of epochs, 1 if not given; may be Infinity. */
   epochs?: number;
   /** Batches to skip at the beginning, unread; 0 if not given. */
   startBatch?: number;
-  /** Bytes of stored rows that are mixed with one another, 64 MiB if not given. */
+  /** Bytes of stored rows that are shuffled together, 64 MiB if not given. */
   windowBytes?: number;
   /** Whether the rows left at the end are given too, in a smaller batch; false if not given. */
   keepLast?: boolean;
@@ -42,14 +42,14 @@ export interface ActivationStore extends StoreSource {
   dModel: number;
   /** Number of rows that it gives. */
   rows: number;
-  /** Which activations are left out as massive; "none" where all are given. */
+  /** Which activations are excluded as massive; "none" where all are returned. */
   normLimit: NormLimit | "none";
-  /** Activations left out as massive, when they were written or when the store was opened. */
+  /** Number of activations excluded as massive, when the store was written or when it was opened. */
   leftOut: number;
   /**
    * Reads the store shuffled, as batches [batchSize, d].
    *
-   * Every row comes once an epoch; a batch may hold the end of one and the beginning of the next.
+   * Every row comes once per epoch; a batch may contain the end of one epoch and the beginning of the next.
    * The order depends on the seed and `windowBytes` alone, and differs from epoch to epoch; batch i
    * with `startBatch: s` is batch s + i without.
    * Blocks (512 KiB of rows, which writing put together at random from 64 MiB of the stream) come in
@@ -57,12 +57,12 @@ export interface ActivationStore extends StoreSource {
    * at the default a batch is drawn from 128 random places of the store.
    *
    * Memory is 2 · `windowBytes` (one window is read while batches are made of the other), or two
-   * blocks where that is more, 4 bytes a block of the store, 4 bytes per row of a window, and a batch.
+   * blocks where that is more, 4 bytes per block of the store, 4 bytes per row of a window, and a batch.
    * Every block is checked against its checksum.
    *
    * @throws {RangeError} An option is out of range.
-   * @throws {Error} While batches are taken: a shard cannot be read, is cut short or damaged. It is
-   * named.
+   * @throws {Error} While batches are taken: a shard cannot be read, is cut short or damaged. The message
+   * names it.
    */
   batches(options?: StoreBatchesOptions): AsyncGenerator<Matrix>;
 }
@@ -70,9 +70,9 @@ export interface ActivationStore extends StoreSource {
 /** Options of {@linkcode openActivationStore}. */
 export interface OpenStoreOptions {
   /**
-   * Rows that are left out as massive beside those that were when the store was written; none if not
-   * given. A median is that of the store, or is measured on its first 4,096 rows as they are stored;
-   * then the store is read once to find the rows.
+   * Rows that are excluded as massive in addition to those excluded when the store was written; none if not
+   * given. The median is that of the store, or is measured on its first 4,096 stored rows; then the store is
+   * read once to find the rows.
    */
   normLimit?: NormLimitChoice;
 }
@@ -83,14 +83,14 @@ export interface OpenStoreOptions {
  *
  * @throws {RangeError} `normLimit` is no limit, or asks for rows that the store was written without.
  * @throws {Error} There is no store, or an unfinished one; its header is malformed; a shard is
- * missing, of the wrong size or not listed. It is named.
+ * missing, of the wrong size or not listed. The message names it.
  */
 export async function openActivationStore(
   folder: string,
   options: OpenStoreOptions = {},
 ): Promise<ActivationStore> {
   const header = await readStoreFolder(folder);
-  if (!header) throw new Error(`${folder} is no activation store: it has no ${HEADER_FILE}`);
+  if (!header) throw new Error(`${folder} is not an activation store: it has no ${HEADER_FILE}`);
   if (!header.complete) {
     throw new Error(
       `${folder} is unfinished, with ${header.rows} activations in ${header.shards.length} ` +
@@ -115,7 +115,7 @@ export async function openActivationStore(
   };
 }
 
-/** What is to be left out beside what the store was written without; undefined where it is nothing. */
+/** What to exclude in addition to what the store was written without; undefined where nothing. */
 function furtherLimit(
   folder: string,
   { normLimit: written = "none" }: StoreHeader,
@@ -130,7 +130,7 @@ function furtherLimit(
     const { multiple, medianNorm } = written;
     throw new RangeError(
       `the store in ${folder} was written without activations above ${multiple} times the median ` +
-        `norm ${Number(medianNorm.toPrecision(4))}, what is asked for is ` +
+        `norm ${Number(medianNorm.toPrecision(4))}, requested is ` +
         `${asked === "none" ? "all" : `up to ${asked.multiple} times`}: harvest again`,
     );
   }
@@ -188,7 +188,7 @@ async function* cutBatches(
     for (const row of order) {
       copyRow(row, data, filled++);
       if (filled < batchSize) continue;
-      // Reads continue only when the event loop turns, which a consumer that never waits keeps from it.
+      // Reads continue only when the event loop turns, and a consumer that never awaits would block it.
       await new Promise<void>((resolve) => setImmediate(resolve));
       yield { data, rows: batchSize, cols: d };
       if (!shareBuffer) data = new Float32Array(batchSize * d);

@@ -1,6 +1,6 @@
 import type { Matrix } from "../matrix.ts";
 
-/** Leaves out the first `count` rows of a stream. The matrices given are views of the source's. */
+/** Skips the first `count` rows of a stream. The matrices are views of the source's. */
 export async function* dropRows(
   batches: AsyncIterable<Matrix> | Iterable<Matrix>,
   count: number,

@@ -1,7 +1,7 @@
 import { glob } from "node:fs/promises";
 import { basename, extname, join } from "@std/path";
 
-/** How a file holds documents: one, one a line, or one a row. */
+/** How a file holds documents: one per file, per line or per row. */
 export type TextKind = "txt" | "jsonl" | "csv" | "parquet";
 
 /** A file of documents. */
@@ -18,8 +18,8 @@ const kinds: readonly TextKind[] = ["txt", "jsonl", "csv", "parquet"];
 const wanted = "expected .txt, .jsonl or .csv, each also with .gz, or .parquet";
 
 /**
- * Files that paths, folders and globs stand for: folders with all that is in them, each of them
- * sorted by name, each file once.
+ * Files that paths, folders and globs name: folders recursively, sorted by name, each file
+ * once.
  *
  * @throws {Error} Nothing matches, or a file that is named is of another kind.
  */

@@ -15,13 +15,13 @@ export interface HarvestModel {
 export interface HarvestOptions {
   /** Positions of each row that are kept, ascending. */
   kept: readonly number[];
-  /** Token rows of one model call. */
+  /** Token rows per model call. */
   rowsPerRun: number;
-  /** Model calls under way at a time. */
+  /** Concurrent model calls. */
   prefetch: number;
   /** Activations after which to stop. */
   maxTokens: number;
-  /** Token rows to leave out at the beginning: the model does not see them. */
+  /** Token rows to skip at the beginning: the model does not run on them. */
   skipTokenRows: number;
   /** Stops the stream. */
   signal?: AbortSignal;
@@ -33,9 +33,8 @@ interface Run {
 }
 
 /**
- * Activations of token rows in their order, one matrix a model call. While the consumer holds one,
- * `prefetch` further calls are under way; leaving the loop starts no more, and those that fail
- * afterwards fail silently.
+ * Activations of token rows in order, one matrix per model call. While the consumer uses one, `prefetch`
+ * further calls run; after the loop is left none is started, and errors of running ones are ignored.
  *
  * @throws {Error} The model fails, gives another shape than asked for, or a value that is not finite.
  */
@@ -59,7 +58,7 @@ export async function* harvestActivations(
       }
       if (rows.length === 0) return;
       const activations = model.activations(joinRows(rows), rows.length);
-      // It may fail before its turn comes, or never be awaited at all.
+      // It may fail before it is awaited, or never be awaited.
       activations.catch(() => {});
       underWay.push({ rows: rows.length, activations });
     }

@@ -4,9 +4,9 @@ import { join } from "@std/path";
 const LOCK_FILE = "store.lock";
 
 /**
- * Locks a store's folder against other writers until it is disposed of. The lock is the system's on the file
- * `store.lock`, which names process and host: it ends with its process, however that ends, so that no
- * lock of a dead one has to be removed.
+ * Locks a store's folder against other writers until it is disposed of. It is a file lock of the system on
+ * `store.lock`, which names process and host: it is released when its process ends in any way, so that no stale
+ * lock has to be removed.
  *
  * @param name Name of the file, where it is another folder than a store's.
  * @throws {Error} Another process writes to the folder.
@@ -22,7 +22,7 @@ export async function lockStore(folder: string, name = LOCK_FILE): Promise<Dispo
     }
     const holder = await readHolder(path);
     let hint = "";
-    // Where the file system has no locks, the file stands for one.
+    // Where the file system has no locks, the file's existence is the lock.
     const locked = await file.tryLock(true).catch(() => {
       hint = `. If that process is dead, remove ${path}`;
       return holder === "";
@@ -34,14 +34,14 @@ export async function lockStore(folder: string, name = LOCK_FILE): Promise<Dispo
           `folder${hint}`,
       );
     }
-    // The one before removes the file when it is done: the lock must be on the file that is there now.
+    // The previous holder removes the file when it is done: the lock must be on the current file.
     if (await isAt(file, path)) {
       const text = new TextEncoder().encode(`process ${Deno.pid} on ${host()}\n`);
       await file.truncate();
       await file.write(text);
       return {
         [Symbol.dispose]() {
-          // Nothing is left where somebody has removed it already.
+          // Somebody may have removed it already.
           if (existsSync(path)) Deno.removeSync(path);
           file.close();
         },

@@ -16,22 +16,22 @@ export type ActivationModel = Pick<
 
 /** Options of {@linkcode orderedActivations}. */
 export interface OrderedActivationsOptions {
-  /** Tokens of a row, BOS included; the model's longest context, but at most 128, if not given. */
+  /** Tokens per row, BOS included; the model's longest context, but at most 128, if not given. */
   contextLength?: number;
-  /** Token rows of one model call, if not given as many as 2,048 tokens fill. */
+  /** Token rows per model call, if not given as many as 2,048 tokens fill. */
   rowsPerRun?: number;
-  /** Positions of each row to leave out; [0], which is BOS, if not given. */
+  /** Positions of each row to skip; [0], which is BOS, if not given. */
   skipPositions?: readonly number[];
-  /** Model calls under way at a time, 2 if not given: the model works while the consumer does. */
+  /** Concurrent model calls, 2 if not given: the model runs while the consumer works. */
   prefetch?: number;
-  /** Activations after which to stop, left out ones included; without end if not given. */
+  /** Activations after which to stop, skipped ones included; unlimited if not given. */
   maxTokens?: number;
   /**
-   * Activations to leave out at the beginning, 0 if not given. Their texts are read and tokenized,
-   * the model does not see them; those that follow have the same bits as if nothing were left out.
+   * Activations to skip at the beginning, 0 if not given. Their texts are read and tokenized, but
+   * the model does not run on them; later activations have the same bits as without skipping.
    */
   firstRow?: number;
-  /** Sums up the token rows, those that are left out included, and compares them with those expected. */
+  /** Computes a checksum of the token rows, skipped ones included, and compares it with the expected one. */
   fingerprint?: TextFingerprint;
   /** Stops the stream: taking the next matrix throws its reason. */
   signal?: AbortSignal;
@@ -42,7 +42,7 @@ export interface OrderedActivationsOptions {
  * `contextLength` tokens and run through the model up to its hook. Nothing runs before the first
  * matrix is taken; leaving the loop stops it.
  *
- * @returns Matrices [any, d], one a model call.
+ * @returns Matrices [any, d], one per model call.
  * @throws {RangeError} An option is out of range.
  * @throws {Error} While matrices are taken: the texts do not fill one row, the model fails, or an
  * activation is not finite.
@@ -65,7 +65,7 @@ export function orderedActivations(
   const maxRows = Math.ceil(maxTokens / kept.length);
   const packed = packTokenRows(model, texts, { contextLength, maxRows });
   const tokenRows = options.fingerprint?.follow(packed, maxRows) ?? packed;
-  // Whole model calls: another number of rows in one could change the last bits.
+  // Whole model calls only: a different number of rows per call could change the last bits.
   const skipTokenRows = rowsPerRun * Math.floor(firstRow / (rowsPerRun * kept.length));
   const skipped = skipTokenRows * kept.length;
   const rows = harvestActivations(model, tokenRows, {

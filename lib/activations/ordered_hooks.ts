@@ -9,17 +9,17 @@ export type HooksModel = Pick<
   "id" | "maxContext" | "bosToken" | "tokenize" | "hooks" | "activationsOf"
 >;
 
-// Matrices that are held for a stream that nobody has begun to read, before that is an error.
+// Matrices held for a stream that is not being read, before that is an error.
 const mostHeld = 16;
 
 /**
  * Activations of several hooks over texts, each as `orderedActivations` gives it, from one run of the
- * model: the layers below are run once. The streams are read side by side: each waits until the others
- * have taken what is there; one that is left no longer counts.
+ * model: the layers below are run once. The streams must be read concurrently: each waits until the others have
+ * taken their matrices; a stream whose loop was left no longer counts.
  *
  * @param model The model, opened with `moreHooks`.
  * @param texts Documents.
- * @param options As `orderedActivations` has them; they hold for all hooks.
+ * @param options Those of `orderedActivations`; they apply to all hooks.
  * @returns A stream per hook, in the order of `model.hooks`.
  * @throws {Error} While matrices are taken: as `orderedActivations` does, in each stream; or one of them
  * is not read at all.
@@ -42,7 +42,7 @@ export function orderedHooks(
   const { hooks, id, maxContext, bosToken, tokenize } = model;
   const widths = hooks.map(({ dModel }) => dModel);
   const dModel = widths.reduce((sum, width) => sum + width, 0);
-  // Side by side in one matrix they are packed, checked and counted as one hook's are.
+  // Concatenated in one matrix they are packed, checked and counted like those of one hook.
   const source = orderedActivations(
     {
       ...{ id, maxContext, bosToken, tokenize, dModel },
@@ -102,8 +102,8 @@ function shareStream<T, U>(
         else if (unread === undefined) await (pulling ??= pull());
         else {
           throw new Error(
-            `the stream of ${names[unread]} is not read, which that of ${names[i]} waits for: ` +
-              `streams of several hooks are read side by side`,
+            `the stream of ${names[unread]} is not read, and that of ${names[i]} waits for it: ` +
+              `streams of several hooks must be read concurrently`,
           );
         }
       }

@@ -1,13 +1,13 @@
 import { findTextFiles } from "./find_text_files.ts";
 import { readRecords } from "./text_records.ts";
 
-/** Texts of which each has a label: what probes are trained on. */
+/** Texts with a label each, to train probes on. */
 export interface LabelledTexts {
   /** The texts. */
   texts: string[];
   /** The label of each. */
   labels: string[];
-  /** Where each is from, such as its document; only where a field of it was named. */
+  /** The group of each text, such as its document; only where a group field was named. */
   groups?: string[];
 }
 
@@ -17,7 +17,7 @@ export interface LabelledTextOptions {
   textField?: string;
   /** Field or column of the label (default "label"); numbers and truth values become strings. */
   labelField?: string;
-  /** Field or column that says where a text is from: texts with the same value belong together. */
+  /** Field or column of a text's group: texts with the same value belong together. */
   groupField?: string;
 }
 

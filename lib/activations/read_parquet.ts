@@ -7,10 +7,10 @@ import { missingField } from "./missing_field.ts";
 const ROWS = 1000;
 
 /**
- * Columns of each row of a Parquet file, in order, as strings; numbers and truth values are written out.
+ * Columns of each row of a Parquet file, in order, as strings; numbers and booleans are converted.
  *
  * @throws {Error} While rows are taken: the file is not Parquet, lacks a column, or has a value in it that is
- * neither string, number nor truth value. The message names file and row.
+ * not a string, number or boolean. The message names file and row.
  */
 export async function* readParquet(
   path: string,

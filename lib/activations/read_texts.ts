@@ -8,14 +8,14 @@ export interface ReadTextsOptions {
   field?: string;
 }
 
-/** Longest .txt file that is given as one string. */
+/** Longest .txt file that is returned as one string. */
 const LONGEST_TEXT = 256 * 2 ** 20;
 
 /**
  * Reads documents from files: a .txt file is one, each line of a .jsonl file and each row of a .csv
  * file (which begins with a row of column names) is one. Each may be compressed (.gz). A folder
- * stands for all such files in it and below, sorted by name; other files in it are left out. A file
- * without extension is read as .txt where it is named itself.
+ * stands for all such files in it and below, sorted by name; other files in it are ignored. A file without
+ * extension is read as .txt where it is named explicitly.
  *
  * Lines and rows are held whole, up to 64 Mi characters, and so are .txt files, up to 256 Mi:
  * {@linkcode readDocuments} reads those of any length.
@@ -41,8 +41,9 @@ export async function* readTexts(
 }
 
 /**
- * Reads documents as {@linkcode readTexts} does, .txt files in parts of some 64 KiB: a corpus in one file takes
- * no more memory than one in many. `packTokenRows`, `streamActivations` and `orderedActivations` take them.
+ * Reads documents as {@linkcode readTexts} does, .txt files in parts of some 64 KiB: a corpus in one large file
+ * takes no more memory than many small files. `packTokenRows`, `streamActivations` and `orderedActivations`
+ * take them.
  *
  * @throws {Error} As `readTexts` does.
  */

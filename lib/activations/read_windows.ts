@@ -2,10 +2,10 @@ import { partSeed, permutation } from "./permutation.ts";
 import { readBlock, rowsOfBlock } from "./read_block.ts";
 import { rowBytes, type StoreHeader } from "./store_header.ts";
 
-/** Rows of a store that are not read: for a block's number, their places in it, ascending. */
+/** Rows of a store that are skipped: per block number, their indices in the block, ascending. */
 export type LeftOutRows = ReadonlyMap<number, readonly number[]>;
 
-/** Blocks of a store that are mixed with one another. */
+/** Blocks of a store that are shuffled together. */
 interface WindowPlan {
   blocks: Uint32Array;
   /** Rows that are wanted. */
@@ -27,7 +27,7 @@ export interface Window {
 export interface WindowOptions {
   /** Seed of the order. */
   seed: number;
-  /** How often every row comes; may be Infinity. */
+  /** Number of epochs; may be Infinity. */
   epochs: number;
   /** Rows of the shuffled stream to begin after. */
   firstRow: number;
@@ -58,7 +58,7 @@ export async function* readWindows(
     const { value: plan } = next;
     const bytes = free.shift()!.subarray(0, rowsOf(plan.blocks, header) * rowBytes(header));
     const read = readBlocks(folder, header, plan.blocks, bytes);
-    // It may fail before its turn comes, or after the consumer has left.
+    // It may fail before it is awaited, or after the consumer has left.
     read.catch(() => {});
     return { plan, bytes, read };
   };
@@ -109,7 +109,7 @@ function rowsOf(
   );
 }
 
-/** The windows of all epochs from a row on, without reading any: what is left out costs nothing. */
+/** The windows of all epochs from a row on, without reading any: skipped windows cost nothing. */
 function* planWindows(
   header: StoreHeader,
   { seed, epochs, firstRow, windowBlocks, leftOut }: WindowOptions,
@@ -134,7 +134,7 @@ function* planWindows(
   }
 }
 
-/** How many rows are left out. */
+/** The number of skipped rows. */
 export function countLeftOut(leftOut: LeftOutRows = new Map()): number {
   return leftOut.values().reduce((sum, rows) => sum + rows.length, 0);
 }
@@ -160,7 +160,7 @@ export async function readBlocks(
       await readBlock(folder, header, block, out.subarray(from, at));
     }
   };
-  // All end before one's error is passed on: none still writes to a buffer that is used again.
+  // Wait for all reads before throwing: none may still write to a buffer that is used again.
   const ends = await Promise.allSettled(Array.from({ length: READS }, read));
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }

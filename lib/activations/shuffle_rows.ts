@@ -5,7 +5,7 @@ import { checkWhole } from "../whole_number.ts";
 
 /** Options of {@linkcode shuffleRows}. */
 export interface ShuffleRowsOptions {
-  /** Rows that are held back; memory is `bufferRows · cols · 4` bytes. */
+  /** Rows in the shuffle buffer; memory is `bufferRows · cols · 4` bytes. */
   bufferRows: number;
   /** Rows of each batch. */
   batchSize: number;
@@ -20,8 +20,8 @@ export interface ShuffleRowsOptions {
  * drawn uniformly, which moves on; at the end the rest follows in random order. Each row costs one
  * draw and two copies, and comes out exactly once.
  *
- * @param batches Rows, in matrices of any number of rows and one number of columns. They are copied:
- * the source may reuse its buffer.
+ * @param batches Rows, in matrices of any number of rows and the same number of columns. They are
+ * copied: the source may reuse its buffer.
  * @returns Batches of `batchSize` rows, each in a buffer of its own, which may be kept or transferred.
  * @throws {RangeError} `bufferRows` or `batchSize` is not a whole number above 0, or the seed is not
  * whole.

@@ -9,9 +9,9 @@ import {
 } from "./store_header.ts";
 
 /**
- * Reads a store's header and checks that its shards are there, whole by their size, and no others.
+ * Reads a store's header and checks that its shards are there, complete by their size, and no others.
  *
- * @returns The header, or nothing where the folder has none.
+ * @returns The header, or undefined where the folder has none.
  * @throws {Error} The header is malformed; a shard is missing, of another size or not listed.
  */
 export async function readStoreFolder(folder: string): Promise<StoreHeader | undefined> {
@@ -58,7 +58,7 @@ async function checkExtra(folder: string, header: StoreHeader | undefined): Prom
       throw new Error(
         header
           ? `${join(folder, name)} is not listed in ${HEADER_FILE}: it belongs to another store`
-          : `${folder} holds ${name} but no ${HEADER_FILE}: it is no whole store`,
+          : `${folder} holds ${name} but no ${HEADER_FILE}: it is not a complete store`,
       );
     }
   } catch (error) {
@@ -76,8 +76,8 @@ export async function removeStore(folder: string): Promise<void> {
 }
 
 /**
- * Writes a file of a store beside its place and renames it into it. Unlike a name drawn at random,
- * `.part` is taken again by the next run: kills leave one such file at most, not 64 MiB each.
+ * Writes a file of a store under a temporary name and renames it. Unlike a random name, `.part` is reused
+ * by the next run: killed runs leave at most one such file, not 64 MiB each.
  *
  * @throws {Error} It cannot be written; the file that was there before stays.
  */

@@ -12,9 +12,9 @@ export interface StoreSource {
   hook: string;
   /** Tokens of a row of text, BOS included. */
   contextSize: number;
-  /** Positions of each row that were left out. */
+  /** Positions of each row that were skipped. */
   skipPositions: readonly number[];
-  /** What text it was. */
+  /** Name of the text. */
   dataset?: string;
   /** Weights that the model ran with, such as "fp32". */
   modelDtype?: string;
@@ -52,15 +52,15 @@ export interface StoreHeader extends StoreSource {
   blockRows: number;
   /** Seed of the order of rows within shards. */
   seed: number;
-  /** Whether all that was to be written is there. */
+  /** Whether the store is complete. */
   complete: boolean;
   /** Rows of all shards. */
   rows: number;
-  /** Which activations were left out as massive; stores that do not say have all. */
+  /** Which activations were excluded as massive; a store without it has all. */
   normLimit?: NormLimit | "none";
-  /** Activations left out as massive on the way to the rows of all shards; none if it is not said. */
+  /** Activations excluded as massive among those read for all shards; none if absent. */
   leftOut?: number;
-  /** The token rows that the rows of all shards came from; absent where nobody summed them up. */
+  /** The token rows that the rows of all shards came from; absent where no checksum was computed. */
   texts?: TokenRowsChecksum;
   /** The shards, in order. */
   shards: StoreShard[];
@@ -86,7 +86,7 @@ export function shardName(index: number): string {
  * Reads the text of a `store.json` and checks every part of it.
  *
  * @param path Its path, for errors.
- * @throws {Error} It is no such file, or parts are missing, out of range or contradict each other.
+ * @throws {Error} It is not such a file, or parts are missing, out of range or inconsistent.
  */
 export function parseStoreHeader(text: string, path: string): StoreHeader {
   const json = parseCheckedJson(path, text);
@@ -127,7 +127,7 @@ export function parseStoreHeader(text: string, path: string): StoreHeader {
     throw bad(
       "rowsPerShard",
       rowsPerShard,
-      `at most ${MAX_SHARD_BYTES} bytes a shard (${rowBytes(header)} bytes per row)`,
+      `at most ${MAX_SHARD_BYTES} bytes per shard (${rowBytes(header)} bytes per row)`,
     );
   }
   if (!Number.isSafeInteger(seed)) throw bad("seed", seed, "a whole number");

@@ -7,7 +7,7 @@ export type StoreDtype = "float32" | "float16" | "bfloat16";
 /** Reads row `from` of stored rows into row `to` of `data`. */
 export type CopyRow = (from: number, data: Float32Array, to: number) => void;
 
-/** Rows as a store keeps them, which rows are put into. */
+/** A buffer of rows in the format of a store. */
 export interface StoredRows {
   /** Writes a row at a place. */
   set(place: number, row: Float32Array): void;

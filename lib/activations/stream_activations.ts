@@ -18,23 +18,23 @@ import { shuffleRows } from "./shuffle_rows.ts";
 /** Options of {@linkcode streamActivations}. */
 export interface StreamActivationsOptions
   extends Omit<OrderedActivationsOptions, "firstRow" | "fingerprint"> {
-  /** Activations of a batch, 2048 if not given. */
+  /** Activations per batch, 2048 if not given. */
   batchSize?: number;
   /**
-   * Activations that the shuffle holds back, `64 · batchSize` if not given: 403 MB at d = 768 and
+   * Activations in the shuffle buffer, `64 · batchSize` if not given: 403 MB at d = 768 and
    * the default batch size. It should span many documents.
    */
   bufferRows?: number;
   /** Seed of the order, 0 if not given. */
   seed?: number;
-  /** Whether a last batch of fewer rows is given too; false if not given. */
+  /** Whether the rows left at the end are given too, in a smaller batch; false if not given. */
   keepLast?: boolean;
   /**
-   * Activations that are left out as massive before they are shuffled: what exceeds 10 times the
-   * median norm of the first 4,096 activations if not given, which then are waited for.
+   * Activations that are excluded as massive before the shuffle: by default those above 10 times the
+   * median norm of the first 4,096 activations, which are buffered first.
    */
   normLimit?: NormLimitChoice;
-  /** Called with the number of activations of each model call, and of those left out as massive. */
+  /** Called with the number of activations of each model call, and of those excluded as massive. */
   onActivations?: (
     activations: { rows: number; leftOut: number; limit: NormLimit | "none" },
   ) => void;
@@ -83,7 +83,7 @@ async function* leaveOutMassive(
   }
 }
 
-/** A run over no batch at all would end as if all were well. */
+/** Without this, a run over no batch would end without an error. */
 async function* someBatch(
   batches: AsyncIterable<Matrix>,
   batchSize: number,

@@ -9,24 +9,24 @@ export interface TokenRowsChecksum {
 }
 
 /**
- * Tells whether the texts of a harvest that continues are those that it began with: the same one is given to
+ * Checks that a harvest continues with the texts that it began with: pass the same object to
  * `orderedActivations`, which reads them, and to `writeActivations`, which keeps the checksum in the store.
  */
 export interface TextFingerprint {
-  /** What the first token rows have to be; `what` names what depends on it in the error. */
+  /** The expected first token rows; `what` names what depends on them in the error. */
   expect(checksum: TokenRowsChecksum, what: string): void;
   /**
-   * Passes token rows on, from the corpus's first one, and sums them up.
+   * Passes token rows through, from the first of the corpus, and updates the checksum.
    *
    * @param most Rows after which the stream ends though the corpus may not.
-   * @throws {Error} They are others, or fewer, than expected.
+   * @throws {Error} The rows differ from those expected, or are fewer.
    */
   follow(rows: AsyncIterable<Int32Array>, most: number): AsyncGenerator<Int32Array>;
   /** The checksum of the first `tokenRows` rows that were passed on; those of fewer are forgotten. */
   checksum(tokenRows: number): TokenRowsChecksum;
 }
 
-/** Makes a fingerprint that has seen nothing. */
+/** Makes an empty fingerprint. */
 export function createTextFingerprint(): TextFingerprint {
   let expected: TokenRowsChecksum = { tokenRows: 0, crc32: hex(0) };
   let what = "";

@@ -27,11 +27,11 @@ import {
 import { createStoredRows, STORE_DTYPES, type StoreDtype, TOO_LARGE } from "./stored_numbers.ts";
 import type { TextFingerprint } from "./text_fingerprint.ts";
 
-/** How far {@linkcode writeActivations} is: rows taken so far, those left out as massive included. */
+/** Progress of {@linkcode writeActivations}: rows taken so far, excluded massive ones included. */
 export interface WriteProgress extends Progress {
   /** Rows in finished shards: what stays if the run ends now. */
   savedRows: number;
-  /** Of the rows taken, those left out as massive. */
+  /** Of the rows taken, those excluded as massive. */
   leftOut: number;
 }
 
@@ -44,19 +44,19 @@ export interface WriteActivationsOptions extends StoreSource {
   /** Rows that are read and checked together, as many as fit 512 KiB if not given. */
   blockRows?: number;
   /**
-   * Rows that are left out as massive: what exceeds 10 times the median norm of the first 4,096 rows if
-   * not given. A store that is gone on with keeps what it began with.
+   * Rows that are excluded as massive: by default those above 10 times the median norm of the first 4,096 rows.
+   * A store that is continued keeps its own limit.
    */
   normLimit?: NormLimitChoice;
   /** Rows of a shard, a multiple of `blockRows`; as many as fit 64 MiB if not given. */
   rowsPerShard?: number;
-  /** What `orderedActivations` sums up the texts with: a store is not gone on with from others. */
+  /** The fingerprint passed to `orderedActivations`: a store is not continued with other texts. */
   fingerprint?: TextFingerprint;
   /** Whether a store that is in the folder is removed first; false if not given. */
   overwrite?: boolean;
   /**
-   * Gives the activations from row `firstRow` on, counted with those that are left out, where a store is gone
-   * on with; if not given, those that finished shards hold are taken and dropped.
+   * Returns the activations from row `firstRow` on, excluded ones counted, where a store is continued; if not
+   * given, the rows of finished shards are read and dropped.
    */
   startAt?: (firstRow: number) => Batches;
   /** Stops the writing; the promise is rejected with the signal's reason. Finished shards stay. */
@@ -71,20 +71,20 @@ const SHARD_BYTES = 2 ** 26;
 /**
  * Writes activations to a folder: shards of raw little-endian rows, each row at a random place of its
  * shard, and `store.json`, which lists finished shards with their checksums. Shards and `store.json`
- * are written beside their places and renamed. Memory is one shard.
+ * are written under a temporary name and renamed. Memory is one shard.
  *
  * A run that ends early, even by SIGKILL, loses the shard it was filling. The next call with the same
  * options continues after the last finished shard, and the store ends with the same bytes.
  *
- * Massive rows are left out, as `normLimit` says, and counted in `store.json`.
+ * Massive rows are excluded, as `normLimit` says, and counted in `store.json`.
  *
  * @param batches Rows [any, d], copied at once.
  * @param folder The folder, made where it is missing.
  * @returns The store, opened.
  * @throws {RangeError} An option is out of range.
- * @throws {Error} Another process writes to the folder; it holds a complete store, or an unfinished one of other options; a number is
- * not finite, or too large for float16 (65504) or bfloat16 (3.3895e38); widths differ; there is no row; writing fails. Also
- * what `batches` throws. Finished shards stay.
+ * @throws {Error} Another process writes to the folder; it holds a complete store, or an unfinished one of
+ * other options; a number is not finite, or too large for float16 (65504) or bfloat16 (3.3895e38); widths
+ * differ; there is no row; writing fails. Also what `batches` throws. Finished shards stay.
  *
  * @example
  * ```ts ignore
@@ -184,7 +184,7 @@ export async function writeActivations(
   if (!header || header.rows === 0) {
     throw new Error(
       `there are no activations to write to ${folder}` +
-        (leftOut > 0 ? `: all ${leftOut} were left out as massive` : ""),
+        (leftOut > 0 ? `: all ${leftOut} were excluded as massive` : ""),
     );
   }
   await Deno.remove(join(folder, shardName(header.shards.length))).catch(() => {});
@@ -269,20 +269,20 @@ function checkOptions(options: WriteActivationsOptions): void {
   createRandom(seed);
 }
 
-/** Rows of two harvests in one store would be a mixture that no header describes. */
+/** A store must not mix rows of two harvests: no header could describe it. */
 function checkSame(found: StoreHeader, wanted: StoreHeader, folder: string): void {
   const names = ["model", "hook", "contextSize", "skipPositions", "dataset", "modelDtype"] as const;
   for (const name of [...names, "dtype", "rowsPerShard", "blockRows", "seed"] as const) {
     const [was, is] = [found[name], wanted[name]].map((value) => JSON.stringify(value));
     if (was === is) continue;
     throw new Error(
-      `${folder} holds an unfinished store with ${name} ${was}, this one has ${is}: continue with ` +
+      `${folder} holds an unfinished store with ${name} ${was}, this run has ${is}: continue with ` +
         `the same options, choose another folder, or overwrite it`,
     );
   }
 }
 
-/** What an unfinished store leaves out, which what is asked for must not contradict. */
+/** What an unfinished store excludes; the requested limit must not contradict it. */
 function resumedLimit(
   { normLimit: found = "none" }: StoreHeader,
   asked: NormLimitChoice | undefined,
@@ -296,10 +296,10 @@ function resumedLimit(
   if (same) return found;
   const words = [found, asked].map((limit) => JSON.stringify(limit));
   throw new Error(
-    `${folder} holds an unfinished store with normLimit ${words[0]}, this one has ${
+    `${folder} holds an unfinished store with normLimit ${words[0]}, this run has ${
       words[1]
-    }: go ` +
-      `on with the same options, choose another folder, or overwrite it`,
+    }: continue ` +
+      `with the same options, choose another folder, or overwrite it`,
   );
 }
 

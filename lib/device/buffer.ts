@@ -21,7 +21,7 @@ export interface CpuBuffer {
 export type DeviceBuffer = GPUBuffer | CpuBuffer;
 
 /**
- * Buffers that live and die together. `create` counts the bytes first; disposing of the set frees
+ * Buffers that are freed together. `create` counts the bytes first; disposing of the set frees
  * everything that it made.
  */
 export interface BufferSet {
@@ -92,7 +92,7 @@ function createCpuBuffers(cpu: Cpu): BufferSet {
       const give = () => {
         for (const { offset, size } of buffers) cpu.memory.give(offset, size);
       };
-      // Stages that wait may still use them.
+      // Pending stages may still use them.
       if (cpu.busy) cpu.enqueue(give);
       else give();
     },
@@ -115,7 +115,7 @@ function createGpuBuffers(gpu: Gpu): BufferSet {
   const create = (label: string, bytes: number, usage: number): GPUBuffer => {
     gpu.check();
     const size = Math.max(4, Math.ceil(bytes / 4) * 4);
-    // Of what is both, kernels bind ranges.
+    // Buffers with both usages are bound as ranges.
     const most = (usage & GPUBufferUsage.STORAGE) === 0
       ? 65536
       : usage & GPUBufferUsage.UNIFORM
@@ -166,7 +166,7 @@ function createGpuBuffers(gpu: Gpu): BufferSet {
 /**
  * Copies numbers into a buffer, from its element `start` on.
  *
- * @throws {DeviceError} The data do not fit (checked here: past the end Deno's process ends).
+ * @throws {DeviceError} The data do not fit (checked here: writing past the end crashes Deno).
  */
 export function writeBuffer(
   device: Device,
@@ -189,7 +189,7 @@ export function writeBuffer(
       const View = numbers instanceof Float32Array ? Float32Array : Uint32Array;
       new View(device.memory.wasm.buffer as ArrayBuffer, at, numbers.length).set(numbers);
     };
-    // Stages that wait are to see what was there before.
+    // Pending stages must see the old content.
     const copy = device.busy ? data.slice() : data;
     if (device.busy) device.enqueue(() => put(copy));
     else put(data);
@@ -229,7 +229,7 @@ export async function readParts(device: Device, parts: BufferPart[]): Promise<Ar
     const end = (start + length) * 4;
     if (start < 0) throw new DeviceError(`${buffer.label} has no number ${start}`);
     if (end > buffer.size) {
-      throw new DeviceError(`${buffer.label} has ${buffer.size} bytes, ${end} were wanted`);
+      throw new DeviceError(`${buffer.label} has ${buffer.size} bytes, ${end} were requested`);
     }
   }
   if (isCpu(device)) {

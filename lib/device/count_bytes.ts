@@ -2,9 +2,9 @@ import type { BufferSet, DeviceBuffer } from "./buffer.ts";
 import type { Device } from "./device.ts";
 import { createProgram, type Program } from "./program.ts";
 
-/** A program for a GPU that is not made, whose buffers only have sizes. */
+/** A dry run of a GPU program, whose buffers only have sizes. */
 export interface Counted {
-  /** What operations append to. Its stages are never asked for. */
+  /** The program that operations append to. Its stages are never compiled. */
   program: Program;
   /** Bytes of its buffers and of its kernels' sizes so far. */
   readonly bytes: number;

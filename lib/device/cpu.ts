@@ -19,9 +19,9 @@ export interface Cpu extends Device {
   readonly threads: number;
   /** The memory that all buffers lie in. */
   readonly memory: CpuMemory;
-  /** Work that waits or runs: done after what came before. A failure shows at the next `check`. */
+  /** Enqueues work, to run after earlier work. A failure is thrown by the next `check`. */
   enqueue(work: () => void | Promise<void>): void;
-  /** Whether work waits or runs. */
+  /** Whether work is pending. */
   readonly busy: boolean;
   /** Resolves when all work enqueued so far is done. */
   settled(): Promise<void>;
@@ -29,7 +29,7 @@ export interface Cpu extends Device {
   run(stages: CpuStage[]): Promise<void>;
   /** Whether a library's dense products are there. */
   readonly denseStep: boolean;
-  /** What all stages took so far, on the first thread. */
+  /** Milliseconds of all stages so far, on the first thread. */
   readonly times: StageTimes;
 }
 
@@ -48,7 +48,7 @@ interface Crew {
 /**
  * Opens the processor as a device.
  *
- * @throws {RangeError} `workers` is no whole number from 0 to 256, or a limit none above 0.
+ * @throws {RangeError} `workers` is not a whole number from 0 to 256, or a limit not above 0.
  */
 export async function openCpu(options: DeviceOptions): Promise<Cpu> {
   const { workers: asked, simd = true } = options;
@@ -123,8 +123,8 @@ export async function openCpu(options: DeviceOptions): Promise<Cpu> {
 }
 
 /**
- * Starts the threads. Where nothing was asked for, a script without the right to read our modules or to load
- * ONNX Runtime gets what it may have: workers without it, or the calling thread.
+ * Starts the threads. Where nothing was asked for, a script without permission to read our modules or to load ONNX
+ * Runtime gets workers without it, or the calling thread.
  */
 async function openThreads(
   { workers: asked, integerProduct, denseStep }: DeviceOptions,
@@ -169,8 +169,8 @@ function limitsOf(wanted: Partial<Device["limits"]> = {}): Device["limits"] {
   return limits;
 }
 
-// A page that is not isolated from other origins has no shared memory; workers also need an address
-// of their own module, which a bundle has not: there the calling thread does the work.
+// A page that is not cross-origin isolated has no shared memory; workers also need the URL of their
+// module, which a bundle lacks: there the calling thread does the work.
 function defaultWorkers(): number {
   return "Deno" in globalThis ? navigator.hardwareConcurrency : 0;
 }
@@ -198,11 +198,11 @@ async function ownThread(given: Given): Promise<Crew> {
   return { run: (stages) => Promise.resolve().then(() => runStages(thread, stages)), end() {} };
 }
 
-// Workers keep a script alive. They rest after 3 s without work: a script that forgot to dispose of its device
-// ends a little later, instead of never; to start them again takes 0.1 to 0.2 s.
+// Workers keep a script alive. They end after 3 s without work, so that a script that forgot to dispose of
+// its device still ends; starting them again takes 0.1 to 0.2 s.
 const REST_AFTER = 3000;
 
-/** Workers that end when there was no work for a while, and are started again for the next. */
+/** Workers that end after some idle time, and are started again for new work. */
 async function restingWorkers(count: number, given: Given): Promise<Crew> {
   let crew: Crew | undefined = await startWorkers(count, given);
   let ended = false;
@@ -238,7 +238,7 @@ async function startWorkers(count: number, given: Given): Promise<Crew> {
   const control = new Int32Array(new SharedArrayBuffer(64));
   const url = new URL("../sae/worker.ts", import.meta.url);
   const workers = Array.from({ length: count }, () => new Worker(url, { type: "module" }));
-  // Workers that are ended answer nothing more: who waits for them is told.
+  // Ended workers do not answer: reject what waits for them.
   let stop = (_: Error) => {};
   const ended = new Promise<never>((_, reject) => stop = reject);
   ended.catch(() => {});

@@ -5,26 +5,26 @@ const PAGE = 65536;
 // One cache line: neighbouring buffers of two threads share none, and SIMD loads are aligned.
 const LINE = 64;
 
-/** What all threads see; it grows, so take `buffer` anew when it is used. */
+/** The memory of all threads; it grows, so read `buffer` at each use. */
 export type Memory = Pick<WebAssembly.Memory, "buffer">;
 
 /** A WebAssembly memory, shared where that is allowed, that hands out ranges of itself. */
 export interface CpuMemory {
   /** The memory; without WebAssembly (V8's --jitless) a buffer of the same kind. */
   readonly wasm: Memory;
-  /** Takes `bytes` bytes, all zero; gives their offset. */
+  /** Allocates `bytes` bytes, all zero; returns their offset. */
   take(bytes: number): number;
-  /** Gives back what `take` gave. */
+  /** Frees a range from `take`. */
   give(offset: number, bytes: number): void;
 }
 
 /** Makes an empty memory that can grow to 4 GiB, as far as 32-bit addresses reach. */
 export function createMemory(): CpuMemory {
   const { wasm, growBy } = "WebAssembly" in globalThis ? wasmMemory() : plainMemory();
-  // Free ranges, ascending, no two of them adjacent. The first line is never given: 0 is no address.
+  // Free ranges, ascending, no two of them adjacent. The first line is never allocated: 0 is not a valid address.
   const free: { offset: number; bytes: number }[] = [{ offset: LINE, bytes: PAGE - LINE }];
   let top = PAGE;
-  // What was never handed out is zero.
+  // Memory that was never allocated is zero.
   let touched = LINE;
 
   const grow = (bytes: number) => {

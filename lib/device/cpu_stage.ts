@@ -35,7 +35,7 @@ export type DenseStep = (inputs: {
   half: number;
 }) => DenseFound;
 
-/** What a dense step finds. */
+/** Results of a dense step. */
 export interface DenseFound {
   /** [rows, d] target − f · wDec. */
   residual: Float32Array;
@@ -65,15 +65,15 @@ export interface Thread {
   readonly control?: Int32Array;
   /** The memory that all buffers lie in. */
   readonly memory: Memory;
-  /** The hot loops in WebAssembly SIMD; none where plain loops are wanted or nothing else is there. */
+  /** The hot loops in WebAssembly SIMD; undefined where plain loops are requested or SIMD is not available. */
   readonly simd?: Simd;
   /** Multiplies 8-bit matrices. */
   readonly integerProduct: IntegerProduct;
-  /** Dense products of a library; none where there is none. */
+  /** Dense products of a library, if available. */
   readonly denseStep?: DenseStep;
 }
 
-/** Numbers in a device's memory, as they are told to another thread. */
+/** A range of numbers in a device's memory, as sent to another thread. */
 export interface Range<T> {
   /** Which view shows them. */
   readonly view: T;
@@ -127,13 +127,13 @@ export interface CpuStage {
   readonly items: number;
   /** Pieces that a thread takes at a time. */
   readonly grain: number;
-  /** Goes back so many stages, unless the flag is 1 when all threads have ended this one. */
-  /** Left out unless the number is `value` when all threads have come to it. */
+  /** Goes back this many stages, unless the flag is 1 when all threads have finished this one. */
+  /** Skipped unless the number is `value` when all threads have reached it. */
   readonly when?: { flag: Range<"u32">; value: number };
   readonly repeat?: { flag: Range<"u32">; back: number };
 }
 
-/** What a thread is made of. */
+/** Setup of a thread. */
 export interface ThreadOptions {
   index: number;
   count: number;
@@ -148,8 +148,8 @@ export interface ThreadOptions {
 export async function createThread(
   { simd, integerProduct, denseStep, ...given }: ThreadOptions,
 ): Promise<Thread> {
-  // A worker that starts while another thread lets the memory grow keeps the old length (V8 of Deno 2.9):
-  // growing by nothing tells it the new one.
+  // A worker that starts while another thread grows the memory keeps the old length (V8 of Deno 2.9): growing
+  // by zero updates it.
   const { memory } = given;
   if ("grow" in memory) (memory as WebAssembly.Memory).grow(0);
   return {
@@ -162,7 +162,7 @@ export async function createThread(
   };
 }
 
-/** The product of 8-bit matrices in a plain loop, where nothing faster is there. */
+/** The product of 8-bit matrices in a plain loop, where nothing faster is available. */
 export const plainProduct: IntegerProduct = {
   bits: 8,
   zero: 128,
@@ -190,10 +190,10 @@ const STOPPED = 4;
 export type StageTimes = Record<string, number>;
 
 /**
- * Runs a thread's share of stages, one after the other: all threads have ended a stage before one
- * begins the next. Pieces of work are taken as threads come to them: no result depends on who does what.
+ * Runs a thread's share of stages, one after the other: all threads finish a stage before any begins
+ * the next. Threads take pieces of work dynamically: no result depends on which thread does what.
  *
- * @param find Finds a loop by its name, where stages do not bring theirs.
+ * @param find Finds a loop by its name, where a stage has only the name.
  */
 export function runStages(
   thread: Thread,
@@ -225,7 +225,7 @@ export function runStages(
     }
     const stopped = control ? meet(control, thread.count) : false;
     times[name] = (times[name] ?? 0) + performance.now() - began;
-    // No thread writes the flag before all have read it: the next stage's end is another meeting.
+    // No thread writes the flag before all have read it: the end of the next stage is another barrier.
     if (repeat && !stopped) {
       const flag = new Uint32Array(thread.memory.buffer, repeat.flag.offset, 1);
       if (Atomics.load(flag, 0) !== 1) stage -= repeat.back + 1;
@@ -246,8 +246,8 @@ function counter(control: Int32Array | undefined): (step: number) => number {
 }
 
 /**
- * Waits until all threads are here; the last one to come sets the counter of pieces back. Says whether one
- * of them has failed: to all the same, as a thread may fail in the next stage before another looks.
+ * Barrier: waits until all threads arrive; the last one resets the counter of pieces. Returns whether one of them has
+ * failed, the same for all threads, as one may fail in the next stage before another has looked.
  */
 function meet(control: Int32Array, count: number): boolean {
   const generation = Atomics.load(control, GENERATION);
@@ -259,7 +259,7 @@ function meet(control: Int32Array, count: number): boolean {
     Atomics.notify(control, GENERATION);
     return Atomics.load(control, STOPPED) !== 0;
   }
-  // Most stages end together: looking for 20 µs costs less than to sleep and be woken.
+  // Most threads finish together: spinning for 20 µs costs less than sleeping and waking.
   for (let spin = 0; spin < 4000; spin++) {
     if (Atomics.load(control, GENERATION) !== generation) {
       return Atomics.load(control, STOPPED) !== 0;

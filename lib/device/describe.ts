@@ -7,7 +7,7 @@ export function describeAdapter(info: GPUAdapterInfo): { name: string; software:
   return { name, software: fallback || /llvmpipe|lavapipe|swiftshader|basic render/i.test(name) };
 }
 
-/** Bytes for people: 1536 → "1.5 KiB". */
+/** Formats bytes: 1536 → "1.5 KiB". */
 export function formatBytes(bytes: number): string {
   if (!Number.isFinite(bytes)) return String(bytes);
   const units = ["bytes", "KiB", "MiB", "GiB", "TiB"];

@@ -7,14 +7,14 @@ import { hasHardwareGpu, openGpu } from "./gpu.ts";
  * dispose of it.
  */
 export interface Device {
-  /** Tells the kinds of devices apart. */
+  /** The kind of the device. */
   readonly kind: "gpu" | "cpu";
   /** The adapter's or the processor's name. */
   readonly name: string;
   /** Whether the work is done by the processor: the CPU device, or a software adapter (llvmpipe, WARP). */
   readonly software: boolean;
   /**
-   * The limits that work is split by: the device's, or smaller ones asked for in the options. Every kernel
+   * The limits that work is split by: the device's, or smaller ones from the options. Every kernel
    * works within WebGPU's defaults.
    */
   readonly limits: {
@@ -31,7 +31,7 @@ export interface Device {
   readonly allocated: number;
   /** Counts bytes before they are allocated (negative: freed); throws where the limit is passed. */
   account(bytes: number, what: string): void;
-  /** Throws the first error that the device met outside of any call, if there was one. */
+  /** Throws the first error that the device reported outside of a call, if there was one. */
   check(): void;
   /** Frees the device and everything on it. */
   [Symbol.dispose](): void;
@@ -75,7 +75,7 @@ export interface DeviceOptions {
  * Opens a device: a hardware GPU where there is one, else the CPU.
  *
  * @returns The open device; dispose of it with `using`.
- * @throws {DeviceError} The device that was asked for is not there: the message says what to install.
+ * @throws {DeviceError} The requested device is not available: the message says what to install.
  * @throws {RangeError} An option is out of range.
  */
 export async function openDevice(options: DeviceOptions = {}): Promise<Device> {

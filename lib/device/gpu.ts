@@ -13,9 +13,9 @@ export interface Gpu extends Device {
   readonly features: ReadonlySet<string>;
   /** Compiled kernels by source, kept for the life of the device. */
   readonly kernels: Map<string, Promise<GPUComputePipeline>>;
-  /** What selections are screened with, once it was chosen. */
+  /** The number format for screening, once chosen. */
   screening?: DeviceOptions["screening"];
-  /** Whether ReLU and JumpReLU go by dense products: in no step, in all, or as the density says. */
+  /** Whether ReLU and JumpReLU use dense products: never, always, or depending on density. */
   readonly denseStep: "never" | "always" | "measured";
 }
 
@@ -42,15 +42,15 @@ export async function openGpu(
   );
 }
 
-/** A WebGPU device that outlives what works on it. */
+/** A WebGPU device that outlives its users. */
 export interface OpenedGpu extends Pick<Gpu, "device" | "kernels"> {
   /** What its adapter says of itself. */
   readonly info: GPUAdapterInfo;
 }
 
 /**
- * Works on a WebGPU device that is open already, with limits, a count of memory and an end of its own. Kernels
- * that it compiles stay for whoever works on the device next.
+ * Works on a WebGPU device that is open already, with its own limits, memory count and lifetime. Compiled
+ * kernels are kept for the next user of the device.
  *
  * @param end Frees the device, where nobody else works on it.
  * @throws {RangeError} A limit is no whole number above 0.
@@ -75,12 +75,12 @@ export function useGpu(
   let disposed = false;
   const alive = new AbortController();
   device.addEventListener("uncapturederror", (event) => {
-    // Without this Deno prints the error and goes on, with results that mean nothing.
+    // Without this Deno prints the error and continues with meaningless results.
     event.preventDefault();
     failure ??= new DeviceError((event as GPUUncapturedErrorEvent).error.message);
   }, { signal: alive.signal });
   device.lost.then((info) => {
-    // It comes before what the device reported: that is mostly its end.
+    // It takes precedence over reported errors, which mostly follow from it.
     if (!disposed) failure = new DeviceLostError(`the GPU device was lost: ${info.message}`);
   });
   const memoryLimit = options.memoryLimit ?? Infinity;
@@ -123,8 +123,8 @@ export function useGpu(
 }
 
 /**
- * What fails on a lost device fails as invalid; only in the next turn does the device say that it is
- * lost. To be awaited before an error is thrown whose reason this may be.
+ * Calls on a lost device fail as invalid; the device reports its loss only in the next turn. Await this before
+ * throwing an error that a lost device may have caused.
  *
  * @throws {DeviceError} The device is lost, or reported an error before.
  */
@@ -163,9 +163,9 @@ async function findAdapter(options: GPURequestAdapterOptions): Promise<GPUAdapte
 
 /**
  * Calls with XDG_RUNTIME_DIR set where Linux has none, as in containers: Mesa's Vulkan driver looks for a
- * display there and prints errors without it. Nothing is at the place that it is told, nobody but root
- * could put something there, and the variable is gone afterwards. Without the right to set it
- * (--allow-env=XDG_RUNTIME_DIR) it is left alone; nobody is asked.
+ * display there and prints errors without it. The path does not exist, only root could create it, and the
+ * variable is removed afterwards. Without permission to set it (--allow-env=XDG_RUNTIME_DIR)
+ * it is not set, without a prompt.
  */
 async function withRuntimeFolder<T>(call: () => Promise<T>): Promise<T> {
   const variable = "XDG_RUNTIME_DIR";
@@ -203,7 +203,7 @@ async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
         requiredFeatures: [...shown, ...optional.slice(0, count)] as GPUFeatureName[],
       });
     } catch {
-      // Fewer features are asked for in the next turn.
+      // The next attempt requests fewer features.
     }
   }
   return await adapter.requestDevice({

@@ -9,11 +9,11 @@ import type { BufferSet, DeviceBuffer } from "./buffer.ts";
 import { DeviceError } from "./errors.ts";
 import { type Gpu, throwIfLost } from "./gpu.ts";
 
-/** Records one step of work into a compute pass. Made once, recorded as often as wanted. */
+/** Records one step of work into a compute pass. Made once, recorded any number of times. */
 export type Operation = (pass: GPUComputePassEncoder) => void;
 
 /**
- * Compiles WGSL with the entry point `main`; the same source is compiled once a device.
+ * Compiles WGSL with the entry point `main`; the same source is compiled once per device.
  *
  * @throws {DeviceError} The source does not compile: the message names the kernel and prints the lines.
  */
@@ -76,8 +76,8 @@ interface BoundAs {
 }
 
 /**
- * What each of a kernel's bindings is bound to, by name. A binding that no option uses has no place here;
- * where only the running program knows whether it is used, `undefined` says that it is not.
+ * What each of a kernel's bindings is bound to, by name. A binding that no option uses is absent; where it
+ * is known only at run time, `undefined` means unused.
  */
 export type Bound<B extends Bindings> = {
   readonly [Name in keyof B as B[Name]["used"] extends false ? never : Name]:
@@ -157,7 +157,7 @@ export async function createOperation<S extends Fields, B extends Bindings>(
 
 type Resource = BufferBinding | GPUTextureView;
 
-// The types say it already; a cast or a value of type any may have hidden what is wrong.
+// The types check this too, but a cast or `any` may hide an error.
 function boundInOrder({ label, bind }: Kernel, bound: Readonly<Record<string, unknown>>) {
   for (const [name, value] of Object.entries(bound)) {
     if (value !== undefined && !bind[name]?.used) {
@@ -173,7 +173,7 @@ function boundInOrder({ label, bind }: Kernel, bound: Readonly<Record<string, un
   });
 }
 
-/** Workgroups as {x, y}: over two dimensions where one dimension has not room for them. */
+/** Workgroups as {x, y}: over two dimensions where one is not enough. */
 export function spreadWorkgroups(
   { limits }: Pick<Gpu, "limits">,
   workgroups: number,

@@ -11,13 +11,13 @@ import { createOperation, type Operation, type Work } from "./kernel.ts";
 export type Stage = Operation | CpuStage;
 
 /**
- * A list of stages in the making, with the buffers that they need. Operations (lib/ops) append theirs:
+ * A list of stages under construction, with the buffers that they need. Operations (lib/ops) append theirs:
  * kernels where the device is a GPU, loops where it is the CPU.
  */
 export interface Program {
   /** Where it runs. */
   readonly device: Device;
-  /** What it owns; operations put what only they need there too. */
+  /** Its buffers; operations allocate their scratch buffers here too. */
   readonly buffers: BufferSet;
   /** Appends a kernel: its sizes, what it works on, and how many workgroups to start. */
   kernel<S extends Fields, B extends Bindings>(
@@ -29,9 +29,9 @@ export interface Program {
    * eighth of a thread's share).
    */
   loop<A>(loop: Loop<A>, args: Ranges<A>, items: number, grain?: number): void;
-  /** Appends what `body` appends, to be left out unless `flag` holds `value` when its turn comes (CPU). */
+  /** Appends what `body` appends, to be skipped at run time unless `flag` holds `value` (CPU). */
   when<T>(flag: DeviceBuffer, value: number, body: () => T): T;
-  /** Where the next stage will stand, for `repeat`. */
+  /** Position of the next stage, for `repeat`. */
   mark(): number;
   /** Has the loops since `mark` run again as long as `flag` is not 1 at their end. */
   repeat(mark: number, flag: Range<"u32">): void;
@@ -76,7 +76,7 @@ export function createProgram(device: Device, buffers: BufferSet = createBuffers
       pending.push(() => ({ ...(last() as CpuStage), repeat: { flag, back } }));
     },
     async stages() {
-      // One after the other: where one fails, none is left that binds buffers already freed.
+      // Sequentially: if one fails, no other may bind buffers that are already freed.
       for (const make of pending.splice(0)) ready.push(await make());
       return [...ready];
     },
@@ -113,7 +113,7 @@ export function submit(device: Device, stages: Stage[], clear: DeviceBuffer[] = 
 
 const range = <V extends ViewName>(view: V, bytes: number) => (buffer: DeviceBuffer): Range<V> => {
   if (!("offset" in buffer)) {
-    throw new DeviceError(`${buffer.label} lies on a GPU, a loop of the CPU was to use it`);
+    throw new DeviceError(`${buffer.label} lies on a GPU, a loop of the CPU needs it`);
   }
   return { view, offset: buffer.offset, length: buffer.size / bytes };
 };

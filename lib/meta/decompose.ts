@@ -10,7 +10,7 @@ import { rowsDigest } from "./rows_digest.ts";
 import { singleErrors } from "./single_errors.ts";
 import type { Explains } from "./train_meta_sae.ts";
 
-/** The latents of an SAE taken apart: plain data. */
+/** The decomposition of an SAE's latents: plain data. */
 export interface Decomposition extends MetaMeasures {
   /** [latents, meta-latents] the weights of each latent's meta-latents: f of its decoder row. */
   latents: SparseMatrix;
@@ -29,7 +29,7 @@ export interface Decomposition extends MetaMeasures {
 }
 
 /**
- * Takes the latents of an SAE apart (section 5): each decoder row is encoded by the meta-SAE, so
+ * Decomposes the latents of an SAE (section 5): each decoder row is encoded by the meta-SAE, so
  * that w ≈ Σ weight · meta-decoder row + meta-decoder bias. A meta-latent is active where its
  * pre-activation is above its inference threshold (Eq. 8).
  *

@@ -24,7 +24,7 @@ export function trainingQuality(sae: Sae, nmse?: number): TrainingQuality {
 }
 
 /**
- * Random rows that were taken apart as the decoder rows were, by a meta-SAE of their own. Their
+ * Random rows that were decomposed as the decoder rows were, by a meta-SAE of their own. Their
  * `singleErrors` are the smaller ones of that meta-SAE and of one with k = 1, as those of the decoder rows.
  */
 export interface MetaControl extends Decomposition {
@@ -49,11 +49,11 @@ export interface ComparedMetaLatents extends MetaComparison, TrainingQuality {
 
 /** What the claims about a meta-SAE are judged by. */
 export interface MetaFindings {
-  /** The SAE's latents taken apart, and how well. */
+  /** The decomposition of the SAE's latents, and its quality. */
   decomposition: Decomposition;
   /** Active meta-latents per latent that training asked for. */
   k?: number;
-  /** Of the SAE that was taken apart. */
+  /** Of the decomposed SAE. */
   sae?: TrainingQuality;
   /** Of the meta-SAE. */
   meta?: Pick<TrainingQuality, "lossChange" | "seed">;

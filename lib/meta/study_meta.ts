@@ -67,12 +67,12 @@ interface Work {
 }
 
 /**
- * Takes the latents of an SAE apart with a meta-SAE and measures everything of section 5: the
+ * Decomposes the latents of an SAE with a meta-SAE and measures everything of section 5: the
  * decomposition, the same for random unit rows and for random rows of the decoder rows' covariance, all
  * three with k = 1 too, and for each SAE of `compare` how similar its latents are to the meta-latents
  * (Fig. 6) and what its decoder rows explain in their place (Fig. 23), beside random rows.
  *
- * @param sae The SAE whose latents are taken apart.
+ * @param sae The SAE whose latents are decomposed.
  * @throws {RangeError | TypeError} An option does not fit, widths differ, or `meta` explains another SAE.
  * @throws The signal's reason. `onTrained` gets the meta-SAE also where training ended early.
  *
@@ -141,7 +141,7 @@ async function trainSingle(
   return await trainControl(one, rows, `${phase}, one meta-latent per row`);
 }
 
-/** Random rows taken apart, with the best single meta-latent of both trainings. */
+/** Random rows decomposed, with the best single meta-latent of both trainings. */
 async function trainRandom(work: Work, rows: Matrix, phase: string): Promise<MetaControl> {
   const control = await trainControl(work, rows, phase);
   const single = await trainSingle(work, rows, phase);

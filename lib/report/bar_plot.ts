@@ -89,7 +89,7 @@ export function linearBins(values: ArrayLike<number>, count: number): Bins {
 
 /**
  * Bins values on a logarithmic scale, `perDecade` bins to a factor of ten, from a power of ten to a
- * power of ten. Values up to zero and values that are not finite are left out.
+ * power of ten. Values up to zero and values that are not finite are omitted.
  */
 export function logBins(values: ArrayLike<number>, perDecade: number): Bins {
   const logs = Float64Array.from(values).filter((value) => value > 0 && value < Infinity)

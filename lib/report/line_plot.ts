@@ -28,7 +28,7 @@ export interface LinePlotOptions extends FigureWords {
   xLabel?: string;
   /** Name and unit of the vertical axis. */
   yLabel?: string;
-  /** Whether the vertical axis is logarithmic (default false); values up to zero are left out then. */
+  /** Whether the vertical axis is logarithmic (default false); values up to zero are omitted then. */
   logY?: boolean;
   /** Whether the horizontal axis is logarithmic (default false); every x is above zero then. */
   logX?: boolean;
@@ -113,7 +113,7 @@ export async function linePlot(
 
 /**
  * Thins a curve to at most `most` points: means of neighbours, with the smallest and the largest of
- * them. Values that are not finite are left out; a point without any other is NaN.
+ * them. Values that are not finite are omitted; a point without any other is NaN.
  *
  * @param x Ascending.
  */

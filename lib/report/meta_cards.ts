@@ -14,7 +14,7 @@ export type Contexts = ReadonlyMap<number, LatentExamples>;
 
 /** What the cards of a report on a meta-SAE are drawn from. */
 export interface CardSource {
-  /** The latents taken apart. */
+  /** The decomposed latents. */
   decomposition: Decomposition;
   /** SAEs beside which the meta-latents were put. */
   compared: readonly ComparedMetaLatents[];
@@ -29,7 +29,7 @@ const CONTEXTS_PER_LATENT = 2;
 const NEIGHBOURS = 10;
 
 /**
- * Latents to show taken apart: of those with several meta-latents the ones with the smallest squared
+ * Latents whose decomposition is shown: of those with several meta-latents the ones with the smallest squared
  * error, first with a strongest meta-latent each that none of the others has, then whichever are left.
  *
  * @param count Most latents.
@@ -52,7 +52,7 @@ export function chooseDecomposed(
   return [...first, ...several.filter((latent) => !first.has(latent))].slice(0, count);
 }
 
-/** The meta-latents with the largest sum of weights, largest first; those that none uses are left out. */
+/** The meta-latents with the largest sum of weights, largest first; unused ones are omitted. */
 export function chooseMetaLatents({ metaLatents }: Decomposition, count: number): number[] {
   const { rows, rowOffsets, values } = metaLatents;
   const sums = Array.from(

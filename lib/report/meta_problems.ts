@@ -50,7 +50,7 @@ export function comparedProblem(
   sae: TrainingQuality = {},
   meta: TrainingQuality = {},
 ): string | undefined {
-  for (const [{ seed }, name] of [[meta, "meta-SAE"], [sae, "SAE that is taken apart"]] as const) {
+  for (const [{ seed }, name] of [[meta, "meta-SAE"], [sae, "decomposed SAE"]] as const) {
     if (seed !== undefined && seed === other.seed) {
       return `${other.name} has the seed of the ${name}, ${seed}: both started from the same ` +
         `directions`;

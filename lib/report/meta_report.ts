@@ -22,7 +22,7 @@ export interface MetaReport extends MetaFindings {
   date: string;
   /** Name of the GPU that it ran on. */
   device: string;
-  /** The SAE that was taken apart. */
+  /** The decomposed SAE. */
   sae: TrainingQuality & {
     /** Its name. */
     name: string;
@@ -39,7 +39,7 @@ export interface MetaReport extends MetaFindings {
   history: StepRecord[];
   /** Meta-latents to show with their latents. */
   metaLatents: number[];
-  /** Latents to show taken apart. */
+  /** Latents whose decomposition is shown. */
   latents: number[];
   /** Where latents are active in texts, by their numbers; empty where no text was read. */
   contexts: Contexts;
@@ -60,13 +60,13 @@ export async function metaReport(report: MetaReport): Promise<string> {
     ...[`${formatNumber(rows)} meta-latents`, device, date],
   ];
   const cards = await Promise.all(latents.map((latent) => decompositionCard(latent, report)));
-  return page(`${sae.name}, taken apart`, facts, [
+  return page(`${sae.name}, decomposed`, facts, [
     headline(report),
     section("Claims of section 5", claimTable(metaClaims(report), warnings)),
     section("Beside other SAEs", await figureGrid(metaPlots(report)), comparedTable(report)),
     section("Training", history.length > 0 ? await figureGrid(trainingPlots(history)) : ""),
     latents.length === 0 ? "" : section(
-      "Latents, taken apart",
+      "Decompositions of latents",
       paragraph(
         `${latents.length} latents, each with its meta-latents and the latents that share them ` +
           `(Fig. 1). The larger a weight, the thicker its line.` + legend(contexts),

@@ -3,7 +3,7 @@ import { escapeHtml } from "./escape.ts";
 import type { Figure } from "./figure.ts";
 import { PAGE_STYLE } from "./page_style.ts";
 
-/** A whole page from its parts; empty ones are left out. It may load nothing and run no script. */
+/** A whole page from its parts; empty ones are omitted. It may load nothing and run no script. */
 export function page(title: string, facts: readonly string[], parts: readonly string[]): string {
   const about = facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ");
   return `<!DOCTYPE html>
@@ -92,7 +92,7 @@ const breakable = (text: string): string =>
 
 const LONGEST = 160;
 
-/** The settings of a run as a table; what is undefined or a function is left out. */
+/** The settings of a run as a table; undefined values and functions are omitted. */
 export function settingsTable(settings: Record<string, unknown>): string {
   const rows = Object.entries(settings)
     .filter(([, value]) => value !== undefined && typeof value !== "function")

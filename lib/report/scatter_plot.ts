@@ -35,7 +35,7 @@ export interface ScatterPlotOptions extends FigureWords {
   /** A horizontal place to point out, with its name. */
   mark?: { x: number; label: string };
   /**
-   * Share of the points that the vertical axis leaves out, half of it above and half below (default
+   * Share of the points outside of the vertical axis, half of it above and half below (default
    * 0): a few outliers would flatten all others. The figure says how many are outside.
    */
   clip?: number;

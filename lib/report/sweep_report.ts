@@ -114,8 +114,8 @@ export async function sweepReport(
       "The SAEs",
       table("Measured on held-out text", HEAD, propertiesTable(rows, model.id)),
       table(
-        "With the activations that were left out as massive, and without",
-        ["Name", "Left out", "NMSE", "NMSE of all", "L0", "L0 of all"],
+        "With the activations that were excluded as massive, and without",
+        ["Name", "Excluded", "NMSE", "NMSE of all", "L0", "L0 of all"],
         differing.map(({ name, leftOut, nmse, nmseAll, l0, l0All }) => [
           ...[name, formatNumber(leftOut!), decimals(nmse, 4), decimals(nmseAll!, 4)],
           ...[decimals(l0, 1), decimals(l0All!, 1)],

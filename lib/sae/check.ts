@@ -8,7 +8,7 @@ import type { Architecture, Sae } from "./sae.ts";
  * Checks that an SAE's arrays have the lengths its shape says, its numbers are finite (a threshold may
  * be infinite: it switches its latent off) and its k fits.
  *
- * @throws {TypeError | RangeError} Naming the field, what was found and what is wanted.
+ * @throws {TypeError | RangeError} Naming the field, what was found and what is expected.
  */
 export function checkSae(sae: Sae, name = "sae"): void {
   const { dModel: d, dictSize: m } = sae;
@@ -53,7 +53,7 @@ export function validK(architecture: Architecture, k: unknown, dictSize: number)
     (architectureOf(architecture).k !== "whole" || Number.isInteger(k));
 }
 
-/** The `k` that {@linkcode validK} wants, in words that the dictionary size completes. */
+/** The `k` that {@linkcode validK} accepts, in words that the dictionary size completes. */
 export function kRange(architecture: Architecture): string {
   return architectureOf(architecture).k === "whole"
     ? "a whole number from 1 to"

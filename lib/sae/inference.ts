@@ -29,15 +29,15 @@ export interface InferenceOptions {
 }
 
 /**
- * What an SAE makes of a block of samples. Activations are those of the normalised samples, errors are
- * of the samples as they were given: transform and normalisation are undone.
+ * Codes and errors of a block of samples. Activations are those of the normalised samples, errors are
+ * those of the original samples: transform and normalisation are undone.
  */
 export interface Encoded {
   /** Active latents of each sample. */
   codes: SparseMatrix;
   /** Σ_d (x − x̂)² of each sample. */
   squaredErrors: Float32Array;
-  /** x − x̂, [rows, d]; only where it was asked for. */
+  /** x − x̂, [rows, d]; only on request. */
   residual?: Float32Array;
 }
 

@@ -14,18 +14,18 @@ export interface NormLimit {
 }
 
 /**
- * A limit, a multiple of a median that is yet to be measured on the first 4,096 activations that come,
- * or "none": nothing is massive.
+ * A limit, a multiple of a median to be measured on the first 4,096 activations, or "none": nothing is
+ * massive.
  */
 export type NormLimitChoice = NormLimit | { multiple: number; medianNorm?: undefined } | "none";
 
-/** What is massive where nothing is said: what exceeds 10 times the median norm. */
+/** Default: activations above 10 times the median norm are massive. */
 export const DEFAULT_NORM_LIMIT: { multiple: number } = { multiple: 10 };
 
 /** Activations on which a median norm is measured, or all where there are fewer. */
 export const MEDIAN_ROWS = 4096;
 
-/** @throws {RangeError} The multiple is below 1, or the median is no norm. */
+/** @throws {RangeError} The multiple is below 1, or the median is not a norm. */
 export function checkNormLimit(choice: NormLimitChoice, name = "normLimit"): void {
   if (choice === "none") return;
   const { multiple, medianNorm } = choice ?? {};
@@ -39,9 +39,9 @@ export function checkNormLimit(choice: NormLimitChoice, name = "normLimit"): voi
 
 /**
  * The limit that an SAE was trained with, from `metadata.normLimit`: "none" where it was trained on all
- * activations, undefined where it does not say. Of a stitched SAE, that of the first that says it.
+ * activations, undefined where not recorded. For a stitched SAE, the first recorded limit.
  *
- * @throws {RangeError} It is no limit.
+ * @throws {RangeError} It is not a limit.
  */
 export function recordedNormLimit(
   sae: Pick<Sae, "architecture" | "metadata"> | StitchedSae,
@@ -62,10 +62,10 @@ export function recordedNormLimit(
 }
 
 /**
- * What is massive for an SAE: what `choice` says, with the SAE's median where the choice has none;
- * else what the SAE was trained with; else {@linkcode DEFAULT_NORM_LIMIT}.
+ * The norm limit for an SAE: `choice`, with the SAE's median where it has none; else the limit
+ * that the SAE was trained with; else {@linkcode DEFAULT_NORM_LIMIT}.
  *
- * @throws {RangeError} `choice` or the SAE's record is no limit.
+ * @throws {RangeError} `choice` or the SAE's record is not a limit.
  */
 export function chooseNormLimit(
   choice: NormLimitChoice | undefined,
@@ -93,7 +93,7 @@ export function rowNorms({ data, rows, cols }: Matrix): Float64Array {
 
 /**
  * Whether a norm is above a limit. One that is not finite is not: such an activation is refused
- * elsewhere, not left out in silence. Nothing is above where the median is 0.
+ * elsewhere, not silently excluded. Nothing is above where the median is 0.
  */
 export function isMassive(norm: number, limit: NormLimit | "none"): boolean {
   if (limit === "none" || limit.medianNorm === 0) return false;
@@ -113,8 +113,8 @@ export function massiveRows(x: Matrix, limit: NormLimit | "none"): number[] {
 /**
  * The rows of x without some.
  *
- * @param left Rows that are left out, ascending.
- * @returns A new matrix; x itself where none is left out.
+ * @param left Rows to exclude, ascending.
+ * @returns A new matrix; x itself where none is excluded.
  */
 export function withoutRows(x: Matrix, left: readonly number[]): Matrix {
   if (left.length === 0) return x;

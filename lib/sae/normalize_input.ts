@@ -5,7 +5,7 @@ import type { Sae } from "./sae.ts";
 /** Added to a sample's standard deviation before "layer_norm" divides by it. */
 const LAYER_NORM_EPSILON = 1e-5;
 
-/** What a sample was divided by too much: x̂_n is multiplied by that much less. */
+/** The part of a sample's divisor that x̂_n is not multiplied by. */
 export function undoneEpsilon({ inputNormalization }: Pick<Sae, "inputNormalization">): number {
   return inputNormalization === "layer_norm" ? LAYER_NORM_EPSILON : 0;
 }
@@ -59,8 +59,8 @@ export function normalizeInput(
 }
 
 /**
- * Samples in the units that an SAE decodes in: x − x̂ = scale · (x_t − x̂_n). They are the normalised ones, but of
- * "layer_norm" longer by what its scale has too much (1e-5): x̂_n is multiplied by the deviation itself.
+ * Samples in the units that an SAE decodes in: x − x̂ = scale · (x_t − x̂_n). They are the normalised ones,
+ * except that for "layer_norm" the scale contains 1e-5 too much: x̂_n is multiplied by the deviation itself.
  */
 export function decodingTarget(
   sae: Pick<Sae, "inputTransform" | "inputNormalization" | "inputScale">,

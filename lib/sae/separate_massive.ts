@@ -19,7 +19,7 @@ export interface Separated {
 }
 
 /**
- * Finds the massive rows of a stream. A median that is yet to be measured holds the matrices back
+ * Finds the massive rows of a stream. If the median has to be measured, matrices are buffered
  * until {@linkcode MEDIAN_ROWS} rows are there; they are copied, so that a source may reuse its buffer.
  *
  * @param onLimit Called with the limit before the first matrix is given.
@@ -65,7 +65,7 @@ export interface ReadParts {
 
 /**
  * Measures a median norm, where it is yet to be measured, on the first parts of what can be read part
- * by part. They are kept, so that the model need not make them again.
+ * by part. They are kept, so that the model need not compute them again.
  *
  * @param measured The rows of a part that count.
  */
@@ -99,7 +99,7 @@ export async function readFirstParts(
  * most of the variance: SAEs are trained and measured without them.
  *
  * @param batches Activations as the model gives them, in the order of the text.
- * @param options `multiple`: how many times the median norm is too much, 10 if not given; `signal` stops
+ * @param options `multiple`: multiple of the median norm that is massive, 10 if not given; `signal` stops
  * the reading.
  * @throws {RangeError} The multiple is below 1.
  * @throws {Error} There are no rows.

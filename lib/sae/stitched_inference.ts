@@ -51,14 +51,14 @@ export function openStitchedInference(
   };
 }
 
-/** Whether latents are found by threshold. Without one the plain SAE is opened, and says what it lacks. */
+/** Whether latents are found by threshold. Without one the plain SAE is opened, whose error says what it lacks. */
 function hasThreshold(sae: Sae, { selection }: InferenceOptions): boolean {
   const { threshold } = architectureOf(sae.architecture);
   return (selection ?? (threshold === "none" ? "topk" : "threshold")) === "threshold" &&
     (threshold === "zero" || sae.threshold !== undefined);
 }
 
-/** Codes of the same samples, each latent at its place (−1: left out), rows in order of place. */
+/** Codes of the same samples, each latent at its place (−1: excluded), rows in order of place. */
 function joinColumns(
   parts: { codes: SparseMatrix; places: Int32Array }[],
   rows: number,

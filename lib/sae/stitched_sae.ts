@@ -5,13 +5,13 @@ import type { Sae } from "./sae.ts";
 
 /**
  * Latents of two SAEs that reconstruct together (Eq. 5): x̂ = α·b₀ + (1 − α)·b₁ + Σ f₀ w₀ + Σ f₁ w₁ over
- * the chosen latents. Each latent keeps the encoder, pre-bias, threshold and rivals that it has in its
- * own SAE: a latent of a topk SAE is active where it is among the k largest of all of that SAE's latents.
+ * the chosen latents. Each latent keeps the encoder, pre-bias, threshold and competing latents of its own
+ * SAE: a latent of a topk SAE is active where it is among the k largest of all of that SAE's latents.
  *
  * Latents are numbered from 0: first the chosen ones of the small SAE, then those of the large one.
  */
 export interface StitchedSae {
-  /** Tells it from a plain SAE. */
+  /** Distinguishes it from a plain SAE. */
   architecture: "stitched";
   /** Activation width d. */
   dModel: number;
@@ -40,8 +40,8 @@ export function stitchedSides(
 }
 
 /**
- * Checks that both SAEs of a stitched one are sound and speak of the same numbers, and that its latents
- * exist, once each.
+ * Checks that both SAEs of a stitched one are consistent and reconstruct the same activations, and that its
+ * latents exist, once each.
  *
  * @throws {TypeError | RangeError} Naming the field, what was found and what is wanted.
  */
@@ -127,7 +127,7 @@ export function checkLatents(latents: ArrayLike<number>, dictSize: number, name:
   for (let at = 0; at < latents.length; at++) {
     checkLatent(latents[at], dictSize, `${name}[${at}]`);
     if (seen[latents[at]]++) {
-      throw new RangeError(`${name}[${at}] is ${latents[at]}, which was chosen before`);
+      throw new RangeError(`${name}[${at}] is ${latents[at]}, which is given twice`);
     }
   }
 }

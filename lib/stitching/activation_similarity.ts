@@ -6,11 +6,11 @@ import type { Batches } from "../batches.ts";
 import { decoderCosine, type LatentPair } from "./latent_pairs.ts";
 import { type Measure, openPair, type Pair, readOnce, type StitchingOptions } from "./pair.ts";
 
-/** How alike a latent of the small SAE and one of the large are: a point of Fig. 11. */
+/** Similarity of a latent of the small SAE and one of the large SAE: a point of Fig. 11. */
 export interface PairSimilarity extends LatentPair {
   /** Cosine of their decoder rows. */
   decoderCosine: number;
-  /** Cosine of their activations as vectors over the samples: Σ ab / √(Σ a² · Σ b²). */
+  /** Cosine of their activation vectors over the samples: Σ ab / √(Σ a² · Σ b²). */
   activationCosine: number;
   /** Pearson correlation of their activations over the samples. */
   correlation: number;
@@ -28,11 +28,11 @@ export interface SimilarityFits {
 export interface ActivationSimilarity {
   /** Number of samples. */
   samples: number;
-  /** The pairs in the order given, each once, without those left out. */
+  /** The pairs in the order given, each once, without the excluded ones. */
   pairs: PairSimilarity[];
-  /** Pairs left out because one of their latents is active in no sample. */
+  /** Pairs excluded because one of their latents is active in no sample. */
   neverActive: number;
-  /** Pairs left out because one of their latents has the same activation in all samples. */
+  /** Pairs excluded because one of their latents has the same activation in all samples. */
   constant: number;
   /** Lines through all pairs. */
   fit: SimilarityFits;
@@ -47,15 +47,15 @@ export interface ActivationSimilarityOptions extends StitchingOptions {
 }
 
 /**
- * Are latents with similar decoder rows active on the same samples? Cosine and correlation of the
- * activations of pairs of latents beside the cosine of their decoder rows, in one pass (Fig. 11). Sums
- * go over entries only: the cost is that of the samples in which both latents of a pair are active, and
- * the memory 8 bytes per pair and 16 a latent.
+ * Are latents with similar decoder rows active on the same samples? Cosine and correlation of the activations
+ * of pairs of latents beside the cosine of their decoder rows, in one pass (Fig. 11). Sums run over nonzero
+ * entries only: the cost is proportional to the samples in which both latents of a pair are active. Memory is 8
+ * bytes per pair and 16 bytes per latent.
  *
- * R² depends on which pairs are given: `nearestPairs` are those that stitching is about,
- * `samplePairs` spread over all cosines.
+ * R² depends on the pairs: `nearestPairs` are those that matter for stitching, `samplePairs` cover
+ * all cosines evenly.
  *
- * @param pairs Pairs of latents; one given twice counts once.
+ * @param pairs Pairs of latents; duplicates count once.
  * @param batches Activations, [rows, d] each, in any number.
  * @throws {RangeError | TypeError} There are no activations, or they do not fit; a pair's latent is
  * not in its SAE; the SAEs cannot be stitched.
@@ -178,7 +178,7 @@ function addMoments({ sums, squares }: Moments, { latents, values }: SparseMatri
   }
 }
 
-/** Σ (a − ā)², 0 where rounding is all there is: equal activations leave 1e-16 of their squares a sum. */
+/** Σ (a − ā)², 0 where only rounding remains: equal activations leave 1e-16 of their sum of squares. */
 function spread(sum: number, squares: number, samples: number): number {
   const left = squares - sum * sum / samples;
   return left > 1e-10 * squares ? left : 0;
@@ -200,7 +200,7 @@ function fits(pairs: PairSimilarity[]): SimilarityFits {
 export interface LineFit {
   /** Number of points. */
   points: number;
-  /** Of y over x. */
+  /** Change of y per unit of x. */
   slope: number;
   /** y where x is 0. */
   intercept: number;
@@ -212,7 +212,7 @@ export interface LineFit {
 const ROUNDING = 1e-6;
 
 /**
- * Fits y ≈ intercept + slope · x; undefined where either has no spread but rounding's, a millionth of
+ * Fits y ≈ intercept + slope · x; undefined where either varies by no more than rounding, 1e-6 of
  * its size.
  */
 export function fitLine(x: ArrayLike<number>, y: ArrayLike<number>): LineFit | undefined {

@@ -2,16 +2,16 @@ import type { Sae } from "../sae/sae.ts";
 import { checkStitchable } from "./stitch.ts";
 
 /**
- * Checks that two SAEs are of the same activations, whichever is larger.
+ * Checks that two SAEs reconstruct the same activations, whichever is larger.
  *
- * @returns What is no obstacle, but can make numbers mean something else, in sentences.
- * @throws {Error} They are of other activations; it names both.
+ * @returns Warnings: differences that do not prevent a comparison but can change its meaning.
+ * @throws {Error} They reconstruct different activations; the message names both.
  */
 export function checkComparable(other: Sae, otherName: string, sae: Sae, name: string): string[] {
   try {
     const [small, large] = other.dictSize > sae.dictSize ? [sae, other] : [other, sae];
     return checkStitchable(small, large)
-      .map((warning) => `${otherName} beside ${name}: ${warning}`);
+      .map((warning) => `${otherName} compared with ${name}: ${warning}`);
   } catch (error) {
     throw new Error(
       `${otherName} cannot be compared with ${name}: ${why(other, sae, name, error)}`,
@@ -22,7 +22,7 @@ export function checkComparable(other: Sae, otherName: string, sae: Sae, name: s
   }
 }
 
-/** The reason in words that hold whichever of the two is larger. */
+/** The reason, worded independently of which SAE is larger. */
 function why(other: Sae, sae: Sae, name: string, error: unknown): string {
   try {
     checkStitchable(sae, other);

@@ -10,11 +10,11 @@ import type { Sae } from "../sae/sae.ts";
 import { type Batches, openStream } from "../batches.ts";
 import { type Measure, type StitchingOptions, type Totals, totalsOf } from "./pair.ts";
 
-/** How much larger an SAE's activations should be, all by the same factor. */
+/** The factor by which all activations of an SAE should be multiplied. */
 export interface GainFit {
   /** Number of samples. */
   samples: number;
-  /** g ≥ 0: the factor of all activations that makes the MSE least. 1 where nothing is active. */
+  /** g ≥ 0: the factor of all activations that minimises the MSE. 1 where nothing is active. */
   gain: number;
   /** Mean over samples of Σ_d (x − x̂)², the SAE as it is. */
   mse: number;
@@ -37,12 +37,12 @@ export interface FitGainOptions extends StitchingOptions {
 }
 
 /**
- * Fits one gain to an SAE: the factor g ≥ 0 in x̂ = g·Σ f w + b that makes Σ‖x − x̂‖² least, in one pass.
+ * Fits one gain to an SAE: the factor g ≥ 0 in x̂ = g·Σ f w + b that minimises Σ‖x − x̂‖², in one pass.
  *
- * An L1 penalty makes activations smaller than reconstruction wants them: their residual still has a
- * part along what was reconstructed, and any latent with a part along it, known or new, improves the
- * MSE. With its gain, an SAE's residual has no such part on average. With u = Σ f w and the residual
- * r = x − u − b, the least squares are g = 1 + Σ r·u / Σ‖u‖², two sums over samples.
+ * An L1 penalty shrinks activations below the values that reconstruct best: the residual keeps a component
+ * along the reconstruction, and any latent along that component, old or new, improves the MSE. With its gain,
+ * an SAE's residual has no such component on average. With u = Σ f w and the residual r = x − u − b, the
+ * least-squares solution is g = 1 + Σ r·u / Σ‖u‖², two sums over samples.
  *
  * @param batches Activations, [rows, d] each, in any number; read once.
  * @throws {RangeError} There are no activations, or they do not fit the SAE.
@@ -76,7 +76,7 @@ function openGain(device: Device, sae: Sae) {
   const gain = sumGain(sae);
   return {
     samples: () => sums.samples,
-    /** Takes samples in; how many there are now. */
+    /** Adds samples; returns how many there are so far. */
     async add(x: Matrix): Promise<number> {
       gain.add(decodingTarget(sae, x), await inference.run(x, { residual: true }));
       addSamples(sums, transformInput(sae, x));
@@ -150,10 +150,10 @@ export function withGain(sae: Sae, gain: number): Sae {
 }
 
 /**
- * A control: an SAE that knows nothing. It has the shape, the decoder bias and about the L0 of the one
- * that is given, but random directions: encoder and decoder rows are the same random unit vectors, and the
- * k latents that are largest in a sample are active (Eq. 9), k being the L0 rounded. What an SAE does
- * that its twin with a fitted gain does as well is no sign that it learned something.
+ * A control: an SAE with random latents. It has the shape, the decoder bias and about the L0 of the given
+ * SAE, but random directions: encoder and decoder rows are the same random unit vectors, and the
+ * k latents that are largest in a sample are active (Eq. 9), k being the L0 rounded. A result that this
+ * random twin with a fitted gain reaches as well is no evidence of learning.
  *
  * @param l0 Mean number of active latents of the SAE.
  * @param seed Of the directions (default 0).
@@ -161,7 +161,7 @@ export function withGain(sae: Sae, gain: number): Sae {
 export function randomTwin(sae: Sae, l0: number, { seed = 0 }: { seed?: number } = {}): Sae {
   const { dModel, dictSize, bDec, inputTransform, inputNormalization, inputScale } = sae;
   const k = Math.max(1, Math.min(dictSize, Math.round(l0)));
-  // Far from the seeds that SAEs are trained from: a twin must not be where its SAE started.
+  // Far from common training seeds: a twin must differ from its SAE's initial weights.
   const random = createRandom((seed ^ 0x5eed7417) >>> 0);
   const twin = initializeSae({ architecture: "topk", dModel, dictSize, k, random });
   return {
@@ -174,7 +174,7 @@ export function randomTwin(sae: Sae, l0: number, { seed = 0 }: { seed?: number }
   };
 }
 
-/** What is to be known of an SAE before a pair is judged by it. */
+/** Measures of an SAE that verdicts on a pair take into account. */
 export interface SaeControls {
   /** Number of latents m. */
   dictSize: number;
@@ -186,7 +186,7 @@ export interface SaeControls {
   mse: number;
   /** NMSE on the activations of the study: 1 or more is no better than their mean. */
   nmse: number;
-  /** The factor of its activations that makes its MSE least: above 1 where it shrinks them. */
+  /** The factor of its activations that minimises its MSE: above 1 where it shrinks them. */
   gain: number;
   /** NMSE with that gain. */
   nmseWithGain: number;
@@ -194,7 +194,7 @@ export interface SaeControls {
   randomNmse: number;
   /** Seed of its training, where it was trained by saewing. */
   seed?: number;
-  /** How far its loss still fell at the end of training (`metadata.lossChange`), where it is known. */
+  /** Relative change of the loss at the end of training (`metadata.lossChange`), where it is known. */
   lossChange?: number;
 }
 
@@ -204,11 +204,11 @@ export interface PairControls {
   small: SaeControls;
   /** Of SAE 1. */
   large: SaeControls;
-  /** Share of as many random rows as the large SAE has that are no novelty beside the small one (Eq. 6). */
+  /** Share of random rows, as many as the large SAE has, that are reconstruction latents of the small SAE (Eq. 6). */
   randomReconstruction: number;
 }
 
-// A control's NMSE need be known to a few percent only.
+// A few percent of accuracy are enough for a control's NMSE.
 const RANDOM_SAMPLES = 4000;
 
 /**
@@ -226,7 +226,7 @@ export function measureTwin(device: Device, twin: Sae): Measure<GainFit> & Dispo
   };
 }
 
-/** What is to be known of an SAE, from its gain and its twin's. */
+/** Measures of an SAE, from its gain and its twin's. */
 export function controlsOf(sae: Sae, own: GainFit, twin: GainFit): SaeControls {
   const { activeLatents, l0, mse, nmse, gain, nmseWithGain } = own;
   return {
@@ -237,7 +237,7 @@ export function controlsOf(sae: Sae, own: GainFit, twin: GainFit): SaeControls {
   };
 }
 
-/** A number under its name; nothing where it is none. */
+/** A number of the metadata by its name; nothing where it is not a number. */
 function known(name: "seed" | "lossChange", value: unknown): { [name: string]: number } {
   return typeof value === "number" && Number.isFinite(value) ? { [name]: value } : {};
 }

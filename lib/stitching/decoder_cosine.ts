@@ -17,12 +17,12 @@ export interface MaxDecoderCosineOptions extends CosineSearchOptions {
 
 /**
  * The largest decoder cosine of each latent of the large SAE (the left side of Eq. 6): for each latent i
- * of `large` max over j of cos(wDec_large[i], wDec_small[j]), and the latent j that has it, the lowest of
- * equals. The other way round for each latent of the small SAE: `maxDecoderCosine(device, large, small)`.
+ * of `large` max over j of cos(wDec_large[i], wDec_small[j]), and the latent j that has it, the lowest index
+ * among equals. For each latent of the small SAE: `maxDecoderCosine(device, large, small)`.
  *
- * Never the whole matrix: the device keeps a running maximum, in pieces of a fraction of a second, in less
- * than 200 MiB whatever the numbers of latents. Rows are brought to norm 1 in float64 first; a row of zeros has
- * the cosine 0 with everything. Cosines are float32 numbers cut to [−1, 1].
+ * The matrix of cosines is never stored: the device keeps a running maximum, block by block, in less than 200
+ * MiB for any number of latents. Rows are normalised in float64 first; a row of zeros has
+ * the cosine 0 with everything. Cosines are float32 numbers clamped to [−1, 1].
  *
  * @param small SAE 0 of the paper, in which neighbours are looked for, or its decoder rows [m₀, d].
  * @param large SAE 1 of the paper, whose latents get a neighbour each, or its decoder rows [m₁, d].
@@ -57,7 +57,7 @@ export async function maxDecoderCosine(
 }
 
 /**
- * The decoder rows of two SAEs (or rows as such), measured, to be compared with one another.
+ * The decoder rows of two SAEs (or plain rows) with their norms, ready to be compared.
  *
  * @throws {RangeError} The widths differ, there are no rows, or a number is not finite.
  */
@@ -79,8 +79,8 @@ export function decoderDirections(
 
 /**
  * Novel and reconstruction latents (Eq. 6): a latent is novel where its largest decoder cosine is
- * below the threshold θ, and a reconstruction latent where it is at least θ. The paper leaves open
- * where a cosine equal to θ belongs; here it makes an edge of the graph of {@linkcode latentGroups}, so
+ * below the threshold θ, and a reconstruction latent where it is at least θ. The paper does not
+ * say where a cosine equal to θ belongs; here it is an edge of the graph of {@linkcode latentGroups}, so
  * novel latents are those without an edge.
  *
  * @param cosine [m] largest cosines, as `maxDecoderCosine(device, small, large)` gives them.
@@ -147,7 +147,7 @@ export function cosineHistogram(cosine: ArrayLike<number>, bins = 80): CosineHis
   return { edges, counts };
 }
 
-/** How much SAEs have in common; row i, column j: latents of the i-th SAE looked for in the j-th. */
+/** Overlap of SAEs; row i, column j: latents of SAE i that SAE j has too. */
 export interface DecoderOverlap {
   /** Names, in order. */
   names: string[];
@@ -159,7 +159,7 @@ export interface DecoderOverlap {
 
 /**
  * Shares of reconstruction latents for every pair of a set of SAEs (Fig. 19): other seeds, other sizes.
- * The table is not symmetric: an SAE may lie within a larger one. An SAE holds all of itself.
+ * The table is not symmetric: a small SAE may be contained in a larger one. The diagonal is 1.
  *
  * @param saes SAEs of one width, with their names; the names need not differ.
  * @param threshold θ in [−1, 1], 0.7 in the paper.
@@ -232,8 +232,8 @@ export interface DecoderBiasAgreement {
 }
 
 /**
- * Agreement of decoder biases (Fig. 20): Eq. 5 mixes the biases of two SAEs, which is of no consequence
- * where they are nearly the same (the paper finds cosines of at least 0.997, norms within 0.1 %).
+ * Agreement of decoder biases (Fig. 20): Eq. 5 mixes the biases of two SAEs, which does not matter where
+ * they are nearly equal (the paper finds cosines of at least 0.997, norms within 0.1 %).
  *
  * @param saes SAEs with their names; the names need not differ.
  * @throws {RangeError} There is no SAE, the widths differ, or a number is not finite.

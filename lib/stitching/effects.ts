@@ -13,7 +13,7 @@ import {
   type StepOptions,
 } from "./sum_steps.ts";
 
-/** What changes of an SAE do to its reconstruction and its sparsity, each made alone. */
+/** Effects of changes to an SAE on reconstruction and sparsity, each change made alone. */
 export interface StitchingEffects {
   /** Number of samples. */
   samples: number;
@@ -21,20 +21,20 @@ export interface StitchingEffects {
   mse: number;
   /** Mean number of active latents per sample, before any change. */
   l0: number;
-  /** Of each change: MSE with it less MSE without. Below 0 the reconstruction is better with it. */
+  /** Per change: MSE with it minus MSE without. Negative: the reconstruction is better with it. */
   deltaMse: Float64Array;
   /**
-   * Of each change: the part of deltaMse that is the decoder bias's. Eq. 5 mixes it anew with every
-   * latent that comes or goes, active or not; deltaMse − deltaBias is what the latents do.
+   * Per change: the part of deltaMse that is due to the decoder bias. Eq. 5 mixes the biases by
+   * the number of latents, active or not; deltaMse − deltaBias is due to the latents.
    */
   deltaBias: Float64Array;
-  /** Of each change: L0 with it less L0 without. */
+  /** Per change: L0 with it minus L0 without. */
   deltaL0: Float64Array;
 }
 
 /**
- * What each latent of a large SAE does to a small SAE that it alone is added to (Fig. 4 and 21):
- * all of them from one pass over the activations. Each latent keeps its own SAE's encoder and
+ * The effect of adding each latent of a large SAE, alone, to a small SAE (Fig. 4 and 21), in one pass
+ * over the activations. Each latent keeps its own SAE's encoder and
  * threshold (of a topk SAE: it is active where it is in the whole SAE); the decoder bias is Eq. 5's, with
  * α = m₀ / (m₀ + 1), so that a latent that is never active changes the MSE too, a little: by deltaBias.
  *
@@ -77,25 +77,25 @@ export function measureLatents(pair: Pair, gains?: Gains): Measure<StitchingEffe
 /** Options of {@linkcode swapEffects}. */
 export interface SwapEffectsOptions extends StitchingOptions {
   /**
-   * Latents of the large SAE that are in before each swap, beside the whole small SAE (default: none).
+   * Latents of the large SAE that are present before each swap, in addition to the small SAE (default: none).
    * With the novel latents here, swaps are measured where an interpolation makes them.
    */
   inserted?: ArrayLike<number>;
 }
 
 /**
- * What swapping each group of latents does (Fig. 17): the group's small latents are taken out of
- * the small SAE, its large ones put in, every group alone. One pass over the activations, however many
- * groups there are. The decoder bias is Eq. 5's with the counts of latents that are in.
+ * The effect of swapping each group of latents (Fig. 17): the group's small latents are removed from
+ * the small SAE and its large ones inserted, each group alone. One pass over the activations for any
+ * number of groups. The decoder bias is Eq. 5's with the current numbers of latents.
  *
  * @param device The open device.
  * @param small The SAE that is changed.
- * @param large The SAE whose latents are put in.
+ * @param large The SAE whose latents are inserted.
  * @param groups The groups, as `latentGroups` finds them; either side of one may be empty.
  * @param batches Activations, [rows, d] each, in any number; read once.
- * @returns deltaMse, deltaBias and deltaL0, one number a group each, and MSE and L0 before a swap.
+ * @returns deltaMse, deltaBias and deltaL0, one number per group each, and MSE and L0 before a swap.
  * @throws {RangeError} A group holds a latent that its SAE does not have, that another group holds, or
- * that is in already; a group leaves no latent at all; or as {@linkcode latentEffects} throws.
+ * that is present already; a group removes all latents; or as {@linkcode latentEffects} throws.
  */
 export async function swapEffects(
   device: Device,
@@ -171,12 +171,12 @@ function checkBase(
     for (const latent of group.large) {
       if (!base.has(latent)) continue;
       throw new RangeError(
-        `groups[${index}].large holds latent ${latent}, which is in already (option inserted)`,
+        `groups[${index}].large holds latent ${latent}, which is present already (option inserted)`,
       );
     }
     if (group.small.length === small.dictSize && group.large.length + base.size === 0) {
       throw new RangeError(
-        `groups[${index}] takes every latent out and puts none in: Eq. 5 has no decoder bias then`,
+        `groups[${index}] removes every latent and inserts none: Eq. 5 has no decoder bias then`,
       );
     }
   }

@@ -41,50 +41,49 @@ export interface InterpolationOptions extends StitchingOptions {
   /** Whether groups are swapped after the insertions (default true). False: the path of Fig. 18. */
   swap?: boolean;
   /**
-   * What happens in the end to small latents that no group holds, and that swaps leave in place:
-   * "together" takes them out in one last step, "each" in a step each in order of latent, so that the
-   * path ends at the large SAE; "none" leaves them in. Default "together"; nothing without `swap`.
+   * What happens at the end to small latents in no group, which swaps do not remove: "together" removes them in
+   * one last step, "each" one per step in order of latent, so that the path ends at the large SAE; "none" keeps
+   * them. Default "together"; unused without `swap`.
    */
   removal?: "together" | "each" | "none";
 }
 
-/** A stitched SAE on the way from the small SAE to the large one. */
+/** A stitched SAE on the path from the small SAE to the large one. */
 export interface InterpolationPoint {
-  /** Number of the step that led here; 0 is the small SAE. */
+  /** Number of the step; 0 is the small SAE. */
   step: number;
-  /** What that step did; "start" for the small SAE. */
+  /** The kind of the step; "start" for the small SAE. */
   phase: PathPhase | "start";
-  /** Latents of the small SAE that the step took out. */
+  /** Latents of the small SAE that the step removed. */
   removed: Uint32Array;
-  /** Latents of the large SAE that it put in. */
+  /** Latents of the large SAE that it inserted. */
   inserted: Uint32Array;
   /** Mean over samples of Σ_d (x − x̂)². */
   mse: number;
   /**
-   * MSE of the SAE before the step with the decoder bias after it. mse − biasMse is what the step's
-   * latents do, without what mixing the biases does (Eq. 5). Of the first point: its MSE.
+   * MSE of the SAE before the step with the decoder bias after it. mse − biasMse is the effect of
+   * the step's latents without that of mixing the biases (Eq. 5). For the first point: its MSE.
    */
   biasMse: number;
   /** Σ‖x − x̂‖² / Σ‖x − x̄‖², x̄ being the mean of the samples. */
   nmse: number;
   /** Mean number of active latents per sample. */
   l0: number;
-  /** |L₀|: latents of the small SAE that are in. */
+  /** |L₀|: latents of the small SAE that are present. */
   smallCount: number;
-  /** |L₁|: latents of the large SAE that are in. */
+  /** |L₁|: latents of the large SAE that are present. */
   largeCount: number;
 }
 
 /**
- * Goes from a small SAE to a large one latent by latent and measures every SAE on the way (Fig. 5,
- * 18 and 22). First the novel latents of the large SAE are inserted, one a step; then the groups of
- * similar latents are swapped, one a step; then the small latents that are like no large one are taken
- * out (`removal`). The first point is the small SAE, the last one the large SAE, unless an option says
- * otherwise; at every point the decoder bias is Eq. 5's with the counts of latents that are in.
+ * Interpolates from a small SAE to a large one, latent by latent, and measures every SAE on the path (Fig. 5,
+ * 18 and 22). First the novel latents of the large SAE are inserted, one per step; then the groups of similar
+ * latents are swapped, one per step; then the small latents without a similar large one are removed
+ * (`removal`). The first point is the small SAE, the last one the large SAE, unless an option says otherwise;
+ * at every point the decoder bias is Eq. 5's with the current numbers of latents.
  *
- * All points come from one pass over the activations, two with the order "benefit": a sample is led
- * once through its own active latents, so thousands of steps take little longer than encoding with both
- * SAEs.
+ * All points come from one pass over the activations, two with the order "benefit": each sample visits its
+ * own active latents once, so thousands of steps take little longer than encoding with both SAEs.
  *
  * @param device The open device.
  * @param small The SAE to start from.
@@ -176,7 +175,7 @@ function checkOptions(
   }
   if (cosine && cosine.length !== large.dictSize) {
     throw new RangeError(
-      `cosine has ${cosine.length} numbers, expected ${large.dictSize}, one a latent of the large SAE`,
+      `cosine has ${cosine.length} numbers, expected ${large.dictSize}, one per latent of the large SAE`,
     );
   }
 }
@@ -219,7 +218,7 @@ function tracePath(
   return points;
 }
 
-/** Options of {@linkcode interpolateChain}: those of `interpolate`, groups and cosines one a pair. */
+/** Options of {@linkcode interpolateChain}: those of `interpolate`, groups and cosines per pair. */
 export interface ChainOptions extends Omit<InterpolationOptions, "groups" | "cosine"> {
   /** The groups of each pair (default: `latentGroups` at the threshold). */
   groups?: readonly (readonly LatentGroup[])[];
@@ -227,19 +226,19 @@ export interface ChainOptions extends Omit<InterpolationOptions, "groups" | "cos
   cosine?: readonly Float32Array[];
 }
 
-/** A stitched SAE on the way from one SAE of a chain to the next. */
+/** A stitched SAE on the path from one SAE of a chain to the next. */
 export interface ChainPoint extends InterpolationPoint {
   /** Between which SAEs: pair p leads from SAE p to SAE p + 1. */
   pair: number;
 }
 
 /**
- * Goes through SAEs of growing size, from each to the next as {@linkcode interpolate} does (Fig. 5).
+ * Interpolates through SAEs of growing size, from each to the next as {@linkcode interpolate} does (Fig. 5).
  *
  * @param device The open device.
  * @param saes Two SAEs or more, in the order of the path.
  * @param batches Activations, [rows, d] each; an array, or a function that returns them, where they
- * are read more than once: once a pair, with the order "benefit" twice.
+ * are read more than once: once per pair, with the order "benefit" twice.
  * @returns The points of all pairs one after the other. An SAE in the middle is the last point of a pair
  * and, with the phase "start", the first of the next.
  * @throws {RangeError | TypeError} There are fewer than two SAEs, or as {@linkcode interpolate} throws.

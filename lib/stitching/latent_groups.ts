@@ -17,8 +17,8 @@ export interface LatentGroup {
 /** The connected subgraphs of two SAEs' latents. */
 export interface LatentGroups {
   /**
-   * Groups with latents of both SAEs: those with most latents first, of equal ones that with the lowest
-   * latent of the small SAE.
+   * Groups with latents of both SAEs: largest first, among equals by the lowest latent of the small
+   * SAE.
    */
   groups: LatentGroup[];
   /** Latents of the small SAE without an edge, ascending. */
@@ -33,13 +33,13 @@ export interface LatentGroups {
  * The bipartite graph of two SAEs' latents, with an edge where the decoder cosine is at least θ, and its
  * connected subgraphs (A.5): the groups that stitching swaps.
  *
- * The device finds the edges piece by piece, as bits; the matrix of cosines never exists, and memory does
- * not grow with the number of edges. Cosines are those of {@linkcode maxDecoderCosine}, so `largeOnly` is
+ * The device finds the edges block by block, as bits; the matrix of cosines is never stored, and memory
+ * does not grow with the number of edges. Cosines are those of {@linkcode maxDecoderCosine}, so `largeOnly` is
  * what {@linkcode classifyLatents} calls novel.
  *
  * @param small SAE 0 of the paper, or its decoder rows [m₀, d].
  * @param large SAE 1 of the paper, or its decoder rows [m₁, d].
- * @param threshold θ in [−1, 1]: 0.7 for GPT-2, 0.4 for Gemma Scope. Low ones connect everything.
+ * @param threshold θ in [−1, 1]: 0.7 for GPT-2, 0.4 for Gemma Scope. Low thresholds connect everything.
  * @throws {RangeError} The widths differ, there are no rows, a number is not finite, or the threshold is
  * no cosine.
  */
@@ -180,12 +180,12 @@ function kindOf({ small, large }: LatentGroup): GroupKind {
 }
 
 /**
- * A group in a line, as the examples of A.5 are drawn: "12 ↔ 40, 77". Beyond `most` latents a side the
+ * A group in a line, as the examples of A.5 are drawn: "12 ↔ 40, 77". Beyond `most` latents per side the
  * rest is counted.
  *
  * @param group The group.
  * @param options `nameSmall` and `nameLarge` say what a latent is called (default: its number); `most`
- * is how many are named a side (default 8).
+ * is how many are named per side (default 8).
  */
 export function describeGroup(
   { small, large }: LatentGroup,

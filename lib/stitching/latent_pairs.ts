@@ -13,7 +13,7 @@ export interface LatentPair {
 }
 
 /**
- * Every latent of the large SAE with the one of the small SAE that is nearest to it.
+ * Every latent of the large SAE with its nearest latent of the small SAE.
  *
  * @param nearest [m₁] that latent, as `maxDecoderCosine(device, small, large)` gives it.
  */
@@ -34,8 +34,8 @@ export interface SamplePairsOptions {
 }
 
 /**
- * Draws pairs of latents evenly over their decoder cosines. (Drawn without regard to them, nearly all
- * pairs are near 0; nearest ones are near 1.) It costs `latents` · m₀ · d products on the CPU: 4 G, a few
+ * Draws pairs of latents evenly over their decoder cosines. (Uniformly drawn pairs are nearly all near
+ * 0, nearest pairs near 1.) It costs `latents` · m₀ · d products on the CPU: 4 G, a few
  * seconds, where m₀ is 24,576 and d 768.
  *
  * @returns Pairs in order of band, then of latent; fewer than `perBand` where there are not as many.
@@ -73,7 +73,7 @@ export function drawPairs(
       const pair = { small: other, large: latent };
       const cosine = cosineOf(small, large, pair, norms[other] * norm);
       const band = found[Math.min(bands - 1, Math.floor((cosine + 1) / 2 * bands))];
-      // Each pair of a band stays with the same probability (a reservoir): one draw a pair.
+      // Reservoir sampling: each pair of a band is kept with the same probability, by one draw per pair.
       const place = random.below(++band.seen);
       if (band.pairs.length < perBand) band.pairs.push(pair);
       else if (place < perBand) band.pairs[place] = pair;

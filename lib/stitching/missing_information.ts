@@ -14,7 +14,7 @@ export interface ErrorContrast {
   difference: number;
 }
 
-/** Both SAEs' errors beside the activity of one novel latent. */
+/** Errors of both SAEs by the activity of one novel latent. */
 export interface LatentErrors {
   /** The latent, in the large SAE. */
   latent: number;
@@ -30,21 +30,21 @@ export interface LatentErrors {
 export interface MissingInformation {
   /** Number of samples. */
   samples: number;
-  /** One entry a novel latent, in the order given, without those left out. */
+  /** One entry per novel latent, in the order given, without the excluded ones. */
   latents: LatentErrors[];
   /**
-   * Means over `latents`, each counting once however often it is active (Fig. 14); undefined where
+   * Means over `latents`, each with the same weight, however often it is active (Fig. 14); undefined where
    * there are none.
    */
   mean: { small: ErrorContrast; large: ErrorContrast } | undefined;
-  /** Novel latents left out because they are active in no sample. */
+  /** Novel latents excluded because they are active in no sample. */
   neverActive: number;
-  /** Novel latents left out because they are active in every sample. */
+  /** Novel latents excluded because they are active in every sample. */
   alwaysActive: number;
 }
 
 /**
- * Is the small SAE worse just where a novel latent of the large SAE is active? The MSE of both, with the
+ * Is the small SAE worse exactly where a novel latent of the large SAE is active? The MSE of both, with the
  * latent active and inactive, for each novel latent, in one pass (table in A.4, Fig. 14).
  *
  * @param novel Latents of the large SAE; `classifyLatents` finds them.

@@ -30,13 +30,14 @@ export interface NearestLatents {
 const CUTS = [8, 5, 4, 3, 2, 1];
 
 /**
- * The `count` latents of `to` with the largest decoder cosine, for each latent of `from`. A search for all pairs
- * above a cut answers every row that has enough of them; the others are searched again with a lower cut, the
- * last one being −1. Cosines are computed in float64 from the rows as they are.
+ * The `count` latents of `to` with the largest decoder cosine, for each latent of `from`. All pairs above a
+ * threshold are searched first; rows with too few of them are searched again with a lower threshold, at last
+ * −1. Cosines are computed in float64 from the rows as they are.
  *
  * @param from An SAE, or the rows [m₁, d] themselves.
  * @param to An SAE, or the rows [m₀, d] themselves.
- * @throws {RangeError} The widths differ, there are no rows, a number is not finite, or nothing is to be found.
+ * @throws {RangeError} The widths differ, there are no rows, a number is not finite, or there is nothing to
+ * compare with.
  */
 export async function nearestLatents(
   device: Device,

@@ -1,4 +1,4 @@
-/** What calling latents novel below one cosine predicts. */
+/** Predictions of calling latents novel below one cosine threshold. */
 export interface NoveltyPrediction {
   /** θ: a latent is called novel where its maximum cosine is below it (Eq. 6). */
   threshold: number;
@@ -6,7 +6,7 @@ export interface NoveltyPrediction {
   truePositiveRate: number | undefined;
   /** Share of those that worsen it which are called novel; undefined where none does. */
   falsePositiveRate: number | undefined;
-  /** Share of all latents whose effect is called right; undefined where there are none. */
+  /** Share of all latents whose effect is predicted correctly; undefined where there are none. */
   accuracy: number | undefined;
 }
 
@@ -16,7 +16,7 @@ export interface NoveltyRoc {
   improving: number;
   /** Latents that worsen it. */
   worsening: number;
-  /** Latents left out: never active, or with an effect of exactly zero. */
+  /** Latents excluded: never active, or with an effect of exactly zero. */
   leftOut: number;
   /**
    * The curve, from calling no latent novel, (0, 0), to calling all, (1, 1): one point for each threshold
@@ -24,8 +24,8 @@ export interface NoveltyRoc {
    */
   points: NoveltyPrediction[];
   /**
-   * Area under the curve: the probability that of an improving and a worsening latent the improving
-   * one has the lower cosine, ties counting half (the Mann–Whitney statistic). Undefined where one
+   * Area under the curve: the probability that an improving latent has a lower cosine than a
+   * worsening one, ties counting half (the Mann–Whitney statistic). Undefined where one
    * of the classes is empty.
    */
   auc: number | undefined;
@@ -43,8 +43,8 @@ export interface NoveltyRocOptions {
   /** The threshold to report on (default 0.7, the paper's for GPT-2). */
   threshold?: number;
   /**
-   * [m₁] how often each latent is active, in any unit; `latentEffects` gives it as `deltaL0`. Latents of 0
-   * are left out: their effect is that of the mixed bias alone, and says nothing of them. Default: all
+   * [m₁] how often each latent is active, in any unit; `latentEffects` gives it as `deltaL0`. Latents with 0
+   * are excluded: their effect is only that of the mixed bias. Default: all
    * are active.
    */
   activity?: ArrayLike<number>;
@@ -56,7 +56,7 @@ export interface NoveltyRocOptions {
  *
  * @param cosine [m₁] largest cosine of each latent of the large SAE with any of the small one.
  * @param deltaMse [m₁] change of the MSE when the latent is added alone; below zero: better.
- * @throws {RangeError} Arrays differ in length, or hold what is not a finite number.
+ * @throws {RangeError} Arrays differ in length, or hold a value that is not a finite number.
  */
 export function noveltyRoc(
   cosine: ArrayLike<number>,

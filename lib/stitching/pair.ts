@@ -23,11 +23,11 @@ export interface Pair {
   small: Sae;
   /** SAE 1 of the paper. */
   large: Sae;
-  /** What is no obstacle, but can make numbers mean something else. */
+  /** Warnings: differences that can change what the numbers mean. */
   warnings: string[];
-  /** Leads samples through the decoder rows of both SAEs, those of the small one first. */
+  /** Walks samples through the decoder rows of both SAEs, those of the small one first. */
   walker: Walker;
-  /** ‖w‖² of each decoder row, and w · (b₀ − b₁): [m₀ + m₁] each, made when first asked for. */
+  /** ‖w‖² of each decoder row, and w · (b₀ − b₁): [m₀ + m₁] each, computed on first use. */
   products(): DecoderProducts;
   /** Encodes samples with both SAEs, [rows, d]. */
   encode(raw: Matrix): Promise<PairBatch>;
@@ -47,19 +47,19 @@ export interface DecoderProducts {
 
 /** A batch that both SAEs have encoded: what a {@linkcode Measure} gets. */
 export interface PairBatch {
-  /** The samples as they were given, [rows, d]. */
+  /** The samples as given, [rows, d]. */
   raw: Matrix;
   /** The same, transformed as the SAEs' `inputTransform` says. */
   x: Matrix;
   /** The same, normalised, and the scale of each sample. */
   normalized: NormalizedInput;
-  /** What SAE 0 makes of them. */
+  /** Their codes and reconstruction by SAE 0. */
   small: Required<Encoded>;
-  /** What SAE 1 makes of them. */
+  /** Their codes and reconstruction by SAE 1. */
   large: Required<Encoded>;
 }
 
-/** What a pass over activations tells of the samples as such. */
+/** Totals of the samples of a pass, independent of the SAEs. */
 export interface Totals {
   /** Number of samples. */
   samples: number;
@@ -69,9 +69,9 @@ export interface Totals {
 
 /** Something that is measured on a pair. Measures of one pass share its encodings. */
 export interface Measure<T> {
-  /** Takes a batch in. */
+  /** Adds a batch. */
   add(batch: PairBatch): void | Promise<void>;
-  /** What was found, when all batches were taken in. */
+  /** The result, after all batches. */
   result(totals: Totals): T;
 }
 
@@ -84,8 +84,8 @@ export interface StitchingOptions {
 }
 
 /**
- * Puts two SAEs on a device to be measured together. Their weights are checked once and uploaded
- * once, however much is measured.
+ * Uploads two SAEs to a device, to be measured together. Their weights are checked and uploaded once
+ * for all measures.
  *
  * @throws {RangeError | TypeError} The SAEs cannot be stitched (`checkStitchable`) or not be run.
  */
@@ -149,7 +149,7 @@ function decoderProducts(small: Sae, large: Sae): DecoderProducts {
  * One pass over activations: each batch is encoded once by each SAE and given to all measures.
  *
  * @param batches Activations, [rows, d] each, in any number.
- * @returns What `result` of the measures wants.
+ * @returns The argument of the measures' `result`.
  * @throws {RangeError} There are no activations, their width is not the SAEs', or one is not finite.
  *
  * @example Effects of latents and swaps from one pass
@@ -179,12 +179,12 @@ export async function readPair(
   return totalsOf(sums);
 }
 
-/** The number of samples, as a progress tells it, where they are a list. */
+/** The number of samples, for progress, where they are a list. */
 export function rowsOf(batches: Batches): { total?: number } {
   return Array.isArray(batches) ? { total: batches.reduce((sum, { rows }) => sum + rows, 0) } : {};
 }
 
-/** What measures want to know of the samples. */
+/** The totals that measures need. */
 export function totalsOf(sums: SampleSums): Totals {
   return { samples: sums.samples, variance: sampleVariance(sums) };
 }

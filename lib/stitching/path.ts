@@ -1,20 +1,20 @@
 import { createRandom, randomOrder } from "../random.ts";
 import type { LatentGroup } from "./latent_groups.ts";
 
-/** What a step of a path does: "insert" a novel latent, "swap" a group, "remove" what is left over. */
+/** What a step of a path does: "insert" a novel latent, "swap" a group, "remove" remaining small latents. */
 export type PathPhase = "insert" | "swap" | "remove";
 
 /** A step of a path from the small SAE to the large one. */
 export interface PathStep {
   /** What the step does. */
   phase: PathPhase;
-  /** Latents of the small SAE that it takes out. */
+  /** Latents of the small SAE that it removes. */
   removed: Uint32Array;
-  /** Latents of the large SAE that it puts in. */
+  /** Latents of the large SAE that it inserts. */
   inserted: Uint32Array;
 }
 
-/** What a path has to do, in no order yet. */
+/** The steps of a path, not yet ordered. */
 export interface PathParts {
   /** Large latents that are in no group with a small one: novel (Eq. 6). */
   novel: LatentGroup[];
@@ -24,7 +24,7 @@ export interface PathParts {
   leftovers: number[];
 }
 
-/** Sorts latents by what a path does with them. Groups of one SAE's latents only are as if not given. */
+/** Sorts latents by the kind of their step. Groups with latents of one SAE only are ignored. */
 export function splitPath(
   groups: readonly LatentGroup[],
   small: { dictSize: number },
@@ -63,11 +63,11 @@ export function layPath(
 }
 
 /**
- * In which order novel latents are inserted, and then groups swapped:
- * - "benefit": those first that alone, on the small SAE, lower the MSE most;
- * - "cosine": those first whose largest cosine with a small latent is lowest (of a group: the mean over
+ * The order in which novel latents are inserted, and then groups swapped:
+ * - "benefit": by how much each alone lowers the small SAE's MSE, most first;
+ * - "cosine": by the largest cosine with a small latent, lowest first (for a group: the mean over
  *   its large latents);
- * - "random": drawn from the seed.
+ * - "random": random, by the seed.
  */
 export type InterpolationOrder = "benefit" | "cosine" | "random";
 
@@ -86,7 +86,7 @@ export function sortByCosine(parts: PathParts, cosine: Float32Array): PathParts 
   return sortParts(parts, parts.novel.map(mean), parts.swaps.map(mean));
 }
 
-/** The parts with their keys ascending; equals stay in their order. */
+/** The parts with their keys ascending; equal keys keep their order. */
 export function sortParts(
   { novel, swaps, leftovers }: PathParts,
   novelKeys: ArrayLike<number>,

@@ -4,19 +4,19 @@ import type { Sae } from "../sae/sae.ts";
 import { checkChoice, checkLatent, checkSameSpace, type StitchedSae } from "../sae/stitched_sae.ts";
 import { decoderBiasAgreement } from "./decoder_cosine.ts";
 
-// SAEs trained here, and published ones, hold their decoder rows at 1 to about 1e-6.
+// SAEs trained here, and published ones, have decoder rows of norm 1 to about 1e-6.
 const NORM_TOLERANCE = 0.01;
 
 /**
- * Stitches latents of two SAEs into one (Eq. 5). Nothing is computed but the decoder bias,
- * α·b₀ + (1 − α)·b₁ with α = |L₀| / (|L₀| + |L₁|); both SAEs are kept, not copied. What comes out can be
- * given to `encode`, `reconstruct`, `openInference`, `evaluateSae`, `evaluateCrossEntropy` and
+ * Stitches latents of two SAEs into one (Eq. 5). Only the decoder bias is computed,
+ * α·b₀ + (1 − α)·b₁ with α = |L₀| / (|L₀| + |L₁|); both SAEs are kept, not copied. The result can be passed
+ * to `encode`, `reconstruct`, `openInference`, `evaluateSae`, `evaluateCrossEntropy` and
  * `saveStitchedSae`.
  *
  * @param small SAE 0 of the paper, the one that is changed.
  * @param large SAE 1 of the paper.
  * @param latents Latents of the small SAE that stay and of the large one that are added, in any order.
- * None of a side: the other SAE's alone.
+ * An empty side leaves the other SAE's latents alone.
  * @returns An SAE whose latents are the small SAE's in the order given, then the large one's.
  * @throws {RangeError | TypeError} A latent is not in its SAE or is given twice, no latent is given at
  * all, or the SAEs cannot be stitched (see `checkStitchable`).
@@ -73,14 +73,14 @@ export function stitchedOrigin(
  * Checks that two SAEs can be stitched: that they reconstruct the same activations. Everything that
  * compares or stitches SAEs calls it.
  *
- * Where an SAE comes from is read in its metadata: `model`, `hook`, `contextSize` and `prependBos` as `saveSae`
+ * The origin of an SAE is read from its metadata: `model`, `hook`, `contextSize` and `prependBos` as `saveSae`
  * and `saewing train` write them. `blocks.3.hook_resid_post` and
  * `blocks.4.hook_resid_pre` are one hook, and a model is known by the last part of its name: "models/gpt2"
  * and "Xenova/gpt2" are taken for the same.
  *
  * @param small SAE 0 of the paper.
  * @param large SAE 1 of the paper.
- * @returns What is no obstacle, but can make numbers mean something else: sentences for a person.
+ * @returns Warnings, as sentences: differences that can change what the numbers mean.
  * @throws {RangeError | TypeError} An SAE is not consistent; they differ in dModel, transform or
  * normalisation of the input, model or hook.
  */
@@ -110,16 +110,16 @@ function compareSources(
   if (typeof own !== "string" || typeof other !== "string") {
     const unknown = [[own, "small"], [other, "large"]]
       .filter(([name]) => typeof name !== "string").map(([, side]) => side).join(" and the ");
-    return [`the ${key} of the ${unknown} SAE is not known: it was taken to be the same`];
+    return [`the ${key} of the ${unknown} SAE is not known: it is assumed to be the same`];
   }
   if (own === other) return [];
   if (canonical(own) !== canonical(other)) {
     throw new RangeError(
       `large.metadata.${key} is "${other}", expected "${own}" as the small SAE has: they ` +
-        `reconstruct other activations. If it is the same ${key} by another name, give both one name`,
+        `reconstruct different activations. If both are the same ${key} under two names, set one name for both`,
     );
   }
-  return key === "hook" ? [] : [`the models "${own}" and "${other}" were taken to be the same`];
+  return key === "hook" ? [] : [`the models "${own}" and "${other}" are assumed to be the same`];
 }
 
 /** "models/gpt2/" and "Xenova/gpt2" → "gpt2". */
@@ -127,7 +127,7 @@ function modelName(name: string): string {
   return name.split(/[\\/]/).findLast((part) => part !== "") ?? name;
 }
 
-/** What leaves a block is what enters the next. */
+/** The output of a block is the input of the next. */
 function hookName(name: string): string {
   const block = name.match(/^blocks\.(\d+)\.hook_resid_post$/)?.[1];
   return block === undefined ? name : `blocks.${Number(block) + 1}.hook_resid_pre`;
@@ -151,8 +151,8 @@ function compareKinds(small: Sae, large: Sae): string[] {
   const warnings = [];
   if (small.architecture !== large.architecture) {
     warnings.push(
-      `the small SAE is ${small.architecture}, the large one ${large.architecture}: not all that ` +
-        `differs between them comes from their sizes`,
+      `the small SAE is ${small.architecture}, the large one ${large.architecture}: not all ` +
+        `differences between them come from their sizes`,
     );
   }
   if (small.dictSize > large.dictSize) {
@@ -176,7 +176,7 @@ function describeNorms(sae: Sae, name: string): string[] {
   const alike = least > 0 && most <= (1 + NORM_TOLERANCE) * least;
   if (others === 0 || alike) return [];
   return [
-    `${others} of the ${name} SAE's ${m} decoder rows have not the norm 1 (${
+    `${others} of the ${name} SAE's ${m} decoder rows do not have norm 1 (${
       least.toPrecision(3)
     } to ` +
     `${most.toPrecision(3)}): its activations are in other units, its cosines are not affected`,
@@ -204,7 +204,7 @@ function compareSeeds(small: Sae, large: Sae): string[] {
   const [own, other] = [small, large].map(({ metadata }) =>
     (metadata.training as { seed?: unknown } | undefined)?.seed
   );
-  // An SAE beside itself is no question of seeds.
+  // An SAE compared with itself says nothing about seeds.
   if (typeof own !== "number" || own !== other || small.dictSize === large.dictSize) return [];
   return [
     `both SAEs were trained from seed ${own}: their first latents started from the same directions, ` +

@@ -47,24 +47,24 @@ export interface StitchedSaeRow {
 
 /** Options of {@linkcode studyChain}. */
 export interface ChainStudyOptions extends PairStudyOptions {
-  /** More SAEs, of other seeds for example, that the comparison of all with all takes in. */
+  /** More SAEs for the comparison of all pairs, of other seeds for example. */
   also?: readonly NamedSae[];
 }
 
-/** What stitching tells of SAEs of growing size. */
+/** Results of stitching SAEs of growing size. */
 export interface ChainStudy {
   /** The SAEs, in the order of the chain. */
   saes: StitchedSaeRow[];
   /** Each SAE and the next. */
   pairs: StudiedPair[];
-  /** What all SAEs have in common (Fig. 19). */
+  /** Overlap of all SAEs (Fig. 19). */
   overlap: DecoderOverlap;
-  /** How far their decoder biases agree (Fig. 20). */
+  /** Agreement of their decoder biases (Fig. 20). */
   biases: DecoderBiasAgreement;
 }
 
 /**
- * Studies SAEs of growing size: each with the next by `studyPair`, and all with all.
+ * Studies SAEs of growing size: each with the next by `studyPair`, and the overlap of all pairs.
  *
  * @param saes Two or more SAEs of the same activations, by growing size.
  * @param batches Activations, [rows, d] each, which are read twice per pair.
@@ -107,7 +107,7 @@ export async function studyChain(
   };
 }
 
-/** What the studies found of an SAE: it is the small one of a pair, the last the large one. */
+/** The result of an SAE: from the pair in which it is the small one; for the last, the large one. */
 function describeSae({ name, sae }: NamedSae, pairs: StudiedPair[], i: number): StitchedSaeRow {
   const { l0, mse, nmse, activeLatents } = i < pairs.length
     ? pairs[i].study.controls.small

@@ -35,11 +35,11 @@ export interface PairStudyOptions extends StitchingOptions {
   onProgress?: StitchingOptions["onProgress"];
 }
 
-/** Everything that section 4, A.4 and A.7 of the paper tell of two SAEs. */
+/** Everything that section 4, A.4 and A.7 of the paper measure on two SAEs. */
 export interface PairStudy {
   /** θ of Eq. 6. */
   threshold: number;
-  /** What is no obstacle to stitching, but can make numbers mean something else. */
+  /** Warnings: differences that can change what the numbers mean. */
   warnings: string[];
   /** Largest decoder cosine of each large latent with any small one, and which (Fig. 10). */
   nearest: { cosine: Float32Array; nearest: Uint32Array };
@@ -59,9 +59,9 @@ export interface PairStudy {
   path: InterpolationPoint[];
   /** The novel latents inserted in random order (Fig. 18). */
   randomInsertions: InterpolationPoint[];
-  /** What verdicts on these numbers are controlled by. */
+  /** Controls for verdicts on these numbers. */
   controls: PairControls;
-  /** The shrinkage control: measured again, the activations of each SAE times its gain. */
+  /** The shrinkage control: the same measures with the activations of each SAE times its gain. */
   withGain: {
     /** Each large latent added to the small SAE alone. */
     effects: StitchingEffects;
@@ -71,17 +71,16 @@ export interface PairStudy {
 }
 
 /**
- * Measures everything that stitching tells of two SAEs: similarity, novelty, the effect of each latent
- * and of each swap, the paths from the one to the other; and, as controls, what random directions
- * would reach, and effects and path with one gain per SAE (`fitGain`).
+ * Measures similarity, novelty, the effect of each latent and of each swap, and the paths from one SAE to the
+ * other; as controls, the same for random directions, and effects and path with one gain per SAE (`fitGain`).
  *
  * Both SAEs are checked and uploaded once. The activations are read twice and each batch is encoded
- * once in each pass: what the first one finds says the order of the path, the gains, and the L0 of
- * random directions, which are measured on 4,000 samples of the second.
+ * once in each pass: the first pass gives the order of the path, the gains, and the L0 of random directions,
+ * which are measured on 4,000 samples of the second.
  *
  * @param small SAE 0 of the paper.
  * @param large SAE 1 of the paper.
- * @param batches Activations, [rows, d] each: an array, or a function that gives them anew.
+ * @param batches Activations, [rows, d] each: an array, or a function that returns them again.
  * @throws {RangeError | TypeError} The SAEs cannot be stitched, the activations do not fit or cannot
  * be read twice, or the threshold is no cosine.
  */

@@ -8,7 +8,7 @@ import type { Measure, Pair, PairBatch } from "./pair.ts";
 // input normalisation, so that Σ‖e‖² = Σ‖r‖² + 2(1 − α)·Σ s·r·Δ + (1 − α)²·Σ s²·‖Δ‖²: two sums
 // over samples and one constant tell the error at any α.
 
-/** A step: latents of the small SAE that it takes out, and latents of the large one that it puts in. */
+/** A step: latents of the small SAE that it removes, and latents of the large one that it inserts. */
 export interface Step {
   /** Latents of the small SAE. */
   removed: ArrayLike<number>;
@@ -18,9 +18,9 @@ export interface Step {
 
 /** How steps are measured. */
 export interface StepOptions {
-  /** Whether each step starts from the base again, and not from where the step before ended. */
+  /** Whether each step starts from the base again, not from the end of the previous step. */
   apart: boolean;
-  /** Latents of the large SAE that the base has beside the whole small SAE (default: none). */
+  /** Latents of the large SAE in the base, in addition to the small SAE (default: none). */
   base?: ArrayLike<number>;
   /** Factors of all activations (default: 1). */
   gains?: Gains;
@@ -34,7 +34,7 @@ export interface Gains {
   large: number;
 }
 
-/** What the error of a stitched SAE is made of. */
+/** Parts of the error of a stitched SAE. */
 export interface ErrorSums {
   /** Σ over samples of ‖r‖². */
   squares: number;
@@ -42,24 +42,23 @@ export interface ErrorSums {
   projection: number;
 }
 
-/** What the steps of a plan change, summed over samples. */
+/** Changes by each step, summed over samples. */
 export interface StepSums {
   /** Of the base, before any step. */
   base: ErrorSums & { active: number };
-  /** [steps] by how much each step changes Σ‖r‖². */
+  /** [steps] change of Σ‖r‖² by each step. */
   squares: Float64Array;
-  /** [steps] by how much it changes Σ s·r·Δ. */
+  /** [steps] change of Σ s·r·Δ by each step. */
   projection: Float64Array;
-  /** [steps] by how much it changes the number of active latents. */
+  /** [steps] change of the number of active latents by each step. */
   active: Float64Array;
   /** Σ s²·‖Δ‖². */
   bias: number;
 }
 
 /**
- * Measures steps; no two of them, nor the base, change the same latent. Every sample is led once through
- * its own active latents, about L0 of both SAEs: that takes about as long as decoding them, however
- * many steps there are. Memory is that of a batch.
+ * Measures steps; no two of them, nor the base, change the same latent. Every sample visits its own active
+ * latents once, about L0 of both SAEs: as long as decoding takes, for any number of steps. Memory is that of a batch.
  */
 export function measureSteps(
   { small, large, walker, products }: Pair,
@@ -137,7 +136,7 @@ function baseResidual(
   });
 }
 
-/** What latents that are in the base leave of its residuals. */
+/** The residuals after the base's latents are subtracted. */
 async function leaveBase(
   walker: Walker,
   base: Float32Array,
@@ -195,9 +194,9 @@ function addBase(
 interface OrderedEntries {
   /** [rows + 1] offsets into the entries. */
   rowOffsets: Uint32Array;
-  /** Latent of each entry: small ones as they are, large ones behind all of the small. */
+  /** Latent of each entry: small ones as they are, large ones after all small ones. */
   latents: Uint32Array;
-  /** Activation of each entry that is put in, its negative where it is taken out. */
+  /** Activation of each inserted entry, negated for removed ones. */
   values: Float32Array;
   /** Step of each entry, ascending within a row. */
   steps: Uint32Array;
@@ -206,8 +205,8 @@ interface OrderedEntries {
 /**
  * Sorts the active latents of samples by the step of a path that changes them.
  *
- * @param small Codes of the small SAE, whose latents a step takes out.
- * @param large Codes of the large SAE for the same samples, whose latents a step puts in.
+ * @param small Codes of the small SAE, whose latents a step removes.
+ * @param large Codes of the large SAE for the same samples, whose latents a step inserts.
  * @param stepOf [m₀ + m₁] the step of each latent, small ones first; −1 where none changes it.
  * @param steps Number of steps.
  * @returns Entries of latents that have a step; within a step small ones first, then by latent.
@@ -237,8 +236,8 @@ function orderEntries(
   }
   for (let step = 0; step < steps; step++) stepEnds[step + 1] += stepEnds[step];
   for (let row = 0; row < rows; row++) rowOffsets[row + 1] += rowOffsets[row];
-  // Two counting sorts, by step and then by row, each keeping the order of equals: their time does not
-  // depend on how many latents are active in one sample, as that of a sort of each row would.
+  // Two counting sorts, by step and then by row, each keeping the order of equals: unlike a sort of
+  // each row, their time does not depend on the number of active latents per sample.
   const length = rowOffsets[rows];
   const byStep = { rows: new Uint32Array(length), entries: emptyEntries(length) };
   for (const { codes, first, sign } of sides) {
@@ -274,7 +273,7 @@ function emptyEntries(length: number): Omit<OrderedEntries, "rowOffsets"> {
   };
 }
 
-/** How many latents of each SAE are in. */
+/** How many latents of each SAE are present. */
 export interface LatentCounts {
   /** |L₀|. */
   small: number;

@@ -45,7 +45,7 @@ export interface SweepRow {
   ceRecoveredFromMean: number;
   /** Latents that were active in no sample. */
   deadLatents: number;
-  /** Activations that were left out as massive, where some were. */
+  /** Activations that were excluded as massive, where some were. */
   leftOut?: number;
   /** NMSE on all activations, massive ones included, where some were left out. */
   nmseAll?: number;

@@ -146,7 +146,7 @@ Deno.test("a store has the bytes of one of the other rows, also where writing we
     await assertRejects(
       () => openActivationStore(path("whole"), { normLimit: { multiple: 11 } }),
       RangeError,
-      "what is asked for is up to 11 times: harvest again",
+      "requested is up to 11 times: harvest again",
     );
   });
 });

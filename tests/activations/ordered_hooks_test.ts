@@ -109,6 +109,6 @@ Deno.test("errors reach every stream, and a stream that nobody reads is one", as
   await assertRejects(
     () => Array.fromAsync(a),
     Error,
-    "the stream of b is not read, which that of a waits for: streams of several hooks are read side",
+    "the stream of b is not read, and that of a waits for it: streams of several hooks must be read",
   );
 });

@@ -53,14 +53,14 @@ const FAULTS: { name: string; fault: (folder: string) => Promise<void>; error: s
   {
     name: "no header",
     fault: (folder) => Deno.remove(join(folder, "store.json")),
-    error: "but no store.json: it is no whole store",
+    error: "but no store.json: it is not a complete store",
   },
   {
     name: "an empty folder",
     fault: async (folder) => {
       for await (const { name } of Deno.readDir(folder)) await Deno.remove(join(folder, name));
     },
-    error: "is no activation store: it has no store.json",
+    error: "is not an activation store: it has no store.json",
   },
   {
     name: "shards that changed places",
@@ -133,7 +133,7 @@ const MALFORMED: [change: Record<string, unknown>, error: string][] = [
   [{ skipPositions: "0" }, `skipPositions is "0", expected positions`],
   [{ dModel: -2 }, "dModel is -2, expected a whole number above 0"],
   [{ dModel: 1.5 }, "dModel is 1.5"],
-  [{ dModel: 2 ** 40 }, "rowsPerShard is 4, expected at most 2147483648 bytes a shard"],
+  [{ dModel: 2 ** 40 }, "rowsPerShard is 4, expected at most 2147483648 bytes per shard"],
   [{ dModel: "2" }, `dModel is "2"`],
   [{ rowsPerShard: 2 ** 52 }, "rowsPerShard is 4503599627370496, expected at most"],
   [{ rowsPerShard: 5 }, "rowsPerShard is 5, expected a multiple of blockRows, 2"],

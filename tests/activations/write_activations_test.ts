@@ -94,15 +94,15 @@ Deno.test("an unfinished store goes on with the same options only", async () => 
   await withFolder(async (folder) => {
     await assertRejects(() => writeActivations(failsAfter(20, numbered([20, 9])), folder, options));
     const changes: [Partial<WriteActivationsOptions>, string][] = [
-      [{ model: "n" }, `with model "m", this one has "n": continue with the same options`],
-      [{ hook: "i" }, `with hook "h", this one has "i"`],
-      [{ contextSize: 9 }, "with contextSize 8, this one has 9"],
-      [{ skipPositions: [] }, "with skipPositions [0], this one has []"],
-      [{ dataset: "d" }, `with dataset undefined, this one has "d"`],
-      [{ dtype: "float16" }, `with dtype "float32", this one has "float16"`],
-      [{ seed: 1 }, "with seed 0, this one has 1"],
-      [{ rowsPerShard: 8 }, "with rowsPerShard 16, this one has 8"],
-      [{ normLimit: { multiple: 10 } }, `with normLimit "none", this one has {"multiple":10}`],
+      [{ model: "n" }, `with model "m", this run has "n": continue with the same options`],
+      [{ hook: "i" }, `with hook "h", this run has "i"`],
+      [{ contextSize: 9 }, "with contextSize 8, this run has 9"],
+      [{ skipPositions: [] }, "with skipPositions [0], this run has []"],
+      [{ dataset: "d" }, `with dataset undefined, this run has "d"`],
+      [{ dtype: "float16" }, `with dtype "float32", this run has "float16"`],
+      [{ seed: 1 }, "with seed 0, this run has 1"],
+      [{ rowsPerShard: 8 }, "with rowsPerShard 16, this run has 8"],
+      [{ normLimit: { multiple: 10 } }, `with normLimit "none", this run has {"multiple":10}`],
     ];
     for (const [change, message] of changes) {
       await assertRejects(

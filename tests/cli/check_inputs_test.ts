@@ -131,7 +131,7 @@ Deno.test("train tells what does not fit before it trains; stitch orders SAEs by
       ...["--out", join(folder, "stitch")],
     ]);
     assertEquals(code, 1);
-    assertStringIncludes(stdout, "the SAEs are taken by their size: m8, m16");
+    assertStringIncludes(stdout, "the SAEs are ordered by size: m8, m16");
     assertStringIncludes(stderr, "none.txt");
   });
 });

@@ -116,7 +116,7 @@ Deno.test("Ctrl-C ends harvest, and the same command goes on", async () => {
     assertStringIncludes(unfinished.stderr, "is unfinished");
     const other = await saewing([...command, "--seed", "1", "--tokens", "300"]);
     assertEquals(other.code, 1);
-    assertStringIncludes(other.stderr, "an unfinished store with seed 0, this one has 1");
+    assertStringIncludes(other.stderr, "an unfinished store with seed 0, this run has 1");
     const resumed = await saewing([...command, "--tokens", "300"]);
     assertEquals(resumed.code, 0, resumed.stderr);
     assertEquals((await openActivationStore(out)).rows, 300);
@@ -142,18 +142,23 @@ const CASES: [name: string, args: string[], code: number, error: RegExp][] = [
     /--tokens is 1\.5, expected a whole/,
   ],
   ["text that is not there", harvest, 1, /cannot read none\.txt: there is no such file/],
-  ["a store that is not there", store, 1, /nothing is no activation store: it has no store\.json/],
+  [
+    "a store that is not there",
+    store,
+    1,
+    /nothing is not an activation store: it has no store\.json/,
+  ],
   [
     "a store and a model",
     [...store, "--model", MODEL],
     2,
-    /--model does not go with --activations/,
+    /--model cannot be used with --activations/,
   ],
   [
     "a store and BOS",
     [...store, "--include-bos"],
     2,
-    /--include-bos does not go with --activations/,
+    /--include-bos cannot be used with --activations/,
   ],
   ["half an epoch", [...store, "--epochs", "0.5"], 2, /--epochs is 0\.5, expected a whole number/],
 ];

@@ -78,7 +78,7 @@ Deno.test("planted massive activations are left out of every command, counted an
     // Training on text has the bits of a run on the other rows, which the test finds by itself.
     const train = ["train", ...source, ...SHAPE, "--eval-text", corpus, "--eval-rows", "16"];
     const trained = await run([...train, "--checkpoint-every", "5", "--out", path("run")]);
-    assertMatch(trained.stdout, /\d of \d+ activations left out as massive \(above 10 times the m/);
+    assertMatch(trained.stdout, /\d of \d+ activations excluded as massive \(above 10 times the m/);
     const sae = await loadSae(join(path("run"), "sae"));
     const limit = sae.metadata.normLimit as NormLimit;
     const config = await readJson(path("run"), "config.json");
@@ -139,7 +139,7 @@ Deno.test("planted massive activations are left out of every command, counted an
     // A store without them, and one with them that is read without.
     const harvest = ["harvest", ...source, "--dtype", "bfloat16", "--out"];
     const harvested = await run([...harvest, path("store")]);
-    assertMatch(harvested.stdout, /\d of \d+ activations left out as massive \(above 10 times/);
+    assertMatch(harvested.stdout, /\d of \d+ activations excluded as massive \(above 10 times/);
     const store = await openActivationStore(path("store"));
     const whole = last(
       (await run([...harvest, path("all"), "--max-norm-multiple", "none", "--json"])).stdout,
@@ -155,7 +155,7 @@ Deno.test("planted massive activations are left out of every command, counted an
       const { stdout } = await run(["train", "--activations", path(name), ...SHAPE, "--out", out]);
       assertStringIncludes(
         stdout,
-        `${store.leftOut} of ${whole.rows} activations left out as massive`,
+        `${store.leftOut} of ${whole.rows} activations excluded as massive`,
       );
       return (await loadSae(join(out, "sae"))).metadata.normLimit as NormLimit;
     };
@@ -168,12 +168,12 @@ Deno.test("planted massive activations are left out of every command, counted an
       ...["--out", path("sweep")],
     ];
     const swept = await run(sweep);
-    assertStringIncludes(swept.stdout, "activations left out as massive");
+    assertStringIncludes(swept.stdout, "activations excluded as massive");
     const csv = await Deno.readTextFile(join(path("sweep"), "sweep.csv"));
     assertStringIncludes(csv, `,${measured.leftOut},${measured.all.nmse},${measured.all.l0}`);
     assertStringIncludes(
       await Deno.readTextFile(join(path("sweep"), "sweep.html")),
-      "With the activations that were left out as massive, and without",
+      "With the activations that were excluded as massive, and without",
     );
     assertStringIncludes((await run(sweep)).stdout, "1 of 1 SAEs are already trained");
     const otherSweep = await run([...sweep, "--max-norm-multiple", "none"], 2);
@@ -193,7 +193,7 @@ Deno.test("planted massive activations are left out of every command, counted an
     assertEquals(stitched.normLimit, limit);
     assert(stitched.read.leftOut > 0);
     const page = await Deno.readTextFile(join(path("stitch"), "report.html"));
-    assertMatch(page, /\d of \d+ activations left out as massive/);
+    assertMatch(page, /\d of \d+ activations excluded as massive/);
     assertStringIncludes(
       page,
       "unlimited was trained with --max-norm-multiple none; here it is 10",
@@ -220,7 +220,7 @@ Deno.test("the embedded model has no massive activations: nothing changes, to th
         ...["train", ...source, ...SHAPE, "--eval-text", corpus, "--eval-rows", "4", "--out", out],
         ...more,
       ]);
-      assert(!stdout.includes("left out as massive"));
+      assert(!stdout.includes("excluded as massive"));
       const { normLimit, ...measured } = await readJson(out, "evaluation.json");
       const { wEnc, bEnc, wDec, bDec, threshold } = await loadSae(join(out, "sae"));
       return { normLimit, measured, weights: { wEnc, bEnc, wDec, bDec, threshold } };

@@ -42,7 +42,7 @@ async function writeSaes(folder: string): Promise<Record<"atoms" | "large" | "ot
 
 const TRAINING = ["--dict-size", "8", "--k", "2", "--lr", "2e-2", "--epochs", "120"];
 
-Deno.test("meta takes an SAE apart, puts it beside others, and writes tables, plots and a report", async () => {
+Deno.test("meta decomposes an SAE, compares it with others, and writes tables, plots and a report", async () => {
   await withFolder(async (folder) => {
     const { atoms, large, other } = await writeSaes(folder);
     const text = await writeCorpus(folder);
@@ -124,7 +124,7 @@ Deno.test("meta takes an SAE apart, puts it beside others, and writes tables, pl
     const page = await Deno.readTextFile(join(out, "report.html"));
     assert(!/NaN|undefined/.test(page));
     for (
-      const part of ["large, taken apart", "Fig. 6", "Fig. 23", "not decided", "Decomposition of"]
+      const part of ["large, decomposed", "Fig. 6", "Fig. 23", "not decided", "Decomposition of"]
     ) {
       assertStringIncludes(page, part);
     }
@@ -208,7 +208,7 @@ Deno.test("meta says what does not fit before it works", async () => {
       [[nameless, "--text", "x"], 2, "--model is missing"],
       [[large, "--text", join(folder, "none.txt")], 1, "none.txt"],
       [[large, "--compare", elsewhere], 1, "elsewhere cannot be compared with large"],
-      [[large, "--meta", atoms], 2, "is no meta-SAE: its config says that it is an SAE of blocks"],
+      [[large, "--meta", atoms], 2, "is not a meta-SAE: by its config it is an SAE of blocks"],
       [[large, "--meta", another], 1, "sae is not the SAE (b) that the meta-SAE explains"],
       [[large, "--dict-size", "90", "--epochs", "1"], 1, "dictSize is 90, but there are 80 rows"],
       [[join(folder, "none")], 1, "none"],

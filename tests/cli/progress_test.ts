@@ -216,7 +216,7 @@ Deno.test("a file of the cache in place of the hub's: one line per repository", 
     else {
       assertEquals(
         written.stderr,
-        "warning: me/it is read from the cache, the hub cannot be asked for changes: no answer\n",
+        "warning: me/it is read from the cache, the hub cannot be checked for changes: no answer\n",
       );
     }
   }

@@ -132,7 +132,7 @@ Deno.test("a loss that is not finite ends the run, and what was learned before i
     const { stderr } = await assertRuns(wild, 1);
     assertMatch(
       stderr,
-      /not finite at step \d+.*What was learned before is saved: `--initial .*sae`/,
+      /not finite at step \d+.*The SAE so far is saved: `--initial .*sae`/,
     );
     assertEquals((await loadSae(join(run, "sae"))).dictSize, 64);
   });

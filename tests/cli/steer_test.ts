@@ -80,7 +80,7 @@ Deno.test("steer says which edit does not fit", async () => {
       const [args, message] of [
         [[], "the SAE is missing"],
         [[sae], "the text is missing"],
-        [[sae, "a", "b", "--ablate", "1"], "b is one argument too many: quote the text"],
+        [[sae, "a", "b", "--ablate", "1"], "b is one argument too many: put the text in quotes"],
         [[sae, "a"], "there is no edit"],
         [[sae, "a", "--ablate", "x"], "--ablate is x, expected the number of a latent"],
         [[sae, "a", "--clamp", "3"], "--clamp is 3, expected NUMBER=VALUE, such as 17=4.5"],

@@ -153,7 +153,7 @@ Deno.test("stitch says what does not fit before it works", async () => {
       [[...saes, "--text", "x", "--examples", "1.5"], 2, "--examples is 1.5, expected a whole"],
       [[...saes, "--text", "x", "--threshold", "-1"], 2, "write a number below 0 as --name=-1"],
       [[...saes, "--text", "x", "--out", file], 1, file],
-      [[saes[0], saes[1], "--sizes", "3"], 2, "--sizes goes with a collection's name only"],
+      [[saes[0], saes[1], "--sizes", "3"], 2, "--sizes can be used only with a collection's name"],
       [["gpt2-feature-splitting", "--sizes", "768,7"], 2, "has no SAE of 7 latents"],
       [["gpt2-feature-splitting", saes[0]], 2, "beside a collection"],
       [[saes[0], join(folder, "none"), "--text", "x"], 1, "none"],

@@ -67,9 +67,9 @@ Deno.test("ranges outside a buffer are refused before the runtime sees them", as
   await assertRejects(
     () => readFloats(gpu, buffer, 5),
     DeviceError,
-    "weights has 16 bytes, 20 were wanted",
+    "weights has 16 bytes, 20 were requested",
   );
-  await assertRejects(() => readFloats(gpu, buffer, 1, 4), DeviceError, "20 were wanted");
+  await assertRejects(() => readFloats(gpu, buffer, 1, 4), DeviceError, "20 were requested");
   await assertRejects(() => readFloats(gpu, buffer, 1, -1), Error);
   // The device is still good.
   assertEquals([...await readFloats(gpu, buffer, 4)], [0, 0, 0, 0]);

@@ -105,7 +105,7 @@ Deno.test("folders that hold no stitched SAE, or a broken one, are refused with 
     [list([6], []), "smallLatents[0] is 6, expected a latent from 0 to 5, in"],
     [list([0], ["x"]), "largeLatents[0] is x, expected a latent from 0 to 8, in"],
     [list([0], [null]), "largeLatents[0] is null, expected a latent from 0 to 8, in"],
-    [list([0], [1, 1]), "largeLatents[1] is 1, which was chosen before, in"],
+    [list([0], [1, 1]), "largeLatents[1] is 1, which is given twice, in"],
     [list([], []), "no latent of either SAE was chosen"],
   ];
   for (const [text, message] of cases) {

@@ -121,7 +121,7 @@ Deno.test("dashboards of chosen latents, and what has none", async () => {
   for (
     const [options, message] of [
       [{ latents: [24] }, "latents[0] is 24"],
-      [{ latents: [1, 1] }, "latents[1] is 1, which was chosen before"],
+      [{ latents: [1, 1] }, "latents[1] is 1, which is given twice"],
       [{ top: 0 }, "top is 0, expected a whole number above 0"],
       [{ perInterval: -1 }, "perInterval is -1, expected a whole number from 0"],
       [

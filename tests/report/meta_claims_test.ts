@@ -129,7 +129,7 @@ Deno.test("resemblance is a cosine of 0.7 that random rows of that width do not 
   );
   assertOpen(
     judge("resemblance", { compared: [{ ...SMALL, seed: 0 }] }),
-    "small has the seed of the SAE that is taken apart, 0",
+    "small has the seed of the decomposed SAE, 0",
   );
   assertOpen(
     judge("resemblance", { compared: [{ ...SMALL, lossChange: -0.08 }] }),

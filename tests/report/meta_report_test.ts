@@ -71,7 +71,7 @@ Deno.test("metaReport shows every part, escaped", async () => {
   assert(!/NaN|undefined|a<b|s<1>|ru<n|be<fore|<odd>/.test(page));
   for (
     const part of [
-      ...["s&lt;1&gt;, taken apart", "m at h", "Note: one is &lt;odd&gt;.", "Fig. 6", "Fig. 23"],
+      ...["s&lt;1&gt;, decomposed", "m at h", "Note: one is &lt;odd&gt;.", "Fig. 6", "Fig. 23"],
       ...["Beside a&lt;b", "nearest in c d", "1, cosine 0.50", "No latent uses it."],
       ...["Latent 0 “walk” “ru&lt;n” “go”", "M0 “walk” “␣”", "No meta-latent is active in it."],
       ...["47.5 % (6.25 %, 12.5 %)", "12.5 %, 37.5 %", "0.675 (0.250, 0.313)"],

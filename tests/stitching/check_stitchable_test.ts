@@ -98,24 +98,24 @@ Deno.test("what is no obstacle is a warning", () => {
     [
       sound(1, 4, withMetadata({ model: undefined })),
       sound(2, 9),
-      ["the model of the small SAE is not known: it was taken to be the same"],
+      ["the model of the small SAE is not known: it is assumed to be the same"],
     ],
     [
       sound(1, 4),
       sound(2, 9, withMetadata({ hook: 7 })),
-      ["the hook of the large SAE is not known: it was taken to be the same"],
+      ["the hook of the large SAE is not known: it is assumed to be the same"],
     ],
     [
       sound(1, 4, { metadata: {} }),
       sound(2, 9, { metadata: {} }),
       ["model", "hook"].map((key) =>
-        `the ${key} of the small and the large SAE is not known: it was taken to be the same`
+        `the ${key} of the small and the large SAE is not known: it is assumed to be the same`
       ),
     ],
     [
       sound(1, 4, withMetadata({ model: "Xenova/gpt2" })),
       sound(2, 9, withMetadata({ model: "/models/gpt2/" })),
-      [`the models "Xenova/gpt2" and "/models/gpt2/" were taken to be the same`],
+      [`the models "Xenova/gpt2" and "/models/gpt2/" are assumed to be the same`],
     ],
     [
       sound(1, 4),
@@ -156,14 +156,14 @@ Deno.test("what is no obstacle is a warning", () => {
     [
       sound(1, 4),
       long,
-      ["2 of the large SAE's 9 decoder rows have not the norm 1 (0.100 to 3.16)"],
+      ["2 of the large SAE's 9 decoder rows do not have norm 1 (0.100 to 3.16)"],
     ],
     // As a folded scale of the input leaves them.
     [sound(1, 4), folded, []],
     [
       sound(1, 4, { wDec: new Float32Array(12) }),
       sound(2, 9),
-      ["4 of the small SAE's 4 decoder rows have not the norm 1 (0.00 to 0.00)"],
+      ["4 of the small SAE's 4 decoder rows do not have norm 1 (0.00 to 0.00)"],
     ],
   ];
   for (const [small, large, expected] of cases) {

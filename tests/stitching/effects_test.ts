@@ -160,10 +160,10 @@ Deno.test("effects refuse what cannot be measured", async () => {
       "latent 3 of the large SAE is in groups[0] and in groups[1]",
     ],
     [swap([of([7, 7], [])]), "latent 7 of the small SAE is in groups[0] and in groups[0]"],
-    [swap([of([], [3])], [2, 3]), "groups[0].large holds latent 3, which is in already"],
+    [swap([of([], [3])], [2, 3]), "groups[0].large holds latent 3, which is present already"],
     [swap([], [33]), "inserted[0] is 33, expected a latent from 0 to 32"],
-    [swap([], [3, 3]), "inserted[1] is 3, which was chosen before"],
-    [swap([of(upTo(20), [])]), "groups[0] takes every latent out and puts none in"],
+    [swap([], [3, 3]), "inserted[1] is 3, which is given twice"],
+    [swap([of(upTo(20), [])]), "groups[0] removes every latent and inserts none"],
   ];
   for (const [run, text] of cases) {
     await assertRejects(() => run(gpu), RangeError, text);

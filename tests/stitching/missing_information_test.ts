@@ -111,7 +111,7 @@ testOnDevices(
     const cases: [number[], Matrix[], Sae, string][] = [
       [[1], [], large, "there were no activations to measure on"],
       [[5], [x], large, "novel[0] is 5, expected a latent from 0 to 4"],
-      [[1, 1], [x], large, "novel[1] is 1, which was chosen before"],
+      [[1, 1], [x], large, "novel[1] is 1, which is given twice"],
       [[], [x, randomMatrix(1, 4, 2)], large, "the activations are 4 × 2"],
       [
         [],

@@ -286,7 +286,7 @@ Deno.test("stitch refuses latents that do not exist, twice the same and none", (
     [[-1], [], "smallLatents[0] is -1, expected a latent from 0 to 4"],
     [[0.5], [], "smallLatents[0] is 0.5, expected a latent from 0 to 4"],
     [[0], [1, 8], "largeLatents[1] is 8, expected a latent from 0 to 7"],
-    [[], [3, 1, 3], "largeLatents[2] is 3, which was chosen before"],
+    [[], [3, 1, 3], "largeLatents[2] is 3, which is given twice"],
   ];
   for (const [own, other, text] of cases) {
     assertThrows(() => stitch(small, large, { small: own, large: other }), RangeError, text);

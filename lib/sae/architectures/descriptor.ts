@@ -9,16 +9,16 @@ import type { Weights } from "../../ops/weights.ts";
 import type { Sae } from "../sae.ts";
 
 /**
- * All that depends on the architecture. Adding one is a file that describes it and a line in the registry,
- * and an operation where it needs one that there is not.
+ * Everything that depends on the architecture. To add one, write a descriptor file and a line in the registry, and
+ * an operation if it needs a new one.
  *
- * `Own` are the options of training that only some architectures have. Methods are given the settings of a
- * run, in which `defaults` has filled in the descriptor's own.
+ * `Own` are the options of training that only some architectures have. Methods get the settings of a run,
+ * with the descriptor's own defaults filled in.
  */
 export interface Descriptor<Own extends object = object> {
-  /** What it keeps, in a few words. */
+  /** Which pre-activations it keeps, in a few words. */
   readonly summary: string;
-  /** What an SAE's k is: whole, for each sample; a mean over a batch; or nothing. */
+  /** The kind of an SAE's k: a whole number per sample; a mean over a batch; or none. */
   readonly k: "whole" | "mean" | "none";
   /**
    * Where the inference threshold of its latents comes from: all are 0 and none is stored; there is none,
@@ -31,19 +31,19 @@ export interface Descriptor<Own extends object = object> {
   readonly rateFactor: number;
   /** Its own options of training, and how the command line asks for them. */
   readonly options: { readonly [Name in keyof Own]-?: OptionText };
-  /** What λ weighs, where there is a sparsity loss: without one a run is told k. */
+  /** The sparsity loss that λ weighs, if there is one: without it a run needs k. */
   readonly sparsity?: SparsityLoss;
-  /** The loops that its own operations run on the CPU, as workers have to find them. */
+  /** The loops of its own operations on the CPU, for workers to find. */
   readonly loops?: readonly Loop<never>[];
   /** Its own options with all defaults. */
   defaults(options: Own, given: { dictSize: number; initial?: Sae }): Own;
   /** @throws {RangeError} One of its own options does not fit; the message names it. */
   check(settings: Own & RunSettings): void;
-  /** What of its own options the metadata of an SAE in training tell. */
+  /** Its own options that go into the metadata of an SAE in training. */
   describe(settings: Own): Record<string, unknown>;
-  /** Most active latents of a sample; whoever has no k may have all. */
+  /** Largest number of active latents per sample; all without a k. */
   mostActive(settings: Own & RunSettings): number;
-  /** Which latents stay in a batch of `rows` samples. */
+  /** The selection rule for a batch of `rows` samples. */
   rule(settings: Own, batch: SelectionBuffers): SelectionRule;
   /** Numbers of 4 bytes that `divideErrors` needs. */
   extraNumbers?(settings: Own & RunSettings, batch: BatchShape): number;
@@ -66,7 +66,7 @@ export interface OptionText {
   readonly list?: boolean;
 }
 
-/** What architectures may know of a run beside their own options. */
+/** Settings of a run that architectures see beside their own options. */
 export interface RunSettings {
   /** Number of latents m. */
   dictSize: number;
@@ -93,7 +93,7 @@ export interface SparsityLoss {
   }): number;
 }
 
-/** What the memory of a step grows with. */
+/** Sizes that determine the memory of a step. */
 export interface BatchShape {
   /** Number of samples n. */
   rows: number;
@@ -115,7 +115,7 @@ export interface SelectionBuffers {
   jump?: JumpThresholds;
 }
 
-/** What a step knows of its errors when both reconstructions are done and their squares are summed. */
+/** The errors of a step after both reconstructions, with their sums of squares. */
 export interface StepErrors {
   /** Number of samples n. */
   rows: number;

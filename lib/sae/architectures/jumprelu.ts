@@ -28,7 +28,7 @@ export interface JumpReluOptions extends PenalizedOptions {
 }
 
 /**
- * JumpReLU: all pre-activations above a threshold θ a latent, which is trained as log θ; their mean
+ * JumpReLU: all pre-activations above a threshold θ per latent, which is trained as log θ; their mean
  * number, times λ, is a part of the loss (L0).
  */
 export const jumprelu: Descriptor<JumpReluOptions> = {
@@ -81,7 +81,7 @@ export const jumprelu: Descriptor<JumpReluOptions> = {
   }),
   sparsity: {
     penalty: "count",
-    // Thresholds turn round later than biases, and need to be held back more.
+    // Thresholds respond later than biases, and need more damping.
     gains: { integral: 0.6, proportional: 6 },
     // In the first 25 steps L0 falls by a third, before λ or the thresholds have moved.
     startAbove: 1.3,

@@ -3,14 +3,14 @@ import { checkK, checkNumber } from "../check_numbers.ts";
 import type { Sae } from "../sae.ts";
 import type { OptionText } from "./descriptor.ts";
 
-/** Options of architectures that are told how many latents are active. */
+/** Options of architectures with a given number of active latents. */
 export interface LargestOptions {
   /**
-   * topk, batchtopk and what is like it: active latents per sample, for all but topk on average (default:
-   * that of `initial`).
+   * topk, batchtopk and its variants: active latents per sample, on average except for topk (default: that of
+   * `initial`).
    */
   k?: number;
-  /** Of the same: α, weight of the auxiliary loss (default 1/4; the paper has 1/32; 0 turns it off). */
+  /** The same: α, weight of the auxiliary loss (default 1/4; the paper has 1/32; 0 turns it off). */
   auxCoefficient?: number;
 }
 
