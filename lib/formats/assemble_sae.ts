@@ -10,7 +10,7 @@ import { checkShape, readMatrix, readTensor, type TensorFile } from "./tensor_fi
 /** A matrix of a file: its name, and whether its rows are latents ([m, d]). */
 export type NamedMatrix = readonly [name: string, layout: "[m, d]" | "[d, m]"];
 
-/** Which tensors of a file are what. Shapes of the encoder decide d and m. */
+/** The roles of a file's tensors. The encoder's shape decides d and m. */
 export interface WeightNames {
   /** Encoder. */
   wEnc: NamedMatrix;
@@ -26,22 +26,22 @@ export interface WeightNames {
   gate?: { bias: string; logScale: string };
 }
 
-/** What a family of published SAEs says about one. */
+/** Config and tensor names of a published SAE. */
 export interface PublishedSae {
   /** Name of the format, kept as `metadata.format`. */
   format: string;
   /** The file that the config is from, for errors; the weights where there is none. */
   configPath: string;
   /**
-   * The config in SAELens's terms, without `d_in` and `d_sae`, which the weights tell. Keys that a family does not
-   * know stand in it as they are and end in the metadata.
+   * The config in SAELens's terms, without `d_in` and `d_sae`, which the weights tell. Unknown keys are kept as they
+   * are and end up in the metadata.
    */
   config: Readonly<Record<string, unknown>>;
   /** Names of its tensors. */
   weights: WeightNames;
-  /** The factor of "expected_average_only_in", where the config says that; missing where nobody knows it. */
+  /** The factor of "expected_average_only_in", where the config says that; undefined where unknown. */
   inputScale?: number;
-  /** What was folded into the weights before. */
+  /** What was already folded into the weights. */
   folded?: readonly string[];
 }
 

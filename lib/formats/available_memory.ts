@@ -6,7 +6,7 @@ export type ReadText = (path: string) => string | undefined;
 /**
  * Bytes of memory that this process may still take: what is free on the machine or, where that is less,
  * in the control groups that it runs in (containers and batch systems set their limits there). Infinity
- * where nothing may be asked (`--allow-sys`); Deno lets control groups be read with `-A` only.
+ * without permission (`--allow-sys`); Deno lets control groups be read with `-A` only.
  */
 export function availableMemory(): number {
   return Math.min(machineMemory(), cgroupMemory(readText) ?? Infinity);

@@ -20,7 +20,7 @@ export function savedBytes(
 /**
  * Checks that SAEs and their checkpoints fit on the disk. A checkpoint is written beside the one before.
  *
- * @param ways What the caller may do where they do not, for the error.
+ * @param ways What the caller can do if they do not fit, for the error.
  * @param free Bytes that are free in a folder; undefined where that is not known.
  * @throws {Error} They do not.
  */

@@ -4,7 +4,7 @@ import type { Sae } from "../sae/sae.ts";
 /**
  * Checks that an SAE can be stored: those whose thresholds are measured or learned with them, others without.
  *
- * @throws {Error} It cannot; the message says what to do.
+ * @throws {Error} It cannot be stored; the message says what to do.
  */
 export function checkSavable({ architecture, threshold }: Sae): void {
   const source = architectureOf(architecture).threshold;

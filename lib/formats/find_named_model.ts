@@ -4,7 +4,7 @@ import { existsSync } from "node:fs";
 /**
  * Where the model is that an SAE or a store names. A path in them is relative to the folder in which the
  * command ran that wrote them. Where there is none here, it is looked for from their own folder and each
- * folder above it; what is not found there either stays as it is, and may be a hub id.
+ * folder above it; a name that is not found stays as it is, and may be a hub id.
  *
  * @param from The SAE's or the store's folder; a hub id has no folder.
  */
@@ -18,7 +18,7 @@ export function findNamedModel(model: string, from: string): string {
   }
 }
 
-/** Whether something is at a path. What may not be read is not there, and nobody is asked for leave. */
+/** Whether a path exists. Paths without read permission count as missing, without a prompt. */
 function isThere(path: string): boolean {
   const { state } = Deno.permissions.querySync({ name: "read", path });
   return state === "granted" && existsSync(path);

@@ -1,6 +1,6 @@
 import type { Sae } from "../sae/sae.ts";
 
-/** What a gated SAE has beside its encoder and decoder, each [m]. */
+/** Parameters of a gated SAE besides encoder and decoder, each [m]. */
 export interface Gate {
   /** Bias of the gate, b_gate: latent i is active where wᵢ·x + b_gate > 0. */
   bias: Float32Array;
@@ -11,11 +11,11 @@ export interface Gate {
 }
 
 /**
- * A gated SAE as the JumpReLU SAE that it is. With z = w·x, f = [z + b_gate > 0] · ReLU(eʳz + b_mag). As eʳ is
+ * A gated SAE as the equivalent JumpReLU SAE. With z = w·x, f = [z + b_gate > 0] · ReLU(eʳz + b_mag). As eʳ is
  * above 0, the gate is open exactly where eʳz + b_mag > b_mag − eʳ·b_gate: an encoder eʳw with bias b_mag and
  * threshold θ = b_mag − eʳ·b_gate gives the same f (Rajamanoharan et al., "Improving Dictionary Learning with
- * Gated Sparse Autoencoders", 2024, appendix on the equivalence). Thresholds below 0 are as good as 0. What is
- * within a rounding error of the gate may fall on the other side.
+ * Gated Sparse Autoencoders", 2024, appendix on the equivalence). Thresholds below 0 are as good as 0. Values within
+ * a rounding error of the gate may fall on the other side.
  *
  * @param sae Its encoder w is changed in place.
  * @throws {RangeError} eʳ is no ordinary float32 number.

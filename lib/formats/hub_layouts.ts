@@ -30,8 +30,8 @@ export function folderOf(path: string): string {
 }
 
 /**
- * Looks for the files of an SAE in a repository. Each file that is not there costs a request: what the path tells
- * comes first.
+ * Looks for the files of an SAE in a repository. Each missing file costs a request: files that the path
+ * suggests come first.
  */
 export async function findInOrder(
   { path, format }: { path: string; format?: SaeFiles["format"] },
@@ -60,7 +60,7 @@ export async function findInOrder(
     return asked.get(file);
   };
   if (/\.safetensors$/.test(name) && named.length === 0) {
-    // Weights that were given another name.
+    // Weights under another name.
     const [config, weights] = [await once(folder + CONFIG), await once(path)];
     return config && weights ? { format: "saelens", config, weights } : undefined;
   }
@@ -75,7 +75,7 @@ async function getLayout(
   { format, config: configName, weights: weightsName }: Layout,
   get: GetFile,
 ): Promise<SaeFiles | undefined> {
-  // A config is small, and tells for little whether it is worth to go on.
+  // A config is small: it shows cheaply whether to continue.
   const config = configName === undefined ? undefined : await get(folder + configName);
   if (configName !== undefined && config === undefined) return undefined;
   const weights = await get(folder + weightsName);
@@ -92,7 +92,7 @@ async function getLayout(
 async function getTorch(path: string, get: GetFile): Promise<SaeFiles | undefined> {
   const weights = await get(path);
   if (weights === undefined) return undefined;
-  // Only those of attention heads have a config, and are told by their names: "…_Hcat_z_…".
+  // Only those of attention heads have a config, and are recognised by their names: "…_Hcat_z_…".
   const config = /_z_/.test(path) ? await get(hookZConfig(path)) : undefined;
   return { format: "torch", weights, ...(config === undefined ? {} : { config }) };
 }

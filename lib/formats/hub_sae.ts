@@ -16,7 +16,7 @@ export interface HubSaeOptions extends HubOptions {
   onProgress?: (progress: Progress) => void;
 }
 
-/** An SAE's place on the hub. */
+/** Location of an SAE on the hub. */
 export interface HubSae {
   /** `owner/name`. */
   repository: string;
@@ -57,7 +57,7 @@ export async function fetchSaeFiles(
     tried.push(file);
     try {
       const found = await downloadHubFile({ ...options, repo: repository, file, commit });
-      // The branch may move meanwhile: config and weights are of one commit.
+      // The branch may move meanwhile: config and weights must be of one commit.
       commit = found.commit;
       return found.path;
     } catch (error) {

@@ -24,18 +24,18 @@ export interface LoadSaeOptions extends HubSaeOptions {
    */
   config?: Readonly<Record<string, unknown>>;
   /**
-   * What is done to each activation first, in place of what files or rules say: "center" for SAEs that were
+   * The transform of each activation, in place of what files or rules say: "center" for SAEs that were
    * trained on models whose writing weights were centred, "none" for others.
    */
   inputTransform?: InputTransform;
   /**
    * The factor of an SAE that normalises its input by "expected_average_only_in", √d over the mean norm of its
-   * training data, where its files do not hold it or another is meant.
+   * training data, where its files lack it or another is wanted.
    */
   inputScale?: number;
   /**
-   * Hears what people should know of the SAE, a sentence each: a rule decided whether activations are centred,
-   * as its config does not say; where the factor of its input is from; it was trained on rows without BOS.
+   * Called with notes on the SAE, one sentence each: a rule decided whether activations are centred, as its
+   * config does not say; the origin of its input factor; it was trained on rows without BOS.
    */
   onNote?: (note: string) => void;
 }
@@ -54,20 +54,20 @@ export interface LoadSaeOptions extends HubSaeOptions {
  * Weights of 2, 4 and 8 bytes become float32. What SAELens does beside its weights is folded into them,
  * so that the function stays the same: a selection by activation times decoder norm
  * (`rescale_acts_by_decoder_norm`) into the encoder, decoder rows getting norm 1; scaled activations
- * (`scaling_factor`) into the decoder, f staying what the encoder gives. A gated SAE becomes the jumprelu one
- * that it is.
+ * (`scaling_factor`) into the decoder, f staying what the encoder gives. A gated SAE becomes the equivalent jumprelu
+ * SAE.
  *
- * Transcoders are refused, and so is a config that says ReLU where something speaks of TopK. Files are trusted
- * in nothing: a pickle is read as data and never run, lengths, offsets and types are checked before memory is
- * taken, and memory is that of the result.
+ * Transcoders are refused, and so is a config that says ReLU where other signs indicate TopK. Files are not
+ * trusted: a pickle is read as data and never run, lengths, offsets and types are checked before memory is
+ * allocated, and memory is that of the result.
  *
  * @param pathOrHubId A folder, a file in it, or a hub id with a path in the repository:
  * `jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8/blocks.8.hook_resid_pre_768`, or a release of
  * SAELens with the SAE's id: `gpt2-small-res-jb/blocks.8.hook_resid_pre`,
- * `gemma-scope-2b-pt-res-canonical/layer_12/width_16k/canonical`. What exists on disk is taken
- * from there. Downloads go to the cache and are not repeated.
+ * `gemma-scope-2b-pt-res-canonical/layer_12/width_16k/canonical`. An existing path on disk takes
+ * precedence. Downloads go to the cache and are not repeated.
  * @returns The SAE in float32. `metadata` holds `model`, `hook`, `contextSize`, `prependBos` and `dataset`
- * where the files tell them, and for SAEs of others `source` (what was asked for), `format`, `folded` (what was
+ * where the files have them, and for SAEs of other libraries `source` (the argument), `format`, `folded` (what was
  * folded into the weights), `saeLens` (the other notes of a SAELens config, which `saveSae` writes back) and
  * `saeLensConfig` (keys beside them).
  * @throws {Error} A file is missing or malformed, a tensor has another shape than the config says,
@@ -109,7 +109,7 @@ export async function loadSae(pathOrHubId: string, options: LoadSaeOptions = {})
 
 const WITHOUT_BOS =
   "it was trained on rows that begin without BOS (prepend_bos: false). Rows of text " +
-  "begin with BOS here, whose position is left out";
+  "begin with BOS here, whose position is skipped";
 
 async function load(files: SaeFiles, request: LoadRequest): Promise<Sae> {
   switch (files.format) {
@@ -132,7 +132,7 @@ async function load(files: SaeFiles, request: LoadRequest): Promise<Sae> {
   }
 }
 
-/** Adds what a name may mean to the error that it is not there. */
+/** Adds a suggestion to the error for a name that is not found. */
 async function withHint<T>(found: Promise<T>, hint?: string, signal?: AbortSignal): Promise<T> {
   try {
     return await found;
@@ -149,7 +149,7 @@ async function isOnDisk(path: string): Promise<boolean> {
       if (place !== "") await Deno.lstat(place);
       return true;
     } catch (error) {
-      // What is there but cannot be opened is told by the loader.
+      // If it exists but cannot be opened, the loader reports it.
       if (!(error instanceof Deno.errors.NotFound)) return true;
     }
   }

@@ -11,13 +11,13 @@ export type PickleValue =
   | PickleName
   | object;
 
-/** A class or function that a pickle names, "torch.FloatStorage". It is a name and nothing else. */
+/** A class or function that a pickle names, "torch.FloatStorage". It is only a name. */
 export class PickleName {
   /** @param name Module and name, joined by a dot. */
   constructor(readonly name: string) {}
 }
 
-/** What is made of the names in a pickle. Both throw for what they do not know. */
+/** Interprets the names in a pickle. Both functions throw for unknown names. */
 export interface PickleReader {
   /** What a named function gives for its arguments (REDUCE). */
   call(name: string, args: PickleValue[]): PickleValue;

@@ -1,4 +1,4 @@
-// What is known of published SAEs that their files do not say.
+// Facts about published SAEs that their files lack.
 import type { InputTransform } from "../sae/sae.ts";
 
 type Json = Record<string, unknown>;
@@ -8,7 +8,7 @@ type Json = Record<string, unknown>;
 const layerNormModels = /^(gpt2|distilgpt2|pythia|opt|gpt-neo|gpt-j|bloom|solu|gelu|attn-only)/i;
 const gpt2Small = /^gpt2(-small)?$/i;
 
-// Where what writes to the residual stream can be seen.
+// Hooks at which centred writing weights are visible.
 const writtenPoints = /hook_(resid_(pre|mid|post)|mlp_out|attn_out|embed|pos_embed)$/;
 
 const TAKE_AS_THEY_ARE = `--input-transform none (inputTransform: "none") takes them as they are`;
@@ -30,7 +30,7 @@ export function isWrittenPoint(hook: unknown): boolean {
  * had centred the weights that write to the residual stream, so that each activation's mean over d is
  * zero.
  *
- * A config that says so in `model_from_pretrained_kwargs` is taken at its word. SAELens writes them since
+ * A config with `model_from_pretrained_kwargs` decides. SAELens writes them since
  * 3.19.2; before, it loaded every model with TransformerLens's defaults, which centre LayerNorm models.
  * For a config of that time a rule decides: SAEs of GPT-2 small read centred activations, as SAELens says of
  * its three releases of them (one from another repository of the hub does not); those of other models

@@ -20,7 +20,7 @@ const reasons: Readonly<Record<string, string>> = {
 const topKNames = /top[-_ ]?k|\boai\b|\bv5[-_](32|128)k/i;
 
 /**
- * Refuses what is no plain SAE: transcoders, SAEs of several layers or samples.
+ * Refuses configs of anything but a plain SAE: transcoders, SAEs of several layers or samples.
  *
  * @param path The config, used in errors.
  * @throws {Error} With what it is and why it cannot be read.
@@ -57,7 +57,7 @@ export function refuseForeign(path: string, cfg: Json): void {
 
 /**
  * Refuses a config that says ReLU, by default or in words, while something in it or in its path
- * speaks of TopK: read as ReLU such an SAE has hundreds of active latents in place of k.
+ * indicates TopK: read as ReLU such an SAE has hundreds of active latents in place of k.
  *
  * @throws {Error} With what was found and what to do.
  */

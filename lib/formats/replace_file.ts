@@ -1,9 +1,9 @@
 import { basename, dirname, join } from "@std/path";
 
 /**
- * Writes a file beside its place and renames it into it: whoever opens `path` finds the old file or
- * the new one, never a part. If writing fails, what was written is removed and the old file stays.
- * What killed processes left of earlier attempts at this file is removed.
+ * Writes a file under a temporary name and renames it: a reader of `path` finds the old file or the new one,
+ * never a part. If writing fails, the temporary file is removed and the old file stays. Leftovers of killed
+ * processes for this file are removed.
  *
  * @param path The file; an existing one is replaced.
  * @param write Writes the content.
@@ -24,7 +24,7 @@ export async function replaceFile(
       // Without it, a power cut after the rename can leave an empty file under the final name.
       await file.syncData();
       await beforeRename?.();
-      // Renamed while it is open and locked: nobody can take it for a killed process's.
+      // Renamed while it is open and locked: nobody can mistake it for a leftover.
       await Deno.rename(beside, path);
     } finally {
       file.close();
@@ -32,7 +32,7 @@ export async function replaceFile(
   } catch (error) {
     await Deno.remove(beside).catch(() => {});
     const { code, message } = error as { code?: string; message: string };
-    // A full disk says no more than that: not which file, nor where.
+    // The system's error of a full disk does not name the file.
     if (code !== undefined && !message.includes(path)) {
       throw new Error(`cannot write ${path}: ${message}`, { cause: error });
     }
@@ -50,7 +50,7 @@ async function openBeside(path: string): Promise<{ file: Deno.FsFile; beside: st
     } catch (error) {
       throw new Error(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
     }
-    // Some network file systems have no locks: leftovers are told by their age there.
+    // Some network file systems have no locks: leftovers are recognised by their age there.
     await file.lock(true).catch(() => {});
     // Between the two, another process could have taken it for a leftover.
     if (await Deno.stat(beside).then(() => true, () => false)) return { file, beside };

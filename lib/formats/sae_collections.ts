@@ -42,7 +42,7 @@ const collections: readonly SaeCollection[] = [
   },
 ];
 
-/** The collections that have a name, for users to choose from. */
+/** The named collections. */
 export function listCollections(): readonly SaeCollection[] {
   return collections;
 }

@@ -33,7 +33,7 @@ export interface SaeConfig extends
   gated: boolean;
   /** What trained a jumprelu SAE, where it is a batchtopk one whose thresholds became one. */
   trained?: Pick<Sae, "architecture" | "k">;
-  /** What is to be told where a rule decided and not the config. */
+  /** The note where a rule decided and not the config. */
   note?: string;
   /** Whether `saveSae` wrote it. */
   own: boolean;
@@ -211,7 +211,7 @@ function readMetadata(cfg: Json, inner: Json, marker: Json | undefined): Json {
   for (const [ours, theirs, older] of METADATA_KEYS) {
     const value = inner[theirs] ?? inner[older] ?? cfg[theirs] ?? cfg[older];
     if (value === undefined || value === null) continue;
-    // The name that TransformerLens has for the model stands for the one that was used here.
+    // TransformerLens's name of the model replaces the one that was used here.
     if (ours === "model" && typeof own.model === "string") {
       if (transformerLensName(own.model) === value) continue;
     }
@@ -220,7 +220,7 @@ function readMetadata(cfg: Json, inner: Json, marker: Json | undefined): Json {
   return metadata;
 }
 
-/** The transform of the input; `metadata` loses the note by which earlier versions of ours told it. */
+/** The transform of the input; `metadata` loses the note of earlier versions of saewing. */
 function readTransform(
   path: string,
   cfg: Json,

@@ -169,7 +169,7 @@ async function holdsSae(folder: string): Promise<boolean> {
   return false;
 }
 
-/** Whether anything has that name: what cannot be read is told by what opens it. */
+/** Whether a path exists; if it cannot be read, opening it reports that. */
 async function isThere(path: string): Promise<boolean> {
   try {
     await Deno.stat(path);

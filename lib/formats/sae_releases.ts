@@ -6,14 +6,14 @@ import { RELEASE_FAMILIES, type ReleaseFamily } from "./release_families.ts";
 export interface ReleasedSae extends HubSae {
   /** The family of the release. */
   family: ReleaseFamily;
-  /** What is to be said where it is not found. */
+  /** Hint for the error where it is not found. */
   hint: string;
 }
 
 /**
  * Reads the name of an SAELens release, with the id of an SAE behind a slash:
- * `gpt2-small-res-jb/blocks.8.hook_resid_pre`, `gemma-scope-2b-pt-res-canonical/layer_12/width_16k/canonical`. What is
- * no id of the release is taken for a folder of its repository.
+ * `gpt2-small-res-jb/blocks.8.hook_resid_pre`, `gemma-scope-2b-pt-res-canonical/layer_12/width_16k/canonical`. A path
+ * that is not an id of the release is taken as a folder of its repository.
  *
  * @returns undefined where it is none that is known.
  * @throws {Error} It is a release of transcoders or others that are no SAEs of one hook.
@@ -48,7 +48,7 @@ export function correctionsOf(repository: string): Json | undefined {
   }
 }
 
-/** The known release that a name is nearly, or begins like. */
+/** The known release that a name nearly matches, or starts like. */
 export function nearRelease(name: string): string | undefined {
   const own = letters(name.split("/")[0]);
   const all = RELEASE_FAMILIES.flatMap(({ releases }) => [...releases.keys()]);

@@ -14,7 +14,10 @@ export interface StreamedTensor extends TensorInfo {
   littleEndian: boolean;
   /** Bytes in front of its first element. */
   dataStart: number;
-  /** Elements from the begin of one row (of a column, in Fortran order) to that of the next, where some lie between. */
+  /**
+   * Elements from the begin of one row (of a column, in Fortran order) to that of the next, where some lie
+   * between.
+   */
   pitch?: number;
   /** Whether the stream ends with it: reading on compares checksums. */
   endsStream: boolean;
@@ -59,7 +62,7 @@ export function streamedTensors<Tensor extends StreamedTensor>(
     const skipped = new Uint8Array(Math.min(pieceBytes, position - cursor.at));
     while (cursor.at < position) {
       const got = await cursor.stream.read(skipped.subarray(0, position - cursor.at));
-      // What is missing is told by the read that follows.
+      // The next read reports missing bytes.
       if (got === 0) break;
       cursor.at += got;
     }

@@ -15,18 +15,18 @@ import { loadSae } from "./load_sae.ts";
 import { replaceText } from "./replace_file.ts";
 import { saveSae } from "./sae_folder.ts";
 
-/** The file that says that a cell is done. It is written after everything that it speaks of. */
+/** The file that marks a cell as done. It is written last. */
 const MARKER = "cell.json";
 /** The folder, in a cell's, of the checkpoint that it has while it is trained. */
 const CHECKPOINT = "checkpoint";
 
 /**
  * A sweep's SAEs on disk: a folder for each with `sae/`, `metrics.csv` and `cell.json`, and `checkpoint/`
- * while it is trained. A process that is killed leaves each SAE whole, with its checkpoint, or not begun.
+ * while it is trained. After a kill each SAE is complete, has its checkpoint, or was not started.
  *
  * @param path The sweep's folder; made where missing.
  * @param settings What all SAEs are trained and measured with beside their own options: noted with each,
- * and compared when the sweep goes on.
+ * and compared when the sweep is continued.
  */
 export function sweepFolder(path: string, settings: Record<string, unknown> = {}): SweepStore {
   return {
@@ -56,7 +56,7 @@ export function sweepFolder(path: string, settings: Record<string, unknown> = {}
 }
 
 /**
- * Which activations the SAEs of a sweep that goes on were trained without; undefined where none was begun.
+ * The norm limit of the SAEs of a continued sweep; undefined where none was started.
  *
  * @throws {Error} A file cannot be read or is malformed.
  */
@@ -73,14 +73,14 @@ export async function recordedSweepLimit(
   return undefined;
 }
 
-/** What an SAE was trained without; those from before there was a limit were trained on all. */
+/** The norm limit of an SAE; SAEs from before there was a limit were trained on all activations. */
 function limitOf({ settings }: CellState): NormLimit | "none" {
   const { normLimit } = settings;
   return recordedNormLimit({ architecture: "topk", metadata: { normLimit } }) ?? "none";
 }
 
 /**
- * What was already done for an SAE; undefined where nothing was, or not to its end.
+ * The finished results of an SAE; undefined where it is not finished.
  *
  * @param folder The SAE's.
  * @param settings What it should have been trained with.
@@ -147,7 +147,7 @@ const NUMBERS: Record<string, string[]> = {
 /** Numbers of a cell whose evaluation left massive activations out. */
 const OF_ALL = ["samples", "mse", "nmse", "explainedVariance", "l0"];
 
-/** What a cell's state lacks. */
+/** What is missing in a cell's state. */
 function problemOf(state: unknown): string | undefined {
   if (!isRecord(state)) return "it is not a JSON object";
   if (!isRecord(state.settings)) return "settings is not an object";

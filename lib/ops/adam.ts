@@ -30,7 +30,7 @@ export function createMoments(buffers: BufferSet, length: number): Moments {
 export interface UpdateBuffers {
   /** The step's uniform, `STEP` of kernels/prelude.ts. */
   step: DeviceBuffer;
-  /** [1] not zero: leave the weights alone. */
+  /** [1] not zero: the weights stay unchanged. */
   frozen: DeviceBuffer;
 }
 
@@ -62,7 +62,7 @@ export function updateVector(
 }
 
 /**
- * One step of Adam on rows of the encoder or decoder, gradients gathered on the way. Decoder rows
+ * One step of Adam on rows of the encoder or decoder, gradients gathered in the same pass. Decoder rows
  * lose their gradient's parallel part and end with norm 1.
  */
 export function updateLatents(
@@ -77,7 +77,7 @@ export function updateLatents(
     moments: Moments;
     source: DeviceBuffer;
     columns: SparseColumns;
-    /** The rows' gradients [latents, d], where a GPU's step went the dense way: nothing is gathered then. */
+    /** The rows' gradients [latents, d], where a GPU's step used dense products: nothing is gathered then. */
     gradient?: DeviceBuffer;
   } & UpdateBuffers,
 ): void {
@@ -149,7 +149,7 @@ export function updateLatentRows(
     factors: Float32Array;
     /** [threads, d] a thread's gradient of one latent. */
     gradient: Float32Array;
-    /** Where the step may have gone the dense way: the gradients of the samples' shares. */
+    /** Where the step may have used dense products: the gradients of the samples' shares. */
     flag: Uint32Array | undefined;
     partial: Float32Array | undefined;
     parts: number;

@@ -1,6 +1,6 @@
 import type { Thread } from "../device/cpu_stage.ts";
 
-// Float32 arithmetic of the CPU device. Every sum has one order, whoever computes it: the plain loops here
+// Float32 arithmetic of the CPU device. Every sum has one order on every thread and processor: the plain loops here
 // define it, the SIMD loops (kernels/simd) keep it. A product is rounded before it is added: no processor
 // may fuse the two. Float64 arithmetic followed by one rounding gives the same bits as float32's own, for
 // +, −, ×, ÷ and √.
@@ -9,8 +9,8 @@ const f = Math.fround;
 
 /**
  * Σ_c a[aAt + c] · b[bAt + c] over d numbers: 16 partial sums, number c in sum c mod 16; they are added
- * as ((0 + 4) + (8 + 12)) and so on for four, those as (0 + 1) + (2 + 3); what is left above a multiple of
- * 16 comes last, number by number.
+ * as ((0 + 4) + (8 + 12)) and so on for four, those as (0 + 1) + (2 + 3); the remainder after a multiple of 16
+ * comes last, number by number.
  */
 export function dot(
   a: Float32Array,
@@ -33,7 +33,7 @@ export function dot(
 }
 
 /**
- * How far {@linkcode dot} is from the sum that it stands for, at most, per product of the rows' norms: a
+ * Largest error of {@linkcode dot}, per product of the rows' norms: a
  * number goes through d / 16 + 20 roundings of 2⁻²⁴ (its product, its chain, four of chains, 15 at the end).
  */
 export const dotError = (d: number): number => (d / 16 + 24) * 2 ** -24;
@@ -101,7 +101,7 @@ export function addRowsOn(thread: Thread): typeof addRows {
     );
 }
 
-/** Raises words[at] to `value`, whoever else does the same. */
+/** Raises words[at] to `value`, atomically. */
 export function atomicMax(words: Uint32Array, at: number, value: number): void {
   let found = Atomics.load(words, at);
   while (found < value) {

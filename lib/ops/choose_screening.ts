@@ -8,7 +8,7 @@ import type { Gpu } from "../device/gpu.ts";
 import { createProgram, submit } from "../device/program.ts";
 import { screeningBound } from "./round_on_gpu.ts";
 
-/** What a selection on this GPU is screened with: what was chosen, else what is best without measuring. */
+/** The number format for screening on this GPU: the chosen one, else the best guess without measuring. */
 export function screeningOf(gpu: Gpu): Factors {
   const { screening } = gpu;
   if (screening && !available(gpu).includes(screening)) {
@@ -17,7 +17,7 @@ export function screeningOf(gpu: Gpu): Factors {
   return screening ?? available(gpu)[0];
 }
 
-/** What the device has, the best guess first. */
+/** The formats that the device supports, best guess first. */
 function available({ features }: Gpu): Factors[] {
   const language = (globalThis.navigator?.gpu as { wgslLanguageFeatures?: ReadonlySet<string> })
     ?.wgslLanguageFeatures;
@@ -29,9 +29,9 @@ function available({ features }: Gpu): Factors[] {
 }
 
 /**
- * Chooses what selections are screened with, once a device, by timing the products. Nothing is measured where
- * there is no room for that, 32 MiB, nor on software adapters: 8 bits were the fastest there (llvmpipe, Mesa 22.3, (512, 768, 2048): 0.12 s, float16
- * 0.38 s, float32 0.19 s).
+ * Chooses the number format for screening, once per device, by timing the products. Nothing is measured where
+ * there is no room for that, 32 MiB, nor on software adapters: 8 bits were the fastest there (llvmpipe, Mesa
+ * 22.3, (512, 768, 2048): 0.12 s, float16 0.38 s, float32 0.19 s).
  */
 export async function chooseScreening(device: Device): Promise<void> {
   if (isCpu(device)) return;

@@ -11,12 +11,12 @@ import { makeUnitRows, type UnitRows } from "./unit_rows.ts";
 const MOST_ROW_BYTES = 2 ** 24;
 const MOST_COLUMN_BYTES = 2 ** 27;
 const MOST_EDGE_BYTES = 2 ** 23;
-// However short they are: the edges of 256 rows fit.
+// For rows of any length: the edges of 256 rows fit.
 const MOST_COLUMNS = 2 ** 18;
 // Products of numbers in the first piece: 20 ms by ONNX Runtime on two cores, 4 s by our own loop.
 const FIRST_PRODUCTS = 2 ** 33;
 
-/** Some rows beside a block of columns, in memory. */
+/** Buffers for some rows and a block of columns. */
 interface Piece {
   p: Program;
   compared: Ranges<Compared>;
@@ -75,7 +75,7 @@ export async function searchEdgesOnCpu(
 
 /**
  * Cuts a search into pieces. They grow while they take less than 0.1 s, and shrink above 0.4 s: progress
- * is told and the signal heard between two. No cut shows in what is found.
+ * is reported and the signal checked between two. Results do not depend on the cuts.
  */
 async function searchPieces(
   cpu: Cpu,
@@ -113,7 +113,7 @@ async function searchPieces(
         using buffers = createBuffers(cpu);
         const p = createProgram(cpu, buffers);
         const counts = buffers.zeros("candidates", 1);
-        // Two pieces of work a thread: whoever is late has less to do.
+        // Two pieces of work per thread, to balance the load.
         const blocks = Math.ceil(n / BLOCK / cpu.threads / 2);
         const compared = {
           ...appendRounding(p, from, row, n),

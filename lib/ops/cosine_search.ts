@@ -23,8 +23,8 @@ export interface CosineSearchOptions {
   /** Ends the search between two pieces of work, with the signal's reason. */
   signal?: AbortSignal;
   /**
-   * Called after each piece of work, with the number of cosines. CPU: `candidates` are the pairs so far that
-   * 8-bit products left open, so that they got their exact dot.
+   * Called after each piece of work, with the number of cosines. CPU: `candidates` is the number of pairs so
+   * far that 8-bit screening could not decide, so that their exact dot was computed.
    */
   onProgress?: (progress: Progress & { candidates?: number }) => void;
   /** GPU: the kernel, instead of the one that suits the adapter. */
@@ -48,10 +48,10 @@ const FIRST_FLOPS = 2 ** 32;
 
 /**
  * For each row of `from` the largest cosine with any row of `to`, and the row that has it: the lowest
- * of equals. With `skipSame` row i is not compared with row i.
+ * index among equals. With `skipSame` row i is not compared with row i.
  *
- * A GPU multiplies all pairs; the CPU screens them by 8-bit products and gives the few that may count their
- * exact dot (cosine_on_cpu.ts): the same bits on any processor and with any number of workers.
+ * A GPU multiplies all pairs; the CPU screens them by 8-bit products and computes the exact dot of the remaining
+ * candidates (cosine_on_cpu.ts): the same bits on any processor and with any number of workers.
  *
  * The device's memory: at most 128 MiB of `to` and some 32 MiB more, whatever the sizes.
  */
@@ -88,8 +88,8 @@ export async function searchMaxima(
 }
 
 /**
- * Calls `edge` for each pair of rows whose cosine is at least `threshold`. The device answers with a bit
- * a pair, a few MiB at a time, so that any number of edges fits. The order is always the same on one
+ * Calls `edge` for each pair of rows whose cosine is at least `threshold`. The device returns one bit per
+ * pair, a few MiB at a time, so that any number of edges fits. The order is always the same on one
  * device, and not sorted.
  */
 export async function searchEdges(
@@ -129,7 +129,7 @@ export function ceilFloat32(value: number): number {
 /**
  * Cuts a search into pieces, each one submission, all rows beside one block of columns after the other.
  * Pieces grow while they take less than 0.1 s and shrink above 0.4 s: graphics drivers end a submission
- * that takes seconds. The cut has no influence on what is found.
+ * that takes seconds. Results do not depend on the cuts.
  */
 async function searchPieces(
   device: Device,

@@ -11,7 +11,7 @@ import { encodeBatch } from "./encode.ts";
 import type { StepBuffers } from "./select.ts";
 import type { Shard, Weights } from "./weights.ts";
 
-/** What the dense way of a ReLU or JumpReLU step keeps on a GPU. */
+/** Buffers of a ReLU or JumpReLU step by dense products on a GPU. */
 export interface DenseRoom {
   /** [n, m] pre-activations, later activations. */
   z: DeviceBuffer;
@@ -31,7 +31,7 @@ export function bindsDensely(device: Device, rows: number, m: number): boolean {
   return 4 * Math.max(rows * m, sumNumbers(rows, m)) <= most;
 }
 
-/** Makes room for the dense way. */
+/** Allocates buffers for dense products. */
 export function createDenseRoom(
   buffers: BufferSet,
   rows: number,
@@ -104,7 +104,7 @@ export function stepDenselyOnGpu(
   }
 }
 
-/** Masks gradients, and finds out what is summed over samples but no product. */
+/** Masks gradients, and computes the sums over samples that are not products. */
 function sumActive(
   p: Program,
   { z, g, sums }: Pick<DenseRoom, "z" | "g" | "sums">,

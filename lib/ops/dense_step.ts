@@ -13,9 +13,9 @@ import type { Weights } from "./weights.ts";
 // While a large share of all latents is active, dense products are faster than what visits entries one by
 // one. The library's products have an order of their own: bits may differ from machine to machine then.
 
-/** The dense way of a ReLU or JumpReLU step. */
+/** A ReLU or JumpReLU step by dense products. */
 export interface DenseWay {
-  /** {1 while the step goes the dense way, scratch}. */
+  /** {1 while the step uses dense products, scratch}. */
   flag: DeviceBuffer;
   /** Gradients by shares of the samples, [parts, m, d] each. */
   encoder: DeviceBuffer;
@@ -24,22 +24,22 @@ export interface DenseWay {
   parts: number;
 }
 
-/** Share of active latents from which on a step goes the dense way. */
+/** Share of active latents from which a step uses dense products. */
 export const DENSE_SHARE = 1 / 10;
 
 /**
- * The same on the CPU, where what an entry costs beside its products counts the more, the narrower the
- * activations are: at d 128 a step of 65 in 1024 latents takes 21 ms by entries and 17 ms by dense products.
+ * The same on the CPU, where the overhead per entry matters more for narrower
+ * activations: at d 128 a step of 65 in 1024 latents takes 21 ms by entries and 17 ms by dense products.
  */
 const denseShareOf = (d: number): number => Math.min(DENSE_SHARE, d / 2560);
 
-// Samples that are looked at, exactly.
+// Number of samples that are encoded exactly for the decision.
 const LOOKED = 8;
 
 // Bytes that the shares' gradients may take.
 const MOST_BYTES = 2 ** 28;
 
-/** Shares of the samples, one a thread where their gradients fit; 0 where there is no dense way. */
+/** Shares of the samples, one per thread where their gradients fit; 0 where dense products are not available. */
 export function denseParts(device: Device, m: number, d: number): number {
   if (!isCpu(device) || !device.denseStep) return 0;
   return Math.min(device.threads, Math.floor(MOST_BYTES / (8 * m * d)));
@@ -49,7 +49,7 @@ export function denseParts(device: Device, m: number, d: number): number {
 export const denseNumbers = (parts: number, m: number, d: number): number =>
   parts * m * (2 * d + 4);
 
-/** Makes room for the dense way; nothing where the device has none or the gradients would be too large. */
+/** Allocates buffers for dense products; undefined where the device has none or the gradients would be too large. */
 export function openDenseWay(
   p: Program,
   { dModel: d, dictSize: m }: Weights,
@@ -64,7 +64,7 @@ export function openDenseWay(
   };
 }
 
-/** What the dense way reads and writes of a step. */
+/** Buffers that dense products read and write in a step. */
 export interface DenseStepBuffers {
   rows: number;
   input: DeviceBuffer;
@@ -78,7 +78,7 @@ export interface DenseStepBuffers {
   gradients: { bEnc: DeviceBuffer; logTheta?: DeviceBuffer };
 }
 
-/** Decides by some of the samples which way a step goes, and takes it where it is the dense one. */
+/** Decides by some of the samples whether a step uses dense products, and runs them if so. */
 export function stepDensely(
   p: Program,
   way: DenseWay,
@@ -89,7 +89,7 @@ export function stepDensely(
   const flag = u32(way.flag);
   const encoder = { input: f32(step.input), wEnc: f32(wEnc), bEnc: f32(bEnc) };
   const logTheta = jump && f32(jump.logTheta);
-  // The samples of this very batch decide: a resumed run goes the same way.
+  // The samples of this batch decide, so that a resumed run decides alike.
   const looked = Math.min(rows, LOOKED);
   p.loop(lookAtDensity, { ...encoder, flag, logTheta, rows, looked, d, m }, looked, 1);
   p.loop(chooseWay, { flag, looked, d, m }, 1);
@@ -277,7 +277,7 @@ export function combineDense(
   offsets[rows] = active;
 }
 
-/** The dense way's gradients as arguments of a loop that gathers gradients. */
+/** The gradients of dense products as arguments of a loop that gathers gradients. */
 export function denseViews({ dense }: { dense?: DenseWay }, decoder: boolean) {
   return {
     flag: dense && u32(dense.flag),
@@ -287,8 +287,8 @@ export function denseViews({ dense }: { dense?: DenseWay }, decoder: boolean) {
 }
 
 /**
- * The gradient of a latent's row: gathered from the entries, or the sum of the shares' where the step went
- * the dense way.
+ * The gradient of a latent's row: gathered from the entries, or the sum over shares where the step used dense
+ * products.
  */
 export function addParts(
   partial: Float32Array,

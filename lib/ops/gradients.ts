@@ -46,9 +46,9 @@ export interface SparseColumns {
   counts: DeviceBuffer;
   /** Number of blocks. */
   blocks: number;
-  /** Where a step of the CPU may go the dense way: its gradients. */
+  /** Where a step on the CPU may use dense products: its gradients. */
   dense?: DenseWay;
-  /** Where a step of a GPU goes the dense way: gradients instead of entries. */
+  /** Where a step on a GPU uses dense products: gradients instead of entries. */
   denseRoom?: DenseRoom;
 }
 
@@ -204,7 +204,7 @@ export function differentiateDecoderBias(
     residual: DeviceBuffer;
     scale: number;
     weights: Weights;
-    /** Left out where the encoder reads x itself. */
+    /** Absent where the encoder reads x itself. */
     bEncGradient?: DeviceBuffer;
     gradient: DeviceBuffer;
   },

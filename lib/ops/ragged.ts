@@ -16,7 +16,7 @@ import { selectScreened } from "./select_above.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 
-/** What JumpReLU has beside the weights. */
+/** Parameters of JumpReLU besides the weights. */
 export interface JumpThresholds {
   /** [m] log θ, which is trained. */
   logTheta: DeviceBuffer;
@@ -250,7 +250,7 @@ export function differentiateLogTheta(
       // Below θ: its gradient must not reach the encoder.
       if (factors[2 * j] === 0) factors[2 * j + 1] = 0;
     }
-    // Where there are none the difference would be rounding noise, which Adam makes a step of.
+    // Where there are none, the difference would be rounding noise, which Adam would amplify into a step.
     if (limit < bandwidth / 2 && rows > last - first) {
       inside += dot(outputGradient, 0, wDec, latent * d, d) - all;
       samples += rows - (last - first);

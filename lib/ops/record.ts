@@ -8,7 +8,7 @@ import type { DeviceBuffer } from "../device/buffer.ts";
 /** Words of one record. */
 export const RECORD_WORDS: number = RECORD.length;
 
-/** What a step writes for people to read later. */
+/** The record of a step. */
 export interface RecordBuffers {
   /** Uniform {step, …, sparsity}: the last is the share of the sparsity loss that holds. */
   step: DeviceBuffer;
@@ -37,7 +37,7 @@ export function recordLosses(
     auxCoefficient: number;
     squares: DeviceBuffer;
     offsets: DeviceBuffer;
-    /** On the CPU: {1 where the step went the dense way}. */
+    /** On the CPU: {1 where the step used dense products}. */
     dense?: DeviceBuffer;
     /** On a GPU: whether it did. */
     wentDense?: boolean;

@@ -10,7 +10,7 @@ export type Times = (times: number, each: number) => DispatchAt;
 /**
  * Appends kernels that a GPU runs only where word `at` of `flags` is not 0 when their turn comes: all of them
  * are started with the workgroups that they have, or with none. They may change the word: it is read once.
- * What they start must not depend on the GPU in another way.
+ * The kernels must not depend on the GPU in another way.
  */
 export function runWhere(
   p: Program,

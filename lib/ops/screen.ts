@@ -54,7 +54,7 @@ export interface ScreenArguments extends Found {
   latentError: Float32Array;
   /** {first bad number, …}: where a batch is not finite nothing is selected. */
   stats: Uint32Array;
-  /** [1] 0: go on; 1: enough was found; 2: too many equals, which must be taken in order. */
+  /** [1] 0: continue; 1: enough was found; 2: too many ties, which must be taken in order. */
   done: Uint32Array;
   /** Entries of each sparse row, of which the batch's first is `firstRow`. */
   kept: Uint32Array;

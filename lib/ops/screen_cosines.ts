@@ -4,8 +4,8 @@ import { groupMaximaOn, scanSumsOn, type Sums } from "./scan_sums.ts";
 
 // Cosines screened as selections are (screen.ts): the product of two rounded unit rows is at most
 //   ‖x − x̂‖ ‖w‖ + ‖x̂‖ ‖w − ŵ‖
-// away from x · w. Only where this leaves open whether a pair counts does it get its exact float32 dot,
-// and only such dots are ever told.
+// away from x · w. Only where this bound does not decide, the exact float32 dot is computed, and only exact
+// dots are returned.
 
 /** Rows and columns at norm 1, rounded to 8 bits: row ≈ scale · bytes, off by `error` at most. */
 export interface Compared {
@@ -138,7 +138,7 @@ interface Tile extends Sums {
   column: number;
 }
 
-/** What is known of cosines by their estimates. */
+/** Bounds of cosines from their estimates. */
 function createScreen(args: Compared, from: number, to: number, thread: Thread) {
   const { rowScale, rowError, columnScale, columnError, n, d, blocks } = args;
   const { inverse, least, rowCuts, best, pairs } = scratchOf(args, thread);

@@ -111,7 +111,7 @@ function groupsOf(
 ): number {
   const most = Math.floor(p.device.limits.maxStorageBufferBindingSize / (4 * atOnce));
   const useful = Math.min(Math.ceil(m / 4), Math.max(64, 4 * wanted));
-  // A shard begins a group of its own.
+  // A shard starts its own group.
   return Math.max(shards + 2, Math.min(most, useful + shards + 1));
 }
 

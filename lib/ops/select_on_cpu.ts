@@ -220,7 +220,7 @@ export function judgeCut({ found, values, cuts, done, stats, wanted }: Judged): 
   const enough = room >= wanted && wanted > 0;
   const least = enough ? wantedLargest(values, room, wanted) : { value: 0, equals: 0 };
   if (found[0] > values.length) {
-    // Nothing is gained by the same cut: more numbers equal it than there is room for.
+    // The same cut would not help: more numbers equal it than there is room for.
     done[0] = least.value === cuts[0] ? 2 : 0;
     cuts[0] = least.value;
     found.fill(0);

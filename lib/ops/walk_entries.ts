@@ -12,7 +12,7 @@ import { createProgram, submit } from "../device/program.ts";
 import { createCpuWalker, createPlainWalker } from "./walk_on_cpu.ts";
 import { splitRows } from "./weights.ts";
 
-/** Entries that each row is to be led through, in the order in which they are to come. */
+/** Entries that each row visits, in order. */
 export interface Walk {
   /** Number of rows. */
   rows: number;
@@ -28,15 +28,15 @@ export interface Walk {
   restart?: Uint8Array;
 }
 
-/** What a walk has met. */
+/** Results of a walk. */
 export interface Walked {
-  /** r · w of each entry: of the residual r that it met and its decoder row w. */
+  /** r · w of each entry: r the residual before the entry, w its decoder row. */
   dots: Float32Array;
-  /** [rows, d] what the walk left of the base; only where it was asked for. */
+  /** [rows, d] the base's residual after the walk; only on request. */
   residual?: Float32Array;
 }
 
-/** Leads rows through sparse entries. Owns its buffers. */
+/** Walks rows through sparse entries. Owns its buffers. */
 export interface Walker {
   /**
    * Takes entry after entry away from each row's residual r: r ← r − values[j] · w. ‖r‖² changes by
@@ -50,7 +50,7 @@ export interface Walker {
 /**
  * Prepares walks over the rows of one or more decoders, [m, d] each. Where all rows together fit into
  * one binding they stay on the GPU; otherwise each part of a walk brings the rows that it needs. Software
- * adapters are left out: there a plain loop is faster.
+ * adapters are excluded: there a plain loop is faster.
  *
  * @throws {RangeError} One row is larger than a binding of the device.
  */
@@ -202,7 +202,7 @@ async function walkRows(
   });
   const stages = await p.stages();
   const places = new Uint32Array(most);
-  // A part may end within a row: what it left of the residual is where the next part goes on.
+  // A part may end within a row: the next part continues with its residual.
   for (let from = begin; from < end;) {
     const to = table.place(latents, from, Math.min(end, from + most), places);
     if (restart) {

@@ -18,7 +18,7 @@ export interface CpuWalk {
   /** [m, d] the decoder rows. */
   decoder: Float32Array;
   dots: Float32Array;
-  /** [rows, d] what is left of the base; none where nobody asked. */
+  /** [rows, d] the base's residual; absent if not requested. */
   left: Float32Array | undefined;
   d: number;
 }
