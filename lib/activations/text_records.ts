@@ -47,7 +47,11 @@ async function* readJsonLines(
       // The first is the text; a label may be a number.
       if (typeof value === "string") return value;
       if (i > 0 && (typeof value === "number" || typeof value === "boolean")) return String(value);
-      const kind = typeof value === "object" ? "an object" : `a ${typeof value}`;
+      const kind = value === null
+        ? "null"
+        : typeof value === "object"
+        ? "an object"
+        : `a ${typeof value}`;
       throw new Error(`field "${field}" is ${kind}, expected a string, in ${where}`);
     });
   }

@@ -42,7 +42,7 @@ const FEWEST = 10;
  *
  * @param labels The class of each text.
  * @param usable Whether a text may be used, [texts] (default: all).
- * @throws {RangeError} There are fewer than two classes, a class has fewer than 10 texts, or an option is
+ * @throws {RangeError} There are fewer than two classes, a class has fewer than 10 usable texts, or an option is
  * out of range.
  */
 export function probeSets(
@@ -96,6 +96,8 @@ function split(
 ): Class[] {
   const order = randomOrder(createRandom(seed), labels.length).filter(usable);
   const members = Map.groupBy(order, (text) => labels[text]);
+  // A class none of whose texts may be used is not left out in silence.
+  for (const label of labels) if (!members.has(label)) members.set(label, []);
   if (members.size < 2) {
     throw new RangeError(
       `the texts have ${members.size} labels (${[...members.keys()].join(", ")}), ` +
@@ -106,8 +108,10 @@ function split(
   // By name, so that the order does not depend on the split; code units, so not on a locale either.
   return [...members].sort(([a], [b]) => a < b ? -1 : 1).map(([label, texts]) => {
     if (texts.length < FEWEST) {
+      const all = labels.filter((each) => each === label).length;
+      const count = texts.length < all ? `${texts.length} usable texts of ${all}` : `${all} texts`;
       throw new RangeError(
-        `label ${JSON.stringify(label)} has ${texts.length} texts, expected at least ${FEWEST}: ` +
+        `label ${JSON.stringify(label)} has ${count}, expected at least ${FEWEST}: ` +
           `leave it out or give more`,
       );
     }

@@ -46,7 +46,7 @@ Deno.test("labelled texts are read from .jsonl and .csv files, not from .txt", a
     await assertRejects(
       () => readLabelledTexts(path("c.jsonl")),
       Error,
-      `field "label" is an object, expected a string, in line 1 of ${path("c.jsonl")}`,
+      `field "label" is null, expected a string, in line 1 of ${path("c.jsonl")}`,
     );
     await Deno.writeTextFile(path("d.txt"), "x");
     await assertRejects(

@@ -94,7 +94,12 @@ Deno.test("labels that make no sets are refused", () => {
       ],
       [
         () => probeSets([...ten("a"), ...ten("b")], {}, (text) => text > 0),
-        'label "a" has 9 texts, expected at least 10',
+        'label "a" has 9 usable texts of 10, expected at least 10',
+      ],
+      [
+        // Not sets of the two others alone.
+        () => probeSets([...ten("a"), ...ten("b"), ...ten("c")], {}, (text) => text < 20),
+        'label "c" has 0 usable texts of 10, expected at least 10',
       ],
       [
         () => probeSets([...ten("a"), ...ten("b")], { testShare: 1 }),
