@@ -46,7 +46,13 @@ Deno.test("labelled texts are read from .jsonl and .csv files, not from .txt", a
     await assertRejects(
       () => readLabelledTexts(path("c.jsonl")),
       Error,
-      `field "label" is null, expected a string, in line 1 of ${path("c.jsonl")}`,
+      `field "label" is an object, expected a string, in line 1 of ${path("c.jsonl")}`,
+    );
+    await Deno.writeTextFile(path("e.jsonl"), '{"text": "x", "label": null}\n');
+    await assertRejects(
+      () => readLabelledTexts(path("e.jsonl")),
+      Error,
+      `field "label" is null, expected a string, in line 1 of ${path("e.jsonl")}`,
     );
     await Deno.writeTextFile(path("d.txt"), "x");
     await assertRejects(
