@@ -1,15 +1,8 @@
-import { lockStore } from "../lib/activations/lock_store.ts";
-import { createTextFingerprint, type StoreDtype } from "../lib/activations/mod.ts";
-import { orderedActivations, writeActivations } from "../mod.ts";
+import { formatSeconds } from "../lib/report/format_number.ts";
 import type { Command } from "./command.ts";
 import { describeLeftOut } from "./describe.ts";
-import { inputPaths, openModel } from "./open.ts";
-import { checkEvalText, documentsOf, givenNormLimit } from "./source.ts";
-import { harvestHooks } from "./harvest_hooks.ts";
+import { harvestStores } from "./harvest_stores.ts";
 import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
-
-import { formatSeconds } from "../lib/report/format_number.ts";
-import { openOutputFolder } from "./output_folder.ts";
 
 const OPTIONS: OptionTable = [
   ["What it reads", [
@@ -84,100 +77,27 @@ export const harvest: Command = {
   help: HELP,
   options: OPTIONS,
   async run(options, session) {
-    const { output, signal, leaves } = session;
+    const { output } = session;
     checkOptions(options, OPTIONS);
-    const hooks = options.texts("hook");
-    if (hooks.length > 1) return await harvestHooks(options, session, hooks);
-    const text = options.texts("text");
-    const documents = documentsOf(options, "text");
+    const { stores, first, seconds } = await harvestStores(options, session);
     const dtype = options.text("dtype") ?? "float32";
-    const normLimit = givenNormLimit(options);
-    const tokens = options.number("tokens");
-    const modelDtype = options.text("model-dtype") ?? "fp32";
-    const [model, hook] = [options.required("model"), options.required("hook")];
-    using out = await openOutputFolder(options.required("out"), {
-      command: "harvest",
-      options: options.given,
-      overwrite: options.flag("overwrite"),
-      inputs: inputPaths(options),
-      goOn: ({ command, finished }) => command === "harvest" && finished === undefined,
-    });
-    const folder = out.path;
-    await using opened = await openModel(options, session, { model, hook, dtype: modelDtype });
-    const contextSize = options.number("context") ?? Math.min(128, opened.maxContext);
-    const skipPositions = options.flag("include-bos") ? [] : [0];
-    await checkEvalText(options, opened, contextSize, "text");
-    output.say(`${opened.id} at ${opened.hook}, d = ${opened.dModel}, ${dtype}, to ${folder}`);
-
-    const fingerprint = createTextFingerprint();
-    const started = performance.now();
-    const seconds = () => (performance.now() - started) / 1000;
-    let [first, saved] = [0, 0];
-    const without = options.flag("overwrite") ? " without --overwrite" : "";
-    const keep = (rows: number) => {
-      saved = rows;
-      leaves({
-        text:
-          `${folder} keeps ${saved} activations in finished shards, the same command${without} ` +
-          `continues from there`,
-        data: { folder, rows: saved, first },
-      });
-    };
-    {
-      // Library users who write stores hold this lock, not the command's.
-      using _lock = await lockStore(folder);
-      await out.start(["store.json"]);
+    for (const { folder, store } of stores) {
+      const read = store.rows + store.leftOut;
+      const rate = Math.round((read - first) / seconds);
+      output.say(
+        `${store.rows} activations in ${folder}, ${formatSeconds(seconds)} (${rate} tokens/s)`,
+      );
+      const left = describeLeftOut(store.normLimit, { rows: read, leftOut: store.leftOut });
+      if (left) output.say(left);
     }
-    const activations = (firstRow: number) =>
-      orderedActivations(opened, documents(), {
-        contextLength: contextSize,
-        skipPositions,
-        maxTokens: tokens,
-        firstRow,
-        fingerprint,
-        signal,
-      });
-    const store = await writeActivations(
-      () => {
-        keep(0);
-        return activations(0);
-      },
-      folder,
-      {
-        startAt(firstRow) {
-          first = firstRow;
-          keep(firstRow);
-          output.say(`continuing after the first ${first} activations`);
-          return activations(firstRow);
-        },
-        ...{ model: opened.id, hook: opened.hook, contextSize, skipPositions, modelDtype },
-        dataset: text.join(" "),
-        dtype: dtype as StoreDtype,
-        seed: options.number("seed"),
-        fingerprint,
-        overwrite: !out.goesOn,
-        normLimit,
-        signal,
-        onProgress({ done: rows, savedRows, leftOut }) {
-          keep(savedRows);
-          const rate = Math.round((rows - first) / seconds());
-          const amount = `${rows}${tokens ? ` of ${tokens}` : ""} activations`;
-          output.progress({ phase: "harvest", done: rows, total: tokens }, {
-            details: `${amount}  ${rate} tokens/s`,
-            data: { rows, savedRows, leftOut },
-          });
-        },
-      },
+    const results = stores.map(({ folder, store }) => {
+      const { hook, rows, dModel, normLimit, leftOut } = store;
+      return { folder, hook, rows, dModel, normLimit, leftOut };
+    });
+    output.result(
+      results.length === 1
+        ? { ...results[0], dtype, first }
+        : { folder: options.required("out"), dtype, first, stores: results },
     );
-    await out.finish();
-    const read = store.rows + store.leftOut;
-    const rate = Math.round((read - first) / seconds());
-    output.say(
-      `${store.rows} activations in ${folder}, ${formatSeconds(seconds())} (${rate} tokens/s)`,
-    );
-    const left = describeLeftOut(store.normLimit, { rows: read, leftOut: store.leftOut });
-    if (left) output.say(left);
-    const { rows, dModel, leftOut } = store;
-    output.result({ folder, rows, dModel, dtype, first, normLimit: store.normLimit, leftOut });
   },
 };

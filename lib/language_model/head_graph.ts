@@ -19,14 +19,14 @@ import { castNode, prune, type StreamType, tensorInfo } from "./split_graph.ts";
 export const headInput = "saewing_rows";
 /** Input: tokens whose loss is wanted at each row, int64 [n, t]. */
 export const targetsInput = "saewing_targets";
-/** Input: the first so many rows get probabilities too, int64 [1]. */
-export const countInput = "saewing_count";
+/** Input: rows whose predictions others are compared with, int64 [q]. */
+export const ownInput = "saewing_own";
+/** Input: the rows that are compared with them, int64 [q]. */
+export const otherInput = "saewing_other";
 /** Output: −log p of each target in nats, float32 [n, t]. */
 export const lossOutput = "saewing_loss";
-/** Output: log p of each token of the vocabulary, float32 [n, vocabulary]. */
-export const logOutput = "saewing_log_probabilities";
-/** Output: p of each token for the first rows, float32 [count, vocabulary]. */
-export const probabilityOutput = "saewing_probabilities";
+/** Output: KL(p ‖ q) = Σ p (log p − log q) of each pair of rows in nats, float32 [q]. */
+export const divergenceOutput = "saewing_divergence";
 /** Output: the logits, float32 [n, vocabulary]. */
 export const logitsOutput = "saewing_logits";
 /** Output: a direction times the unembedding, float32 [n, vocabulary]. */
@@ -55,36 +55,41 @@ export function headModel(
   }
   const graph = cutAt(model.graph!, unembedding?.input ?? logits, type);
   // LogSoftmax is vectorised in ONNX Runtime: it adds 4 % to the product of Gemma 3's unembedding,
-  // ReduceLogSumExp 30 %.
+  // ReduceLogSumExp 30 %. Logits in float32 are not cast: the copy would add 7 %.
   const node = [
-    ...graph.node,
-    operation("Cast", [logits], logitsOutput, "to", TensorProto_DataType.FLOAT),
-    operation("LogSoftmax", [logitsOutput], logOutput, "axis", -1),
-    operation("GatherElements", [logOutput, targetsInput], "saewing_gathered", "axis", -1),
+    ...type === "float32" ? renamed(graph.node, logits, logitsOutput) : [
+      ...graph.node,
+      operation("Cast", [logits], logitsOutput, "to", TensorProto_DataType.FLOAT),
+    ],
+    operation("LogSoftmax", [logitsOutput], "saewing_log", "axis", -1),
+    operation("GatherElements", ["saewing_log", targetsInput], "saewing_gathered", "axis", -1),
     operation("Neg", ["saewing_gathered"], lossOutput),
-    operation("Slice", [logOutput, "saewing_zero", countInput, "saewing_zero"], "saewing_first"),
-    operation("Exp", ["saewing_first"], probabilityOutput),
+    operation("Gather", ["saewing_log", ownInput], "saewing_log_p"),
+    operation("Gather", ["saewing_log", otherInput], "saewing_log_q"),
+    operation("Sub", ["saewing_log_p", "saewing_log_q"], "saewing_apart"),
+    operation("Exp", ["saewing_log_p"], "saewing_p"),
+    operation("Mul", ["saewing_p", "saewing_apart"], "saewing_terms"),
+    sumOfRows("saewing_terms", divergenceOutput, opset),
   ];
   const { INT64, FLOAT } = TensorProto_DataType;
-  const rows = ["saewing_n", "saewing_vocabulary"];
   return {
     ...model,
     graph: prune({
       ...graph,
       node,
-      initializer: [...graph.initializer, zeroTensor()],
+      initializer: [...graph.initializer, lastAxis()],
       input: [
         tensorInfo(headInput, FLOAT, ["saewing_n", "saewing_d"]),
         tensorInfo(targetsInput, INT64, ["saewing_n", "saewing_t"]),
-        tensorInfo(countInput, INT64, [1]),
+        tensorInfo(ownInput, INT64, ["saewing_q"]),
+        tensorInfo(otherInput, INT64, ["saewing_q"]),
       ],
       // The graph's own shapes are those of rows and positions.
       valueInfo: [],
       output: [
         tensorInfo(lossOutput, FLOAT, ["saewing_n", "saewing_t"]),
-        tensorInfo(logOutput, FLOAT, rows),
-        tensorInfo(probabilityOutput, FLOAT, ["saewing_first_n", "saewing_vocabulary"]),
-        tensorInfo(logitsOutput, FLOAT, rows),
+        tensorInfo(divergenceOutput, FLOAT, ["saewing_q"]),
+        tensorInfo(logitsOutput, FLOAT, ["saewing_n", "saewing_vocabulary"]),
       ],
     }),
   };
@@ -181,12 +186,30 @@ function cutAt(graph: GraphProto, tensor: string, type: StreamType): GraphProto 
   return { ...graph, node: [...before, rest, castNode(headInput, tensor, type), ...behind] };
 }
 
-function zeroTensor(): TensorProto {
+function renamed(nodes: NodeProto[], from: string, to: string): NodeProto[] {
+  const rename = (names: string[]) => names.map((name) => name === from ? to : name);
+  return nodes.map((node) => ({ ...node, input: rename(node.input), output: rename(node.output) }));
+}
+
+// From operator set 13 on the axes are an input.
+function sumOfRows(from: string, to: string, opset: number): NodeProto {
+  const { INT, INTS } = AttributeProto_AttributeType;
+  const keep = create(AttributeProtoSchema, { name: "keepdims", type: INT, i: 0n });
+  const axes = create(AttributeProtoSchema, { name: "axes", type: INTS, ints: [1n] });
+  return create(NodeProtoSchema, {
+    opType: "ReduceSum",
+    input: opset < 13 ? [from] : [from, "saewing_last_axis"],
+    output: [to],
+    attribute: opset < 13 ? [keep, axes] : [keep],
+  });
+}
+
+function lastAxis(): TensorProto {
   return create(TensorProtoSchema, {
-    name: "saewing_zero",
+    name: "saewing_last_axis",
     dims: [1n],
     dataType: TensorProto_DataType.INT64,
-    int64Data: [0n],
+    int64Data: [1n],
   });
 }
 

@@ -1,10 +1,10 @@
 import {
-  countInput,
+  divergenceOutput,
   headInput,
   logitsOutput,
-  logOutput,
   lossOutput,
-  probabilityOutput,
+  otherInput,
+  ownInput,
   targetsInput,
 } from "./head_graph.ts";
 import { type InferenceSession, Tensor } from "./onnx_runtime.ts";
@@ -91,17 +91,31 @@ export function createHead(session: InferenceSession, vocabSize: number): Head {
             }
           }
         }
+        // Pairs of rows of the head that are compared: per variant and position.
+        const pairs: { own: number; other: number; into: Floats; at: number }[] = [];
+        const rowOf = (first: number, count: number, r: number, p: number) =>
+          first + (count === positionCount ? p : r * positionCount + p);
+        let start = counts[0];
+        for (const [v, count] of (divergence ? counts.slice(1) : []).entries()) {
+          for (let r = 0; r < rowCount; r++) {
+            for (let p = 0; p < positionCount; p++) {
+              pairs.push({
+                own: rowOf(0, counts[0], r, p),
+                other: rowOf(start, count, r, p),
+                into: results[variants.length + v],
+                at: (row + r) * (length - 1) + position + p,
+              });
+            }
+          }
+          start += count;
+        }
         const result = await runRows(
           session,
-          {
-            rows: data,
-            count: total,
-            targets,
-            targetCount,
-            probabilities: divergence ? counts[0] : 0,
-          },
-          divergence ? [lossOutput, logOutput, probabilityOutput] : [lossOutput],
+          { rows: data, count: total, targets, targetCount, pairs },
+          [lossOutput, divergenceOutput],
         );
+        const divergences = result[divergenceOutput].data as Float32Array;
+        for (const [i, { into, at }] of pairs.entries()) into[at] = divergences[i];
         const loss = result[lossOutput].data as Float32Array;
         let first = 0;
         for (const [v, count] of counts.entries()) {
@@ -111,33 +125,6 @@ export function createHead(session: InferenceSession, vocabSize: number): Head {
               const from = first + (own ? p : r * positionCount + p);
               results[v][(row + r) * (length - 1) + position + p] =
                 loss[from * targetCount + (own && targetCount > 1 ? r : 0)];
-            }
-          }
-          first += count;
-        }
-        if (divergence) addDivergence(result, counts, { row, rowCount, position, positionCount });
-      }
-
-      function addDivergence(
-        result: Record<string, Tensor>,
-        counts: number[],
-        { row, rowCount, position, positionCount }: Block,
-      ): void {
-        const logs = result[logOutput].data as Float32Array;
-        const probabilities = result[probabilityOutput].data as Float32Array;
-        const words = result[logOutput].dims[1];
-        let first = counts[0];
-        for (const [v, count] of counts.slice(1).entries()) {
-          const into = results[variants.length + v];
-          for (let r = 0; r < rowCount; r++) {
-            for (let p = 0; p < positionCount; p++) {
-              const one = counts[0] === positionCount ? p : r * positionCount + p;
-              const other = first + (count === positionCount ? p : r * positionCount + p);
-              into[(row + r) * (length - 1) + position + p] = divergenceOf(
-                probabilities.subarray(one * words, (one + 1) * words),
-                logs.subarray(one * words, (one + 1) * words),
-                logs.subarray(other * words, (other + 1) * words),
-              );
             }
           }
           first += count;
@@ -168,22 +155,15 @@ interface Block {
   positionCount: number;
 }
 
-/** Σ p (log p − log q), summed in float64. */
-function divergenceOf(p: Float32Array, logP: Float32Array, logQ: Float32Array): number {
-  let sum = 0;
-  for (let word = 0; word < p.length; word++) sum += p[word] * (logP[word] - logQ[word]);
-  return sum;
-}
-
 /** Runs a session that takes rows, for some of its outputs. */
 export async function runRows(
   session: InferenceSession,
-  { rows, count, targets, targetCount = 1, probabilities = 0 }: {
+  { rows, count, targets, targetCount = 1, pairs = [] }: {
     rows: Float32Array;
     count: number;
     targets?: BigInt64Array;
     targetCount?: number;
-    probabilities?: number;
+    pairs?: { own: number; other: number }[];
   },
   outputs: string[],
 ): Promise<Record<string, Tensor>> {
@@ -193,7 +173,12 @@ export async function runRows(
   if (session.inputNames.includes(targetsInput)) {
     const wanted = targets ?? new BigInt64Array(count);
     feeds[targetsInput] = new Tensor("int64", wanted, [count, targetCount]);
-    feeds[countInput] = new Tensor("int64", BigInt64Array.of(BigInt(probabilities)), [1]);
+    // One pair at least: a row with itself.
+    const compared = pairs.length > 0 ? pairs : [{ own: 0, other: 0 }];
+    const indices = (list: number[]) =>
+      new Tensor("int64", BigInt64Array.from(list, BigInt), [list.length]);
+    feeds[ownInput] = indices(compared.map(({ own }) => own));
+    feeds[otherInput] = indices(compared.map(({ other }) => other));
   }
   return await session.run(feeds, outputs) as Record<string, Tensor>;
 }
