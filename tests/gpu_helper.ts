@@ -7,7 +7,6 @@ import {
   readIntegers,
   writeBuffer,
 } from "../lib/device/buffer.ts";
-import { openCpu } from "../lib/device/cpu.ts";
 import {
   type Gpu,
   hasHardwareGpu,
@@ -29,6 +28,7 @@ import { uploadWeights, type Weights } from "../lib/ops/weights.ts";
 import { createRandom } from "../lib/random.ts";
 import type { Sae } from "../lib/sae/sae.ts";
 import type { PlainSparse } from "./oracles/sparse.ts";
+import { openTestCpu } from "./test_cpu.ts";
 
 /** Limits at which small weights fall into shards, z into blocks, and dispatches into two dimensions. */
 export const TIGHT: DeviceOptions = {
@@ -70,8 +70,8 @@ export async function openTestDevice(
   { limits, ...options }: DeviceOptions = {},
 ): Promise<Device> {
   const device = (Deno.env.get("SAEWING_DEVICE") ?? "cpu") as DeviceOptions["device"];
-  const split = device === "cpu" ? {} : { limits };
-  return await openDevice({ workers: 2, ...options, ...split, device });
+  if (device === "cpu") return await openTestCpu(options);
+  return await openDevice({ workers: 2, ...options, limits, device });
 }
 
 /** How the CPU device is opened for tests of operations: threads of all kinds, plain loops and SIMD. */
@@ -89,7 +89,7 @@ export async function* eachDevice(
   gpuOptions: DeviceOptions[] = [{}],
 ): AsyncGenerator<{ device: Device; options: DeviceOptions; name: string }> {
   for (const options of [...gpuOptions, ...CPUS]) {
-    using device = options.device === "cpu" ? await openCpu(options) : await openGpu(options);
+    using device = options.device === "cpu" ? await openTestCpu(options) : await openGpu(options);
     const name = `${device.name} ${JSON.stringify(options)}`;
     yield { device, options, name };
     device.check();
@@ -100,27 +100,44 @@ export async function* eachDevice(
 /** Opens a device for a test. */
 export type Open = (options?: DeviceOptions) => Promise<Device>;
 
+/** tests/heavy/on_gpu.ts runs on a GPU what `task test` has on the CPU alone. */
+const HEAVY = Deno.env.has("SAEWING_DEVICE");
+
+/** A body, and whether ReLU and JumpReLU are to go by dense products once more. */
+type DeviceTest = [name: string, body: (open: Open) => Promise<void>, how?: { dense?: boolean }];
+
 /**
  * Registers a test twice: on a GPU and on the CPU (two workers), which has no limits that work is split by:
  * those that are asked for are left out. With `dense` once more on either: ReLU and JumpReLU go by dense
  * products, on the CPU while many latents are active, on the GPU always.
  */
-export function testOnDevices(
-  name: string,
-  body: (open: Open) => Promise<void>,
-  { dense = false } = {},
-): void {
-  const openSparse: Open = (options) => openGpu({ denseStep: false, ...options });
-  Deno.test(`${name}, on a GPU`, () => body(dense ? openSparse : openGpu));
+export function testOnDevices(...test: DeviceTest): void {
+  if (HEAVY) return;
+  registerOnGpu(...test);
+  registerOnCpu(...test);
+}
+
+/**
+ * Registers a test on the CPU, and in tests/heavy on a GPU: for laws that hold by code which both devices
+ * share, where another test of the file runs the kernels.
+ */
+export function testOnCpu(...test: DeviceTest): void {
+  (HEAVY ? registerOnGpu : registerOnCpu)(...test);
+}
+
+function registerOnGpu(...[name, body, { dense } = {}]: DeviceTest): void {
+  const openWith = (more: DeviceOptions): Open => (options) => openGpu({ ...more, ...options });
+  Deno.test(`${name}, on a GPU`, () => body(openWith(dense ? { denseStep: false } : {})));
+  if (!dense) return;
+  Deno.test(`${name}, on a GPU by dense products`, () => body(openWith({ denseStep: true })));
+}
+
+function registerOnCpu(...[name, body, { dense } = {}]: DeviceTest): void {
   const openWith = (more: DeviceOptions): Open => ({ limits: _, ...options } = {}) =>
-    openCpu({ workers: 2, integerProduct: false, ...more, ...options });
+    openTestCpu({ integerProduct: false, ...more, ...options });
   Deno.test(`${name}, on the CPU`, () => body(openWith({ denseStep: false })));
   if (!dense) return;
   Deno.test(`${name}, on the CPU by dense products`, () => body(openWith({})));
-  Deno.test(
-    `${name}, on a GPU by dense products`,
-    () => body((options) => openGpu({ denseStep: true, ...options })),
-  );
 }
 
 /** The stages that `append` appends, with what they need in `buffers`. */

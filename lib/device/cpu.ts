@@ -40,9 +40,21 @@ export const isCpu = (device: Device): device is Cpu => device.kind === "cpu";
 export const threadsOf = (device: Device): number => isCpu(device) ? device.threads : 1;
 
 /** One worker with its answers. */
-interface Crew {
+export interface Crew {
   run(stages: CpuStage[]): Promise<StageTimes>;
   end(): void;
+}
+
+/** Threads and their memory, which outlive what works on them. */
+export interface OpenedCpu {
+  /** How many workers, 0 for the calling thread. */
+  readonly workers: number;
+  /** The memory that all buffers lie in. */
+  readonly memory: CpuMemory;
+  /** What each thread was given. */
+  readonly given: Given;
+  /** Whoever runs the stages. */
+  readonly crew: Crew;
 }
 
 /**
@@ -51,14 +63,35 @@ interface Crew {
  * @throws {RangeError} `workers` is not a whole number from 0 to 256, or a limit not above 0.
  */
 export async function openCpu(options: DeviceOptions): Promise<Cpu> {
-  const { workers: asked, simd = true } = options;
-  const wanted = asked ?? defaultWorkers();
+  const opened = await startThreads(options);
+  return useCpu(opened, options, () => opened.crew.end());
+}
+
+/**
+ * Starts the threads of a CPU device and makes their memory.
+ *
+ * @throws {RangeError} `workers` is no whole number from 0 to 256.
+ */
+export async function startThreads(options: DeviceOptions): Promise<OpenedCpu> {
+  const wanted = options.workers ?? defaultWorkers();
   checkWhole(wanted, "workers", 0, 256);
   const memory = createMemory();
-  const { workers, given, crew } = await openThreads(options, wanted, {
-    memory: memory.wasm,
-    simd,
-  });
+  const { simd = true } = options;
+  return { memory, ...await openThreads(options, wanted, { memory: memory.wasm, simd }) };
+}
+
+/**
+ * Works on threads that are started already, with limits, a count of memory and an end of its own. One user
+ * at a time: stages of two would be mixed.
+ *
+ * @param end Ends the threads, where nobody else works on them.
+ * @throws {RangeError} A limit is no whole number above 0.
+ */
+export function useCpu(
+  { workers, memory, given, crew }: OpenedCpu,
+  options: DeviceOptions,
+  end: () => void = () => {},
+): Cpu {
   const memoryLimit = options.memoryLimit ?? Infinity;
   const times: StageTimes = {};
   let allocated = 0;
@@ -70,7 +103,7 @@ export async function openCpu(options: DeviceOptions): Promise<Cpu> {
     kind: "cpu",
     denseStep: given.denseStep !== undefined,
     name: `CPU (${Math.max(1, workers)} thread${workers > 1 ? "s" : ""}${
-      simd && "WebAssembly" in globalThis ? ", SIMD" : ""
+      given.simd && "WebAssembly" in globalThis ? ", SIMD" : ""
     }${given.integerProduct ? ", ONNX Runtime" : ""})`,
     software: true,
     limits: limitsOf(options.limits),
@@ -117,7 +150,7 @@ export async function openCpu(options: DeviceOptions): Promise<Cpu> {
     },
     [Symbol.dispose]() {
       disposed = true;
-      crew.end();
+      end();
     },
   };
 }
@@ -182,7 +215,8 @@ function moduleOf(asked: string | false | undefined, name: string): string | und
   return "Deno" in globalThis ? url.href : undefined;
 }
 
-interface Given {
+/** What each thread is given: the memory, whether it takes SIMD, and addresses of modules. */
+export interface Given {
   memory: Memory;
   simd: boolean;
   integerProduct: string | undefined;

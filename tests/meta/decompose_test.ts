@@ -12,6 +12,7 @@ import {
   randomMatrix,
   randomNumbers,
   randomSae,
+  testOnCpu,
   testOnDevices,
   TIGHT,
 } from "../gpu_helper.ts";
@@ -60,7 +61,7 @@ testOnDevices("decompose equals float64 encoding of the decoder rows", async (op
   }
 });
 
-testOnDevices("decompose refuses an SAE that the meta-SAE does not explain", async (open) => {
+testOnCpu("decompose refuses an SAE that the meta-SAE does not explain", async (open) => {
   using gpu = await open();
   const sae = randomSae(1, 4, 10);
   const rows = { data: sae.wDec, rows: 10, cols: 4 };
@@ -88,7 +89,7 @@ testOnDevices("decompose refuses an SAE that the meta-SAE does not explain", asy
   await decompose(gpu, metaSae(2, 4, 3), randomSae(1, 4, 9));
 });
 
-testOnDevices(
+testOnCpu(
   "a decomposition is read by latent, by meta-latent and by what latents share",
   async (open) => {
     using gpu = await open();

@@ -11,7 +11,7 @@ import { saveSae } from "../../lib/formats/sae_folder.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { type Checkpoint, firstBatchToResume } from "../../lib/training/checkpoint.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { randomMatrix, randomSae, testOnDevices } from "../gpu_helper.ts";
+import { randomMatrix, randomSae, testOnCpu, testOnDevices } from "../gpu_helper.ts";
 import { takeApart } from "../oracles/meta.ts";
 import { composedSae, rowsOf } from "./made_rows.ts";
 
@@ -89,7 +89,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "rows are read as they are, from a decoder bias of zero, by every architecture",
   async (open) => {
     using gpu = await open();
@@ -131,7 +131,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "dead meta-latents come back: the auxiliary loss sees them before selection",
   async (open) => {
     using gpu = await open();
@@ -152,7 +152,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "a pair that is saved and loaded gives the same decomposition, bit by bit",
   async (open) => {
     using gpu = await open();
@@ -173,7 +173,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("a meta-SAE continues from a checkpoint with the same bits", async (open) => {
+testOnCpu("a meta-SAE continues from a checkpoint with the same bits", async (open) => {
   using gpu = await open();
   const whole = await trainMetaSae(gpu, SAE, { ...OPTIONS, steps: 12 });
   let kept: Checkpoint | undefined;
@@ -187,7 +187,7 @@ testOnDevices("a meta-SAE continues from a checkpoint with the same bits", async
   assertEquals((await trainMetaSae(gpu, SAE, rest)).meta, whole.meta);
 });
 
-testOnDevices(
+testOnCpu(
   "freezeDecoder keeps the decoder's bits and trains the encoder as ever",
   async (open) => {
     using gpu = await open();
@@ -222,7 +222,7 @@ async function assertFails(
   assertEquals(gpu.allocated, 0);
 }
 
-testOnDevices("trainMetaSae names what does not fit", async (open) => {
+testOnCpu("trainMetaSae names what does not fit", async (open) => {
   using gpu = await open();
   const count = "expected a whole number above 0";
   await assertFails(gpu, `epochs is 0, ${count}`, SAE, { ...OPTIONS, epochs: 0 });

@@ -1,9 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { type Cpu, openCpu } from "../../lib/device/cpu.ts";
+import type { Cpu } from "../../lib/device/cpu.ts";
 import type { DeviceOptions } from "../../lib/device/device.ts";
 import { createRandom } from "../../lib/random.ts";
 import { randomNumbers } from "../gpu_helper.ts";
+import { openTestCpu } from "../test_cpu.ts";
 import { allPairs, checkSelection, type Selection, selectOn } from "./screen_helper.ts";
 
 const VARIANTS: DeviceOptions[] = [
@@ -18,7 +19,7 @@ const FEW = [VARIANTS[1], VARIANTS[2]];
 
 /** Runs `body` with the CPU device in each way that it can be opened. */
 async function onEachCpu(body: (cpus: Cpu[]) => Promise<void>, variants = VARIANTS) {
-  const cpus = await Promise.all(variants.map(openCpu));
+  const cpus = await Promise.all(variants.map(openTestCpu));
   try {
     await body(cpus);
     for (const cpu of cpus) {
@@ -291,8 +292,8 @@ Deno.test("screening rules most pairs out, of planted rows too", async () => {
 });
 
 Deno.test("screening selects what all pairs' exact dots select: rows of any magnitude", async () => {
-  using plain = await openCpu({ workers: 0, simd: false, integerProduct: false });
-  using fast = await openCpu({ workers: 0 });
+  using plain = await openTestCpu({ workers: 0, simd: false, integerProduct: false });
+  using fast = await openTestCpu({ workers: 0 });
   const shape = fc.record({
     n: fc.integer({ min: 1, max: 140 }),
     d: fc.integer({ min: 1, max: 40 }),
@@ -330,7 +331,7 @@ Deno.test("screening selects what all pairs' exact dots select: rows of any magn
 });
 
 Deno.test("where room runs out the offsets still say how much is kept of each latent's threshold", async () => {
-  using cpu = await openCpu({ workers: 0 });
+  using cpu = await openTestCpu({ workers: 0 });
   const base = random(1, 40, 5, 30);
   const [{ sparse }] = await selectOn(cpu, {
     ...base,

@@ -9,6 +9,7 @@ import {
   openGpu,
   randomMatrix,
   randomSae,
+  testOnCpu,
   testOnDevices,
   TIGHT,
   withFree,
@@ -23,7 +24,7 @@ const good = randomSae(1, D, M, { threshold, k: 2 });
 const allActive = (m: number) =>
   randomSae(1, D, m, { threshold: new Float32Array(m), bEnc: new Float32Array(m).fill(9) });
 
-testOnDevices("an SAE that cannot be run is refused, by name", async (open) => {
+testOnCpu("an SAE that cannot be run is refused, by name", async (open) => {
   using gpu = await open();
   const bare = { ...good, threshold: undefined };
   const cases: [Partial<Sae>, Selection | undefined, string][] = [
@@ -112,7 +113,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("after a failed run an inference goes on as if nothing had been", async (open) => {
+testOnCpu("after a failed run an inference goes on as if nothing had been", async (open) => {
   using gpu = await open();
   using inference = openInference(gpu, good);
   const x = randomMatrix(1, 20, D);
@@ -147,7 +148,7 @@ testOnDevices("whatever the memory limit, nothing stays allocated after an error
   assert(failures > 10 && runs > 10, `${failures} failures, ${runs} runs`);
 });
 
-testOnDevices(
+testOnCpu(
   "an inference whose run found too little memory still runs what fits",
   async (open) => {
     const wide = allActive(100);

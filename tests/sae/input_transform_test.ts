@@ -11,7 +11,7 @@ import { normalizeInput } from "../../lib/sae/normalize_input.ts";
 import type { InputNormalization, Sae } from "../../lib/sae/sae.ts";
 import { stitch } from "../../lib/stitching/stitch.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { assertClose, randomMatrix, randomSae, testOnDevices } from "../gpu_helper.ts";
+import { assertClose, randomMatrix, randomSae, testOnCpu, testOnDevices } from "../gpu_helper.ts";
 import { withSpliceLosses } from "../evaluation/with_splice_losses.ts";
 import { infer } from "../oracles/inference.ts";
 
@@ -85,7 +85,7 @@ testOnDevices("encode and reconstruct centre the samples and give them back", as
   }
 });
 
-testOnDevices("a sample that is not finite is named, centred or not", async (open) => {
+testOnCpu("a sample that is not finite is named, centred or not", async (open) => {
   using gpu = await open();
   const x = shifted(5, 6);
   x.data[2 * d + 3] = NaN;
@@ -94,7 +94,7 @@ testOnDevices("a sample that is not finite is named, centred or not", async (ope
   }
 });
 
-testOnDevices("stitched SAEs centre as their SAEs do", async (open) => {
+testOnCpu("stitched SAEs centre as their SAEs do", async (open) => {
   using gpu = await open();
   const x = shifted(6, 20);
   const other: Sae = { ...randomSae(8, d, m, { k: 3, threshold }), inputTransform: "center" };
@@ -116,7 +116,7 @@ testOnDevices("stitched SAEs centre as their SAEs do", async (open) => {
   }
 });
 
-testOnDevices(
+testOnCpu(
   "evaluateSae measures in the centred space, whether batches are centred or not",
   async (open) => {
     using gpu = await open();
@@ -135,7 +135,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("evaluateCrossEntropy adds the means to the reconstructions", async (open) => {
+testOnCpu("evaluateCrossEntropy adds the means to the reconstructions", async (open) => {
   using gpu = await open();
   const x = shifted(3, 8);
   using inference = openInference(gpu, plain);
@@ -160,7 +160,7 @@ testOnDevices("evaluateCrossEntropy adds the means to the reconstructions", asyn
   assertEquals(replacements[0], x.data);
 });
 
-testOnDevices("trainSae centres its batches, as an option or as `initial` does", async (open) => {
+testOnCpu("trainSae centres its batches, as an option or as `initial` does", async (open) => {
   using gpu = await open();
   const batches = [1, 2, 3, 4].map((seed) => shifted(20 + seed, 32));
   // Centred twice changes nothing but roundings, so the very numbers of the first time are given.
@@ -187,7 +187,7 @@ testOnDevices("trainSae centres its batches, as an option or as `initial` does",
   );
 });
 
-testOnDevices("a meta-SAE that centres is measured on centred rows", async (open) => {
+testOnCpu("a meta-SAE that centres is measured on centred rows", async (open) => {
   using gpu = await open();
   const rows = shifted(7, 30);
   const wanted = await decompose(gpu, plain, center(rows));

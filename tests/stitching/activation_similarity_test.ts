@@ -4,7 +4,7 @@ import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { activationSimilarity } from "../../lib/stitching/activation_similarity.ts";
 import type { LatentPair } from "../../lib/stitching/latent_pairs.ts";
-import { openGpu, randomMatrix, testOnDevices, TIGHT } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, testOnCpu, TIGHT } from "../gpu_helper.ts";
 import { activationsOf, correlationOf, cosineOf, decoderRow } from "../oracles/similarity.ts";
 import { assertStops } from "./assert_stops.ts";
 import { ARCHITECTURES, makeSae, NORMALIZATIONS } from "./made_saes.ts";
@@ -96,7 +96,7 @@ Deno.test("activationSimilarity: pairs of one latent with many, and a band of it
   await check(small, large, pairs, [randomMatrix(1, 30, 3)], -0.9);
 });
 
-testOnDevices("activationSimilarity: an SAE beside itself, and pairs given twice", async (open) => {
+testOnCpu("activationSimilarity: an SAE beside itself, and pairs given twice", async (open) => {
   using gpu = await open();
   const sae = makeSae({ architecture: "relu", seed: 3, d: 5, m: 8 });
   const twin = { ...sae, wEnc: sae.wEnc.map((w) => 3 * w), bEnc: sae.bEnc.map((b) => 3 * b) };
@@ -111,7 +111,7 @@ testOnDevices("activationSimilarity: an SAE beside itself, and pairs given twice
   }
 });
 
-testOnDevices(
+testOnCpu(
   "activationSimilarity: latents that never change are left out, and nothing is NaN",
   async (open) => {
     using gpu = await open();
@@ -136,7 +136,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "activationSimilarity refuses what does not fit, stops when told, says how far it is",
   async (open) => {
     using gpu = await open();

@@ -3,7 +3,7 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { type ErrorContrast, missingInformation } from "../../lib/stitching/missing_information.ts";
-import { openGpu, randomMatrix, testOnDevices, TIGHT } from "../gpu_helper.ts";
+import { openGpu, randomMatrix, testOnCpu, TIGHT } from "../gpu_helper.ts";
 import { activationsOf, errorsWhere } from "../oracles/similarity.ts";
 import { assertStops } from "./assert_stops.ts";
 import { ARCHITECTURES, choose, makeSae, NORMALIZATIONS } from "./made_saes.ts";
@@ -65,7 +65,7 @@ Deno.test("missingInformation agrees with its oracle, for any architectures", as
   assert(leftOut >= 8);
 });
 
-testOnDevices("missingInformation: a direction that only the large SAE has", async (open) => {
+testOnCpu("missingInformation: a direction that only the large SAE has", async (open) => {
   using gpu = await open();
   const unit = (rows: number[][]) => Float32Array.from(rows.flat());
   const make = (rows: number[][]) =>
@@ -89,7 +89,7 @@ testOnDevices("missingInformation: a direction that only the large SAE has", asy
   assertEquals([neverActive, alwaysActive], [0, 1]);
 });
 
-testOnDevices("missingInformation: where no latent remains there is no mean", async (open) => {
+testOnCpu("missingInformation: where no latent remains there is no mean", async (open) => {
   using gpu = await open();
   const small = makeSae({ architecture: "relu", seed: 1, d: 3, m: 4 });
   const large = makeSae({ architecture: "relu", seed: 2, d: 3, m: 5 });
@@ -101,7 +101,7 @@ testOnDevices("missingInformation: where no latent remains there is no mean", as
   }
 });
 
-testOnDevices(
+testOnCpu(
   "missingInformation refuses what does not fit, stops when told, says how far it is",
   async (open) => {
     using gpu = await open();

@@ -14,6 +14,7 @@ import {
   randomMatrix,
   randomNumbers,
   SMALL,
+  testOnCpu,
   testOnDevices,
   TIGHT,
 } from "../gpu_helper.ts";
@@ -130,7 +131,7 @@ testOnDevices("a selection goes for both SAEs", async (open) => {
   assertEquals(await check(gpu, whole, x, "topk"), 16 * 5);
 });
 
-testOnDevices(
+testOnCpu(
   "all latents of one SAE and none of the other are that SAE, bit by bit",
   async (open) => {
     using gpu = await open();
@@ -161,7 +162,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "the order of the chosen latents is that of the columns, and changes nothing else",
   async (open) => {
     using gpu = await open();
@@ -199,7 +200,7 @@ testOnDevices(
 
 const by = (a: number, b: number) => a - b;
 
-testOnDevices(
+testOnCpu(
   "a stitched SAE that goes by thresholds takes the memory of its latents alone",
   async (open) => {
     using gpu = await open();
@@ -214,7 +215,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("evaluateSae measures a stitched SAE", async (open) => {
+testOnCpu("evaluateSae measures a stitched SAE", async (open) => {
   using gpu = await open();
   for (const architecture of ["batchtopk", "topk"] as const) {
     const small = makeSae({ architecture, seed: 5, d: 6, m: 10 });
@@ -235,7 +236,7 @@ testOnDevices("evaluateSae measures a stitched SAE", async (open) => {
   }
 });
 
-testOnDevices("evaluateCrossEntropy splices a stitched SAE", async (open) => {
+testOnCpu("evaluateCrossEntropy splices a stitched SAE", async (open) => {
   using gpu = await open();
   const small = makeSae({ architecture: "jumprelu", seed: 5, d: 3, m: 10 });
   const large = makeSae({ architecture: "topk", seed: 6, d: 3, m: 14 });
@@ -293,7 +294,7 @@ Deno.test("stitch refuses latents that do not exist, twice the same and none", (
   }
 });
 
-testOnDevices(
+testOnCpu(
   "a stitched SAE that cannot be run is refused, by name, and frees what it took",
   async (open) => {
     using gpu = await open();

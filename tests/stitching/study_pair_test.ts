@@ -8,7 +8,7 @@ import { nearestPairs, samplePairs } from "../../lib/stitching/latent_pairs.ts";
 import { missingInformation } from "../../lib/stitching/missing_information.ts";
 import { studyPair } from "../../lib/stitching/study_pair.ts";
 import { makePair, makeRows, type PairOptions } from "./made_pair.ts";
-import { testOnDevices } from "../gpu_helper.ts";
+import { testOnCpu, testOnDevices } from "../gpu_helper.ts";
 
 const PAIR: PairOptions = {
   ...{ seed: 1, d: 9, sizes: [20, 33], architectures: ["batchtopk", "topk"] },
@@ -27,7 +27,7 @@ function spyOn<T extends object>(object: T, key: keyof T, counts: Record<string,
   });
 }
 
-testOnDevices(
+testOnCpu(
   "a pair's SAEs are checked and uploaded once, and encode each batch once a pass",
   async (open) => {
     using gpu = await open();
@@ -93,7 +93,7 @@ testOnDevices("studyPair finds what each of its measurements finds alone", async
   assertEquals(gpu.allocated, 0);
 });
 
-testOnDevices(
+testOnCpu(
   "studyPair stops, frees what it takes, and refuses a stream that is read once",
   async (open) => {
     using gpu = await open();

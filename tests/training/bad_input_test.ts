@@ -6,7 +6,7 @@ import type { Sae } from "../../lib/sae/sae.ts";
 import type { AnyTrainOptions, StepRecord, TrainOptions } from "../../lib/training/options.ts";
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { randomMatrix, randomSae, testOnDevices } from "../gpu_helper.ts";
+import { randomMatrix, randomSae, testOnCpu, testOnDevices } from "../gpu_helper.ts";
 
 const [N, D, M] = [6, 5, 16];
 const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: M, k: 2, deadAfter: 2 };
@@ -34,7 +34,7 @@ async function assertFails(
   return error;
 }
 
-testOnDevices(
+testOnCpu(
   "trainSae names the option that does not fit, what was found and what is wanted",
   async (open) => {
     using gpu = await open();
@@ -163,7 +163,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("trainSae names the batch that does not fit", async (open) => {
+testOnCpu("trainSae names the batch that does not fit", async (open) => {
   using gpu = await open();
   const [good] = batches(1);
   const cases: [Matrix[], string][] = [
@@ -216,7 +216,7 @@ testOnDevices("a number in a batch that is not finite stops the run and is named
   }
 });
 
-testOnDevices("a loss that explodes stops the run and says so", async (open) => {
+testOnCpu("a loss that explodes stops the run and says so", async (open) => {
   using gpu = await open();
   for (const learningRate of [1e20, 1e38]) {
     for (const bDec of ["zero", "mean"] as const) {
@@ -279,7 +279,7 @@ testOnDevices("inputs whose squares overflow stop the run at their step", async 
   assertEquals((error as NonFiniteError).step, 3);
 });
 
-testOnDevices(
+testOnCpu(
   "an abort ends the training after the current step and returns what was learned",
   async (open) => {
     using gpu = await open();
@@ -301,7 +301,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "a signal that was aborted before the first batch rejects with its reason",
   async (open) => {
     using gpu = await open();
@@ -312,7 +312,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("an error of the stream passes through, and memory is free again", async (open) => {
+testOnCpu("an error of the stream passes through, and memory is free again", async (open) => {
   using gpu = await open();
   function* failing() {
     yield* batches(2);
@@ -321,7 +321,7 @@ testOnDevices("an error of the stream passes through, and memory is free again",
   await assertFails(gpu, "the stream broke", {}, failing());
 });
 
-testOnDevices(
+testOnCpu(
   "steps: no more are taken than asked for, nor more batches than the threshold needs",
   async (open) => {
     using gpu = await open();

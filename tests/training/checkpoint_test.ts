@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
-import { openCpu } from "../../lib/device/cpu.ts";
 import { DeviceLostError } from "../../lib/device/errors.ts";
 import { type Checkpoint, firstBatchToResume } from "../../lib/training/checkpoint.ts";
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
@@ -12,8 +11,10 @@ import {
   randomMatrix,
   relativeDistance,
   SMALL,
+  testOnCpu,
   testOnDevices,
 } from "../gpu_helper.ts";
+import { openTestCpu } from "../test_cpu.ts";
 
 const BATCHES = Array.from({ length: 12 }, (_, step) => randomMatrix(step, 40, 10));
 // Latents die after two batches, so that the auxiliary loss and lastActive take part.
@@ -60,7 +61,7 @@ testOnDevices("a run resumed from any of its checkpoints ends with the same bits
   }
 });
 
-testOnDevices("ReLU and JumpReLU resume with the same bits, thresholds included", async (open) => {
+testOnCpu("ReLU and JumpReLU resume with the same bits, thresholds included", async (open) => {
   using gpu = await open();
   const { k: _, thresholdBatches: __, ...options } = OPTIONS;
   for (const architecture of ["relu", "jumprelu"] as const) {
@@ -106,7 +107,7 @@ Deno.test("a checkpoint moves to a device that splits the weights otherwise", as
 // Not with the same bits: a GPU's sums have another order.
 Deno.test("a run begun on one device goes on on the other, within 1e-4", async () => {
   using gpu = await openGpu();
-  using cpu = await openCpu({ workers: 2, integerProduct: false });
+  using cpu = await openTestCpu({ integerProduct: false });
   const { k: _, thresholdBatches: __, ...ragged } = OPTIONS;
   const jump = { bandwidth: 0.2, initialThreshold: 0.05, sparsityCoefficient: 0.01 };
   const runs: TrainOptions[] = [
@@ -132,7 +133,7 @@ Deno.test("a run begun on one device goes on on the other, within 1e-4", async (
   }
 });
 
-testOnDevices("more steps than before, and SAEs at several places of one stream", async (open) => {
+testOnCpu("more steps than before, and SAEs at several places of one stream", async (open) => {
   using gpu = await open();
   const kept: Checkpoint[] = [];
   await trainSae(gpu, BATCHES, keeping(100, kept, { ...OPTIONS, steps: 4 }));
@@ -148,7 +149,7 @@ testOnDevices("more steps than before, and SAEs at several places of one stream"
   assertEquals(together[2], together[0]);
 });
 
-testOnDevices("what does not fit a checkpoint is refused by name", async (open) => {
+testOnCpu("what does not fit a checkpoint is refused by name", async (open) => {
   using gpu = await open();
   const kept: Checkpoint[] = [];
   await trainSae(gpu, BATCHES, keeping(6, kept));
@@ -184,7 +185,7 @@ testOnDevices("what does not fit a checkpoint is refused by name", async (open) 
   assertEquals(gpu.allocated, 0);
 });
 
-testOnDevices("a falling learning rate settles the last step once it falls", async (open) => {
+testOnCpu("a falling learning rate settles the last step once it falls", async (open) => {
   using gpu = await open();
   const falling = { ...OPTIONS, decaySteps: 4, steps: 10 };
   const kept: Checkpoint[] = [];
@@ -200,7 +201,7 @@ testOnDevices("a falling learning rate settles the last step once it falls", asy
   );
 });
 
-testOnDevices(
+testOnCpu(
   "a save that fails ends the run; weights that are not finite are not saved",
   async (open) => {
     using gpu = await open();
@@ -223,7 +224,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("an interrupted run saves its last step", async (open) => {
+testOnCpu("an interrupted run saves its last step", async (open) => {
   using gpu = await open();
   const kept: Checkpoint[] = [];
   const controller = new AbortController();
@@ -261,7 +262,7 @@ Deno.test("a lost device is told, and another continues from the last checkpoint
   assertEquals(resumed, await trainSae(gpu, BATCHES, OPTIONS));
 });
 
-testOnDevices(
+testOnCpu(
   "a fall of the learning rate that nobody asked for follows the number of steps",
   async (open) => {
     using gpu = await open();

@@ -5,7 +5,7 @@ import { saveSae } from "../../lib/formats/sae_folder.ts";
 import { lossChange } from "../../lib/training/loss_change.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import { makeBatches } from "./made_batches.ts";
-import { testOnDevices } from "../gpu_helper.ts";
+import { testOnCpu } from "../gpu_helper.ts";
 
 const records = (losses: number[]) => losses.map((reconstructionLoss) => ({ reconstructionLoss }));
 const losses = (steps: number, at: (step: number) => number) =>
@@ -42,7 +42,7 @@ Deno.test("lossChange is not known of fewer than 20 steps, nor of a loss of 0", 
   assertEquals(lossChange(losses(30, () => 0)), undefined);
 });
 
-testOnDevices("a trained SAE carries its lossChange, also when saved and loaded", async (open) => {
+testOnCpu("a trained SAE carries its lossChange, also when saved and loaded", async (open) => {
   using gpu = await open();
   const options = { architecture: "batchtopk", dictSize: 32, k: 3, learningRate: 1e-2 } as const;
   const { sae, history } = await trainSae(gpu, makeBatches(24, 10), options);

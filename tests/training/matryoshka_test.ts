@@ -1,5 +1,4 @@
 import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/assert";
-import { openCpu } from "../../lib/device/cpu.ts";
 import type { DeviceOptions } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom } from "../../lib/random.ts";
@@ -17,8 +16,10 @@ import {
   randomSae,
   relativeDistance,
   SMALL,
+  testOnCpu,
   testOnDevices,
 } from "../gpu_helper.ts";
+import { openTestCpu } from "../test_cpu.ts";
 import { createOracle, ORACLE_DEFAULTS } from "../oracles/batchtopk.ts";
 import { keepLargest, keepLargestOfRows } from "../oracles/dense.ts";
 import {
@@ -129,12 +130,12 @@ testOnDevices("20 steps agree with the oracle: prefixes and dead latents", async
   assert(dead > 5);
 });
 
-testOnDevices("40 steps agree with the oracle: 1e-3 is far away", async (open) => {
+testOnCpu("40 steps agree with the oracle: 1e-3 is far away", async (open) => {
   const batches = [...makeBatches(16, 21), ...makeBatches(18, 21)];
   await compareRun(open, batches, { k: 4, dictSize: 65, prefixes: [8, 65], auxCoefficient: 0 });
 });
 
-testOnDevices("20 steps agree with the oracle: other options", async (open) => {
+testOnCpu("20 steps agree with the oracle: other options", async (open) => {
   const options = { k: 2, dictSize: 48, prefixes: [1, 47, 48], ...AUXILIARY };
   await compareRun(open, makeBatches(9, 20, 5), { ...options, gradientClip: 0.2 });
   await compareRun(open, makeBatches(9, 20), { ...options, subtractDecoderBias: false });
@@ -155,7 +156,7 @@ const OPTIONS: Extract<TrainOptions, { architecture: "matryoshka_batchtopk" }> =
 };
 const BATCHES = Array.from({ length: 12 }, (_, step) => randomMatrix(step, 40, 10));
 
-testOnDevices("one prefix is BatchTopK, bit by bit", async (open) => {
+testOnCpu("one prefix is BatchTopK, bit by bit", async (open) => {
   using device = await open();
   for (const more of [{}, { gradientClip: 0.05 }, { auxCoefficient: 0 }]) {
     const options = { ...OPTIONS, ...more };
@@ -170,7 +171,7 @@ testOnDevices("one prefix is BatchTopK, bit by bit", async (open) => {
   }
 });
 
-testOnDevices("a run resumed from any of its checkpoints ends with the same bits", async (open) => {
+testOnCpu("a run resumed from any of its checkpoints ends with the same bits", async (open) => {
   using device = await open();
   const options = { ...OPTIONS, prefixes: [5, 32, 64] };
   const whole = await trainSae(device, BATCHES, options);
@@ -201,7 +202,7 @@ testOnDevices("a run resumed from any of its checkpoints ends with the same bits
 Deno.test("bits do not depend on workers and SIMD", async () => {
   const runs = [];
   for (const options of [{ workers: 0, simd: false }, { workers: 1 }, { workers: 3 }]) {
-    using cpu = await openCpu({ integerProduct: false, ...options });
+    using cpu = await openTestCpu({ integerProduct: false, ...options });
     const { sae, history } = await trainSae(cpu, BATCHES, OPTIONS);
     runs.push({ sae, history });
   }
@@ -210,7 +211,7 @@ Deno.test("bits do not depend on workers and SIMD", async () => {
 });
 
 Deno.test("prefixes by default double from a sixteenth on, and are in the metadata", async () => {
-  using cpu = await openCpu({ workers: 0 });
+  using cpu = await openTestCpu({ workers: 0 });
   for (const [m, wanted] of [[64, [4, 8, 16, 32, 64]], [9, [1, 2, 4, 9]], [1, [1]]] as const) {
     const options = { ...OPTIONS, dictSize: m, k: 1, steps: 2 };
     const { sae } = await trainSae(cpu, BATCHES, options);
@@ -219,7 +220,7 @@ Deno.test("prefixes by default double from a sixteenth on, and are in the metada
 });
 
 Deno.test("prefixes that do not fit are named, and belong to this architecture alone", async () => {
-  using cpu = await openCpu({ workers: 0 });
+  using cpu = await openTestCpu({ workers: 0 });
   const cases: [Partial<AnyTrainOptions>, string][] = [
     [{ prefixes: [] }, "prefixes is , expected a list of whole numbers"],
     [{ prefixes: 8 as unknown as number[] }, "prefixes is 8, expected a list of whole numbers"],
@@ -244,7 +245,7 @@ Deno.test("prefixes that do not fit are named, and belong to this architecture a
 });
 
 Deno.test("the first prefix alone reconstructs better than as many of BatchTopK's latents", async () => {
-  using cpu = await openCpu({ workers: 0 });
+  using cpu = await openTestCpu({ workers: 0 });
   const batches = Array.from({ length: 150 }, (_, step) => plantedRows(step, 128, 24));
   const heldOut = plantedRows(1000, 512, 24);
   const alone = async (architecture: "batchtopk" | "matryoshka_batchtopk") => {

@@ -1,5 +1,4 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { openCpu } from "../../lib/device/cpu.ts";
 import type { DeviceOptions } from "../../lib/device/device.ts";
 import type { Gpu } from "../../lib/device/gpu.ts";
 import type { Matrix } from "../../lib/matrix.ts";
@@ -17,8 +16,10 @@ import {
   randomSae,
   relativeDistance,
   SMALL,
+  testOnCpu,
   testOnDevices,
 } from "../gpu_helper.ts";
+import { openTestCpu } from "../test_cpu.ts";
 import { createOracle } from "../oracles/batchtopk.ts";
 import { infer } from "../oracles/inference.ts";
 import { normalizationOf, normalizeRows } from "../oracles/normalize_input.ts";
@@ -27,6 +28,8 @@ import { makeBatches } from "./made_batches.ts";
 
 const testRagged = (name: string, body: (open: Open) => Promise<void>) =>
   testOnDevices(name, body, { dense: true });
+const testRaggedOnCpu = (name: string, body: (open: Open) => Promise<void>) =>
+  testOnCpu(name, body, { dense: true });
 
 const WEIGHTS = ["wEnc", "bEnc", "wDec", "bDec"] as const;
 const JUMP = {
@@ -157,7 +160,7 @@ testRagged("20 steps agree with the oracle: jumprelu", async (open) => {
   await compareRun(open, "jumprelu, input deviation", makeBatches(70, 20), deviation);
 });
 
-testRagged(
+testRaggedOnCpu(
   "20 steps agree with the oracle: thresholds below half the bandwidth",
   async (open) => {
     // Samples with z = 0 lie in the window of every latent at first; later of some.
@@ -176,7 +179,7 @@ testRagged(
   },
 );
 
-testRagged(
+testRaggedOnCpu(
   "20 steps agree with the oracle: every latent is active in every sample",
   async (open) => {
     for (const options of [RELU, { ...JUMP, bandwidth: 30, initialThreshold: 6 }]) {
@@ -230,7 +233,7 @@ Deno.test("20 steps agree with the oracle: small limits, the kernels of either k
   }
 });
 
-testRagged(
+testRaggedOnCpu(
   "where nothing is active thresholds learn from the zeros in their window alone",
   async (open) => {
     const bEnc = new Float32Array(65).fill(-1000);
@@ -252,7 +255,7 @@ testRagged(
   },
 );
 
-testRagged("one latent, one sample, one dimension", async (open) => {
+testRaggedOnCpu("one latent, one sample, one dimension", async (open) => {
   using gpu = await open();
   const batches = Array.from({ length: 3 }, () => randomMatrix(1, 1, 1));
   for (const lossNormalization of ["none", "input_deviation"] as const) {
@@ -284,7 +287,7 @@ testRagged(
   },
 );
 
-testRagged(
+testRaggedOnCpu(
   "a trained SAE continues from its own thresholds, and is run as it was trained",
   async (open) => {
     using gpu = await open();
@@ -301,7 +304,7 @@ testRagged(
   },
 );
 
-testRagged(
+testRaggedOnCpu(
   "20 steps agree with the oracle: λ that rises, input normalised, gradients clipped",
   async (open) => {
     const batches = makeBatches(24, 20, 7);
@@ -327,7 +330,7 @@ testRagged(
 );
 
 Deno.test("a step goes by dense products while many latents are active, and says so", async () => {
-  using cpu = await openCpu({ workers: 2, integerProduct: false });
+  using cpu = await openTestCpu({ integerProduct: false });
   const few = randomSae(3, 16, 64, { architecture: "relu", bEnc: new Float32Array(64).fill(-30) });
   for (const [initial, dense] of [[allActive(16, 64), 1], [few, undefined]] as const) {
     const { history } = await trainSae(cpu, makeBatches(24, 16).slice(0, 3), {

@@ -9,7 +9,7 @@ import type { Checkpoint } from "../../lib/training/checkpoint.ts";
 import type { StepRecord, TrainOptions } from "../../lib/training/options.ts";
 import { steeredCoefficient } from "../../lib/training/steer_sparsity.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
-import { openTestDevice, randomMatrix, testOnDevices } from "../gpu_helper.ts";
+import { openTestDevice, randomMatrix, testOnCpu, testOnDevices } from "../gpu_helper.ts";
 
 const DIRECTIONS = randomMatrix(99, 60, 16).data;
 
@@ -150,7 +150,7 @@ Deno.test(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "a checkpoint of a version without these records resumes, and is saved whole",
   async (open) => {
     using gpu = await open();

@@ -8,7 +8,7 @@ import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
-import { openTestDevice, randomMatrix, testOnDevices } from "../gpu_helper.ts";
+import { openTestDevice, randomMatrix, testOnCpu, testOnDevices } from "../gpu_helper.ts";
 import { plantedRows } from "./planted_rows.ts";
 
 const OPTIONS: TrainOptions = { architecture: "batchtopk", dictSize: 96, k: 6, learningRate: 3e-3 };
@@ -44,7 +44,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "where the stream has more batches the threshold is measured on those, not learned from",
   async (open) => {
     using gpu = await open();
@@ -78,7 +78,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "SAEs that end at different steps of one stream have the thresholds of runs alone",
   async (open) => {
     using gpu = await open();
@@ -91,7 +91,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "a run that fails measures its threshold without the batch that failed",
   async (open) => {
     using gpu = await open();

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/asse
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae, trainSaes } from "../../lib/training/train_sae.ts";
-import { assertClose, randomMatrix, testOnDevices } from "../gpu_helper.ts";
+import { assertClose, randomMatrix, testOnCpu, testOnDevices } from "../gpu_helper.ts";
 import { normalizeRows } from "../oracles/normalize_input.ts";
 
 const BATCHES = Array.from({ length: 9 }, (_, step) => randomMatrix(step, 40, 10));
@@ -32,7 +32,7 @@ testOnDevices("SAEs trained on one stream have the bits of SAEs trained alone", 
   assertEquals(gpu.allocated, 0);
 });
 
-testOnDevices("an abort between two SAEs lets both end after the same step", async (open) => {
+testOnCpu("an abort between two SAEs lets both end after the same step", async (open) => {
   using gpu = await open();
   const controller = new AbortController();
   const shared = { architecture: "batchtopk", k: 3, recordEvery: 1 } as const;
@@ -46,7 +46,7 @@ testOnDevices("an abort between two SAEs lets both end after the same step", asy
   assertEquals(trained.map(({ history }) => history.length), [4, 4]);
 });
 
-testOnDevices("one SAE that fails ends all, and memory is free again", async (open) => {
+testOnCpu("one SAE that fails ends all, and memory is free again", async (open) => {
   using gpu = await open();
   const good: TrainOptions = { architecture: "batchtopk", dictSize: 32, k: 3 };
   const error = await assertRejects(
@@ -56,7 +56,7 @@ testOnDevices("one SAE that fails ends all, and memory is free again", async (op
   assertEquals(gpu.allocated, 0);
 });
 
-testOnDevices(
+testOnCpu(
   "what was learned before a batch that is not finite comes with the error",
   async (open) => {
     using gpu = await open();
@@ -74,7 +74,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("an SAE continues its own normalisation, unless told another", async (open) => {
+testOnCpu("an SAE continues its own normalisation, unless told another", async (open) => {
   using gpu = await open();
   const average = { inputNormalization: "expected_average_only_in" } as const;
   const options: TrainOptions = { architecture: "topk", dictSize: 32, k: 3, learningRate: 0 };
@@ -96,7 +96,7 @@ testOnDevices("an SAE continues its own normalisation, unless told another", asy
   assert(Math.abs(again.sae.inputScale! * 5 / initial.inputScale! - 1) < 1e-6);
 });
 
-testOnDevices(
+testOnCpu(
   "a decoder bias that starts at the mean is that of the normalised samples",
   async (open) => {
     using gpu = await open();

@@ -1,7 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 
 import { trainSae } from "../../lib/training/train_sae.ts";
-import { openGpu, randomSae, relativeDistance, SMALL, testOnDevices } from "../gpu_helper.ts";
+import {
+  openGpu,
+  randomSae,
+  relativeDistance,
+  SMALL,
+  testOnCpu,
+  testOnDevices,
+} from "../gpu_helper.ts";
 import { compareRun, WEIGHTS } from "./compare_run.ts";
 import { makeBatches } from "./made_batches.ts";
 
@@ -34,7 +41,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "20 steps agree with the oracle: auxK above the number of dead latents",
   async (open) => {
     const { distances, history } = await compareRun(open, makeBatches(24, 20), {
@@ -47,7 +54,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("20 steps agree with the oracle: an encoder that reads x itself", async (open) => {
+testOnCpu("20 steps agree with the oracle: an encoder that reads x itself", async (open) => {
   const { distances } = await compareRun(open, makeBatches(16, 20), {
     k: 3,
     dictSize: 65,
@@ -75,7 +82,7 @@ Deno.test("20 steps agree with the oracle: the kernels of either kind of adapter
   }
 });
 
-testOnDevices(
+testOnCpu(
   "20 steps agree with the oracle: from an SAE, with a smaller last batch",
   async (open) => {
     const initial = randomSae(3, 20, 65, { k: 3, threshold: new Float32Array(65).fill(0.5) });
@@ -92,7 +99,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "20 steps agree with the oracle: a frozen decoder, and one of frozen directions",
   async (open) => {
     // Rows of any norm: what is frozen is not brought to norm 1 either.
@@ -108,7 +115,7 @@ testOnDevices(
   },
 );
 
-testOnDevices("20 steps agree with the oracle: fewer positive numbers than n·k", async (open) => {
+testOnCpu("20 steps agree with the oracle: fewer positive numbers than n·k", async (open) => {
   const bEnc = new Float32Array(65).fill(-3);
   const initial = randomSae(3, 20, 65, { k: 40, bEnc });
   const { distances, history } = await compareRun(open, makeBatches(24, 20), {
@@ -121,7 +128,7 @@ testOnDevices("20 steps agree with the oracle: fewer positive numbers than n·k"
   report("few positive", distances);
 });
 
-testOnDevices("where nothing is active the decoder bias learns alone", async (open) => {
+testOnCpu("where nothing is active the decoder bias learns alone", async (open) => {
   using gpu = await open();
   const initial = randomSae(3, 20, 65, { k: 4, bEnc: new Float32Array(65).fill(-1000) });
   const { sae, history } = await trainSae(gpu, makeBatches(24, 20), {
@@ -138,7 +145,7 @@ testOnDevices("where nothing is active the decoder bias learns alone", async (op
   assertEquals(sae.threshold, new Float32Array(65));
 });
 
-testOnDevices("one latent, one sample, one dimension", async (open) => {
+testOnCpu("one latent, one sample, one dimension", async (open) => {
   using gpu = await open();
   const batches = Array.from({ length: 3 }, (_, i) => ({
     data: Float32Array.of(1 + i),
@@ -204,7 +211,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "20 steps agree with the oracle: learning rate that rises and falls",
   async (open) => {
     const rates = Array.from(
@@ -220,7 +227,7 @@ testOnDevices(
   },
 );
 
-testOnDevices(
+testOnCpu(
   "20 steps agree with the oracle: input normalised, with dead latents",
   async (open) => {
     const run = { k: 2, dictSize: 130, auxK: 7, auxCoefficient: 0.25, deadAfter: 2 };

@@ -1,0 +1,37 @@
+// The CPU device of tests: threads are started once a file.
+import { type Cpu, type OpenedCpu, startThreads, useCpu } from "../lib/device/cpu.ts";
+import type { CpuStage } from "../lib/device/cpu_stage.ts";
+import type { DeviceOptions } from "../lib/device/device.ts";
+
+const threads = new Map<string, Promise<OpenedCpu & { idle(): Promise<void> }>>();
+
+/**
+ * The CPU as a device for one test after the other: a count of memory and limits of its own on threads that
+ * stay for the file's next test. To start two workers takes 0.13 s. A test of threads that fail or end opens
+ * its own with `openCpu` of lib/device/cpu.ts.
+ */
+export async function openTestCpu(options: DeviceOptions = {}): Promise<Cpu> {
+  const { workers = 2, simd, integerProduct, denseStep } = options;
+  const ways = { workers, simd, integerProduct, denseStep };
+  const key = JSON.stringify(ways);
+  if (!threads.has(key)) threads.set(key, startThreads(ways).then(oneAfterTheOther));
+  const opened = await threads.get(key)!;
+  // What a test left unfinished may still write.
+  await opened.idle();
+  return useCpu(opened, options);
+}
+
+/** Threads that may have several users: stages of one run before those of the next. */
+function oneAfterTheOther(opened: OpenedCpu) {
+  let last: Promise<unknown> = Promise.resolve();
+  const run = (stages: CpuStage[]) => {
+    const ran = last.then(() => opened.crew.run(stages));
+    last = ran.catch(() => {});
+    return ran;
+  };
+  return {
+    ...opened,
+    crew: { ...opened.crew, run },
+    idle: () => last.then(() => {}),
+  };
+}
