@@ -13,6 +13,8 @@ export interface Io {
   colour: boolean;
   /** An environment variable, undefined where it is not set. */
   env(name: string): string | undefined;
+  /** Workers of the CPU device; undefined for one per core. Tests take none: they cost more than small work. */
+  workers?: number;
   /** Milliseconds since any fixed time. */
   now(): number;
   /** Calls back every so many milliseconds until it is disposed of. */

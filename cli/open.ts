@@ -36,7 +36,7 @@ export async function openCommandDevice(options: Arguments, io: Io): Promise<Dev
   }
   const kind = device as DeviceOptions["device"];
   const memoryLimit = Math.floor(availableMemory() * 0.9);
-  const opened = await openDevice({ device: kind, memoryLimit });
+  const opened = await openDevice({ device: kind, memoryLimit, workers: io.workers });
   if (opened.software) return opened;
   opened[Symbol.dispose]();
   return await openDevice({ device: kind });

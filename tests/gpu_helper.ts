@@ -64,14 +64,15 @@ export async function openGpu(options: DeviceOptions = {}): Promise<Gpu> {
 
 /**
  * The device that tests of what lies above the operations run on: the CPU, many times as fast as a software
- * adapter, without limits that work is split by. SAEWING_DEVICE (software, gpu) names another.
+ * adapter, without limits that work is split by, and on the calling thread: two that wait for one another take
+ * five times the processor's time on matrices as small as tests have. SAEWING_DEVICE (software, gpu) names another.
  */
 export async function openTestDevice(
   { limits, ...options }: DeviceOptions = {},
 ): Promise<Device> {
   const device = (Deno.env.get("SAEWING_DEVICE") ?? "cpu") as DeviceOptions["device"];
-  if (device === "cpu") return await openTestCpu(options);
-  return await openDevice({ workers: 2, ...options, limits, device });
+  if (device === "cpu") return await openTestCpu({ workers: 0, ...options });
+  return await openDevice({ ...options, limits, device });
 }
 
 /** How the CPU device is opened for tests of operations: threads of all kinds, plain loops and SIMD. */
@@ -118,11 +119,13 @@ export function testOnDevices(...test: DeviceTest): void {
 }
 
 /**
- * Registers a test on the CPU, and in tests/heavy on a GPU: for laws that hold by code which both devices
+ * Registers a test on the CPU (the calling thread), and in tests/heavy on a GPU: for laws that hold by code which both devices
  * share, where another test of the file runs the kernels.
  */
 export function testOnCpu(...test: DeviceTest): void {
-  (HEAVY ? registerOnGpu : registerOnCpu)(...test);
+  const [name, body, options] = test;
+  if (HEAVY) registerOnGpu(...test);
+  else registerOnCpu(name, body, { workers: 0, ...options });
 }
 
 function registerOnGpu(...[name, body, { dense } = {}]: DeviceTest): void {
@@ -132,9 +135,13 @@ function registerOnGpu(...[name, body, { dense } = {}]: DeviceTest): void {
   Deno.test(`${name}, on a GPU by dense products`, () => body(openWith({ denseStep: true })));
 }
 
-function registerOnCpu(...[name, body, { dense } = {}]: DeviceTest): void {
+function registerOnCpu(
+  name: string,
+  body: (open: Open) => Promise<void>,
+  { dense = false, workers = 2 } = {},
+): void {
   const openWith = (more: DeviceOptions): Open => ({ limits: _, ...options } = {}) =>
-    openTestCpu({ integerProduct: false, ...more, ...options });
+    openTestCpu({ workers, integerProduct: false, ...more, ...options });
   Deno.test(`${name}, on the CPU`, () => body(openWith({ denseStep: false })));
   if (!dense) return;
   Deno.test(`${name}, on the CPU by dense products`, () => body(openWith({})));

@@ -223,13 +223,27 @@ export interface Given {
   denseStep: string | undefined;
 }
 
+// Promises alone keep Ctrl-C, a click or a timer waiting until all is done: after so many milliseconds of work
+// on the calling thread they have their turn.
+const TURN_AFTER = 50;
+
 async function ownThread(given: Given): Promise<Crew> {
   const thread: Thread = await createThread({
     ...given,
     index: 0,
     count: 1,
   });
-  return { run: (stages) => Promise.resolve().then(() => runStages(thread, stages)), end() {} };
+  let turn = performance.now();
+  return {
+    async run(stages) {
+      if (performance.now() - turn > TURN_AFTER) {
+        await new Promise((resolve) => setTimeout(resolve));
+        turn = performance.now();
+      }
+      return runStages(thread, stages);
+    },
+    end() {},
+  };
 }
 
 // Workers keep a script alive. They end after 3 s without work, so that a script that forgot to dispose of

@@ -21,6 +21,7 @@ export function testIo(env: Record<string, string> = {}, own: Partial<Io> = {}):
     printError: (line) => void (written.stderr += `${line}\n`),
     terminal: undefined,
     colour: false,
+    workers: 0,
     env: (name) => env[name] ?? Deno.env.get(name),
     onInterrupt(call) {
       listeners.add(call);

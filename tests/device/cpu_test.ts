@@ -2,6 +2,7 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { createBuffers, readFloats, writeBuffer } from "../../lib/device/buffer.ts";
 import { openCpu } from "../../lib/device/cpu.ts";
 import { openDevice } from "../../lib/device/device.ts";
+import type { CpuStage } from "../../lib/device/cpu_stage.ts";
 import { DeviceError } from "../../lib/device/errors.ts";
 import { createProgram, f32, submit, u32 } from "../../lib/device/program.ts";
 import { scaleNumbers } from "../../lib/ops/clip_gradients.ts";
@@ -204,4 +205,28 @@ Deno.test("workers that start again see memory that grew meanwhile", async () =>
   } finally {
     globalThis.setTimeout = setTimeout;
   }
+});
+
+Deno.test("work on the calling thread lets timers and signals have their turn", async () => {
+  using cpu = await openCpu({ ...PLAIN, workers: 0 });
+  let ended = false;
+  const timer = setTimeout(() => ended = true, 60);
+  // Each takes 20 ms and is awaited by promises alone.
+  const busy: CpuStage = {
+    name: "busy",
+    loop: () => {
+      const end = performance.now() + 20;
+      while (performance.now() < end);
+    },
+    args: {},
+    items: 1,
+    grain: 1,
+  };
+  let runs = 0;
+  while (!ended && runs < 200) {
+    await cpu.run([busy]);
+    runs++;
+  }
+  clearTimeout(timer);
+  assert(ended, `no timer was called in ${runs} runs of 20 ms`);
 });
