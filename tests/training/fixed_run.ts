@@ -57,10 +57,13 @@ export function makeBatches(): Matrix[] {
 }
 
 /** SHA-256, in hexadecimal, of the weights, thresholds and losses that each architecture's run gives. */
-export async function hashFixedRuns(device: Device): Promise<Record<string, string>> {
+export async function hashFixedRuns(
+  device: Device,
+  names = Object.keys(FIXED_RUNS),
+): Promise<Record<string, string>> {
   const hashes: Record<string, string> = {};
-  for (const [name, options] of Object.entries(FIXED_RUNS)) {
-    const { sae, history } = await trainSae(device, makeBatches(), options);
+  for (const name of names) {
+    const { sae, history } = await trainSae(device, makeBatches(), FIXED_RUNS[name]);
     const parts = [sae.wEnc, sae.bEnc, sae.wDec, sae.bDec, sae.threshold ?? new Float32Array()];
     parts.push(Float32Array.from(history, ({ loss }) => loss));
     parts.push(Float32Array.from(history, ({ deadLatents }) => deadLatents));
