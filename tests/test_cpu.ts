@@ -29,6 +29,7 @@ function oneAfterTheOther(opened: OpenedCpu) {
     last = ran.catch(() => {});
     return ran;
   };
+  addEventListener("unload", () => opened.crew.end());
   return {
     ...opened,
     crew: { ...opened.crew, run },

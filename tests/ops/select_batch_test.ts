@@ -69,7 +69,8 @@ Deno.test("a screened selection keeps what an exact oracle keeps, whatever it sc
   for (const factors of ALL) {
     for (const [n, d, m] of shapes) {
       const given = wholeNumbers(n + d + m, n, d, m);
-      for (const share of [0.001, 0.05, 0.4, 1]) {
+      // All of it with the factors that have the widest bounds.
+      for (const share of factors === "int8" ? [0.001, 0.05, 0.4, 1] : [0.05, 0.4]) {
         const wanted = Math.max(1, Math.round(share * n * m));
         using selection = await prepare(gpu, given, { wanted, factors });
         const expected = expectedOf(given, wanted);
@@ -93,7 +94,8 @@ Deno.test("a screened selection is right whatever the cut was predicted to be", 
     // Lists of 300 and 1 candidates: too low a cut overflows them, the second always.
     for (const most of [undefined, 300, 1]) {
       using selection = await prepare(gpu, given, { wanted, factors, most });
-      for (const last of [0, 1, 20, 50, 60, 80, 150, 1e6, 1e-3, 1e20, -5]) {
+      const lasts = [0, 20, 60, 150, 1e20];
+      for (const last of factors === "int8" ? [...lasts, 1, 50, 80, 1e6, 1e-3, -5] : lasts) {
         const { failed, threshold, ...actual } = await selection.run(last);
         const name = `${factors}, last ${last}, room for ${most}`;
         assertEquals(actual, expected, name);
