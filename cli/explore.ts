@@ -82,7 +82,6 @@ export const explore: Command = {
       await out.finish();
       written = out.path;
       output.say(`${out.path}: ${served.size} files, ${(bytes / 1e6).toFixed(1)} MB`);
-      if (!serves) output.say(`to see it: saewing explore ${folders.join(" ")} --serve`);
       output.result({ folder: out.path, files: served.size, bytes });
     } else {
       for await (const file of allFiles(sources)) {
@@ -116,12 +115,7 @@ async function serve(
 /** A site's files, ONNX Runtime's for the page among them. */
 async function* allFiles(sources: SiteSource[]): AsyncGenerator<SiteFile> {
   yield* siteFiles(sources);
-  if (!sources.some(({ own }) => own)) return;
-  // Only packages that a module imports have files on this machine; nothing of this one runs here.
-  await import("onnxruntime-web/ort-wasm-simd-threaded.mjs");
-  for (const [name, file] of RUNTIME) {
-    yield { name, bytes: await Deno.readFile(new URL(import.meta.resolve(file))) };
-  }
+  if (sources.some(({ own }) => own)) yield* runtimeFiles();
 }
 
 // One thread and no GPU: 14 MB; the runtime's variants with WebGPU have 17 to 28.
@@ -129,6 +123,15 @@ const RUNTIME: [name: string, file: string][] = [
   ["ort/ort.mjs", "onnxruntime-web/wasm"],
   ["ort/ort.wasm", "onnxruntime-web/ort-wasm-simd-threaded.wasm"],
 ];
+
+/** The files of ONNX Runtime that a page runs a model with. */
+export async function* runtimeFiles(): AsyncGenerator<SiteFile> {
+  // Only packages that a module imports have files on this machine; this module only defines a function.
+  await import("onnxruntime-web/ort-wasm-simd-threaded.mjs");
+  for (const [name, file] of RUNTIME) {
+    yield { name, bytes: await Deno.readFile(new URL(import.meta.resolve(file))) };
+  }
+}
 
 async function readFile(
   folder: string,

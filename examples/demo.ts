@@ -1,6 +1,7 @@
 // Trains a BatchTopK SAE in the middle of the embedded model on English text from npm, measures it on
-// held-out documents and writes runs/demo/report.html. All the work is one `saewing train`. Arguments are
-// the number of steps (400 if it is not given) and of rows of held-out text (192).
+// held-out documents, writes runs/demo/report.html and a site to explore the latents, runs/demo-site. The work is
+// three commands: train, dashboard, explore. Arguments are the number of steps (400 if it is not given) and of
+// rows of held-out text (192).
 import { fromFileUrl, relative } from "@std/path";
 import { main } from "../cli.ts";
 import { writeDemoCorpus } from "./demo_corpus.ts";
@@ -8,13 +9,28 @@ import { writeDemoCorpus } from "./demo_corpus.ts";
 const folder = "runs/demo";
 const { train, heldOut } = await writeDemoCorpus(folder);
 const model = relative(Deno.cwd(), fromFileUrl(import.meta.resolve("./tiny-gpt2")));
-const args = [
-  ...["train", "--model", model],
-  ...["--hook", "blocks.2.hook_resid_pre", "--text", train],
-  ...["--dict-size", "1024", "--k", "16", "--steps", Deno.args[0] ?? "400"],
-  ...["--batch-size", "1024"],
-  ...["--out", folder, "--overwrite", "--eval-text", heldOut],
-  ...["--eval-rows", Deno.args[1] ?? "192"],
+const [steps = "400", rows = "192"] = Deno.args;
+const commands = [
+  [
+    ...["train", "--model", model],
+    ...["--hook", "blocks.2.hook_resid_pre", "--text", train],
+    ...["--dict-size", "1024", "--k", "16", "--steps", steps],
+    ...["--batch-size", "1024"],
+    ...["--out", folder, "--overwrite", "--eval-text", heldOut],
+    ...["--eval-rows", rows],
+  ],
+  [
+    ...["dashboard", folder, "--text", heldOut, "--examples", rows],
+    ...["--out", "runs/demo-dashboards", "--overwrite"],
+  ],
+  ["explore", "runs/demo-dashboards", "--out", "runs/demo-site", "--overwrite"],
 ];
-console.log(`\nsaewing ${args.join(" ")}\n`);
-Deno.exit(await main(args));
+for (const args of commands) {
+  console.log(`\nsaewing ${args.join(" ")}\n`);
+  const code = await main(args);
+  if (code !== 0) Deno.exit(code);
+}
+console.log(`
+To explore the latents:
+  deno run -A cli.ts explore runs/demo-dashboards --serve
+Any web server shows runs/demo-site as well.`);

@@ -7,7 +7,11 @@ import { deno, type Ran, ROOT, saewing, withFolder } from "./cli/cli_helper.ts";
 const RUN = [
   "README.md",
   "docs/tutorial.md",
+<<<<<<< HEAD
   "docs/dashboards.md",
+=======
+  "docs/explorer.md",
+>>>>>>> 229fe46 (Explorer: own text, tests in Chromium, docs with pictures; the demo ends with a site)
   "docs/command_line.md",
   "docs/formats.md",
   "docs/models.md",

@@ -2,7 +2,7 @@ import type { Dashboards, LatentDashboard } from "../interpretation/dashboards.t
 import type { Progress } from "../progress.ts";
 import { type DashboardExtras, type DashboardRecord, dashboardRecord } from "./dashboard_record.ts";
 import { gunzip, gzip } from "./gzip.ts";
-import { collectMetaLatents, readMetaLatent } from "./meta_index.ts";
+import { collectMetaLatents, type MetaLatentLatents, readMetaLatent } from "./meta_index.ts";
 import { collectSearch, readSearch, type SearchIndex } from "./search_index.ts";
 
 /** Name of the file that says what the others hold. */
@@ -163,8 +163,9 @@ export interface DashboardReader {
    * The latents that a meta-latent is part of, with its weights, the largest first.
    *
    * @param meta From 0 to `manifest.metaLatents` − 1.
+   * @param most Most latents that are read (default: all).
    */
-  latentsOf(meta: number): Promise<[latent: number, weight: number][]>;
+  latentsOf(meta: number, most?: number): Promise<MetaLatentLatents>;
 }
 
 /**
@@ -213,11 +214,12 @@ export async function openDashboards(
       return JSON.parse(await gunzip(packed, MOST_RECORD, "a record"));
     },
     search: async () => await readSearch(await read("search.bin"), latents),
-    latentsOf: (meta) =>
+    latentsOf: (meta, most = Infinity) =>
       readMetaLatent(
         (from, length) => part("meta.bin", from, length),
         meta,
         (manifest as DashboardManifest).metaLatents,
+        most,
       ),
   };
 }

@@ -1,5 +1,13 @@
 import type { DashboardRecord } from "./dashboard_record.ts";
 
+/** The latents that a meta-latent is part of. */
+export interface MetaLatentLatents {
+  /** How many there are. */
+  total: number;
+  /** Those that were read, with the meta-latent's weight in each, the largest first. */
+  latents: [latent: number, weight: number][];
+}
+
 /**
  * Collects which latents each meta-latent is part of: `meta.bin`. It begins with n + 1 offsets
  * (32-bit numbers, little-endian), counted in entries; then come the entries, a latent (32 bits) and
@@ -43,22 +51,26 @@ export function collectMetaLatents(): {
  *
  * @param part Gives `length` bytes of `meta.bin` from byte `from` on.
  * @param count How many meta-latents there are.
+ * @param most Most latents that are read, those with the largest weights.
  * @throws {RangeError} There is no such meta-latent.
  */
 export async function readMetaLatent(
   part: (from: number, length: number) => Promise<DataView<ArrayBuffer>>,
   meta: number,
   count: number,
-): Promise<[latent: number, weight: number][]> {
+  most: number,
+): Promise<MetaLatentLatents> {
   if (!(Number.isInteger(meta) && meta >= 0 && meta < count)) {
     throw new RangeError(`meta-latent is ${meta}, expected a whole number below ${count}`);
   }
   const offsets = await part(4 * meta, 8);
   const [from, to] = [offsets.getUint32(0, true), offsets.getUint32(4, true)];
-  if (to <= from) return [];
-  const entries = await part(4 * (count + 1) + 8 * from, 8 * (to - from));
-  return Array.from({ length: to - from }, (_, i) => [
+  const [total, length] = [to - from, Math.min(most, to - from)];
+  if (!(length > 0)) return { total, latents: [] };
+  const entries = await part(4 * (count + 1) + 8 * from, 8 * length);
+  const latents = Array.from({ length }, (_, i): [number, number] => [
     entries.getUint32(8 * i, true),
     entries.getFloat32(8 * i + 4, true),
   ]);
+  return { total, latents };
 }

@@ -20,6 +20,7 @@ export {
   type NeuronpediaOptions,
   type NeuronpediaSource,
 } from "./neuronpedia.ts";
+export type { MetaLatentLatents } from "./meta_index.ts";
 export type { SearchIndex } from "./search_index.ts";
 export { type OwnFiles, ownFiles } from "./own_files.ts";
 export { type SiteFile, siteFiles, type SiteSource } from "./site.ts";

@@ -8,7 +8,7 @@ export const SITE_STYLE = `
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #12151a; --card: #1a1f27; --ink: #e3e7ee; --soft: #9aa5b6; --line: #2d3541;
-    --link: #8ab8fa; --bar: #6ea6f7; --bad: #f2a09a; --heat: 214 110 20;
+    --link: #8ab8fa; --bar: #6ea6f7; --bad: #f2a09a; --heat: 176 84 12;
   }
 }
 * { box-sizing: border-box; }
@@ -62,7 +62,7 @@ figcaption { margin-bottom: .4rem; color: var(--soft); font-size: .8125rem; }
 svg { display: block; width: 100%; height: auto; }
 svg text { fill: var(--ink); font-size: 12px; }
 svg .soft { fill: var(--soft); }
-.histogram svg { max-width: 34rem; }
+.histogram svg { max-width: 28rem; }
 .bar, .cell { fill: var(--bar); }
 .cell { cursor: pointer; }
 .cell:hover { stroke: var(--ink); }
@@ -95,7 +95,7 @@ ul, ol { margin: 0; padding: 0; list-style: none; }
   white-space: pre-wrap; overflow-wrap: anywhere; }
 .tokens button.on { background: rgb(var(--heat) / calc(var(--a) * .75)); }
 .tokens button[aria-pressed=true] { outline: 2px solid var(--link); }
-.token { padding: 0 .25rem; border-radius: 4px; background: var(--page); border: 1px solid var(--line);
+.token { display: inline-block; max-width: 100%; white-space: pre-wrap; padding: 0 .25rem; border-radius: 4px; background: var(--page); border: 1px solid var(--line);
   font: 13px/1.6 ui-monospace, "Liberation Mono", monospace; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; padding: 0 .9rem; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }

@@ -57,6 +57,20 @@ export function testInPage(
   });
 }
 
+/** A test with a browser of its own; it is left out, with a message, where there is no Chromium. */
+export function testInBrowser(name: string, body: (browser: Browser) => Promise<void>): void {
+  if (!CHROMIUM) console.log(`left out, there is no Chromium (tests/browser/install.sh): ${name}`);
+  const lenient = { sanitizeOps: false, sanitizeResources: false };
+  Deno.test({ name, ignore: !CHROMIUM, ...lenient }, async () => {
+    const browser = await chromium.launch({ executablePath: CHROMIUM, args: FLAGS });
+    try {
+      await body(browser);
+    } finally {
+      await browser.close();
+    }
+  });
+}
+
 async function inPage(
   served: Map<string, string>,
   body: (page: Page) => Promise<void>,

@@ -71,10 +71,12 @@ Deno.test("search and meta-latents are read without a shard", async () => {
   assertEquals(index.peaks[3].map((token) => index.tokens[token]), ["</script>é"]);
   // Each made-up latent has meta-latent 2 with weight 1.5, and one of 0, 1, 3, 4 with less.
   assertEquals(manifest.metaLatents, 5);
-  const all = await latentsOf(2);
+  const { latents: all, total } = await latentsOf(2);
+  assertEquals(total, 70);
+  assertEquals(await latentsOf(2, 3), { total, latents: all.slice(0, 3) });
   assertEquals(all.map(([latent]) => latent), [...latents]);
   assertEquals(all[0][1], 1.5);
-  const some = await latentsOf(4);
+  const { latents: some } = await latentsOf(4);
   const expected = latents.filter((latent) => [0, 1, 3, 4][latent / 2 % 4] === 4);
   assertEquals(some.map(([latent]) => latent).sort((a, b) => a - b), [...expected]);
   assert(some.every(([, weight], i) => i === 0 || some[i - 1][1] >= weight));

@@ -87,13 +87,13 @@ function Latent(
         />
         {logits && <Histogram {...logits.histogram} name="Effects on logits" />}
       </div>
+      <Contexts title="Contexts with the largest activations" contexts={record.top} max={max} />
       {logits && (
         <section class="columns">
           <Logits title="Raises the logits of" tokens={logits.promoted} />
           <Logits title="Lowers the logits of" tokens={logits.suppressed} />
         </section>
       )}
-      <Contexts title="Contexts with the largest activations" contexts={record.top} max={max} />
       {record.intervals.toReversed().filter(({ samples }) => samples.length > 0).map((interval) => (
         <Contexts
           key={interval.low}
@@ -238,7 +238,10 @@ function Meta(
       ...{ name: `meta-latent ${meta}`, label: `weight ${short(weight)}`, weight: weight / most },
       next: await latentNodes(
         sae,
-        (await reader.latentsOf(meta)).filter(([one]) => one !== record.latent).slice(0, 4),
+        (await reader.latentsOf(meta, 5)).latents.filter(([one]) => one !== record.latent).slice(
+          0,
+          4,
+        ),
         index,
       ),
     })));

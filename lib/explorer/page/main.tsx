@@ -69,12 +69,15 @@ function App({ saes }: { saes: SaeData[] }): VNode {
   }
   const type = (event: Event) => {
     const typed = (event.target as HTMLInputElement).value;
+    // The address itself: letters come faster than the page is drawn.
+    const now = parseRoute(location.hash);
+    const isSearch = now.page === "latents";
     const to = address(sae.name, "latents", undefined, {
-      ...(page === "latents" ? Object.fromEntries(query) : {}),
+      ...(isSearch ? Object.fromEntries(now.query) : {}),
       ...{ q: typed, page: undefined },
     });
     // Letters of one search are one step back.
-    if (page === "latents") location.replace(to);
+    if (isSearch) location.replace(to);
     else location.hash = to;
   };
   const link = (name: string, words: string) => (

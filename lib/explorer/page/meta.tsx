@@ -3,46 +3,56 @@
 import type { VNode } from "preact";
 import { Histogram } from "./charts.tsx";
 import type { SaeData } from "./data.ts";
-import { short, useLoaded } from "./hooks.ts";
+import { useLoaded } from "./hooks.ts";
 import { Neighbours } from "./latent.tsx";
 import { Failed, Waiting } from "./parts.tsx";
 import { address } from "./route.ts";
 
-const MOST = 200;
+/** Latents that are listed. */
+const LISTED = 200;
+/** Latents whose weights are counted: 160 kB. */
+const MOST = 20_000;
 
 /** A meta-latent: the latents that it is part of, by weight. */
 export function MetaPage({ sae, meta }: { sae: SaeData; meta: number }): VNode {
   const title = `Meta-latent ${meta}`;
   const { value, error } = useLoaded(
-    async () => await (await sae.reader()).latentsOf(meta),
+    async () => await (await sae.reader()).latentsOf(meta, MOST),
     [sae.name, meta],
   );
   const index = useLoaded(() => sae.search(), [sae.name]).value;
   if (error) return <Failed title={title} error={error} />;
   if (!value) return <Waiting title={title} />;
-  const most = Math.max(0, ...value.map(([, weight]) => weight));
+  const most = Math.max(0, value.latents[0]?.[1] ?? 0);
   const counts = new Array<number>(30).fill(0);
-  for (const [, weight] of value) counts[Math.min(29, Math.floor(30 * weight / (most || 1)))]++;
+  for (const [, weight] of value.latents) {
+    counts[Math.min(29, Math.floor(30 * weight / (most || 1)))]++;
+  }
   const last = sae.manifest.metaLatents - 1;
   return (
     <>
       <h1 tabIndex={-1}>{title}</h1>
       <p class="about">
-        part of {value.length} latents of <a href={address(sae.name)}>{sae.name}</a>
-        {value.length > MOST ? `; the ${MOST} with the largest weights are listed` : ""}
+        part of {value.total} latents of <a href={address(sae.name)}>{sae.name}</a>
+        {value.total > LISTED ? `; the ${LISTED} with the largest weights are listed` : ""}
       </p>
       <p>
         {meta > 0 && <a href={address(sae.name, "meta", meta - 1)}>previous</a>}{" "}
         {meta < last && <a href={address(sae.name, "meta", meta + 1)}>next</a>}
       </p>
-      {value.length > 0 && (
-        <Histogram counts={counts} low={0} high={most} name={`Weights, up to ${short(most)}`} />
+      {value.latents.length > 0 && (
+        <Histogram
+          counts={counts}
+          low={0}
+          high={most}
+          name={`Weights${value.total > MOST ? `, the ${MOST} largest` : ""}`}
+        />
       )}
       <Neighbours
         title="Latents"
         unit="weight"
         sae={sae}
-        list={value.slice(0, MOST)}
+        list={value.latents.slice(0, LISTED)}
         index={index}
       />
     </>

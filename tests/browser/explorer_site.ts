@@ -1,0 +1,188 @@
+// Sites of the explorer for tests: made-up dashboards, served in this process.
+import type { Browser, Page } from "playwright-core";
+import { type Served, siteHandler } from "../../cli/explore_server.ts";
+import type { DashboardAbout } from "../../lib/explorer/dashboard_files.ts";
+import { dashboardFiles } from "../../lib/explorer/dashboard_files.ts";
+import { type SiteFile, siteFiles, type SiteSource } from "../../lib/explorer/site.ts";
+import type { DashboardExtras } from "../../lib/explorer/dashboard_record.ts";
+import type { Dashboards, LatentDashboard } from "../../lib/interpretation/dashboards.ts";
+
+/** Texts that would do something if they were read as markup, a script or an address. */
+export const HOSTILE = [
+  `<script>pwned=1</script>`,
+  `<img src=x onerror=pwned=2>`,
+  `<svg onload=pwned=3>`,
+  `"><script>pwned=4</script>`,
+  `' onmouseover='pwned=5`,
+  `javascript:pwned=6`,
+  `</title><script>pwned=7</script>`,
+  `</script><script>pwned=8</script>`,
+  `<iframe srcdoc="<script>parent.pwned=9</script>">`,
+  `<a href="javascript:pwned=10">x</a>`,
+  `<style>*{display:none}</style>`,
+  `<base href="https://example.com/">`,
+  `<meta http-equiv="refresh" content="0;url=https://example.com/">`,
+  "${pwned=14}{{pwned=14}}",
+  `<math><mtext><img src=x onerror=pwned=15></mtext></math>`,
+  `<!--<img src="--><img src=x onerror=pwned=16>">`,
+  `\u202e\u2066<b onclick=pwned=17>\u0000\u0008\u001b[31m`,
+  `__proto__`,
+  `%3Cscript%3Epwned=19%3C/script%3E`,
+  `<details open ontoggle=pwned=20>`,
+];
+
+/** Made-up dashboards, each number and text told from its latent's number. */
+export function siteDashboards(
+  count: number,
+  texts: readonly string[],
+  other: string,
+): Dashboards {
+  const latents = Uint32Array.from({ length: count }, (_, latent) => latent);
+  const text = (i: number) => texts[i % texts.length];
+  return {
+    ...{ latents, samples: 10_000, correlated: 10_000, rows: 80, contextLength: 126, bytes: 0 },
+    inactive: () => [],
+    read(latent): LatentDashboard {
+      const example = (shift: number) => ({
+        ...{ row: latent % 80, position: 9, peak: 1 },
+        tokens: Array.from({ length: 5 }, (_, i) => text(latent + i + shift)),
+        activations: Float32Array.of(0, 5 - shift / 10, 1, 0, 0.5),
+      });
+      const near = (step: number) => [{ latent: (latent + step) % count, cosine: 0.75 }];
+      return {
+        ...{ latent, density: latent === 0 ? 0 : 1 / (2 + latent), actives: latent },
+        ...{ meanActivation: 0.5, maxActivation: 1 + latent % 7 },
+        histogram: { width: 0.25, counts: Uint32Array.of(3, 0, 1) },
+        top: Array.from({ length: 10 }, (_, i) => example(i)),
+        intervals: [{ low: 0, high: 1, count: 4, samples: [example(3)] }],
+        coactive: [{ latent: (latent + 3) % count, correlation: 0.12, together: 7 }],
+        nearest: near(1),
+        others: [{ name: other, nearest: [{ latent: latent % 30, cosine: -0.5 }] }],
+        metaLatents: [{ latent: latent % 8, weight: 1.5 }, { latent: 8, weight: 0.5 }],
+      };
+    },
+  };
+}
+
+/** A source of a site, in memory. */
+export async function siteSource(
+  dashboards: Dashboards,
+  about: DashboardAbout,
+  extras: (latent: number) => DashboardExtras = () => ({}),
+): Promise<SiteSource & { files: Map<string, Uint8Array<ArrayBuffer>> }> {
+  const files = new Map<string, Uint8Array<ArrayBuffer>>();
+  for await (
+    const file of dashboardFiles(dashboards, about, ({ latent }) => extras(latent))
+  ) files.set(file.name, file.bytes);
+  return {
+    files,
+    read: (name, from, to) => Promise.resolve(files.get(name)!.slice(from, to)),
+  };
+}
+
+/** A site that is served, and the bytes that were asked for. */
+export interface ServedSite extends AsyncDisposable {
+  /** Its address. */
+  base: string;
+  /** Bytes of the bodies since the start. */
+  bytes(): number;
+}
+
+/**
+ * Serves a site.
+ *
+ * @param ranges Whether the server knows ranges; `python -m http.server` does not.
+ */
+export async function serveSite(
+  sources: (SiteSource & { files: Map<string, Uint8Array<ArrayBuffer>> })[],
+  { ranges = true, more = [] }: { ranges?: boolean; more?: SiteFile[] } = {},
+): Promise<ServedSite> {
+  const served = new Map<string, Served>();
+  for (const file of [...await Array.fromAsync(siteFiles(sources)), ...more]) {
+    served.set(
+      file.name,
+      "bytes" in file ? file.bytes : sources[file.source].files.get(file.file)!,
+    );
+  }
+  const answer = siteHandler(served);
+  let bytes = 0;
+  const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
+    const asked = ranges ? request : new Request(request.url);
+    const response = await answer(asked);
+    bytes += Number(response.headers.get("content-length") ?? 0);
+    return response;
+  });
+  return {
+    base: `http://127.0.0.1:${server.addr.port}/`,
+    bytes: () => bytes,
+    [Symbol.asyncDispose]: () => server.shutdown(),
+  };
+}
+
+/** What dashboards say of themselves. */
+export const about = (name: string, dictSize: number, text = "m"): DashboardAbout => ({
+  sae: { name, dictSize, architecture: text },
+  model: { id: text, hook: text },
+  texts: { dataset: text },
+});
+
+const WORDS = [" the", " cat", " sat", "\n", " on", " mat"];
+
+/** A site of two SAEs that name each other. */
+export async function twoSaes(options?: { ranges: boolean }): Promise<ServedSite> {
+  const large = await siteSource(
+    siteDashboards(200, WORDS, "small"),
+    about("large", 200),
+    (latent) => ({
+      label: { text: latent === 42 ? "animals at night" : `label ${latent}`, source: "tokens" },
+      logits: {
+        ...{ promoted: [[" dog", 2.5]], suppressed: [[" log", -1]] },
+        histogram: { low: -1, high: 2.5, counts: [1, 5, 2] },
+      },
+    }),
+  );
+  const small = await siteSource(siteDashboards(30, WORDS, "large"), about("small", 30));
+  return await serveSite([large, small], options);
+}
+
+/** A page that fails where it logs an error, asks another host or breaks its policy. */
+export async function openPage(
+  browser: Browser,
+  address: string,
+  options: Parameters<Browser["newPage"]>[0] = {},
+): Promise<{ page: Page; problems: string[] }> {
+  const page = await browser.newPage(options);
+  const problems: string[] = [];
+  page.on("pageerror", (error) => problems.push(error.message));
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(message.text());
+  });
+  page.on("dialog", (dialog) => {
+    problems.push(`a dialog: ${dialog.message()}`);
+    void dialog.dismiss();
+  });
+  const { host } = new URL(address);
+  page.on("request", (request) => {
+    if (new URL(request.url()).host !== host) problems.push(`asks ${request.url()}`);
+  });
+  await page.goto(address);
+  await page.waitForSelector("h1");
+  return { page, problems };
+}
+
+/** Waits for an expression; playwright's own way to wait evaluates text in the page, which its policy forbids. */
+export async function until(page: Page, expression: string): Promise<void> {
+  for (let turn = 0; turn < 500; turn++) {
+    if (await page.evaluate(expression)) return;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  throw new Error(`after 10 s there is still not ${expression}; ${page.url()}`);
+}
+
+/** Waits for a page by its heading, and for what it reads. */
+export const heading = (page: Page, text: string): Promise<void> =>
+  until(
+    page,
+    `document.querySelector("h1")?.textContent === ${JSON.stringify(text)} && ` +
+      `!document.querySelector("[role=status]")?.textContent.includes("reading")`,
+  );

@@ -1,0 +1,83 @@
+import { assert, assertEquals } from "@std/assert";
+import { encode, initializeSae, openDevice, openLanguageModel } from "../../mod.ts";
+import { createRandom } from "../../lib/random.ts";
+import { ownFiles } from "../../lib/explorer/own_files.ts";
+import { runtimeFiles } from "../../cli/explore.ts";
+import { ROOT } from "../cli/cli_helper.ts";
+import { testInBrowser } from "./chromium.ts";
+import { about, openPage, serveSite, siteDashboards, siteSource, until } from "./explorer_site.ts";
+
+const MODEL = `${ROOT}/examples/tiny-gpt2`;
+const HOOK = "blocks.2.hook_resid_pre";
+
+testInBrowser("own text has the latents and values that Deno's encode gives", async (browser) => {
+  const random = createRandom(5);
+  const dModel = 128;
+  const dictSize = 96;
+  const sae = {
+    ...initializeSae({ architecture: "batchtopk", dModel, dictSize, k: 8, random }),
+    threshold: new Float32Array(dictSize).fill(0.05),
+    bEnc: Float32Array.from({ length: dictSize }, () => 0.1 * random.uniform()),
+    metadata: { contextSize: 20 },
+  };
+  const own = await ownFiles(sae, MODEL, HOOK);
+  const source = await siteSource(
+    siteDashboards(dictSize, [" a", " b"], "x"),
+    about("own", dictSize),
+  );
+  await using site = await serveSite([{ ...source, own }], {
+    more: await Array.fromAsync(runtimeFiles()),
+  });
+  const { page, problems } = await openPage(browser, `${site.base}#/own/text`);
+  const text = "Ünder the <b>old</b> bridge\nhe sat 日本, and the river went on for ever and ever.";
+  await page.fill("textarea", text);
+  await until(page, `document.querySelector(".tokens")?.textContent.includes("<b>")`);
+  await using model = await openLanguageModel(MODEL, { hook: HOOK });
+  const tokens = model.tokenize(text);
+  assert(tokens.length > 19, "the text is longer than a row");
+  await until(page, `document.querySelector("main").textContent.includes("end is left out")`);
+  const row = Int32Array.of(model.bosToken, ...tokens.subarray(0, 19));
+  const { data, cols } = await model.activations(row, 1);
+  using device = await openDevice({ device: "cpu" });
+  const x = { data: data.slice(cols), rows: 19, cols };
+  const wanted = await encode(device, sae, x);
+  const found = await page.evaluate(`(async () => {
+    const { saes } = await (await fetch("site.json")).json();
+    const { openOwn } = await import("./own.js");
+    const { tokens, rowOffsets, latents, values } =
+      await (await openOwn(saes[0].own, document.baseURI)).run(${JSON.stringify(text)});
+    return { tokens, rowOffsets: [...rowOffsets], latents: [...latents], values: [...values] };
+  })()`) as { tokens: string[] } & Record<"rowOffsets" | "latents" | "values", number[]>;
+  assertEquals(found.tokens, Array.from(row.subarray(1), (token) => model.tokenText(token)));
+  assertEquals(found.rowOffsets, [...wanted.rowOffsets]);
+  assertEquals(found.latents, [...wanted.latents]);
+  assert(wanted.values.length > 50);
+  let most = 0;
+  wanted.values.forEach((value, i) => most = Math.max(most, Math.abs(found.values[i] - value)));
+  assert(most < 1e-4, `values differ by ${most}`);
+  console.log(`${wanted.values.length} values within ${most}`);
+  // What the page shows is that: the strongest latent first, its shading on the right tokens.
+  const best = wanted.values.indexOf(Math.max(...wanted.values));
+  await page.click(`[aria-label="shade by latent ${wanted.latents[best]}"]`);
+  await until(page, `location.hash.endsWith("latent=${wanted.latents[best]}")`);
+  const shaded = await page.evaluate(
+    `[...document.querySelectorAll(".tokens button")].map((one) => one.dataset.value ?? "")`,
+  ) as string[];
+  const value = (token: number) => {
+    for (let i = wanted.rowOffsets[token]; i < wanted.rowOffsets[token + 1]; i++) {
+      if (wanted.latents[i] === wanted.latents[best]) return wanted.values[i];
+    }
+    return 0;
+  };
+  assertEquals(shaded.map((one) => one !== ""), shaded.map((_, token) => value(token) > 0));
+  // A token's own latents.
+  await page.click(".tokens button");
+  await until(page, `document.querySelector("main").textContent.includes("Latents at")`);
+  const [first, end] = wanted.rowOffsets;
+  const listed = `document.querySelectorAll("[aria-label^='shade by latent']").length`;
+  // 30 at most are listed.
+  assertEquals(await page.evaluate(listed), Math.min(30, end - first));
+  await page.fill("textarea", "");
+  await until(page, `document.querySelector("main").textContent.includes("0 tokens")`);
+  assertEquals(problems.filter((one) => !one.includes("adapter")), []);
+});
