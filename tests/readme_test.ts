@@ -7,11 +7,8 @@ import { deno, type Ran, ROOT, saewing, withFolder } from "./cli/cli_helper.ts";
 const RUN = [
   "README.md",
   "docs/tutorial.md",
-<<<<<<< HEAD
   "docs/dashboards.md",
-=======
   "docs/explorer.md",
->>>>>>> 229fe46 (Explorer: own text, tests in Chromium, docs with pictures; the demo ends with a site)
   "docs/command_line.md",
   "docs/formats.md",
   "docs/models.md",
@@ -32,7 +29,7 @@ const IGNORED = [
   /^deno task compile && /,
   /^npx -y deno@2\.9\.6 task (check|test)$/,
   /^deno test -A tests\/\S+_test\.ts$/,
-  /^saewing (harvest|sweep|probe) /,
+  /^saewing (harvest|sweep|probe|explore) /,
   // Packages of 90 MB.
   /^deno run -A examples\/labelled_texts\.ts /,
   /^deno task bench:dashboards /,
