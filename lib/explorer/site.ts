@@ -58,14 +58,9 @@ const ICON =
  */
 export async function* siteFiles(sources: readonly SiteSource[]): AsyncGenerator<SiteFile> {
   const encoder = new TextEncoder();
-  yield { name: "index.html", bytes: encoder.encode(INDEX) };
-  yield { name: "icon.svg", bytes: encoder.encode(ICON) };
-  yield { name: "explorer.css", bytes: encoder.encode(SITE_STYLE) };
-  yield { name: "explorer.js", bytes: await unpack(PAGE_SCRIPT) };
-  if (sources.some(({ own }) => own)) {
-    yield { name: "own.js", bytes: await unpack(OWN_SCRIPT) };
-  }
   const saes: SiteSae[] = [];
+  // All folders are looked at before the first file is given: a site is whole or is not begun.
+  const data: SiteFile[] = [];
   for (const [source, { read, own }] of sources.entries()) {
     const { manifest, columns } = await openDashboards(read);
     const wanted = String(manifest.sae.name ?? "sae");
@@ -82,14 +77,22 @@ export async function* siteFiles(sources: readonly SiteSource[]): AsyncGenerator
       if (!/^[\w-]+\.(bin|json)$/.test(file)) {
         throw new Error(`${DASHBOARD_FILE} names the file ${JSON.stringify(file)}`);
       }
-      yield { name: path + file, source, file };
+      data.push({ name: path + file, source, file });
     }
     if (own) {
       sae.own = { ...own.text, path: `own/${source}/` };
-      for (const { name, bytes } of own.files) yield { name: sae.own.path + name, bytes };
+      for (const { name, bytes } of own.files) data.push({ name: sae.own.path + name, bytes });
     }
     saes.push(sae);
   }
+  yield { name: "index.html", bytes: encoder.encode(INDEX) };
+  yield { name: "icon.svg", bytes: encoder.encode(ICON) };
+  yield { name: "explorer.css", bytes: encoder.encode(SITE_STYLE) };
+  yield { name: "explorer.js", bytes: await unpack(PAGE_SCRIPT) };
+  if (sources.some(({ own }) => own)) {
+    yield { name: "own.js", bytes: await unpack(OWN_SCRIPT) };
+  }
+  yield* data;
   const site: SiteManifest = {
     ...{ format: "saewing explorer 1", createdBy: `saewing ${VERSION}`, saes },
   };

@@ -1,0 +1,80 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { join } from "@std/path";
+import { initializeSae, saveSae } from "../../mod.ts";
+import { createRandom } from "../../lib/random.ts";
+import { HOOK, MODEL, saewing, startSaewing, withFolder, writeCorpus } from "./cli_helper.ts";
+
+/** Dashboards of an SAE with random weights. */
+async function writeDashboards(folder: string): Promise<string> {
+  const random = createRandom(1);
+  const sae = {
+    ...initializeSae({ architecture: "topk", dModel: 128, dictSize: 24, k: 4, random }),
+    metadata: { model: MODEL, hook: HOOK, contextSize: 32 },
+  };
+  await saveSae(sae, join(folder, "sae"));
+  const out = join(folder, "dashboards");
+  const text = await writeCorpus(folder);
+  const { code, stderr } = await saewing([
+    ...["dashboard", join(folder, "sae"), "--text", text, "--examples", "3", "--no-logits"],
+    ...["--out", out, "--quiet"],
+  ]);
+  assertEquals(code, 0, stderr);
+  return out;
+}
+
+Deno.test("explore writes a site with all it needs, and shows it", async () => {
+  await withFolder(async (folder) => {
+    const dashboards = await writeDashboards(folder);
+    const out = join(folder, "site");
+    const written = await saewing(["explore", dashboards, "--out", out, "--json"]);
+    assertEquals(written.code, 0, written.stderr);
+    const { files, bytes } = JSON.parse(written.stdout.trim().split("\n").at(-1)!);
+    assert(bytes > 14_000_000 && bytes < 25_000_000, `${bytes} bytes`);
+    const site = JSON.parse(await Deno.readTextFile(join(out, "site.json")));
+    const [{ path, own, manifest }] = site.saes;
+    assertEquals(manifest.latents, 24);
+    assertEquals(own.context, 32);
+    const copied = await Deno.readFile(join(out, path, "shard-000.bin"));
+    assertEquals(copied, await Deno.readFile(join(dashboards, "shard-000.bin")));
+    // Shapes and widths are the SAE's: 4 bytes a number.
+    const numbers = own.arrays.reduce(
+      (sum: number, [, length]: [string, number]) => sum + length,
+      0,
+    );
+    assertEquals((await Deno.stat(join(out, own.path, "sae.bin"))).size, 4 * numbers);
+
+    const again = await saewing(["explore", dashboards, "--out", out, "--no-own-text"]);
+    assertEquals(again.code, 2);
+    assertMatch(again.stderr, /holds a run .*--overwrite|--overwrite/);
+    const smaller = await saewing([
+      ...["explore", dashboards, "--out", out, "--no-own-text", "--overwrite", "--json"],
+    ]);
+    assertEquals(smaller.code, 0, smaller.stderr);
+    assert(JSON.parse(smaller.stdout.trim().split("\n").at(-1)!).files < files);
+    assertEquals(await Deno.stat(join(out, "ort/ort.wasm")).catch(() => "gone"), "gone");
+
+    const serving = startSaewing(["explore", dashboards, "--serve", "--port", "0", "--json"]);
+    await serving.said('"address"');
+    serving.signal("SIGINT");
+    assertEquals((await serving.ran).code, 130);
+  });
+});
+
+Deno.test("explore says what does not fit", async () => {
+  await withFolder(async (folder) => {
+    const run = async (...args: string[]) => {
+      const { code, stderr } = await saewing(["explore", ...args]);
+      return [code, stderr.split("\n")[0]] as const;
+    };
+    assertEquals(await run(), [2, "saewing explore: the folder of dashboards is missing"]);
+    assertEquals(
+      await run(folder, "--port", "99999", "--serve"),
+      [2, "saewing explore: --port is 99999, expected at most 65535"],
+    );
+    const none = join(folder, "out");
+    const [code, message] = await run(folder, "--out", none, "--no-own-text", "--quiet");
+    assertEquals(code, 1);
+    assertMatch(message, /dashboard\.json/);
+    assertEquals(await Deno.stat(none).catch(() => "gone"), "gone");
+  });
+});
