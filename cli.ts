@@ -8,12 +8,14 @@ import { convert } from "./cli/convert.ts";
 import { dashboard } from "./cli/dashboard.ts";
 import { explore } from "./cli/explore.ts";
 import { doctor } from "./cli/doctor.ts";
+import { explain } from "./cli/explain.ts";
 import { evaluate } from "./cli/eval.ts";
 import { harvest } from "./cli/harvest.ts";
 import { probe } from "./cli/probe.ts";
 import { steer } from "./cli/steer.ts";
 import { stitch } from "./cli/stitch.ts";
 import { inspect } from "./cli/inspect.ts";
+import { latents } from "./cli/latents.ts";
 import { meta } from "./cli/meta.ts";
 import { sweep } from "./cli/sweep.ts";
 import { train } from "./cli/train.ts";
@@ -35,6 +37,8 @@ const COMMANDS: Record<string, Command> = {
   explore,
   probe,
   steer,
+  explain,
+  latents,
   convert,
 };
 

@@ -1,4 +1,5 @@
 import { dirname, join } from "@std/path";
+import { type LatentLabel, readExplanations } from "../lib/formats/explanation_file.ts";
 import { nameSaes } from "../lib/formats/name_saes.ts";
 import {
   checkNeuronpediaSource,
@@ -11,7 +12,7 @@ import {
 } from "../lib/explorer/mod.ts";
 import {
   collectDashboards,
-  countTokens,
+  countTokenRows,
   type LatentDashboard,
   type LatentLogits,
   latentLogits,
@@ -75,6 +76,11 @@ const OPTIONS: OptionTable = [
       name: "with",
       value: "SAE",
       help: "another SAE whose nearest latents are shown; may be repeated",
+    },
+    {
+      name: "labels",
+      value: "FILE",
+      help: "explanations.jsonl of `saewing explain`: its words in place of labels from tokens",
     },
     { name: "meta", value: "META", help: "a meta-SAE of this SAE: its meta-latents are shown" },
     {
@@ -140,6 +146,7 @@ export const dashboard: Command = {
     const meta = given.text("meta") === undefined ? undefined : await load(given.text("meta")!);
     const options = given.withDefaults(saeSource(given, sae, folder));
     const latents = readLatents(options, sae.dictSize);
+    const labels = readLabels(given.text("labels"), sae.dictSize);
     const onSite = given.flag("neuronpedia") ? neuronpediaSource(options, sae) : undefined;
     using out = await openOutputFolder(options.text("out"), {
       command: "dashboard",
@@ -171,7 +178,7 @@ export const dashboard: Command = {
       },
     });
     const logits = await findLogits(model, sae, dashboards.latents, options, session);
-    const background = countTokens(someTokens(model, tokenRows));
+    const background = countTokenRows(model, tokenRows);
     const about = {
       sae: {
         ...{ name, architecture: sae.architecture, dModel: sae.dModel, dictSize: sae.dictSize },
@@ -181,6 +188,8 @@ export const dashboard: Command = {
       texts: { dataset: source.dataset, normLimit: source.normLimit },
     };
     const labelOf = (dashboard: LatentDashboard): DashboardRecord["label"] => {
+      const given = labels.get(dashboard.latent);
+      if (given) return given;
       const { text } = tokenLabel(dashboard, background);
       return text === "" ? undefined : { text, source: "tokens" };
     };
@@ -233,6 +242,14 @@ export const dashboard: Command = {
     });
   },
 };
+
+/** Labels from a file, by latent; none where it is not given. */
+function readLabels(path: string | undefined, dictSize: number): Map<number, LatentLabel> {
+  const labels = path === undefined ? new Map() : readExplanations(path);
+  const wrong = [...labels.keys()].find((latent) => latent >= dictSize);
+  if (wrong === undefined) return labels;
+  throw new UsageError(`${path} is of another SAE: it has latent ${wrong}, this one ${dictSize}`);
+}
 
 /** Logits by latent; undefined where they are not wanted or the model has no unembedding. */
 async function findLogits(
@@ -287,17 +304,4 @@ function neuronpediaSource(options: Arguments, { dictSize }: Sae): NeuronpediaSo
     throw new UsageError(`--neuronpedia: ${(error as Error).message}`);
   }
   return source;
-}
-
-/** About 200,000 tokens spread over the text: the background for labels. */
-function* someTokens(model: LanguageModel, rows: readonly Int32Array[]): Generator<string> {
-  const words = new Map<number, string>();
-  const step = Math.max(1, Math.floor(rows.length * rows[0].length / 200_000));
-  for (let r = 0; r < rows.length; r += step) {
-    for (const token of rows[r].subarray(1)) {
-      const word = words.get(token) ?? model.tokenText(token);
-      words.set(token, word);
-      yield word;
-    }
-  }
 }

@@ -158,6 +158,8 @@ const INPUTS = [
     "compare",
     "also",
     "with",
+    "labels",
+    "dashboards",
   ],
 ];
 

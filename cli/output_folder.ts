@@ -229,6 +229,7 @@ function howToGoOn(path: string, { command, files }: FoundRun): string {
     dashboard: "take another --out",
     probe: "take another --out",
     explore: "take another --out",
+    explain: same,
   }[command];
 }
 

@@ -8,7 +8,7 @@ import type { GivenOptions } from "./options.ts";
 type EarlierCommand = "train" | "sweep" | "stitch" | "meta" | "harvest" | "convert";
 
 /** Commands that write a folder. */
-export type WritingCommand = EarlierCommand | "dashboard" | "probe" | "explore";
+export type WritingCommand = EarlierCommand | "dashboard" | "probe" | "explore" | "explain";
 
 const SAE = String.raw`(cfg\.json|sae_weights\.safetensors|\.cfg\.json\.before)`;
 const CHECKPOINT = String.raw`checkpoint/checkpoint\.safetensors`;
@@ -66,6 +66,10 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
     String.raw`report\.html|(probes|perturbation)\.csv`,
     String.raw`plots/(probes_k|perturbation_n)\d+\.svg`,
   ),
+  explain: all(
+    String.raw`(meta_)?explanations\.(jsonl|csv)|labels\.jsonl`,
+    String.raw`multiple_choice\.csv|summary\.json|answers\.jsonl`,
+  ),
 };
 
 /** Folders that these files are in. */
@@ -77,7 +81,7 @@ export const RUN_FOLDERS = all(
 
 /** Files of an unfinished run that took long to make: they are not replaced without --overwrite. */
 export const WORK =
-  /(^|\/)(checkpoint\.safetensors|sae_weights\.safetensors|cell\.json|store\.json)$/;
+  /(^|\/)(checkpoint\.safetensors|sae_weights\.safetensors|cell\.json|store\.json|answers\.jsonl)$/;
 
 /** The files of an SAE in a folder of a run. */
 export function saeFiles(folder: string): string[] {

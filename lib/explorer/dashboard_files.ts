@@ -166,13 +166,15 @@ export interface DashboardReader {
    * @param most Most latents that are read (default: all).
    */
   latentsOf(meta: number, most?: number): Promise<MetaLatentLatents>;
+  /** All records in their order. Each shard is read once. */
+  records(): AsyncIterable<DashboardRecord>;
 }
 
 /**
  * Opens a folder of dashboards.
  *
  * @param read Gives a file of the folder, or its bytes from `from` to `to` − 1.
- * @throws {Error} It is of another format, or shorter than it says.
+ * @throws {Error} It is of another format, shorter than it says, or its shards have other names.
  */
 export async function openDashboards(
   read: (name: string, from?: number, to?: number) => Promise<Uint8Array<ArrayBuffer>>,
@@ -184,6 +186,12 @@ export async function openDashboards(
     );
   }
   const { latents, shards, columns } = manifest as DashboardManifest;
+  const wrong = shards.find(({ name }) => !/^shard-\d{3,9}\.bin$/.test(name));
+  if (wrong) {
+    throw new Error(
+      `${DASHBOARD_FILE} names a shard ${JSON.stringify(wrong.name)}, expected shard-000.bin`,
+    );
+  }
   const part = async (name: string, from: number, length: number) => {
     const bytes = await read(name, from, from + length);
     if (bytes.length !== length) {
@@ -221,6 +229,26 @@ export async function openDashboards(
         (manifest as DashboardManifest).metaLatents,
         most,
       ),
+    async *records() {
+      const entries = await part("index.bin", 0, latents * 12);
+      let open = -1;
+      let bytes = new DataView(new ArrayBuffer(0));
+      for (let place = 0; place < latents; place++) {
+        const shard = entries.getUint32(place * 12, true);
+        if (!shards[shard]) throw new Error(`index.bin has no shard for record ${place}`);
+        const { name, bytes: size } = shards[shard];
+        if (shard !== open) bytes = await part(name, 0, size);
+        open = shard;
+        const [from, length] = [4, 8].map((at) => entries.getUint32(place * 12 + at, true));
+        if (from + length > size) {
+          throw new Error(
+            `record ${place} ends at byte ${from + length} of ${name}, which has ${size}`,
+          );
+        }
+        const packed = new DataView(bytes.buffer, bytes.byteOffset + from, length);
+        yield JSON.parse(await gunzip(packed, MOST_RECORD, "a record"));
+      }
+    },
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * Folders of dashboards that a page reads by ranges, a site to explore them, and Neuronpedia's import
- * format.
+ * Folders of dashboards that a page reads by ranges, search in them, a site to explore them, and
+ * Neuronpedia's import format.
  *
  * @module
  */
@@ -25,3 +25,9 @@ export type { SearchIndex } from "./search_index.ts";
 export { type OwnFiles, ownFiles } from "./own_files.ts";
 export { type SiteFile, siteFiles, type SiteSource } from "./site.ts";
 export type { OwnText } from "./site_manifest.ts";
+export {
+  type DashboardQuery,
+  type FoundLatent,
+  searchDashboards,
+  type SearchOptions,
+} from "./search_dashboards.ts";

@@ -14,16 +14,7 @@ export interface AnswerFile extends AnswerCache, Disposable {
  * @throws {Error} Another line is no such object: the file is something else.
  */
 export function openAnswerFile(path: string): AnswerFile {
-  const answers = new Map<string, string>();
-  let whole = 0;
-  const text = exists(path) ? readRegularText(path) : "";
-  for (let start = 0, line = 1; start < text.length; line++) {
-    const end = text.indexOf("\n", start);
-    if (end < 0) break;
-    const { key, answer } = parseLine(text.slice(start, end), `line ${line} of ${path}`);
-    answers.set(key, answer);
-    start = whole = end + 1;
-  }
+  const { answers, text, whole } = readAnswers(path);
   const file = Deno.openSync(path, { create: true, write: true });
   const encoder = new TextEncoder();
   file.truncateSync(encoder.encode(text.slice(0, whole)).length);
@@ -62,4 +53,25 @@ function parseLine(line: string, where: string): { key: string; answer: string }
   const { key, answer } = parsed ?? {};
   if (typeof key === "string" && typeof answer === "string") return { key, answer };
   throw new Error(`${where} is no answer, expected {"key": "…", "answer": "…"}`);
+}
+
+/**
+ * Reads a file of answers, of which nothing is changed: {@linkcode openAnswerFile} without the writing.
+ *
+ * @returns The answers by key, and the text up to the end of its last whole line.
+ */
+export function readAnswers(
+  path: string,
+): { answers: Map<string, string>; text: string; whole: number } {
+  const answers = new Map<string, string>();
+  let whole = 0;
+  const text = exists(path) ? readRegularText(path) : "";
+  for (let start = 0, line = 1; start < text.length; line++) {
+    const end = text.indexOf("\n", start);
+    if (end < 0) break;
+    const { key, answer } = parseLine(text.slice(start, end), `line ${line} of ${path}`);
+    answers.set(key, answer);
+    start = whole = end + 1;
+  }
+  return { answers, text, whole };
 }

@@ -60,12 +60,24 @@ export interface Chat {
 export class ChatError extends Error {
   /** The name shown in front of the message. */
   override name: string = "ChatError";
+  /** Whether it may be about this question alone, as a filter's refusal or nonsense is: others may be answered. */
+  readonly onlyThis: boolean;
+
+  /** What went wrong, and whether with this question alone. */
+  constructor(message: string, onlyThis = false) {
+    super(message);
+    this.onlyThis = onlyThis;
+  }
 }
 
 /** Bytes of an answer at most: 200 tokens have some kB. */
 const MOST_BYTES = 2 ** 20;
 /** Longest wait that a server may ask for. */
 const LONGEST_WAIT = 120_000;
+/** Questions without a usable answer, and none with one, after which all are thought to end like that. */
+const MOST_UNANSWERED = 5;
+/** About all questions, not one: the key, the money, the address. */
+const FOR_ALL = [401, 402, 403, 404, 405, 407];
 
 /**
  * Opens an OpenAI-compatible endpoint: a commercial one, or a local server (llama.cpp, vLLM, Ollama). Nothing is
@@ -75,19 +87,19 @@ const LONGEST_WAIT = 120_000;
  * a connection that fails are tried again, later each time, or when the server says so (`Retry-After`); other
  * statuses end in an error at once. What the model answers is text, nothing more.
  *
- * @throws {TypeError} The endpoint is no address.
+ * @throws {TypeError} The endpoint is no address, or has a name, a password or a query in it.
  */
 export function openChat(options: ChatOptions): Chat {
   const { concurrency = 4, cache, signal } = options;
-  const url = new URL(`${options.endpoint.replace(/\/+$/, "")}/chat/completions`);
-  if (!/^https?:$/.test(url.protocol)) {
-    throw new TypeError(`the endpoint is ${options.endpoint}, expected an http or https address`);
-  }
+  const url = chatUrl(options.endpoint);
   const random = createRandom(0);
   const open = new Map<string, Promise<string>>();
   const waiting: (() => void)[] = [];
   let running = 0;
   let calls = 0;
+  let answered = 0;
+  let unanswered = 0;
+  let newer = false;
   const body = (messages: readonly ChatMessage[]) =>
     JSON.stringify({
       model: options.model,
@@ -111,12 +123,23 @@ export function openChat(options: ChatOptions): Chat {
       for (let attempt = 0;; attempt++) {
         signal?.throwIfAborted();
         calls++;
-        const outcome = await attemptOnce(url, text, options);
-        if ("answer" in outcome) return outcome.answer;
+        const sent = newer ? text.replace('"max_tokens":', '"max_completion_tokens":') : text;
+        const outcome = await attemptOnce(url, sent, options);
+        if ("answer" in outcome) {
+          answered++;
+          return hideKey(outcome.answer, options.key);
+        }
+        // Some models want the field by its newer name.
+        if (!newer && /max_completion_tokens/.test(outcome.problem)) {
+          newer = true;
+          continue;
+        }
         const last = attempt >= (options.retries ?? 5);
         if (last || !outcome.again) {
           const tries = attempt === 0 ? "" : ` (${attempt + 1} attempts)`;
-          throw new ChatError(hideKey(`${url.host}: ${outcome.problem}${tries}`, options.key));
+          const problem = hideKey(`${url.host}: ${outcome.problem}${tries}`, options.key);
+          const onlyThis = outcome.onlyThis && (answered > 0 || ++unanswered < MOST_UNANSWERED);
+          throw new ChatError(problem, onlyThis);
         }
         const backoff = (options.backoff ?? 500) * 2 ** attempt * (0.5 + random.uniform());
         await sleep(Math.min(LONGEST_WAIT, outcome.wait ?? backoff), signal);
@@ -132,7 +155,10 @@ export function openChat(options: ChatOptions): Chat {
       const text = body(messages);
       const key = await keyOf(text);
       const known = cache?.get(key);
-      if (known !== undefined) return known;
+      if (known !== undefined) {
+        answered++;
+        return known;
+      }
       let answer = open.get(key);
       if (!answer) {
         answer = (async () => {
@@ -149,7 +175,29 @@ export function openChat(options: ChatOptions): Chat {
   };
 }
 
-type Outcome = { answer: string } | { problem: string; again: boolean; wait?: number };
+/**
+ * Where an endpoint's questions go.
+ *
+ * @throws {TypeError} It is no address, or has a name, a password or a query in it: these may be secret, and
+ * addresses are written down.
+ */
+function chatUrl(endpoint: string): URL {
+  const expected = "expected an http or https address such as http://127.0.0.1:8080/v1";
+  const base = URL.parse(endpoint);
+  if (!base || !/^https?:$/.test(base.protocol)) {
+    throw new TypeError(`the endpoint is ${endpoint}, ${expected}`);
+  }
+  if (base.username + base.password + base.search + base.hash !== "") {
+    throw new TypeError(
+      `the endpoint at ${base.host} has a name, a password or a query in its address, ${expected}`,
+    );
+  }
+  return new URL(`${base.href.replace(/\/+$/, "")}/chat/completions`);
+}
+
+type Outcome =
+  | { answer: string }
+  | { problem: string; again: boolean; onlyThis: boolean; wait?: number };
 
 async function attemptOnce(url: URL, body: string, options: ChatOptions): Promise<Outcome> {
   const headers: Record<string, string> = { "content-type": "application/json" };
@@ -160,21 +208,26 @@ async function attemptOnce(url: URL, body: string, options: ChatOptions): Promis
   let text: string;
   try {
     response = await fetch(url, { method: "POST", headers, body, signal, redirect: "error" });
-    text = await readLimited(response);
+    // Before anything is cut: servers repeat what they were sent.
+    text = hideKey(await readLimited(response), options.key);
   } catch (error) {
     options.signal?.throwIfAborted();
-    if (error instanceof ChatError) return { problem: error.message, again: false };
+    if (error instanceof ChatError) {
+      return { problem: error.message, again: false, onlyThis: true };
+    }
     const slow = timeout.aborted ? `no answer in ${options.timeout ?? 60_000} ms` : undefined;
-    return { problem: slow ?? `no answer: ${(error as Error).message}`, again: true };
+    const problem = slow ?? `no answer: ${(error as Error).message}`;
+    return { problem, again: true, onlyThis: timeout.aborted };
   }
   if (!response.ok) {
     const again = [408, 409, 429].includes(response.status) || response.status >= 500;
     const problem = `status ${response.status}${said(text)}`;
-    return { problem, again, wait: retryAfter(response.headers.get("retry-after")) };
+    const onlyThis = !again && !FOR_ALL.includes(response.status);
+    return { problem, again, onlyThis, wait: retryAfter(response.headers.get("retry-after")) };
   }
   const answer = answerOf(text);
   if (answer === undefined) {
-    return { problem: `no answer in what it sent${said(text)}`, again: true };
+    return { problem: `no answer in what it sent${said(text)}`, again: true, onlyThis: true };
   }
   return { answer };
 }
@@ -219,7 +272,6 @@ function said(text: string): string {
   return line === "" ? "" : `: ${line}`;
 }
 
-/** Servers repeat what they were sent. */
 function hideKey(message: string, key: string | undefined): string {
   return key ? message.replaceAll(key, "***") : message;
 }

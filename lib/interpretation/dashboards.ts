@@ -93,6 +93,8 @@ export interface Dashboards {
   contextLength: number;
   /** Bytes of what is kept of the latents: not more for longer texts. */
   bytes: number;
+  /** Share of the samples in which a latent is active. */
+  density(latent: number): number;
   /** One latent's dashboard. */
   read(latent: number): LatentDashboard;
   /**
@@ -185,6 +187,7 @@ export async function collectDashboards(
     ...{ latents, samples, rows: rows.length, contextLength: rows[0].length },
     correlated: coactivations.samples(),
     bytes: contexts.bytes,
+    density: (latent) => contexts.actives(latent) / samples,
     inactive: (latent, count) => background.inactive(latent, count).map(shown),
     read(latent) {
       const at = place.get(latent);

@@ -31,6 +31,22 @@ export function splitExamples(dashboard: LatentDashboard, seed = 0): SplitExampl
   return { explaining: half(false), testing: half(true) };
 }
 
+/** The half of a latent's contexts that an explanation is made from, as a dashboard has them. */
+export function explainingHalf(
+  dashboard: LatentDashboard,
+  seed = 0,
+): Pick<LatentDashboard, "latent" | "top" | "intervals"> {
+  const isOwn = ({ row }: LatentExample) => hashOf(row, dashboard.latent, seed) % 2 === 0;
+  return {
+    latent: dashboard.latent,
+    top: dashboard.top.filter(isOwn),
+    intervals: dashboard.intervals.map((interval) => ({
+      ...interval,
+      samples: interval.samples.filter(isOwn),
+    })),
+  };
+}
+
 /** Share of an example's largest activation above which a token is marked. */
 const MARKED = 0.3;
 

@@ -113,12 +113,20 @@ export function explainMetaQuestion(
 const LONGEST = 200;
 
 /**
- * What a model answered, as one short line of text: the first line that is not empty, without marks around it
- * and without control characters.
+ * What a model answered, as one short line of text: the first line that is not empty, without marks around it,
+ * without control characters and without what a model thought before (`<think>…</think>`).
  */
 export function cleanAnswer(answer: string): string {
-  const line = answer.split(/[\r\n]+/).map((each) => each.trim()).find((each) => each !== "") ?? "";
+  const line =
+    withoutThoughts(answer).split(/[\r\n]+/).map((each) => each.trim()).find((each) =>
+      each !== ""
+    ) ?? "";
   return line.replace(/[\p{Cc}\p{Bidi_Control}]/gu, "")
     .replace(/^(?:["'“*#\-]+\s*|(?:explanation|answer|label):\s*)+/i, "")
     .replace(/["'”*]+$/, "").trim().slice(0, LONGEST);
+}
+
+/** An answer without what a model thought before: `<think>…</think>`. */
+export function withoutThoughts(answer: string): string {
+  return answer.replace(/<think>[^]*?(?:<\/think>|$)/g, "");
 }

@@ -48,6 +48,8 @@ export interface SeenLatent {
 export interface ContextCollector {
   /** Bytes that are held. */
   readonly bytes: number;
+  /** In how many samples a latent was active so far. */
+  actives(latent: number): number;
   /**
    * Takes the codes of one token row.
    *
@@ -192,6 +194,7 @@ export function collectContexts(options: ContextOptions): ContextCollector {
   return {
     bytes: tops.bytes + kept.bytes + hashes.byteLength + bins.byteLength +
       sums.byteLength + actives.byteLength + width.byteLength + place.byteLength,
+    actives: (latent) => place[latent] < 0 ? 0 : actives[place[latent]],
     add(row, codes, from, positions) {
       const first = codes.rowOffsets[from];
       const entries = codes.rowOffsets[from + positions.length] - first;

@@ -67,14 +67,39 @@ export {
   type Explanation,
 } from "./explain_latents.ts";
 export {
+  explainLatents,
+  type ExplainLatentsOptions,
+  labelLatents,
+  type ScoredExplanation,
+  type ScoredLabel,
+} from "./study_explanations.ts";
+export {
+  explainMetaLatents,
+  labelMetaLatents,
+  type MetaExplanation,
+} from "./explain_meta_latents.ts";
+export { type ChoiceTest, studyChoices } from "./study_choices.ts";
+export { type QuestionPlan, type Rehearsal, rehearse } from "./rehearse.ts";
+export {
+  countScore,
+  detectionCases,
   detectionQuestions,
   type ExplanationScore,
+  fuzzingCases,
   fuzzingQuestions,
   scoreExplanation,
   type ScoreOptions,
   type ScoreQuestion,
+  tellByTokens,
+  type TestCase,
 } from "./score_explanation.ts";
-export { countTokens, type TokenCounts, type TokenLabel, tokenLabel } from "./token_label.ts";
+export {
+  countTokenRows,
+  countTokens,
+  type TokenCounts,
+  type TokenLabel,
+  tokenLabel,
+} from "./token_label.ts";
 export {
   askToChoose,
   type ChoiceOptions,
@@ -85,6 +110,7 @@ export {
   type Chooser,
   scoreChoices,
 } from "./multiple_choice.ts";
+export { activeLatents, type ActiveLatentsOptions, type TokenLatents } from "./active_latents.ts";
 export { contextsByLatent } from "./contexts_by_latent.ts";
 export {
   type ProbedSae,

@@ -1,7 +1,8 @@
 import type { Decomposition } from "../meta/decompose.ts";
 import { metaLatentsOf } from "../meta/read_decomposition.ts";
 import { createRandom, randomOrder } from "../random.ts";
-import type { Chat, ChatMessage } from "./chat.ts";
+import { withoutThoughts } from "./explain_latents.ts";
+import { type Chat, ChatError, type ChatMessage } from "./chat.ts";
 
 /** A question: which of several explanations is that of a latent with these meta-latents. */
 export interface ChoiceQuestion {
@@ -28,6 +29,11 @@ export interface ChoiceOptions {
    * then answers by something else than the meta-latents.
    */
   permuted?: boolean;
+  /**
+   * Control: the latents that each meta-latent's explanation was made from. Meta-latents that were explained from
+   * the latent itself are left out: otherwise its own explanation can come back in theirs.
+   */
+  madeFrom?: ReadonlyMap<number, readonly number[]>;
 }
 
 /**
@@ -43,7 +49,7 @@ export function choiceQuestions(
   decomposition: Decomposition,
   explanations: ReadonlyMap<number, string>,
   metaExplanations: ReadonlyMap<number, string>,
-  { count = 1000, options = 5, seed = 0, permuted = false }: ChoiceOptions = {},
+  { count = 1000, options = 5, seed = 0, permuted = false, madeFrom }: ChoiceOptions = {},
 ): ChoiceQuestion[] {
   const random = createRandom(seed);
   const texts = [...new Set(explanations.values())].filter((text) => text !== "");
@@ -59,6 +65,7 @@ export function choiceQuestions(
   );
   const asked = [...explanations].flatMap(([latent, text]) => {
     const metaTexts = metaLatentsOf(decomposition, latent)
+      .filter((meta) => !madeFrom?.get(meta.latent)?.includes(latent))
       .map((each) => metaText.get(each.latent)).filter((each) => each !== undefined);
     return text === "" || metaTexts.length === 0 ? [] : [{ latent, text, metaTexts }];
   });
@@ -128,10 +135,17 @@ export function choiceMessages(
   ];
 }
 
-/** A chooser that asks a model. An answer is usable where it has one number, which is one of the options'. */
+/**
+ * A chooser that asks a model. An answer is usable where it has one number, which is one of the options'; what a
+ * model thought before (`<think>…</think>`) is not looked at.
+ */
 export function askToChoose(chat: Chat): Chooser {
   return async (question) => {
-    const numbers = (await chat.ask(choiceMessages(question))).match(/\d+/g) ?? [];
+    const answer = await chat.ask(choiceMessages(question)).catch((error) => {
+      if (error instanceof ChatError && error.onlyThis) return "";
+      throw error;
+    });
+    const numbers = withoutThoughts(answer).match(/\d+/g) ?? [];
     const choice = Number(numbers[0]) - 1;
     const distinct = new Set(numbers).size;
     return distinct === 1 && choice >= 0 && choice < question.options.length ? choice : undefined;

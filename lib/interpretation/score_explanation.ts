@@ -1,8 +1,9 @@
 import { createRandom, randomOrder } from "../random.ts";
-import type { Chat, ChatMessage } from "./chat.ts";
+import { type Chat, ChatError, type ChatMessage } from "./chat.ts";
 import type { LatentDashboard } from "./dashboards.ts";
 import { activeTokens, exampleText, splitExamples } from "./example_text.ts";
 import type { LatentExample } from "./latent_example.ts";
+import type { TokenLabel } from "./token_label.ts";
 
 /** How often a model was right about texts, by an explanation alone. */
 export interface ExplanationScore {
@@ -51,75 +52,128 @@ tokens between « and ».
 Say for each text whether the marked tokens are those that the description fits: 1 for yes, 0 for no. \
 Answer with a list such as [1, 0, 0, 1, 1], one number per text, and with nothing else.`;
 
+/** A text that tests an explanation. */
+export interface TestCase {
+  /** The text. */
+  example: LatentExample;
+  /** Its tokens that are marked. */
+  marked: number[];
+  /** Whether it is one of the latent's. */
+  right: boolean;
+}
+
 /**
- * Questions of detection: contexts of the latent among texts in which it is inactive, of rows that the explanation
+ * Texts of detection: contexts of the latent among texts in which it is inactive, of rows that the explanation
  * was not made from.
  *
  * @param inactive Stretches of text without activation, as `Dashboards.inactive` gives them.
  */
-export function detectionQuestions(
-  text: string,
+export function detectionCases(
   dashboard: LatentDashboard,
   inactive: readonly LatentExample[],
-  { texts = 10, perQuestion = 5, seed = 0 }: ScoreOptions = {},
-): ScoreQuestion[] {
+  { texts = 10, seed = 0 }: ScoreOptions = {},
+): TestCase[] {
   const positive = testExamples(dashboard, texts, seed);
   const rows = new Set(positive.map(({ row }) => row));
   const negative = inactive.filter(({ row }) => !rows.has(row)).slice(0, positive.length);
-  const cases = [
-    ...positive.map((example) => ({ shown: exampleText(example), right: true })),
-    ...negative.map((example) => ({ shown: exampleText(example), right: false })),
+  return [
+    ...positive.map((example) => ({ example, marked: [], right: true })),
+    ...negative.map((example) => ({ example, marked: [], right: false })),
   ];
-  return questions(DETECTION, text, cases, perQuestion, seed + dashboard.latent);
 }
 
-/** Questions of fuzzing: contexts of the latent in which its own tokens are marked, or as many others. */
-export function fuzzingQuestions(
-  text: string,
+/** Texts of fuzzing: contexts of the latent in which its own tokens are marked, or as many others. */
+export function fuzzingCases(
   dashboard: LatentDashboard,
-  { texts = 10, perQuestion = 5, seed = 0 }: ScoreOptions = {},
-): ScoreQuestion[] {
+  { texts = 10, seed = 0 }: ScoreOptions = {},
+): TestCase[] {
   const random = createRandom(seed + dashboard.latent);
-  const cases = testExamples(dashboard, 2 * texts, seed).flatMap((example, i) => {
+  return testExamples(dashboard, 2 * texts, seed).flatMap((example, i): TestCase[] => {
     const own = activeTokens(example);
-    if (i % 2 === 0) return [{ shown: exampleText(example, own), right: true }];
+    if (i % 2 === 0) return [{ example, marked: own, right: true }];
     const others = Array.from(example.activations.keys())
       .filter((at) => example.activations[at] === 0);
     if (others.length < own.length) return [];
     const order = randomOrder(random, others.length).subarray(0, own.length);
-    return [{ shown: exampleText(example, Array.from(order, (at) => others[at])), right: false }];
+    return [{ example, marked: Array.from(order, (at) => others[at]), right: false }];
   });
-  return questions(FUZZING, text, cases, perQuestion, seed + dashboard.latent);
+}
+
+/** Questions of detection, for {@linkcode detectionCases}. */
+export function detectionQuestions(
+  text: string,
+  dashboard: LatentDashboard,
+  inactive: readonly LatentExample[],
+  options: ScoreOptions = {},
+): ScoreQuestion[] {
+  return questions(DETECTION, text, detectionCases(dashboard, inactive, options), {
+    ...options,
+    seed: (options.seed ?? 0) + dashboard.latent,
+  });
+}
+
+/** Questions of fuzzing, for {@linkcode fuzzingCases}. */
+export function fuzzingQuestions(
+  text: string,
+  dashboard: LatentDashboard,
+  options: ScoreOptions = {},
+): ScoreQuestion[] {
+  return questions(FUZZING, text, fuzzingCases(dashboard, options), {
+    ...options,
+    seed: (options.seed ?? 0) + dashboard.latent,
+  });
 }
 
 /**
  * Asks questions and counts the right answers. An answer that is no list of as many zeros and ones as there are
- * texts counts as none.
+ * texts counts as none, and so does a question that alone got none.
  */
 export async function scoreExplanation(
   chat: Chat,
   asked: readonly ScoreQuestion[],
 ): Promise<ExplanationScore> {
-  const counts = { truePositive: 0, falsePositive: 0, trueNegative: 0, falseNegative: 0 };
-  let unanswered = 0;
-  const answers = await Promise.all(asked.map(({ messages }) => chat.ask(messages)));
-  asked.forEach(({ answers: right }, q) => {
-    const given = readList(answers[q], right.length);
-    if (!given) unanswered += right.length;
-    else {
-      right.forEach((yes, i) => {
-        if (given[i] === yes) counts[yes ? "truePositive" : "trueNegative"]++;
-        else counts[yes ? "falseNegative" : "falsePositive"]++;
-      });
+  const given = await Promise.all(asked.map(async ({ messages, answers }) => {
+    try {
+      return readList(await chat.ask(messages), answers.length);
+    } catch (error) {
+      if (error instanceof ChatError && error.onlyThis) return undefined;
+      throw error;
     }
-  });
-  const { truePositive: tp, falsePositive: fp, trueNegative: tn, falseNegative: fn } = counts;
+  }));
+  return countScore(
+    asked.flatMap(({ answers }, q) => answers.map((right, i) => ({ right, said: given[q]?.[i] }))),
+  );
+}
+
+/** A score of answers to texts: what was said of each, undefined where nothing was. */
+export function countScore(
+  answers: readonly { right: boolean; said: boolean | undefined }[],
+): ExplanationScore {
+  const count = (right: boolean, said: boolean | undefined) =>
+    answers.filter((each) => each.right === right && each.said === said).length;
+  const [tp, fp] = [count(true, true), count(false, true)];
+  const [tn, fn] = [count(false, false), count(true, false)];
   return {
-    ...counts,
-    unanswered,
+    ...{ truePositive: tp, falsePositive: fp, trueNegative: tn, falseNegative: fn },
+    unanswered: answers.filter(({ said }) => said === undefined).length,
     balancedAccuracy: (tp / (tp + fn) + tn / (tn + fp)) / 2,
     f1: 2 * tp / (2 * tp + fp + fn),
   };
+}
+
+/**
+ * What a label from tokens says of a text, by itself: yes where one of its tokens is there (or before a marked
+ * token), or where the marked tokens have one.
+ */
+export function tellByTokens(
+  { tokens, after }: Pick<TokenLabel, "tokens" | "after">,
+  { example, marked }: TestCase,
+): boolean {
+  const places = marked.length === 0
+    ? example.tokens.keys()
+    : marked.map((at) => after ? at - 1 : at);
+  for (const at of places) if (tokens.includes(example.tokens[at])) return true;
+  return false;
 }
 
 /** The last list of just `length` zeros and ones in a text. */
@@ -143,19 +197,18 @@ function testExamples(dashboard: LatentDashboard, count: number, seed: number): 
 function questions(
   task: string,
   text: string,
-  cases: readonly { shown: string; right: boolean }[],
-  perQuestion: number,
-  seed: number,
+  cases: readonly TestCase[],
+  { perQuestion = 5, seed = 0 }: ScoreOptions,
 ): ScoreQuestion[] {
   const order = randomOrder(createRandom(seed), cases.length);
   const asked: ScoreQuestion[] = [];
   for (let first = 0; first < cases.length; first += perQuestion) {
     const part = Array.from(order.subarray(first, first + perQuestion), (i) => cases[i]);
-    const list = part.map(({ shown }, i) => `${i + 1}. ${shown}`).join("\n");
+    const list = part.map(({ example, marked }, i) => `${i + 1}. ${exampleText(example, marked)}`);
     asked.push({
       messages: [
         { role: "system", content: task },
-        { role: "user", content: `Description: ${text}\n\n${list}` },
+        { role: "user", content: `Description: ${text}\n\n${list.join("\n")}` },
       ],
       answers: part.map(({ right }) => right),
     });

@@ -1,4 +1,5 @@
 import type { LatentDashboard } from "./dashboards.ts";
+import type { ReadableModel } from "./encode_rows.ts";
 
 /** Tokens that distinguish a latent's contexts: a statistic, not an explanation. */
 export interface TokenLabel {
@@ -8,6 +9,8 @@ export interface TokenLabel {
   text: string;
   /** The tokens. */
   tokens: string[];
+  /** Whether they are those before the ones where the latent is active. */
+  after: boolean;
   /** Share of the contexts that they are in. */
   share: number;
 }
@@ -31,6 +34,25 @@ export function countTokens(tokens: Iterable<string>): TokenCounts {
   return { counts, total };
 }
 
+/** Counts the tokens of rows spread over the text, some 200,000 of them. The first of a row, BOS, is left out. */
+export function countTokenRows(
+  model: Pick<ReadableModel, "tokenText">,
+  rows: readonly Int32Array[],
+): TokenCounts {
+  const words = new Map<number, string>();
+  const step = Math.max(1, Math.floor(rows.length * (rows[0]?.length ?? 0) / 200_000));
+  const all = function* () {
+    for (let r = 0; r < rows.length; r += step) {
+      for (const token of rows[r].subarray(1)) {
+        const word = words.get(token) ?? model.tokenText(token);
+        words.set(token, word);
+        yield word;
+      }
+    }
+  };
+  return countTokens(all());
+}
+
 /**
  * A label from tokens alone: those at the peaks of the latent's contexts, or where these differ more, the tokens just
  * before, with the largest share · log(share / share in all texts).
@@ -38,7 +60,10 @@ export function countTokens(tokens: Iterable<string>): TokenCounts {
  * @param background Tokens of the texts.
  * @returns A label without text where the latent has no contexts.
  */
-export function tokenLabel(dashboard: LatentDashboard, background: TokenCounts): TokenLabel {
+export function tokenLabel(
+  dashboard: Pick<LatentDashboard, "latent" | "top" | "intervals">,
+  background: TokenCounts,
+): TokenLabel {
   const contexts = [
     ...dashboard.top,
     ...dashboard.intervals.slice(Math.floor(dashboard.intervals.length / 2))
@@ -58,7 +83,7 @@ export function tokenLabel(dashboard: LatentDashboard, background: TokenCounts):
   const text = quoted.length === 0
     ? ""
     : `${after ? "after " : ""}${[...new Set(quoted)].join(" · ")}`;
-  return { latent: dashboard.latent, text, tokens, share };
+  return { latent: dashboard.latent, text, tokens, after, share };
 }
 
 function rankTokens(

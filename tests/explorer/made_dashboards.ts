@@ -40,6 +40,7 @@ export function madeDashboards(count: number): Dashboards {
     ...{ latents: Uint32Array.from({ length: count }, (_, i) => i), samples: 100_000 },
     ...{ correlated: 900, rows: 8, contextLength: 126, bytes: 0 },
     inactive: () => [],
+    density: (latent) => latent > 0 ? 0.0123456 : 0,
     read: (latent) => madeDashboard(latent),
   };
 }

@@ -5,6 +5,7 @@ import { createRandom } from "../../lib/random.ts";
 export function madeUpDashboards(latents: Uint32Array): Dashboards {
   return {
     ...{ latents, samples: 1000, correlated: 900, rows: 8, contextLength: 126, bytes: 0 },
+    density: () => 0.1,
     inactive: () => [],
     read(latent): LatentDashboard {
       const random = createRandom(latent);

@@ -111,7 +111,7 @@ Deno.test("a label has the tokens that distinguish the contexts", () => {
     Array.from({ length: 1000 }, (_, i) => [" so", " the", "\n", " sat", " dog"][i % 5]),
   );
   const label = tokenLabel(dashboard(5, "cat"), background);
-  assertEquals(label, { latent: 5, text: "“cat”", tokens: [" cat"], share: 1 });
+  assertEquals(label, { latent: 5, text: "“cat”", tokens: [" cat"], after: false, share: 1 });
   // All peaks are words that are everywhere; what comes before them is rare.
   const shown = dashboard(6, "dog");
   for (const each of [...shown.top, ...shown.intervals.flatMap(({ samples }) => samples)]) {
@@ -119,5 +119,11 @@ Deno.test("a label has the tokens that distinguish the contexts", () => {
   }
   assertEquals(tokenLabel(shown, background).text, "after “hot”");
   const dead = { ...shown, top: [], intervals: [] };
-  assertEquals(tokenLabel(dead, background), { latent: 6, text: "", tokens: [], share: 0 });
+  assertEquals(tokenLabel(dead, background), {
+    latent: 6,
+    text: "",
+    tokens: [],
+    after: false,
+    share: 0,
+  });
 });

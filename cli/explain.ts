@@ -1,0 +1,314 @@
+import { join } from "@std/path";
+import { openAnswerFile, readAnswers } from "../lib/formats/answer_file.ts";
+import { nameSaes } from "../lib/formats/name_saes.ts";
+import { chooseLatents } from "../lib/interpretation/choose_latents.ts";
+import {
+  type AnswerCache,
+  collectDashboards,
+  countTokenRows,
+  openChat,
+  rehearse,
+} from "../lib/interpretation/mod.ts";
+import { decompose } from "../lib/meta/mod.ts";
+import { type Command, type Session, UsageError } from "./command.ts";
+import { explanationFiles, sayFindings } from "./explanation_files.ts";
+import { sayPlan, studyByModel, studyByTokens } from "./explanation_study.ts";
+import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
+import {
+  type Arguments,
+  checkOptions,
+  checkWhole,
+  helpOf,
+  type OptionTable,
+  readLatents,
+  shared,
+} from "./options.ts";
+import { openOutputFolder } from "./output_folder.ts";
+import { givenNormLimit, openNamingText } from "./source.ts";
+
+const OPTIONS: OptionTable = [
+  ["What is read", [
+    shared("text", undefined, { required: true }),
+    shared("field"),
+    shared("examples", "token rows to read (default: all text)", { least: 1 }),
+    shared("model", "the model whose activations are read (default: what the SAE's config names)"),
+    shared("hook", "default: the hook that the SAE's config names"),
+    shared("context", "tokens per row (default: the SAE's own context size)"),
+    shared("include-bos", "the BOS position too"),
+    shared(
+      "max-norm-multiple",
+      "leaves out what exceeds N times the median norm, none: nothing (default: as the SAE was trained, else 10)",
+    ),
+    shared("dtype"),
+    shared("revision"),
+    shared("cache-dir"),
+  ]],
+  ["What is explained", [
+    { name: "latents", value: "N,N,…", help: "these latents (default: all that are active)" },
+    {
+      name: "most",
+      value: "N",
+      help: "most latents, spread over their densities (default: all; with an endpoint 100)",
+      least: 1,
+    },
+    {
+      name: "meta",
+      value: "META",
+      help: "a meta-SAE of this SAE: its meta-latents are explained from their latents",
+    },
+    {
+      name: "multiple-choice",
+      value: "N",
+      help: "with --meta: asks for up to N latents which of five explanations is theirs",
+      least: 1,
+    },
+    shared("seed", "of what is kept for tests (default 0)"),
+  ]],
+  ["Who explains", [
+    {
+      name: "endpoint",
+      value: "URL",
+      help: "an OpenAI-compatible endpoint, such as http://127.0.0.1:8080/v1 (default: none, " +
+        "latents get labels from tokens)",
+    },
+    { name: "explainer", value: "NAME", help: "name of the model there" },
+    {
+      name: "shown",
+      value: "N",
+      help: "contexts of largest activation, and as many samples, in a prompt (default 10)",
+      least: 1,
+    },
+    {
+      name: "tests",
+      value: "N",
+      help: "texts of either kind that test an explanation, twice (default 10)",
+      least: 1,
+    },
+    { name: "no-scores", help: "no tests of explanations" },
+    { name: "score-labels", help: "tests labels from tokens by the same questions too" },
+    { name: "temperature", value: "X", help: "randomness of answers (default 0)" },
+    { name: "answer-tokens", value: "N", help: "most tokens of an answer (default 200)", least: 1 },
+    { name: "concurrency", value: "N", help: "questions at a time (default 4)", least: 1 },
+    {
+      name: "retries",
+      value: "N",
+      help: "attempts after one that failed (default 5)",
+      least: 0,
+    },
+    { name: "timeout", value: "SECONDS", help: "for an answer (default 60)", least: 1 },
+    { name: "price-in", value: "X", help: "price of a million prompt tokens, to say the cost" },
+    { name: "price-out", value: "X", help: "the same of answers" },
+    { name: "dry-run", help: "says what it would cost, and stops" },
+  ]],
+  ["What it writes", [
+    shared("out", "default runs/explain-<date>: explanations.jsonl and .csv, summary.json, …"),
+    shared("overwrite", "replaces a run that the folder holds; answers that were paid for stay"),
+    shared("device"),
+    shared("quiet"),
+    shared("json"),
+  ]],
+];
+
+const HELP = helpOf(
+  `Says in words what latents stand for. With an endpoint a language model explains them from contexts, and
+its explanations are tested on contexts that it has not seen: by detection (texts with the latent told from
+texts without) and fuzzing (marked tokens told from others). Without one, latents get the tokens that
+distinguish their contexts: a statistic.
+
+Usage
+  saewing explain SAE --text FILES [options]
+  saewing explain SAE --text FILES --endpoint URL --explainer NAME --out FOLDER [options]
+
+The key is read from SAEWING_API_KEY, or for endpoints of openai.com from OPENAI_API_KEY, and written
+nowhere. What it will cost is said before it starts. Answers are kept in answers.jsonl of the folder as they
+come: a run that was stopped goes on when the same command is called again, and no question is paid twice.`,
+  OPTIONS,
+  `Examples
+  saewing explain runs/m2048/sae --text held-out.jsonl --out runs/labels
+  saewing explain runs/m2048/sae --text held-out.jsonl --endpoint http://127.0.0.1:8080/v1 --explainer local --most 30 --dry-run`,
+);
+
+/** `saewing explain`. */
+export const explain: Command = {
+  summary: "say in words what latents stand for",
+  help: HELP,
+  options: OPTIONS,
+  async run(given, session) {
+    const { io, output, signal } = session;
+    checkGiven(given);
+    const [path] = given.positional;
+    const folder = await saePath(path);
+    const sae = await openSae(folder, given, session);
+    const metaPath = given.text("meta");
+    const meta = metaPath && await openSae(await saePath(metaPath), given, session);
+    const options = given.withDefaults(saeSource(given, sae, folder));
+    const wanted = readLatents(options, sae.dictSize);
+    const isDry = options.flag("dry-run");
+    using out = isDry ? undefined : await openOutputFolder(options.text("out"), {
+      command: "explain",
+      options: { ...options.given, SAE: [folder] },
+      overwrite: options.flag("overwrite"),
+      inputs: [folder, ...inputPaths(options)],
+      keep: ANSWERS,
+      goOn: ({ command, finished }) => command === "explain" && finished === undefined,
+    });
+    await using texts = (await openNamingText(options, sae, session, Infinity))!;
+    using device = await openCommandDevice(options, io);
+    const { source, model, tokenRows } = texts;
+    const started = performance.now();
+    const dashboards = await collectDashboards(device, model, sae, tokenRows, {
+      latents: wanted,
+      top: 2 * Math.max(10, options.number("shown") ?? 10, options.number("tests") ?? 10),
+      ...{ skipPositions: source.skipPositions, normLimit: source.normLimit, signal },
+      onProgress({ done, total }) {
+        output.progress({ phase: "contexts of latents", done, total }, {
+          details: `${done} of ${total} rows of tokens`,
+        });
+      },
+    });
+    const most = options.number("most") ??
+      (options.text("endpoint") && !wanted ? 100 : sae.dictSize);
+    const density = new Float64Array(sae.dictSize);
+    for (const latent of dashboards.latents) density[latent] = dashboards.density(latent);
+    const latents = chooseLatents(density, most).sort();
+    if (latents.length === 0) throw new Error("none of the latents is active in the text");
+    const subject = {
+      ...{ dashboards, latents, seed: options.number("seed") ?? 0 },
+      decomposition: meta ? await decompose(device, meta, sae) : undefined,
+      background: countTokenRows(model, tokenRows),
+      choices: options.number("multiple-choice"),
+      tests: options.number("tests") ?? 10,
+    };
+    output.say(
+      `${latents.length} latents of ${nameSaes([folder])[0]}, ${tokenRows.length} rows of ` +
+        `${source.contextLength} tokens, on ${device.name}`,
+    );
+    const byTokens = await studyByTokens(subject, output);
+    using asking = openAsking(options, session, out?.path);
+    const byModel = asking && await (async () => {
+      const ask = {
+        source: options.required("explainer"),
+        shown: options.number("shown") ?? 10,
+        scores: !options.flag("no-scores"),
+        labels: options.flag("score-labels") ? byTokens : undefined,
+      };
+      const trial = rehearse(asking.chat, { maxTokens: options.number("answer-tokens") });
+      await studyByModel(trial, subject, ask, output, () => {});
+      const plan = sayPlan(trial.plan(), options, output);
+      if (!out) return void output.result({ latents: latents.length, ...plan });
+      await out.start(["answers.jsonl"]);
+      asking.keep();
+      session.leaves({
+        text:
+          `what was answered is kept in ${out.path}; the same command with --out ${out.path} goes on`,
+        data: { folder: out.path },
+      });
+      return await studyByModel(asking.chat, subject, ask, output, output.progress);
+    })();
+    if (!out) return;
+    const files = explanationFiles({
+      ...{ byTokens, byModel, samples: dashboards.samples, calls: asking?.chat.calls() ?? 0 },
+      sae: folder,
+      text: source.dataset,
+      model: { id: model.id, hook: model.hook },
+      seed: subject.seed,
+    });
+    signal.throwIfAborted();
+    await out.start([]);
+    await out.write(files);
+    await out.finish();
+    sayFindings(byTokens, byModel, output);
+    const seconds = (performance.now() - started) / 1000;
+    output.say(`${out.path}, ${seconds.toFixed(1)} s`);
+    output.result({
+      ...{ folder: out.path, latents: latents.length, seconds },
+      ...{ calls: asking?.chat.calls() ?? 0, summary: JSON.parse(files["summary.json"]) },
+    });
+  },
+};
+
+const ANSWERS = /^answers\.jsonl$/;
+
+function checkGiven(given: Arguments): void {
+  checkOptions(given, OPTIONS, 1);
+  if (!given.positional[0]) throw new UsageError("the SAE is missing");
+  givenNormLimit(given);
+  const [endpoint, name] = [given.text("endpoint"), given.text("explainer")];
+  if (endpoint !== undefined && name === undefined) {
+    throw new UsageError("--explainer is missing: the name of the model at the endpoint");
+  }
+  if (endpoint !== undefined) {
+    try {
+      openChat({ endpoint, model: name! });
+    } catch (error) {
+      throw new UsageError((error as Error).message);
+    }
+  } else {
+    const other = ["explainer", "shown", "price-in", "price-out", "temperature", "concurrency"]
+      .find((each) => given.text(each) !== undefined) ??
+      ["dry-run", "score-labels", "no-scores"].find((each) => given.flag(each));
+    if (other) throw new UsageError(`--${other} goes with --endpoint`);
+  }
+  if (given.number("multiple-choice") !== undefined && given.text("meta") === undefined) {
+    throw new UsageError("--multiple-choice goes with --meta");
+  }
+  for (const price of ["price-in", "price-out", "temperature"]) {
+    const value = given.number(price) ?? 0;
+    if (value < 0) throw new UsageError(`--${price} is ${value}, expected a number from 0 on`);
+  }
+  checkWhole(given, ["seed"], 0);
+}
+
+interface Asking extends Disposable {
+  chat: ReturnType<typeof openChat>;
+  /** From here on answers are written down. */
+  keep(): void;
+}
+
+/** The endpoint, with the answers that the folder holds; undefined where none is given. */
+function openAsking(
+  options: Arguments,
+  { io, output, signal }: Session,
+  out: string | undefined,
+): Asking | undefined {
+  const endpoint = options.text("endpoint");
+  if (endpoint === undefined) return undefined;
+  const folder = out ?? options.text("out");
+  const path = folder && join(folder, "answers.jsonl");
+  let cache: AnswerCache & Partial<Disposable> = {
+    get: (key) => known.get(key),
+    set: () => Promise.resolve(),
+  };
+  const known = path ? readAnswers(path).answers : new Map<string, string>();
+  const ended = new AbortController();
+  const seconds = options.number("timeout");
+  const chat = openChat({
+    ...{ endpoint, model: options.required("explainer"), key: keyFor(endpoint, io.env) },
+    ...{ concurrency: options.number("concurrency"), retries: options.number("retries") },
+    ...{ temperature: options.number("temperature") },
+    timeout: seconds && seconds * 1000,
+    maxTokens: options.number("answer-tokens"),
+    cache: { get: (key) => cache.get(key), set: (key, answer) => cache.set(key, answer) },
+    signal: AbortSignal.any([signal, ended.signal]),
+  });
+  const { protocol, hostname } = new URL(endpoint);
+  const isLocal = /^(localhost|127\..*|\[::1\])$/.test(hostname);
+  if (protocol === "http:" && !isLocal && keyFor(endpoint, io.env)) {
+    const message = `the key goes to ${hostname} over http, which others on the way can read`;
+    output.warn(message, { message });
+  }
+  return {
+    chat,
+    keep: () => cache = openAnswerFile(path!),
+    [Symbol.dispose]() {
+      ended.abort();
+      cache[Symbol.dispose]?.();
+    },
+  };
+}
+
+/** The key of an endpoint. OpenAI's own is sent to nobody else. */
+function keyFor(endpoint: string, env: (name: string) => string | undefined): string | undefined {
+  const isOpenAi = /(^|\.)openai\.com$/.test(URL.parse(endpoint)?.hostname ?? "");
+  return env("SAEWING_API_KEY") || (isOpenAi ? env("OPENAI_API_KEY") : undefined) || undefined;
+}
