@@ -39,7 +39,9 @@ export function siteDashboards(
 ): Dashboards {
   const latents = Uint32Array.from({ length: count }, (_, latent) => latent);
   const text = (i: number) => texts[i % texts.length];
+  const density = (latent: number) => latent === 0 ? 0 : 1 / (2 + latent);
   return {
+    density,
     ...{ latents, samples: 10_000, correlated: 10_000, rows: 80, contextLength: 126, bytes: 0 },
     inactive: () => [],
     read(latent): LatentDashboard {
@@ -50,7 +52,7 @@ export function siteDashboards(
       });
       const near = (step: number) => [{ latent: (latent + step) % count, cosine: 0.75 }];
       return {
-        ...{ latent, density: latent === 0 ? 0 : 1 / (2 + latent), actives: latent },
+        ...{ latent, density: density(latent), actives: latent },
         ...{ meanActivation: 0.5, maxActivation: 1 + latent % 7 },
         histogram: { width: 0.25, counts: Uint32Array.of(3, 0, 1) },
         top: Array.from({ length: 10 }, (_, i) => example(i)),
