@@ -94,7 +94,7 @@ try {
     ours.push(own);
     const screened = own.candidates === undefined
       ? ""
-      : `${(own.candidates / size).toFixed(2)} exact dots a row; `;
+      : `${(own.candidates / size).toFixed(2)} exact dots per row; `;
     line(
       `saewing on ${device.name}`,
       own.seconds,

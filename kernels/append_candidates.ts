@@ -42,7 +42,7 @@ ${
 }`;
 
 /**
- * Appends the pairs {row, latent} whose pre-activation may reach its cut, by one atomic addition a
+ * Appends the pairs {row, latent} whose pre-activation may reach its cut, by one atomic addition per
  * workgroup; their order is that of the workgroups, which nothing may depend on. `state` counts them.
  *
  * Facts are {scale, error, norm, bias}: what a row's rounded numbers are multiplied by, ‖row − rounded‖ and

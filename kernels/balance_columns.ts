@@ -1,6 +1,6 @@
 import { defineKernel, read, write } from "./define.ts";
 
-/** peaks[c] rises to the bits of the largest |source[r, c]| of [rows, d] numbers. 64 rows and columns a workgroup. */
+/** peaks[c] rises to the bits of the largest |source[r, c]| of [rows, d] numbers. 64 rows and columns per workgroup. */
 export const columnPeaks = () =>
   defineKernel({
     label: "column peaks",
@@ -22,7 +22,7 @@ export const columnPeaks = () =>
 /**
  * What columns of both sides are multiplied by, so that both use their 8 bits: powers of two near
  * √(peak of the encoder / peak of the samples) and its inverse. The peaks are left at zero for the next
- * batch. One thread a column.
+ * batch. One thread per column.
  */
 export const balanceColumns = () =>
   defineKernel({

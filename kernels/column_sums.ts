@@ -2,7 +2,7 @@ import { defineKernel, read, when, write } from "./define.ts";
 
 /**
  * Sums of columns over blocks of rows: out[firstBlock + b, c] = scale · Σ_{r in block b} weight[r] ·
- * x[r, c]. Without `weighted` every weight is 1; row r has element firstWeight + r. One lane a column, in
+ * x[r, c]. Without `weighted` every weight is 1; row r has element firstWeight + r. One lane per column, in
  * order of row.
  */
 export const columnSums = <Weighted extends boolean>({ weighted }: { weighted: Weighted }) =>

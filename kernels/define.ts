@@ -71,7 +71,7 @@ export function when<Kind extends BindingKind, Used extends boolean>(
   return { ...binding, used };
 }
 
-/** A kernel: its source, and what whoever runs it has to hand in, by name. */
+/** A kernel: its source, and what its caller must pass, by name. */
 export interface Kernel<S extends Fields = Fields, B extends Bindings = Bindings> {
   /** What it is called in messages. */
   readonly label: string;
@@ -85,7 +85,7 @@ export interface Kernel<S extends Fields = Fields, B extends Bindings = Bindings
 
 /**
  * Defines a kernel. The struct `Sizes` and the uniform `sizes`, the bindings and the entry point are
- * generated, so that their order is nobody's business.
+ * generated, so that no caller depends on their order.
  *
  * The body finds `lane`, the thread's number in its workgroup; `group`, the number of the workgroup;
  * `groups`, how many there are; and `thread`, the thread's number in all of them. Workgroups lie in two

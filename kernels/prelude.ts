@@ -20,7 +20,7 @@ export const STEP = {
   sparsity: "f32",
 } as const satisfies Fields;
 
-/** Where the words of {@linkcode STEP} lie, for whoever reads them without WGSL. */
+/** Where the words of {@linkcode STEP} lie, for code that reads them without WGSL. */
 export const STEP_AT = places(Object.keys(STEP) as (keyof typeof STEP)[]);
 
 /** The binding of {@linkcode STEP}. */

@@ -106,7 +106,7 @@ export interface Dashboards {
 
 /**
  * Collects dashboards (Fig. 12) of any number of latents in one pass over the texts. The memory is that of the
- * token rows (4 bytes a token), some 6 kB per latent with the default sizes, and up to 100 MB for latents
+ * token rows (4 bytes per token), some 6 kB per latent with the default sizes, and up to 100 MB for latents
  * that are active together, however long the texts are.
  *
  * @param tokenRows Rows of tokens, all of one length.

@@ -1,3 +1,4 @@
+import { isWhole } from "../whole_number.ts";
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
@@ -119,9 +120,7 @@ function checkEdits({ dictSize, dModel }: Sae, edits: readonly Edit[]): void {
         `edit ${i}: direction has ${direction.length} numbers, the SAE's dModel is ${dModel}`,
       );
     }
-    if (Number.isInteger(latent) && (latent as number) >= 0 && (latent as number) < dictSize) {
-      continue;
-    }
+    if (isWhole(latent, 0, dictSize - 1)) continue;
     throw new RangeError(`edit ${i}: latent is ${latent}, expected a latent below ${dictSize}`);
   }
 }

@@ -25,7 +25,7 @@ export interface LatentExamples {
   maxActivation: number;
   /** Distribution of the activations above zero. */
   histogram: ActivationHistogram;
-  /** Contexts by falling peak activation, the lower row first of equal ones; one a token row. */
+  /** Contexts by falling peak activation, the lower row first of equal ones; one per token row. */
   examples: LatentExample[];
 }
 
@@ -42,11 +42,11 @@ export interface TopExampleOptions extends EncodeRowsOptions {
 }
 
 /**
- * Finds the contexts in which latents are most active. Token rows are held in memory, 4 bytes a
+ * Finds the contexts in which latents are most active. Token rows are held in memory, 4 bytes per
  * token; activations are not.
  *
  * @param tokenRows Rows of tokens, all of one length.
- * @returns One entry a latent, in the order of `latents`, or from the densest to the rarest.
+ * @returns One entry per latent, in the order of `latents`, or from the densest to the rarest.
  * @throws {RangeError} There are no token rows, they differ in length, a latent is not in the SAE, or
  * the SAE's width is not the hook's.
  *

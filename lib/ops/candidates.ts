@@ -68,7 +68,7 @@ export function createCandidates(
     values: p.buffers.zeros("values of candidates", capacity),
     placed: p.buffers.zeros("candidates by row", 2 * capacity),
     state: p.buffers.zeros("state of the selection", 4),
-    counts: p.buffers.zeros("candidates a row", 2 * rows),
+    counts: p.buffers.zeros("candidates per row", 2 * rows),
     starts: p.buffers.zeros("starts of rows", rows + 1),
     limits: p.buffers.zeros("limits of rows", 4 * rows),
   };

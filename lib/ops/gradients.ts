@@ -68,7 +68,7 @@ export function createSparseColumns(
     latentOffsets: buffers.zeros("latent offsets", dictSize + 1),
     rows: buffers.zeros("entry rows", sparse.capacity),
     factors: buffers.zeros("entry factors", 2 * sparse.capacity),
-    counts: buffers.zeros("entries a block", blocks * dictSize),
+    counts: buffers.zeros("entries per block", blocks * dictSize),
     blocks,
   };
 }

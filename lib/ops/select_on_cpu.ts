@@ -140,7 +140,7 @@ export function selectOnCpu(p: Program, selection: CpuSelection): Rounded {
     step: selection.notes && u32(selection.notes.step),
     lastActive: selection.notes && u32(selection.notes.lastActive),
   };
-  const ties = u32(p.buffers.zeros("ties a row", n));
+  const ties = u32(p.buffers.zeros("ties per row", n));
   if (cut === "batch") p.loop(countKept, { ...writing, ties }, blocks);
   p.loop(placeRows, { ...writing, ties }, 1);
   p.loop(writeKept, { ...writing, ties }, blocks);
