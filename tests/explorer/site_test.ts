@@ -69,7 +69,7 @@ Deno.test("a folder that names a file elsewhere is refused", async () => {
   await assertRejects(
     () => Array.fromAsync(siteFiles([source(files)])),
     Error,
-    'dashboard.json names the file "../../etc/passwd"',
+    'dashboard.json names a shard "../../etc/passwd", expected shard-000.bin',
   );
 });
 
