@@ -44,7 +44,6 @@ export function siteDashboards(
     density,
     ...{ latents, samples: 10_000, correlated: 10_000, rows: 80, contextLength: 126, bytes: 0 },
     inactive: () => [],
-    density: (latent) => latent === 0 ? 0 : 1 / (2 + latent),
     read(latent): LatentDashboard {
       const example = (shift: number) => ({
         ...{ row: latent % 80, position: 9, peak: 1 },
