@@ -74,9 +74,6 @@ export async function* siteFiles(sources: readonly SiteSource[]): AsyncGenerator
     const names = ["latents.bin", "index.bin", "search.bin", DASHBOARD_FILE];
     if (manifest.metaLatents > 0) names.push("meta.bin");
     for (const file of [...names, ...manifest.shards.map(({ name }) => name)]) {
-      if (!/^[\w-]+\.(bin|json)$/.test(file)) {
-        throw new Error(`${DASHBOARD_FILE} names the file ${JSON.stringify(file)}`);
-      }
       data.push({ name: path + file, source, file });
     }
     if (own) {
