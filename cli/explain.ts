@@ -125,7 +125,8 @@ come: a run that was stopped goes on when the same command is called again, and 
   OPTIONS,
   `Examples
   saewing explain runs/m2048/sae --text held-out.jsonl --out runs/labels
-  saewing explain runs/m2048/sae --text held-out.jsonl --endpoint http://127.0.0.1:8080/v1 --explainer local --most 30 --dry-run`,
+  saewing explain runs/m2048/sae --text held-out.jsonl --most 30 --dry-run \\
+    --endpoint http://127.0.0.1:8080/v1 --explainer local`,
 );
 
 /** `saewing explain`. */

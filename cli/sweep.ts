@@ -87,7 +87,8 @@ Usage
   OPTIONS,
   `Activations are computed once for all SAEs that are trained together, and each SAE has the bits that
 \`saewing train\` gives it where --seed is --shuffle-seed. Run again with the same --out it continues
-and ends with the same bits: after Ctrl-C from the step where it ended, after any other interruption from the last checkpoint.
+and ends with the same bits: after Ctrl-C from the step where it ended, after any other interruption
+from the last checkpoint.
 
 Examples
   saewing sweep --model examples/tiny-gpt2 --hook blocks.2.hook_resid_pre --text 'corpus/*.txt' \\

@@ -68,7 +68,8 @@ Deno.test("no name leads out of the cache", async () => {
         "a/.",
         "",
         "a\\..\\x",
-        "C:x",
+        // A drive's name there; elsewhere some published SAEs have colons in their names.
+        ...(Deno.build.os === "windows" ? ["C:x"] : []),
         "a\0b",
       ]
     ) {

@@ -1,0 +1,113 @@
+// What README and the pages say, and how it is run: in the default tests README, in tests/heavy all pages.
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { join } from "@std/path";
+import { deno, type Ran, ROOT, saewing, withFolder } from "./cli/cli_helper.ts";
+
+/** Pages with something to run, in an order in which each finds what it needs. */
+export const RUN = [
+  "README.md",
+  "docs/tutorial.md",
+  "docs/dashboards.md",
+  "docs/explorer.md",
+  "docs/command_line.md",
+  "docs/formats.md",
+  "docs/models.md",
+  "docs/architectures.md",
+  "docs/sparsity.md",
+  "docs/massive_activations.md",
+  "docs/how_training_works.md",
+  "docs/performance.md",
+  "CONTRIBUTING.md",
+];
+
+/** What the scripts of the pages print. */
+const PRINTED: Record<string, RegExp> = {
+  "README.md": /^\d+ steps, loss \d/,
+  "docs/tutorial.md": /^\d+ of 192 latents are novel/,
+  "docs/formats.md": /^batchtopk 96 \d\S* blocks\.2\.hook_resid_pre/,
+  "docs/massive_activations.md": /^\{ multiple: 10, medianNorm: \d/,
+  "docs/how_training_works.md": /^the same bits/,
+  "CONTRIBUTING.md": /\[ 2, 4, 6 \]/,
+};
+
+/** All pages, by their paths. */
+export const pages: Record<string, string> = {};
+for (const folder of ["", "docs/", "docs/decisions/"]) {
+  for await (const { name } of Deno.readDir(join(ROOT, folder))) {
+    if (!name.endsWith(".md")) continue;
+    pages[folder + name] = await Deno.readTextFile(join(ROOT, folder, name));
+  }
+}
+
+/** A page's blocks that begin with these words. */
+export function blocks(page: string, words: string): string[] {
+  return [...pages[page].matchAll(new RegExp("^```" + words + "\n([\\s\\S]*?)^```", "gm"))]
+    .map(([, block]) => block);
+}
+
+/** Lines of such blocks. */
+export const lines = (page: string, words: string): string[] =>
+  blocks(page, words).flatMap((block) => block.trim().split("\n"));
+
+/** Runs every command and TypeScript block of some pages, one page after the other, in a folder of its own. */
+export async function runPages(t: Deno.TestContext, chosen: readonly string[]): Promise<void> {
+  await withFolder(async (folder) => {
+    await linkCheckout(folder);
+    for (const page of chosen) {
+      for (const command of lines(page, "sh")) {
+        if (command === "npx -y deno@2.9.6 task test") continue;
+        await t.step(`${page}: ${command}`, async () => {
+          const [program, ...args] = command.replace(/^npx -y deno@2\.9\.6/, "deno").split(" ");
+          assertEquals(program, "deno");
+          // README names the long form of the demo.
+          if (args.join(" ") === "task demo") args.push("20", "16");
+          const ran = await runCommand(args, folder);
+          assertEquals(ran.code, 0, ran.stderr);
+          if (page === "docs/tutorial.md") assertMeaning(args, ran);
+        });
+      }
+      const scripts = blocks(page, "ts");
+      if (scripts.length === 0) continue;
+      await t.step(`${page}: its script`, async () => {
+        const path = join(folder, "script_of_page.ts");
+        await Deno.writeTextFile(path, scripts.join("\n"));
+        const ran = await deno(["run", "-A", path], folder);
+        assertEquals(ran.code, 0, ran.stderr);
+        assertMatch(ran.stdout, PRINTED[page]);
+      });
+    }
+  });
+}
+
+/**
+ * Runs what a page says in the folder. The command line runs in this process, with whole paths in place of
+ * relative ones: the folder that a process works in is that of all tests that run beside this one.
+ */
+async function runCommand(args: string[], folder: string): Promise<Ran> {
+  if (args.slice(0, 3).join(" ") !== "run -A cli.ts") return await deno(args, folder);
+  return await saewing(
+    args.slice(3).map((arg) => /^(runs|examples|tests)\//.test(arg) ? join(folder, arg) : arg),
+  );
+}
+
+/** The checkout with its own `runs/`, so that nothing is written into it and nothing old is found. */
+async function linkCheckout(folder: string): Promise<void> {
+  for await (const { name, isDirectory } of Deno.readDir(ROOT)) {
+    if (name === "runs" || name.startsWith(".")) continue;
+    const type = isDirectory ? "dir" : "file";
+    await Deno.symlink(join(ROOT, name), join(folder, name), { type });
+  }
+}
+
+/** Of an example's numbers something can be learned: SAEs are trained to the end, most claims decided. */
+function assertMeaning(args: string[], { stdout, stderr }: Ran): void {
+  const command = args[args.indexOf("cli.ts") + 1];
+  if (command === "sweep" || command === "train") {
+    assert(!stderr.includes("the loss still fell"), stderr);
+  }
+  const fewest = { stitch: 6, meta: 3 }[command];
+  if (fewest === undefined) return;
+  const verdicts = [...stdout.matchAll(/^ {2}(yes|no|\?) +\w/gm)].map(([, verdict]) => verdict);
+  const decided = verdicts.filter((verdict) => verdict !== "?").length;
+  assert(decided >= fewest, `${decided} of ${verdicts.length} claims are decided:\n${stdout}`);
+}
