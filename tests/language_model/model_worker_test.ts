@@ -31,7 +31,9 @@ Deno.test({
       ]);
       assertEquals(code, 0, stderr);
       const { files, bytes } = JSON.parse(stdout);
-      assertEquals(files.at(-1), files[0]);
+      // Two more or fewer are the runtime's own, of threads that start late; models would leave twelve.
+      const open = files.at(-1) - files[0];
+      assert(open < 6, `12 models left ${open} files open: ${files.join(" ")}`);
       const grown = bytes.at(-1) - bytes[3];
       assert(grown < 100e6, `8 models left ${grown} bytes of their 256 MB`);
     });
