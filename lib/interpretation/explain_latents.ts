@@ -54,7 +54,7 @@ export function explainQuestion(
   ];
 }
 
-/** Asks what a latent stands for (P30). */
+/** Asks what a latent stands for. */
 export async function explainLatent(
   chat: Chat,
   dashboard: LatentDashboard,

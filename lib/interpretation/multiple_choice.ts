@@ -37,7 +37,7 @@ export interface ChoiceOptions {
 }
 
 /**
- * Multiple-choice questions (P31, §5.1): from the explanations of a latent's meta-latents its own explanation is to
+ * Multiple-choice questions (§5.1): from the explanations of a latent's meta-latents its own explanation is to
  * be told from those of random other latents. Latents without explanation, or without explained meta-latents, are
  * left out; wrong explanations differ from the right one.
  *

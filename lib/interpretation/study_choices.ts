@@ -20,7 +20,7 @@ export interface ChoiceTest extends ChoiceScore {
 }
 
 /**
- * The multiple-choice test (P31, §5.1) and its two controls.
+ * The multiple-choice test (§5.1) and its two controls.
  *
  * @param explanations What latents stand for, by number.
  * @param choose Who answers.

@@ -50,7 +50,7 @@ export interface ExplainLatentsOptions {
 
 /**
  * Asks a model what latents stand for, and scores its explanations by detection and fuzzing, on contexts of rows
- * that it has not seen (P30).
+ * that it has not seen.
  *
  * @param dashboards The latents' contexts, from `collectDashboards`.
  * @returns One explanation per latent, in the order of `latents`.
