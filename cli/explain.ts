@@ -22,27 +22,13 @@ import {
   type OptionTable,
   readLatents,
   shared,
+  TEXT_OF_SAE,
 } from "./options.ts";
 import { openOutputFolder } from "./output_folder.ts";
 import { givenNormLimit, openNamingText } from "./source.ts";
 
 const OPTIONS: OptionTable = [
-  ["What is read", [
-    shared("text", undefined, { required: true }),
-    shared("field"),
-    shared("examples", "token rows to read (default: all text)", { least: 1 }),
-    shared("model", "the model whose activations are read (default: what the SAE's config names)"),
-    shared("hook", "default: the hook that the SAE's config names"),
-    shared("context", "tokens per row (default: the SAE's own context size)"),
-    shared("include-bos", "the BOS position too"),
-    shared(
-      "max-norm-multiple",
-      "leaves out what exceeds N times the median norm, none: nothing (default: as the SAE was trained, else 10)",
-    ),
-    shared("dtype"),
-    shared("revision"),
-    shared("cache-dir"),
-  ]],
+  ["What is read", TEXT_OF_SAE],
   ["What is explained", [
     { name: "latents", value: "N,N,…", help: "these latents (default: all that are active)" },
     {

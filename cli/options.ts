@@ -194,6 +194,24 @@ export function shared(
   return { name, value, help: help ?? text, least: LEAST[name], ...own };
 }
 
+/** Text in which an SAE's latents are looked for, and the model that reads it. */
+export const TEXT_OF_SAE: readonly Option[] = [
+  shared("text", undefined, { required: true }),
+  shared("field"),
+  shared("examples", "token rows to read (default: all text)", { least: 1 }),
+  shared("model", "the model whose activations are read (default: what the SAE's config names)"),
+  shared("hook", "default: the hook that the SAE's config names"),
+  shared("context", "tokens per row (default: the SAE's own context size)"),
+  shared("include-bos", "also measures the BOS position"),
+  shared(
+    "max-norm-multiple",
+    "excludes activations above N times the median norm; none: no limit (default: as the SAE was trained, else 10)",
+  ),
+  shared("dtype"),
+  shared("revision"),
+  shared("cache-dir"),
+];
+
 /** Names of a table's options with a value, and of its flags. */
 export function namesOf(table: OptionTable): OptionNames {
   const all = table.flatMap(([_, options]) => options);

@@ -1,6 +1,5 @@
-import { type FileHandle, open } from "node:fs/promises";
-import { regularFileSize } from "../language_model/regular_file.ts";
 import { NPY_PREFIX, npyHeaderBytes, parseNpyHeader } from "./npy_header.ts";
+import { openRegularFile } from "./read_range.ts";
 import { type ElementKind, type StreamedTensor, streamedTensors } from "./streamed_tensors.ts";
 import type { TensorFile } from "./tensor_file.ts";
 import { listZip, type ZipEntry } from "./zip_entries.ts";
@@ -14,15 +13,7 @@ import { listZip, type ZipEntry } from "./zip_entries.ts";
  * what was found and what is wanted.
  */
 export async function openNpz(path: string): Promise<TensorFile> {
-  let handle: FileHandle;
-  try {
-    regularFileSize(path);
-    handle = await open(path, "r");
-  } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    const why = code === "ENOENT" ? "there is no such file" : message;
-    throw new Error(`cannot open ${path}: ${why}`, { cause: error });
-  }
+  const handle = await openRegularFile(path);
   try {
     const stat = await handle.stat();
     const members = new Map<string, StreamedTensor>();

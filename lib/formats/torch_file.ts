@@ -1,7 +1,6 @@
-import { type FileHandle, open } from "node:fs/promises";
-import { regularFileSize } from "../language_model/regular_file.ts";
+import type { FileHandle } from "node:fs/promises";
 import { MOST_PICKLE_BYTES, type PickleReader, type PickleValue, readPickle } from "./pickle.ts";
-import { readRange } from "./read_range.ts";
+import { openRegularFile, readRange } from "./read_range.ts";
 import { type StreamedTensor, streamedTensors } from "./streamed_tensors.ts";
 import type { TensorFile } from "./tensor_file.ts";
 import { isPickledTensor, type Storage, torchNames } from "./torch_pickle.ts";
@@ -35,15 +34,7 @@ const torchEntries = {
  * @throws {Error} There is no such file, it is malformed, or it holds something else.
  */
 export async function openTorch(path: string): Promise<TorchFile> {
-  let handle: FileHandle;
-  try {
-    regularFileSize(path);
-    handle = await open(path, "r");
-  } catch (error) {
-    const { code, message } = error as { code?: string; message: string };
-    const why = code === "ENOENT" ? "there is no such file" : message;
-    throw new Error(`cannot open ${path}: ${why}`, { cause: error });
-  }
+  const handle = await openRegularFile(path);
   try {
     const { size } = await handle.stat();
     const first = new Uint8Array(Math.min(4, size));
