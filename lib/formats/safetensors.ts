@@ -1,5 +1,4 @@
-import { type FileHandle, open } from "node:fs/promises";
-import { regularFileSize } from "../language_model/regular_file.ts";
+import type { FileHandle } from "node:fs/promises";
 import {
   encodeHeader,
   headerLength,
@@ -7,7 +6,7 @@ import {
   parseHeader,
   type SafetensorsHeader,
 } from "./safetensors_header.ts";
-import { readRange } from "./read_range.ts";
+import { openRegularFile, readRange } from "./read_range.ts";
 import { replaceFile } from "./replace_file.ts";
 
 /** An open safetensors file, closed by `await using`. */
@@ -48,13 +47,7 @@ const pieceBytes = 4 * 2 ** 20;
  * the tensor, what was found and what is wanted.
  */
 export async function openSafetensors(path: string): Promise<SafetensorsFile> {
-  let handle: FileHandle;
-  try {
-    regularFileSize(path);
-    handle = await open(path, "r");
-  } catch (error) {
-    throw new Error(`cannot open ${path}: ${reason(error)}`, { cause: error });
-  }
+  const handle = await openRegularFile(path);
   try {
     const stat = await handle.stat();
     const first = new Uint8Array(Math.min(8, stat.size));
@@ -185,9 +178,4 @@ async function writeFully(file: Deno.FsFile, bytes: Uint8Array): Promise<void> {
 
 function elements(shape: readonly number[]): number {
   return shape.reduce((product, size) => product * size, 1);
-}
-
-function reason(error: unknown): string {
-  const { code, message } = error as { code?: string; message: string };
-  return code === "ENOENT" ? "there is no such file" : message;
 }
