@@ -22,6 +22,7 @@ import { train } from "./cli/train.ts";
 import { type Io, processIo } from "./cli/io.ts";
 import { namesOf, parseArguments } from "./cli/options.ts";
 import { createOutput, printable } from "./cli/output.ts";
+import { OutputFolderError } from "./lib/formats/output_folder.ts";
 import { VERSION } from "./lib/version.ts";
 
 const COMMANDS: Record<string, Command> = {
@@ -90,7 +91,7 @@ export async function main(args: string[], io: Io = processIo()): Promise<number
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     io.printError(`${prefix} ${printable(message)}`);
-    if (error instanceof UsageError) {
+    if (error instanceof UsageError || error instanceof OutputFolderError) {
       io.printError(`\`saewing ${name} --help\` shows how`);
       return EXIT.usage;
     }

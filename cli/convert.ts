@@ -3,8 +3,8 @@ import { type Command, UsageError } from "./command.ts";
 import { saeOptions } from "./open.ts";
 import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 import { formatTable, hubOptions } from "./output.ts";
-import { openOutputFolder } from "./output_folder.ts";
-import { RUN_FILES, saeFiles } from "./run_files.ts";
+import { openOutputFolder } from "../lib/formats/output_folder.ts";
+import { RUN_FILES, saeFiles } from "../lib/formats/run_files.ts";
 
 const OPTIONS: OptionTable = [
   ["Options", [

@@ -24,7 +24,7 @@ import {
   shared,
   TEXT_OF_SAE,
 } from "./options.ts";
-import { openOutputFolder } from "./output_folder.ts";
+import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { givenNormLimit, openNamingText } from "./source.ts";
 
 const OPTIONS: OptionTable = [

@@ -5,8 +5,8 @@ import { type Command, type Session, UsageError } from "./command.ts";
 import { readBytes, type Served, siteHandler } from "./explore_server.ts";
 import { openSae, saeSource } from "./open.ts";
 import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
-import { openOutputFolder } from "./output_folder.ts";
-import { findRun, listFiles } from "./run_files.ts";
+import { openOutputFolder } from "../lib/formats/output_folder.ts";
+import { findRun, listFiles } from "../lib/formats/run_files.ts";
 
 const OPTIONS: OptionTable = [
   ["What it writes", [

@@ -13,8 +13,8 @@ import { type LanguageModel, openActivationStore, writeActivations } from "../mo
 import type { Session } from "./command.ts";
 import { inputPaths, openModel } from "./open.ts";
 import type { Arguments, GivenOptions } from "./options.ts";
-import { openOutputFolder, type OutputFolder } from "./output_folder.ts";
-import { findRun, listFiles } from "./run_files.ts";
+import { openOutputFolder, type OutputFolder } from "../lib/formats/output_folder.ts";
+import { findRun, listFiles } from "../lib/formats/run_files.ts";
 import { checkEvalText, documentsOf, givenNormLimit } from "./source.ts";
 
 /** A store that a harvest has written. */
@@ -182,9 +182,9 @@ async function openPlaces(
 }
 
 // A store that is complete belongs to this harvest if what decides on its rows is the same.
-function sameHarvest(was: GivenOptions | undefined, is: GivenOptions): boolean {
+function sameHarvest(was: Record<string, unknown> | undefined, is: GivenOptions): boolean {
   const free = ["hook", "out", "overwrite", "quiet", "json", "cache-dir"];
-  const text = (options: GivenOptions) =>
+  const text = (options: Record<string, unknown>) =>
     JSON.stringify(
       Object.entries(options).filter(([name]) => !free.includes(name)).sort(([a], [b]) =>
         a < b ? -1 : 1

@@ -30,8 +30,8 @@ import {
   readLatents,
   shared,
 } from "./options.ts";
-import { openOutputFolder } from "./output_folder.ts";
-import { saeFiles } from "./run_files.ts";
+import { openOutputFolder } from "../lib/formats/output_folder.ts";
+import { saeFiles } from "../lib/formats/run_files.ts";
 import { givenNormLimit, type NamingText, openNamingText } from "./source.ts";
 import { META_TRAINING, trainingOptions } from "./training_options.ts";
 

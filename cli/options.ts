@@ -1,6 +1,4 @@
 import { parseArgs } from "@std/cli";
-import type { InterpolationOrder } from "../lib/stitching/mod.ts";
-import type { SaeCollection } from "../lib/formats/mod.ts";
 import { isWhole } from "../lib/whole_number.ts";
 import { UsageError } from "./command.ts";
 
@@ -287,38 +285,23 @@ export function readLatents(options: Arguments, dictSize: number): number[] | un
   );
 }
 
-/** Options of a study of pairs of SAEs. */
-export interface StudyOptions {
-  /** θ of Eq. 6. */
-  threshold: number;
-  /** Order of the insertions. */
-  order: InterpolationOrder;
-  /** Seed of random choices. */
-  seed: number;
-  /** Largest number of samples. */
-  samples: number;
-}
-
 /**
- * Reads the options of a study.
+ * Options that an earlier call was given, as a file has them.
  *
- * @param collection The collection of the SAEs, which has its own threshold.
- * @throws {UsageError} A value does not fit.
+ * @param where The folder, for the message.
+ * @throws {UsageError} One is not an option of this command, or its value does not fit.
  */
-export function studyOptions(options: Arguments, collection?: SaeCollection): StudyOptions {
-  const threshold = options.number("threshold") ?? collection?.threshold ?? 0.7;
-  if (!(threshold >= -1 && threshold <= 1)) {
-    throw new UsageError(`--threshold is ${threshold}, expected a cosine from -1 to 1`);
+export function givenBefore(
+  options: Record<string, unknown>,
+  table: OptionTable,
+  where: string,
+): GivenOptions {
+  const { values, flags } = namesOf(table);
+  for (const [name, value] of Object.entries(options)) {
+    const fits = flags.includes(name)
+      ? value === true
+      : values.includes(name) && Array.isArray(value) && value.every((x) => typeof x === "string");
+    if (!fits) throw new UsageError(`${where} was run with an option that does not fit, --${name}`);
   }
-  const order = options.text("order") ?? "benefit";
-  if (order !== "benefit" && order !== "cosine" && order !== "random") {
-    throw new UsageError(`--order is ${order}, expected benefit, cosine or random`);
-  }
-  checkWhole(options, ["samples"], 1);
-  checkWhole(options, ["examples"], 0);
-  const seed = options.number("seed") ?? 0;
-  if (!Number.isSafeInteger(seed)) {
-    throw new UsageError(`--seed is ${seed}, expected a whole number`);
-  }
-  return { threshold, order, seed, samples: options.number("samples") ?? 50_000 };
+  return options as GivenOptions;
 }

@@ -9,7 +9,7 @@ import { isWhole } from "../lib/whole_number.ts";
 import { type Command, UsageError } from "./command.ts";
 import { inputPaths, openCommandDevice, openModel, openSae, saePath, saeSource } from "./open.ts";
 import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
-import { openOutputFolder } from "./output_folder.ts";
+import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { givenNormLimit, resolveNormLimit } from "./source.ts";
 
 const OPTIONS: OptionTable = [

@@ -13,13 +13,19 @@ import {
 } from "../lib/report/mod.ts";
 import { commonReason, withoutCommonReason } from "../lib/report/verdict.ts";
 import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
-import { checkComparable, foldScales, type StudiedPair, studyChain } from "../lib/stitching/mod.ts";
+import {
+  checkComparable,
+  foldScales,
+  type InterpolationOrder,
+  type StudiedPair,
+  studyChain,
+} from "../lib/stitching/mod.ts";
 import type { Device, NormLimit, Sae } from "../mod.ts";
 import { type Command, type Session, UsageError } from "./command.ts";
 import { describeClaim, describeLeftOut } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
-import { type Arguments, helpOf, type OptionTable, shared, studyOptions } from "./options.ts";
-import { openOutputFolder } from "./output_folder.ts";
+import { type Arguments, checkWhole, helpOf, type OptionTable, shared } from "./options.ts";
+import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import {
   checkSourceOptions,
   givenNormLimit,
@@ -288,4 +294,40 @@ function unlikeLimits(
   });
   if (unlike.length === 0) return undefined;
   return `${unlike.join(", ")}; here it is ${multiple(limit)}`;
+}
+
+/** Options of a study of pairs of SAEs. */
+export interface StudyOptions {
+  /** θ of Eq. 6. */
+  threshold: number;
+  /** Order of the insertions. */
+  order: InterpolationOrder;
+  /** Seed of random choices. */
+  seed: number;
+  /** Largest number of samples. */
+  samples: number;
+}
+
+/**
+ * Reads the options of a study.
+ *
+ * @param collection The collection of the SAEs, which has its own threshold.
+ * @throws {UsageError} A value does not fit.
+ */
+export function studyOptions(options: Arguments, collection?: SaeCollection): StudyOptions {
+  const threshold = options.number("threshold") ?? collection?.threshold ?? 0.7;
+  if (!(threshold >= -1 && threshold <= 1)) {
+    throw new UsageError(`--threshold is ${threshold}, expected a cosine from -1 to 1`);
+  }
+  const order = options.text("order") ?? "benefit";
+  if (order !== "benefit" && order !== "cosine" && order !== "random") {
+    throw new UsageError(`--order is ${order}, expected benefit, cosine or random`);
+  }
+  checkWhole(options, ["samples"], 1);
+  checkWhole(options, ["examples"], 0);
+  const seed = options.number("seed") ?? 0;
+  if (!Number.isSafeInteger(seed)) {
+    throw new UsageError(`--seed is ${seed}, expected a whole number`);
+  }
+  return { threshold, order, seed, samples: options.number("samples") ?? 50_000 };
 }

@@ -17,8 +17,8 @@ import {
 } from "./source.ts";
 import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 import type { Output } from "./output.ts";
-import { openOutputFolder, type OutputFolder } from "./output_folder.ts";
-import { cellFiles, type FoundRun, WORK } from "./run_files.ts";
+import { openOutputFolder, type OutputFolder } from "../lib/formats/output_folder.ts";
+import { cellFiles, type FoundRun, WORK } from "../lib/formats/run_files.ts";
 import { readGrid } from "./sweep_grid.ts";
 import { describePreset, presetTexts, READING, TRAINING, withPreset } from "./training_options.ts";
 

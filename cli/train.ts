@@ -28,13 +28,13 @@ import { checkSpace, inputPaths, onLastingGpu, openCommandDevice, saeOptions } f
 import {
   type Arguments,
   checkOptions,
+  givenBefore,
   type GivenOptions,
   helpOf,
-  namesOf,
   type OptionTable,
   shared,
 } from "./options.ts";
-import { openRunFolder, readRunOptions, type RunFolder } from "./run_folder.ts";
+import { openRunFolder, readRunOptions, type RunFolder } from "../lib/formats/run_folder.ts";
 import {
   checkEvalText,
   checkSameLimit,
@@ -160,7 +160,7 @@ function readOptions(
   if (resumed !== undefined && other) throw new UsageError(`--${other} does not go with --resume`);
   const options = resumed === undefined
     ? withPreset(given)
-    : given.withDefaults(readRunOptions(resumed, namesOf(OPTIONS)));
+    : given.withDefaults(givenBefore(readRunOptions(resumed), OPTIONS, resumed));
   checkOptions(options, OPTIONS);
   checkSourceOptions(options);
   return { options, resumed, preset: describePreset(given) };

@@ -1,5 +1,5 @@
 /**
- * Options of loading SAEs, published families by name, and stitched SAEs on disk. `loadSae` and
+ * Options of loading SAEs, published families by name, stitched SAEs on disk, and folders of runs. `loadSae` and
  * `saveSae` are at the front door.
  *
  * @module
@@ -8,3 +8,11 @@ export type { LoadSaeOptions } from "./load_sae.ts";
 export type { HubSaeOptions } from "./hub_sae.ts";
 export { collectionIds, listCollections, type SaeCollection } from "./sae_collections.ts";
 export { loadStitchedSae, saveStitchedSae } from "./stitched_sae_folder.ts";
+export {
+  type OpenOutput,
+  openOutputFolder,
+  type OutputFolder,
+  OutputFolderError,
+} from "./output_folder.ts";
+export { findRun, type FoundRun, type RunManifest, type WritingCommand } from "./run_files.ts";
+export { openRunFolder, type RunFolder } from "./run_folder.ts";

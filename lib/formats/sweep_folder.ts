@@ -1,4 +1,3 @@
-import { stringify } from "@std/csv";
 import { join } from "@std/path";
 import { parseCheckedJson } from "../language_model/checked_json.ts";
 import { readRegularText } from "../language_model/regular_file.ts";
@@ -9,9 +8,9 @@ import {
   type SweepStore,
   trainedState,
 } from "../sweep/sweep_store.ts";
-import { recordColumns } from "../training/record_columns.ts";
 import { loadCheckpoint, saveCheckpoint } from "./checkpoint_folder.ts";
 import { loadSae } from "./load_sae.ts";
+import { metricsTable } from "./metrics_table.ts";
 import { replaceText } from "./replace_file.ts";
 import { saveSae } from "./sae_folder.ts";
 
@@ -39,12 +38,7 @@ export function sweepFolder(path: string, settings: Record<string, unknown> = {}
       const { history } = trained;
       await Deno.mkdir(folder, { recursive: true });
       await saveSae(trained.sae, join(folder, "sae"));
-      await replaceText(
-        join(folder, "metrics.csv"),
-        stringify(history as unknown as Record<string, unknown>[], {
-          columns: recordColumns(history),
-        }),
-      );
+      await replaceText(join(folder, "metrics.csv"), metricsTable(history));
       const state = { settings: { ...options, ...settings }, trained: trainedState(trained) };
       await writeCell(folder, state);
       await removeIfThere(join(folder, CHECKPOINT));

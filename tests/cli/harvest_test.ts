@@ -44,7 +44,7 @@ Deno.test("harvest writes a store that train reads, epochs included", async () =
     assertEquals(again.code, 2);
     assertMatch(
       again.stderr,
-      /holds what `saewing harvest` finished 20.* UTC: take another --out, or/,
+      /holds what `saewing harvest` finished 20.* UTC: take another folder, or/,
     );
 
     const over = await saewing([...command, "--tokens", "1000", "--overwrite"]);

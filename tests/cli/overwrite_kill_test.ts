@@ -2,7 +2,7 @@
 // and says so. SAEWING_KILLS makes the test longer.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { dirname, join } from "@std/path";
-import { MANIFEST, readManifest } from "../../cli/run_files.ts";
+import { MANIFEST, readManifest } from "../../lib/formats/run_files.ts";
 import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
 const KILLS = Number(Deno.env.get("SAEWING_KILLS") ?? 5);

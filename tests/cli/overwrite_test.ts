@@ -1,7 +1,7 @@
 // Every command that writes a folder, into one that holds a finished run of it.
 import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { join } from "@std/path";
-import { MANIFEST, readManifest } from "../../cli/run_files.ts";
+import { MANIFEST, readManifest } from "../../lib/formats/run_files.ts";
 import { createRandom, initializeSae, loadCheckpoint, loadSae, saveSae } from "../../mod.ts";
 import {
   HOOK,
@@ -123,7 +123,7 @@ Deno.test("a finished run is replaced only with --overwrite and then as a whole,
           refused,
           command === "sweep"
             ? /holds batchtopk_m24_k2_seed0, which this grid has not: .*another --out, or --overwrite/
-            : /holds what `saewing \w+` finished 20.* UTC: take another --out, or --overwrite/,
+            : /holds what `saewing \w+` finished 20.* UTC: take another folder, or --overwrite/,
         );
         assertEquals(await files(out), before);
         assertMatch(

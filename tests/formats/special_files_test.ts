@@ -1,7 +1,7 @@
 import { assert, assertRejects } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { parseArguments } from "../../cli/options.ts";
-import { readRunOptions } from "../../cli/run_folder.ts";
+import { readRunOptions } from "../../lib/formats/run_folder.ts";
 import { readGrid } from "../../cli/sweep_grid.ts";
 import { openActivationStore } from "../../lib/activations/activation_store.ts";
 import { readTexts } from "../../lib/activations/read_texts.ts";
@@ -64,7 +64,7 @@ const places: [string, string, (folder: string) => Promise<unknown>, string?][] 
   [
     "run's options",
     "config.json",
-    (folder) => Promise.try(() => readRunOptions(folder, { values: [], flags: [] })),
+    (folder) => Promise.try(() => readRunOptions(folder)),
   ],
   ["model's config", "config.json", (folder) => openLanguageModel(folder, { hook }), tinyGpt2],
   ["tokenizer", "tokenizer.json", (folder) => openLanguageModel(folder, { hook }), tinyGpt2],

@@ -1,15 +1,21 @@
-import { stringify } from "@std/csv";
 import { join } from "@std/path";
-import { parseCheckedJson } from "../lib/language_model/checked_json.ts";
-import { readRegularText } from "../lib/language_model/regular_file.ts";
-import { recordColumns } from "../lib/training/record_columns.ts";
-import { type Checkpoint, loadCheckpoint, type Sae, saveSae, type StepRecord } from "../mod.ts";
-import { UsageError } from "./command.ts";
-import type { GivenOptions } from "./options.ts";
-import { type OpenOutput, openOutputFolder, type OutputFolder } from "./output_folder.ts";
+import { parseCheckedJson } from "../language_model/checked_json.ts";
+import { readRegularText } from "../language_model/regular_file.ts";
+import type { Sae } from "../sae/sae.ts";
+import type { Checkpoint } from "../training/checkpoint.ts";
+import type { StepRecord } from "../training/options.ts";
+import { loadCheckpoint } from "./checkpoint_folder.ts";
+import { metricsTable } from "./metrics_table.ts";
+import {
+  type OpenOutput,
+  openOutputFolder,
+  type OutputFolder,
+  OutputFolderError,
+} from "./output_folder.ts";
 import { type FoundRun, saeFiles } from "./run_files.ts";
+import { saveSae } from "./sae_folder.ts";
 
-/** The folder that `saewing train` writes to. */
+/** The folder of a training run: `sae/`, `checkpoint/`, config.json, metrics and measures. */
 export interface RunFolder extends Omit<OutputFolder, "start"> {
   /** Removes the run that is replaced and marks this one as started, once; see {@linkcode OutputFolder}. */
   start(): Promise<void>;
@@ -43,7 +49,7 @@ const FILES = [
  * Makes a run's folder, before any work: a folder that cannot be written is reported at once.
  *
  * @param resumed Whether its run continues.
- * @throws {UsageError} The folder holds a run that would be lost, or none that can continue; see
+ * @throws {OutputFolderError} The folder holds a run that would be lost, or none that can continue; see
  * {@linkcode openOutputFolder}.
  * @throws {Error} The folder cannot be made or written, or another process works in it.
  */
@@ -56,7 +62,9 @@ export async function openRunFolder(
   const { path, goesOn } = folder;
   if (resumed && !goesOn) {
     folder[Symbol.dispose]();
-    throw new UsageError(`there is no run to resume in ${path}: its files are not all of one run`);
+    throw new OutputFolderError(
+      `there is no run to resume in ${path}: its files are not all of one run`,
+    );
   }
   const metrics = join(path, METRICS);
   const checkpoint = join(path, "checkpoint");
@@ -75,14 +83,7 @@ export async function openRunFolder(
     },
     writeJson: (name, data) =>
       folder.write({ [name]: JSON.stringify(data, plainArrays, 2) + "\n" }),
-    writeMetricsTable: (history) =>
-      folder.write({
-        "metrics.csv": history.length === 0
-          ? ""
-          : stringify(history as unknown as Record<string, unknown>[], {
-            columns: recordColumns(history),
-          }),
-      }),
+    writeMetricsTable: (history) => folder.write({ "metrics.csv": metricsTable(history) }),
     async saveSae(sae) {
       await folder.remove((name) => OF_ONE_SAE.includes(name));
       await saveSae(sae, join(path, "sae"));
@@ -91,27 +92,17 @@ export async function openRunFolder(
 }
 
 /**
- * The options that a run was started with.
+ * The options that a run was started with, as its config.json has them.
  *
- * @param names Names of options with a value, and of flags.
- * @throws {UsageError} The folder is not a run's, or its options are not this version's.
+ * @throws {OutputFolderError} The folder is not a run's.
  */
-export function readRunOptions(
-  path: string,
-  { values, flags }: { values: string[]; flags: string[] },
-): GivenOptions {
+export function readRunOptions(path: string): Record<string, unknown> {
   const file = join(path, CONFIG);
-  const options = readConfig(file)?.options as GivenOptions | undefined;
+  const options = readConfig(file)?.options;
   if (!options || typeof options !== "object") {
-    throw new UsageError(`there is no run to resume in ${path}: ${file} names no options`);
+    throw new OutputFolderError(`there is no run to resume in ${path}: ${file} names no options`);
   }
-  for (const [name, value] of Object.entries(options)) {
-    const fits = flags.includes(name)
-      ? value === true
-      : values.includes(name) && Array.isArray(value) && value.every((x) => typeof x === "string");
-    if (!fits) throw new UsageError(`${file} has an option that does not fit, ${name}`);
-  }
-  return options;
+  return options as Record<string, unknown>;
 }
 
 function readConfig(file: string): Record<string, unknown> | undefined {

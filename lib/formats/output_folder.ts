@@ -1,9 +1,7 @@
 import { dirname, join, relative, resolve } from "@std/path";
-import { lockStore } from "../lib/activations/lock_store.ts";
-import { removeLeftovers, replaceText } from "../lib/formats/replace_file.ts";
-import { VERSION } from "../lib/version.ts";
-import { UsageError } from "./command.ts";
-import type { GivenOptions } from "./options.ts";
+import { lockStore } from "../activations/lock_store.ts";
+import { VERSION } from "../version.ts";
+import { removeLeftovers, replaceText } from "./replace_file.ts";
 import {
   findRun,
   type FoundRun,
@@ -17,6 +15,15 @@ import {
   WORK,
   type WritingCommand,
 } from "./run_files.ts";
+
+/**
+ * A folder that a run may not write to: it holds another run that would be lost, an input, or files of others.
+ * Messages name the command line's `--overwrite`, which is `overwrite` here.
+ */
+export class OutputFolderError extends Error {
+  /** The name shown in front of the message. */
+  override name: string = "OutputFolderError";
+}
 
 /**
  * The output folder of one run, locked against other processes until it is disposed of.
@@ -49,8 +56,8 @@ export interface OutputFolder extends Disposable {
 export interface OpenOutput {
   /** The command. */
   command: WritingCommand;
-  /** Its options, for the manifest. */
-  options: GivenOptions;
+  /** Its options, for the manifest: plain JSON. */
+  options: Record<string, unknown>;
   /** Whether a run that is there is replaced. */
   overwrite: boolean;
   /** Input paths. None may be part of what is replaced; missing ones are ignored. */
@@ -65,7 +72,7 @@ export interface OpenOutput {
  * Opens the folder of a run. Nothing in it is changed yet.
  *
  * @param out Its path, made where missing; a new folder below runs/ where it is not given.
- * @throws {UsageError} It holds a run that would be lost, files of others in the place of this
+ * @throws {OutputFolderError} It holds a run that would be lost, files of others in the place of this
  * command's, or an input; or it is part of another run's folder.
  * @throws {Error} It cannot be made or written, or another process works in it.
  */
@@ -82,7 +89,7 @@ export async function openOutputFolder(
     const goesOn = found !== undefined && !overwrite && !found.halfReplaced &&
       goOn?.(found) === true;
     const before = found && !goesOn ? found.files : [];
-    if (found && !goesOn && !overwrite) refuseLoss(path, found, command);
+    if (found && !goesOn && !overwrite) refuseLoss(path, found);
     refuseForeign(path, present, found, command, goesOn);
     const clears = before.filter((name) => !keep?.test(name));
     await refuseInputs(path, clears, inputs);
@@ -181,7 +188,7 @@ async function refusePartOfRun(out: string): Promise<void> {
     const found = await runAbove(folder);
     const files = found?.manifest?.files ?? found?.files ?? [];
     if (!found || !files.some((name) => name.startsWith(`${within}/`))) continue;
-    throw new UsageError(
+    throw new OutputFolderError(
       `${out} is part of what \`saewing ${found.command}\` wrote in ${folder}: take another folder`,
     );
   }
@@ -198,19 +205,20 @@ async function runAbove(folder: string): Promise<FoundRun | undefined> {
   }
 }
 
-/** @throws {UsageError} The run is finished, or worth continuing. */
-function refuseLoss(path: string, found: FoundRun, command: WritingCommand): void {
-  const other = command === "convert" ? "another folder" : "another --out";
+/** @throws {OutputFolderError} The run is finished, or worth continuing. */
+function refuseLoss(path: string, found: FoundRun): void {
   if (found.finished !== undefined) {
     const day = `${found.finished.slice(0, 10)} ${found.finished.slice(11, 16)} UTC`;
     const what = found.command === "convert" && !found.manifest
       ? `an SAE, written ${day}`
       : `what \`saewing ${found.command}\` finished ${day}`;
-    throw new UsageError(`${path} holds ${what}: take ${other}, or --overwrite replaces it`);
+    throw new OutputFolderError(
+      `${path} holds ${what}: take another folder, or --overwrite replaces it`,
+    );
   }
   if (found.halfReplaced || !found.files.some((name) => WORK.test(name))) return;
   const run = found.command === "train" ? "run" : `run of \`saewing ${found.command}\``;
-  throw new UsageError(
+  throw new OutputFolderError(
     `${path} holds an unfinished ${run}: ${howToGoOn(path, found)}, --overwrite gives it up`,
   );
 }
@@ -223,17 +231,17 @@ function howToGoOn(path: string, { command, files }: FoundRun): string {
       : `\`--initial ${join(path, "sae")}\` starts from its SAE`,
     sweep: same,
     harvest: same,
-    stitch: "take another --out",
+    stitch: "take another folder",
     meta: `\`--meta ${join(path, "meta")}\` continues it`,
     convert: "take another folder",
-    dashboard: "take another --out",
-    probe: "take another --out",
-    explore: "take another --out",
+    dashboard: "take another folder",
+    probe: "take another folder",
+    explore: "take another folder",
     explain: same,
   }[command];
 }
 
-/** @throws {UsageError} Something that no run here wrote would be written over or into. */
+/** @throws {OutputFolderError} Something that no run here wrote would be written over or into. */
 function refuseForeign(
   path: string,
   present: string[],
@@ -244,7 +252,7 @@ function refuseForeign(
   const own = new Set(found?.files);
   const foreign = present.find((name) => RUN_FILES[command].test(name) && !own.has(name));
   if (foreign !== undefined) {
-    throw new UsageError(
+    throw new OutputFolderError(
       `${
         join(path, foreign)
       } is not from a run that ${path} names, and would be written over: take ` +
@@ -254,7 +262,7 @@ function refuseForeign(
   // Of a run that continues, somebody may have moved a folder to another disk.
   const link = present.find((name) => RUN_FOLDERS.test(name));
   if (link !== undefined && !goesOn) {
-    throw new UsageError(
+    throw new OutputFolderError(
       `${
         join(path, link)
       } is a link or a file, expected a folder or nothing: what it leads to is not ` +
@@ -263,7 +271,7 @@ function refuseForeign(
   }
 }
 
-/** @throws {UsageError} An input is, or holds, one of the files. */
+/** @throws {OutputFolderError} An input is, or holds, one of the files. */
 async function refuseInputs(path: string, files: string[], inputs: string[]): Promise<void> {
   if (files.length === 0) return;
   const folder = await Deno.realPath(path);
@@ -273,7 +281,7 @@ async function refuseInputs(path: string, files: string[], inputs: string[]): Pr
     if (at === undefined) continue;
     const isHeld = files.some((name) => isWithin(join(folder, name), at));
     if (!isHeld) continue;
-    throw new UsageError(
+    throw new OutputFolderError(
       `${input} is read, and is part of the run in ${path} that would be replaced: take another folder`,
     );
   }

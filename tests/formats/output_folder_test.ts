@@ -1,9 +1,12 @@
 import { assert, assertEquals, assertMatch, assertNotEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { UsageError } from "../../cli/command.ts";
-import { type OpenOutput, openOutputFolder } from "../../cli/output_folder.ts";
-import { makeDefaultOut, MANIFEST, readManifest } from "../../cli/run_files.ts";
-import { withFolder } from "./cli_helper.ts";
+import {
+  type OpenOutput,
+  openOutputFolder,
+  OutputFolderError,
+} from "../../lib/formats/output_folder.ts";
+import { makeDefaultOut, MANIFEST, readManifest } from "../../lib/formats/run_files.ts";
+import { withFolder } from "../cli/cli_helper.ts";
 
 const STITCH: OpenOutput = { command: "stitch", options: {}, overwrite: false, inputs: [] };
 const OVER = { ...STITCH, overwrite: true };
@@ -42,7 +45,7 @@ Deno.test("a finished run is refused without --overwrite, and then replaced as a
     for (const command of ["stitch", "meta", "train", "sweep", "harvest", "convert"] as const) {
       const error = await assertRejects(
         () => openOutputFolder(path, { ...STITCH, command }),
-        UsageError,
+        OutputFolderError,
       );
       assertMatch(error.message, /holds what `saewing stitch` finished 20\d\d-.*UTC: take another/);
       assertMatch(error.message, /--overwrite replaces it/);
@@ -106,7 +109,7 @@ Deno.test("an unfinished run with work in it is not given up without --overwrite
       for (const other of [command, "stitch"] as const) {
         const error = await assertRejects(
           () => openOutputFolder(path, { ...STITCH, command: other }),
-          UsageError,
+          OutputFolderError,
         );
         assertMatch(error.message, message);
         assertMatch(error.message, /holds an unfinished run.*--overwrite gives it up/);
@@ -128,7 +131,7 @@ Deno.test("nothing outside a run's own files is removed or written over", async 
     await Deno.mkdir(path);
     await Deno.writeTextFile(join(path, "report.html"), "mine");
     for (const how of [STITCH, OVER]) {
-      const error = await assertRejects(() => openOutputFolder(path, how), UsageError);
+      const error = await assertRejects(() => openOutputFolder(path, how), OutputFolderError);
       assertMatch(error.message, /report\.html is not from a run that .* names/);
     }
     await Deno.remove(join(path, "report.html"));
@@ -150,7 +153,7 @@ Deno.test("nothing outside a run's own files is removed or written over", async 
     const open = await openOutputFolder(path, OVER);
     open[Symbol.dispose]();
     await Deno.symlink(outside, join(path, "plots"));
-    const link = await assertRejects(() => openOutputFolder(path, OVER), UsageError);
+    const link = await assertRejects(() => openOutputFolder(path, OVER), OutputFolderError);
     assertMatch(link.message, /plots is a link or a file, expected a folder or nothing/);
     await Deno.remove(join(path, "plots"));
     await Deno.rename(join(folder, "moved"), join(path, "plots"));
@@ -189,7 +192,7 @@ Deno.test("what is read is not removed, and no run is written into a part of ano
     for (const input of inputs) {
       const error = await assertRejects(
         () => openOutputFolder(path, { ...OVER, inputs: [input] }),
-        UsageError,
+        OutputFolderError,
       );
       assertMatch(error.message, /is read, and is part of the run in .* that would be replaced/);
     }
@@ -198,7 +201,7 @@ Deno.test("what is read is not removed, and no run is written into a part of ano
     const part = async () => {
       const error = await assertRejects(
         () => openOutputFolder(join(path, "sae"), { ...OVER, command: "convert" }),
-        UsageError,
+        OutputFolderError,
       );
       assertMatch(error.message, /is part of what `saewing train` wrote in .*run: take another/);
     };
@@ -257,7 +260,12 @@ Deno.test("folders from before there were manifests are known by their files", a
         await Deno.mkdir(join(path, name, ".."), { recursive: true });
         await Deno.writeTextFile(join(path, name), text);
       }
-      const error = await assertRejects(() => openOutputFolder(path, STITCH), UsageError, "", kind);
+      const error = await assertRejects(
+        () => openOutputFolder(path, STITCH),
+        OutputFolderError,
+        "",
+        kind,
+      );
       assertMatch(error.message, message);
       await finishedRun(path, TWO, OVER);
       assertEquals(await tree(path), [
@@ -271,7 +279,7 @@ Deno.test("folders from before there were manifests are known by their files", a
     for (const overwrite of [false, true]) {
       const error = await assertRejects(
         () => openOutputFolder(model, { ...STITCH, command: "train", overwrite }),
-        UsageError,
+        OutputFolderError,
       );
       assertMatch(error.message, /config\.json is not from a run/);
     }
@@ -290,7 +298,7 @@ Deno.test("a store that is complete is finished, whether or not its manifest was
     };
     await write(true, harvest);
     const refuses = (message: string) =>
-      assertRejects(() => openOutputFolder(path, harvest), UsageError, message);
+      assertRejects(() => openOutputFolder(path, harvest), OutputFolderError, message);
     await refuses("holds what `saewing harvest` finished");
     await write(false, { ...harvest, overwrite: true });
     await refuses("holds an unfinished run of `saewing harvest`");

@@ -1,14 +1,23 @@
 import { join } from "@std/path";
-import { parseCheckedJson } from "../lib/language_model/checked_json.ts";
-import { readRegularText } from "../lib/language_model/regular_file.ts";
-import { ARCHITECTURES } from "../lib/sae/architectures/registry.ts";
-import type { GivenOptions } from "./options.ts";
+import { parseCheckedJson } from "../language_model/checked_json.ts";
+import { readRegularText } from "../language_model/regular_file.ts";
+import { ARCHITECTURES } from "../sae/architectures/registry.ts";
 
-/** Commands from before there were manifests. */
-type EarlierCommand = "train" | "sweep" | "stitch" | "meta" | "harvest" | "convert";
+/** Commands that write a folder, and the kinds of runs that a folder holds. */
+export type WritingCommand =
+  | "train"
+  | "sweep"
+  | "stitch"
+  | "meta"
+  | "harvest"
+  | "convert"
+  | "dashboard"
+  | "probe"
+  | "explore"
+  | "explain";
 
-/** Commands that write a folder. */
-export type WritingCommand = EarlierCommand | "dashboard" | "probe" | "explore" | "explain";
+/** Those from before there were manifests. */
+type EarlierCommand = Exclude<WritingCommand, "dashboard" | "probe" | "explore" | "explain">;
 
 const SAE = String.raw`(cfg\.json|sae_weights\.safetensors|\.cfg\.json\.before)`;
 const CHECKPOINT = String.raw`checkpoint/checkpoint\.safetensors`;
@@ -127,15 +136,18 @@ const FORMAT = "saewing run";
 
 /** `saewing.json`. */
 export interface RunManifest {
-  format: typeof FORMAT;
+  /** What the file is. */
+  format: "saewing run";
+  /** Of the format. */
   version: 1;
   /** Program and version. */
   createdBy: string;
   /** The run, a UUID. One that continues keeps it. */
   run: string;
+  /** What wrote it. */
   command: WritingCommand;
-  /** The options that it was called with last. */
-  options: GivenOptions;
+  /** The options that it was called with last, plain JSON. */
+  options: Record<string, unknown>;
   /** ISO 8601. */
   started: string;
   /** ISO 8601; absent until all results are there. */
@@ -148,6 +160,7 @@ export interface RunManifest {
 
 /** A run that a folder holds. */
 export interface FoundRun {
+  /** What wrote it. */
   command: WritingCommand;
   /** When it was finished, ISO 8601; absent where it was not. */
   finished?: string;
