@@ -1,4 +1,5 @@
-import type { TensorFile, TensorInfo } from "./tensor_file.ts";
+import { copyStrided, spanOf } from "./strided_elements.ts";
+import { checkFits, type TensorFile, type TensorInfo } from "./tensor_file.ts";
 import type { ByteStream } from "./zip_content.ts";
 
 /** Kinds of elements, named by bytes and kind: floats (bf2 is bfloat16), whole numbers, truth values. */
@@ -19,7 +20,12 @@ export interface StreamedTensor extends TensorInfo {
    * between.
    */
   pitch?: number;
-  /** Whether the stream ends with it: reading on compares checksums. */
+  /**
+   * Elements from one index of each dimension to the next, where they lie neither in rows nor in columns; all
+   * that is between the first and the last is held in memory while such a tensor is read.
+   */
+  strides?: readonly number[];
+  /** Whether the stream ends with it. */
   endsStream: boolean;
   /** The stream. */
   open(): ByteStream;
@@ -51,6 +57,7 @@ export function streamedTensors<Tensor extends StreamedTensor>(
   close: () => Promise<void>,
 ): TensorFile {
   const cursors = new Map<string, Cursor>();
+  const spans = new Map<string, Float32Array>();
 
   const cursorAt = async (name: string, tensor: Tensor, position: number): Promise<Cursor> => {
     let cursor = cursors.get(name);
@@ -102,6 +109,27 @@ export function streamedTensors<Tensor extends StreamedTensor>(
     return cursor;
   };
 
+  // Elements that lie by strides go through a copy of all that is between the first and the last.
+  const readStrided = async (
+    name: string,
+    tensor: Tensor,
+    strides: readonly number[],
+    start: number,
+    into: Float32Array,
+  ): Promise<Cursor> => {
+    let span = spans.get(name);
+    let cursor = cursors.get(name);
+    if (!span || !cursor) {
+      const length = spanOf(tensor.shape, strides);
+      checkFits(path, name, [length]);
+      span = new Float32Array(length);
+      cursor = await readRun(name, tensor, 0, span);
+      spans.set(name, span);
+    }
+    copyStrided(span, tensor.shape, strides, start, into);
+    return cursor;
+  };
+
   return {
     path,
     tensors,
@@ -111,7 +139,7 @@ export function streamedTensors<Tensor extends StreamedTensor>(
         const found = [...tensors.keys()].join(", ") || "nothing";
         throw new Error(`${name} is missing, found ${found}, in ${path}`);
       }
-      const { shape, columnMajor, endsStream } = tensor;
+      const { shape, columnMajor, endsStream, strides } = tensor;
       const count = shape.reduce((product, extent) => product * extent, 1);
       const end = start + into.length;
       if (!(start >= 0 && end <= count)) {
@@ -122,17 +150,21 @@ export function streamedTensors<Tensor extends StreamedTensor>(
       const row = (columnMajor ? shape[0] : shape.at(-1)) ?? 1;
       const { pitch = row } = tensor;
       let cursor: Cursor | undefined;
-      for (let done = start; done < end || !cursor;) {
+      if (strides) cursor = await readStrided(name, tensor, strides, start, into);
+      for (let done = strides ? end : start; done < end || !cursor;) {
         // Rows without anything between them are read at once.
         const stop = pitch === row ? end : Math.min(end, (Math.floor(done / row) + 1) * row);
         const from = pitch === row ? done : Math.floor(done / row) * pitch + done % row;
         cursor = await readRun(name, tensor, from, into.subarray(done - start, stop - start));
         done = stop;
       }
-      if (end < count || !endsStream) return;
-      // The checksum is compared at the end of the stream only.
+      if (end === count) spans.delete(name);
+      if (end < count) return;
+      // The checksum is compared at the end of the stream only, which a view of a part may leave unread.
       cursors.delete(name);
-      const left = await cursor.stream.read(new Uint8Array(1));
+      const rest = new Uint8Array(endsStream ? 1 : pieceBytes);
+      let left = await cursor.stream.read(rest);
+      while (!endsStream && left > 0) left = await cursor.stream.read(rest);
       await cursor.stream.close();
       if (left > 0) throw new Error(`${tensor.where} in ${path} is longer than the archive says`);
     },

@@ -28,8 +28,8 @@ const torchEntries = {
 /**
  * Opens what `torch.save` wrote for a state dict: the zip archive since PyTorch 1.6, or the pickles one after
  * another of versions before. The pickle is read as data ({@linkcode readPickle}): nothing in it is run, and
- * whatever is no tensor or plain value is refused by its name. Tensors must lie in their storages row by row or
- * column by column; no storage is read before it is asked for.
+ * whatever is no tensor or plain value is refused by its name. Tensors may be views of a storage (slices,
+ * transposes) that name each element once; no storage is read before it is asked for.
  *
  * @throws {Error} There is no such file, it is malformed, or it holds something else.
  */

@@ -1,6 +1,7 @@
 import { isWhole } from "../whole_number.ts";
 import { PickleName, type PickleReader, type PickleValue } from "./pickle.ts";
 import { type ElementKind, itemSize, type StreamedTensor } from "./streamed_tensors.ts";
+import { overlaps, spanOf } from "./strided_elements.ts";
 import type { ByteStream } from "./zip_content.ts";
 
 /** A storage as a pickle names it. */
@@ -66,7 +67,7 @@ class Tensor implements PickledTensor {
   ) {}
 
   place(path: string, name: string, storages: ReadonlyMap<string, Storage>): StreamedTensor {
-    const { storage, offset, shape } = this;
+    const { storage, offset, shape, strides } = this;
     const { key, kind, count } = storage;
     const found = storages.get(key);
     if (!found) throw new Error(`${name} lies in storage ${key}, which is not there, in ${path}`);
@@ -76,63 +77,52 @@ class Tensor implements PickledTensor {
           `${count * storage.itemSize}, in ${path}`,
       );
     }
-    const { columnMajor, pitch } = this.layout(name, path);
-    const [rows, row] = columnMajor
-      ? [shape[1], shape[0]]
-      : [shape.slice(0, -1).reduce((product, extent) => product * extent, 1), shape.at(-1) ?? 1];
-    const span = rows === 0 || row === 0 ? 0 : (rows - 1) * pitch + row;
-    if (offset + span > count) {
+    if (overlaps(shape, strides)) {
       throw new Error(
-        `${name} takes elements ${offset} to ${
-          offset + span
-        } of storage ${key}, which has ${count}, ` +
+        `${name} is [${shape.join(", ")}] with strides [${strides.join(", ")}], by which it may ` +
+          `hold an element more than once, in ${path}`,
+      );
+    }
+    const end = offset + spanOf(shape, strides);
+    if (end > count) {
+      throw new Error(
+        `${name} takes elements ${offset} to ${end} of storage ${key}, which has ${count}, ` +
           `in ${path}`,
       );
     }
     return {
       dtype: dtypeOf(kind),
       shape,
-      ...(columnMajor ? { columnMajor } : {}),
-      ...(pitch === row ? {} : { pitch }),
+      ...this.layout(),
       kind,
       littleEndian: true,
       where: found.where,
       dataStart: found.start + offset * storage.itemSize,
-      endsStream: offset + span === count,
+      endsStream: end === count,
       open: () => found.open(),
     };
   }
 
-  /** How its rows, or in Fortran order its columns, follow one another. */
-  private layout(name: string, path: string): { columnMajor: boolean; pitch: number } {
+  /**
+   * How its elements lie: without a gap, in rows (in Fortran order columns) with a gap between them, which are
+   * read as they are, or by strides.
+   */
+  private layout(): Pick<StreamedTensor, "columnMajor" | "pitch" | "strides"> {
     const { shape, strides } = this;
-    const row = shape.at(-1) ?? 1;
     // A dimension of one element is never stepped along.
-    const steps = (i: number, stride: number) => shape[i] <= 1 || strides[i] === stride;
-    if (shape.length <= 1) {
-      if (steps(0, 1) || shape.length === 0) return { columnMajor: false, pitch: row };
-    } else if (shape.length === 2) {
-      const [down, along] = strides;
-      if (steps(1, 1)) {
-        const pitch = shape[0] <= 1 ? row : down;
-        if (pitch >= row) return { columnMajor: false, pitch };
-      }
-      if (steps(0, 1) && along >= shape[0]) return { columnMajor: true, pitch: along };
-    } else {
-      let product = 1;
-      const dense = shape.toReversed().every((extent, back) => {
-        const fits = steps(shape.length - 1 - back, product);
-        product *= extent;
-        return fits;
-      });
-      if (dense) return { columnMajor: false, pitch: row };
-    }
-    throw new Error(
-      `${name} is [${shape.join(", ")}] with strides [${
-        strides.join(", ")
-      }]: neither its rows nor its ` +
-        `columns lie together, in ${path}`,
+    const dense = [...shape.keys()].every((i) =>
+      shape[i] <= 1 ||
+      strides[i] === shape.slice(i + 1).reduce((product, extent) => product * extent, 1)
     );
+    if (dense || shape.includes(0)) return {};
+    if (shape.length === 2) {
+      const [rows, cols] = shape;
+      if (cols <= 1 || strides[1] === 1) return { pitch: strides[0] };
+      if (rows <= 1 || strides[0] === 1) {
+        return { columnMajor: true, ...strides[1] !== rows && { pitch: strides[1] } };
+      }
+    }
+    return { strides };
   }
 }
 

@@ -1,7 +1,9 @@
 // Files that torch.save wrote (tests/fixtures/torch/make.py).
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { fromFileUrl, join } from "@std/path";
+import fc from "fast-check";
 import { readPickle } from "../../lib/formats/pickle.ts";
+import { copyStrided, overlaps, spanOf } from "../../lib/formats/strided_elements.ts";
 import { readMatrix } from "../../lib/formats/tensor_file.ts";
 import { openTorch, type TorchFile } from "../../lib/formats/torch_file.ts";
 import { withFolder } from "../cli/cli_helper.ts";
@@ -44,7 +46,11 @@ const wanted: Record<string, number[]> = {
   "transposed columns": transposed([0, 1, 2, 3], [2, 3, 4]),
   element: [15],
   parameter: [0, 1, 2, 3, 4, 5],
+  column: [2, 8, 14, 20],
+  "every second": at([0, 2], [1, 3, 5]),
+  "every second, transposed": transposed([0, 2], [1, 3, 5]),
   cube: [0, 1, 2, 3, 4, 5, 6, 7],
+  permuted: [0, 2, 4, 6, 1, 3, 5, 7],
   empty: [],
 };
 
@@ -85,6 +91,53 @@ Deno.test("torch.save: parts of a view are read where they lie", async () => {
   assertEquals([...part], [4, 8, 9, 10, 14]);
   await file.read("columns", 0, part);
   assertEquals([...part], [2, 3, 4, 8, 9]);
+  // By strides: forwards, back, and with other tensors in between.
+  await file.read("every second", 1, part.subarray(0, 3));
+  await file.read("column", 1, part.subarray(3));
+  assertEquals([...part], [3, 5, 13, 8, 14]);
+  await file.read("every second", 0, part.subarray(0, 2));
+  assertEquals([...part], [1, 3, 13, 8, 14]);
+});
+
+Deno.test("strided views: copied as index arithmetic has it, twice-held elements found", () => {
+  const whole = { minLength: 0 };
+  const view = fc.array(fc.record({ extent: fc.nat(3), gap: fc.nat(2) }), { maxLength: 4 })
+    .chain((axes) =>
+      fc.record({ axes: fc.constant(axes), order: fc.shuffledSubarray([...axes.keys()], whole) })
+    );
+  fc.assert(fc.property(view, ({ axes, order }) => {
+    const shape = axes.map(({ extent }) => extent);
+    // Strides of a tensor whose axes lie in some order, with gaps: slices of a transposed one.
+    const strides = shape.map(() => 1);
+    let stride = 1;
+    for (const i of order) {
+      stride += axes[i].gap;
+      strides[i] = stride;
+      stride *= Math.max(1, shape[i]);
+    }
+    for (const i of axes.keys()) {
+      if (!order.includes(i)) shape[i] = Math.min(shape[i], 1);
+    }
+    assert(!overlaps(shape, strides));
+    const indices = shape.reduce<number[][]>(
+      (all, extent) =>
+        all.flatMap((index) => Array.from({ length: extent }, (_, i) => [...index, i])),
+      [[]],
+    );
+    const places = indices.map((index) => index.reduce((sum, at, i) => sum + at * strides[i], 0));
+    const span = Float32Array.from({ length: spanOf(shape, strides) }, (_, i) => i);
+    assertEquals(span.length, Math.max(-1, ...places) + 1);
+    for (const start of [0, Math.floor(places.length / 2)]) {
+      const into = new Float32Array(places.length - start);
+      copyStrided(span, shape, strides, start, into);
+      assertEquals([...into], places.slice(start));
+    }
+  }));
+  assert(overlaps([2, 2], [1, 1]));
+  assert(overlaps([2, 2], [0, 1]));
+  assert(overlaps([3, 2], [1, 2]));
+  assert(!overlaps([2, 3], [1, 2]));
+  assert(!overlaps([1, 3], [0, 1]));
 });
 
 Deno.test("torch.save: a byte that was changed in an archive is noticed, or is of no tensor", async () => {

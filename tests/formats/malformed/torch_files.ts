@@ -186,6 +186,23 @@ const files: [what: string, bytes: () => Promise<Uint8Array> | Uint8Array][] = [
     () => archive(pickle(dict(word("a"), tensor({ shape: [2048, 2048], strides: [0, 0] })))),
   ],
   ["strides that overlap", () => archive(pickle(dict(word("a"), tensor({ strides: [1, 1] }))))],
+  [
+    "a step past the end",
+    () => archive(pickle(dict(word("a"), tensor({ shape: [2], strides: [4] })))),
+  ],
+  [
+    "a stride of 2^31 − 1",
+    () => archive(pickle(dict(word("a"), tensor({ strides: [2 ** 31 - 1, 2] })))),
+  ],
+  ["a negative stride", () => archive(pickle(dict(word("a"), tensor({ strides: [-2, 1] }))))],
+  [
+    "an offset past the end of a stepped view",
+    () => archive(pickle(dict(word("a"), tensor({ offset: 2, shape: [2], strides: [2] })))),
+  ],
+  [
+    "one element held by a permuted view twice",
+    () => archive(pickle(dict(word("a"), tensor({ shape: [2, 1, 2], strides: [1, 9, 1] })))),
+  ],
   ["strides of another rank", () => archive(pickle(dict(word("a"), tensor({ strides: [1] }))))],
   [
     "9 dimensions",
