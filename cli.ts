@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Command, endInOrder, EXIT, UsageError } from "./cli/command.ts";
+import { type Command, endInOrder, EXIT } from "./cli/command.ts";
 import { convert } from "./cli/convert.ts";
 import { dashboard } from "./cli/dashboard.ts";
 import { explore } from "./cli/explore.ts";
@@ -20,7 +20,7 @@ import { meta } from "./cli/meta.ts";
 import { sweep } from "./cli/sweep.ts";
 import { train } from "./cli/train.ts";
 import { type Io, processIo } from "./cli/io.ts";
-import { namesOf, parseArguments } from "./cli/options.ts";
+import { namesOf, parseArguments, UsageError } from "./cli/options.ts";
 import { createOutput, printable } from "./cli/output.ts";
 import { OutputFolderError } from "./lib/formats/output_folder.ts";
 import { VERSION } from "./lib/version.ts";

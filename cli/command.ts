@@ -53,12 +53,6 @@ export const EXIT = {
   terminated: 143,
 } as const;
 
-/** Arguments that do not fit: ends with exit code 2 and a hint at the help. */
-export class UsageError extends Error {
-  /** The name shown in front of the message. */
-  override name: string = "UsageError";
-}
-
 /**
  * Does work that SIGINT and SIGTERM end cleanly, and returns the exit code: 0, or that of the signal.
  * Work that finished before it noticed the signal has that code too.

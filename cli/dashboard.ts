@@ -21,7 +21,7 @@ import {
 import { decompose } from "../lib/meta/mod.ts";
 import { latentPage, latentPageName } from "../lib/report/mod.ts";
 import type { LanguageModel, Sae } from "../mod.ts";
-import { type Command, type Session, UsageError } from "./command.ts";
+import type { Command, Session } from "./command.ts";
 import { describeSource } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
 import {
@@ -32,6 +32,7 @@ import {
   readLatents,
   shared,
   TEXT_OF_SAE,
+  UsageError,
 } from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { givenNormLimit, openNamingText } from "./source.ts";

@@ -2,10 +2,17 @@ import { findNamedModel } from "../lib/formats/find_named_model.ts";
 import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
 import type { Selection } from "../lib/training/mod.ts";
 import { evaluateOnTexts } from "../mod.ts";
-import { type Command, type Session, UsageError } from "./command.ts";
+import type { Command, Session } from "./command.ts";
 import { describeLimit, evaluationProgress, evaluationTable, shortEvaluation } from "./describe.ts";
 import { openCommandDevice, openSae, saePath } from "./open.ts";
-import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import {
+  type Arguments,
+  checkOptions,
+  helpOf,
+  type OptionTable,
+  shared,
+  UsageError,
+} from "./options.ts";
 import { documentsOf, givenNormLimit, openTextSource } from "./source.ts";
 
 const OPTIONS: OptionTable = [

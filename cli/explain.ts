@@ -10,7 +10,7 @@ import {
   rehearse,
 } from "../lib/interpretation/mod.ts";
 import { decompose } from "../lib/meta/mod.ts";
-import { type Command, type Session, UsageError } from "./command.ts";
+import type { Command, Session } from "./command.ts";
 import { explanationFiles, sayFindings } from "./explanation_files.ts";
 import { sayPlan, studyByModel, studyByTokens } from "./explanation_study.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
@@ -23,6 +23,7 @@ import {
   readLatents,
   shared,
   TEXT_OF_SAE,
+  UsageError,
 } from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { givenNormLimit, openNamingText } from "./source.ts";

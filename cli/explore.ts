@@ -1,10 +1,17 @@
 import { join } from "@std/path";
 import { type SiteFile, siteFiles, type SiteSource } from "../lib/explorer/mod.ts";
 import { type OwnFiles, ownFiles } from "../lib/explorer/mod.ts";
-import { type Command, type Session, UsageError } from "./command.ts";
+import type { Command, Session } from "./command.ts";
 import { readBytes, type Served, siteHandler } from "./explore_server.ts";
 import { openSae, saeSource } from "./open.ts";
-import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import {
+  type Arguments,
+  checkOptions,
+  helpOf,
+  type OptionTable,
+  shared,
+  UsageError,
+} from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { findRun, listFiles } from "../lib/formats/run_files.ts";
 

@@ -7,9 +7,16 @@ import {
 } from "../lib/explorer/mod.ts";
 import { type LatentLabel, readExplanations } from "../lib/formats/explanation_file.ts";
 import { activeLatents, type TokenLatents } from "../lib/interpretation/mod.ts";
-import { type Command, type Session, UsageError } from "./command.ts";
+import type { Command, Session } from "./command.ts";
 import { openCommandDevice, openModel, openSae, saePath, saeSource } from "./open.ts";
-import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import {
+  type Arguments,
+  checkOptions,
+  helpOf,
+  type OptionTable,
+  shared,
+  UsageError,
+} from "./options.ts";
 
 const OPTIONS: OptionTable = [
   ["Latents that are active in a text", [

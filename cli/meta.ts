@@ -19,7 +19,7 @@ import { metaClaims, metaFiles } from "../lib/report/mod.ts";
 import { decoderRows } from "../lib/sae/decoder_rows.ts";
 import { checkComparable } from "../lib/stitching/mod.ts";
 import { type Device, type Sae, saveSae } from "../mod.ts";
-import { type Command, type Session, UsageError } from "./command.ts";
+import type { Command, Session } from "./command.ts";
 import { describeClaim, describeSource, metaProgress } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
 import {
@@ -29,6 +29,7 @@ import {
   type OptionTable,
   readLatents,
   shared,
+  UsageError,
 } from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { saeFiles } from "../lib/formats/run_files.ts";

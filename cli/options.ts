@@ -1,6 +1,11 @@
 import { parseArgs } from "@std/cli";
 import { isWhole } from "../lib/whole_number.ts";
-import { UsageError } from "./command.ts";
+
+/** Arguments that do not fit: ends with exit code 2 and a hint at the help. */
+export class UsageError extends Error {
+  /** The name shown in front of the message. */
+  override name: string = "UsageError";
+}
 
 /** Options as given: texts for those with a value, true for flags. */
 export type GivenOptions = Record<string, string[] | true>;

@@ -6,9 +6,16 @@ import { formatSeconds } from "../lib/report/format_number.ts";
 import { probeFiles } from "../lib/report/mod.ts";
 import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
 import { isWhole } from "../lib/whole_number.ts";
-import { type Command, UsageError } from "./command.ts";
+import type { Command } from "./command.ts";
 import { inputPaths, openCommandDevice, openModel, openSae, saePath, saeSource } from "./open.ts";
-import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import {
+  type Arguments,
+  checkOptions,
+  helpOf,
+  type OptionTable,
+  shared,
+  UsageError,
+} from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { givenNormLimit, resolveNormLimit } from "./source.ts";
 

@@ -14,9 +14,9 @@ import {
   readDocuments,
   type Sae,
 } from "../mod.ts";
-import { type Session, UsageError } from "./command.ts";
+import type { Session } from "./command.ts";
 import { openModel } from "./open.ts";
-import type { Arguments } from "./options.ts";
+import { type Arguments, UsageError } from "./options.ts";
 
 /** Options that a store already determines. */
 const MODEL_OPTIONS = ["model", "hook", "text", "context", "buffer"];

@@ -6,9 +6,16 @@ import {
   type TokenShift,
 } from "../lib/interpretation/mod.ts";
 import type { LanguageModel, Sae } from "../mod.ts";
-import { type Command, type Session, UsageError } from "./command.ts";
+import type { Command, Session } from "./command.ts";
 import { openCommandDevice, openModel, openSae, saePath, saeSource } from "./open.ts";
-import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import {
+  type Arguments,
+  checkOptions,
+  helpOf,
+  type OptionTable,
+  shared,
+  UsageError,
+} from "./options.ts";
 import { printable } from "./output.ts";
 
 const OPTIONS: OptionTable = [

@@ -21,10 +21,17 @@ import {
   studyChain,
 } from "../lib/stitching/mod.ts";
 import type { Device, NormLimit, Sae } from "../mod.ts";
-import { type Command, type Session, UsageError } from "./command.ts";
+import type { Command, Session } from "./command.ts";
 import { describeClaim, describeLeftOut } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
-import { type Arguments, checkWhole, helpOf, type OptionTable, shared } from "./options.ts";
+import {
+  type Arguments,
+  checkWhole,
+  helpOf,
+  type OptionTable,
+  shared,
+  UsageError,
+} from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import {
   checkSourceOptions,

@@ -5,7 +5,7 @@ import { type Device, evaluateSaesOnTexts, sweepFolder, sweepSaes } from "../mod
 import { type SweepCell, SweepMismatchError, type SweepStore } from "../lib/sweep/mod.ts";
 import { sweepFiles } from "../lib/report/mod.ts";
 import { type ActivationSource, sourceMetadata } from "../lib/activations/activation_source.ts";
-import { type Command, UsageError } from "./command.ts";
+import type { Command } from "./command.ts";
 import { describeWarning, evaluationProgress, type SweepDone, sweepProgress } from "./describe.ts";
 import { checkSpace, inputPaths, openCommandDevice } from "./open.ts";
 import {
@@ -15,7 +15,14 @@ import {
   documentsOf,
   openActivationSource,
 } from "./source.ts";
-import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import {
+  type Arguments,
+  checkOptions,
+  helpOf,
+  type OptionTable,
+  shared,
+  UsageError,
+} from "./options.ts";
 import type { Output } from "./output.ts";
 import { openOutputFolder, type OutputFolder } from "../lib/formats/output_folder.ts";
 import { cellFiles, type FoundRun, WORK } from "../lib/formats/run_files.ts";

@@ -2,8 +2,7 @@ import { regularFileSize } from "../lib/language_model/regular_file.ts";
 import { architectureTakes } from "../lib/sweep/grid.ts";
 import type { SweepCell, SweepGrid } from "../lib/sweep/mod.ts";
 import { sweepGrid } from "../mod.ts";
-import { UsageError } from "./command.ts";
-import type { Arguments } from "./options.ts";
+import { type Arguments, UsageError } from "./options.ts";
 import {
   LIST_OPTIONS,
   missingOption,

@@ -15,7 +15,7 @@ import {
   saveCheckpoint,
   trainSae,
 } from "../mod.ts";
-import { type Command, type Session, UsageError } from "./command.ts";
+import type { Command, Session } from "./command.ts";
 import {
   describeLeftOut,
   describeTraining,
@@ -33,6 +33,7 @@ import {
   helpOf,
   type OptionTable,
   shared,
+  UsageError,
 } from "./options.ts";
 import { openRunFolder, readRunOptions, type RunFolder } from "../lib/formats/run_folder.ts";
 import {

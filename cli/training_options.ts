@@ -13,8 +13,7 @@ import {
 } from "../lib/sweep/grid.ts";
 import type { AnyTrainOptions, Preset } from "../lib/training/mod.ts";
 import { preset, PRESET_NAMES } from "../mod.ts";
-import { UsageError } from "./command.ts";
-import { type Arguments, type GivenOptions, type Option, shared } from "./options.ts";
+import { type Arguments, type GivenOptions, type Option, shared, UsageError } from "./options.ts";
 
 /** Options that not all architectures have. */
 const OWN = Object.entries(OWN_OPTIONS) as [

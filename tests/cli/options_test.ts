@@ -1,5 +1,4 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { UsageError } from "../../cli/command.ts";
 import {
   checkOptions,
   helpOf,
@@ -7,6 +6,7 @@ import {
   type OptionTable,
   parseArguments,
   shared,
+  UsageError,
 } from "../../cli/options.ts";
 import { TRAINING, TRAINING_OPTIONS } from "../../cli/training_options.ts";
 import { saewing } from "./cli_helper.ts";

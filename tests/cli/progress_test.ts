@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { createOutput } from "../../cli/output.ts";
-import { createMeter } from "../../cli/progress.ts";
+import { createMeter } from "../../cli/output.ts";
 import { testIo } from "./main_helper.ts";
 
 /** A clock that stands still until it is moved; timers fire as it passes their time. */

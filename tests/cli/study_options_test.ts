@@ -1,6 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { UsageError } from "../../cli/command.ts";
-import { parseArguments } from "../../cli/options.ts";
+import { parseArguments, UsageError } from "../../cli/options.ts";
 import { studyOptions } from "../../cli/stitch.ts";
 import { listCollections } from "../../lib/formats/mod.ts";
 

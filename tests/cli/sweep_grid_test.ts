@@ -1,7 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { join } from "@std/path";
-import { UsageError } from "../../cli/command.ts";
-import { parseArguments } from "../../cli/options.ts";
+import { parseArguments, UsageError } from "../../cli/options.ts";
 import { readGrid } from "../../cli/sweep_grid.ts";
 import { TRAINING_OPTIONS } from "../../cli/training_options.ts";
 import { sharedOptions } from "../../lib/sweep/grid.ts";
