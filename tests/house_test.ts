@@ -13,6 +13,7 @@ const FOLDERS = [
   "lib/sae",
   "lib/training",
   "lib/language_model",
+  "lib/files",
   "lib/activations",
   "lib/evaluation",
   "lib/sweep",

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import type { Checkpoint } from "../training/checkpoint.ts";
 import type { StepRecord } from "../training/options.ts";
 import { recordColumns } from "../training/record_columns.ts";
-import { removeLeftovers } from "./replace_file.ts";
+import { removeLeftovers } from "../files/replace_file.ts";
 import {
   type Elements,
   openSafetensors,

@@ -1,7 +1,7 @@
 import { dirname, join, relative, resolve } from "@std/path";
 import { lockStore } from "../activations/lock_store.ts";
 import { VERSION } from "../version.ts";
-import { removeLeftovers, replaceText } from "./replace_file.ts";
+import { removeLeftovers, replaceText } from "../files/replace_file.ts";
 import {
   findRun,
   type FoundRun,

@@ -4,7 +4,7 @@ import { checkSae } from "../sae/check.ts";
 import { foldInputScale } from "../sae/fold_input_scale.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkSavable } from "./check_savable.ts";
-import { replaceText } from "./replace_file.ts";
+import { replaceText } from "../files/replace_file.ts";
 import { CONFIG, SAE_LENS_WEIGHTS } from "./sae_files.ts";
 import { type TensorSource, writeSafetensors } from "./safetensors.ts";
 import { CONFIG_BEFORE, seal } from "./sealed_weights.ts";

@@ -7,7 +7,7 @@ import {
   type SafetensorsHeader,
 } from "./safetensors_header.ts";
 import { openRegularFile, readRange } from "./read_range.ts";
-import { replaceFile } from "./replace_file.ts";
+import { replaceFile } from "../files/replace_file.ts";
 
 /** An open safetensors file, closed by `await using`. */
 export interface SafetensorsFile extends SafetensorsHeader, AsyncDisposable {

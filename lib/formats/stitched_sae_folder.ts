@@ -6,7 +6,7 @@ import { checkStitchedSae, type StitchedSae } from "../sae/stitched_sae.ts";
 import { stitch } from "../stitching/stitch.ts";
 import { checkSavable } from "./check_savable.ts";
 import { loadSae, type LoadSaeOptions } from "./load_sae.ts";
-import { replaceText } from "./replace_file.ts";
+import { replaceText } from "../files/replace_file.ts";
 import { saveSae } from "./sae_folder.ts";
 
 const NAME = "stitched.json";

@@ -11,7 +11,7 @@ import {
 import { loadCheckpoint, saveCheckpoint } from "./checkpoint_folder.ts";
 import { loadSae } from "./load_sae.ts";
 import { metricsTable } from "./metrics_table.ts";
-import { replaceText } from "./replace_file.ts";
+import { replaceText } from "../files/replace_file.ts";
 import { saveSae } from "./sae_folder.ts";
 
 /** The file that marks a cell as done. It is written last. */

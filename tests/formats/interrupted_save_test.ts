@@ -2,7 +2,7 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { loadSae } from "../../lib/formats/load_sae.ts";
-import { removeLeftovers, replaceText } from "../../lib/formats/replace_file.ts";
+import { removeLeftovers, replaceText } from "../../lib/files/replace_file.ts";
 import { saveSae } from "../../lib/formats/sae_folder.ts";
 import { openSafetensors, writeSafetensors } from "../../lib/formats/safetensors.ts";
 import { createRandom } from "../../lib/random.ts";

@@ -3,7 +3,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { join } from "@std/path";
 import { loadCheckpoint } from "../../lib/formats/checkpoint_folder.ts";
 import { loadSae } from "../../lib/formats/load_sae.ts";
-import { replaceFile } from "../../lib/formats/replace_file.ts";
+import { replaceFile } from "../../lib/files/replace_file.ts";
 import { encodeHeader } from "../../lib/formats/safetensors_header.ts";
 import { withFolder } from "../cli/cli_helper.ts";
 import { v6 } from "./sae_helper.ts";
