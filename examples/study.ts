@@ -1,0 +1,201 @@
+/**
+ * The paper's experiments on a language model of the reader's own: families of SAEs of growing size,
+ * stitching, meta-SAEs, probes, dashboards, and the explorer of all of it, each by a command that is
+ * printed. What is finished is not done again: a study that was stopped continues when it is started again.
+ *
+ * ```sh
+ * deno run -A examples/study.ts MODEL HOOK OUT
+ * ```
+ *
+ * - `--text FILE --held-out FILE`: text to train on and to measure on (default: that of the demo)
+ * - `--sizes 640,1280,2560,5120`: dictionary sizes, each twice the one before
+ * - `--k 32`: active latents per activation
+ * - `--architectures batchtopk,relu,topk,jumprelu`
+ * - `--steps 4000`, `--batch-size 4096`, `--tokens N` (activations to harvest; default: all text)
+ * - `--samples 50000`: held-out activations that pairs are studied on
+ * - `--rows 64`: rows of held-out text that cross-entropy is measured on
+ * - `--meta-epochs 2000`
+ * - `--dashboard-rows 2000`: rows of held-out text that dashboards show
+ * - `--probes FOLDER`: labelled texts as `examples/labelled_texts.ts` writes them
+ * - `--until STAGE`: ends after activations, pilot, saes, stitch, meta, probes, dashboards or site
+ *
+ * Every size has a seed of its own, since SAEs of one seed start alike; the last size but one also has a
+ * second SAE with another seed, the null case of stitching.
+ */
+import { parseArgs } from "@std/cli";
+import { parse as parseCsv } from "@std/csv";
+import { join } from "@std/path";
+import { main } from "../cli.ts";
+import { writeDemoCorpus } from "./demo_corpus.ts";
+
+const given = parseArgs(Deno.args, {
+  // deno-fmt-ignore
+  string: [
+    "text", "held-out", "sizes", "k", "architectures", "steps", "batch-size", "tokens",
+    "samples", "rows", "meta-epochs", "dashboard-rows", "probes", "until",
+  ],
+});
+const [model, hook, out] = given._.map(String);
+if (out === undefined) {
+  console.error("expected MODEL HOOK OUT; the comment at the top of this script lists its options");
+  Deno.exit(2);
+}
+const sizes = (given.sizes ?? "640,1280,2560,5120").split(",").map(Number);
+const k = Number(given.k ?? 32);
+const architectures = (given.architectures ?? "batchtopk,relu,topk,jumprelu").split(",");
+const middle = sizes[sizes.length - 2];
+const largest = sizes[sizes.length - 1];
+const SECOND_SEED = 101;
+const folder = (name: string) => join(out, name);
+/** The group of the stage that ran last. */
+let before: string | undefined;
+
+const { train, heldOut } = given.text !== undefined && given["held-out"] !== undefined
+  ? { train: given.text, heldOut: given["held-out"] }
+  : await writeDemoCorpus(folder("text"));
+
+await stage("activations", "harvest", [
+  ...["--model", model, "--hook", hook, "--text", train],
+  ...(given.tokens ? ["--tokens", given.tokens] : []),
+]);
+
+const training = [
+  ...["--activations", folder("activations"), "--eval-text", heldOut],
+  ...["--eval-rows", given.rows ?? "64", "--steps", given.steps ?? "4000"],
+  ...["--batch-size", given["batch-size"] ?? "4096"],
+];
+// As in the paper, λ is the same for all ReLU SAEs: that with which the middle size has k active latents.
+const relu = { architecture: "relu", "loss-normalization": "input_deviation" };
+let sparsity = 0;
+if (architectures.includes("relu")) {
+  await sweep("pilot", [{ ...relu, "dict-size": middle, "target-l0": k, seed: 201 }]);
+  sparsity = await lastSparsity();
+}
+await sweep("saes", grid());
+
+// Pairs of neighbouring sizes, and the second seed of the middle one.
+const families = architectures.filter((name) => name !== "topk");
+for (const name of families) {
+  await stage(`stitch-${name}`, "stitch", [
+    ...await Promise.all(sizes.map((size) => saeOf(name, size))),
+    ...["--also", await saeOf(name, middle, SECOND_SEED)],
+    ...["--text", heldOut, "--samples", given.samples ?? "50000"],
+  ], "stitch");
+  // Two SAEs that differ in nothing but their seeds: what a claim says of them, it says of any pair.
+  await stage(`stitch-${name}-seeds`, "stitch", [
+    ...[await saeOf(name, middle), await saeOf(name, middle, SECOND_SEED)],
+    ...["--text", heldOut, "--samples", given.samples ?? "50000"],
+  ], "stitch");
+}
+
+for (const name of families) {
+  await stage(`meta-${name}`, "meta", [
+    await saeOf(name, largest),
+    ...["--compare", ...await Promise.all(sizes.slice(0, -1).map((size) => saeOf(name, size)))],
+    ...["--text", heldOut, "--epochs", given["meta-epochs"] ?? "2000"],
+    // The loss must be flat at the end: the default rate, 1e-4, is for 49,152 rows.
+    ...["--lr", "1e-3", "--decay-steps", String(Number(given["meta-epochs"] ?? 2000) >> 2)],
+  ], "meta");
+}
+
+if (given.probes !== undefined) {
+  const saes = (await Promise.all(families.map((name) =>
+    Promise.all(sizes.map((size) => saeOf(name, size)))
+  ))).flat();
+  const files = (await Array.fromAsync(Deno.readDir(given.probes))).map(({ name }) => name).sort();
+  for (const name of files) {
+    const set = name.match(/^(.+)\.(jsonl|csv|parquet)$/)?.[1];
+    if (set === undefined) continue;
+    await stage(`probes-${set}`, "probe", [
+      ...saes,
+      ...["--data", join(given.probes, name), "--group-field", "source"],
+    ], "probes");
+  }
+}
+
+const dashboards = [];
+for (const name of families) {
+  for (const [at, size] of sizes.entries()) {
+    const neighbours = [sizes[at - 1], sizes[at + 1]].filter((other) => other !== undefined);
+    await stage(`dashboards-${name}-${size}`, "dashboard", [
+      await saeOf(name, size),
+      ...["--text", heldOut, "--examples", given["dashboard-rows"] ?? "2000"],
+      ...(await Promise.all(neighbours.map((other) => saeOf(name, other))))
+        .flatMap((sae) => ["--with", sae]),
+      ...(size === largest ? ["--meta", folder(`meta-${name}/meta`)] : []),
+    ], "dashboards");
+    dashboards.push(folder(`dashboards-${name}-${size}`));
+  }
+}
+await stage("site", "explore", dashboards);
+
+/** SAEs of every architecture and size at one k, second seeds of the middle size, and its other k. */
+function grid(): Record<string, string | number>[] {
+  const amounts = (at: number): Record<string, Record<string, string | number>> => ({
+    batchtopk: { architecture: "batchtopk", k: at },
+    relu: { ...relu, sparsity },
+    topk: { architecture: "topk", k: at },
+    jumprelu: { architecture: "jumprelu", "target-l0": at },
+  });
+  return architectures.flatMap((name) => [
+    ...sizes.map((size, seed) => ({ ...amounts(k)[name], "dict-size": size, seed })),
+    ...(name === "topk" ? [] : [{ ...amounts(k)[name], "dict-size": middle, seed: SECOND_SEED }]),
+    ...(name === "relu" ? [] : [k / 2, 2 * k].map((other) => (
+      { ...amounts(other)[name], "dict-size": middle, seed: sizes.indexOf(middle) }
+    ))),
+  ]);
+}
+
+async function sweep(name: string, cells: Record<string, string | number>[]): Promise<void> {
+  await Deno.writeTextFile(folder(`${name}.json`), JSON.stringify(cells, undefined, 2));
+  await stage(name, "sweep", ["--grid", folder(`${name}.json`), ...training]);
+}
+
+/** The λ with which the pilot ended. */
+async function lastSparsity(): Promise<number> {
+  const [cell] = await cellsOf("pilot");
+  const text = await Deno.readTextFile(join(cell, "metrics.csv"));
+  const rows = parseCsv(text, { skipFirstRow: true });
+  return Number(Number(rows[rows.length - 1].sparsityCoefficient).toPrecision(3));
+}
+
+/** Folders of a sweep's SAEs. */
+async function cellsOf(name: string): Promise<string[]> {
+  const cells = [];
+  for await (const entry of Deno.readDir(folder(name))) {
+    if (/_seed\d+$/.test(entry.name)) cells.push(join(folder(name), entry.name));
+  }
+  return cells;
+}
+
+/** The SAE of an architecture and size, at the k of the families. */
+async function saeOf(
+  architecture: string,
+  size: number,
+  seed = sizes.indexOf(size),
+): Promise<string> {
+  for (const path of await cellsOf("saes")) {
+    const { settings } = JSON.parse(await Deno.readTextFile(join(path, "cell.json")));
+    const atK = architecture === "relu" || (settings.targetL0 ?? settings.k) === k;
+    const is = settings.architecture === architecture && settings.dictSize === size;
+    if (is && atK && settings.seed === seed) return join(path, "sae");
+  }
+  throw new Error(`${folder("saes")} has no ${architecture} SAE of ${size} latents, seed ${seed}`);
+}
+
+/** Runs a command whose folder has the stage's name, unless it is finished; ends where the reader said. */
+async function stage(
+  name: string,
+  command: string,
+  args: string[],
+  group = name,
+): Promise<void> {
+  if (before !== group && before !== undefined && before === given.until) Deno.exit(0);
+  before = group;
+  const manifest = await Deno.readTextFile(join(folder(name), "saewing.json")).catch(() => "{}");
+  if (JSON.parse(manifest).finished !== undefined) return;
+  const all = [command, ...args, "--out", folder(name)];
+  console.log(`\nsaewing ${all.join(" ")}\n`);
+  const code = await main(all);
+  if (code !== 0) Deno.exit(code);
+}
