@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { type SiteFile, siteFiles, type SiteSource } from "../lib/explorer/mod.ts";
-import { type OwnFiles, ownFiles } from "../lib/explorer/mod.ts";
+import { type ModelFiles, modelFiles, type OwnFiles, ownFiles } from "../lib/explorer/mod.ts";
 import type { Command, Session } from "./command.ts";
 import { readBytes, type Served, siteHandler } from "./explore_server.ts";
 import { openSae, saeSource } from "./open.ts";
@@ -61,9 +61,10 @@ export const explore: Command = {
     const port = options.number("port") ?? 8000;
     if (port > 65535) throw new UsageError(`--port is ${port}, expected at most 65535`);
     const sources: SiteSource[] = [];
+    const models = new Map<string, ModelFiles>();
     for (const folder of folders) {
       const read = (name: string, from?: number, to?: number) => readFile(folder, name, from, to);
-      sources.push({ read, own: await openOwn(folder, options, session) });
+      sources.push({ read, own: await openOwn(folder, options, session, models) });
     }
     const served = new Map<string, Served>();
     let written = "";
@@ -150,11 +151,16 @@ async function readFile(
   return from === undefined ? await Deno.readFile(path) : await readBytes(path, from, to!);
 }
 
-/** What encodes own text: model and SAE, as the dashboards' own run names them. */
+/**
+ * What encodes own text: model and SAE, as the dashboards' own run names them.
+ *
+ * @param models Models that are read, which SAEs of one hook share.
+ */
 async function openOwn(
   folder: string,
   options: Arguments,
   session: Session,
+  models: Map<string, ModelFiles>,
 ): Promise<OwnFiles | undefined> {
   if (options.flag("no-own-text")) return undefined;
   const found = await findRun(folder, await listFiles(folder));
@@ -170,12 +176,13 @@ async function openOwn(
     if (model === undefined || typeof hook !== "string") {
       throw new Error("it does not say which model and hook it is of");
     }
-    session.output.progress({ phase: `reading ${model}`, done: 0 });
-    return await ownFiles(sae, model, hook, {
-      cacheDir: options.text("cache-dir"),
-      revision: options.text("revision"),
-      signal: session.signal,
-    });
+    const key = `${model} at ${hook}`;
+    if (!models.has(key)) {
+      session.output.progress({ phase: `reading ${model}`, done: 0 });
+      const from = { cacheDir: options.text("cache-dir"), revision: options.text("revision") };
+      models.set(key, await modelFiles(model, hook, { ...from, signal: session.signal }));
+    }
+    return ownFiles(sae, models.get(key)!);
   } catch (error) {
     session.signal.throwIfAborted();
     const reason = (error as Error).message;

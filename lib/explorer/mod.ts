@@ -22,9 +22,9 @@ export {
 } from "./neuronpedia.ts";
 export type { MetaLatentLatents } from "./meta_index.ts";
 export type { SearchIndex } from "./search_index.ts";
-export { type OwnFiles, ownFiles } from "./own_files.ts";
+export { type ModelFiles, modelFiles, type OwnFiles, ownFiles } from "./own_files.ts";
 export { type SiteFile, siteFiles, type SiteSource } from "./site.ts";
-export type { OwnText } from "./site_manifest.ts";
+export type { OwnText, SiteModel } from "./site_manifest.ts";
 export {
   type DashboardQuery,
   type FoundLatent,

@@ -1,6 +1,6 @@
 import { VERSION } from "../version.ts";
 import { DASHBOARD_FILE, openDashboards } from "./dashboard_files.ts";
-import type { OwnFiles } from "./own_files.ts";
+import type { ModelFiles, OwnFiles } from "./own_files.ts";
 import { OWN_SCRIPT, PAGE_SCRIPT } from "./page_scripts.ts";
 import { latentMap, SITE_FILE, type SiteManifest, type SiteSae } from "./site_manifest.ts";
 import { SITE_STYLE } from "./site_style.ts";
@@ -59,6 +59,7 @@ const ICON =
 export async function* siteFiles(sources: readonly SiteSource[]): AsyncGenerator<SiteFile> {
   const encoder = new TextEncoder();
   const saes: SiteSae[] = [];
+  const models: ModelFiles[] = [];
   // All folders are looked at before the first file is given: a site is whole or is not begun.
   const data: SiteFile[] = [];
   for (const [source, { read, own }] of sources.entries()) {
@@ -77,7 +78,8 @@ export async function* siteFiles(sources: readonly SiteSource[]): AsyncGenerator
       data.push({ name: path + file, source, file });
     }
     if (own) {
-      sae.own = { ...own.text, path: `own/${source}/` };
+      if (!models.includes(own.model)) models.push(own.model);
+      sae.own = { ...own.about, model: models.indexOf(own.model), path: `own/${source}/` };
       for (const { name, bytes } of own.files) data.push({ name: sae.own.path + name, bytes });
     }
     saes.push(sae);
@@ -90,11 +92,17 @@ export async function* siteFiles(sources: readonly SiteSource[]): AsyncGenerator
     yield { name: "own.js", bytes: await unpack(OWN_SCRIPT) };
   }
   yield* data;
+  for (const [i, { files }] of models.entries()) {
+    for (const { name, bytes } of files) yield { name: modelPath(i) + name, bytes };
+  }
   const site: SiteManifest = {
     ...{ format: "saewing explorer 1", createdBy: `saewing ${VERSION}`, saes },
+    models: models.map(({ about }, i) => ({ ...about, path: modelPath(i) })),
   };
   yield { name: SITE_FILE, bytes: encoder.encode(JSON.stringify(site)) };
 }
+
+const modelPath = (i: number) => `models/${i}/`;
 
 async function unpack(base64: string): Promise<Uint8Array<ArrayBuffer>> {
   const stream = new Blob([Uint8Array.fromBase64(base64)]).stream()

@@ -17,18 +17,30 @@ export interface LatentMap {
   inactive: number;
 }
 
-/** What encodes the reader's own text: files of the site. */
-export interface OwnText {
-  /** Bytes of the model's prefix, `prefix.onnx`. */
-  modelBytes: number;
-  /** The tensor that the SAE reads. */
+/** A language model's layers up to a hook, which all SAEs of that hook share. */
+export interface SiteModel {
+  /** Folder of `prefix.onnx`, `tokenizer.json` and `tokenizer_config.json`, with a slash at the end. */
+  path: string;
+  /** Bytes of `prefix.onnx`. */
+  bytes: number;
+  /** The tensor that SAEs read. */
   tensor: string;
   /** Token that rows begin with. */
   bosToken: number;
   /** Most tokens of a row, BOS included. */
-  context: number;
-  /** Inputs of the prefix: name, type, and dimensions with −1 for what is free. */
+  maxContext: number;
+  /** Inputs of the prefix. */
   inputs: { name: string; type: "int32" | "int64" }[];
+}
+
+/** What encodes the reader's own text. */
+export interface OwnText {
+  /** Number of its model among the site's. */
+  model: number;
+  /** Folder of `sae.bin`, with a slash at the end. */
+  path: string;
+  /** Tokens of a row, BOS included. */
+  context: number;
   /** The SAE without its weights, which are in `sae.bin`: float32 arrays one after the other. */
   sae: Record<string, unknown>;
   /** Those arrays: names and lengths. */
@@ -45,8 +57,8 @@ export interface SiteSae {
   manifest: DashboardManifest;
   /** Map of its latents. */
   map: LatentMap;
-  /** Folder of what encodes own text, and what it holds. */
-  own?: OwnText & { path: string };
+  /** What encodes own text with it. */
+  own?: OwnText;
 }
 
 /** What `site.json` holds. */
@@ -57,6 +69,8 @@ export interface SiteManifest {
   createdBy: string;
   /** The SAEs that it shows. */
   saes: SiteSae[];
+  /** The models that encode own text. */
+  models: SiteModel[];
 }
 
 /** Counts latents for the map: 48 steps of density by 24 of activation. */

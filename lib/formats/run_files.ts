@@ -69,7 +69,7 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
     String
       .raw`index\.html|icon\.svg|(explorer|own)\.js|explorer\.css|site\.json|ort/ort\.(mjs|wasm)`,
     String.raw`data/\d+/(dashboard\.json|(index|latents|search|meta|shard-\d{3,})\.bin)`,
-    String.raw`own/\d+/(prefix\.onnx|sae\.bin|tokenizer(_config)?\.json)`,
+    String.raw`own/\d+/sae\.bin|models/\d+/(prefix\.onnx|tokenizer(_config)?\.json)`,
   ),
   probe: all(
     String.raw`report\.html|(probes|perturbation)\.csv`,
@@ -84,7 +84,7 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
 /** Folders that these files are in. */
 export const RUN_FOLDERS = all(
   String
-    .raw`plots|meta|sae|ort|(data|own)(/\d+)?|checkpoint|${CELL}(/(sae|ort|(data|own)(/\d+)?|checkpoint))?`,
+    .raw`plots|meta|sae|ort|(data|own|models)(/\d+)?|checkpoint|${CELL}(/(sae|ort|(data|own|models)(/\d+)?|checkpoint))?`,
   String.raw`pages|neuronpedia(/[\w-]+)?|${NEURONPEDIA}(/(features|activations))?`,
 );
 

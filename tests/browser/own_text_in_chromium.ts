@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { encode, initializeSae, openDevice, openLanguageModel } from "../../mod.ts";
 import { createRandom } from "../../lib/random.ts";
-import { ownFiles } from "../../lib/explorer/own_files.ts";
+import { modelFiles, ownFiles } from "../../lib/explorer/own_files.ts";
 import { runtimeFiles } from "../../cli/explore.ts";
 import { ROOT } from "../cli/cli_helper.ts";
 import { testInBrowser } from "./chromium.ts";
@@ -20,7 +20,7 @@ testInBrowser("own text has the latents and values that Deno's encode gives", as
     bEnc: Float32Array.from({ length: dictSize }, () => 0.1 * random.uniform()),
     metadata: { contextSize: 20 },
   };
-  const own = await ownFiles(sae, MODEL, HOOK);
+  const own = ownFiles(sae, await modelFiles(MODEL, HOOK));
   const source = await siteSource(
     siteDashboards(dictSize, [" a", " b"], "x"),
     about("own", dictSize),
@@ -42,10 +42,11 @@ testInBrowser("own text has the latents and values that Deno's encode gives", as
   const x = { data: data.slice(cols), rows: 19, cols };
   const wanted = await encode(device, sae, x);
   const found = await page.evaluate(`(async () => {
-    const { saes } = await (await fetch("site.json")).json();
-    const { openOwn } = await import("./own.js");
+    const { saes, models } = await (await fetch("site.json")).json();
+    const { openOwn, openPageModel } = await import("./own.js");
+    const model = await openPageModel(models[0], document.baseURI);
     const { tokens, rowOffsets, latents, values } =
-      await (await openOwn(saes[0].own, document.baseURI)).run(${JSON.stringify(text)});
+      await (await openOwn(model, saes[0].own, document.baseURI)).run(${JSON.stringify(text)});
     return { tokens, rowOffsets: [...rowOffsets], latents: [...latents], values: [...values] };
   })()`) as { tokens: string[] } & Record<"rowOffsets" | "latents" | "values", number[]>;
   assertEquals(found.tokens, Array.from(row.subarray(1), (token) => model.tokenText(token)));

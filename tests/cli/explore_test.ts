@@ -26,12 +26,16 @@ Deno.test("explore writes a site with all it needs, and shows it", async () => {
   await withFolder(async (folder) => {
     const dashboards = await writeDashboards(folder);
     const out = join(folder, "site");
-    const written = await saewing(["explore", dashboards, "--out", out, "--json"]);
+    // The same SAE twice: the model, which they share, is written once.
+    const written = await saewing(["explore", dashboards, dashboards, "--out", out, "--json"]);
     assertEquals(written.code, 0, written.stderr);
     const { files, bytes } = JSON.parse(written.stdout.trim().split("\n").at(-1)!);
     assert(bytes > 14_000_000 && bytes < 25_000_000, `${bytes} bytes`);
     const site = JSON.parse(await Deno.readTextFile(join(out, "site.json")));
-    const [{ path, own, manifest }] = site.saes;
+    const [{ path, own, manifest }, { own: other }] = site.saes;
+    assertEquals([own.model, other.model, site.models.length], [0, 0, 1]);
+    const { size } = await Deno.stat(join(out, site.models[0].path, "prefix.onnx"));
+    assertEquals(size, site.models[0].bytes);
     assertEquals(manifest.latents, 24);
     assertEquals(own.context, 32);
     const copied = await Deno.readFile(join(out, path, "shard-000.bin"));

@@ -1,10 +1,12 @@
 /// <reference lib="dom" />
 import { type DashboardReader, openDashboards } from "../dashboard_files.ts";
 import type { SearchIndex } from "../search_index.ts";
-import { SITE_FILE, type SiteManifest, type SiteSae } from "../site_manifest.ts";
+import { SITE_FILE, type SiteManifest, type SiteModel, type SiteSae } from "../site_manifest.ts";
 
 /** An SAE of the site, with its files read when they are asked for, each once. */
 export interface SaeData extends SiteSae {
+  /** The model that encodes own text, where it has one. */
+  model?: SiteModel;
   /** Its folder of dashboards. */
   reader(): Promise<DashboardReader>;
   /** Numbers of all latents. */
@@ -18,11 +20,11 @@ export interface SaeData extends SiteSae {
 /** The site's SAEs. */
 export async function readSite(): Promise<SaeData[]> {
   const text = new TextDecoder().decode(await readPart(SITE_FILE));
-  const { saes } = JSON.parse(text) as SiteManifest;
-  return saes.map(openSae);
+  const { saes, models } = JSON.parse(text) as SiteManifest;
+  return saes.map((sae) => openSae(sae, sae.own && models[sae.own.model]));
 }
 
-function openSae(entry: SiteSae): SaeData {
+function openSae(entry: SiteSae, model: SiteModel | undefined): SaeData {
   const { latents, sae } = entry.manifest;
   const reader = once(() =>
     openDashboards((name, from, to) =>
@@ -39,7 +41,7 @@ function openSae(entry: SiteSae): SaeData {
   });
   return {
     ...entry,
-    ...{ reader, columns },
+    ...{ model, reader, columns },
     search: once(async () => await (await reader()).search()),
     async placeOf(latent) {
       // Where all latents have a dashboard a link to one needs no table.

@@ -3,7 +3,7 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { readable } from "../readable.ts";
-import type { EncodedText, OwnEncoder } from "./own.ts";
+import type { EncodedText, OwnEncoder, PageModel } from "./own.ts";
 import type { SaeData } from "./data.ts";
 import { short, useLoaded } from "./hooks.ts";
 import { nameOf } from "./latent.tsx";
@@ -13,18 +13,35 @@ import { shade } from "./tokens.tsx";
 const EXAMPLE = "The old man took his hat and went to the office in London.";
 const MOST_LATENTS = 30;
 
+const models = new Map<string, Promise<PageModel>>();
 const encoders = new Map<string, Promise<OwnEncoder>>();
 
 /** The encoder of an SAE; its script, the model and the runtime are fetched on first use. */
-function encoderOf(sae: SaeData): Promise<OwnEncoder> {
-  const known = encoders.get(sae.name);
-  if (known) return known;
-  const address = new URL("own.js", document.baseURI).href;
-  const opened = (import(address) as Promise<typeof import("./own.ts")>)
-    .then(({ openOwn }) => openOwn(sae.own!, document.baseURI));
-  opened.catch(() => encoders.delete(sae.name));
-  encoders.set(sae.name, opened);
-  return opened;
+function encoderOf({ name, own, model }: SaeData): Promise<OwnEncoder> {
+  return opened(encoders, name, async () => {
+    const address = new URL("own.js", document.baseURI).href;
+    const { openOwn, openPageModel } = await import(address) as typeof import("./own.ts");
+    const base = document.baseURI;
+    return await openOwn(
+      await opened(models, model!.path, () => openPageModel(model!, base)),
+      own!,
+      base,
+    );
+  });
+}
+
+/** What is opened once; what failed is tried again. */
+function opened<T>(
+  known: Map<string, Promise<T>>,
+  name: string,
+  open: () => Promise<T>,
+): Promise<T> {
+  const before = known.get(name);
+  if (before) return before;
+  const made = open();
+  made.catch(() => known.delete(name));
+  known.set(name, made);
+  return made;
 }
 
 /** The reader's own text: tokens shaded by a latent, and the latents that are active in it. */
