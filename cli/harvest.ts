@@ -1,8 +1,23 @@
+import { join } from "@std/path";
+import { lockStore } from "../lib/activations/lock_store.ts";
+import { type StoreDtype, writeStores } from "../lib/activations/mod.ts";
+import { readStoreFolder } from "../lib/activations/store_folder.ts";
+import { openOutputFolder, type OutputFolder } from "../lib/formats/mod.ts";
+import { findRun, listFiles } from "../lib/formats/run_files.ts";
 import { formatSeconds } from "../lib/report/format_number.ts";
-import type { Command } from "./command.ts";
+import type { ActivationStore } from "../mod.ts";
+import type { Command, Session } from "./command.ts";
 import { describeLeftOut } from "./describe.ts";
-import { harvestStores } from "./harvest_stores.ts";
-import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { inputPaths, openModel } from "./open.ts";
+import {
+  type Arguments,
+  checkOptions,
+  type GivenOptions,
+  helpOf,
+  type OptionTable,
+  shared,
+} from "./options.ts";
+import { checkEvalText, documentsOf, givenNormLimit } from "./source.ts";
 
 const OPTIONS: OptionTable = [
   ["What it reads", [
@@ -81,17 +96,18 @@ export const harvest: Command = {
     checkOptions(options, OPTIONS);
     const { stores, first, seconds } = await harvestStores(options, session);
     const dtype = options.text("dtype") ?? "float32";
-    for (const { folder, store } of stores) {
+    for (const store of stores) {
       const read = store.rows + store.leftOut;
       const rate = Math.round((read - first) / seconds);
       output.say(
-        `${store.rows} activations in ${folder}, ${formatSeconds(seconds)} (${rate} tokens/s)`,
+        `${store.rows} activations in ${store.folder}, ${
+          formatSeconds(seconds)
+        } (${rate} tokens/s)`,
       );
       const left = describeLeftOut(store.normLimit, { rows: read, leftOut: store.leftOut });
       if (left) output.say(left);
     }
-    const results = stores.map(({ folder, store }) => {
-      const { hook, rows, dModel, normLimit, leftOut } = store;
+    const results = stores.map(({ folder, hook, rows, dModel, normLimit, leftOut }) => {
       return { folder, hook, rows, dModel, normLimit, leftOut };
     });
     output.result(
@@ -101,3 +117,133 @@ export const harvest: Command = {
     );
   },
 };
+
+/** What {@linkcode harvestStores} has done. */
+interface Harvest {
+  stores: ActivationStore[];
+  /** Activations per hook that were there before. */
+  first: number;
+  /** Time of this run. */
+  seconds: number;
+}
+
+/** Writes a store per hook: in the folder itself for one hook, else in folders of the hooks' names. */
+async function harvestStores(options: Arguments, session: Session): Promise<Harvest> {
+  const { output, signal, leaves } = session;
+  const [hook, ...moreHooks] = options.texts("hook");
+  const folder = options.required("out");
+  const dtype = (options.text("dtype") ?? "float32") as StoreDtype;
+  const modelDtype = options.text("model-dtype") ?? "fp32";
+  const tokens = options.number("tokens");
+  const normLimit = givenNormLimit(options);
+  using stack = new DisposableStack();
+  // What can be refused without the model is; names of folders are those that the model has for hooks.
+  let places = moreHooks.length === 0 ? await openPlaces([folder], options, stack) : [];
+  await using model = await openModel(options, session, { hook, moreHooks, dtype: modelDtype });
+  if (places.length === 0) {
+    const paths = model.hooks.map(({ hook }) => join(folder, hook));
+    places = await openPlaces(paths, options, stack);
+  }
+  const contextSize = options.number("context") ?? Math.min(128, model.maxContext);
+  const skipPositions = options.flag("include-bos") ? [] : [0];
+  await checkEvalText(options, model, contextSize, "text");
+  for (const { out, done } of places) {
+    if (done) continue;
+    // Library users who write stores hold this lock, not the command's.
+    using _lock = await lockStore(out.path);
+    await out.start(["store.json"]);
+  }
+  const names = model.hooks.map(({ hook, dModel }) => `${hook}, d = ${dModel}`);
+  output.say(`${model.id} at ${names.join("; ")}, ${dtype}, to ${folder}`);
+  const complete = places.filter(({ done }) => done).length;
+  if (complete > 0) output.say(`${complete} of ${places.length} stores are complete already`);
+
+  const without = options.flag("overwrite") ? " without --overwrite" : "";
+  const started = performance.now();
+  const seconds = () => (performance.now() - started) / 1000;
+  let first: number | undefined;
+  const stores = await writeStores(
+    model,
+    documentsOf(options, "text")(),
+    places.map(({ out }) => out.path),
+    {
+      ...{ contextSize, skipPositions, modelDtype, dtype, signal, normLimit, maxTokens: tokens },
+      ...{ dataset: options.texts("text").join(" "), seed: options.number("seed") },
+      async onStore(path) {
+        await places.find(({ out }) => out.path === path)!.out.finish();
+      },
+      onProgress({ done: rows, savedRows, leftOut, first: had }) {
+        leaves({
+          text:
+            `${folder} keeps ${savedRows} activations in finished shards, the same command${without} ` +
+            `continues from there`,
+          data: { folder, rows: savedRows, first: had },
+        });
+        if (first === undefined) {
+          first = had;
+          if (first > 0) output.say(`continuing after the first ${first} activations`);
+          return;
+        }
+        const rate = Math.round((rows - first) / seconds());
+        const amount = `${rows}${tokens ? ` of ${tokens}` : ""} activations`;
+        output.progress({ phase: "harvest", done: rows, total: tokens }, {
+          details: `${amount}  ${rate} tokens/s`,
+          data: { rows, savedRows, leftOut },
+        });
+      },
+    },
+  );
+  for (const { out, finished, done } of places) if (done && !finished) await out.finish();
+  return { stores, first: first ?? 0, seconds: seconds() };
+}
+
+/** Where a store goes, and what is there. */
+interface Place {
+  out: OutputFolder;
+  /** Whether it is complete. */
+  done: boolean;
+  /** Whether its folder says so. */
+  finished: boolean;
+}
+
+async function openPlaces(
+  paths: string[],
+  options: Arguments,
+  stack: DisposableStack,
+): Promise<Place[]> {
+  const overwrite = options.flag("overwrite");
+  const found = [];
+  for (const path of paths) {
+    // What is unreadable is refused, or replaced, where the folder is opened.
+    const header = await readStoreFolder(path).catch(() => undefined);
+    const run = await listFiles(path).then((files) => findRun(path, files)).catch(() => undefined);
+    found.push({ header, finished: run?.finished !== undefined });
+  }
+  const isLeft = found.some(({ header, finished }) => !header?.complete || !finished);
+  const places: Place[] = [];
+  for (const [i, { header, finished }] of found.entries()) {
+    const complete = header?.complete === true;
+    const out = stack.use(
+      await openOutputFolder(paths[i], {
+        ...{ command: "harvest", options: options.given, overwrite, inputs: inputPaths(options) },
+        goOn: ({ command, manifest }) =>
+          command === "harvest" && isLeft && (complete || !finished) &&
+          (!complete || sameHarvest(manifest?.options, options.given)),
+      }),
+    );
+    places.push({ out, done: out.goesOn && complete, finished });
+  }
+  return places;
+}
+
+// A store that is complete belongs to this harvest if what decides on its rows is the same.
+function sameHarvest(was: Record<string, unknown> | undefined, is: GivenOptions): boolean {
+  const free = ["hook", "out", "overwrite", "quiet", "json", "cache-dir"];
+  const text = (options: Record<string, unknown>) =>
+    JSON.stringify(
+      Object.entries(options).filter(([name]) => !free.includes(name)).sort(([a], [b]) =>
+        a < b ? -1 : 1
+      ),
+    );
+  return was !== undefined && text(was) === text(is);
+}

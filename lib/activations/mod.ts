@@ -13,6 +13,7 @@ export type { OpenStoreOptions, StoreBatchesOptions } from "./activation_store.t
 export type { StoreSource } from "./store_header.ts";
 export type { StoreDtype } from "./stored_numbers.ts";
 export type { WriteActivationsOptions, WriteProgress } from "./write_activations.ts";
+export { writeStores, type WriteStoresOptions, type WriteStoresProgress } from "./write_stores.ts";
 export {
   createTextFingerprint,
   type TextFingerprint,

@@ -1,5 +1,5 @@
 import type { LanguageModel } from "../language_model/language_model.ts";
-import type { TextDocument } from "../language_model/text_pieces.ts";
+import type { Texts } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
 import { orderedActivations, type OrderedActivationsOptions } from "./ordered_activations.ts";
 
@@ -36,7 +36,7 @@ const mostHeld = 16;
  */
 export function orderedHooks(
   model: HooksModel,
-  texts: AsyncIterable<TextDocument> | Iterable<TextDocument>,
+  texts: Texts,
   options: OrderedActivationsOptions = {},
 ): AsyncGenerator<Matrix>[] {
   const { hooks, id, maxContext, bosToken, tokenize } = model;

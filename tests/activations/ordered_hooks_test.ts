@@ -1,10 +1,8 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { join } from "@std/path";
 import { orderedActivations } from "../../lib/activations/ordered_activations.ts";
 import { type HooksModel, orderedHooks } from "../../lib/activations/ordered_hooks.ts";
-import { writeActivations } from "../../lib/activations/write_activations.ts";
 import { openLanguageModel } from "../../lib/language_model/open_language_model.ts";
-import type { Matrix } from "../../lib/matrix.ts";
+import { madeModel } from "./made_hooks.ts";
 import { maxDifference, tinyGpt2 } from "../language_model/fixtures.ts";
 
 const texts = ["The President of the United States spoke to both houses of Congress. ".repeat(30)];
@@ -35,49 +33,6 @@ Deno.test("streams of several hooks are those of each alone, from one run of the
     }
   }
 });
-
-Deno.test("two stores are written from one run", async () => {
-  await using model = await openLanguageModel(tinyGpt2, { hook, moreHooks: [other], threads: 1 });
-  const folder = await Deno.makeTempDir();
-  try {
-    const streams = orderedHooks(model, texts, options);
-    const stores = await Promise.all(
-      streams.map((stream, i) =>
-        writeActivations(stream, join(folder, `${i}`), {
-          ...{ model: model.id, hook: model.hooks[i].hook, contextSize: 16, skipPositions: [0] },
-        })
-      ),
-    );
-    assertEquals(stores.map(({ rows, dModel }) => [rows, dModel]), [[200, 128], [200, 512]]);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-});
-
-/** A model whose activations are its tokens, at two hooks of width 1 and 2. */
-function madeModel(fail = Infinity): HooksModel & { calls: number } {
-  const made = {
-    id: "made",
-    calls: 0,
-    maxContext: 8,
-    bosToken: 0,
-    tokenize: (text: string) => Int32Array.from(text, (one) => one.charCodeAt(0)),
-    hooks: [{ hook: "a", dModel: 1 }, { hook: "b", dModel: 2 }],
-    activationsOf(tokens: Int32Array): Promise<Matrix[]> {
-      if (++made.calls > fail) return Promise.reject(new Error("the model fails"));
-      const matrix = (cols: number) => ({
-        data: Float32Array.from(
-          { length: tokens.length * cols },
-          (_, i) => tokens[Math.floor(i / cols)],
-        ),
-        rows: tokens.length,
-        cols,
-      });
-      return Promise.resolve([matrix(1), matrix(2)]);
-    },
-  };
-  return made;
-}
 
 Deno.test("a stream waits for the others, and goes on alone when they are left", async () => {
   const model = madeModel();
