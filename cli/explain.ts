@@ -6,18 +6,22 @@ import {
   type AnswerCache,
   collectDashboards,
   countTokenRows,
+  endpointKey,
+  type ExplanationStudy,
+  isSentInClear,
   openChat,
+  type QuestionPlan,
   rehearse,
+  studyByModel,
+  studyByTokens,
 } from "../lib/interpretation/mod.ts";
 import { decompose } from "../lib/meta/mod.ts";
+import { explanationFiles, explanationSummary } from "../lib/report/mod.ts";
 import type { Command, Session } from "./command.ts";
-import { explanationFiles, sayFindings } from "./explanation_files.ts";
-import { sayPlan, studyByModel, studyByTokens } from "./explanation_study.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
 import {
   type Arguments,
   checkOptions,
-  checkWhole,
   helpOf,
   type OptionTable,
   readLatents,
@@ -25,6 +29,7 @@ import {
   TEXT_OF_SAE,
   UsageError,
 } from "./options.ts";
+import { formatTable, type Output } from "./output.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { givenNormLimit, openNamingText } from "./source.ts";
 
@@ -49,7 +54,7 @@ const OPTIONS: OptionTable = [
       help: "with --meta: asks for up to N latents which of five explanations is theirs",
       least: 1,
     },
-    shared("seed", "of what is kept for tests (default 0)"),
+    shared("seed", "of what is kept for tests (default 0)", { least: 0 }),
   ]],
   ["Who explains", [
     {
@@ -137,7 +142,7 @@ export const explain: Command = {
       options: { ...options.given, SAE: [folder] },
       overwrite: options.flag("overwrite"),
       inputs: [folder, ...inputPaths(options)],
-      keep: ANSWERS,
+      keep: /^answers\.jsonl$/,
       goOn: ({ command, finished }) => command === "explain" && finished === undefined,
     });
     await using texts = (await openNamingText(options, sae, session, Infinity))!;
@@ -171,7 +176,7 @@ export const explain: Command = {
       `${latents.length} latents of ${nameSaes([folder])[0]}, ${tokenRows.length} rows of ` +
         `${source.contextLength} tokens, on ${device.name}`,
     );
-    const byTokens = await studyByTokens(subject, output);
+    const byTokens = await studyByTokens(subject);
     using asking = openAsking(options, session, out?.path);
     const byModel = asking && await (async () => {
       const ask = {
@@ -181,7 +186,7 @@ export const explain: Command = {
         labels: options.flag("score-labels") ? byTokens : undefined,
       };
       const trial = rehearse(asking.chat, { maxTokens: options.number("answer-tokens") });
-      await studyByModel(trial, subject, ask, output, () => {});
+      await studyByModel(trial, subject, ask);
       const plan = sayPlan(trial.plan(), options, output);
       if (!out) return void output.result({ latents: latents.length, ...plan });
       await out.start(["answers.jsonl"]);
@@ -191,22 +196,20 @@ export const explain: Command = {
           `what was answered is kept in ${out.path}; the same command with --out ${out.path} goes on`,
         data: { folder: out.path },
       });
-      return await studyByModel(asking.chat, subject, ask, output, output.progress);
+      return await studyByModel(asking.chat, subject, { ...ask, onProgress: output.progress });
     })();
     if (!out) return;
     const files = explanationFiles({
       ...{ byTokens, byModel, samples: dashboards.samples, calls: asking?.chat.calls() ?? 0 },
-      sae: folder,
-      text: source.dataset,
+      ...{ sae: folder, text: source.dataset, seed: subject.seed },
       model: { id: model.id, hook: model.hook },
-      seed: subject.seed,
     });
     signal.throwIfAborted();
     await out.start([]);
     await out.write(files);
     await out.finish();
-    sayFindings(byTokens, byModel, output);
     const seconds = (performance.now() - started) / 1000;
+    sayFindings(byTokens, byModel, output);
     output.say(`${out.path}, ${seconds.toFixed(1)} s`);
     output.result({
       ...{ folder: out.path, latents: latents.length, seconds },
@@ -215,19 +218,71 @@ export const explain: Command = {
   },
 };
 
-const ANSWERS = /^answers\.jsonl$/;
+/** Says what questions will cost. */
+function sayPlan(
+  { questions, known, promptTokens, answerTokens }: QuestionPlan,
+  options: Arguments,
+  output: Output,
+): Record<string, unknown> {
+  const [priceIn, priceOut] = [options.number("price-in"), options.number("price-out")];
+  const cost = priceIn === undefined && priceOut === undefined
+    ? undefined
+    : (promptTokens * (priceIn ?? 0) + answerTokens * (priceOut ?? 0)) / 1e6;
+  const [asked, answered, prompts, answers] = [questions, known, promptTokens, answerTokens]
+    .map((value) => value.toLocaleString("en-US"));
+  output.say(
+    `${options.text("explainer")} at ${
+      new URL(options.required("endpoint")).host
+    }: ${asked} questions, ` +
+      `${answered} of them answered already; for the others about ${prompts} tokens of prompts, and at ` +
+      `most ${answers} of answers` +
+      (cost === undefined ? "" : `; that costs ${cost.toPrecision(2)} at most`),
+  );
+  return { questions, known, promptTokens, answerTokens, cost };
+}
+
+/** Says the scores, and the answers to multiple choice. */
+function sayFindings(
+  byTokens: ExplanationStudy,
+  byModel: ExplanationStudy | undefined,
+  output: Output,
+): void {
+  const share = (value: number | null) =>
+    value === null ? "not known" : `${(100 * value).toFixed(1)} %`;
+  const { explanations, labels, multipleChoice } = explanationSummary(byTokens, byModel);
+  for (const means of [explanations, labels]) {
+    if (!means) continue;
+    output.say(
+      `${means.withText} of ${means.latents} latents have words (${means.source}); balanced accuracy of ` +
+        `detection ${share(means.detection)}, of fuzzing ${share(means.fuzzing)}`,
+    );
+  }
+  const failed = byModel?.latents.filter(({ problem }) => problem !== undefined) ?? [];
+  if (failed.length > 0) {
+    output.warn(`${failed.length} latents have no explanation: ${failed[0].problem}`, {});
+  }
+  for (const reason of new Set([byTokens.noChoices, byModel?.noChoices])) {
+    if (reason) output.warn(`no multiple choice: ${reason}`, { warning: "no multiple choice" });
+  }
+  if (multipleChoice.length === 0) return;
+  output.say("multiple choice (chance 20 %):");
+  output.say(formatTable(multipleChoice.map((each): [string, string] => [
+    `${each.explanations}, control: ${each.control}`,
+    `${each.right} of ${each.asked} right (${share(each.low)} to ${share(each.high)})`,
+  ])));
+}
 
 function checkGiven(given: Arguments): void {
   checkOptions(given, OPTIONS, 1);
   if (!given.positional[0]) throw new UsageError("the SAE is missing");
   givenNormLimit(given);
   const [endpoint, name] = [given.text("endpoint"), given.text("explainer")];
-  if (endpoint !== undefined && name === undefined) {
-    throw new UsageError("--explainer is missing: the name of the model at the endpoint");
-  }
   if (endpoint !== undefined) {
+    if (name === undefined) {
+      throw new UsageError("--explainer is missing: the name of the model at the endpoint");
+    }
     try {
-      openChat({ endpoint, model: name! });
+      openChat({ endpoint, model: name });
     } catch (error) {
       throw new UsageError((error as Error).message);
     }
@@ -244,7 +299,6 @@ function checkGiven(given: Arguments): void {
     const value = given.number(price) ?? 0;
     if (value < 0) throw new UsageError(`--${price} is ${value}, expected a number from 0 on`);
   }
-  checkWhole(given, ["seed"], 0);
 }
 
 interface Asking extends Disposable {
@@ -270,8 +324,9 @@ function openAsking(
   const known = path ? readAnswers(path).answers : new Map<string, string>();
   const ended = new AbortController();
   const seconds = options.number("timeout");
+  const key = endpointKey(endpoint, io.env);
   const chat = openChat({
-    ...{ endpoint, model: options.required("explainer"), key: keyFor(endpoint, io.env) },
+    ...{ endpoint, model: options.required("explainer"), key },
     ...{ concurrency: options.number("concurrency"), retries: options.number("retries") },
     ...{ temperature: options.number("temperature") },
     timeout: seconds && seconds * 1000,
@@ -279,11 +334,9 @@ function openAsking(
     cache: { get: (key) => cache.get(key), set: (key, answer) => cache.set(key, answer) },
     signal: AbortSignal.any([signal, ended.signal]),
   });
-  const { protocol, hostname } = new URL(endpoint);
-  const isLocal = /^(localhost|127\..*|\[::1\])$/.test(hostname);
-  if (protocol === "http:" && !isLocal && keyFor(endpoint, io.env)) {
-    const message = `the key goes to ${hostname} over http, which others on the way can read`;
-    output.warn(message, { message });
+  if (key !== undefined && isSentInClear(endpoint)) {
+    const host = new URL(endpoint).hostname;
+    output.warn(`the key goes to ${host} over http, which others on the way can read`, {});
   }
   return {
     chat,
@@ -293,10 +346,4 @@ function openAsking(
       cache[Symbol.dispose]?.();
     },
   };
-}
-
-/** The key of an endpoint. OpenAI's own is sent to nobody else. */
-function keyFor(endpoint: string, env: (name: string) => string | undefined): string | undefined {
-  const isOpenAi = /(^|\.)openai\.com$/.test(URL.parse(endpoint)?.hostname ?? "");
-  return env("SAEWING_API_KEY") || (isOpenAi ? env("OPENAI_API_KEY") : undefined) || undefined;
 }

@@ -296,3 +296,23 @@ async function keyOf(body: string): Promise<string> {
   const digest = await crypto.subtle.digest("SHA-256", new TextEncoder().encode(body));
   return new Uint8Array(digest).toHex();
 }
+
+/**
+ * The key of an endpoint: SAEWING_API_KEY, for endpoints of openai.com else OPENAI_API_KEY, which is sent to
+ * nobody else.
+ *
+ * @param env An environment variable, undefined where it is not set.
+ */
+export function endpointKey(
+  endpoint: string,
+  env: (name: string) => string | undefined,
+): string | undefined {
+  const isOpenAi = /(^|\.)openai\.com$/.test(URL.parse(endpoint)?.hostname ?? "");
+  return env("SAEWING_API_KEY") || (isOpenAi ? env("OPENAI_API_KEY") : undefined) || undefined;
+}
+
+/** Whether what is sent to an endpoint can be read on the way: http to another machine. */
+export function isSentInClear(endpoint: string): boolean {
+  const { protocol, hostname } = new URL(endpoint);
+  return protocol === "http:" && !/^(localhost|127\..*|\[::1\])$/.test(hostname);
+}

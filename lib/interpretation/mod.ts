@@ -56,6 +56,8 @@ export {
   ChatError,
   type ChatMessage,
   type ChatOptions,
+  endpointKey,
+  isSentInClear,
   openChat,
 } from "./chat.ts";
 export {
@@ -78,6 +80,13 @@ export {
   labelMetaLatents,
   type MetaExplanation,
 } from "./explain_meta_latents.ts";
+export {
+  type ExplanationStudy,
+  type ExplanationSubject,
+  type ModelQuestions,
+  studyByModel,
+  studyByTokens,
+} from "./explanation_study.ts";
 export { type ChoiceTest, studyChoices } from "./study_choices.ts";
 export { type QuestionPlan, type Rehearsal, rehearse } from "./rehearse.ts";
 export {

@@ -39,3 +39,11 @@ export type { Contexts } from "./meta_cards.ts";
 export { sweepFiles, type SweepReport } from "./sweep_report.ts";
 export { perturbationPlots, probeFiles, probePlots, type ProbeReport } from "./probe_report.ts";
 export { type LatentPage, latentPage, latentPageName } from "./latent_page.ts";
+export {
+  type ChoiceRow,
+  explanationFiles,
+  type ExplanationFindings,
+  type ExplanationMeans,
+  type ExplanationSummary,
+  explanationSummary,
+} from "./explanation_files.ts";
