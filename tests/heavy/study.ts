@@ -1,0 +1,53 @@
+// The study's script from text to the explorer, with SAEs so small and short that they show nothing.
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { join } from "@std/path";
+import { deno, HOOK, MODEL, ROOT, withFolder } from "../cli/cli_helper.ts";
+
+Deno.test("a study runs to its end, continues where it was stopped, and does nothing twice", async () => {
+  await withFolder(async (folder) => {
+    const probes = join(folder, "probes");
+    await Deno.mkdir(probes);
+    const texts = Array.from({ length: 36 }, (_, i) => ({
+      text: ["the river and the boat", "a judge in the court", "snow on the hill"][i % 3] + ` ${i}`,
+      label: ["river", "court", "hill"][i % 3],
+      source: String(i >> 1),
+    }));
+    const lines = texts.map((text) => JSON.stringify(text) + "\n").join("");
+    await Deno.writeTextFile(join(probes, "places.jsonl"), lines);
+    const text = join(ROOT, "tests/fixtures/corpus.jsonl");
+    const study = (...more: string[]) =>
+      deno([
+        ...["run", "-A", join(ROOT, "examples/study.ts"), MODEL, HOOK, join(folder, "out")],
+        ...["--text", text, "--held-out", text, "--probes", probes],
+        ...["--sizes", "16,32,64", "--k", "4", "--architectures", "batchtopk,relu"],
+        ...["--steps", "12", "--batch-size", "128", "--samples", "400", "--rows", "2"],
+        ...["--meta-epochs", "4", "--dashboard-rows", "4", ...more],
+      ], folder);
+    const commands = ({ code, stdout, stderr }: Awaited<ReturnType<typeof study>>) => {
+      assertEquals(code, 0, stderr);
+      return [...stdout.matchAll(/^saewing (\S+) /gm)].map(([, command]) => command);
+    };
+    assertEquals(commands(await study("--until", "saes")), ["harvest", "sweep", "sweep"]);
+    assertEquals(commands(await study()), [
+      ...["stitch", "stitch", "stitch", "stitch", "meta", "meta", "probe"],
+      ...["dashboard", "dashboard", "dashboard", "dashboard", "dashboard", "dashboard", "explore"],
+    ]);
+    const site = JSON.parse(await Deno.readTextFile(join(folder, "out/site/site.json")));
+    assertEquals(site.saes.length, 6);
+    assertEquals(
+      site.saes.map(({ manifest }: { manifest: { metaLatents: number } }) =>
+        manifest.metaLatents > 0
+      ),
+      [false, false, true, false, false, true],
+    );
+    assertEquals(commands(await study()), []);
+
+    const wrong = await deno(["run", "-A", join(ROOT, "examples/study.ts"), MODEL], folder);
+    assertEquals(wrong.code, 2);
+    assertMatch(wrong.stderr, /^expected MODEL HOOK OUT/);
+    const list = await Deno.readTextFile(join(folder, "out/saes.json"));
+    // Three sizes, a second seed, and for BatchTopK two other k.
+    assertEquals(JSON.parse(list).length, 6 + 4);
+    assert(JSON.parse(list).every(({ seed }: { seed: number }) => [0, 1, 2, 101].includes(seed)));
+  });
+});
