@@ -53,7 +53,7 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
   meta: all(
     String.raw`report\.html`,
     String
-      .raw`(metrics|latents|meta_latents|latent_meta_latents|meta_latent_latents|compared)\.csv`,
+      .raw`(claims|metrics|latents|meta_latents|latent_meta_latents|meta_latent_latents|compared)\.csv`,
     String.raw`plots/(cosine_[^/]+|mean_cosine|replacement)\.svg`,
     `meta/${SAE}`,
   ),

@@ -2,12 +2,14 @@ import { mean } from "../meta/meta_findings.ts";
 import { latentsOf, metaLatentsOf } from "../meta/read_decomposition.ts";
 import { csv, plotFiles, type Row } from "./files.ts";
 import { peakTokens } from "./meta_cards.ts";
+import { metaClaims } from "./meta_claims.ts";
 import { metaPlots } from "./meta_plots.ts";
 import { type MetaReport, metaReport } from "./meta_report.ts";
+import { claimRows } from "./verdict.ts";
 
 /**
  * The results of a meta-SAE as text files, by their paths: report.html, plots/, and CSV files with
- * metrics of its training, latents, meta-latents, the weights both ways, and the SAEs beside it.
+ * claims, metrics of its training, latents, meta-latents, the weights both ways, and the SAEs beside it.
  *
  * @example
  * ```ts ignore
@@ -26,15 +28,15 @@ export async function metaFiles(about: MetaReport): Promise<Record<string, strin
 }
 
 /** The tables of a run by the names of their files. */
-function metaTables(
-  { decomposition, compared, contexts, history }: MetaReport,
-): Record<string, Row[]> {
+function metaTables(about: MetaReport): Record<string, Row[]> {
+  const { decomposition, compared, contexts, history } = about;
   const { latents, metaLatents, squaredErrors, explainedVariance, l0 } = decomposition;
   const { singleErrors } = decomposition;
   const range = (length: number) => Array.from({ length }, (_, at) => at);
   const count = ({ rowOffsets }: { rowOffsets: Uint32Array }, row: number) =>
     rowOffsets[row + 1] - rowOffsets[row];
   return {
+    claims: claimRows(metaClaims(about)),
     metrics: history.map((record) => ({ ...record })),
     latents: range(latents.rows).map((latent) => ({
       latent,

@@ -4,6 +4,7 @@ import type { StudiedPair } from "../stitching/study_chain.ts";
 import { stitchingPlots } from "./stitching_plots.ts";
 import { type StitchingReport, stitchingReport } from "./stitching_report.ts";
 import { pairFile, pairTitle } from "./studied_pair.ts";
+import { claimRows } from "./verdict.ts";
 
 /** A pair, and what this run says to the paper's claims about it. */
 export interface PairClaims {
@@ -39,21 +40,15 @@ export function pairClaims(pairs: readonly StudiedPair[]): PairClaims[] {
  * ```
  */
 export async function stitchingFiles(about: StitchingReport): Promise<Record<string, string>> {
-  const tables = { ...stitchTables(about), claims: claimRows(pairClaims(about.pairs)) };
+  const claims = pairClaims(about.pairs).flatMap(({ pair, claims }) =>
+    claimRows(claims).map((row): Row => ({ pair, ...row }))
+  );
+  const tables = { ...stitchTables(about), claims };
   return {
     ...await plotFiles(stitchingPlots(about.pairs, about.overlap)),
     ...Object.fromEntries(Object.entries(tables).map(([name, rows]) => [`${name}.csv`, csv(rows)])),
     "report.html": await stitchingReport(about),
   };
-}
-
-function claimRows(pairs: readonly PairClaims[]): Row[] {
-  return pairs.flatMap(({ pair, claims }) =>
-    claims.map(({ claim, found, holds, why = "" }) => ({
-      ...{ pair, claim, verdict: holds === undefined ? "not decided" : holds ? "yes" : "no" },
-      ...{ why, found },
-    }))
-  );
 }
 
 /** The tables of a run by the names of their files. */

@@ -13,6 +13,14 @@ export interface Claim {
   why?: string;
 }
 
+/** Claims as rows of a table; the verdict is "yes", "no" or "not decided". */
+export function claimRows(claims: readonly Claim[]): Record<string, string>[] {
+  return claims.map(({ claim, found, holds, why = "" }) => ({
+    ...{ claim, verdict: holds === undefined ? "not decided" : holds ? "yes" : "no" },
+    ...{ why, found },
+  }));
+}
+
 /** Whether something holds; undefined with the reason where the data do not decide. */
 export type Verdict = Pick<Claim, "holds" | "why">;
 

@@ -116,6 +116,10 @@ Deno.test("meta decomposes an SAE, compares it with others, and writes tables, p
     assertEquals((await table("meta_latents")).length, 8);
     const comparison = await table("compared");
     assertEquals(comparison.map(({ sae }) => sae), ["atoms", "other"]);
+    const claims = await table("claims");
+    assertEquals(claims.length, 5);
+    // Two passes over 80 rows decide nothing, and every claim says why.
+    assert(claims.every(({ verdict, why }) => verdict === "not decided" && why !== ""));
     assertEquals(
       comparison.map((row) => Number(row.randomExplainedVariance)),
       [first, second].map(({ replacedControls }) => replacedControls.isotropic.explainedVariance),

@@ -42,6 +42,20 @@ Deno.test("a study runs to its end, continues where it was stopped, and does not
     );
     assertEquals(commands(await study()), []);
 
+    const tables = join(ROOT, "examples/study_tables.ts");
+    const { code, stdout, stderr } = await deno(["run", "-A", tables, join(folder, "out")], folder);
+    assertEquals(code, 0, stderr);
+    assertEquals([...stdout.matchAll(/^## (.+)$/gm)].map(([, title]) => title), [
+      "SAEs",
+      ...["stitch-batchtopk", "stitch-batchtopk-seeds", "stitch-relu", "stitch-relu-seeds"]
+        .map((stage) => `Claims about pairs: ${stage}`),
+      "Claims about meta-SAEs: meta-batchtopk",
+      "Claims about meta-SAEs: meta-relu",
+      "Mean accuracy of probes: probes-places",
+      "Hours",
+    ]);
+    assertMatch(stdout, /\| batchtopk_m16_k4_seed0 \| \d\.\d \| 0\.\d{4} \| /);
+
     const wrong = await deno(["run", "-A", join(ROOT, "examples/study.ts"), MODEL], folder);
     assertEquals(wrong.code, 2);
     assertMatch(wrong.stderr, /^expected MODEL HOOK OUT/);
