@@ -7,8 +7,7 @@ import { checkWhole, isWhole } from "../whole_number.ts";
 import { findMassiveRows } from "./find_massive_rows.ts";
 import { countLeftOut, type LeftOutRows, readWindows } from "./read_windows.ts";
 import { readStoreFolder } from "./store_folder.ts";
-import { HEADER_FILE, rowBytes, type StoreHeader } from "./store_header.ts";
-import type { StoreSource } from "./store_header.ts";
+import { HEADER_FILE, rowBytes, type StoreHeader, type StoreSource } from "./store_header.ts";
 import { storedRowReader, type StoreDtype } from "./stored_numbers.ts";
 
 /** Options of {@linkcode ActivationStore.batches}. */

@@ -1,4 +1,4 @@
-import { joinRows } from "../language_model/rows_per_run.ts";
+import { joinRows } from "../language_model/token_rows.ts";
 import type { Matrix } from "../matrix.ts";
 
 /** What {@linkcode harvestActivations} needs of a language model. */

@@ -1,6 +1,5 @@
 import type { LanguageModel } from "../language_model/open_language_model.ts";
-import { defaultRowsPerRun } from "../language_model/rows_per_run.ts";
-import { packTokenRows } from "../language_model/token_rows.ts";
+import { defaultRowsPerRun, packTokenRows } from "../language_model/token_rows.ts";
 import type { Texts } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
 import { checkWhole, isWhole } from "../whole_number.ts";

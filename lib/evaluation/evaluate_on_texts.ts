@@ -8,8 +8,7 @@ import type { Progress } from "../progress.ts";
 import type { Selection } from "../sae/inference.ts";
 import type { NormLimit, NormLimitChoice } from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
-import { evaluateCrossEntropies } from "./evaluate_cross_entropy.ts";
-import type { CrossEntropyEvaluation } from "./evaluate_cross_entropy.ts";
+import { type CrossEntropyEvaluation, evaluateCrossEntropies } from "./evaluate_cross_entropy.ts";
 import { evaluateSae, type Evaluation } from "./evaluate_sae.ts";
 
 /** Options of {@linkcode evaluateOnTexts}. */

@@ -1,5 +1,9 @@
-import type { TokenRows } from "../language_model/token_rows.ts";
-import { collectRows, defaultRowsPerRun, joinRows } from "../language_model/rows_per_run.ts";
+import {
+  collectRows,
+  defaultRowsPerRun,
+  joinRows,
+  type TokenRows,
+} from "../language_model/token_rows.ts";
 import type { Matrix } from "../matrix.ts";
 import { isMassive, type NormLimit, rowNorms, withoutRows } from "../sae/norm_limit.ts";
 

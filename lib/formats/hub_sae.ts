@@ -1,7 +1,7 @@
 import type { Progress } from "../progress.ts";
 import { downloadHubFile } from "../language_model/hub_file.ts";
 import { listHubFiles } from "../language_model/hub_listing.ts";
-import { HubFileMissing } from "../language_model/hub_location.ts";
+import { HubFileMissingError } from "../language_model/hub_location.ts";
 import type { HubOptions } from "../language_model/hub_request.ts";
 import { findInOrder, folderOf } from "./hub_layouts.ts";
 import { LAYOUTS, type SaeFiles } from "./sae_files.ts";
@@ -61,7 +61,7 @@ export async function fetchSaeFiles(
       commit = found.commit;
       return found.path;
     } catch (error) {
-      if (!(error instanceof HubFileMissing)) throw error;
+      if (!(error instanceof HubFileMissingError)) throw error;
       missing = error;
     }
   };

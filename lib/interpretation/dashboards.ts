@@ -1,8 +1,7 @@
-import type { TokenRows } from "../language_model/token_rows.ts";
+import { collectRows, type TokenRows } from "../language_model/token_rows.ts";
 import type { Device } from "../device/device.ts";
 import type { Decomposition } from "../meta/decompose.ts";
 import { metaLatentsOf, type Weighted } from "../meta/read_decomposition.ts";
-import { collectRows } from "../language_model/rows_per_run.ts";
 import { checkLatents } from "../sae/stitched_sae.ts";
 import type { Sae } from "../sae/sae.ts";
 import { type NearestLatents, nearestLatents } from "../stitching/nearest_latents.ts";

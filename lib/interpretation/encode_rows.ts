@@ -1,6 +1,6 @@
 import type { Progress } from "../progress.ts";
 import type { Device } from "../device/device.ts";
-import { joinRows } from "../language_model/rows_per_run.ts";
+import { joinRows } from "../language_model/token_rows.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { type InferenceOptions, openInference } from "../sae/inference.ts";
 import {

@@ -1,6 +1,5 @@
-import type { TokenRows } from "../language_model/token_rows.ts";
+import { collectRows, type TokenRows } from "../language_model/token_rows.ts";
 import type { Device } from "../device/device.ts";
-import { collectRows } from "../language_model/rows_per_run.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkLatent } from "../sae/stitched_sae.ts";
 import { checkWhole } from "../whole_number.ts";

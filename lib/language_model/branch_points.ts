@@ -1,7 +1,7 @@
 import { ancestors } from "./graph_ancestors.ts";
-import { type GraphFlow, makerOf, type Product, productAt, unrounded } from "./graph_flow.ts";
+import { type GraphFlow, producerOf, type Product, productAt, unquantized } from "./graph_flow.ts";
 
-/** A tensor inside of attention or of an MLP. */
+/** A hook point inside attention or an MLP. */
 export interface BranchPoint {
   /** Its TransformerLens name without `blocks.L.`. */
   name: string;
@@ -9,62 +9,62 @@ export interface BranchPoint {
   tensor: string;
   /** Length of its rows. */
   width: number;
-  /** What has to be put into the graph for the tensor to be there. */
+  /** How the tensor is added to the graph, where the file does not have it. */
   insert?: Insertion;
 }
 
-/** A tensor that the file does not have, but could. */
+/** A tensor that the file does not have and that can be added to the graph. */
 export type Insertion =
-  /** A fused norm's output before its scale and shift; `norm` is the output of the norm. */
+  /** A fused norm's output before its scale and shift; `norm` is the norm's output tensor. */
   | { kind: "normalized"; norm: string }
-  /** A copy of the tensor `of` that the nodes `readers`, by their first output, read in its place. */
+  /** A copy of the tensor `of`, read by the nodes `readers` (named by their first output). */
   | { kind: "copy"; of: string; readers: string[] };
 
-/** A branch of a layer: what is added to the stream. */
+/** A branch of a layer (attention or MLP), whose output is added to the residual stream. */
 export interface Branch {
-  /** Tensor of what is added. */
+  /** The branch's output tensor. */
   tensor: string;
-  /** Tensor of the stream before. */
+  /** The residual stream that it is added to. */
   before: string;
   /** Width of the stream. */
   dModel: number;
-  /** The other branch of a parallel layer. */
+  /** Output tensor of the other branch, in layers where attention and MLP are parallel. */
   other?: string;
 }
 
 /**
- * The tensors inside of attention, found by the graph's structure: what goes into the last product with
- * constant weights is z, all heads side by side; what the first product reads is the norm's output.
+ * The hook points inside attention, found by the graph's structure: the input of the last product
+ * with constant weights is hook_z, all heads concatenated; the input of the first is the norm's output.
  */
 export function attentionPoints(flow: GraphFlow, branch: Branch): BranchPoint[] {
   const { products, last } = productsOf(flow, branch);
   const points = normPoint(flow, products, branch.dModel, "ln1.hook_normalized");
   if (last?.width !== undefined) {
-    points.push({ name: "attn.hook_z", tensor: unrounded(flow, last.data), width: last.width });
+    points.push({ name: "attn.hook_z", tensor: unquantized(flow, last.data), width: last.width });
   }
   return points;
 }
 
 /**
- * The tensors inside of an MLP: what goes into the last product is hook_post, what comes out of the
- * first one, its bias included, is hook_pre. Where there are two first ones, one of them goes through
- * the nonlinearity (hook_pre) and multiplies the other (hook_pre_linear).
+ * The hook points inside an MLP: the input of the last product is hook_post, the output of the first
+ * with its bias is hook_pre. A gated MLP has two first products: one goes through the nonlinearity
+ * (hook_pre) and multiplies the other (hook_pre_linear).
  */
 export function mlpPoints(flow: GraphFlow, branch: Branch): BranchPoint[] {
   const { products, last, inside } = productsOf(flow, branch);
   const points = inputPoint(flow, branch, inside);
   points.push(...normPoint(flow, products, branch.dModel, "ln2.hook_normalized"));
   if (last?.width === undefined) return points;
-  const post = unrounded(flow, last.data);
+  const post = unquantized(flow, last.data);
   const first = products.filter((one) => one !== last);
-  const made = first.map((one) => ({ tensor: madeBy(flow, one), width: one.outWidth }));
+  const made = first.map((one) => ({ tensor: productOutput(flow, one), width: one.outWidth }));
   const add = (name: string, one: { tensor: string; width: number | undefined } | undefined) => {
-    // Weights of gate and input side by side give tensors of twice the width, split afterwards.
+    // Concatenated gate and input weights give a tensor of twice the width, split afterwards.
     if (one?.width === last.width) points.push({ name, tensor: one!.tensor, width: last.width! });
   };
   if (made.length === 1) add("mlp.hook_pre", made[0]);
   if (made.length === 2) {
-    const factors = makerOf(flow, unrounded(flow, last.data, true))?.input ?? [];
+    const factors = producerOf(flow, unquantized(flow, last.data, true))?.input ?? [];
     const linear = made.filter(({ tensor }) => factors.includes(tensor));
     if (linear.length === 1) {
       add("mlp.hook_pre", made.find((one) => one !== linear[0]));
@@ -75,7 +75,7 @@ export function mlpPoints(flow: GraphFlow, branch: Branch): BranchPoint[] {
   return points;
 }
 
-/** The products of a branch, and the last one where all that is added goes through it. */
+/** The products of a branch; `last` is set where the whole output goes through the last product. */
 function productsOf(
   flow: GraphFlow,
   { tensor, before }: Branch,
@@ -87,15 +87,15 @@ function productsOf(
   const products = inside.map((index) => productAt(flow, index)).filter((one) => one !== undefined);
   const last = products.at(-1);
   if (!last) return { products, last, inside };
-  // The scale of rows that are rounded to 8 bits goes past the product.
-  const given = new Set([before, last.node.output[0], unrounded(flow, last.data)]);
+  // The scale of rows quantized to 8 bits bypasses the product.
+  const given = new Set([before, last.node.output[0], unquantized(flow, last.data)]);
   const behind = ancestors(links, [tensor], { valuesOnly: true, given });
   const past = inside.some((index) => behind[index] && links.reads[index].includes(before));
   return { products, last: past ? undefined : last, inside };
 }
 
-// What a product gives after its bias, its scale of 8 bits and changes of form.
-function madeBy(flow: GraphFlow, { node }: Product): string {
+// A product's output after its bias, 8-bit scale, casts and reshapes.
+function productOutput(flow: GraphFlow, { node }: Product): string {
   const { nodes, reads } = flow.links;
   for (let tensor = node.output[0];;) {
     const readers = nodes.filter((_, index) => reads[index].includes(tensor));
@@ -105,7 +105,7 @@ function madeBy(flow: GraphFlow, { node }: Product): string {
     }
     const others = reader.input.filter((name) => name !== tensor && flow.fromInput.has(name));
     const scaled = reader.opType === "Mul" && node.opType === "MatMulInteger" &&
-      others.every((name) => makerOf(flow, name)?.opType === "Mul");
+      others.every((name) => producerOf(flow, name)?.opType === "Mul");
     if (reader.opType === "Mul" && !scaled) return tensor;
     if (reader.opType === "Add" && others.length > 0) return tensor;
     tensor = reader.output[0];
@@ -120,11 +120,11 @@ function normPoint(
 ): BranchPoint[] {
   const inputs = new Set(
     products.filter((one) => one.width === width).slice(0, 1)
-      .map(({ data }) => unrounded(flow, data, true)),
+      .map(({ data }) => unquantized(flow, data, true)),
   );
   const [input] = inputs;
-  let node = input === undefined ? undefined : makerOf(flow, input);
-  while (node?.opType === "Cast") node = makerOf(flow, node.input[0]);
+  let node = input === undefined ? undefined : producerOf(flow, input);
+  while (node?.opType === "Cast") node = producerOf(flow, node.input[0]);
   if (!node) return [];
   if (/^(Simplified)?LayerNormalization$/.test(node.opType) && !flow.fromInput.has(node.input[1])) {
     const norm = node.output[0];
@@ -132,19 +132,18 @@ function normPoint(
   }
   // Without the shift, without the scale.
   if (node.opType === "Add") {
-    node = node.input.map((one) => flow.fromInput.has(one) ? makerOf(flow, one) : undefined)
+    node = node.input.map((one) => flow.fromInput.has(one) ? producerOf(flow, one) : undefined)
       .find((one) => one !== undefined);
   }
   if (node?.opType !== "Mul") return [];
   const [data, ...more] = node.input.filter((one) => flow.fromInput.has(one));
   if (more.length > 0 || data === undefined) return [];
-  return /^(Mul|Div|Cast)$/.test(makerOf(flow, data)?.opType ?? "")
+  return /^(Mul|Div|Cast)$/.test(producerOf(flow, data)?.opType ?? "")
     ? [{ name, tensor: data, width }]
     : [];
 }
 
-// The stream as the MLP reads it: the same values as resid_mid, but what it is replaced by does not go
-// on in the stream.
+// The stream as the MLP reads it: the values of resid_mid, but a replacement affects the MLP only.
 function inputPoint(flow: GraphFlow, branch: Branch, inside: number[]): BranchPoint[] {
   const { links } = flow;
   const { before, other, dModel } = branch;

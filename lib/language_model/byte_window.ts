@@ -1,6 +1,6 @@
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 
-/** Random access to a file through one small window, so that what is skipped is never read. */
+/** Random access to a file through a 16 KiB buffer; skipped parts are never read. */
 export interface ByteWindow {
   /** Size of the file in bytes. */
   size: number;

@@ -1,21 +1,23 @@
 import type { Matrix } from "../matrix.ts";
 import { checkWhole } from "../whole_number.ts";
 
-/** What tokens a model takes. */
+/** Which tokens a model accepts. */
 export interface TokenLimits {
   /** Name of the model in error messages. */
   id: string;
-  /** Token ids are below it. */
+  /** Number of tokens in the vocabulary; ids are below it. */
   vocabSize: number;
-  /** Shortest row. */
+  /** Length of the shortest row, in tokens. */
   minContext: number;
-  /** Longest row. */
+  /** Length of the longest row, in tokens. */
   maxContext: number;
 }
 
 /**
- * Checks that `tokens` is `rows` full rows of token ids that the model knows. Throws Error saying
- * what was found and what is wanted.
+ * Checks that `tokens` holds `rows` rows of equal length with token ids of the vocabulary.
+ *
+ * @throws {RangeError} `rows` is not a whole number above 0.
+ * @throws {Error} The length or a token id is out of range.
  */
 export function checkTokens(
   tokens: Int32Array,
@@ -42,7 +44,11 @@ export function checkTokens(
   }
 }
 
-/** Checks that a matrix can stand in for the stream of `tokens` tokens. Throws Error if not. */
+/**
+ * Checks that a matrix can replace the activations of `tokens` tokens.
+ *
+ * @throws {Error} It is not [tokens, d].
+ */
 export function checkReplacement({ data, rows, cols }: Matrix, tokens: number, d: number): void {
   if (rows === tokens && cols === d && data.length === tokens * d) return;
   throw new Error(

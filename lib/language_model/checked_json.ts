@@ -1,9 +1,9 @@
-// Configs and headers are 2 to 5 levels deep. Code that walks a value calls itself once a level.
-const mostLevels = 100;
+// Configs and headers are 2 to 5 levels deep; recursive code must not overflow the stack.
+const maxLevels = 100;
 
 /**
- * Parses JSON that a file holds. Of two equal keys in one object a parser takes the last in silence,
- * another program perhaps the first: both are refused.
+ * Parses the JSON of a file. Duplicate keys are an error: JSON.parse keeps the last one, other
+ * parsers the first.
  *
  * @param where Names the file in errors: "header in weights.safetensors".
  * @throws {Error} It is not JSON, more than 100 levels deep, or has a key twice.
@@ -18,15 +18,15 @@ export function parseCheckedJson(where: string, text: string): unknown {
   }
 }
 
-/** What is wrong with a JSON text apart from its syntax, which is not judged here. */
+/** A duplicate key or too deep nesting; syntax errors are left to JSON.parse. */
 function findProblem(text: string): string | undefined {
-  // Of each object that is open its keys; undefined of an array.
+  // The keys of each open object; undefined for an array.
   const open: (Set<string> | undefined)[] = [];
   for (let at = 0; at < text.length; at++) {
     const character = text[at];
     if (character === "{" || character === "[") {
       open.push(character === "{" ? new Set() : undefined);
-      if (open.length > mostLevels) return `is more than ${mostLevels} levels deep`;
+      if (open.length > maxLevels) return `is more than ${maxLevels} levels deep`;
     } else if (character === "}" || character === "]") open.pop();
     else if (character === '"') {
       const start = at;
@@ -46,12 +46,12 @@ function keyOf(literal: string): string | undefined {
   try {
     return JSON.parse(literal);
   } catch {
-    // The whole text is no JSON then, which is told by its parser.
+    // Not JSON: JSON.parse on the whole text reports it.
     return undefined;
   }
 }
 
-/** Keys come from the file: long ones are cut. */
+/** A key for an error message, cut after 60 characters: files are not trusted. */
 function show(key: string): string {
   return JSON.stringify(key.length > 60 ? `${key.slice(0, 60)}…` : key);
 }

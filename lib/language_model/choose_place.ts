@@ -1,37 +1,40 @@
 import { openDevice } from "../device/device.ts";
 
-/** Where a model may run: "auto" is ONNX Runtime's WebGPU where there is a hardware GPU, else the CPU. */
+/**
+ * Device of a language model (ONNX Runtime's execution provider). "auto" is "webgpu" where there is a
+ * hardware GPU, else "cpu".
+ */
 export type ModelDevice = "auto" | "cpu" | "webgpu" | "cuda" | "coreml" | "dml";
 
-/** Where a model runs. */
+/** The device that a model runs on, and why. */
 export interface ModelPlace {
   /** ONNX Runtime's execution provider. */
   device: string;
-  /** Why it is the CPU, where another place was looked for. */
+  /** Why "auto" chose the CPU. */
   reason?: string;
-  /** How far activations of a row are from the CPU's, ‖x − x_cpu‖ / ‖x_cpu‖; not for the CPU itself. */
+  /** Relative difference of a row's activations from the CPU's, ‖x − x_cpu‖ / ‖x_cpu‖; absent on the CPU. */
   difference?: number;
 }
 
 const devices = ["auto", "cpu", "webgpu", "cuda", "coreml", "dml"];
 
-// Sums in another order differ by 1e-6 in float32, by 1e-3 in half precision.
+// Another order of summation changes activations by 1e-6 in float32 and by 1e-3 in float16.
 const largestDifference = 1e-2;
 
-/** @throws {RangeError} The device is none of those that are known. */
+/** @throws {RangeError} The device is not one of {@linkcode ModelDevice}. */
 export function checkModelDevice(device: string): void {
   if (devices.includes(device)) return;
   throw new RangeError(`the model's device is ${device}, expected one of ${devices.join(", ")}`);
 }
 
 /**
- * Chooses where a model runs, and compares its activations there with the CPU's.
+ * Chooses the device of a model and compares its activations with those of the CPU.
  *
- * @param device What is asked for.
+ * @param device The requested device.
  * @param values Runs the model on a device, always on the same tokens.
  * @param findGpu Rejects, with the reason, where there is no hardware GPU.
- * @throws Error where a device that was asked for by name does not run the model, or gives something
- * else than the CPU.
+ * @throws {Error} A device other than "auto" cannot run the model, or its activations differ from the
+ * CPU's by more than 1e-2.
  */
 export async function choosePlace(
   device: string,
@@ -47,7 +50,10 @@ export async function choosePlace(
     const found = await values(wanted);
     difference = relativeDifference(found, await values("cpu"));
     if (difference <= largestDifference) return { device: wanted, difference };
-    throw new Error(`activations on ${wanted} are off the CPU's by ${difference.toPrecision(2)}`);
+    throw new Error(
+      `activations on ${wanted} differ from the CPU's by ${difference.toPrecision(2)} ` +
+        `(relative), expected at most ${largestDifference}`,
+    );
   } catch (error) {
     if (device !== "auto") throw error;
     const reason = (error as Error).message.split("\n")[0];
@@ -60,7 +66,7 @@ async function findHardwareGpu(): Promise<void> {
   gpu[Symbol.dispose]();
 }
 
-/** ‖a − b‖ / ‖b‖; NaN where a number is. */
+/** ‖a − b‖ / ‖b‖; NaN where a or b has a NaN. */
 function relativeDifference(a: Float32Array, b: Float32Array): number {
   let [difference, size] = [0, 0];
   for (let i = 0; i < b.length; i++) {

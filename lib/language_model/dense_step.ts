@@ -14,8 +14,8 @@ import type { DenseStep } from "../device/cpu_stage.ts";
 import { openBlocking, Tensor } from "./onnx_runtime.ts";
 
 /**
- * Losses and gradients of ReLU and JumpReLU by dense products, as one graph for ONNX Runtime: each worker
- * of the CPU device runs it on one thread, over its share of the samples.
+ * Losses and gradients of ReLU and JumpReLU by dense products, as one ONNX graph. Each worker of the
+ * CPU device runs it on one thread, over its share of the samples.
  */
 export function createDenseStep(): DenseStep {
   const opened = new Map<boolean, ReturnType<typeof openBlocking>>();
@@ -50,7 +50,7 @@ export function createDenseStep(): DenseStep {
 
 /**
  * z = relu(x · wEncᵀ + bEnc); f = z where it is above θ (0 for ReLU); residual = target − f · wDec; g = main ·
- * residual · wDecᵀ; delta = g + penalty where f is active. See lib/ops for what each output is.
+ * residual · wDecᵀ; delta = g + penalty where f is active. lib/ops/dense_step.ts describes the outputs.
  */
 function denseGraph(jump: boolean): ModelProto {
   const nodes: NodeProto[] = [];

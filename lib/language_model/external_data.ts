@@ -3,14 +3,15 @@ import { basename, dirname, join, relative, sep } from "node:path";
 import { type TensorProto, TensorProto_DataLocation, TensorProto_DataType } from "onnx-buf";
 import { regularFileSize } from "./regular_file.ts";
 
-/** Whether a tensor's values are in a file beside the graph, or stand for bytes inside its own. */
+/** Whether a tensor's values are stored as external data: in another file, or as a range of the .onnx file. */
 export function isExternal(tensor: TensorProto): boolean {
   return tensor.dataLocation === TensorProto_DataLocation.EXTERNAL;
 }
 
 /**
- * Name of the file that holds an external tensor, relative to the folder of the .onnx file `path`.
- * Throws Error when the name leads out of that folder.
+ * Name of the file with an external tensor's values, relative to the folder of the .onnx file `path`.
+ *
+ * @throws {Error} The name leads out of that folder.
  */
 export function locationOf({ name, externalData }: TensorProto, path: string): string {
   // Of several entries ONNX Runtime takes the last.
@@ -23,15 +24,15 @@ export function locationOf({ name, externalData }: TensorProto, path: string): s
 }
 
 /**
- * Checks the files that external tensors are in, and gives the folder that their locations are
- * relative to: the .onnx file's, or, where files are links, one that the linked files are in (ONNX
- * Runtime follows no link out of the folder); the tensors' locations are then rewritten. The cache of
- * Hugging Face's own tools is made of links: snapshots/REVISION/FILE leads to blobs/HASH.
+ * Checks the files with external data and returns the folder that their locations are relative to.
+ * That is the .onnx file's folder, or, where files are symbolic links, a common folder of their
+ * targets: ONNX Runtime follows no link out of its folder. The tensors' locations are then rewritten.
+ * In Hugging Face's cache all files are links: snapshots/REVISION/FILE leads to blobs/HASH.
  *
- * @param tensors Initialisers of the graph.
+ * @param tensors Initializers of the graph.
  * @param path Path of the .onnx file, which may be a link to anywhere.
- * @throws Error naming the file that is missing, too short or a link to a place that is neither in
- * the model's folder nor among the blobs of its cache.
+ * @throws {Error} A file is missing, too short, or a link to a file that is neither in the model's
+ * folder nor among the blobs of its cache.
  */
 export function placeExternalData(tensors: TensorProto[], path: string): string {
   const folder = dirname(path);
@@ -59,8 +60,8 @@ function placeOf(name: string, location: string, path: string): string {
   const place = realpathSync(file);
   const root = realpathSync(folder);
   const cache = /^(.*[\\/])(models--[^\\/]+[\\/])snapshots[\\/]/.exec(root + sep);
-  // A blob may itself be a link: huggingface_hub keeps what several repositories have once, in the
-  // cache's own blobs.
+  // A blob may itself be a link: huggingface_hub stores files shared by repositories once, in the
+  // cache's common blobs folder.
   const blobs = cache ? [`${cache[1]}${cache[2]}blobs${sep}`, `${cache[1]}blobs${sep}`] : [];
   const allowed = [root + sep, ...blobs];
   if (location === basename(path) || allowed.some((one) => place.startsWith(one))) {
@@ -126,7 +127,11 @@ const bitsOf: Partial<Record<TensorProto_DataType, number>> = {
   [TensorProto_DataType.FLOAT8E5M2FNUZ]: 8,
 };
 
-/** Checks that `size` bytes are what a tensor's type and dimensions need. Throws RangeError if not. */
+/**
+ * Checks a tensor's size in bytes against its type and dimensions.
+ *
+ * @throws {RangeError} They differ, a dimension is negative, or the type is unknown.
+ */
 export function checkByteSize(tensor: TensorProto, size: number): void {
   if (tensor.dims.some((dim) => dim < 0n)) {
     throw new RangeError(
@@ -135,7 +140,7 @@ export function checkByteSize(tensor: TensorProto, size: number): void {
   }
   const bits = bitsOf[tensor.dataType as TensorProto_DataType];
   if (bits === undefined) {
-    // Types of later versions of ONNX are ONNX Runtime's to know; texts have no raw data.
+    // Types of newer ONNX versions are left to ONNX Runtime; strings have no raw data.
     if (TensorProto_DataType[tensor.dataType] !== undefined) return;
     throw new RangeError(`initializer ${tensor.name} has the unknown type ${tensor.dataType}`);
   }

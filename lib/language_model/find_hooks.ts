@@ -2,41 +2,41 @@ import type { GraphProto } from "onnx-buf";
 import type { Insertion } from "./branch_points.ts";
 import { findResidualStream } from "./residual_stream.ts";
 
-/** A tensor of a decoder that can be read and replaced. */
+/** A tensor of a decoder that can be read and replaced (a hook point). */
 export interface HookPoint {
   /** Name of the tensor in the ONNX graph. */
   tensor: string;
   /**
-   * TransformerLens names of the point, first the preferred one: `blocks.2.hook_resid_pre` is also
-   * `blocks.1.hook_resid_post`. Empty where the stream's length does not fit the layer count.
+   * TransformerLens names of the point, the preferred one first: `blocks.2.hook_resid_pre` is also
+   * `blocks.1.hook_resid_post`. Empty where the number of additions does not fit the layer count.
    */
   hooks: string[];
-  /** Of a branch (attention, MLP) and of what is inside: the tensor of the stream that it is added to. */
+  /** For a branch (attention, MLP) and points inside it: the stream's tensor that it is added to. */
   stream?: string;
-  /** Length of the tensor's rows; where it is not given, the width of the residual stream. */
+  /** Length of the tensor's rows, default the width of the residual stream. */
   width?: number;
-  /** Of a tensor that the file does not have, but could: what has to be put into the graph. */
+  /** How the tensor is added to the graph, where the file does not have it. */
   insert?: Insertion;
 }
 
 /** The hooks of a decoder. */
 export interface Hooks {
-  /** The points, from the embedding to the last layer's output. */
+  /** The points of the residual stream and its branches, from the embedding to the last layer's output. */
   points: HookPoint[];
-  /** Number of residual additions K. */
+  /** Number K of additions to the residual stream. */
   additions: number;
-  /** Name of the graph's output with the logits. */
+  /** Name of the graph's logits output. */
   logits: string;
 }
 
 /**
- * Finds the hooks of a decoder by the graph's structure: the residual stream r_0 … r_K, and what is
- * added to it. With N layers, K = 2N gives resid_pre, attn_out, resid_mid, mlp_out and resid_post;
+ * Finds the hooks of a decoder by the graph's structure: the residual stream r_0 … r_K, and the
+ * branches added to it. With N layers, K = 2N gives resid_pre, attn_out, resid_mid, mlp_out and resid_post;
  * K = N (attention and MLP in parallel) has no resid_mid.
  *
  * @param graph The main graph.
  * @param layers Number of layers N.
- * @throws Error when the graph has no logits or no residual stream, or is malformed.
+ * @throws {Error} The graph has no logits or no residual stream, or is malformed.
  */
 export function findHooks(graph: GraphProto, layers: number): Hooks {
   const logits = logitsOutput(graph);
@@ -77,11 +77,11 @@ function logitsOutput({ output }: GraphProto): string {
   const names = output.map(({ name }) => name);
   const found = names.find((name) => name === "logits") ??
     names.find((name) => /logits/i.test(name)) ??
-    // Exports without names for their outputs have the logits first; caches have names.
+    // In exports with unnamed outputs the logits come first; key-value caches have names.
     names.find((name) => /^(output|out|\d+)(_?0)?$/i.test(name) || names.length === 1);
   if (found !== undefined && !/hidden_state|embed|^present|^encoder/i.test(found)) return found;
   throw new Error(
     `the graph has no output of logits (its outputs are ${names.slice(0, 4).join(", ")}` +
-      `${names.length > 4 ? ", …" : ""}): a decoder with its language-modelling head is wanted`,
+      `${names.length > 4 ? ", …" : ""}), expected a decoder with its language-modelling head`,
   );
 }

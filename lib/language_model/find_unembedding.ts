@@ -2,22 +2,22 @@ import type { GraphProto, NodeProto } from "onnx-buf";
 import {
   followGraph,
   type GraphFlow,
-  makerOf,
-  operatorOf,
+  producerOf,
   type Product,
   productAt,
-  unrounded,
+  unquantized,
 } from "./graph_flow.ts";
+import { operatorName } from "./operators.ts";
 
-/** The last product of a decoder: the normalised stream times the unembedding gives the logits. */
+/** The last product of a decoder: the normalized stream times the unembedding W_U gives the logits. */
 export interface Unembedding {
-  /** Tensor that is unembedded: the stream after the final norm, [rows, L, d] or [rows · L, d]. */
+  /** Input of the product: the stream after the final norm, [rows, L, d] or [rows · L, d]. */
   input: string;
-  /** Its width d; undefined where the weights' shape is not in the file. */
+  /** Width d of the input; undefined where the weights' shape is not in the file. */
   width: number | undefined;
   /** The product with the weights. */
   product: Product;
-  /** Nodes between the product and the logits, from the first to the last. */
+  /** Nodes between the product and the logits, in order. */
   after: NodeProto[];
   /** The final norm's weights; undefined where no norm is found in front of the product. */
   norm: FinalNorm | undefined;
@@ -25,7 +25,7 @@ export interface Unembedding {
 
 /** The norm in front of the unembedding. */
 export interface FinalNorm {
-  /** Constant tensor [d] that the normalised stream is multiplied by. */
+  /** Constant tensor [d] that the normalized stream is multiplied by. */
   scale: string;
   /** Whether the norm subtracts the mean over d: LayerNorm does, RMSNorm does not. */
   centred: boolean;
@@ -33,19 +33,19 @@ export interface FinalNorm {
 
 /**
  * Finds the unembedding by the graph's structure: from the logits back through casts, biases, scales
- * and soft caps to the product with constant weights, whether these are tied to the embedding,
- * transposed, or quantised.
+ * and soft caps to the product with constant weights. These may be tied to the embedding,
+ * transposed or quantized.
  *
  * @param graph The main graph.
- * @param logits Name of the output with the logits.
- * @returns Undefined where something else makes the logits.
+ * @param logits Name of the logits output.
+ * @returns Undefined where the logits are not made by such a product.
  */
 export function findUnembedding(graph: GraphProto, logits: string): Unembedding | undefined {
   const flow = followGraph(graph);
   const found = pathBack(flow, logits);
   if (!found) return undefined;
   const { product, after } = found;
-  const input = unrounded(flow, product.data, true);
+  const input = unquantized(flow, product.data, true);
   return { input, width: product.width, product, after, norm: normBefore(flow, input) };
 }
 
@@ -70,7 +70,7 @@ function pathBack(
   }
 }
 
-// What a node between the product and the logits works on.
+// The operands through which a node between the product and the logits depends on the input.
 function operandsBehind(flow: GraphFlow, node: NodeProto): string[] {
   if (/^(Cast|Identity|Dropout|Reshape|Tanh)$/.test(node.opType)) return [node.input[0]];
   if (!/^(Mul|Div|Add|Sub)$/.test(node.opType)) return [];
@@ -78,15 +78,15 @@ function operandsBehind(flow: GraphFlow, node: NodeProto): string[] {
 }
 
 function normBefore(flow: GraphFlow, input: string): FinalNorm | undefined {
-  let node = makerOf(flow, input);
+  let node = producerOf(flow, input);
   while (node && /^(Cast|Identity|Reshape|Slice|Gather|Dropout)$/.test(node.opType)) {
-    node = makerOf(flow, node.input[0]);
+    node = producerOf(flow, node.input[0]);
   }
   if (!node) return undefined;
-  // A shift after the scale is no part of a direction's effect.
+  // The norm's shift is constant: it is not part of a direction's effect.
   if (node.opType === "Add") {
     const scaled = node.input.find((name) => flow.fromInput.has(name));
-    node = scaled === undefined ? undefined : makerOf(flow, scaled);
+    node = scaled === undefined ? undefined : producerOf(flow, scaled);
   }
   if (!node) return undefined;
   if (/^(LayerNormalization|SimplifiedLayerNormalization|RMSNormalization)$/.test(node.opType)) {
@@ -94,21 +94,21 @@ function normBefore(flow: GraphFlow, input: string): FinalNorm | undefined {
   }
   if (node.opType !== "Mul") return undefined;
   const scale = node.input.find((name) => !flow.fromInput.has(name));
-  const normalised = node.input.find((name) => flow.fromInput.has(name));
-  if (scale === undefined || normalised === undefined) return undefined;
-  const centred = isCentred(flow, normalised);
+  const normalized = node.input.find((name) => flow.fromInput.has(name));
+  if (scale === undefined || normalized === undefined) return undefined;
+  const centred = isCentred(flow, normalized);
   return centred === undefined ? undefined : { scale, centred };
 }
 
-/** Whether x / √(mean of squares) has its mean subtracted; undefined where it is no such quotient. */
+/** Whether x in x / √(mean of squares) has its mean subtracted; undefined for other expressions. */
 function isCentred(flow: GraphFlow, name: string): boolean | undefined {
-  let node = makerOf(flow, name);
-  while (node?.opType === "Cast") node = makerOf(flow, node.input[0]);
+  let node = producerOf(flow, name);
+  while (node?.opType === "Cast") node = producerOf(flow, node.input[0]);
   if (!node || !/^(Mul|Div)$/.test(node.opType)) return undefined;
   const operators = node.input.map((one) => {
-    let maker = makerOf(flow, one);
-    while (maker?.opType === "Cast") maker = makerOf(flow, maker.input[0]);
-    return maker === undefined ? "" : operatorOf(maker);
+    let maker = producerOf(flow, one);
+    while (maker?.opType === "Cast") maker = producerOf(flow, maker.input[0]);
+    return maker === undefined ? "" : operatorName(maker);
   });
   // The other operand is the (inverse of the) root of the mean square.
   return operators.some((one) => /^(Sqrt|Div|Reciprocal|Pow)$/.test(one))

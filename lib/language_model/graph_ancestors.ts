@@ -1,18 +1,19 @@
 import type { GraphProto, NodeProto } from "onnx-buf";
 
-/** Who makes which tensor in a graph, and what a node reads. */
+/** The edges of a graph: which node produces a tensor, and which tensors a node reads. */
 export interface GraphLinks {
   /** Nodes in the file's order, which ONNX requires to be topological. */
   nodes: NodeProto[];
-  /** Index in `nodes` of the node that makes a tensor; graph inputs and initialisers have none. */
+  /** Index in `nodes` of the node that produces a tensor; graph inputs and initializers have none. */
   producer: Map<string, number>;
-  /** Names of the tensors a node reads, those of its subgraphs' outer scope included. */
+  /** Per node, names of the tensors it reads, also those that its subgraphs read from outside. */
   reads: string[][];
 }
 
 /**
- * Links the nodes of a graph. Throws Error when a tensor is made twice or read before it is made:
- * both are against the ONNX specification.
+ * Links the nodes of a graph.
+ *
+ * @throws {Error} A tensor is produced twice, or read before it is produced; ONNX forbids both.
  */
 export function linkGraph(graph: GraphProto): GraphLinks {
   const producer = new Map<string, number>();
@@ -53,14 +54,14 @@ function nodeReads(node: NodeProto): string[] {
   return [...names];
 }
 
-/** Shape and Size read a tensor's dimensions, not its values. */
+/** Whether a node (Shape, Size) reads a tensor's dimensions, not its values. */
 export function readsShapeOnly(node: NodeProto): boolean {
   return node.opType === "Shape" || node.opType === "Size";
 }
 
 /**
- * The nodes that must run to make `tensors`, as one flag a node. With `valuesOnly`, paths through
- * Shape and Size do not count. Tensors in `given` are fed from outside: nothing runs for them.
+ * The nodes that must run to produce `tensors`, as one flag per node. With `valuesOnly`, paths
+ * through Shape and Size do not count. Tensors in `given` are inputs: nothing runs for them.
  */
 export function ancestors(
   links: GraphLinks,

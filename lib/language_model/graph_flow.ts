@@ -1,12 +1,12 @@
 import type { GraphProto, NodeProto } from "onnx-buf";
 import { type GraphLinks, linkGraph, readsShapeOnly } from "./graph_ancestors.ts";
-import { isOwnDomain } from "./operator_set.ts";
+import { operatorName } from "./operators.ts";
 
-/** A graph's links, and which of its tensors depend on the values of its inputs. */
+/** A graph's edges, and which of its tensors depend on the values of its inputs. */
 export interface GraphFlow {
   /** The graph. */
   graph: GraphProto;
-  /** Who makes and who reads which tensor. */
+  /** Which node produces and which nodes read each tensor. */
   links: GraphLinks;
   /** Tensors that depend on the values of the graph's inputs; all others are constants. */
   fromInput: Set<string>;
@@ -16,17 +16,17 @@ export interface GraphFlow {
 export interface Product {
   /** The node. */
   node: NodeProto;
-  /** Its place among the graph's nodes. */
+  /** Its index among the graph's nodes. */
   index: number;
-  /** The tensor that is multiplied, [… , width]. */
+  /** The tensor that is multiplied by the weights, [… , width]. */
   data: string;
-  /** Length of the rows of `data`; undefined where the weights' shape is not in the file. */
+  /** Input width; undefined where the weights' shape is not in the file. */
   width: number | undefined;
-  /** Length of the rows that it makes; undefined where the weights' shape is not in the file. */
+  /** Output width; undefined where the weights' shape is not in the file. */
   outWidth: number | undefined;
 }
 
-/** Follows the values of a graph. Throws Error when it is malformed. */
+/** Finds edges and input-dependent tensors of a graph. Throws Error as {@linkcode linkGraph} does. */
 export function followGraph(graph: GraphProto): GraphFlow {
   const links = linkGraph(graph);
   return { graph, links, fromInput: inputDependent(graph, links) };
@@ -45,14 +45,9 @@ export function inputDependent(graph: GraphProto, { nodes, reads }: GraphLinks):
   return found;
 }
 
-/** The node that makes a tensor; undefined for inputs and initialisers. */
-export function makerOf({ links }: GraphFlow, tensor: string): NodeProto | undefined {
+/** The node that produces a tensor; undefined for inputs and initializers. */
+export function producerOf({ links }: GraphFlow, tensor: string): NodeProto | undefined {
   return links.nodes[links.producer.get(tensor) ?? -1];
-}
-
-/** An operator's name with its domain, where that is not ONNX's own. */
-export function operatorOf({ domain, opType }: NodeProto): string {
-  return isOwnDomain(domain) ? opType : `${domain}.${opType}`;
 }
 
 /** Value of a node's whole-number attribute, or 0. */
@@ -62,10 +57,10 @@ export function wholeAttribute({ attribute }: NodeProto, name: string): number {
 
 const productOperators = new Set(["MatMul", "Gemm", "MatMulInteger", "com.microsoft.MatMulNBits"]);
 
-/** The product that a node is: data times constant weights. Undefined for all other nodes. */
+/** The node as a product of data and constant weights; undefined for all other nodes. */
 export function productAt(flow: GraphFlow, index: number): Product | undefined {
   const node = flow.links.nodes[index];
-  if (!productOperators.has(operatorOf(node))) return undefined;
+  if (!productOperators.has(operatorName(node))) return undefined;
   const [data, weight] = node.input;
   if (!flow.fromInput.has(data) || flow.fromInput.has(weight)) return undefined;
   if (wholeAttribute(node, "transA") !== 0) return undefined;
@@ -82,30 +77,30 @@ function productWidths(flow: GraphFlow, node: NodeProto): (number | undefined)[]
   return node.opType === "Gemm" && wholeAttribute(node, "transB") !== 0 ? dims.toReversed() : dims;
 }
 
-// Weights may be transposed, cast or dequantised in the graph.
+// Weights may be transposed, cast or dequantized in the graph.
 function weightDims(flow: GraphFlow, name: string): number[] | undefined {
   const tensor = flow.graph.initializer.find((one) => one.name === name);
   if (tensor) return tensor.dims.map(Number);
-  const node = makerOf(flow, name);
+  const node = producerOf(flow, name);
   if (!node || !/^(Transpose|Cast|Identity|DequantizeLinear)$/.test(node.opType)) return undefined;
   const dims = weightDims(flow, node.input[0]);
   return node.opType === "Transpose" ? dims?.toReversed() : dims;
 }
 
 /**
- * The tensor that a product's operand is made of by rounding to 8 bits, which the exporter put in front
- * of the product; with `reshaped`, also by changes of form.
+ * A product's operand before the exporter's quantization to 8 bits; with `reshaped`, before reshapes
+ * too.
  */
-export function unrounded(flow: GraphFlow, name: string, reshaped = false): string {
-  const node = makerOf(flow, name);
+export function unquantized(flow: GraphFlow, name: string, reshaped = false): string {
+  const node = producerOf(flow, name);
   if (!node || !flow.fromInput.has(name)) return name;
   const formed = reshaped && /^(Reshape|Identity)$/.test(node.opType);
   if (formed || node.opType === "DynamicQuantizeLinear") {
-    return unrounded(flow, node.input[0], reshaped);
+    return unquantized(flow, node.input[0], reshaped);
   }
   if (node.opType === "DequantizeLinear") {
-    const rounded = makerOf(flow, node.input[0]);
-    if (rounded?.opType === "QuantizeLinear") return unrounded(flow, rounded.input[0], reshaped);
+    const rounded = producerOf(flow, node.input[0]);
+    if (rounded?.opType === "QuantizeLinear") return unquantized(flow, rounded.input[0], reshaped);
   }
   return name;
 }

@@ -11,17 +11,17 @@ import {
   TensorProtoSchema,
 } from "onnx-buf";
 import type { Unembedding } from "./find_unembedding.ts";
-import { followGraph, type GraphFlow, makerOf, wholeAttribute } from "./graph_flow.ts";
-import { operatorSet } from "./operator_set.ts";
+import { followGraph, type GraphFlow, producerOf, wholeAttribute } from "./graph_flow.ts";
+import { operatorSet } from "./operators.ts";
 import { castNode, prune, type StreamType, tensorInfo } from "./split_graph.ts";
 
-/** Input of a head: rows of the tensor that is unembedded, float32 [n, d]. */
+/** Input of the head: rows to unembed, float32 [n, d]. */
 export const headInput = "saewing_rows";
-/** Input: tokens whose loss is wanted at each row, int64 [n, t]. */
+/** Input: target tokens of each row, int64 [n, t]. */
 export const targetsInput = "saewing_targets";
-/** Input: rows whose predictions others are compared with, int64 [q]. */
+/** Input: rows with the reference predictions p, int64 [q]. */
 export const ownInput = "saewing_own";
-/** Input: the rows that are compared with them, int64 [q]. */
+/** Input: rows with the predictions q that are compared with them, int64 [q]. */
 export const otherInput = "saewing_other";
 /** Output: −log p of each target in nats, float32 [n, t]. */
 export const lossOutput = "saewing_loss";
@@ -33,13 +33,13 @@ export const logitsOutput = "saewing_logits";
 export const unembeddedOutput = "saewing_unembedded";
 
 /**
- * What leads from the unembedding's input to logits, losses and probabilities, as a model of its own
- * that takes rows: a text's positions go through it a few at a time, so that no array of
- * [rows, positions, vocabulary] comes about. 64 rows are enough for the product to run at full speed.
+ * The head: the part from the unembedding's input to logits, losses and divergences, as a model that
+ * takes rows. A text's positions go through it in blocks, so that no array of
+ * [rows, positions, vocabulary] is allocated.
  *
  * @param type Element type of the unembedding's input.
- * @param unembedding Undefined where it was not found: the rows are logits then.
- * @throws Error below operator set 11, which has no GatherElements.
+ * @param unembedding Undefined where it was not found; the rows are logits then.
+ * @throws {Error} The model's operator set is below 11, which has no GatherElements.
  */
 export function headModel(
   model: ModelProto,
@@ -51,7 +51,7 @@ export function headModel(
 ): ModelProto {
   const opset = operatorSet(model);
   if (!(opset >= 11)) {
-    throw new Error(`cross-entropy needs operator set 11 or later, the model has ${opset}`);
+    throw new Error(`cross-entropy needs ONNX operator set 11 or later, the model has ${opset}`);
   }
   const graph = cutAt(model.graph!, unembedding?.input ?? logits, type);
   // LogSoftmax is vectorised in ONNX Runtime: it adds 4 % to the product of Gemma 3's unembedding,
@@ -84,7 +84,7 @@ export function headModel(
         tensorInfo(ownInput, INT64, ["saewing_q"]),
         tensorInfo(otherInput, INT64, ["saewing_q"]),
       ],
-      // The graph's own shapes are those of rows and positions.
+      // The graph's value shapes are [rows, positions, …], which no longer hold.
       valueInfo: [],
       output: [
         tensorInfo(lossOutput, FLOAT, ["saewing_n", "saewing_t"]),
@@ -96,12 +96,12 @@ export function headModel(
 }
 
 /**
- * The unembedding alone, as a model: rows times W_U, without biases and soft caps. A constant factor
- * behind the product counts where there is no soft cap. Quantised weights are used as they are
- * rounded, the rows are not rounded.
+ * The unembedding alone, as a model: rows times W_U, without biases and soft caps. Constant factors
+ * after the product are applied where there is no soft cap. Quantized weights are dequantized; the
+ * rows stay floating-point.
  *
  * @param type Element type of the unembedding's input.
- * @param scale Whether rows are multiplied by the final norm's scale first.
+ * @param scale Whether rows are first multiplied by the final norm's scale.
  */
 export function unembeddingModel(
   model: ModelProto,
@@ -151,8 +151,8 @@ export function unembeddingModel(
   return { ...model, graph: prune({ ...model.graph!, node, input, output, valueInfo: [] }) };
 }
 
-// Weights of an 8-bit product are (q − zero point) · scale; behind the product comes Mul by the scale of
-// the rows times that of the weights.
+// Weights of an 8-bit product are (q − zero point) · scale. The product is followed by Mul with the
+// rows' scale times the weights' scale, in which the latter is found.
 function floatWeight(
   flow: GraphFlow,
   { product: { node }, after }: Unembedding,
@@ -161,7 +161,7 @@ function floatWeight(
   const [, weight, , zeroPoint = ""] = node.input;
   if (node.opType !== "MatMulInteger") return weight;
   const scales = after.flatMap(({ input }) => input)
-    .map((name) => makerOf(flow, name))
+    .map((name) => producerOf(flow, name))
     .find((maker) => maker?.opType === "Mul" && !after.includes(maker));
   const scale = scales?.input.find((name) => !flow.fromInput.has(name));
   if (scale === undefined) {
@@ -170,7 +170,7 @@ function floatWeight(
   return step("DequantizeLinear", [weight, scale, zeroPoint], "saewing_dequantised");
 }
 
-/** A graph whose tensor is its input `headInput`, of rows: what is reshaped behind it stays as it is. */
+/** Replaces a tensor by the input `headInput` [n, d]; reshapes after it are dropped. */
 function cutAt(graph: GraphProto, tensor: string, type: StreamType): GraphProto {
   const { fromInput } = followGraph(graph);
   const at = graph.node.findIndex(({ output }) => output.includes(tensor));
@@ -191,7 +191,7 @@ function renamed(nodes: NodeProto[], from: string, to: string): NodeProto[] {
   return nodes.map((node) => ({ ...node, input: rename(node.input), output: rename(node.output) }));
 }
 
-// From operator set 13 on the axes are an input.
+// ReduceSum takes its axes as an input from operator set 13, as an attribute before.
 function sumOfRows(from: string, to: string, opset: number): NodeProto {
   const { INT, INTS } = AttributeProto_AttributeType;
   const keep = create(AttributeProtoSchema, { name: "keepdims", type: INT, i: 0n });

@@ -11,19 +11,19 @@ import { type InferenceSession, Tensor } from "./onnx_runtime.ts";
 
 type Floats = Float32Array<ArrayBuffer>;
 
-/** What is unembedded of a variant: [rows · L, d]; of one row only where all rows are equal. */
+/** The unembedding's input for one variant, [rows · L, d]; one row where all rows are equal. */
 export interface HeadRows {
-  /** Number of rows that `data` has. */
+  /** Number of token rows in `data`. */
   rows: number;
-  /** The values. */
+  /** Values, [rows · L, d]. */
   data: Float32Array;
 }
 
-/** The session that unembeds. */
+/** Logits and losses from the unembedding's input. */
 export interface Head {
   /**
-   * Loss of each variant at every position but the last, [rows · (L − 1)]; then, where `divergence` is
-   * wanted, KL(first variant ‖ variant) of each but the first.
+   * Loss in nats of each variant at every position but the last, [rows · (L − 1)]; with `divergence`,
+   * followed by KL(first variant ‖ variant) in nats of every variant but the first.
    */
   losses(
     variants: HeadRows[],
@@ -36,11 +36,11 @@ export interface Head {
 // 2^23 logits are 32 MiB. At least 64 rows: with 32 the product of Gemma 3's unembedding runs at 90 %
 // of the speed it has with 128.
 const logitsLimit = 2 ** 23;
-const leastRows = 64;
+const minRows = 64;
 
-/** Makes a session of `headModel` answer for whole texts, some positions at a time. */
+/** Wraps a session of `headModel`: whole texts go through it in blocks of positions. */
 export function createHead(session: InferenceSession, vocabSize: number): Head {
-  const most = Math.max(leastRows, Math.floor(logitsLimit / vocabSize));
+  const most = Math.max(minRows, Math.floor(logitsLimit / vocabSize));
 
   return {
     async losses(variants, { tokens, rows, divergence }) {
@@ -50,7 +50,7 @@ export function createHead(session: InferenceSession, vocabSize: number): Head {
         { length: variants.length + (divergence ? variants.length - 1 : 0) },
         () => new Float32Array(rows * (length - 1)),
       );
-      // In a block of positions a variant whose rows are all equal has one row of them.
+      // A variant whose rows are all equal needs one row per position of a block.
       const perPosition = (count: number) =>
         variants.reduce((sum, variant) => sum + (variant.rows === 1 ? 1 : count), 0);
       let blockRows = rows;
@@ -74,7 +74,7 @@ export function createHead(session: InferenceSession, vocabSize: number): Head {
         );
         const total = counts.reduce((sum, count) => sum + count, 0);
         const data = new Float32Array(total * width);
-        // Of each row of the head, a target per row of the text that it stands for.
+        // A row of the head that stands for several rows of the text has a target for each of them.
         const targetCount = variants.some((variant) => variant.rows === 1) ? rowCount : 1;
         const targets = new BigInt64Array(total * targetCount);
         let at = 0;
@@ -91,7 +91,7 @@ export function createHead(session: InferenceSession, vocabSize: number): Head {
             }
           }
         }
-        // Pairs of rows of the head that are compared: per variant and position.
+        // Pairs of rows of the head that are compared, per variant and position.
         const pairs: { own: number; other: number; into: Floats; at: number }[] = [];
         const rowOf = (first: number, count: number, r: number, p: number) =>
           first + (count === positionCount ? p : r * positionCount + p);
@@ -155,7 +155,7 @@ interface Block {
   positionCount: number;
 }
 
-/** Runs a session that takes rows, for some of its outputs. */
+/** Runs a session of `headModel` or `unembeddingModel` on rows [count, d] and returns `outputs`. */
 export async function runRows(
   session: InferenceSession,
   { rows, count, targets, targetCount = 1, pairs = [] }: {
@@ -173,7 +173,7 @@ export async function runRows(
   if (session.inputNames.includes(targetsInput)) {
     const wanted = targets ?? new BigInt64Array(count);
     feeds[targetsInput] = new Tensor("int64", wanted, [count, targetCount]);
-    // One pair at least: a row with itself.
+    // The inputs must not be empty: compare a row with itself.
     const compared = pairs.length > 0 ? pairs : [{ own: 0, other: 0 }];
     const indices = (list: number[]) =>
       new Tensor("int64", BigInt64Array.from(list, BigInt), [list.length]);

@@ -3,16 +3,16 @@ import { basename, dirname, join, relative, resolve } from "node:path";
 import { hubPathParts, type HubRepository, isHubId } from "./hub_location.ts";
 import { sleep } from "./hub_request.ts";
 
-// The layout is huggingface_hub's, which Python's tools share:
-//   models--OWNER--NAME/refs/REVISION          the commit that a branch or tag stood for
+// The layout is that of huggingface_hub, so that Python tools share the files:
+//   models--OWNER--NAME/refs/REVISION          the commit that a branch or tag pointed to
 //   models--OWNER--NAME/snapshots/COMMIT/PATH  a link to the blob
-//   models--OWNER--NAME/blobs/ETAG             a file's content, once, whatever commits have it
+//   models--OWNER--NAME/blobs/ETAG             a file's content, stored once for all commits
 //   models--OWNER--NAME/.no_exist/COMMIT/PATH  the commit has no such file
-//   .locks/models--OWNER--NAME/ETAG.lock       held by who downloads the blob
+//   .locks/models--OWNER--NAME/ETAG.lock       locked by the process that downloads the blob
 
 /**
  * The folder that downloads go to: `cacheDir`, else `HF_HUB_CACHE`, else `hub` in `HF_HOME`, else
- * `huggingface/hub` in `XDG_CACHE_HOME`, which is `.cache` in the home folder where it is not set.
+ * `huggingface/hub` in `XDG_CACHE_HOME`, by default `~/.cache`.
  */
 export function hubCacheFolder(
   cacheDir?: string,
@@ -29,12 +29,13 @@ export function hubCacheFolder(
 }
 
 /**
- * The folder in the cache that has all of a repository. Throws Error for ids and revisions that the
- * hub cannot have.
+ * The folder of a repository in the cache.
+ *
+ * @throws {Error} The id or the revision is not a valid one of the hub.
  */
 export function repositoryFolder({ repo, revision = "main", cacheDir }: HubRepository): string {
   if (!isHubId(repo)) {
-    throw new Error(`${JSON.stringify(repo)} is no id of the hub, expected NAME or OWNER/NAME`);
+    throw new Error(`${JSON.stringify(repo)} is not a hub id, expected NAME or OWNER/NAME`);
   }
   // Tags and branches may have slashes (refs/pr/1), and a revision is a path below refs.
   if (!/^\w[\w.\-]*(\/\w[\w.\-]*)*$/.test(revision)) {
@@ -43,14 +44,14 @@ export function repositoryFolder({ repo, revision = "main", cacheDir }: HubRepos
   return join(hubCacheFolder(cacheDir), `models--${repo.replace("/", "--")}`);
 }
 
-/** Whether a revision is a commit: what it has never changes. */
+/** Whether a revision is a commit, whose files never change. */
 export function isCommit(revision: string): boolean {
   return /^[0-9a-f]{40}$/.test(revision);
 }
 
 /**
- * The snapshot's name of a revision as far as the cache knows: the commit, which refs has of
- * branches and tags. Where a hub tells no commits, snapshots are named by their revisions.
+ * Name of the cached snapshot of a revision: its commit, which `refs` holds for branches and tags, or
+ * the revision itself for hubs that send no commits.
  */
 export async function cachedSnapshot(repository: string, revision: string): Promise<string> {
   if (isCommit(revision)) return revision;
@@ -58,22 +59,22 @@ export async function cachedSnapshot(repository: string, revision: string): Prom
   return /^\w[\w.-]*$/.test(commit.trim()) ? commit.trim() : revisionSnapshot(revision);
 }
 
-/** The snapshot's name where the hub tells no commit. */
+/** Name of a snapshot where the hub sends no commit. */
 export function revisionSnapshot(revision: string): string {
   return encodeURIComponent(revision);
 }
 
-/** Where a file of a snapshot is. */
+/** Path of a file in a snapshot. */
 export function snapshotPath(repository: string, snapshot: string, file: string): string {
   return join(repository, "snapshots", snapshot, ...hubPathParts(file));
 }
 
-/** Where it is noted that a commit has no such file. */
+/** Path of the marker that a commit has no such file. */
 export function missingPath(repository: string, commit: string, file: string): string {
   return join(repository, ".no_exist", commit, ...hubPathParts(file));
 }
 
-/** Notes that a commit has no such file. */
+/** Writes the marker that a commit has no such file. */
 export async function noteMissing(repository: string, commit: string, file: string): Promise<void> {
   const path = missingPath(repository, commit, file);
   await Deno.mkdir(dirname(path), { recursive: true });
@@ -84,7 +85,7 @@ function refPath(repository: string, revision: string): string {
   return join(repository, "refs", ...revision.split("/"));
 }
 
-/** Notes which commit a branch or tag stands for. Readers see the old commit or the new one. */
+/** Records the commit that a branch or tag points to, atomically. */
 export async function writeRef(
   repository: string,
   revision: string,
@@ -99,22 +100,22 @@ export async function writeRef(
 }
 
 /**
- * Makes a snapshot's file of a blob: a relative link, so that the cache can be moved. Where links
- * cannot be made (Windows without developer mode; Deno with permissions for some folders only), a new
- * blob is moved there and another one copied, as huggingface_hub does.
+ * Adds a blob to a snapshot as a relative link, so that the cache can be moved. Where links are not
+ * possible (Windows without developer mode; Deno with permissions for some folders only), a new blob
+ * is moved and an old one copied, as huggingface_hub does.
  */
 export async function placeBlob(blob: string, path: string, isNew: boolean): Promise<void> {
   await Deno.mkdir(dirname(path), { recursive: true });
-  // What is there belongs to another content, or is a link whose blob was deleted.
+  // An existing file has other content, or is a link whose blob was deleted.
   await Deno.remove(path).catch(ifMissing(undefined));
-  // Asked first: on a terminal, Deno would ask the person for leave to read and write everything.
+  // Query first: on a terminal, symlink() would prompt for permission to read and write everything.
   const everywhere = ["read", "write"] as const;
   if (everywhere.every((name) => Deno.permissions.querySync({ name }).state === "granted")) {
     try {
       return await Deno.symlink(relative(dirname(path), blob), path, { type: "file" });
     } catch (error) {
       if (error instanceof Deno.errors.AlreadyExists) return;
-      // Not supported here.
+      // Links are not supported here.
     }
   }
   if (isNew) return await Deno.rename(blob, path);
@@ -124,8 +125,8 @@ export async function placeBlob(blob: string, path: string, isNew: boolean): Pro
 }
 
 /**
- * Waits until no other process downloads a blob, Python's included: both lock the same file with
- * flock (LockFileEx on Windows). Closing the file ends the lock.
+ * Waits until no other process, Python's included, downloads a blob: all lock the same file with
+ * flock (LockFileEx on Windows). Closing the file releases the lock.
  */
 export async function lockBlob(
   repository: string,
@@ -139,7 +140,7 @@ export async function lockBlob(
     const lock = await Deno.open(path, { create: true, write: true });
     try {
       while (!await lock.tryLock(true)) await sleep(100, signal);
-      // Python's filelock deletes the file when it is done: who waited holds a file that is no more.
+      // Python's filelock deletes the file when it is done: the lock may be on a deleted file.
       const there = await Deno.stat(path).catch(ifMissing(undefined));
       if (there && there.ino === (await lock.stat()).ino) return lock;
     } catch (error) {
@@ -150,7 +151,7 @@ export async function lockBlob(
   }
 }
 
-/** Whether a file is there; links are followed. */
+/** Whether a path is a file; links are followed. */
 export async function isFile(path: string): Promise<boolean> {
   return (await Deno.stat(path).catch(ifMissing(undefined)))?.isFile ?? false;
 }

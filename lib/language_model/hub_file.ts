@@ -13,41 +13,41 @@ import {
   snapshotPath,
   writeRef,
 } from "./hub_cache.ts";
-import { HubFileMissing, type HubRepository } from "./hub_location.ts";
+import { HubFileMissingError, type HubRepository } from "./hub_location.ts";
 import { type Hub, type HubOptions, hubSettings, withRetries } from "./hub_request.ts";
 import type { Progress } from "../progress.ts";
-import { announce, type Announced, fetchContent } from "./hub_transfer.ts";
+import { fetchContent, fetchMetadata, type FileMetadata } from "./hub_transfer.ts";
 
-/** Which file is wanted, and how the hub is reached. */
+/** Options of {@linkcode downloadHubFile}. */
 export interface HubFileOptions extends HubRepository, HubOptions {
   /** Path of the file in the repository. */
   file: string;
-  /** The commit that the revision stands for, where an earlier file's is to be kept to. */
+  /** The revision's commit, where the file must be of the same commit as an earlier one. */
   commit?: string;
   /** Called while the file is downloaded. */
   onProgress?: (progress: Progress) => void;
 }
 
-/** A file of the hub on disk. */
+/** A downloaded file of the hub. */
 export interface HubFile {
-  /** Absolute path, in the snapshot's folder; mostly a link. */
+  /** Absolute path in the snapshot's folder; usually a link. */
   path: string;
-  /** The commit whose file it is; undefined where the hub tells none. */
+  /** The file's commit; undefined where the hub sends none. */
   commit?: string;
 }
 
 /**
- * Gives the path of a file of the hub, downloading it into Hugging Face's own cache if it is not
- * there. Of a commit, what the cache has is used without a request. Of a branch or tag, the hub is
- * asked for its commit and the file's etag, and only a content that the cache does not have is
- * downloaded; where the hub does not answer (one attempt) or refuses, what the cache has is used.
+ * Returns the path of a hub file, and downloads it into Hugging Face's cache if it is not there. For
+ * a commit, cached files are used without a request. For a branch or tag, the hub is asked for the
+ * commit and the file's etag, and only content that is not cached is downloaded; where the hub does
+ * not respond (one attempt) or refuses, the cached file is used.
  *
- * A broken transfer goes on where it ended, also in a later call (`blobs/ETAG.incomplete`); a file
- * gets its name only when its size, and its SHA-256 or git hash where the etag is one, are right. Of
- * two calls for the same content, in one process or in two, one downloads and the other waits.
+ * A broken transfer is resumed, also by a later call (`blobs/ETAG.incomplete`). A file gets its final
+ * name once its size, and its SHA-256 or git hash where the etag is one, are right. Of two calls for
+ * the same content, in one process or two, one downloads and the other waits.
  *
- * @throws HubFileMissing when the repository has no such file, or the cache has not in offline mode.
- * @throws Error when the repository does not exist or is closed, or the hub cannot be reached.
+ * @throws {HubFileMissingError} The repository has no such file, or in offline mode the cache has not.
+ * @throws {Error} The repository does not exist or is not accessible, or the hub cannot be reached.
  */
 export async function downloadHubFile(options: HubFileOptions): Promise<HubFile> {
   const { repo, file, revision = "main" } = options;
@@ -60,31 +60,31 @@ export async function downloadHubFile(options: HubFileOptions): Promise<HubFile>
     : undefined;
   if (known && cached) return cached;
   if (known && await isFile(missingPath(repository, known, file))) {
-    throw new HubFileMissing(`${repo} has no file ${file} at revision ${revision}`);
+    throw new HubFileMissingError(`${repo} has no file ${file} at revision ${revision}`);
   }
   const hub = hubSettings(options);
   if (hub.offline) {
     if (cached) return cached;
-    throw new HubFileMissing(
+    throw new HubFileMissingError(
       `${file} of ${repo} at revision ${revision} is not in the cache (${repository}), and nothing ` +
         `is downloaded in offline mode (HF_HUB_OFFLINE)`,
     );
   }
   const wanted = { ...options, hub, revision, commit: known, repository };
-  const announced = await ask(wanted, cached);
-  if (!announced) return cached!;
-  const commit = known ?? announced.commit;
+  const metadata = await requestMetadata(wanted, cached);
+  if (!metadata) return cached!;
+  const commit = known ?? metadata.commit;
   const found = {
     path: snapshotPath(repository, commit ?? revisionSnapshot(revision), file),
     commit,
   };
-  // Without a commit, the name does not say that the content is the same.
-  if ((commit || !announced.etag) && await isFile(found.path)) {
-    // Others may own the cache, and what it has can be read all the same.
+  // Without a commit, the same path does not imply the same content.
+  if ((commit || !metadata.etag) && await isFile(found.path)) {
+    // The cache may be read-only; its files can still be used.
     if (commit && !known) await writeRef(repository, revision, commit).catch(() => {});
     return found;
   }
-  await bring({ ...wanted, commit }, announced, found.path);
+  await downloadBlob({ ...wanted, commit }, metadata, found.path);
   if (commit && !known) await writeRef(repository, revision, commit);
   return found;
 }
@@ -96,23 +96,26 @@ interface Wanted extends HubFileOptions {
   repository: string;
 }
 
-function whatFails({ hub, repo, file }: Wanted): string {
+function failureText({ hub, repo, file }: Wanted): string {
   return `${file} of ${repo} could not be downloaded from ${hub.endpoint}`;
 }
 
-/** What the hub says of the file; undefined where it says nothing and the cached one has to do. */
-async function ask(wanted: Wanted, cached?: HubFile): Promise<Announced | undefined> {
+/** Metadata of the file; undefined where the hub fails and the cached file is used instead. */
+async function requestMetadata(
+  wanted: Wanted,
+  cached?: HubFile,
+): Promise<FileMetadata | undefined> {
   const { hub, repository, revision, commit, file, signal } = wanted;
-  const attempts = cached ? 1 : hub.patience.attempts;
+  const attempts = cached ? 1 : hub.limits.attempts;
   try {
     return await withRetries(
-      { ...hub, patience: { ...hub.patience, attempts } },
-      whatFails(wanted),
-      () => announce(wanted),
+      { ...hub, limits: { ...hub.limits, attempts } },
+      failureText(wanted),
+      () => fetchMetadata(wanted),
     );
   } catch (error) {
     signal?.throwIfAborted();
-    if (error instanceof HubFileMissing) {
+    if (error instanceof HubFileMissingError) {
       if (error.commit) {
         await noteMissing(repository, error.commit, file).catch(() => {});
         if (!commit) await writeRef(repository, revision, error.commit).catch(() => {});
@@ -125,10 +128,10 @@ async function ask(wanted: Wanted, cached?: HubFile): Promise<Announced | undefi
   }
 }
 
-/** Downloads the content if it is not among the blobs, and names it `path`. */
-async function bring(wanted: Wanted, announced: Announced, path: string): Promise<void> {
+/** Downloads the content if it is not among the blobs, and adds it to the snapshot as `path`. */
+async function downloadBlob(wanted: Wanted, metadata: FileMetadata, path: string): Promise<void> {
   const { hub, repository, revision, commit, file, signal } = wanted;
-  const { etag } = announced;
+  const { etag } = metadata;
   const blobs = join(repository, "blobs");
   const name = etag ?? `untagged-${shortHash(`${commit ?? revision}/${file}`)}`;
   await Deno.mkdir(blobs, { recursive: true });
@@ -137,13 +140,13 @@ async function bring(wanted: Wanted, announced: Announced, path: string): Promis
   if (etag && await isFile(join(blobs, etag))) {
     return await placeBlob(join(blobs, etag), path, false);
   }
-  // Who held the lock brought it, and moved it where no links can be made.
+  // Another process held the lock and downloaded it; where links are not possible it moved the blob.
   if (commit && await isFile(path)) return;
   const part = join(blobs, `${name}.incomplete`);
-  const digest = await withRetries(hub, whatFails(wanted), async () => {
-    // Without a tag nothing says that what is there belongs to the same content.
+  const digest = await withRetries(hub, failureText(wanted), async () => {
+    // Without an etag a partial file may belong to other content.
     if (!etag) await Deno.writeFile(part, new Uint8Array(0));
-    return await fetchContent(wanted, announced, part);
+    return await fetchContent(wanted, metadata, part);
   }, () => sizeOf(part));
   const blob = join(blobs, etag ?? digest!);
   await Deno.rename(part, blob);

@@ -1,21 +1,21 @@
 import { createHash } from "node:crypto";
 
-/** The hash of a content that arrives piece by piece. */
+/** A hash that is computed chunk by chunk. */
 export interface BlobHash {
-  /** Adds a piece. */
+  /** Adds a chunk. */
   update(piece: Uint8Array): void;
   /** Adds the bytes of a file. */
   file(path: string): Promise<void>;
-  /** All that was added, in hexadecimal digits. */
+  /** The hash of all that was added, in hexadecimal digits. */
   digest(): string;
 }
 
 /**
- * Begins the hash that an etag of the hub is: SHA-256 (64 digits) of large files, git's (40 digits) of
- * the others. A content without an etag gets its SHA-256 as its name.
+ * Starts the hash that the hub's etag is: SHA-256 (64 digits) for large files, git's SHA-1 (40
+ * digits) for others. Without an etag it is SHA-256.
  *
- * @param size Length of the content in bytes: git's hash begins with it.
- * @returns undefined for other etags, and for git's hash while the size is not known.
+ * @param size Length of the content in bytes, which git hashes first.
+ * @returns undefined for other etags, and for git's hash where the size is unknown.
  */
 export function startHash(
   etag: string | undefined,

@@ -1,32 +1,32 @@
 import { join, relative, sep } from "node:path";
 import { cachedSnapshot, repositoryFolder } from "./hub_cache.ts";
-import { hubPathParts, hubRefusal, type HubRepository } from "./hub_location.ts";
+import { hubError, hubPathParts, type HubRepository } from "./hub_location.ts";
 import {
   type Hub,
-  type HubAnswer,
   type HubOptions,
   hubRequest,
+  type HubResponse,
   hubSettings,
+  stallTimer,
   withRetries,
 } from "./hub_request.ts";
-import { stallTimer } from "./stall_timer.ts";
 
-/** Which files are asked for, and how the hub is reached. */
+/** Options of {@linkcode listHubFiles}. */
 export interface HubListingOptions extends HubRepository, HubOptions {
-  /** Folder inside the repository, default all of it. */
+  /** Folder inside the repository, default the whole repository. */
   under?: string;
 }
 
 // A page has up to 1000 names; the largest collections of SAEs have some ten thousand files.
-const mostPages = 200;
-// A name with all that the hub tells of it takes 150 to 500 bytes: all pages together are below 100 MB.
-const mostBytes = 96 * 2 ** 20;
+const maxPages = 200;
+// An entry takes 150 to 500 bytes, so 200 pages stay below 100 MB.
+const maxBytes = 96 * 2 ** 20;
 
 /**
- * The paths of a repository's files, in order. In offline mode: of those that the cache has.
+ * The paths of a repository's files, sorted. In offline mode, those that the cache has.
  *
- * @throws Error when the repository does not exist or is closed, or the hub cannot be reached; an
- * answer that is no list of files is named.
+ * @throws {Error} The repository does not exist or is not accessible, the hub cannot be reached, or
+ * its response is not a list of files.
  */
 export async function listHubFiles(options: HubListingOptions): Promise<string[]> {
   const { repo, revision = "main", under = "" } = options;
@@ -39,9 +39,9 @@ export async function listHubFiles(options: HubListingOptions): Promise<string[]
   }
   const path = [encodeURIComponent(revision), ...parts.map(encodeURIComponent)].join("/");
   const paths: string[] = [];
-  const left = { bytes: mostBytes, until: performance.now() + hub.patience.listing };
+  const left = { bytes: maxBytes, until: performance.now() + hub.limits.listingTimeout };
   let url = `${hub.endpoint}/api/models/${repo}/tree/${path}?recursive=true`;
-  for (let page = 0; page < mostPages; page++) {
+  for (let page = 0; page < maxPages; page++) {
     const what = `the files of ${repo} could not be listed`;
     const [{ response, hubHeader }, text] = await withRetries(
       hub,
@@ -49,7 +49,7 @@ export async function listHubFiles(options: HubListingOptions): Promise<string[]
       () => readPage(hub, url, left),
     );
     if (response.status >= 400) {
-      throw hubRefusal(hub, options, {
+      throw hubError(hub, options, {
         status: response.status,
         file: under || undefined,
         code: hubHeader("x-error-code"),
@@ -60,15 +60,15 @@ export async function listHubFiles(options: HubListingOptions): Promise<string[]
     if (!next) return paths.sort();
     url = new URL(next[1], url).href;
   }
-  throw new Error(`${repo} has more than ${mostPages} pages of files`);
+  throw new Error(`${repo} has more than ${maxPages} pages of files`);
 }
 
-/** One answer and its text; `left` is what the whole list may still take. */
+/** One response and its text; `left` is what remains of the limits of the whole list. */
 async function readPage(
   hub: Hub,
   url: string,
   left: { bytes: number; until: number },
-): Promise<[HubAnswer, string]> {
+): Promise<[HubResponse, string]> {
   using timer = stallTimer(hub);
   const answer = await hubRequest(hub, url, {}, timer).catch(timer.explain);
   const reader = (answer.response.body ?? new Blob([]).stream()).getReader();
@@ -81,10 +81,12 @@ async function readPage(
       timer.restart();
       left.bytes -= value.length;
       if (left.bytes < 0) {
-        throw new Error(`${url} answers with more than ${mostBytes} bytes, expected a list`);
+        throw new Error(`${url} answers with more than ${maxBytes} bytes, expected a list`);
       }
       if (performance.now() > left.until) {
-        throw new Error(`${url}: the list is not complete after ${hub.patience.listing / 1000} s`);
+        throw new Error(
+          `${url}: the list is not complete after ${hub.limits.listingTimeout / 1000} s`,
+        );
       }
       text += decoder.decode(value, { stream: true });
     }

@@ -6,22 +6,24 @@ export interface HubRepository {
   repo: string;
   /** Branch, tag or commit, default "main". */
   revision?: string;
-  /** Folder that downloads go to, default Hugging Face's own cache (`HF_HUB_CACHE`, `HF_HOME`). */
+  /** Folder for downloads, default Hugging Face's cache (`HF_HUB_CACHE`, `HF_HOME`). */
   cacheDir?: string;
 }
 
-// Letters, digits, dots, dashes and underscores, no leading dot: safe as a folder's name anywhere.
+// Letters, digits, dots, dashes and underscores, no leading dot: a valid folder name on all systems.
 const idPattern = /^\w[\w.-]*(\/\w[\w.-]*)?$/;
 
-/** Whether a text can be the id of a repository: a name, or owner and name. */
+/** Whether a text has the form of a hub id: NAME or OWNER/NAME. */
 export function isHubId(text: string): boolean {
   return idPattern.test(text);
 }
 
 /**
- * The parts of a file's path in a repository. Names come from the hub or from files that were
- * downloaded, and none may lead out of the cache: throws Error for `..`, absolute paths, backslashes and
- * control characters, and on Windows for colons, which name drives there (some SAEs have them: `…_24576:v1`).
+ * The parts of a file's path in a repository. Names come from the hub or from downloaded files, and
+ * must not lead out of the cache.
+ *
+ * @throws {Error} The path has `..`, a leading slash, backslashes, control characters, or on Windows
+ * colons (drive letters there; names of some SAEs have them: `…_24576:v1`).
  */
 export function hubPathParts(file: string): string[] {
   const parts = file.split("/");
@@ -29,16 +31,18 @@ export function hubPathParts(file: string): string[] {
   const bad = Deno.build.os === "windows" ? /^\.{0,2}$|[\\:\x00-\x1f]/ : /^\.{0,2}$|[\\\x00-\x1f]/;
   const wrong = (part: string) => bad.test(part);
   if (parts.some(wrong)) {
-    throw new Error(`${JSON.stringify(file)} is no path inside a repository of the hub`);
+    throw new Error(
+      `${JSON.stringify(file)} is not a path inside a hub repository, expected NAME or FOLDER/NAME`,
+    );
   }
   return parts;
 }
 
 /**
- * The error for a status of 400 and above: {@link HubFileMissing} where the repository has no such
- * file, else an Error that says what to do.
+ * The error for an HTTP status of 400 or above: {@link HubFileMissingError} where the repository has
+ * no such file, else an Error that says what to do.
  */
-export function hubRefusal(
+export function hubError(
   { endpoint, token }: Hub,
   { repo, revision = "main" }: HubRepository,
   { status, code, file, commit }: { status: number; code?: string; file?: string; commit?: string },
@@ -61,7 +65,7 @@ export function hubRefusal(
     );
   }
   if (status === 404 && file !== undefined) {
-    return new HubFileMissing(
+    return new HubFileMissingError(
       `${repo} has no file ${file} at revision ${revision}`,
       code === "EntryNotFound" ? commit : undefined,
     );
@@ -69,11 +73,11 @@ export function hubRefusal(
   return new Error(`${endpoint} answers ${status} for ${file_}${repo}`);
 }
 
-/** The repository, or in offline mode its part in the cache, has no such file. */
-export class HubFileMissing extends Error {
-  /** The name shown in front of the message. */
-  override name: string = "HubFileMissing";
-  /** @param commit The commit that has no such file, where the hub tells it. */
+/** The repository, or in offline mode the cache, has no such file. */
+export class HubFileMissingError extends Error {
+  /** The error's name, printed before the message. */
+  override name: string = "HubFileMissingError";
+  /** @param commit The commit that has no such file, where the hub sends it. */
   constructor(message: string, readonly commit?: string) {
     super(message);
   }

@@ -1,57 +1,64 @@
 import type { Progress } from "../progress.ts";
 import { type BlobHash, hashFile, startHash } from "./hub_hash.ts";
-import { hubRefusal } from "./hub_location.ts";
-import { type Hub, type HubAnswer, hubRequest, PassingFailure } from "./hub_request.ts";
-import { type StallTimer, stallTimer } from "./stall_timer.ts";
+import { hubError } from "./hub_location.ts";
+import {
+  type Hub,
+  hubRequest,
+  type HubResponse,
+  type StallTimer,
+  stallTimer,
+  TransientError,
+} from "./hub_request.ts";
 
-/** Which file is asked for. */
-export interface Asked {
-  /** How the hub is reached. */
+/** A request for a file. */
+export interface FileRequest {
+  /** How to reach the hub. */
   hub: Hub;
   /** Id of the repository. */
   repo: string;
-  /** Branch, tag or commit, as messages name it. */
+  /** Branch, tag or commit, as error messages name it. */
   revision: string;
-  /** The commit that is asked for, where it is known. */
+  /** The commit, where it is known. */
   commit?: string;
   /** Path of the file in the repository. */
   file: string;
-  /** Called after each piece that arrives. */
+  /** Called after each chunk with the number of bytes. */
   onProgress?: (progress: Progress) => void;
 }
 
-/** What the hub says of a file before it is fetched. */
-export interface Announced {
-  /** The commit that the revision stands for. */
+/** Metadata of a file, from a HEAD request. */
+export interface FileMetadata {
+  /** The revision's commit. */
   commit?: string;
   /** Length in bytes. */
   size?: number;
-  /** Names the content: parts of different contents are never joined. Safe as a file's name. */
+  /** Identifies the content; a valid file name. */
   etag?: string;
-  /** The etag that the host with the content knows, for If-Range. */
+  /** The content host's own etag, for If-Range. */
   rangeTag?: string;
 }
 
-function fileUrl({ hub, repo, file, revision, commit }: Asked): string {
+function fileUrl({ hub, repo, file, revision, commit }: FileRequest): string {
   const name = file.split("/").map(encodeURIComponent).join("/");
   return `${hub.endpoint}/${repo}/resolve/${encodeURIComponent(commit ?? revision)}/${name}`;
 }
 
 /**
- * Asks the hub about a file, which sends nothing of it.
+ * Requests a file's metadata (HEAD).
  *
- * @throws PassingFailure when the hub does not answer, and what `hubRefusal` gives.
+ * @throws {TransientError} The hub does not respond.
+ * @throws {Error} The hub refuses, as `hubError` describes.
  */
-export async function announce(asked: Asked): Promise<Announced> {
-  const { hub } = asked;
+export async function fetchMetadata(request: FileRequest): Promise<FileMetadata> {
+  const { hub } = request;
   using timer = stallTimer(hub);
-  const answer = await hubRequest(hub, fileUrl(asked), { method: "HEAD" }, timer)
+  const answer = await hubRequest(hub, fileUrl(request), { method: "HEAD" }, timer)
     .catch(timer.explain);
   const { response, hubHeader } = answer;
   await response.body?.cancel();
-  if (response.status >= 400 && response.status !== 405) throw refusal(asked, answer);
+  if (response.status >= 400 && response.status !== 405) throw refusal(request, answer);
   const linked = bare(hubHeader("x-linked-etag"));
-  // The length of a redirect's own body says nothing of the file, nor does its etag.
+  // Length and etag of a redirect are not those of the file.
   const own = response.status === 200 ? response.headers : undefined;
   return {
     commit: commitOf(answer),
@@ -62,7 +69,7 @@ export async function announce(asked: Asked): Promise<Announced> {
   };
 }
 
-// An etag becomes a file's name: one with other characters is left out, as if there were none.
+// Etags become file names: those with other characters are treated as absent.
 function bare(etag: string | null | undefined): string | undefined {
   return /^(?:W\/)?"?([\w-]{1,200})"?$/.exec(etag ?? "")?.[1];
 }
@@ -71,72 +78,72 @@ function byteCount(text: string | null | undefined): number | undefined {
   return text && /^\d{1,15}$/.test(text) ? Number(text) : undefined;
 }
 
-function commitOf({ hubHeader }: HubAnswer): string | undefined {
+function commitOf({ hubHeader }: HubResponse): string | undefined {
   return /^[0-9a-f]{40}$/.exec(hubHeader("x-repo-commit") ?? "")?.[0];
 }
 
-function refusal(asked: Asked, answer: HubAnswer): Error {
+function refusal(request: FileRequest, answer: HubResponse): Error {
   const { response: { status, url }, fromHub, hubHeader } = answer;
-  // Another host's refusal is mostly an address that has expired: the hub gives a new one.
-  if (!fromHub) return new PassingFailure(`${new URL(url).host} answers ${status}`);
-  return hubRefusal(asked.hub, asked, {
+  // Another host usually refuses because its signed URL has expired; the hub gives a new one.
+  if (!fromHub) return new TransientError(`${new URL(url).host} answers ${status}`);
+  return hubError(request.hub, request, {
     status,
-    file: asked.file,
+    file: request.file,
     code: hubHeader("x-error-code"),
     commit: commitOf(answer),
   });
 }
 
 /**
- * Fetches what a part lacks of the content, and checks size and hash. A part with too much or with
- * other bytes is removed.
+ * Completes a partial file and checks its size and hash. A file with too many or wrong bytes is
+ * removed.
  *
- * @param part Path of the file that holds the beginning of the content, if there is one.
- * @returns The content's hash, undefined where the etag is none.
- * @throws PassingFailure when the transfer breaks or brings something else.
+ * @param part Path of the partial file; it need not exist.
+ * @returns The content's hash; undefined where the etag is not a hash.
+ * @throws {TransientError} The transfer breaks, or size or hash are wrong.
  */
 export async function fetchContent(
-  asked: Asked,
-  announced: Announced,
+  request: FileRequest,
+  metadata: FileMetadata,
   part: string,
 ): Promise<string | undefined> {
-  const { size, etag } = announced;
+  const { size, etag } = metadata;
   const there = (await Deno.stat(part).catch(() => undefined))?.size ?? 0;
   if (size !== undefined && there > size) {
     await Deno.remove(part);
-    throw new PassingFailure(`${there} of ${size} bytes arrived`);
+    throw new TransientError(`${there} of ${size} bytes arrived`);
   }
   const hash = startHash(etag, size);
   if (there > 0) await hash?.file(part);
   const whole = there > 0 && there === size;
   const arrived = whole
     ? { bytes: size, hash }
-    : await transfer(asked, announced, { path: part, size: there, hash });
+    : await transfer(request, metadata, { path: part, size: there, hash });
   const digest = await (arrived.hash?.digest() ?? hashFile(etag, part, arrived.bytes));
   if (etag === undefined || digest === undefined || digest === etag) return digest;
   await Deno.remove(part);
   const name = digest.length === 64 ? "SHA-256" : "git hash";
-  throw new PassingFailure(`its ${name} is ${digest}, the hub announced ${etag}`);
+  throw new TransientError(`its ${name} is ${digest}, the hub announced ${etag}`);
 }
 
 interface Part {
   path: string;
   size: number;
-  /** Of what is there. */
+  /** Hash of its bytes so far. */
   hash?: BlobHash;
 }
 
 async function transfer(
-  asked: Asked,
-  { size, etag, rangeTag }: Announced,
+  request: FileRequest,
+  { size, etag, rangeTag }: FileMetadata,
   part: Part,
 ): Promise<{ bytes: number; hash?: BlobHash }> {
-  const { hub } = asked;
+  const { hub } = request;
   let at = part.size;
   const headers: Record<string, string> = at > 0 ? { range: `bytes=${at}-` } : {};
   if (at > 0 && rangeTag) headers["if-range"] = rangeTag;
   using timer = stallTimer(hub);
-  const answer = await hubRequest(hub, fileUrl(asked), { headers }, timer).catch(timer.explain);
+  const answer = await hubRequest(hub, fileUrl(request), { headers }, timer).catch(timer.explain);
   const { response } = answer;
   const refuse = async (error: Error, keep = false): Promise<never> => {
     await response.body?.cancel();
@@ -144,13 +151,15 @@ async function transfer(
     throw error;
   };
   if (response.status === 416) {
-    await refuse(new PassingFailure(`the server has no bytes from ${at} on`));
+    await refuse(new TransientError(`the server has no bytes from ${at} on`));
   }
-  if (response.status >= 300) await refuse(refusal(asked, answer), true);
+  if (response.status >= 300) await refuse(refusal(request, answer), true);
   const range = /^bytes (\d+)-\d+\/(\d+|\*)$/.exec(response.headers.get("content-range") ?? "");
   if (response.status === 206 && Number(range?.[1]) !== at) {
     await refuse(
-      new PassingFailure(`the server sent bytes ${range?.[0]} where those from ${at} were asked`),
+      new TransientError(
+        `the server sent bytes ${range?.[0]} where those from ${at} were requested`,
+      ),
     );
   }
   if (response.status !== 206) at = 0;
@@ -162,17 +171,17 @@ async function transfer(
   await target.seek(at, Deno.SeekMode.Start);
   for await (const piece of pieces(response, timer)) {
     at += piece.length;
-    const wrong = tooMuch(asked, at, expected, response);
+    const wrong = tooMuch(request, at, expected, response);
     if (wrong) {
       await target.truncate(0);
       throw wrong;
     }
     for (let rest = piece; rest.length > 0;) rest = rest.subarray(await target.write(rest));
     hash?.update(piece);
-    asked.onProgress?.({ phase: asked.file, done: at, ...expected && { total: expected } });
+    request.onProgress?.({ phase: request.file, done: at, ...expected && { total: expected } });
   }
   if (expected !== undefined && at !== expected) {
-    throw new PassingFailure(`${at} of ${expected} bytes arrived`);
+    throw new TransientError(`${at} of ${expected} bytes arrived`);
   }
   return { bytes: at, hash };
 }
@@ -192,18 +201,18 @@ async function* pieces(response: Response, timer: StallTimer): AsyncGenerator<Ui
 }
 
 function tooMuch(
-  { hub, repo, file }: Asked,
+  { hub, repo, file }: FileRequest,
   bytes: number,
   expected: number | undefined,
   response: Response,
 ): Error | undefined {
   if (expected !== undefined) {
     if (bytes <= expected) return undefined;
-    return new PassingFailure(`more than the ${expected} bytes that were announced arrived`);
+    return new TransientError(`more than the ${expected} bytes that were announced arrived`);
   }
-  if (bytes <= hub.patience.unannounced) return undefined;
+  if (bytes <= hub.limits.maxUnknownSize) return undefined;
   return new Error(
-    `${file} of ${repo}: more than ${hub.patience.unannounced} bytes arrived from ` +
+    `${file} of ${repo}: more than ${hub.limits.maxUnknownSize} bytes arrived from ` +
       `${new URL(response.url).host}, which did not say how many there are`,
   );
 }

@@ -2,9 +2,8 @@ import { create } from "@bufbuild/protobuf";
 import { type GraphProto, NodeProtoSchema } from "onnx-buf";
 
 /**
- * Replaces the choice of a merged decoder by the branch that starts without a cache: Optimum joins
- * a decoder with and without cached keys and values into one `If` on the input `use_cache_branch`.
- * Other graphs are returned as they are.
+ * Replaces the `If` of a merged decoder by its branch without cached keys and values: Optimum joins
+ * both decoders into one `If` on the input `use_cache_branch`. Other graphs are returned unchanged.
  */
 export function withoutCacheBranch(graph: GraphProto): GraphProto {
   const index = graph.node.findIndex((node) =>

@@ -2,14 +2,14 @@ import type { GraphProto } from "onnx-buf";
 import { attentionPoints, mlpPoints } from "./branch_points.ts";
 import type { HookPoint, Hooks } from "./find_hooks.ts";
 import { ancestors } from "./graph_ancestors.ts";
-import { followGraph, type GraphFlow, makerOf } from "./graph_flow.ts";
+import { followGraph, type GraphFlow, producerOf } from "./graph_flow.ts";
 
 /**
- * Finds the hooks inside of attention and MLPs, and the token embedding, by the graph's structure. What
- * is not found is left out: which exports have which is in docs/formats.md.
+ * Finds the hooks inside attention and MLPs, and the token embedding, by the graph's structure. Hooks
+ * that are not found are left out; docs/models.md lists which exports have which.
  *
  * @param graph The main graph.
- * @param hooks Its hooks on the residual stream and of the branches.
+ * @param hooks Its hooks of the residual stream and of the branches.
  * @param dModel Width of the residual stream.
  */
 export function findInnerHooks(
@@ -35,18 +35,20 @@ export function findInnerHooks(
   return found;
 }
 
-// Where positions are added, the operand that depends on the tokens; else the start of the stream.
+// The start of the stream, or where position embeddings are added, the operand with the tokens'.
 function embeddingOf(flow: GraphFlow, start: string): string | undefined {
-  let node = makerOf(flow, start);
-  while (node && /^(Cast|Identity|Dropout)$/.test(node.opType)) node = makerOf(flow, node.input[0]);
+  let node = producerOf(flow, start);
+  while (node && /^(Cast|Identity|Dropout)$/.test(node.opType)) {
+    node = producerOf(flow, node.input[0]);
+  }
   if (node?.opType !== "Add") return isGathered(flow, start) ? start : undefined;
   const tokens = node.input.filter((name) => isGathered(flow, name) && readsTokens(flow, name));
   return tokens.length === 1 ? tokens[0] : undefined;
 }
 
-/** Whether a tensor is rows of a table, but for a constant factor. */
+/** Whether a tensor is rows of a constant table, up to a constant factor. */
 function isGathered(flow: GraphFlow, name: string): boolean {
-  const node = makerOf(flow, name);
+  const node = producerOf(flow, name);
   if (node?.opType === "Gather") return !flow.fromInput.has(node.input[0]);
   if (!node || !/^(Cast|Identity|Dropout|Mul|DequantizeLinear)$/.test(node.opType)) return false;
   const data = node.input.filter((one) => flow.fromInput.has(one));

@@ -3,10 +3,10 @@ import { type GraphProto, type NodeProto, NodeProtoSchema } from "onnx-buf";
 import type { Insertion } from "./branch_points.ts";
 
 /**
- * A graph with one more tensor, which computes what it computed before.
+ * Adds a tensor to a graph, without changing what the graph computes.
  *
  * @param tensor Name of the new tensor.
- * @param insert What it is.
+ * @param insert How it is computed.
  */
 export function insertTensor(graph: GraphProto, tensor: string, insert: Insertion): GraphProto {
   if (graph.node.some(({ output }) => output.includes(tensor))) return graph;
@@ -16,7 +16,7 @@ export function insertTensor(graph: GraphProto, tensor: string, insert: Insertio
   return { ...graph, node };
 }
 
-// Norm(x, scale, shift) = Norm(x, 1) · scale + shift. Ones are exp(scale − scale): of the same type.
+// Norm(x, scale, shift) = Norm(x, 1) · scale + shift. Ones are exp(scale − scale), of scale's type.
 function splitNorm(node: NodeProto, tensor: string): NodeProto[] {
   const [x, scale, shift = ""] = node.input;
   const name = (part: string) => `${tensor}_${part}`;

@@ -1,27 +1,26 @@
 import { join } from "node:path";
 import { type ModelProto, TensorProto_DataType } from "onnx-buf";
-import { hooksOf, withoutNames } from "./choose_hook.ts";
+import { explainUnnamedHooks, readHooks } from "./resolve_hook.ts";
 import { findInnerHooks } from "./inner_hooks.ts";
 import { readModelConfig } from "./model_config.ts";
 import { findModelFiles } from "./model_files.ts";
-import { operatorSet } from "./operator_set.ts";
+import { operatorSet, refusedOnCpu } from "./operators.ts";
 import { readOnnxGraph } from "./onnx_graph.ts";
 import { rotaryWarning } from "./rotary_base.ts";
-import { refusedOnCpu } from "./refused_operator.ts";
 import { readRegularText } from "./regular_file.ts";
 import type { LanguageModelOptions } from "./open_language_model.ts";
 
-/** What a model's file is, and the points at which it can be opened. */
+/** Description of a model's file, with the hooks at which it can be opened. */
 export interface ModelDescription {
   /** Path of the ONNX file. */
   file: string;
-  /** Family of the model by config.json, such as `gpt2` or `gemma2`. */
+  /** Model type in config.json, such as `gpt2` or `gemma2`. */
   family: string;
-  /** Program that wrote the file, as far as it says. */
+  /** Program that wrote the file, as its metadata says. */
   exporter: string;
   /** ONNX operator set. */
   opset: number;
-  /** Element types of the weights, that of the most values first. */
+  /** Element types of the weights, by number of values, the largest first. */
   weightTypes: string[];
   /** Number of layers. */
   layers: number;
@@ -31,7 +30,7 @@ export interface ModelDescription {
   vocabSize: number;
   /** Longest context in tokens. */
   maxContext: number;
-  /** The hooks, from the embedding to the last layer's output; then those inside of the layers. */
+  /** The hooks of the residual stream, from the embedding on; then those inside the layers. */
   hooks: {
     /** TransformerLens name; the tensor's name where it has none. */
     hook: string;
@@ -39,22 +38,19 @@ export interface ModelDescription {
     alias?: string;
     /** Name of the tensor in the ONNX graph. */
     tensor: string;
-    /** Rows and positions are any number; of heads, all lie side by side. */
+    /** Any number of rows and positions; heads are concatenated. */
     shape: ["rows", "positions", number];
   }[];
-  /**
-   * Why hooks have no names, why the file does not run on the CPU, and where it contradicts config.json,
-   * if so.
-   */
+  /** Problems: hooks without names, operators that the CPU lacks, contradictions to config.json. */
   note?: string;
 }
 
 /**
- * Describes a model without running it: its structure is read, its weights are not.
+ * Describes a model without running it. Only its structure is read, not its weights.
  *
  * @param idOrFolder A folder, an .onnx file or a Hugging Face hub id, which is downloaded once.
- * @param options Where the file is looked for.
- * @throws Error when files are missing or unreadable, or no residual stream is found.
+ * @param options Where to find the file.
+ * @throws {Error} Files are missing or unreadable, or no residual stream is found.
  */
 export async function inspectModel(
   idOrFolder: string,
@@ -69,11 +65,11 @@ export async function inspectModel(
   const configPath = join(files.folder, "config.json");
   const config = readModelConfig(readRegularText(configPath), configPath);
   const onnx = readOnnxGraph(files.onnx);
-  const { points, additions } = hooksOf(onnx, config);
+  const { points, additions } = readHooks(onnx, config);
   const inner = findInnerHooks(onnx.graph, { points }, config.dModel);
   const { family, layers, dModel, vocabSize, maxContext } = config;
   const notes = [
-    points[0].hooks.length === 0 ? withoutNames(additions, layers) : undefined,
+    points[0].hooks.length === 0 ? explainUnnamedHooks(additions, layers) : undefined,
     refusedOnCpu(onnx.graph),
     rotaryWarning(onnx, config.rotaryBases),
   ].filter((note) => note !== undefined);
@@ -99,7 +95,7 @@ export async function inspectModel(
 
 function exporterOf({ producerName, producerVersion, graph }: ModelProto): string {
   const name = [producerName, producerVersion].filter((text) => text !== "").join(" ");
-  // PyTorch's newer exporter names values as the traced program does, without slashes.
+  // Of PyTorch's two exporters, TorchScript's names begin with a slash.
   const kind = producerName !== "pytorch"
     ? ""
     : graph!.node.some(({ output }) => output[0]?.startsWith("/"))
@@ -113,7 +109,7 @@ function weightTypes({ graph }: ModelProto): string[] {
   for (const { dataType, dims } of graph!.initializer) {
     const size = dims.reduce((product, dim) => product * Number(dim), 1);
     const type = (TensorProto_DataType[dataType] ?? `type ${dataType}`).toLowerCase();
-    // Shapes and axes are no weights.
+    // Small initializers are shapes and axes, not weights.
     if (size > 64) counts.set(type, (counts.get(type) ?? 0) + size);
   }
   return [...counts].sort((a, b) => b[1] - a[1]).map(([type]) => type);

@@ -9,9 +9,9 @@ import type { IntegerProduct } from "../device/cpu_stage.ts";
 import { openBlocking, Tensor } from "./onnx_runtime.ts";
 
 /**
- * The product of 8-bit matrices that ONNX Runtime has (MatMulInteger), on one thread: each worker of the
- * CPU device makes one. On processors without 8-bit dot products (VNNI) its sums of two products can
- * saturate at 16 bits; where a trial shows that, one factor has 7 bits.
+ * ONNX Runtime's product of 8-bit matrices (MatMulInteger), on one thread: each worker of the CPU
+ * device creates one. On processors without 8-bit dot products (VNNI) its sums of two products can
+ * saturate at 16 bits; where a test product shows that, one factor has 7 bits.
  */
 export function createIntegerProduct(): IntegerProduct {
   const run = openBlocking(integerModel(), ["y"]);
@@ -31,7 +31,7 @@ export function createIntegerProduct(): IntegerProduct {
       },
     };
   };
-  // 64 numbers, as long as any vector register has; the largest sums that there can be.
+  // Rows as long as the widest vector register (64 bytes), with the largest possible sums.
   const a = new Uint8Array(64 * 64).fill(255);
   const b = new Int8Array(64 * 64).fill(127);
   const exact = product(8);

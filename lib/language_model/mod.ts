@@ -1,6 +1,6 @@
 /**
- * Language models: what a model's file is and where it can be read, rows of tokens, the hub.
- * `openLanguageModel` is at the front door.
+ * Language models: description of a model's file and its hooks, rows of tokens, the hub.
+ * `openLanguageModel` is exported by `@saewing/saewing`.
  *
  * @module
  */
@@ -8,5 +8,5 @@ export type { Dtype, LanguageModelOptions, Tokenizer } from "./open_language_mod
 export { inspectModel, type ModelDescription } from "./inspect_model.ts";
 export type { TextDocument } from "./text_pieces.ts";
 export { packTokenRows, type TokenRowOptions, type TokenRows } from "./token_rows.ts";
-export type { CachedInstead, HubOptions, Patience } from "./hub_request.ts";
+export type { CachedInstead, HubLimits, HubOptions } from "./hub_request.ts";
 export type { ModelDevice, ModelPlace } from "./choose_place.ts";

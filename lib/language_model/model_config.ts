@@ -1,9 +1,9 @@
 import { isWhole } from "../whole_number.ts";
 import { parseCheckedJson } from "./checked_json.ts";
 
-/** What config.json says of a decoder. */
+/** A decoder's config.json. */
 export interface ModelConfig {
-  /** Family of the model (`model_type`), such as `gpt2` or `gemma2`; "unknown" where it is not said. */
+  /** Model type (`model_type`), such as `gpt2` or `gemma2`; "unknown" where it is absent. */
   family: string;
   /** Width of the residual stream. */
   dModel: number;
@@ -12,13 +12,13 @@ export interface ModelConfig {
   /** Size of the vocabulary. */
   vocabSize: number;
   /**
-   * Token that rows begin with: the begin-of-text token, or the end-of-text token without one.
-   * Undefined where config.json names neither.
+   * Id of the token that begins rows: `bos_token_id`, else `eos_token_id`; undefined where config.json
+   * has neither.
    */
   bosToken: number | undefined;
-  /** Longest context in tokens; 2048 where config.json does not say. */
+  /** Longest context in tokens; 2048 where config.json has none. */
   maxContext: number;
-  /** Bases θ of the rotary position embeddings that config.json names; often one, or none. */
+  /** Bases θ of the rotary position embeddings in config.json; often one, or none. */
   rotaryBases: number[];
 }
 
@@ -27,18 +27,18 @@ export interface ModelConfig {
  *
  * @param text The file's text.
  * @param path Its path, for error messages.
- * @throws Error naming the file and the field that is missing or is not a whole number.
+ * @throws {Error} A field is missing or is not a whole number, or the model is an encoder-decoder.
  */
 export function readModelConfig(text: string, path: string): ModelConfig {
   const config = parseCheckedJson(path, text) as Record<string, unknown>;
   if (typeof config !== "object" || config === null) {
     throw new Error(`${path} holds ${JSON.stringify(config)}, expected an object`);
   }
-  // Models that also see or hear keep their decoder's numbers one level down.
+  // Multimodal models keep their decoder's fields in text_config.
   const nested = config.text_config;
   const fields = typeof nested === "object" && nested !== null ? { ...config, ...nested } : config;
 
-  function wholeOrNone(least: number, names: string[]): number | undefined {
+  function optionalWhole(least: number, names: string[]): number | undefined {
     for (const name of names) {
       const found = (fields as Record<string, unknown>)[name];
       const value = Array.isArray(found) ? found[0] : found;
@@ -51,7 +51,7 @@ export function readModelConfig(text: string, path: string): ModelConfig {
   }
 
   function whole(least: number, names: string[]): number {
-    const value = wholeOrNone(least, names);
+    const value = optionalWhole(least, names);
     if (value === undefined) throw new Error(`${path} has no ${names.join(" or ")}`);
     return value;
   }
@@ -59,7 +59,7 @@ export function readModelConfig(text: string, path: string): ModelConfig {
   if ((fields as Record<string, unknown>).is_encoder_decoder === true) {
     throw new Error(
       `${path}: a ${String(config.model_type ?? "model")} has an encoder and a decoder ` +
-        `(is_encoder_decoder), a decoder alone is wanted`,
+        `(is_encoder_decoder), expected a decoder only`,
     );
   }
   return {
@@ -67,9 +67,9 @@ export function readModelConfig(text: string, path: string): ModelConfig {
     dModel: whole(1, ["hidden_size", "n_embd", "n_embed", "d_model"]),
     layers: whole(1, ["num_hidden_layers", "n_layer", "num_layers", "n_layers"]),
     vocabSize: whole(1, ["vocab_size"]),
-    bosToken: wholeOrNone(0, ["bos_token_id", "eos_token_id"]),
-    // BLOOM's attention has no longest context, and its configuration no field for one.
-    maxContext: wholeOrNone(
+    bosToken: optionalWhole(0, ["bos_token_id", "eos_token_id"]),
+    // BLOOM has no longest context (ALiBi), and its config.json no field for one.
+    maxContext: optionalWhole(
       1,
       ["n_positions", "max_position_embeddings", "n_ctx", "max_seq_len", "seq_length"],
     ) ?? 2048,
@@ -77,8 +77,8 @@ export function readModelConfig(text: string, path: string): ModelConfig {
   };
 }
 
-// transformers 4: rope_theta, and Gemma 3's rope_local_base_freq; 5: rope_parameters, which has one
-// set of numbers, or one for each kind of layer. GPT-NeoX had a name of its own.
+// transformers 4: rope_theta, Gemma 3's rope_local_base_freq, GPT-NeoX's rotary_emb_base;
+// transformers 5: rope_parameters, with one set of numbers or one per kind of layer.
 function rotaryBases(fields: Record<string, unknown>): number[] {
   const objects = (value: unknown) =>
     typeof value === "object" && value !== null ? [value as Record<string, unknown>] : [];

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, posix, resolve } from "node:path";
 import type { Progress } from "../progress.ts";
 import { downloadHubFile } from "./hub_file.ts";
-import { HubFileMissing, isHubId } from "./hub_location.ts";
+import { HubFileMissingError, isHubId } from "./hub_location.ts";
 import { listHubFiles } from "./hub_listing.ts";
 import type { HubOptions } from "./hub_request.ts";
 import { explainModelName, exportOf } from "./model_names.ts";
@@ -19,27 +19,27 @@ export type Dtype =
   | "q4f16"
   | "bnb4";
 
-/** Where a model is looked for. */
+/** Which of a model's files to find, and where. */
 export interface ModelFileOptions extends HubOptions {
-  /** Which of the model's files, default "fp32". */
+  /** Numeric type of the weights. */
   dtype: Dtype;
   /**
-   * Name of the ONNX file without the dtype's suffix and the extension, default "model"; it is looked
-   * for in onnx/ and then in the model's folder. A name with a slash is a path from the model's
-   * folder, and one that ends with `.onnx` is complete.
+   * Name of the ONNX file without the dtype's suffix and the extension, in onnx/ or the model's
+   * folder. A name with a slash is a path from the model's folder; one that ends with `.onnx` is
+   * complete.
    */
   modelFile: string;
-  /** Folder that downloads go to. */
+  /** Folder for downloads. */
   cacheDir?: string;
-  /** Branch, tag or commit on the hub, default "main". */
+  /** Branch, tag or commit on the hub. */
   revision: string;
   /** Called while files are downloaded. */
   onProgress?: (progress: Progress) => void;
 }
 
-/** A model is neither a folder nor on the hub, or cannot be fetched from there. */
+/** A model is neither a folder nor on the hub, or cannot be downloaded. */
 export class ModelMissingError extends Error {
-  /** The name shown in front of the message. */
+  /** The error's name, printed before the message. */
   override name: string = "ModelMissingError";
 }
 
@@ -63,11 +63,11 @@ const suffixes: Record<Dtype, string> = {
 };
 
 /**
- * Finds a model's files: in the folder `idOrFolder` where there is one, or beside the file if it is
- * an .onnx file, else as a Hugging Face hub id in the cache, else by downloading them into the cache.
+ * Finds a model's files: in the folder `idOrFolder`, beside the .onnx file `idOrFolder`, or for a
+ * Hugging Face hub id in the cache, into which they are downloaded.
  *
- * @throws Error naming the folder or file that is missing and what is there instead, or saying what
- * the hub refuses.
+ * @throws {ModelMissingError} There is no such folder, and no such model on the hub.
+ * @throws {Error} A file is missing in the folder; the message lists the .onnx files that are there.
  */
 export async function findModelFiles(
   idOrFolder: string,
@@ -85,18 +85,18 @@ export async function findModelFiles(
   if (existsSync(local)) {
     return statSync(local).isFile() ? fileAlone(local) : localFiles(local, names);
   }
-  // One slash at most, and no leading dot or slash: what cannot be an id was meant as a folder.
+  // Not of the form of an id: it was meant as a folder.
   if (!isHubId(idOrFolder)) {
     throw new ModelMissingError(
       `${local} does not exist, expected a folder with config.json and onnx/`,
     );
   }
-  // Most likely a typing error, which the hub would take seconds to answer.
+  // Probably a misspelt path; asking the hub would take seconds.
   const parent = dirname(local);
   if (idOrFolder.includes("/") && existsSync(parent)) {
     throw new ModelMissingError(
-      `${local} does not exist, expected a folder with config.json and onnx/. (The hub is not asked ` +
-        `for ${idOrFolder}, as there is a folder ${parent} here)`,
+      `${local} does not exist, expected a folder with config.json and onnx/ (${idOrFolder} is not ` +
+        `looked up on the hub, because the folder ${parent} exists)`,
     );
   }
   return await hubFiles(exportOf(idOrFolder), names, options);
@@ -136,7 +136,7 @@ async function hubFiles(
     (await downloadHubFile({ ...options, repo, file, commit })).path;
   try {
     const config = await downloadHubFile({ ...options, repo, file: "config.json" });
-    // The branch may move meanwhile: a model's files are of one commit.
+    // The branch may change meanwhile: all files must be of one commit.
     ({ commit } = config);
     for (const file of ["tokenizer.json", "tokenizer_config.json"]) await optional(get(file));
     const paths: string[] = [];
@@ -144,17 +144,17 @@ async function hubFiles(
       const path = await optional(get(name));
       if (!path) continue;
       paths.push(path);
-      // Names of weight files are the graph's own: any number of them, under any name.
+      // The graph names its files of weights: any number, with any names.
       for (const data of externalFiles(path)) await get(posix.join(posix.dirname(name), data));
       break;
     }
     if (paths.length > 0) return { folder: dirname(config.path), onnx: paths[0] };
-    throw new HubFileMissing(await noOnnxFile(repo, names, options));
+    throw new HubFileMissingError(await noOnnxFile(repo, names, options));
   } catch (error) {
     options.signal?.throwIfAborted();
     const hint = explainModelName(repo);
     throw new ModelMissingError(
-      `${repo} is no folder here, and as a model of the hub: ${messageOf(error)}` +
+      `${repo} is not a folder, and on the hub: ${messageOf(error)}` +
         (hint ? `. ${hint}` : ""),
       { cause: error },
     );
@@ -165,7 +165,7 @@ async function optional(path: Promise<string>): Promise<string | undefined> {
   try {
     return await path;
   } catch (error) {
-    if (error instanceof HubFileMissing) return undefined;
+    if (error instanceof HubFileMissingError) return undefined;
     throw error;
   }
 }
@@ -180,12 +180,12 @@ async function noOnnxFile(
     const files = await listHubFiles({ ...options, repo });
     const found = files.filter((file) => file.endsWith(".onnx"));
     if (found.length === 0) {
-      return `${missing}; it has no ONNX file at all (exports are often in the repository of the ` +
-        `same name at onnx-community)`;
+      return `${missing}; it has no ONNX file (exports are often in the repository of the same name ` +
+        `at onnx-community)`;
     }
     return `${missing}; it has ${found.join(", ")}`;
   } catch {
-    // The list is only a help: without it the message is still true.
+    // The message is complete without the list.
     return missing;
   }
 }

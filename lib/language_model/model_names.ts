@@ -1,10 +1,10 @@
-/** A model that SAEs name in several ways, of which the hub has an ONNX export that is known. */
+/** A model with several names and a known ONNX export on the hub. */
 interface KnownModel {
-  /** Hub id of the export. */
+  /** Hub id of the ONNX export. */
   onnx: string;
-  /** Its name in TransformerLens, and so in configs of SAELens: one that `from_pretrained` takes. */
+  /** Its name in TransformerLens and in SAELens's configs, as `from_pretrained` takes it. */
   transformerLens: string;
-  /** Other names of it. */
+  /** Other names. */
   also?: readonly string[];
 }
 
@@ -56,7 +56,7 @@ const MODELS: readonly KnownModel[] = [
   },
 ];
 
-/** How TransformerLens's other names are called on the hub. */
+/** TransformerLens's names of other models, and their owners or prefixes on the hub. */
 const ON_HUB: readonly (readonly [RegExp, string])[] = [
   [/^gpt2-(medium|large|xl)$/, "openai-community/"],
   [/^pythia-[\w.-]+$/, "EleutherAI/"],
@@ -66,7 +66,7 @@ const ON_HUB: readonly (readonly [RegExp, string])[] = [
 
 const EXPORT = "an ONNX export of it (config.json, tokenizer.json, onnx/model.onnx)";
 
-/** The hub id of the ONNX export that a model's name stands for; names that are not known as they are. */
+/** Hub id of the ONNX export of a model; unknown names are returned unchanged. */
 export function exportOf(name: string): string {
   const known = MODELS.find(({ transformerLens, also = [] }) =>
     name === transformerLens || also.includes(name)
@@ -75,14 +75,14 @@ export function exportOf(name: string): string {
 }
 
 /**
- * The name of a model that TransformerLens takes, for the `model_name` of SAELens's configs: "gpt2" for
- * "Xenova/gpt2"; names that are not known as they are.
+ * TransformerLens's name of a model, for `model_name` in SAELens's configs: "gpt2" for "Xenova/gpt2".
+ * Unknown names are returned unchanged.
  */
 export function transformerLensName(name: string): string {
   return MODELS.find(({ onnx }) => name === onnx)?.transformerLens ?? name;
 }
 
-/** What a name that is no model of the hub may mean, and what to do; undefined where that is unknown. */
+/** A hint for a name that is not a model on the hub; undefined where nothing is known about it. */
 export function explainModelName(name: string): string | undefined {
   const known = MODELS.flatMap(({ onnx, transformerLens, also = [] }) =>
     [...also, transformerLens].map((each) => ({ each, onnx }))
@@ -90,14 +90,14 @@ export function explainModelName(name: string): string | undefined {
   if (known.some(({ each }) => each === name)) return undefined;
   const near = known.find(({ each }) => letters(each) === letters(name));
   if (near) {
-    return `${near.each} is TransformerLens's name of ${near.onnx}: it is understood here`;
+    return `Did you mean ${near.each} (TransformerLens's name of ${near.onnx})?`;
   }
   const found = ON_HUB.find(([pattern]) => pattern.test(name));
   if (!found) return undefined;
   const [pattern, owner] = found;
   const id = owner.endsWith("/") ? owner + name : name.replace(pattern, owner);
-  return `${name} is TransformerLens's name of ${id}: give the folder of ${EXPORT}, or the id of a ` +
-    `hub repository that has one`;
+  return `${name} is TransformerLens's name of ${id}: give a folder with ${EXPORT}, or the id of a ` +
+    `hub repository with one`;
 }
 
 function letters(name: string): string {

@@ -6,20 +6,27 @@ import { headModel, unembeddedOutput, unembeddingModel } from "./head_graph.ts";
 import { createHead, type Head, runRows } from "./head_runs.ts";
 import type { InferenceSession, Tensor } from "./onnx_runtime.ts";
 import { createSession, runSession } from "./onnx_session.ts";
-import { type Cut, hookInput, modelBytes, prefixModel } from "./split_graph.ts";
-import { streamInput, type StreamType, suffixModel } from "./split_graph.ts";
+import {
+  type Cut,
+  hookInput,
+  modelBytes,
+  prefixModel,
+  streamInput,
+  type StreamType,
+  suffixModel,
+} from "./split_graph.ts";
 import type { HookTensor, WorkerModel, WorkerRequest } from "./worker_messages.ts";
 
 type Request<K extends WorkerRequest["kind"]> = Extract<WorkerRequest, { kind: K }>;
 type Floats = Float32Array<ArrayBuffer>;
 
-/** A model's sessions, made when they are first used; each holds the layers that it runs. */
+/** A model's sessions, created on first use; each holds the layers that it runs. */
 export interface ModelRunner {
-  /** Values of tensors of the prefix, [rows · L, width] each. */
+  /** Values of tensors, [rows · L, width] each. */
   activations(request: Omit<Request<"activations">, "kind">): Promise<Floats[]>;
-  /** Loss of each variant, [rows · (L − 1)]; where it is wanted, then the divergence of each but the first. */
+  /** Loss of each variant, [rows · (L − 1)]; with `divergence`, then that of each variant but the first. */
   losses(request: Omit<Request<"losses">, "kind">): Promise<Floats[]>;
-  /** Logits of all positions, [rows · L, vocabulary], or of the last ones, [rows, vocabulary]. */
+  /** Logits, [rows · L, vocabulary], or with `last` [rows, vocabulary]. */
   logits(request: Omit<Request<"logits">, "kind">): Promise<Floats>;
   /** Directions times the unembedding, [n, vocabulary]. */
   unembed(request: Omit<Request<"unembed">, "kind">): Promise<Floats>;
@@ -28,8 +35,8 @@ export interface ModelRunner {
 }
 
 /**
- * Cuts a model into the parts that are run: the prefix up to the hook; the stem from the hook to what
- * is unembedded; the head, which is unembedding and loss. Nothing is loaded yet.
+ * Splits a model into parts that run one after another: the prefix up to the hook, the suffix from
+ * the hook to the unembedding's input, and the head with unembedding and loss. Nothing is loaded yet.
  */
 export function createRunner(options: WorkerModel): ModelRunner {
   const { structure, tensor, stream, width, dModel, vocabSize, logits } = options;
@@ -41,15 +48,15 @@ export function createRunner(options: WorkerModel): ModelRunner {
     ...stream === undefined ? [] : [{ tensor: stream, width: dModel }],
   ];
 
-  // Whether later layers depend on the tokens themselves, not only on how many there are.
-  let stemReadsTokens = true;
+  // Whether the suffix depends on the tokens themselves, not only on their number.
+  let suffixReadsTokens = true;
 
   function session(name: string, part: () => ModelProto): Promise<InferenceSession> {
     let found = sessions.get(name);
     if (!found) {
       found = createSession(modelBytes(part()), options);
       sessions.set(name, found);
-      // What failed is tried again, and says so again.
+      // After a failure the next call tries again.
       found.catch(() => sessions.delete(name));
     }
     return found;
@@ -58,7 +65,7 @@ export function createRunner(options: WorkerModel): ModelRunner {
   async function prefix(points: HookTensor[]): Promise<InferenceSession> {
     const names = [...new Set(points.map((point) => point.tensor))].sort();
     const key = `prefix ${names.join(" ")}`;
-    // One set of points at a time: each has layers of its own in memory.
+    // Only one prefix at a time: each has its own layers in memory.
     for (const [name, other] of sessions) {
       if (!name.startsWith("prefix ") || name === key) continue;
       sessions.delete(name);
@@ -75,7 +82,7 @@ export function createRunner(options: WorkerModel): ModelRunner {
     return points.map(({ tensor, width }) => {
       const output = result[tensor];
       checkShape(output, tensor, [rows, tokens.length / rows, width]);
-      // Each array is handed over: two names of one tensor need two.
+      // Arrays are transferred to the main thread: two names of one tensor need two arrays.
       const values = floats(output, tensor);
       const copy = copies.has(tensor) ? values.slice() : values;
       copies.add(tensor);
@@ -83,10 +90,10 @@ export function createRunner(options: WorkerModel): ModelRunner {
     });
   }
 
-  async function openStem(): Promise<InferenceSession> {
-    // Only the runtime's own inference knows the element type of the stream for sure.
+  async function openSuffix(): Promise<InferenceSession> {
+    // The element type of the stream is known from ONNX Runtime's type inference only.
     const { outputMetadata } = await prefix(hook);
-    return await session("stem", () => {
+    return await session("suffix", () => {
       const cuts = hook.map(({ tensor, width }, i): Cut => {
         const metadata = outputMetadata.find((one) => one.name === tensor);
         const known = metadata?.isTensor ? metadata : undefined;
@@ -99,45 +106,45 @@ export function createRunner(options: WorkerModel): ModelRunner {
         };
       });
       const part = suffixModel(model, cuts, unembedding?.input ?? logits);
-      stemReadsTokens = readsTokens(part.graph!);
+      suffixReadsTokens = readsTokens(part.graph!);
       return part;
     });
   }
 
-  // The element type of what is unembedded.
-  async function stemType(): Promise<StreamType> {
-    const [metadata] = (await openStem()).outputMetadata;
+  // Element type of the unembedding's input.
+  async function suffixType(): Promise<StreamType> {
+    const [metadata] = (await openSuffix()).outputMetadata;
     return metadata.isTensor ? metadata.type as StreamType : "float32";
   }
 
   async function openHead(): Promise<Head> {
-    const type = await stemType();
+    const type = await suffixType();
     const opened = await session("head", () => headModel(model, { logits, unembedding, type }));
     return createHead(opened, vocabSize);
   }
 
-  /** What is unembedded, for each variant of the hook's values. */
-  async function stems(
+  /** The unembedding's input for each variant of the hook's values. */
+  async function runSuffix(
     { tokens, rows, variants }: Pick<Request<"losses">, "tokens" | "rows" | "variants">,
   ): Promise<{ rows: number; data: Floats }[]> {
     const length = tokens.length / rows;
-    // A replaced branch is added to the stream as it is.
+    // A replaced branch is added to the unchanged stream.
     const needed = stream !== undefined || variants.includes(undefined);
     const [own, before] = needed ? await activations({ tokens, rows, points: hook }) : [];
-    const stem = await openStem();
+    const suffix = await openSuffix();
     const found = [];
     for (const variant of variants) {
       const values = variant ?? own;
-      // A stream of zeros is the same in all rows: one of them stands for the others.
-      const same = !stemReadsTokens && rowsAreEqual(values, rows) &&
+      // Ablated activations are the same in all rows: one row is enough.
+      const same = !suffixReadsTokens && rowsAreEqual(values, rows) &&
         (!before || rowsAreEqual(before, rows));
-      const result = await runSession(stem, {
+      const result = await runSession(suffix, {
         tokens: same ? tokens.subarray(0, length) : tokens,
         rows: same ? 1 : rows,
         hook: same ? values.subarray(0, values.length / rows) : values,
         stream: same ? before?.subarray(0, before.length / rows) : before,
       });
-      const [name] = stem.outputNames;
+      const [name] = suffix.outputNames;
       found.push({ rows: same ? 1 : rows, data: floats(result[name], name) });
     }
     return found;
@@ -146,11 +153,11 @@ export function createRunner(options: WorkerModel): ModelRunner {
   return {
     activations,
     async losses(request) {
-      const parts = await stems(request);
+      const parts = await runSuffix(request);
       return await (await openHead()).losses(parts, request);
     },
     async logits({ tokens, rows, replacement, last }) {
-      const [part] = await stems({ tokens, rows, variants: [replacement] });
+      const [part] = await runSuffix({ tokens, rows, variants: [replacement] });
       const length = tokens.length / rows;
       const width = part.data.length / (part.rows * length);
       const wanted = last ? lastPositions(part.data, part.rows, width) : part.data;
@@ -163,14 +170,16 @@ export function createRunner(options: WorkerModel): ModelRunner {
     async unembed({ directions, scale }) {
       if (!unembedding) {
         throw new Error(
-          `no product with constant weights is found that makes ${logits}: the unembedding is unknown`,
+          `no unembedding is found: ${logits} is not a product with constant weights`,
         );
       }
       if (scale && !unembedding.norm) {
-        throw new Error(`no final norm with a scale is found in front of ${unembedding.input}`);
+        throw new Error(`no final norm with a scale is found before ${unembedding.input}`);
       }
       const rows = directions.length / dModel;
-      const type = unembedding.product.node.opType === "MatMulNBits" ? await stemType() : "float32";
+      const type = unembedding.product.node.opType === "MatMulNBits"
+        ? await suffixType()
+        : "float32";
       const opened = await session(
         `unembedding ${scale}`,
         () => unembeddingModel(model, unembedding, { type, scale }),
@@ -223,7 +232,7 @@ function lastPositions(data: Float32Array, rows: number, width: number): Float32
   return last;
 }
 
-/** Each row without its mean. */
+/** Subtracts each row's mean. */
 function centre(directions: Float32Array, rows: number): Float32Array {
   const width = directions.length / rows;
   const centred = directions.slice();
@@ -235,7 +244,7 @@ function centre(directions: Float32Array, rows: number): Float32Array {
   return centred;
 }
 
-/** A tensor of floating-point numbers as float32. Throws Error for other types. */
+/** A floating-point tensor as float32. Throws Error for other types. */
 export function floats(output: Tensor, name: string): Floats {
   if (output.type === "float32") return output.data as Floats;
   if (output.type === "float16" || output.type === "float64") {

@@ -1,18 +1,18 @@
 import { Worker } from "node:worker_threads";
 import type { WorkerModel, WorkerReply, WorkerRequest } from "./worker_messages.ts";
 
-/** The main thread's end of the worker that runs a model's sessions. */
+/** The main thread's handle of the worker that runs a model's sessions. */
 export interface ModelWorker {
   /**
-   * Asks the worker; several questions may be open. The request's arrays are detached. Rejects when
-   * the worker fails or has ended.
+   * Sends a request; several may be pending. The request's arrays are detached. Rejects when the
+   * worker fails or has ended.
    */
   ask(request: WorkerRequest): Promise<Float32Array<ArrayBuffer>[]>;
-  /** Answers what is open and frees the sessions; the worker then waits for another model. */
+  /** Completes pending requests and frees the sessions; the worker is then reused. */
   close(): Promise<void>;
 }
 
-// Arrays of a request are the worker's from here on: a clone would copy them once more.
+// Arrays of a request are transferred: a structured clone would copy them.
 function transfers(request: WorkerRequest): ArrayBuffer[] {
   return Object.values(request).flat().filter(ArrayBuffer.isView).map((view) =>
     view.buffer as ArrayBuffer
@@ -24,27 +24,27 @@ interface Pending {
   reject(error: Error): void;
 }
 
-/** A thread, and what the model that has it does with its answers. */
+/** A thread and the handlers of the model that uses it. */
 interface Thread {
   worker: Worker;
   answered(reply: WorkerReply): void;
   failed(error: Error): void;
 }
 
-// Threads without a model. Each that ends leaves two file descriptors open in Deno 2.9 (an event loop
-// of its own), so a process has as many threads as models were open at once, and no more.
+// Threads without a model. They are reused, because a thread that ends leaves two file descriptors
+// (its event loop's) open in Deno 2.9.
 const idle: Thread[] = [];
 
 function startThread(): Thread {
-  // Unlike a Web worker, one of node:worker_threads need not keep the process alive while it is idle.
-  // It takes no https address, which this module has when it comes from a registry: code may have one.
+  // Unlike a Web worker, one of node:worker_threads can be unref'd while it is idle. It takes no https
+  // URL, which this module has when it comes from a registry; a data URL may import one.
   const module = import.meta.resolve("./worker.ts");
   const code = `data:text/javascript,${encodeURIComponent(`import ${JSON.stringify(module)};`)}`;
   const url = new URL(module.startsWith("file:") ? module : code);
   const thread: Thread = { worker: new Worker(url), answered() {}, failed() {} };
   thread.worker.on("message", (reply: WorkerReply) => thread.answered(reply));
   thread.worker.on("error", (error: Error) => thread.failed(error));
-  thread.worker.on("messageerror", () => thread.failed(new Error("its answer was unreadable")));
+  thread.worker.on("messageerror", () => thread.failed(new Error("its reply is unreadable")));
   return thread;
 }
 
@@ -58,10 +58,9 @@ function leaveIdle(thread: Thread): void {
 }
 
 /**
- * Gives a model a worker of its own: one that is idle, or a new one. Sessions are made in it on first
- * use.
+ * Starts a worker for a model, or reuses an idle one. Sessions are created on first use.
  *
- * @param model What the worker runs.
+ * @param model The model that the worker runs.
  * @param name Name of the model in error messages.
  */
 export function startModelWorker(model: WorkerModel, name: string): ModelWorker {
@@ -85,7 +84,7 @@ export function startModelWorker(model: WorkerModel, name: string): ModelWorker 
   function ask(request: WorkerRequest): Promise<Float32Array<ArrayBuffer>[]> {
     if (ended) return Promise.reject(ended);
     return new Promise((resolve, reject) => {
-      // First, since it throws for arrays that cannot be transferred.
+      // Before `pending` changes: it throws for arrays that cannot be transferred.
       thread.worker.postMessage(request, transfers(request));
       pending.push({ resolve, reject });
     });
@@ -96,12 +95,12 @@ export function startModelWorker(model: WorkerModel, name: string): ModelWorker 
       await ask({ kind: "close" });
       leaveIdle(thread);
     } catch {
-      // What could not be freed goes with the thread.
+      // Ending the thread frees what close() could not.
       thread.worker.terminate();
     }
   }
 
-  // What fails to open fails every later question with the same error.
+  // If opening fails, every later request fails with the same error.
   ask({ kind: "open", model }).catch(() => {});
 
   return {

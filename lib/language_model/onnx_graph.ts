@@ -19,32 +19,32 @@ import { type ProtobufField, protobufFields } from "./protobuf_fields.ts";
 import { regularFileSize } from "./regular_file.ts";
 import { withTokenInput } from "./token_input.ts";
 
-/** The structure of an .onnx file: its weights are references into files, not bytes in memory. */
+/** The structure of an .onnx file; weights are references into files. */
 export interface OnnxGraph {
   /** Path of the .onnx file. */
   path: string;
   /** Folder that locations of external data are relative to. */
   folder: string;
-  /** The file's model; every initialiser above 1 KiB is external data in `folder`. */
+  /** The model; every initializer above 1 KiB is external data in `folder`. */
   model: ModelProto;
   /**
-   * The model's main graph, with the cacheless branch of a merged decoder in place and without
-   * fused residual additions; its token ids are the input `input_ids`.
+   * The model's main graph, with a merged decoder's branch without cache inlined, fused residual
+   * additions split, and token ids in the input `input_ids`.
    */
   graph: GraphProto;
 }
 
-// Shape inference reads small initialisers (shapes, axes, scalars): those stay inline.
+// Shape inference reads small initializers (shapes, axes, scalars): those stay inline.
 const inlineLimit = 1024;
 // A graph without its weights takes 0.1 to 5 MB; weights stored as typed data stay inline too.
 const structureLimit = 256 * 2 ** 20;
 
 /**
- * Reads the structure of an .onnx file, seeking over the weights: 0.6 MB of a 652 MB file.
+ * Reads the structure of an .onnx file and skips its weights: 0.6 MB of a 652 MB file are read.
  *
- * @throws Error naming the file when it is missing, truncated, not ONNX, has weights in a file that
- * is missing, too short or elsewhere, takes no token ids, or needs more than 256 MiB without its
- * weights.
+ * @throws {Error} The file is missing, truncated or not ONNX, a file of weights is missing, too short
+ * or in another folder, the graph takes no token ids, or the structure is above 256 MiB. The message
+ * names the file.
  */
 export function readOnnxGraph(path: string): OnnxGraph {
   const model = readStructure(path);
@@ -60,11 +60,10 @@ export function readOnnxGraph(path: string): OnnxGraph {
 }
 
 /**
- * The names of the files that an .onnx file keeps weights in, relative to its folder; none for a
- * file that holds them itself.
+ * Names of the other files with an .onnx file's weights, relative to its folder.
  *
- * @throws Error naming the file when it is missing, truncated or not ONNX, or when a name leads out
- * of its folder.
+ * @throws {Error} The file is missing, truncated or not ONNX, or a name leads out of its folder. The
+ * message names the file.
  */
 export function externalFiles(path: string): string[] {
   const graph = withoutCacheBranch(readStructure(path).graph!);
@@ -87,19 +86,19 @@ function readStructure(path: string): ModelProto {
 }
 
 /**
- * Checks that each value has one origin and that each value that is read has one: a damaged name would
- * else be noticed when the model is run, or stand for another tensor.
+ * Checks that every value that is read is produced, and none twice. A damaged name would otherwise be
+ * noticed when the model runs, or refer to another tensor.
  */
 function checkNames({ input, initializer, sparseInitializer, node }: GraphProto): void {
   const given = new Set(input.map(({ name }) => name));
-  // Until version 4 of the format initialisers were inputs too.
+  // Until IR version 4 initializers were inputs too.
   const weights = [
     ...initializer.map(({ name }) => name),
     ...sparseInitializer.map(({ values }) => values?.name ?? ""),
   ];
   const seen = new Set<string>();
   for (const name of weights) {
-    if (seen.has(name)) throw new Error(`it has two initialisers ${JSON.stringify(name)}`);
+    if (seen.has(name)) throw new Error(`it has two initializers ${JSON.stringify(name)}`);
     seen.add(name);
     given.add(name);
   }
@@ -107,7 +106,7 @@ function checkNames({ input, initializer, sparseInitializer, node }: GraphProto)
     for (const value of output.filter((value) => value !== "")) {
       if (given.has(value)) {
         throw new Error(
-          `node ${JSON.stringify(name)} gives ${JSON.stringify(value)} a second time`,
+          `node ${JSON.stringify(name)} produces ${JSON.stringify(value)} a second time`,
         );
       }
       given.add(value);
@@ -117,7 +116,7 @@ function checkNames({ input, initializer, sparseInitializer, node }: GraphProto)
     const missing = input.find((value) => value !== "" && !given.has(value));
     if (missing !== undefined) {
       throw new Error(
-        `node ${JSON.stringify(name)} reads ${JSON.stringify(missing)}, which nothing in it gives`,
+        `node ${JSON.stringify(name)} reads ${JSON.stringify(missing)}, which no node produces`,
       );
     }
   }
@@ -133,7 +132,7 @@ function readModel(file: ByteWindow, location: string): ModelProto {
     }
     const bytes = new Uint8Array(length);
     let at = 0;
-    // Nodes lie side by side: one read for all of them.
+    // Nodes are adjacent in the file: one read for all of them.
     for (let i = 0, last = 0; i < fields.length; i = last + 1) {
       for (last = i; fields[last + 1]?.start === fields[last].end;) last++;
       bytes.set(file.bytes(fields[i].start, fields[last].end - fields[i].start), at);

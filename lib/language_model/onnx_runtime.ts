@@ -1,5 +1,5 @@
-// The only place that imports onnxruntime-node: modules are run in the order of their imports, so
-// whoever has the runtime from here has it without its telemetry.
+// The only module that imports onnxruntime-node: modules run in the order of their imports, so that
+// telemetry is off before the runtime is loaded.
 import "./no_telemetry.ts";
 
 import type { InferenceSession as Session, Tensor as Values } from "onnxruntime-node";
@@ -8,9 +8,9 @@ import { binding, initOrt } from "onnxruntime-node/dist/binding.js";
 export { InferenceSession, Tensor } from "onnxruntime-node";
 
 /**
- * Opens a model on one thread, to be run by the calling thread: `InferenceSession.run` goes through
- * `setImmediate` for each run, which the CPU device's workers, in step with one another some hundred times a
- * second, neither want to wait for nor to depend on.
+ * Opens a model that the calling thread runs synchronously, on one thread. `InferenceSession.run` goes
+ * through `setImmediate`, too slow for the CPU device's workers, which synchronize some hundred times
+ * per second.
  */
 export function openBlocking(
   model: Uint8Array,

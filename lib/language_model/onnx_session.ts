@@ -1,7 +1,7 @@
 import { InferenceSession, Tensor } from "./onnx_runtime.ts";
 import { hookInput, streamInput } from "./split_graph.ts";
 
-/** What a session may be fed with; which of it is used depends on the graph's inputs. */
+/** Inputs of a session; the graph's inputs decide which are used. */
 export interface SessionInput {
   /** Token ids, [rows, L]. */
   tokens: Int32Array;
@@ -9,21 +9,21 @@ export interface SessionInput {
   rows: number;
   /** Values of the hook, [rows, L, d]. */
   hook?: Float32Array;
-  /** Values of the stream that the hook is added to, [rows, L, d]. */
+  /** Values of the stream that a branch is added to, [rows, L, d]. */
   stream?: Float32Array;
 }
 
-/** Where and how sessions run. */
+/** Options of {@linkcode createSession}. */
 export interface SessionOptions {
-  /** Folder that external data is read from. */
+  /** Folder of external data. */
   folder: string;
   /** ONNX Runtime's execution provider. */
   device: string;
-  /** Threads inside one operator. */
+  /** Number of threads per operator. */
   threads: number;
 }
 
-/** Opens a session on the bytes of a model. Throws ONNX Runtime's error when it cannot. */
+/** Opens a session on the bytes of a model. Rejects with ONNX Runtime's error if it cannot. */
 export function createSession(
   bytes: Uint8Array<ArrayBuffer>,
   { folder, device, threads }: SessionOptions,
@@ -37,10 +37,10 @@ export function createSession(
 }
 
 /**
- * Runs a session; gives its outputs by name. Rows are full: masks are all ones, positions count from
- * 0, caches are empty.
+ * Runs a session and returns its outputs by name. Rows are not padded: masks are all ones, positions
+ * count from 0, caches are empty.
  *
- * @throws Error naming an input of the graph that is not known here.
+ * @throws {Error} The graph has an input for which no value is known.
  */
 export async function runSession(
   session: InferenceSession,
@@ -71,7 +71,7 @@ function feed(
   }
   if (/^past_key_values\./.test(name) && (type === "float32" || type === "float16")) {
     const cache = shape.map((size, axis) => axis === 0 ? rows : Number.isInteger(size) ? size : 0);
-    // Only an empty cache can be made up: with no symbolic length there would be values in it.
+    // Only an empty cache can be created: one without a symbolic length would need values.
     if (cache.includes(0)) return new Tensor(type, [], cache as number[]);
   }
   throw new Error(`no value is known for the graph input ${name}: ${type} [${shape.join(", ")}]`);

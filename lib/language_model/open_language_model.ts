@@ -3,78 +3,67 @@ import type { Matrix } from "../matrix.ts";
 import { readModelConfig } from "./model_config.ts";
 import type { Progress } from "../progress.ts";
 import type { LanguageModel, SpliceLosses } from "./language_model.ts";
-import type { CachedInstead } from "./hub_request.ts";
+import type { HubOptions } from "./hub_request.ts";
 import { type Dtype, findModelFiles } from "./model_files.ts";
 import { checkReplacement, checkTokens } from "./check_tokens.ts";
-import { chooseHook, hooksOf } from "./choose_hook.ts";
+import { readHooks, resolveHook } from "./resolve_hook.ts";
 import { checkModelDevice, choosePlace, type ModelDevice } from "./choose_place.ts";
 import type { HookPoint } from "./find_hooks.ts";
 import { insertTensor } from "./insert_tensor.ts";
 import { startModelWorker } from "./model_worker.ts";
 import { readOnnxGraph } from "./onnx_graph.ts";
 import { rotaryWarning } from "./rotary_base.ts";
-import { refusedOnCpu } from "./refused_operator.ts";
+import { refusedOnCpu } from "./operators.ts";
 import { readRegularText } from "./regular_file.ts";
 import { modelBytes } from "./split_graph.ts";
 import type { HookTensor, WorkerModel } from "./worker_messages.ts";
-import { openTokenizer, type Tokenizer } from "./tokenizer.ts";
-import { tokenizerBosToken } from "./tokenizer_bos.ts";
+import { openTokenizer, type Tokenizer, tokenizerBosToken } from "./tokenizer.ts";
 
 export type { Dtype, LanguageModel, SpliceLosses, Tokenizer };
 
-/** How a language model is opened. */
-export interface LanguageModelOptions {
+/** Options of {@linkcode openLanguageModel}. */
+export interface LanguageModelOptions extends HubOptions {
   /**
-   * The point that is read and replaced: of the residual stream (`blocks.2.hook_resid_pre`, `…_mid`,
-   * `…_post`), of what is added to it (`blocks.2.hook_attn_out`, `…mlp_out`), or inside of a layer
-   * (`blocks.2.attn.hook_z`, `…mlp.hook_post`), by its TransformerLens name,
-   * TransformerBridge's (`blocks.2.hook_in`), a module's (`model.layers.12`: what it gives), or the
-   * name of its tensor in the ONNX graph.
+   * The point that is read and replaced: in the residual stream (`blocks.2.hook_resid_pre`, `…_mid`,
+   * `…_post`), of a branch (`blocks.2.hook_attn_out`, `…mlp_out`), or inside a layer
+   * (`blocks.2.attn.hook_z`, `…mlp.hook_post`). Its name is TransformerLens's, TransformerBridge's
+   * (`blocks.2.hook_in`), a module's (`model.layers.12` is its output), or that of its tensor in the
+   * ONNX graph.
    */
   hook: string;
-  /** Further points that `activationsOf` reads in the same run of the model, default none. */
+  /** Further hooks that `activationsOf` reads in the same run of the model, default none. */
   moreHooks?: string[];
   /**
-   * Weights to load, default "fp32". Quantised weights move activations by about 1e-3. Of models with
-   * RMS norms in half precision ONNX Runtime 1.30 takes an epsilon of 1e-5 on the CPU, whatever the
-   * file has: Gemma's 1e-6 is another where what is normalised is near 0.
+   * Weights to load, default "fp32". Relative to float32, "fp16" changes activations by about 1e-3,
+   * 8 bits by 3e-2 to 1e-1, 4 bits by 2e-1 to 5e-1. With float16 weights ONNX Runtime 1.30 uses an
+   * epsilon of 1e-5 in RMS norms on the CPU, also where the file has another (Gemma: 1e-6).
    */
   dtype?: Dtype;
-  /** Where the model runs, default "cpu". Elsewhere a row of tokens is compared with the CPU at opening. */
+  /** Device of the model, default "cpu". On others a row of tokens is compared with the CPU first. */
   device?: ModelDevice;
-  /** Threads of ONNX Runtime, default as many as there are cores. Beside a trainer one less is faster. */
+  /** Threads of ONNX Runtime, default the number of cores. While training, one less is faster. */
   threads?: number;
   /**
    * Name of the file in onnx/ without the dtype's suffix and the extension, default "model". A name
    * with a slash is a path from the model's folder, and one that ends with `.onnx` is complete.
    */
   modelFile?: string;
-  /** Folder that downloads go to, default Hugging Face's own cache (`HF_HUB_CACHE`, `HF_HOME`). */
+  /** Folder for downloads, default Hugging Face's cache (`HF_HUB_CACHE`, `HF_HOME`). */
   cacheDir?: string;
   /** Branch, tag or commit on the hub, default "main". */
   revision?: string;
-  /** Access token of the hub, default the environment's `HF_TOKEN`. */
-  token?: string;
-  /** Whether nothing is downloaded, default: whether the environment's `HF_HUB_OFFLINE` is 1. */
-  offline?: boolean;
-  /** Address of the hub, default the environment's `HF_ENDPOINT`, else https://huggingface.co. */
-  endpoint?: string;
-  /** Stops a download; the next one goes on from what has arrived. */
-  signal?: AbortSignal;
-  /** Called while files are downloaded: `phase` is the file, the numbers are bytes. */
+  /** Called while files are downloaded: `phase` is the file, `done` and `total` are bytes. */
   onProgress?: (progress: Progress) => void;
-  /** Called where the hub does not answer or refuses, and the file that the cache has is used. */
-  onCached?: (notice: CachedInstead) => void;
 }
 
 /**
  * Opens a decoder's ONNX export at a hook.
  *
- * @param idOrFolder A folder (config.json, tokenizer.json, onnx/model.onnx) or a Hugging Face hub
- * id, which is downloaded once.
- * @param options The hook, and where the model runs.
- * @throws Error when files are missing or unreadable, or the model has no such hook; the message
- * lists the hooks it has. A graph that the CPU is known not to run is refused with the reason.
+ * @param idOrFolder A folder (config.json, tokenizer.json, onnx/model.onnx), an .onnx file, or a
+ * Hugging Face hub id, which is downloaded once.
+ * @param options The hook, the weights and the device.
+ * @throws {Error} Files are missing or unreadable, the model has no such hook (the message lists its
+ * hooks), or the graph has an operator that the CPU does not run.
  */
 export async function openLanguageModel(
   idOrFolder: string,
@@ -83,7 +72,7 @@ export async function openLanguageModel(
   const { hook, device = "cpu" } = options;
   const threads = options.threads ?? navigator.hardwareConcurrency;
   if (!(Number.isInteger(threads) && threads > 0)) {
-    throw new Error(`threads is ${threads}, expected a whole number from 1`);
+    throw new Error(`threads is ${threads}, expected a whole number above 0`);
   }
   const files = await findModelFiles(idOrFolder, {
     ...options,
@@ -97,12 +86,12 @@ export async function openLanguageModel(
     configPath,
   );
   const onnx = readOnnxGraph(files.onnx);
-  const hooks = hooksOf(onnx, config);
+  const hooks = readHooks(onnx, config);
   const points = [hook, ...options.moreHooks ?? []].map((name) => ({
     name,
-    ...chooseHook(name, hooks, onnx, config),
+    ...resolveHook(name, hooks, onnx, config),
   }));
-  // Copies first: they name their readers by outputs, which a norm that is split gives to another node.
+  // Copies first: they refer to readers by their outputs, which change when a norm is split.
   for (const { tensor, insert } of points.toSorted((a) => a.insert?.kind === "copy" ? -1 : 1)) {
     if (insert) onnx.model.graph = insertTensor(onnx.model.graph!, tensor, insert);
   }
@@ -177,8 +166,8 @@ export async function openLanguageModel(
     get bosToken() {
       if (bosToken !== undefined) return bosToken;
       throw new Error(
-        `${configPath} has no bos_token_id or eos_token_id and the tokenizer names no such token: ` +
-          `rows of text begin with one; write bos_token_id into config.json`,
+        `${configPath} has no bos_token_id or eos_token_id and the tokenizer has no such token, ` +
+          `expected one to begin rows of text: write bos_token_id into config.json`,
       );
     },
     async activations(tokens, rows) {
@@ -236,7 +225,9 @@ function nameOf({ name, hooks, tensor }: { name: string } & HookPoint): string {
 
 function noTokenizer(folder: string): Tokenizer {
   const missing = () => {
-    throw new Error(`${join(folder, "tokenizer.json")} does not exist: text needs a tokenizer`);
+    throw new Error(
+      `${join(folder, "tokenizer.json")} does not exist, expected a tokenizer for text`,
+    );
   };
   return { tokenize: missing, decode: missing, tokenText: missing };
 }

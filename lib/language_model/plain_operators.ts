@@ -1,12 +1,11 @@
 import { create } from "@bufbuild/protobuf";
 import { type GraphProto, type NodeProto, NodeProtoSchema } from "onnx-buf";
-import { isOwnDomain } from "./operator_set.ts";
+import { isOwnDomain } from "./operators.ts";
 
 /**
- * Undoes what onnxruntime-genai fuses, so that the residual stream is a chain of `Add` nodes in
- * every graph: a skip-and-normalise operator becomes an addition and a normalisation, a sum of
- * several tensors additions of two, and attention does without its cache of keys and values. Other
- * nodes are returned as they are.
+ * Splits the operators that onnxruntime-genai fuses, so that the residual stream is a chain of `Add`
+ * nodes in every graph: a skip-and-normalize operator becomes an addition and a normalization, a sum
+ * of several tensors becomes additions of two, and attention loses its cache of keys and values.
  */
 export function withPlainOperators(graph: GraphProto): GraphProto {
   const inputs = new Set(graph.input.map(({ name }) => name));
@@ -20,7 +19,7 @@ export function withPlainOperators(graph: GraphProto): GraphProto {
 }
 
 // Inputs: x, branch, scale, then shift and bias, or only bias in the simplified form (RMS norm).
-// Outputs: normalised, mean, inverse deviation, and the sum x + branch + bias.
+// Outputs: normalized, mean, inverse deviation, and the sum x + branch + bias.
 function unfuseSkip(node: NodeProto): NodeProto[] {
   const simplified = node.opType === "SkipSimplifiedLayerNormalization";
   const [x, branch, scale] = node.input;
@@ -41,7 +40,7 @@ function unfuseSkip(node: NodeProto): NodeProto[] {
   return nodes;
 }
 
-// Sums of one tensor are legal: the tensor itself.
+// A sum of one tensor is valid ONNX.
 function additions({ input, output: [sum] }: NodeProto): NodeProto[] {
   if (input.length === 1) {
     return [create(NodeProtoSchema, { opType: "Identity", input, output: [sum] })];
@@ -55,16 +54,15 @@ function add(a: string, b: string, sum: string): NodeProto {
   return create(NodeProtoSchema, { opType: "Add", input: [a, b], output: [sum] });
 }
 
-// Where past keys and values are among the inputs.
+// Indices of past keys and values among the inputs.
 const pastInputs: Record<string, number[]> = {
   "com.microsoft.GroupQueryAttention": [3, 4],
   "com.microsoft.MultiHeadAttention": [6, 7],
   Attention: [4, 5],
 };
 
-// Layers that share keys and values have those of another layer as their past: these stay.
-// `sliding_window_cache` says that a cache holds the window only, which the runtime asks of the cache
-// that is not there; the window itself is `local_window_size`.
+// Layers that share keys and values read those of another layer as their past: these stay.
+// `sliding_window_cache` describes the cache, which is gone; the window is `local_window_size`.
 function withoutCache(node: NodeProto, past: number[], inputs: Set<string>): NodeProto {
   const input = node.input.map((name, i) => past.includes(i) && inputs.has(name) ? "" : name);
   const attribute = node.attribute.filter(({ name }) => name !== "sliding_window_cache");

@@ -1,7 +1,7 @@
 import { join } from "node:path";
 import { type TensorProto, TensorProto_DataLocation, TensorProto_DataType } from "onnx-buf";
 import { openByteWindow } from "./byte_window.ts";
-import { chooseHook, hooksOf } from "./choose_hook.ts";
+import { readHooks, resolveHook } from "./resolve_hook.ts";
 import { isExternal, locationOf } from "./external_data.ts";
 import { insertTensor } from "./insert_tensor.ts";
 import { readModelConfig } from "./model_config.ts";
@@ -9,33 +9,33 @@ import { findModelFiles, type ModelFileOptions } from "./model_files.ts";
 import { readOnnxGraph } from "./onnx_graph.ts";
 import { readRegularText } from "./regular_file.ts";
 import { modelBytes, prefixModel } from "./split_graph.ts";
-import { tokenizerBosToken } from "./tokenizer_bos.ts";
+import { tokenizerBosToken } from "./tokenizer.ts";
 
-/** A model's layers up to a hook as one file, and what else a page needs to run them. */
+/** A model's layers up to a hook as one file, with its tokenizer, for a browser page. */
 export interface PrefixFile {
   /** An ONNX model whose only output is `tensor`, weights included. */
   bytes: Uint8Array<ArrayBuffer>;
-  /** The tensor that the hook reads. */
+  /** Name of the hook's tensor. */
   tensor: string;
-  /** Inputs of the model: `input_ids`, `attention_mask` and `position_ids`, those that it has. */
+  /** The model's inputs, of `input_ids`, `attention_mask` and `position_ids`. */
   inputs: { name: string; type: "int32" | "int64" }[];
-  /** Token that rows begin with. */
+  /** Id of the token that begins rows. */
   bosToken: number;
-  /** Most tokens of a row. */
+  /** Longest row in tokens. */
   maxContext: number;
-  /** Texts of tokenizer.json and tokenizer_config.json. */
+  /** Contents of tokenizer.json and tokenizer_config.json. */
   tokenizer: { json: string; config: string };
 }
 
-// More is no download for a page, and protobuf ends at 2 GiB.
-const MOST_BYTES = 512 * 2 ** 20;
+// A page should not download more; protobuf's limit is 2 GiB.
+const MAX_BYTES = 512 * 2 ** 20;
 
 /**
- * Writes a model's layers up to a hook as one file.
+ * Exports a model's layers up to a hook as one file.
  *
  * @param idOrFolder The model's folder or hub id.
- * @throws {Error} The model or its tokenizer is not found, its prefix takes more than 512 MiB or has inputs
- * that are not known, or the hook does not exist.
+ * @throws {Error} The model or its tokenizer is not found, the prefix is larger than 512 MiB or has
+ * unknown inputs, or the hook does not exist.
  */
 export async function exportPrefix(
   idOrFolder: string,
@@ -48,18 +48,25 @@ export async function exportPrefix(
   const configPath = join(files.folder, "config.json");
   const config = readModelConfig(readRegularText(configPath), configPath);
   const onnx = readOnnxGraph(files.onnx);
-  const point = chooseHook(hook, hooksOf(onnx, config), onnx, config);
+  const point = resolveHook(hook, readHooks(onnx, config), onnx, config);
   if (point.insert) {
     onnx.model.graph = insertTensor(onnx.model.graph!, point.tensor, point.insert);
   }
   const model = prefixModel(onnx.model, [point.tensor]);
   const graph = model.graph!;
   const bosToken = config.bosToken ?? tokenizerBosToken(files.folder);
-  if (bosToken === undefined) throw new Error(`${configPath} names no token that rows begin with`);
+  if (bosToken === undefined) {
+    throw new Error(
+      `${configPath} has no bos_token_id or eos_token_id, expected one to begin rows`,
+    );
+  }
   const inputs = graph.input.map(({ name, type }) => {
     const kind = type?.value.case === "tensorType" ? type.value.value.elemType : undefined;
     if (!/^(input_ids|attention_mask|position_ids)$/.test(name)) {
-      throw new Error(`the prefix of ${files.onnx} takes ${name}, which a page has no value for`);
+      throw new Error(
+        `the prefix of ${files.onnx} has the input ${name}, expected input_ids, attention_mask or ` +
+          `position_ids`,
+      );
     }
     return { name, type: kind === TensorProto_DataType.INT32 ? "int32" : "int64" } as const;
   });
@@ -74,7 +81,7 @@ export async function exportPrefix(
   };
 }
 
-/** Puts weights that lie in files into their tensors. */
+/** Reads external data into its tensors. */
 function inlineWeights(tensors: TensorProto[], folder: string, path: string): void {
   const entry = (tensor: TensorProto, name: string) =>
     tensor.externalData.findLast(({ key }) => key === name)?.value;
@@ -85,9 +92,10 @@ function inlineWeights(tensors: TensorProto[], folder: string, path: string): vo
     // Without a length the tensor goes to the end of its file.
     const length = Number(entry(tensor, "length") ?? file.size - offset);
     total += length;
-    if (total > MOST_BYTES) {
+    if (total > MAX_BYTES) {
       throw new RangeError(
-        `the prefix of ${path} has more than ${MOST_BYTES} bytes of weights, which is too much for a page`,
+        `the prefix of ${path} has more than ${MAX_BYTES} bytes of weights, expected at most that ` +
+          `for a page`,
       );
     }
     tensor.rawData = file.bytes(offset, length);

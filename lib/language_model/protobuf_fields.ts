@@ -1,6 +1,6 @@
 import type { ByteWindow } from "./byte_window.ts";
 
-/** Where one field of a protobuf message lies in a file. */
+/** Position of a field of a protobuf message in a file. */
 export interface ProtobufField {
   /** Field number. */
   number: number;
@@ -16,8 +16,9 @@ export interface ProtobufField {
 
 /**
  * The fields of the message in bytes [start, end) of a file, in order, without reading payloads.
- * Throws RangeError where the bytes are not a protobuf message: a length past the message's end, a
- * number of more than ten bytes, an unknown wire type.
+ *
+ * @throws {RangeError} The bytes are not a protobuf message: a length past the message's end, a
+ * number of more than ten bytes, or an unknown wire type.
  */
 export function* protobufFields(
   file: ByteWindow,

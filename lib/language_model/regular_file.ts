@@ -1,12 +1,12 @@
-/** Text files that are read whole: configs and headers, of which the largest known has 33 MB. */
-const mostTextBytes = 256 * 2 ** 20;
+/** Largest text file that is read at once; the largest known config or header has 33 MB. */
+const maxTextBytes = 256 * 2 ** 20;
 
 /**
- * Size of a regular file in bytes. Asked before a file is opened: opening a named pipe waits for a
- * writer that may never come, and a device may have no end.
+ * Size of a regular file in bytes. It is checked before a file is opened: opening a named pipe waits
+ * for a writer, and a device may have no end.
  *
- * @throws {Deno.errors.NotFound} There is nothing at the path.
- * @throws {Error} It is no regular file, or link to one; the message says what it is.
+ * @throws {Deno.errors.NotFound} The path does not exist.
+ * @throws {Error} It is not a regular file or a link to one; the message says what it is.
  */
 export function regularFileSize(path: string): number {
   const info = Deno.statSync(path);
@@ -19,20 +19,20 @@ export function regularFileSize(path: string): number {
     ? "a device"
     : info.isSocket
     ? "a socket"
-    : "no file";
+    : "not a file";
   throw new Error(`${path} is ${kind}, expected a file`);
 }
 
 /**
  * The text of a regular file.
  *
- * @throws {Deno.errors.NotFound} There is nothing at the path.
- * @throws {Error} It is no regular file, larger than 256 MiB, or cannot be read; it is named.
+ * @throws {Deno.errors.NotFound} The path does not exist.
+ * @throws {Error} It is not a regular file, is larger than 256 MiB, or cannot be read.
  */
 export function readRegularText(path: string): string {
   const size = regularFileSize(path);
-  if (size > mostTextBytes) {
-    throw new Error(`${path} has ${size} bytes, expected a text of at most ${mostTextBytes}`);
+  if (size > maxTextBytes) {
+    throw new Error(`${path} has ${size} bytes, expected a text of at most ${maxTextBytes}`);
   }
   return Deno.readTextFileSync(path);
 }

@@ -9,11 +9,11 @@ export interface ResidualAddition {
   /** Tensor of the stream after it. */
   after: string;
   /**
-   * The tensors that are added, one for each branch; a branch that is itself a sum is one tensor.
-   * Empty where a constant (a bias) is added after the branches: no tensor has the branch then.
+   * The tensors that are added, one per branch; a branch that is itself a sum is one tensor. Empty
+   * where a constant (a bias) is added after the branches, so that no tensor is the branch's output.
    */
   branches: string[];
-  /** The branches with their own sums taken apart: for x + (attention + MLP), both. */
+  /** The branches with inner sums split: for x + (attention + MLP), both. */
   summands: string[];
 }
 
@@ -23,25 +23,25 @@ export interface ResidualStream {
   start: string;
   /** The additions, from the first layer to the last. */
   additions: ResidualAddition[];
-  /** Whether positions are mixed between the stream `before` and `tensor`: attention does, MLPs not. */
+  /** Whether positions are mixed between the stream `before` and `tensor`, as in attention. */
   mixesPositions(tensor: string, before: string): boolean;
 }
 
 /**
- * Finds the residual stream of a decoder by the graph's structure. A residual addition is one of
- * whose operands the other depends on; the stream is the longest chain of those that leads to the
- * logits. (There are others: GELU's x + 0.044715 x³ is one, a chain of length 1.)
+ * Finds the residual stream of a decoder by the graph's structure. In a residual addition one operand
+ * depends on the other; the stream is the longest chain of such additions that leads to the logits.
+ * (GELU's x + 0.044715 x³ is a chain of length 1.)
  *
  * @param graph The main graph.
- * @param logits Name of the output tensor that the stream leads to.
- * @throws Error when the graph has no residual stream, or is malformed.
+ * @param logits Name of the logits output.
+ * @throws {Error} The graph has no residual stream, or is malformed.
  */
 export function findResidualStream(graph: GraphProto, logits: string): ResidualStream {
   const links = linkGraph(graph);
   const beforeLogits = ancestors(links, [logits], { valuesOnly: true });
   const fromInput = inputDependent(graph, links);
   const { addition, source } = residualAdditions(graph, links, fromInput);
-  // Of each node, the addition that it is and the length of the chain that ends with it.
+  // Per node, its addition and the length of the chain that ends with it.
   const found: ({ step: ResidualAddition; length: number } | undefined)[] = [];
   let last: number | undefined;
   links.nodes.forEach((_, index) => {
@@ -55,7 +55,7 @@ export function findResidualStream(graph: GraphProto, logits: string): ResidualS
     const branches = graph.node.some((node) => node.opType === "If");
     throw new Error(
       `no residual additions lead to ${logits}` +
-        (branches ? "; the graph has branches (If), a file without them may have" : ""),
+        (branches ? "; the graph has branches (If): try a file without them" : ""),
     );
   }
   const additions: ResidualAddition[] = [];
@@ -64,7 +64,7 @@ export function findResidualStream(graph: GraphProto, logits: string): ResidualS
     const { step } = found[at]!;
     const from = source(step.before);
     const previous = found[from?.index ?? -1]?.step;
-    // The same name for a point as what comes after one addition and as what comes before the next.
+    // Output of one addition and input of the next must be the same tensor.
     const before = previous && !from!.folded ? previous.after : step.before;
     const folded = after !== step.after;
     additions.unshift({ ...step, before, after, ...folded && { branches: [], summands: [] } });
@@ -78,7 +78,7 @@ export function findResidualStream(graph: GraphProto, logits: string): ResidualS
   };
 }
 
-/** Nodes that hand their first input on: exports in half precision cast around normalisations. */
+/** Whether a node passes its first input on: float16 exports have casts around normalizations. */
 function passesOn({ opType }: { opType: string }): boolean {
   return opType === "Cast" || opType === "Identity" || opType === "Dropout";
 }
@@ -106,7 +106,7 @@ function residualAdditions(graph: GraphProto, links: GraphLinks, fromInput: Set<
       nodes[index].input.every((name) => fromInput.has(name));
   }
 
-  // x + attention + mlp is two additions of which the inner one is read nowhere else.
+  // x + attention + mlp is two additions; nothing else reads the inner one.
   function summands(name: string): string[] {
     const inner = uncast(name);
     const index = producer.get(inner.name);
@@ -115,7 +115,7 @@ function residualAdditions(graph: GraphProto, links: GraphLinks, fromInput: Set<
       : [inner.name];
   }
 
-  // The operand that all others depend on. Graph inputs are token ids and masks: never a stream.
+  // The operand that all others depend on; graph inputs (token ids, masks) are not candidates.
   function stream(operands: string[]): string | undefined {
     return operands.find((candidate) => {
       const index = producer.get(candidate);
@@ -140,8 +140,8 @@ function residualAdditions(graph: GraphProto, links: GraphLinks, fromInput: Set<
     }
   }
 
-  // The addition that makes a tensor of the stream. OPT flattens rows and positions into one
-  // dimension for its MLP; some optimisers add a branch's bias last: (x + branch) + bias.
+  // The addition that produces a tensor of the stream. OPT flattens rows and positions into one
+  // dimension for its MLP; some graph optimizers add a branch's bias last: (x + branch) + bias.
   function source(name: string): { index: number; folded: boolean } | undefined {
     for (let folded = false;;) {
       const index = producer.get(name);
@@ -172,7 +172,7 @@ function foldedBias(
   return folded ? reader.output[0] : sum;
 }
 
-// Whether a value depends on what a node makes. Nodes before it, in topological order, cannot.
+// Whether a value depends on a node's outputs. Nodes before it, in topological order, do not.
 function dependsOn({ nodes, producer, reads }: GraphLinks, tensor: string, on: number): boolean {
   const seen = new Set<number>();
   const open = [tensor];
@@ -198,7 +198,7 @@ function mixesPositions(
   return links.nodes.some(({ opType, input }, index) => {
     if (!inside[index] || outside[index]) return false;
     if (/Attention/.test(opType)) return true;
-    // Weights are constants, unless they are: queries times keys, attention times values.
+    // Products of two input-dependent tensors: queries times keys, attention times values.
     return /^(MatMul|Einsum|Gemm)$/.test(opType) &&
       input.slice(0, 2).every((name) => fromInput.has(name));
   });

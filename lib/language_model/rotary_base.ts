@@ -5,27 +5,26 @@ import { isExternal, locationOf } from "./external_data.ts";
 import type { OnnxGraph } from "./onnx_graph.ts";
 
 /**
- * Says where a graph's rotary position embedding has another base (θ of θ^(−2i/d)) than config.json.
- * transformers 5 writes the base into `rope_parameters`; an exporter with transformers 4 looks for
- * `rope_theta`, does not find it, and takes 10,000 without a word: the model then runs, and is wrong.
+ * Warns where a graph's rotary position embedding has another base (θ of θ^(−2i/d)) than config.json.
+ * transformers 5 writes the base into `rope_parameters`; an exporter with transformers 4 reads
+ * `rope_theta` only and silently uses 10,000, which makes the model wrong.
  *
  * @param onnx The graph.
- * @param bases The bases that config.json names; with none, nothing can be said.
- * @returns The warning; undefined where each base that is found is one of config.json's.
+ * @param bases The bases in config.json; without any, nothing is compared.
+ * @returns The warning; undefined where every base found is one of config.json's.
  */
 export function rotaryWarning(onnx: OnnxGraph, bases: readonly number[]): string | undefined {
   if (bases.length === 0) return undefined;
-  // Half precision gives the base to 2 %; bases in use are a factor of 2 or more apart.
+  // From float16 tables the base is known to 2 %; bases in use differ by a factor of 2 or more.
   const near = (a: number, b: number) => Math.abs(Math.log(a / b)) < 0.2;
   const other = graphBases(onnx).find((found) => !bases.some((base) => near(base, found)));
   if (other === undefined) return undefined;
   return `${onnx.path}: the graph rotates positions with base ${Math.round(other)}, config.json ` +
-    `says ${bases.join(" and ")}. An exporter with transformers 4 does not see the base in ` +
-    `rope_parameters, which transformers 5 writes, and takes 10000: write "rope_theta" into ` +
-    `config.json beside it and export again`;
+    `says ${bases.join(" and ")}. An exporter with transformers 4 ignores rope_parameters, which ` +
+    `transformers 5 writes, and uses 10000: add "rope_theta" to config.json and export again`;
 }
 
-/** The bases of the rotary embeddings in a graph, as far as tables of them are found. */
+/** The bases of the rotary embeddings in a graph, as far as their tables are found. */
 function graphBases(onnx: OnnxGraph): number[] {
   const { graph } = onnx;
   const constants = graph.node
@@ -42,7 +41,7 @@ function graphBases(onnx: OnnxGraph): number[] {
   });
 }
 
-/** The frequencies 1, θ^(−2/d), θ^(−4/d), … themselves: d/2 numbers, or the same twice. */
+/** A table of the frequencies 1, θ^(−2/d), θ^(−4/d), …: d/2 numbers, or the same twice. */
 function frequencyTable(tensor: TensorProto): number[] | undefined {
   const wide = tensor.dims.filter((dim) => dim !== 1n);
   return wide.length === 1 && wide[0] <= 1024n && !isExternal(tensor)
@@ -50,7 +49,7 @@ function frequencyTable(tensor: TensorProto): number[] | undefined {
     : undefined;
 }
 
-/** Tables of sines, [positions, d/2]: position 1 has the sines of the frequencies, all below π/2. */
+/** A table of sines, [positions, d/2]: position 1 has the sines of the frequencies, all below π/2. */
 function sineTable(name: string, tensor: TensorProto, onnx: OnnxGraph): number[] | undefined {
   if (!/sin/i.test(name) || tensor.dims.length !== 2 || tensor.dims[0] < 2n) return undefined;
   const size = Number(tensor.dims[1]) * (tensor.dataType === TensorProto_DataType.FLOAT16 ? 2 : 4);
@@ -65,7 +64,7 @@ function sineTable(name: string, tensor: TensorProto, onnx: OnnxGraph): number[]
 }
 
 function floats({ dataType, floatData }: TensorProto, raw: Uint8Array): number[] | undefined {
-  // Bytes of a message begin anywhere: a copy begins where numbers may.
+  // The bytes may not be aligned; a copy is.
   const bytes = raw.slice().buffer;
   if (dataType === TensorProto_DataType.FLOAT && bytes.byteLength % 4 === 0) {
     return floatData.length > 0 ? [...floatData] : [...new Float32Array(bytes)];
@@ -75,7 +74,7 @@ function floats({ dataType, floatData }: TensorProto, raw: Uint8Array): number[]
   }
 }
 
-// Scaled embeddings (Llama 3, YaRN) change the slow frequencies only: the first four tell the base.
+// Scaled embeddings (Llama 3, YaRN) change low frequencies only: the first four give the base.
 function baseOf(values: number[]): number | undefined {
   const again = values.indexOf(values[0], 1);
   const count = again < 0 ? values.length : again;

@@ -15,30 +15,30 @@ import {
 } from "onnx-buf";
 import { ancestors, linkGraph } from "./graph_ancestors.ts";
 
-/** Name of the suffix graph's input that takes the place of the hook: float32 [rows, L, width]. */
+/** Name of the suffix's input that replaces the hook: float32 [rows, L, width]. */
 export const hookInput = "saewing_hook";
-/** Name of its input that takes the place of the stream that a branch is added to. */
+/** Name of the suffix's input that replaces the stream that a branch is added to. */
 export const streamInput = "saewing_stream";
 
 /** Element type of the residual stream in the graph. */
 export type StreamType = "float32" | "float16" | "float64" | "bfloat16";
 
 /**
- * The part of a model that leads from the token ids to `tensors`, its only outputs, as a model of
- * its own. Nothing that they do not depend on is in it.
+ * The part of a model from the token ids to `tensors`, which are its only outputs, as a model. Nodes
+ * that they do not depend on are removed.
  */
 export function prefixModel(model: ModelProto, tensors: string[]): ModelProto {
   const graph = model.graph!;
-  // ONNX Runtime infers the type of an output; a wrong one would be an error.
+  // Without a type: ONNX Runtime infers it, and refuses a wrong one.
   const output = tensors.map((name) => create(ValueInfoProtoSchema, { name }));
   return { ...model, graph: prune({ ...graph, output }) };
 }
 
-/** A tensor that a suffix is fed with. */
+/** A tensor of the graph that becomes an input of the suffix. */
 export interface Cut {
   /** Name of the tensor in the graph. */
   tensor: string;
-  /** Name of the input that takes its place. */
+  /** Name of the input that replaces it. */
   input: string;
   /** The tensor's element type, which the input is cast to. */
   type: StreamType;
@@ -49,10 +49,10 @@ export interface Cut {
 }
 
 /**
- * The part of a model that leads from the tensors `cuts` to the tensor `to`, its only output. The cuts
- * are inputs; token ids, masks and positions stay inputs where the later layers read them.
+ * The part of a model from the tensors `cuts` to the tensor `to`, its only output. The cuts are
+ * inputs; token ids, masks and positions stay inputs where later layers read them.
  *
- * @throws Error when no node makes one of the tensors.
+ * @throws {Error} No node produces one of the tensors.
  */
 export function suffixModel(model: ModelProto, cuts: Cut[], to: string): ModelProto {
   const graph = model.graph!;
@@ -61,7 +61,7 @@ export function suffixModel(model: ModelProto, cuts: Cut[], to: string): ModelPr
     const index = graph.node.findIndex(({ output }) => output.includes(tensor));
     if (index < 0) throw new Error(`no node of the graph makes ${tensor}`);
     const { output } = node[index];
-    // A split or a dropout makes other tensors too.
+    // A split or a dropout has other outputs too.
     const rest = output.length > 1
       ? [{ ...node[index], output: output.map((name) => name === tensor ? "" : name) }]
       : [];
@@ -70,7 +70,7 @@ export function suffixModel(model: ModelProto, cuts: Cut[], to: string): ModelPr
       : [castNode(input, tensor, type)];
     node.splice(index, 1, ...rest, ...made);
   }
-  // Dimension names of the cuts' own: sharing the graph's would assert equalities it may not hold.
+  // Own dimension names: the graph's would assert equalities that may not hold.
   const dims = ["saewing_rows", "saewing_positions"];
   const input = cuts.map((cut) =>
     tensorInfo(cut.input, TensorProto_DataType.FLOAT, [...dims, cut.width])
@@ -88,12 +88,12 @@ export function suffixModel(model: ModelProto, cuts: Cut[], to: string): ModelPr
   return { ...model, graph: suffix };
 }
 
-/** The bytes of a model, as ONNX Runtime reads them. */
+/** The serialized bytes of a model. */
 export function modelBytes(model: ModelProto): Uint8Array<ArrayBuffer> {
   return toBinary(ModelProtoSchema, model);
 }
 
-/** The graph without what its outputs do not depend on. */
+/** Removes what the graph's outputs do not depend on. */
 export function prune(graph: GraphProto): GraphProto {
   const links = linkGraph(graph);
   const needed = ancestors(links, graph.output.map((output) => output.name));
@@ -148,7 +148,7 @@ const elementTypes: Record<StreamType, TensorProto_DataType> = {
   bfloat16: TensorProto_DataType.BFLOAT16,
 };
 
-/** Describes a tensor: its name, element type and dimensions (a string is a symbolic one). */
+/** A tensor's name, element type and dimensions; strings are symbolic dimensions. */
 export function tensorInfo(
   name: string,
   elemType: TensorProto_DataType,

@@ -1,34 +1,35 @@
-/** A document: its text, or the parts of a long one in order, cut anywhere between two characters. */
+/** A document: its text, or the parts of a long text in order, cut between any two characters. */
 export type TextDocument = string | AsyncIterable<string>;
 
 /**
- * Documents: a stream or a list of them, or a function that gives them from the beginning. What reads
- * them more than once needs a list or a function.
+ * Documents: a stream, a list, or a function that returns them from the beginning. Functions that
+ * read them more than once need a list or a function.
  */
 export type Texts =
   | AsyncIterable<TextDocument>
   | Iterable<TextDocument>
   | (() => AsyncIterable<TextDocument> | Iterable<TextDocument>);
 
-/** Longest text that is tokenized at once: transformers.js takes about 50 bytes for each of its characters. */
+/** Longest text that is tokenized at once; transformers.js takes about 50 bytes per character. */
 const LONGEST = 2 ** 20;
 
-/** Characters on either side of a cut that have to give the same tokens as in one piece. */
+/** Characters on either side of a cut whose tokens must not change. */
 const WINDOW = 256;
-/** Places of each kind that are tried. */
+/** Number of positions of each kind that are tried. */
 const TRIES = 16;
 
 const SPACE = /\s/;
 
 /**
- * The pieces of a document that are tokenized one by one. Up to `longest` UTF-16 units it is one piece. A longer
- * one is cut at a space between two words, in the second half of a piece, where the tokens of the 512
- * characters around the cut are the same as uncut: so the tokens of the pieces are those of the whole
- * for tokenizers that split text at white space first, and for those that put a space before each text (the
- * space at the cut is left out then). Where no space does (one word, a language without spaces), other
- * places are tried, and at last the document is cut at `longest`, which can change the tokens beside the cut.
+ * Splits a document into pieces that are tokenized one by one; up to `longest` UTF-16 units it is one
+ * piece. A longer one is cut at a space between two words, in the second half of a piece, where the
+ * tokens of the 512 characters around the cut stay the same. The tokens of the pieces are then those
+ * of the whole document, for tokenizers that first split text at white space, and for those that put a
+ * space before each text (the space at the cut is then dropped). Without such a space (one word, a
+ * language without spaces) other positions are tried; at last the document is cut at `longest`, which
+ * can change the tokens next to the cut.
  *
- * Between two pieces the event loop runs: signals are seen.
+ * The event loop runs between two pieces, so that abort signals are noticed.
  */
 export async function* textPieces(
   document: TextDocument,
@@ -50,7 +51,7 @@ export async function* textPieces(
   if (text.length > 0) yield text;
 }
 
-/** Where a piece ends and the next one begins. */
+/** Positions at which a piece ends and the next one begins; a space between them is dropped. */
 function findCut(
   text: string,
   start: number,
@@ -86,26 +87,26 @@ function keepsTokens(
   return Array.from(left).concat(Array.from(right)).every((token, at) => token === whole[at]);
 }
 
-/** Single spaces between two words, from the last. */
+/** Positions of single spaces between two words, from the last. */
 function* spaces(text: string, from: number, last: number): Generator<number> {
   for (let at = last; at >= from; at--) {
     if (text[at] === " " && !SPACE.test(text[at - 1]) && !SPACE.test(text[at + 1])) yield at;
   }
 }
 
-/** Ends of words, from the last. */
+/** Positions of ends of words, from the last. */
 function* borders(text: string, from: number, last: number): Generator<number> {
   for (let at = last; at >= from; at--) {
     if (SPACE.test(text[at]) && !SPACE.test(text[at - 1])) yield at;
   }
 }
 
-/** Any place between two characters, from the last. */
+/** Positions between any two characters, from the last. */
 function* characters(text: string, from: number, last: number): Generator<number> {
   for (let at = last; at >= from; at--) if (!isInside(text, at)) yield at;
 }
 
-/** Whether a place is inside a surrogate pair. */
+/** Whether a position is inside a surrogate pair. */
 function isInside(text: string, at: number): boolean {
   return /[\udc00-\udfff]/.test(text[at] ?? "") && /[\ud800-\udbff]/.test(text[at - 1] ?? "");
 }

@@ -2,14 +2,14 @@ import { create } from "@bufbuild/protobuf";
 import { type GraphProto, NodeProtoSchema, TensorProto_DataType } from "onnx-buf";
 import type { ValueInfoProto } from "onnx-buf";
 
-// Integers of every decoder that are no token ids.
+// Integer inputs of decoders other than token ids.
 const others = /mask|position|type_ids|past|cache|^num_|keep|length|seqlens/i;
 
 /**
- * Gives a graph's input of token ids its usual name, `input_ids`: exports that name no inputs call it
- * `input`, `input.1` or `tokens`. Other graphs are returned as they are.
+ * Renames a graph's input of token ids to `input_ids`: exports without names for inputs call it
+ * `input`, `input.1` or `tokens`.
  *
- * @throws Error when the graph takes no token ids, or has several inputs that could be them.
+ * @throws {Error} The graph has no input of token ids, or several inputs that could be it.
  */
 export function withTokenInput(graph: GraphProto): GraphProto {
   const constants = new Set(graph.initializer.map((tensor) => tensor.name));
@@ -19,16 +19,16 @@ export function withTokenInput(graph: GraphProto): GraphProto {
   const embeddings = names.find((name) => /embed/i.test(name));
   if (embeddings !== undefined) {
     throw new Error(
-      `the graph takes embeddings (${embeddings}), not token ids: a decoder that takes input_ids ` +
-        `is wanted. Exports of models that also see or hear keep the embedding in a file of its own`,
+      `the graph takes embeddings (${embeddings}), expected a decoder that takes token ids ` +
+        `(input_ids). Exports of multimodal models have the embedding in a separate file`,
     );
   }
   const found = inputs.filter((input) => isRowsOfIntegers(input) && !others.test(input.name));
   if (found.length !== 1) {
     throw new Error(
       `the graph has no input named input_ids, and ${found.length} of its inputs ` +
-        `(${names.join(", ") || "none"}) could be it: one input of token ids, int64 ` +
-        `[rows, positions], is wanted`,
+        `(${names.join(", ") || "none"}) could be it, expected one input of token ids, int64 ` +
+        `[rows, positions]`,
     );
   }
   const [tokens] = found;

@@ -9,27 +9,28 @@ export type TokenRows =
   | Iterable<Int32Array>
   | (() => AsyncIterable<Int32Array> | Iterable<Int32Array>);
 
-/** How texts become rows. */
+/** Options of {@linkcode packTokenRows}. */
 export interface TokenRowOptions {
   /** Tokens in a row, the first of which is the model's BOS token. */
   contextLength: number;
-  /** Rows after which to stop, default: all that the texts fill. */
+  /** Largest number of rows, default all that the texts fill. */
   maxRows?: number;
 }
 
 /**
  * Packs texts into rows of exactly `contextLength` tokens without padding. The documents, separated
- * by BOS tokens, form one long line that is cut into pieces of `contextLength − 1`; a row is BOS and
- * one piece. What is left at the end is dropped, and so are empty documents.
+ * by BOS tokens, are concatenated and cut into pieces of `contextLength − 1`; a row is BOS and one
+ * piece. An incomplete last piece and empty documents are dropped.
  *
- * Documents of up to 2^20 UTF-16 units are tokenized whole. Longer ones are tokenized in pieces of at most that
- * length, cut at spaces where that changes no token of the 512 characters around; only where there is no such
- * space (one long word) the tokens beside a cut can be others than those of the whole document.
+ * Documents of up to 2^20 UTF-16 units are tokenized as a whole, longer ones in pieces of at most that
+ * length, cut at spaces where the tokens of the 512 characters around the cut stay the same. Without
+ * such a space (one long word) the tokens next to a cut can differ.
  *
- * @param model Gives the tokenizer, the BOS token and the longest context.
+ * @param model Its tokenizer, BOS token and longest context are used.
  * @param texts Documents, each as a string or, for long ones, as parts in order.
  * @param options Length and number of rows.
- * @throws Error when the texts do not fill one row: it says how many tokens there were.
+ * @throws {RangeError} `contextLength` is not a whole number from 2.
+ * @throws {Error} `contextLength` is longer than the model takes, or the texts do not fill one row.
  */
 export function packTokenRows(
   model: Pick<LanguageModel, "id" | "tokenize" | "bosToken" | "maxContext">,
@@ -43,7 +44,7 @@ export function packTokenRows(
     );
   }
   if (!(maxRows > 0)) throw new Error(`maxRows is ${maxRows}, expected a number above 0`);
-  // A string is an iterable of its characters: each would be packed as a document.
+  // A string is an iterable: each of its characters would be a document.
   if (typeof texts === "string") {
     throw new Error("texts is one string, expected a list or stream of documents: [text]");
   }
@@ -88,4 +89,48 @@ async function* pack(
       ? `the corpus has no text: ${documents} documents with 0 tokens, ${wanted}`
       : `the corpus has ${count} tokens, ${wanted}`,
   );
+}
+
+// 16 rows of 128. Products run at full speed from some hundred tokens on. A layer takes 32 KiB per
+// token at d = 2,048 (MLP), and as much for attention with 12 heads over 700 positions: 100 MiB.
+const tokensPerRun = 2048;
+
+/**
+ * Default number of token rows per call of a model: 2,048 tokens, at least one row. Memory of a call
+ * grows with its tokens, that of attention with tokens times context length.
+ *
+ * @param contextLength Tokens per row.
+ */
+export function defaultRowsPerRun(contextLength: number): number {
+  return Math.max(1, Math.floor(tokensPerRun / contextLength));
+}
+
+/**
+ * Reads token rows into memory, 4 bytes per token.
+ *
+ * @param purpose What they are for, in the error message.
+ * @throws {RangeError} There are none, or they differ in length.
+ */
+export async function collectRows(
+  tokenRows: TokenRows,
+  purpose: string,
+): Promise<Int32Array[]> {
+  const rows: Int32Array[] = [];
+  for await (const row of openStream(tokenRows)) {
+    if (rows.length > 0 && row.length !== rows[0].length) {
+      throw new RangeError(
+        `token row ${rows.length} has ${row.length} tokens, the first ${rows[0].length}`,
+      );
+    }
+    rows.push(row);
+  }
+  if (rows.length === 0) throw new RangeError(`there were no token rows to ${purpose}`);
+  return rows;
+}
+
+/** Concatenates token rows of equal length, for one call of a model. */
+export function joinRows(rows: readonly Int32Array[]): Int32Array {
+  const tokens = new Int32Array(rows.length * rows[0].length);
+  rows.forEach((row, r) => tokens.set(row, r * row.length));
+  return tokens;
 }

@@ -1,8 +1,8 @@
-/** The decoder of a tokenizer.json, as far as it is read here. */
+/** The `decoder` of a tokenizer.json; only the fields that are used. */
 export interface TokenDecoder {
-  /** Its kind. */
+  /** Its type, such as "ByteLevel". */
   type?: string;
-  /** Its parts, where it is a sequence. */
+  /** The decoders of a "Sequence". */
   decoders?: TokenDecoder[];
 }
 
@@ -12,10 +12,10 @@ export function isByteLevel(decoder: TokenDecoder | null | undefined): boolean {
 }
 
 /**
- * The text of a token as a reader should see it: spaces kept, bytes that are only a part of a character
- * as `\xe2`.
+ * The text of a token for display: spaces are kept, bytes that are part of a character are written as
+ * `\xe2`.
  *
- * @param word The token as its vocabulary spells it; "[17]" stands for an unknown one.
+ * @param word The token's entry in the vocabulary; without one the text is "[ID]".
  */
 export function wordText(word: string | undefined, token: number, byteLevel: boolean): string {
   if (word === undefined) return `[${token}]`;
@@ -32,7 +32,7 @@ for (let byte = 0, next = 256; byte < 256; byte++) {
 
 function byteLevelText(word: string): string {
   const bytes = Array.from(word, (character) => byteOf.get(character));
-  // Added tokens are spelt in plain text.
+  // Added tokens are plain text.
   return bytes.includes(undefined) ? word : bytesText(bytes as number[]);
 }
 

@@ -1,5 +1,5 @@
-// The worker that runs ONNX Runtime: a run blocks the thread that it is called on, and the main
-// thread has training steps to submit meanwhile.
+// Runs ONNX Runtime in a worker: a run blocks its thread, and the main thread submits training steps
+// meanwhile.
 
 import { createRunner, type ModelRunner } from "./model_runner.ts";
 import type { WorkerReply, WorkerRequest } from "./worker_messages.ts";
@@ -9,7 +9,7 @@ const scope = globalThis as unknown as {
   postMessage(message: WorkerReply, transfer: Transferable[]): void;
 };
 
-// Of the model that is open; throws where it could not be opened.
+// Returns the open model's runner; throws if it could not be opened.
 let runner: () => ModelRunner;
 let last: Promise<void> = Promise.resolve();
 

@@ -1,14 +1,14 @@
-/** A tensor that is read, or read and replaced. */
+/** A tensor that is read or replaced. */
 export interface HookTensor {
   /** Name of the tensor. */
   tensor: string;
   /** Length of its rows. */
   width: number;
-  /** Of a branch: name of the tensor that it is added to. */
+  /** For a branch: name of the stream's tensor that it is added to. */
   stream?: string;
 }
 
-/** What the worker needs to know of a model, sent once, first. */
+/** A model, as sent to the worker in the first request. */
 export interface WorkerModel extends HookTensor {
   /** The model's structure (an ONNX ModelProto); its weights are external data in `folder`. */
   structure: Uint8Array<ArrayBuffer>;
@@ -26,7 +26,7 @@ export interface WorkerModel extends HookTensor {
   threads: number;
 }
 
-/** A question to the worker. Tokens are `rows` rows of equal length, row after row. */
+/** A request to the worker. Tokens are `rows` rows of equal length, row after row. */
 export type WorkerRequest =
   | { kind: "open"; model: WorkerModel }
   | { kind: "activations"; tokens: Int32Array; rows: number; points: HookTensor[] }
@@ -34,9 +34,9 @@ export type WorkerRequest =
     kind: "losses";
     tokens: Int32Array;
     rows: number;
-    /** Values of the hook, each [rows · L, width]; without them the model's own. */
+    /** Values of the hook, each [rows · L, width]; undefined for the model's own. */
     variants: (Float32Array | undefined)[];
-    /** Whether the divergence of each variant from the first is wanted too. */
+    /** Whether to compute the divergence of each variant from the first too. */
     divergence: boolean;
   }
   | {
@@ -44,13 +44,13 @@ export type WorkerRequest =
     tokens: Int32Array;
     rows: number;
     replacement?: Float32Array;
-    /** Whether only those of each row's last position are wanted. */
+    /** Whether to return those of each row's last position only. */
     last: boolean;
   }
   | { kind: "unembed"; directions: Float32Array; scale: boolean }
   | { kind: "close" };
 
-/** The worker's answer; answers come in the order of the questions. */
+/** The worker's reply; replies come in the order of the requests. */
 export type WorkerReply =
   | { data: Float32Array<ArrayBuffer>[] }
   | { error: string };

@@ -47,7 +47,7 @@ Deno.test("eval finds the model of an SAE from another folder, or says how to gi
       );
     const without = await evaluated();
     assertEquals(without.code, 1);
-    assertStringIncludes(without.stderr, "models/small is no folder here");
+    assertStringIncludes(without.stderr, "models/small is not a folder, and on the hub");
     assertStringIncludes(without.stderr, ". give --model: a folder, or a hub id");
     await Deno.mkdir(join(folder, "models"));
     await Deno.symlink(MODEL, join(folder, "models/small"));

@@ -172,7 +172,7 @@ async function withHub(
     cacheDir,
     token: "",
     offline: false,
-    patience: { delay: 1, attempts: 2 },
+    limits: { delay: 1, attempts: 2 },
   };
   await use((id, more) => loadSae(id, { ...reach, ...more }), hub);
 }

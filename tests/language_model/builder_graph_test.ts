@@ -95,7 +95,7 @@ Deno.test("what does not run on the CPU is refused at opening, with the reason",
   const paged = (node: NodeProto) => node.opType = "PagedAttention";
   for (
     const [change, text] of [
-      [fused, "attention with the norms of queries and keys fused into it ("],
+      [fused, "attention with fused norms of queries and keys ("],
       [paged, "attention over a paged cache (PagedAttention "],
     ] as const
   ) {

@@ -27,11 +27,12 @@ Deno.test("auto falls back to the CPU and says why; a device by name fails", asy
   assertEquals(await auto({ cpu }, none), { device: "cpu", reason: "there is no GPU" });
   assertEquals(await auto({ cpu }), { device: "cpu", reason: "no webgpu" });
   const far = { cpu, webgpu: Float32Array.of(3, 4, 5) };
-  const reason = "activations on webgpu are off the CPU's by 1.0";
+  const reason =
+    "activations on webgpu differ from the CPU's by 1.0 (relative), expected at most 0.01";
   assertEquals(await auto(far), { device: "cpu", reason, difference: 1 });
   await assertRejects(() => choosePlace("webgpu", runs(far), there), Error, reason);
   const broken = { cpu, webgpu: Float32Array.of(NaN, 4, 5) };
-  assertStringIncludes((await auto(broken)).reason!, "off the CPU's by NaN");
+  assertStringIncludes((await auto(broken)).reason!, "differ from the CPU's by NaN");
   await assertRejects(() => choosePlace("cuda", runs({ cpu }), there), Error, "no cuda");
 });
 

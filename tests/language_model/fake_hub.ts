@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 
 /** What a request asked, as the fake hub saw it. */
-export interface Asked {
+export interface FileRequest {
   /** "hub" or "content", the host that it redirects large files to. */
   host: "hub" | "content";
   method: string;
@@ -17,16 +17,16 @@ export interface FakeHubOptions {
   files: Record<string, Uint8Array<ArrayBuffer>>;
   /** Files from this size on are large: redirected, with their SHA-256 announced. Default: none. */
   largeFrom?: number;
-  answer?(asked: Asked, number: number): Response | undefined;
+  answer?(asked: FileRequest, number: number): Response | undefined;
   /** Whether the hub tells no commits, as other servers do. */
   commitless?: boolean;
   /** Changes the headers of the hub's own answers. */
-  headers?(headers: Headers, asked: Asked): void;
+  headers?(headers: Headers, asked: FileRequest): void;
 }
 
 export interface FakeHub extends AsyncDisposable {
   endpoint: string;
-  asked: Asked[];
+  asked: FileRequest[];
 }
 
 export const sha256 = (bytes: Uint8Array<ArrayBuffer>) =>
@@ -60,7 +60,7 @@ export function broken(bytes: Uint8Array<ArrayBuffer>, sent: number): ReadableSt
 /** Answers as a file server does: ranges, If-Range, 416. */
 export function serveBytes(
   bytes: Uint8Array<ArrayBuffer>,
-  { range, ifRange }: Asked,
+  { range, ifRange }: FileRequest,
   etag: string,
 ): Response {
   const from = /^bytes=(\d+)-$/.exec(range ?? "");
@@ -82,8 +82,8 @@ export function serveBytes(
 
 /** A server that behaves like the hub, with a second one for the contents of large files. */
 export function startFakeHub(options: FakeHubOptions): FakeHub {
-  const asked: Asked[] = [];
-  const note = (request: Request, host: Asked["host"]): Asked => {
+  const asked: FileRequest[] = [];
+  const note = (request: Request, host: FileRequest["host"]): FileRequest => {
     const { pathname, search } = new URL(request.url);
     const { method, headers } = request;
     const one = {

@@ -4,7 +4,7 @@ import { homedir } from "node:os";
 import { hubCacheFolder, lockBlob } from "../../lib/language_model/hub_cache.ts";
 import { downloadHubFile } from "../../lib/language_model/hub_file.ts";
 import { listHubFiles } from "../../lib/language_model/hub_listing.ts";
-import { HubFileMissing } from "../../lib/language_model/hub_location.ts";
+import { HubFileMissingError } from "../../lib/language_model/hub_location.ts";
 import { commitOf, type FakeHubOptions, gitHash, sha256 } from "./fake_hub.ts";
 import { bytes, large, other, size, small, withHub } from "./hub_helper.ts";
 
@@ -46,7 +46,7 @@ Deno.test("a download leaves what huggingface_hub would leave", async () => {
     const commit = commitOf(files);
     await get({ file: "config.json" });
     await get({ file: "a/b/big.bin", revision: "refs/pr/1" });
-    await assertRejects(() => get({ file: "none.txt", revision: "v1" }), HubFileMissing);
+    await assertRejects(() => get({ file: "none.txt", revision: "v1" }), HubFileMissingError);
     const [blob, blob2] = [gitHash(bytes), gitHash(other)];
     assertEquals(await tree(cacheDir), {
       [`.locks/${repository}/${blob}.lock`]: 0,
@@ -126,7 +126,7 @@ Deno.test("a cache that Python wrote is read: branches, tags, commits, links", a
     }
     assertEquals(await Deno.readFile(await get({ offline: true })), bytes);
     const missing = { file: "none.txt", revision: newer };
-    await assertRejects(() => get(missing), HubFileMissing, "has no file none.txt");
+    await assertRejects(() => get(missing), HubFileMissingError, "has no file none.txt");
     const list = { repo: "someone/thing", cacheDir, offline: true };
     assertEquals(await listHubFiles(list), ["a/big.bin", "cfg.json"]);
     assertEquals(await listHubFiles({ ...list, under: "a" }), ["a/big.bin"]);
@@ -182,7 +182,7 @@ Deno.test("where the hub is silent, down or closed the cache is used, after one 
     assertEquals(await get({ endpoint: "http://127.0.0.1:9" }), path);
     // A file that the branch has no more is not there.
     answer = () => new Response("", { status: 404, headers: { "x-error-code": "EntryNotFound" } });
-    await assertRejects(() => get(), HubFileMissing);
+    await assertRejects(() => get(), HubFileMissingError);
     const stop = AbortSignal.abort(new Error("stopped"));
     await assertRejects(() => get({ signal: stop }), Error, "stopped");
   });
@@ -194,14 +194,14 @@ Deno.test("a hub that accepts a connection and is silent is given up early", asy
   const silent = Deno.serve(quiet, () => over.promise.then(() => new Response()));
   const endpoint = `http://127.0.0.1:${silent.addr.port}`;
   await withHub(small, async (get) => {
-    const patience = { attempts: 2, delay: 1, answer: 50, stall: 60_000 };
+    const limits = { attempts: 2, delay: 1, responseTimeout: 50, stallTimeout: 60_000 };
     await assertRejects(
-      () => get({ endpoint, patience }),
+      () => get({ endpoint, limits }),
       Error,
       `could not be downloaded from ${endpoint}: nothing arrived for 0.05 s (2 attempts)`,
     );
     const path = await get();
-    assertEquals(await get({ endpoint, patience }), path);
+    assertEquals(await get({ endpoint, limits }), path);
   });
   over.resolve(new Response());
   await silent.shutdown();
@@ -211,7 +211,7 @@ Deno.test("a small file's content is compared with git's hash", async () => {
   const wrong: FakeHubOptions["answer"] = ({ method }) =>
     method === "GET" ? new Response(other) : undefined;
   await withHub({ ...small, answer: wrong }, async (get, _hub, cacheDir) => {
-    const error = await assertRejects(() => get({ patience: { attempts: 2, delay: 1 } }), Error);
+    const error = await assertRejects(() => get({ limits: { attempts: 2, delay: 1 } }), Error);
     assertStringIncludes(
       error.message,
       `its git hash is ${gitHash(other)}, the hub announced ${gitHash(bytes)} (2 attempts)`,
@@ -225,8 +225,8 @@ Deno.test("a small file's content is compared with git's hash", async () => {
     return new Response(new Blob([other]).stream(), { headers });
   };
   await withHub({ ...small, answer: unsized }, async (get) => {
-    const patience = { attempts: 2, delay: 1 };
-    await assertRejects(() => get({ patience }), Error, `its git hash is ${gitHash(other)}`);
+    const limits = { attempts: 2, delay: 1 };
+    await assertRejects(() => get({ limits }), Error, `its git hash is ${gitHash(other)}`);
   });
 });
 

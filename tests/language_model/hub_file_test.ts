@@ -75,7 +75,7 @@ for (const [kind, options] of [["large", large], ["small", small]] as const) {
         });
       },
     }, async (get, hub) => {
-      const path = await get({ patience: { attempts: 2, delay: 1 } });
+      const path = await get({ limits: { attempts: 2, delay: 1 } });
       assertEquals(await Deno.readFile(path), bytes);
       const host = options === large ? "content" : "hub";
       const ranges = contents(hub).filter((one) => one[0] === host).map((one) => one[1]);
@@ -186,8 +186,8 @@ const never: [string, Partial<FakeHubOptions>, string][] = [
 for (const [title, options, text] of never) {
   Deno.test(`${title}: given up after some attempts, and no file is left`, async () => {
     await withHub({ ...large, ...options }, async (get, hub, cacheDir) => {
-      const patience = { attempts: 3, delay: 1, stall: title === "silence" ? 50 : 5000 };
-      const error = await assertRejects(() => get({ patience }), Error);
+      const limits = { attempts: 3, delay: 1, stallTimeout: title === "silence" ? 50 : 5000 };
+      const error = await assertRejects(() => get({ limits }), Error);
       assertStringIncludes(
         error.message,
         `a/big.bin of someone/thing could not be downloaded from ${hub.endpoint}: `,
@@ -235,7 +235,7 @@ Deno.test("a server that sends a wrong range whenever one is asked is given up l
       });
     },
   }, async (get, hub) => {
-    const error = await assertRejects(() => get({ patience: { attempts: 4, delay: 1 } }), Error);
+    const error = await assertRejects(() => get({ limits: { attempts: 4, delay: 1 } }), Error);
     assertStringIncludes(error.message, "(4 attempts)");
     assertEquals(contents(hub).filter(([host]) => host === "content").length, 4);
   });
@@ -253,7 +253,7 @@ Deno.test("a file without an announced size ends at a limit, and leaves nothing"
     },
   }, async (get, _hub, cacheDir) => {
     await assertRejects(
-      () => get({ patience: { unannounced: 1e6 } }),
+      () => get({ limits: { maxUnknownSize: 1e6 } }),
       Error,
       "a/big.bin of someone/thing: more than 1000000 bytes arrived from 127.0.0.1:",
     );
@@ -272,7 +272,7 @@ Deno.test("a busy server is asked again when it says, not if that is far off", a
   await withHub({ ...small, answer: later("0") }, async (get) => {
     // The pause of a minute is the server's to shorten.
     const signal = AbortSignal.timeout(30_000);
-    assertEquals(await Deno.readFile(await get({ patience: { delay: 60_000 }, signal })), bytes);
+    assertEquals(await Deno.readFile(await get({ limits: { delay: 60_000 }, signal })), bytes);
   });
   busy = 1;
   await withHub({ ...small, answer: later("3600") }, async (get) => {

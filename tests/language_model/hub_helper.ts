@@ -25,7 +25,7 @@ export async function withHub(
       endpoint: hub.endpoint,
       token: "",
       offline: false,
-      patience: { delay: 1, stall: 5000 },
+      limits: { delay: 1, stallTimeout: 5000 },
       ...more,
     });
     return path;

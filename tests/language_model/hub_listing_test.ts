@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { downloadHubFile } from "../../lib/language_model/hub_file.ts";
 import { listHubFiles } from "../../lib/language_model/hub_listing.ts";
-import type { Patience } from "../../lib/language_model/hub_request.ts";
+import type { HubLimits } from "../../lib/language_model/hub_request.ts";
 import { type FakeHubOptions, startFakeHub } from "./fake_hub.ts";
 
 const repo = "someone/thing";
@@ -33,7 +33,7 @@ Deno.test("files are listed page by page; in offline mode those of the cache", a
   const files = { "layer/b.npz": Uint8Array.of(1, 2, 3) };
   await using hub = startFakeHub({ files, answer: tree(answers) });
   const cacheDir = await Deno.makeTempDir();
-  const options = { repo, cacheDir, endpoint: hub.endpoint, patience: { delay: 1 } };
+  const options = { repo, cacheDir, endpoint: hub.endpoint, limits: { delay: 1 } };
   try {
     assertEquals(await listHubFiles(options), ["a.json", "layer/b.npz"]);
     assertEquals(await listHubFiles({ ...options, offline: true }), []);
@@ -48,7 +48,7 @@ Deno.test("files are listed page by page; in offline mode those of the cache", a
     await assertRejects(
       () => listHubFiles({ ...options, under: "../x" }),
       Error,
-      '"../x" is no path inside a repository of the hub',
+      '"../x" is not a path inside a hub repository',
     );
   } finally {
     await Deno.remove(cacheDir, { recursive: true });
@@ -59,7 +59,7 @@ Deno.test("an answer that is no list, or has names that lead out, is refused", a
   for (
     const [body, text] of [
       [{ error: "x" }, 'could not be listed: the answer is {"error":"x"}'],
-      [[{ type: "file", path: "../x" }], "is no path inside a repository"],
+      [[{ type: "file", path: "../x" }], "is not a path inside a hub repository"],
     ] as const
   ) {
     await using hub = startFakeHub({
@@ -78,7 +78,7 @@ const endless = (pause: number, bytes = chunk) =>
       controller.enqueue(bytes);
     },
   });
-const bad: [string, () => Response | Promise<Response>, string, Partial<Patience>?][] = [
+const bad: [string, () => Response | Promise<Response>, string, Partial<HubLimits>?][] = [
   ["has no end", () => new Response(endless(0)), "more than 100663296 bytes, expected a list"],
   [
     "comes a byte at a time",
@@ -86,13 +86,13 @@ const bad: [string, () => Response | Promise<Response>, string, Partial<Patience
     "the list is not complete after 0.4 s",
   ],
   ["stops", () => new Response(new ReadableStream({})), "nothing arrived for 0.05 s (2 attempts)", {
-    stall: 50,
+    stallTimeout: 50,
   }],
   [
     "never begins",
     () => new Promise((resolve) => setTimeout(() => resolve(new Response()), 400)),
     "nothing arrived for 0.05 s (2 attempts)",
-    { answer: 50 },
+    { responseTimeout: 50 },
   ],
 ];
 
@@ -101,8 +101,14 @@ for (const [title, answer, text, more] of bad) {
     const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen() {} }, answer);
     const endpoint = `http://127.0.0.1:${server.addr.port}`;
     const listing = title === "comes a byte at a time" ? 400 : 60_000;
-    const patience = { attempts: 2, delay: 1, stall: 60_000, listing, ...more };
-    await assertRejects(() => listHubFiles({ repo, endpoint, patience }), Error, text);
+    const limits = {
+      attempts: 2,
+      delay: 1,
+      stallTimeout: 60_000,
+      listingTimeout: listing,
+      ...more,
+    };
+    await assertRejects(() => listHubFiles({ repo, endpoint, limits }), Error, text);
     await server.shutdown();
   });
 }

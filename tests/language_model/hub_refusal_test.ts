@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import type { HubFileOptions } from "../../lib/language_model/hub_file.ts";
-import { HubFileMissing } from "../../lib/language_model/hub_location.ts";
+import { HubFileMissingError } from "../../lib/language_model/hub_location.ts";
 import type { FakeHubOptions } from "./fake_hub.ts";
 import { small, withHub } from "./hub_helper.ts";
 
@@ -18,7 +18,7 @@ Deno.test("what the hub refuses is said with what to do", async () => {
     [{ token: "t" }, "use a token of the account that did", {
       answer: () => new Response("", gated),
     }],
-    [{ repo: "../../etc" }, '"../../etc" is no id of the hub'],
+    [{ repo: "../../etc" }, '"../../etc" is not a hub id'],
     [{ revision: ".." }, 'revision is "..", expected'],
     [{ revision: "a/../../b" }, 'revision is "a/../../b", expected'],
     [{ endpoint: "file:///etc" }, "the hub's address (HF_ENDPOINT) is file:///etc"],
@@ -29,7 +29,7 @@ Deno.test("what the hub refuses is said with what to do", async () => {
     [{}, "redirects more than 10 times", {
       answer: () => new Response(null, { status: 302, headers: { location: "/again" } }),
     }],
-    [{ endpoint: "http://127.0.0.1:9", patience: { attempts: 1 } }, "no connection to 127.0.0.1:9"],
+    [{ endpoint: "http://127.0.0.1:9", limits: { attempts: 1 } }, "no connection to 127.0.0.1:9"],
   ];
   for (const [more, text, options] of cases) {
     await withHub({ ...small, ...options }, async (get) => {
@@ -42,14 +42,14 @@ Deno.test("a file that is not there is told apart from other errors", async () =
   await withHub(small, async (get, hub, cacheDir) => {
     await assertRejects(
       () => get({ file: "b.bin" }),
-      HubFileMissing,
+      HubFileMissingError,
       "someone/thing has no file b.bin at revision main",
     );
     hub.asked.length = 0;
     const repository = join(cacheDir, "models--someone--thing");
     await assertRejects(
       () => get({ offline: true, revision: "v1" }),
-      HubFileMissing,
+      HubFileMissingError,
       `a/big.bin of someone/thing at revision v1 is not in the cache (${repository}), and nothing is ` +
         `downloaded in offline mode (HF_HUB_OFFLINE)`,
     );
@@ -73,7 +73,7 @@ Deno.test("no name leads out of the cache", async () => {
         "a\0b",
       ]
     ) {
-      await assertRejects(() => get({ file }), Error, "is no path inside a repository of the hub");
+      await assertRejects(() => get({ file }), Error, "is not a path inside a hub repository");
     }
     assertEquals(hub.asked, []);
   });

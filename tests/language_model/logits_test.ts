@@ -161,7 +161,7 @@ Deno.test("directions that do not fit are refused, and a graph without an unembe
     await assertRejects(
       () => odd.unembed({ data: new Float32Array(64), rows: 1, cols: 64 }),
       Error,
-      "no product with constant weights is found that makes logits",
+      "no unembedding is found: logits is not a product with constant weights",
     );
   } finally {
     await Deno.remove(other, { recursive: true });

@@ -71,7 +71,7 @@ Deno.test("a model that the runtime refuses rejects every call, and can be close
     const calls = [model.crossEntropy(tokens, 1), model.crossEntropy(tokens, 1)];
     for (const call of calls) {
       const { message } = await assertRejects(() => call, Error);
-      assertStringIncludes(message, "cross-entropy needs operator set 11 or later");
+      assertStringIncludes(message, "cross-entropy needs ONNX operator set 11 or later");
     }
     // The prefix needs no loss: it goes on working.
     assertEquals((await model.activations(tokens, 1)).rows, tokens.length);

@@ -66,7 +66,7 @@ Deno.test("a config.json that is no decoder's is refused with the field", async 
       [null, "holds null, expected an object"],
       [
         { ...good, model_type: "t5", is_encoder_decoder: true },
-        "a t5 has an encoder and a decoder (is_encoder_decoder), a decoder alone is wanted",
+        "a t5 has an encoder and a decoder (is_encoder_decoder), expected a decoder only",
       ],
     ];
     for (const [config, text] of cases) {
@@ -108,7 +108,7 @@ Deno.test("where config.json names no first token the tokenizer does, or nothing
     assertEquals((await bare.activations(tokens, rows)).rows, tokens.length);
     assertStringIncludes(
       assertThrows(() => bare.bosToken, Error).message,
-      "config.json has no bos_token_id or eos_token_id and the tokenizer names no such token",
+      "config.json has no bos_token_id or eos_token_id and the tokenizer has no such token",
     );
     for (const name of ["tokenizer.json", "tokenizer_config.json"]) {
       await Deno.copyFile(join(tinyGpt2, name), join(folder, name));
@@ -165,7 +165,7 @@ Deno.test("a hub id is downloaded once and then read from the cache", async () =
     await assertRejects(
       () => findModelFiles("someone/other", options),
       Error,
-      "someone/other is no folder here, and as a model of the hub: there is no someone/other",
+      "someone/other is not a folder, and on the hub: there is no someone/other",
     );
     await assertRejects(
       () => findModelFiles("someone/thing", { ...options, dtype: "q4", offline: true }),
@@ -242,7 +242,7 @@ Deno.test("what looks like a path is not asked of the hub", async () => {
     await assertRejects(
       () => findModelFiles("tests/no-such", options),
       Error,
-      `(The hub is not asked for tests/no-such, as there is a folder ${resolve("tests")} here)`,
+      `(tests/no-such is not looked up on the hub, because the folder ${resolve("tests")} exists)`,
     );
     assertEquals(hub.asked, []);
   });
@@ -253,9 +253,9 @@ Deno.test("a hub that cannot be reached is said to be so", async () => {
     // Port 9 discards what it gets, where it is open at all.
     const options = { ...defaults, cacheDir, endpoint: "http://127.0.0.1:9", token: "" };
     await assertRejects(
-      () => findModelFiles("someone/tiny", { ...options, patience: { attempts: 1 } }),
+      () => findModelFiles("someone/tiny", { ...options, limits: { attempts: 1 } }),
       Error,
-      "someone/tiny is no folder here, and as a model of the hub: config.json of someone/tiny " +
+      "someone/tiny is not a folder, and on the hub: config.json of someone/tiny " +
         "could not be downloaded from http://127.0.0.1:9: no connection to 127.0.0.1:9",
     );
   });

@@ -36,12 +36,12 @@ Deno.test("names of TransformerLens: mapped, explained or nearly right", () => {
   ) {
     assertStringIncludes(
       explainModelName(name)!,
-      `${name} is TransformerLens's name of ${id}: give the folder of an ONNX export of it`,
+      `${name} is TransformerLens's name of ${id}: give a folder with an ONNX export of it`,
     );
   }
   assertEquals(
     explainModelName("GPT2_small"),
-    "gpt2-small is TransformerLens's name of Xenova/gpt2: it is understood here",
+    "Did you mean gpt2-small (TransformerLens's name of Xenova/gpt2)?",
   );
   for (const name of ["someone/thing", "models", "google/gemma-2-2b", "gpt2"]) {
     assertEquals(explainModelName(name), undefined);
@@ -57,12 +57,16 @@ Deno.test("openLanguageModel asks for the export that is known, and explains the
       ...{ token: "", offline: false },
     });
   try {
-    await assertRejects(() => open("gpt2-small"), Error, "Xenova/gpt2 is no folder here");
+    await assertRejects(
+      () => open("gpt2-small"),
+      Error,
+      "Xenova/gpt2 is not a folder, and on the hub",
+    );
     assertEquals(hub.asked[0].path, "/Xenova/gpt2/resolve/main/config.json");
     await assertRejects(
       () => open("gemma-2-2b"),
       Error,
-      ". gemma-2-2b is TransformerLens's name of google/gemma-2-2b: give the folder of an ONNX export",
+      ". gemma-2-2b is TransformerLens's name of google/gemma-2-2b: give a folder with an ONNX export",
     );
   } finally {
     await Deno.remove(cacheDir, { recursive: true });

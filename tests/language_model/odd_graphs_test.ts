@@ -12,7 +12,7 @@ import {
   TensorProto_DataType,
   TensorProtoSchema,
 } from "onnx-buf";
-import { chooseHook } from "../../lib/language_model/choose_hook.ts";
+import { resolveHook } from "../../lib/language_model/resolve_hook.ts";
 import { findHooks } from "../../lib/language_model/find_hooks.ts";
 import { readOnnxGraph } from "../../lib/language_model/onnx_graph.ts";
 import { tensorInfo } from "../../lib/language_model/split_graph.ts";
@@ -210,7 +210,7 @@ Deno.test("a stream that is normalised after every addition is said to be none",
     graph,
   };
   assertThrows(
-    () => chooseHook("blocks.1.hook_resid_pre", hooks, onnx, { layers, dModel: 4 }),
+    () => resolveHook("blocks.1.hook_resid_pre", hooks, onnx, { layers, dModel: 4 }),
     Error,
     "without names: 1 residual additions are neither one nor two for each of the 3 layers in " +
       "config.json. A model that normalises the stream itself after every addition (OPT-350m",

@@ -56,7 +56,7 @@ Deno.test("a graph without token ids, or with two inputs that could be them, is 
         const input = model.graph!.input.find((one) => one.name === "inputs_embeds")!;
         Object.assign(input, tensorInfo("inputs_embeds", FLOAT, ["rows", "positions", 64]));
       },
-      "the graph takes embeddings (inputs_embeds), not token ids: a decoder that takes input_ids",
+      "the graph takes embeddings (inputs_embeds), expected a decoder that takes token ids",
     ],
     [
       (model) => {
