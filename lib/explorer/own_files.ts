@@ -2,26 +2,29 @@ import { exportPrefix } from "../language_model/prefix_file.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { OwnText, SiteModel } from "./site_manifest.ts";
 
-type OwnFile = { name: string; bytes: Uint8Array<ArrayBuffer> };
-
-/** A model's layers up to a hook, for pages: what `site.json` says of it, and its files. */
+/** A model's layers up to a hook, as files for the explorer's page. */
 export interface ModelFiles {
+  /** Description in `site.json`. */
   about: Omit<SiteModel, "path">;
-  files: OwnFile[];
+  /** The layers and the tokenizer. */
+  files: { name: string; bytes: Uint8Array<ArrayBuffer> }[];
 }
 
-/** What encodes own text in a page: an SAE and its model. SAEs of one hook share the model. */
+/** An SAE and its model, with which the page encodes own text. SAEs of one hook share the model. */
 export interface OwnFiles {
+  /** The model's layers up to the SAE's hook. */
   model: ModelFiles;
+  /** Description of the SAE in `site.json`. */
   about: Omit<OwnText, "model" | "path">;
-  files: OwnFile[];
+  /** The SAE's weights. */
+  files: { name: string; bytes: Uint8Array<ArrayBuffer> }[];
 }
 
 /**
- * Makes the files that let a page run a model up to a hook: the layers, the tokenizer.
+ * Exports a model's layers up to a hook and its tokenizer, as files for a page.
  *
  * @param model The model's folder or hub id.
- * @throws {Error} The model is not found, or is too large for a page.
+ * @throws {Error} The model is not found, or is larger than 512 MiB up to the hook.
  */
 export async function modelFiles(
   model: string,
