@@ -1,8 +1,14 @@
 import { join } from "@std/path";
-import { type SiteFile, siteFiles, type SiteSource } from "../lib/explorer/mod.ts";
+import {
+  folderReader,
+  type Served,
+  type SiteFile,
+  siteFiles,
+  siteHandler,
+  type SiteSource,
+} from "../lib/explorer/mod.ts";
 import { type ModelFiles, modelFiles, type OwnFiles, ownFiles } from "../lib/explorer/mod.ts";
 import type { Command, Session } from "./command.ts";
-import { readBytes, type Served, siteHandler } from "./explore_server.ts";
 import { openSae, saeSource } from "./open.ts";
 import {
   type Arguments,
@@ -63,7 +69,7 @@ export const explore: Command = {
     const sources: SiteSource[] = [];
     const models = new Map<string, ModelFiles>();
     for (const folder of folders) {
-      const read = (name: string, from?: number, to?: number) => readFile(folder, name, from, to);
+      const read = folderReader(folder);
       sources.push({ read, own: await openOwn(folder, options, session, models) });
     }
     const served = new Map<string, Served>();
@@ -139,16 +145,6 @@ export async function* runtimeFiles(): AsyncGenerator<SiteFile> {
   for (const [name, file] of RUNTIME) {
     yield { name, bytes: await Deno.readFile(new URL(import.meta.resolve(file))) };
   }
-}
-
-async function readFile(
-  folder: string,
-  name: string,
-  from?: number,
-  to?: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  const path = join(folder, name);
-  return from === undefined ? await Deno.readFile(path) : await readBytes(path, from, to!);
 }
 
 /**

@@ -1,6 +1,6 @@
-import { join } from "@std/path";
 import {
   type DashboardReader,
+  folderReader,
   type FoundLatent,
   openDashboards,
   searchDashboards,
@@ -158,30 +158,11 @@ function describe({ latent, share, label, density, context }: FoundLatent): stri
 /** @throws {UsageError} The folder has no dashboards. */
 async function openFolder(folder: string): Promise<DashboardReader> {
   try {
-    return await openDashboards((name, from, to) => readPart(join(folder, name), from, to));
+    return await openDashboards(folderReader(folder));
   } catch (error) {
     if (!(error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory)) {
       throw error;
     }
     throw new UsageError(`${folder} is no folder that \`saewing dashboard\` finished`);
   }
-}
-
-/** A file's bytes from `from` to `to` − 1; fewer where it ends before. */
-async function readPart(
-  path: string,
-  from = 0,
-  to = Infinity,
-): Promise<Uint8Array<ArrayBuffer>> {
-  using file = await Deno.open(path);
-  const { size } = await file.stat();
-  await file.seek(from, Deno.SeekMode.Start);
-  const bytes = new Uint8Array(Math.max(0, Math.min(size, to) - from));
-  let at = 0;
-  while (at < bytes.length) {
-    const read = await file.read(bytes.subarray(at));
-    if (read === null) break;
-    at += read;
-  }
-  return bytes.subarray(0, at);
 }

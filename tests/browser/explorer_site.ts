@@ -1,6 +1,6 @@
 // Sites of the explorer for tests: made-up dashboards, served in this process.
 import type { Browser, Page } from "playwright-core";
-import { type Served, siteHandler } from "../../cli/explore_server.ts";
+import { type Served, siteHandler } from "../../lib/explorer/serve_site.ts";
 import type { DashboardAbout } from "../../lib/explorer/dashboard_files.ts";
 import { dashboardFiles } from "../../lib/explorer/dashboard_files.ts";
 import { type SiteFile, siteFiles, type SiteSource } from "../../lib/explorer/site.ts";

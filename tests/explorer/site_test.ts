@@ -8,7 +8,7 @@ import type { SearchIndex } from "../../lib/explorer/search_index.ts";
 import { siteFiles } from "../../lib/explorer/site.ts";
 import { latentMap, type SiteManifest } from "../../lib/explorer/site_manifest.ts";
 import * as scripts from "../../lib/explorer/page_scripts.ts";
-import { parseRange, siteHandler } from "../../cli/explore_server.ts";
+import { parseRange, siteHandler } from "../../lib/explorer/serve_site.ts";
 import { bundleScript, SCRIPTS } from "./bundle.ts";
 import { madeUpDashboards } from "./made_up.ts";
 

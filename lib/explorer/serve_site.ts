@@ -1,4 +1,4 @@
-// Serves a site's files on this machine, with ranges as other web servers know them.
+import { readFileRange } from "./read_folder.ts";
 
 const TYPES: Record<string, string> = {
   html: "text/html; charset=utf-8",
@@ -13,7 +13,14 @@ const TYPES: Record<string, string> = {
 /** Bytes of a file, or the path of the file that has them. */
 export type Served = Uint8Array<ArrayBuffer> | string;
 
-/** Answers requests for files by their names; nothing else on the machine can be reached. */
+/**
+ * Answers requests for a site's files by their names, with ranges; nothing else on the machine can be reached.
+ *
+ * @example
+ * ```ts ignore
+ * Deno.serve({ hostname: "127.0.0.1", port: 8000 }, siteHandler(files));
+ * ```
+ */
 export function siteHandler(files: ReadonlyMap<string, Served>): (
   request: Request,
 ) => Promise<Response> {
@@ -40,7 +47,7 @@ export function siteHandler(files: ReadonlyMap<string, Served>): (
     const { from, to } = range ?? { from: 0, to: size };
     headers.set("content-length", String(to - from));
     if (range) headers.set("content-range", `bytes ${from}-${to - 1}/${size}`);
-    const body = request.method === "HEAD" ? null : await readBytes(found, from, to);
+    const body = request.method === "HEAD" ? null : await bytesOf(found, from, to);
     return new Response(body, { status: range ? 206 : 200, headers });
   };
 }
@@ -57,21 +64,8 @@ export function parseRange(
   return from < to ? { from, to } : "outside";
 }
 
-/** A file's bytes from `from` to `to` − 1. */
-export async function readBytes(
-  from: Served,
-  start: number,
-  end: number,
-): Promise<Uint8Array<ArrayBuffer>> {
-  if (typeof from !== "string") return from.subarray(start, end);
-  using file = await Deno.open(from);
-  await file.seek(start, Deno.SeekMode.Start);
-  const bytes = new Uint8Array(Math.max(0, end - start));
-  let filled = 0;
-  while (filled < bytes.length) {
-    const count = await file.read(bytes.subarray(filled));
-    if (count === null) break;
-    filled += count;
-  }
-  return bytes.subarray(0, filled);
+async function bytesOf(from: Served, start: number, end: number): Promise<Uint8Array<ArrayBuffer>> {
+  return typeof from === "string"
+    ? await readFileRange(from, start, end)
+    : from.subarray(start, end);
 }
