@@ -29,6 +29,7 @@ const OPTIONS: OptionTable = [
     shared("hook", "default: the hook that the SAE's config names"),
     shared("context", "tokens per row (default: the SAE's own context size)"),
     shared("include-bos", "also measures the BOS position"),
+    shared("prepend-bos"),
     shared(
       "max-norm-multiple",
       "excludes activations above N times the median norm; none: no limit (default: as the SAE was trained; else 10, and the median is measured on the text); NMSE and L0 of all activations are reported too",
@@ -95,17 +96,18 @@ async function measure(path: string, options: Arguments, session: Session): Prom
   const asked = {
     ...{ model: named("model"), hook: named("hook") },
     context: typeof metadata.contextSize === "number" ? metadata.contextSize : undefined,
+    sae,
   };
   using device = await openCommandDevice(options, io);
   await using source = await openTextSource(options, session, recordedNormLimit(sae), asked);
-  const { contextLength, skipPositions, normLimit } = source;
+  const { contextLength, prependBos, skipPositions, normLimit } = source;
   const { evaluation, crossEntropy } = await evaluateOnTexts(
     device,
     await source.openModel(),
     sae,
     documentsOf(options, "text"),
     {
-      ...{ contextLength, skipPositions, normLimit, signal },
+      ...{ contextLength, prependBos, skipPositions, normLimit, signal },
       maxRows: options.number("rows") ?? 64,
       selection: options.text("selection") as Selection | undefined,
       onProgress: evaluationProgress(output),

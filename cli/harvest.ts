@@ -17,7 +17,7 @@ import {
   type OptionTable,
   shared,
 } from "./options.ts";
-import { checkEvalText, documentsOf, givenNormLimit } from "./source.ts";
+import { checkEvalText, choosePrependBos, documentsOf, givenNormLimit } from "./source.ts";
 
 const OPTIONS: OptionTable = [
   ["What it reads", [
@@ -39,6 +39,10 @@ const OPTIONS: OptionTable = [
     },
     shared("context"),
     shared("include-bos"),
+    shared(
+      "prepend-bos",
+      "whether rows of tokens begin with BOS (default yes); no for SAEs whose config says prepend_bos: false",
+    ),
     shared(
       "max-norm-multiple",
       "excludes activations above N times the median norm (default 10, none: no limit), measured on the first 4096 activations",
@@ -145,8 +149,9 @@ async function harvestStores(options: Arguments, session: Session): Promise<Harv
     places = await openPlaces(paths, options, stack);
   }
   const contextSize = options.number("context") ?? Math.min(128, model.maxContext);
-  const skipPositions = options.flag("include-bos") ? [] : [0];
-  await checkEvalText(options, model, contextSize, "text");
+  const prependBos = choosePrependBos(options, session);
+  const skipPositions = options.flag("include-bos") || !prependBos ? [] : [0];
+  await checkEvalText(options, model, { contextLength: contextSize, prependBos }, "text");
   for (const { out, done } of places) {
     if (done) continue;
     // Library users who write stores hold this lock, not the command's.
@@ -167,7 +172,8 @@ async function harvestStores(options: Arguments, session: Session): Promise<Harv
     documentsOf(options, "text")(),
     places.map(({ out }) => out.path),
     {
-      ...{ contextSize, skipPositions, modelDtype, dtype, signal, normLimit, maxTokens: tokens },
+      ...{ contextSize, prependBos, skipPositions, modelDtype, dtype },
+      ...{ signal, normLimit, maxTokens: tokens },
       ...{ dataset: options.texts("text").join(" "), seed: options.number("seed") },
       async onStore(path) {
         await places.find(({ out }) => out.path === path)!.out.finish();

@@ -17,6 +17,7 @@ import {
   shared,
   UsageError,
 } from "./options.ts";
+import { sayBosInFront } from "./source.ts";
 
 const OPTIONS: OptionTable = [
   ["Latents that are active in a text", [
@@ -89,6 +90,7 @@ async function show(path: string, text: string, given: Arguments, session: Sessi
   const { output, io } = session;
   const folder = await saePath(path);
   const sae = await openSae(folder, given, session);
+  sayBosInFront(session, [sae]);
   const options = given.withDefaults(saeSource(given, sae, folder));
   await using model = await openModel(options, session);
   using device = await openCommandDevice(options, io);

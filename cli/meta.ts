@@ -87,6 +87,7 @@ const OPTIONS: OptionTable = [
     shared("context", "tokens per row (default: what the SAE's config names)"),
     shared("field"),
     shared("include-bos"),
+    shared("prepend-bos"),
     shared("max-norm-multiple"),
     shared("dtype"),
     shared("model-device"),

@@ -139,6 +139,10 @@ const SHARED = {
   field: ["NAME", "field or column that holds the text (default: text)"],
   context: ["N", "tokens per row, BOS included (default: 128 or what the model takes)"],
   "include-bos": [undefined, "also uses the BOS position"],
+  "prepend-bos": [
+    "yes|no",
+    "whether rows of tokens begin with BOS (default: as the SAE's config says, prepend_bos; else yes)",
+  ],
   "input-transform": [
     "KIND",
     "center subtracts from each activation its mean over d, none does not (default: by the SAE's config; " +
@@ -187,6 +191,9 @@ const LEAST: Record<string, number> = {
   "checkpoint-every": 0,
 };
 
+/** Values of shared options that take one of a few. */
+const CHOICES: Record<string, readonly string[]> = { "prepend-bos": ["yes", "no"] };
+
 /** A shared option, with a command's own text or other properties. */
 export function shared(
   name: keyof typeof SHARED,
@@ -194,7 +201,7 @@ export function shared(
   own: Partial<Option> = {},
 ): Option {
   const [value, text] = SHARED[name];
-  return { name, value, help: help ?? text, least: LEAST[name], ...own };
+  return { name, value, help: help ?? text, least: LEAST[name], choices: CHOICES[name], ...own };
 }
 
 /** Text in which an SAE's latents are looked for, and the model that reads it. */
@@ -206,6 +213,7 @@ export const TEXT_OF_SAE: readonly Option[] = [
   shared("hook", "default: the hook that the SAE's config names"),
   shared("context", "tokens per row (default: the SAE's own context size)"),
   shared("include-bos", "also measures the BOS position"),
+  shared("prepend-bos"),
   shared(
     "max-norm-multiple",
     "excludes activations above N times the median norm; none: no limit (default: as the SAE was trained, else 10)",

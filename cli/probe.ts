@@ -17,7 +17,7 @@ import {
   UsageError,
 } from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
-import { givenNormLimit, resolveNormLimit } from "./source.ts";
+import { givenNormLimit, resolveNormLimit, sayBosInFront } from "./source.ts";
 
 const OPTIONS: OptionTable = [
   ["What is read", [
@@ -105,6 +105,7 @@ export const probe: Command = {
     const [k, counts] = [readCounts(given, "k"), readCounts(given, "ablate")];
     const folders = await Promise.all(given.positional.map(saePath));
     const loaded = await Promise.all(folders.map((folder) => openSae(folder, given, session)));
+    sayBosInFront(session, loaded);
     const names = nameSaes(folders);
     const saes = loaded.map((sae, i) => ({ name: names[i], sae }))
       .sort((a, b) => a.sae.dictSize - b.sae.dictSize);

@@ -19,7 +19,7 @@ import { openModel } from "./open.ts";
 import { type Arguments, UsageError } from "./options.ts";
 
 /** Options that a store already determines. */
-const MODEL_OPTIONS = ["model", "hook", "text", "context", "buffer"];
+const MODEL_OPTIONS = ["model", "hook", "text", "context", "buffer", "prepend-bos"];
 
 /** Checks that options name a store, or else a model, a hook and text, and that the norm limit is valid. */
 export function checkSourceOptions(options: Arguments): void {
@@ -43,17 +43,18 @@ export function checkSourceOptions(options: Arguments): void {
  *
  * @param recorded The norm limit of an SAE or of a resumed run. Where neither it nor
  * `--max-norm-multiple` nor the store says it, a median norm is measured.
- * @param besideTrainer Whether SAEs are trained while the model runs: it leaves them a core.
+ * @param asked `besideTrainer`: whether SAEs are trained while the model runs, which leaves them a core then;
+ * `sae`: the SAE that the activations are for.
  */
 export async function openActivationSource(
   options: Arguments,
   session: Session,
   recorded?: NormLimit | "none",
-  besideTrainer = false,
+  asked: { besideTrainer?: boolean; sae?: Sae } = {},
 ): Promise<ActivationSource> {
   const folder = options.text("activations");
   if (folder === undefined) {
-    return await openTextSource(options, session, recorded, { besideTrainer });
+    return await openTextSource(options, session, recorded, asked);
   }
   const store = await openStore(folder, options, recorded);
   return storeSource(store, () =>
@@ -80,21 +81,23 @@ async function openStore(
 /**
  * Opens a model and text.
  *
- * @param asked Defaults for model, hook and context.
+ * @param asked Defaults for model, hook and context, and the SAE whose config says whether rows begin with BOS.
  */
 export async function openTextSource(
   options: Arguments,
   session: Session,
   recorded: NormLimit | "none" | undefined,
-  asked: { model?: string; hook?: string; context?: number; besideTrainer?: boolean } = {},
+  asked: { model?: string; hook?: string; context?: number; besideTrainer?: boolean; sae?: Sae } =
+    {},
 ): Promise<ActivationSource> {
   const { output, signal } = session;
   const model = await openModel(options, session, asked);
   try {
     const trained = asked.context ?? 128;
+    const prependBos = choosePrependBos(options, session, asked.sae);
     return await textSource(model, documentsOf(options, "text"), {
       contextLength: options.number("context") ?? Math.min(trained, model.maxContext),
-      skipPositions: options.flag("include-bos") ? [] : [0],
+      ...{ prependBos, skipPositions: options.flag("include-bos") ? [] : undefined },
       bufferRows: options.number("buffer"),
       normLimit: resolveNormLimit(givenNormLimit(options), recorded),
       dataset: options.texts("text").join(" "),
@@ -105,6 +108,35 @@ export async function openTextSource(
     await model[Symbol.asyncDispose]();
     throw error;
   }
+}
+
+/** Whether rows begin with BOS: by `--prepend-bos`, else by the SAE's config, else they do. Says so where not. */
+export function choosePrependBos(
+  options: Arguments,
+  { output }: Session,
+  sae?: Sae,
+): boolean {
+  const given = options.text("prepend-bos");
+  const recorded = sae?.metadata.prependBos;
+  const prependBos = given === undefined ? recorded !== false : given === "yes";
+  if (recorded === false) {
+    output.warn(
+      prependBos
+        ? "rows begin with BOS (--prepend-bos yes), the SAE's config says prepend_bos: false"
+        : "rows begin without BOS, as the SAE's config says (prepend_bos: false); " +
+          "--prepend-bos yes puts it in front",
+      { prependBos },
+    );
+  }
+  return prependBos;
+}
+
+/** Says where a command puts BOS in front of texts although an SAE was trained on rows without it. */
+export function sayBosInFront({ output }: Session, saes: readonly Sae[]): void {
+  if (saes.every(({ metadata }) => metadata.prependBos !== false)) return;
+  output.warn("texts begin with BOS here, although the SAE's config says prepend_bos: false", {
+    prependBos: true,
+  });
 }
 
 /** Reads the documents that `--text` or another option names, each time from their beginning. */
@@ -119,9 +151,9 @@ export async function readTokenRows(
   maxRows: number,
 ): Promise<{ model: LanguageModel; tokenRows: Int32Array[] }> {
   const model = await source.openModel();
-  const { contextLength } = source;
+  const { contextLength, prependBos } = source;
   const texts = documentsOf(options, "text");
-  const rows = packTokenRows(model, texts(), { contextLength, maxRows });
+  const rows = packTokenRows(model, texts(), { contextLength, prependBos, maxRows });
   return { model, tokenRows: await Array.fromAsync(rows) };
 }
 
@@ -150,7 +182,7 @@ export async function openNamingText(
 ): Promise<NamingText | undefined> {
   if (options.texts("text").length === 0) return undefined;
   checkSourceOptions(options);
-  const source = await openActivationSource(options, session, recordedNormLimit(sae));
+  const source = await openActivationSource(options, session, recordedNormLimit(sae), { sae });
   try {
     if (source.dModel !== sae.dModel) {
       throw new Error(
@@ -222,12 +254,13 @@ export function checkSameLimit(
 export async function checkEvalText(
   options: Arguments,
   model: LanguageModel,
-  contextLength: number,
+  { contextLength, prependBos }: Pick<ActivationSource, "contextLength" | "prependBos">,
   name = "eval-text",
 ): Promise<void> {
   const texts = documentsOf(options, name);
   try {
-    for await (const _ of packTokenRows(model, texts(), { contextLength, maxRows: 1 })) break;
+    const rows = packTokenRows(model, texts(), { contextLength, prependBos, maxRows: 1 });
+    for await (const _ of rows) break;
   } catch (error) {
     throw new Error(`--${name}: ${(error as Error).message}`, { cause: error });
   }

@@ -17,6 +17,7 @@ import {
   UsageError,
 } from "./options.ts";
 import { printable } from "./output.ts";
+import { sayBosInFront } from "./source.ts";
 
 const OPTIONS: OptionTable = [
   ["Edits, at every token except BOS; each may be repeated, or list several with commas", [
@@ -103,6 +104,7 @@ export const steer: Command = {
     }
     const folder = await saePath(path);
     const sae = await openSae(folder, given, session);
+    sayBosInFront(session, [sae]);
     const options = given.withDefaults(saeSource(given, sae, folder));
     const edits = [...asked.latents, ...await metaEdits(asked.meta, sae, given, session)];
     using device = await openCommandDevice(options, io);

@@ -58,6 +58,10 @@ const OPTIONS: OptionTable = [
     ),
     shared("field"),
     shared("include-bos"),
+    shared(
+      "prepend-bos",
+      "whether rows of tokens begin with BOS (default: as the smallest SAE's config says, prepend_bos; else yes)",
+    ),
     shared("input-transform", undefined, { choices: ["none", "center"] }),
     shared("dtype"),
     shared("model-device"),
@@ -168,7 +172,9 @@ async function study(given: Arguments, session: Session): Promise<void> {
   });
   const started = performance.now();
   using device = await openCommandDevice(options, io);
-  await using source = await openActivationSource(options, session, recordedLimit(saes));
+  await using source = await openActivationSource(options, session, recordedLimit(saes), {
+    sae: saes[0],
+  });
   signal.throwIfAborted();
   const batches = await takeActivations(
     source.batches({

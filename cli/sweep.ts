@@ -133,8 +133,10 @@ export const sweep: Command = {
       ? await recordedSweepLimit(out, cells.map(({ name }) => name))
       : undefined;
     if (recorded) checkSameLimit(options, recorded, `${out}: take another --out, or --overwrite`);
-    await using source = await openActivationSource(options, session, recorded, true);
-    await checkEvalText(options, await source.openModel(), source.contextLength);
+    await using source = await openActivationSource(options, session, recorded, {
+      besideTrainer: true,
+    });
+    await checkEvalText(options, await source.openModel(), source);
     const settings = commonSettings(source, options);
     const done = { trained: new Set<string>(), measured: new Set<string>() };
     const without = options.flag("overwrite") ? " without --overwrite" : "";

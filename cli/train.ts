@@ -140,10 +140,12 @@ export const train: Command = {
     });
     const steps = async () => (await run.loadCheckpoint())?.steps ?? 0;
     const open = () => openCommandDevice(options, io);
-    await using source = await openActivationSource(options, session, recorded, true);
+    await using source = await openActivationSource(options, session, recorded, {
+      besideTrainer: true,
+    });
     for (const name of ["text", "eval-text"]) {
       if (options.texts(name).length === 0) continue;
-      await checkEvalText(options, await source.openModel(), source.contextLength, name);
+      await checkEvalText(options, await source.openModel(), source, name);
     }
     await onLastingGpu({ open, steps, say: output.say }, (gpu) => {
       output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);

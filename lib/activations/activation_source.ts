@@ -42,6 +42,8 @@ export interface ActivationSource extends AsyncDisposable {
   dModel: number;
   /** Tokens per row of text. */
   contextLength: number;
+  /** Whether rows begin with the model's BOS token. */
+  prependBos: boolean;
   /** Positions of each row that are skipped. */
   skipPositions: number[];
   /** Whether it can start at any batch. A model that runs on text has to start with the first. */
@@ -62,7 +64,9 @@ export interface ActivationSource extends AsyncDisposable {
 export interface TextSourceOptions {
   /** Tokens per row, BOS included (default 128, or what the model takes where that is less). */
   contextLength?: number;
-  /** Positions of each row that are skipped (default [0]: BOS). */
+  /** Whether rows begin with the model's BOS token (default true). */
+  prependBos?: boolean;
+  /** Positions of each row that are skipped (default [0] where that is BOS, else none). */
   skipPositions?: number[];
   /** Activations in the shuffle buffer. */
   bufferRows?: number;
@@ -87,13 +91,15 @@ export async function textSource(
   documents: () => AsyncIterable<TextDocument>,
   options: TextSourceOptions,
 ): Promise<ActivationSource> {
-  const { contextLength = Math.min(128, model.maxContext), skipPositions = [0] } = options;
+  const { contextLength = Math.min(128, model.maxContext), prependBos = true } = options;
+  const { skipPositions = prependBos ? [0] : [] } = options;
+  const rows = { contextLength, prependBos, skipPositions };
   const { bufferRows, normLimit: choice, dataset, signal } = options;
   const normLimit = choice === "none" || choice.medianNorm !== undefined
     ? choice
     : await measureNormLimit(
       watched(
-        orderedActivations(model, documents(), { contextLength, skipPositions, signal }),
+        orderedActivations(model, documents(), { ...rows, signal }),
         options.onProgress,
       ),
       { multiple: choice.multiple, signal },
@@ -103,8 +109,7 @@ export async function textSource(
     model: model.id,
     hook: model.hook,
     dModel: model.dModel,
-    contextLength,
-    skipPositions,
+    ...rows,
     startsAnywhere: false,
     dataset,
     normLimit,
@@ -113,8 +118,7 @@ export async function textSource(
       read = { rows: 0, leftOut: 0 };
       for (let epoch = 0; epoch < epochs; epoch++) {
         const stream = streamActivations(model, documents(), {
-          contextLength,
-          skipPositions,
+          ...rows,
           batchSize,
           bufferRows,
           seed: seed + epoch,
@@ -166,6 +170,7 @@ export function storeSource(
     hook: store.hook,
     dModel: store.dModel,
     contextLength: store.contextSize,
+    prependBos: store.prependBos ?? true,
     skipPositions: [...store.skipPositions],
     startsAnywhere: true,
     dataset: store.dataset ?? store.folder,
@@ -180,6 +185,6 @@ export function storeSource(
 
 /** Metadata of SAEs that are trained on a source. */
 export function sourceMetadata(source: ActivationSource): Record<string, unknown> {
-  const { model, hook, contextLength: contextSize, dataset, normLimit } = source;
-  return { model, hook, contextSize, prependBos: true, dataset, normLimit };
+  const { model, hook, contextLength: contextSize, prependBos, dataset, normLimit } = source;
+  return { model, hook, contextSize, prependBos, dataset, normLimit };
 }

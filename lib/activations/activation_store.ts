@@ -103,9 +103,11 @@ export async function openActivationStore(
   if (found === header.rows) {
     throw new Error(`all ${found} activations in ${folder} are above the limit on norms`);
   }
-  const { model, hook, contextSize, skipPositions, dataset, modelDtype, dtype } = header;
+  const { model, hook, contextSize, prependBos = true, skipPositions } = header;
+  const { dataset, modelDtype, dtype } = header;
   return {
-    ...{ folder, model, hook, contextSize, skipPositions, dataset, modelDtype, dtype },
+    ...{ folder, model, hook, contextSize, prependBos, skipPositions },
+    ...{ dataset, modelDtype, dtype },
     dModel: header.dModel,
     rows: header.rows - found,
     normLimit: massive?.limit ?? header.normLimit ?? "none",

@@ -17,9 +17,11 @@ export type ActivationModel = Pick<
 export interface OrderedActivationsOptions {
   /** Tokens per row, BOS included; the model's longest context, but at most 128, if not given. */
   contextLength?: number;
+  /** Whether rows begin with the model's BOS token; true if not given. */
+  prependBos?: boolean;
   /** Token rows per model call, if not given as many as 2,048 tokens fill. */
   rowsPerRun?: number;
-  /** Positions of each row to skip; [0], which is BOS, if not given. */
+  /** Positions of each row to skip; if not given [0] where that is BOS, else none. */
   skipPositions?: readonly number[];
   /** Concurrent model calls, 2 if not given: the model runs while the consumer works. */
   prefetch?: number;
@@ -52,7 +54,7 @@ export function orderedActivations(
   options: OrderedActivationsOptions = {},
 ): AsyncGenerator<Matrix> {
   const { prefetch = 2, maxTokens = Infinity, firstRow = 0, signal } = options;
-  const { skipPositions = [0] } = options;
+  const { prependBos = true, skipPositions = prependBos ? [0] : [] } = options;
   const contextLength = options.contextLength ?? Math.min(model.maxContext, 128);
   const rowsPerRun = options.rowsPerRun ?? defaultRowsPerRun(contextLength);
   checkWhole(contextLength, "contextLength");
@@ -62,7 +64,7 @@ export function orderedActivations(
   checkWhole(firstRow, "firstRow", 0);
   const kept = keptPositions(contextLength, skipPositions);
   const maxRows = Math.ceil(maxTokens / kept.length);
-  const packed = packTokenRows(model, texts, { contextLength, maxRows });
+  const packed = packTokenRows(model, texts, { contextLength, prependBos, maxRows });
   const tokenRows = options.fingerprint?.follow(packed, maxRows) ?? packed;
   // Whole model calls only: a different number of rows per call could change the last bits.
   const skipTokenRows = rowsPerRun * Math.floor(firstRow / (rowsPerRun * kept.length));

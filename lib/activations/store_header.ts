@@ -12,6 +12,8 @@ export interface StoreSource {
   hook: string;
   /** Tokens of a row of text, BOS included. */
   contextSize: number;
+  /** Whether rows of text began with BOS; true if absent. */
+  prependBos?: boolean;
   /** Positions of each row that were skipped. */
   skipPositions: readonly number[];
   /** Name of the text. */
@@ -137,6 +139,10 @@ export function parseStoreHeader(text: string, path: string): StoreHeader {
   }
   if (leftOut !== undefined && !isWhole(leftOut)) {
     throw bad("leftOut", leftOut, "a whole number from 0");
+  }
+  const { prependBos } = header;
+  if (prependBos !== undefined && typeof prependBos !== "boolean") {
+    throw bad("prependBos", prependBos, "true or false");
   }
   if (typeof complete !== "boolean") throw bad("complete", complete, "true or false");
   const { texts } = header;

@@ -233,7 +233,7 @@ function newHeader(
   dModel: number,
   normLimit: NormLimit | "none",
 ): StoreHeader {
-  const { model, hook, contextSize, skipPositions, dataset, modelDtype } = options;
+  const { model, hook, contextSize, prependBos, skipPositions, dataset, modelDtype } = options;
   const { dtype = "float32", seed = 0 } = options;
   const bytes = rowBytes({ dtype, dModel });
   const blockRows = options.blockRows ?? Math.max(1, Math.floor(BLOCK_BYTES / bytes));
@@ -242,7 +242,10 @@ function newHeader(
     format: "saewing activations",
     version: 1,
     createdBy: `saewing ${VERSION}`,
-    ...{ model, hook, contextSize, skipPositions, dataset, modelDtype, dtype, dModel },
+    // Absent where rows begin with BOS, as in stores from before there was a choice.
+    ...{ model, hook, contextSize, prependBos: prependBos === false ? false : undefined },
+    skipPositions,
+    ...{ dataset, modelDtype, dtype, dModel },
     ...{ rowsPerShard: options.rowsPerShard ?? blocks * blockRows, blockRows, seed },
     complete: false,
     rows: 0,
@@ -271,8 +274,9 @@ function checkOptions(options: WriteActivationsOptions): void {
 
 /** A store must not mix rows of two harvests: no header could describe it. */
 function checkSame(found: StoreHeader, wanted: StoreHeader, folder: string): void {
-  const names = ["model", "hook", "contextSize", "skipPositions", "dataset", "modelDtype"] as const;
-  for (const name of [...names, "dtype", "rowsPerShard", "blockRows", "seed"] as const) {
+  const names = ["model", "hook", "contextSize", "prependBos", "skipPositions"] as const;
+  const more = ["dataset", "modelDtype"] as const;
+  for (const name of [...names, ...more, "dtype", "rowsPerShard", "blockRows", "seed"] as const) {
     const [was, is] = [found[name], wanted[name]].map((value) => JSON.stringify(value));
     if (was === is) continue;
     throw new Error(

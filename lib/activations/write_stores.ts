@@ -59,7 +59,7 @@ export async function writeStores(
   options: WriteStoresOptions,
 ): Promise<ActivationStore[]> {
   const { maxTokens, rowsPerRun, onStore, onProgress, ...how } = options;
-  const { contextSize, skipPositions, signal } = how;
+  const { contextSize, prependBos, skipPositions, signal } = how;
   if (folders.length !== model.hooks.length) {
     throw new RangeError(
       `${folders.length} folders for ${model.hooks.length} hooks, expected as many`,
@@ -82,8 +82,8 @@ export async function writeStores(
     onProgress?.({ phase: "writing", done: first, first, savedRows: savedRows(), leftOut: 0 });
   }
   const streams = pending.length === 0 ? [] : orderedHooks(onlyHooks(model, wanted), texts, {
-    ...{ contextLength: contextSize, skipPositions, maxTokens, firstRow: first },
-    ...{ rowsPerRun, signal },
+    ...{ contextLength: contextSize, prependBos, skipPositions },
+    ...{ maxTokens, firstRow: first, rowsPerRun, signal },
     fingerprint: joinFingerprints(pending.map(({ fingerprint }) => fingerprint)),
   });
   const written = await Promise.allSettled(pending.map(async (store, i) => {

@@ -17,7 +17,12 @@ export interface EvaluateOnTextsOptions {
   contextLength?: number;
   /** Most token rows (default 64). */
   maxRows?: number;
-  /** Positions of a row that are left out (default [0]: the BOS token). */
+  /**
+   * Whether rows begin with the BOS token (default: as the SAEs were trained, `metadata.prependBos`; true where
+   * that is not known).
+   */
+  prependBos?: boolean;
+  /** Positions of a row that are left out (default [0] where rows begin with BOS, else none). */
   skipPositions?: readonly number[];
   /** Which activations are left out as massive, as `streamActivations` takes it. */
   normLimit?: NormLimitChoice;
@@ -70,7 +75,8 @@ export async function evaluateOnTexts(
  * @param texts The documents: a list, or a function that gives them; they are read two or three times
  * per SAE.
  * @returns One evaluation per SAE, in their order, as each has it alone.
- * @throws {RangeError} There are no SAEs.
+ * @throws {RangeError} There are no SAEs, or some were trained with BOS and some without, and
+ * `options.prependBos` does not say which rows to take.
  * @throws {TypeError} The texts are a stream that can be read once.
  * @throws {Error} As for one SAE.
  */
@@ -83,10 +89,11 @@ export async function evaluateSaesOnTexts(
 ): Promise<TextEvaluation[]> {
   if (saes.length === 0) throw new RangeError("there are no SAEs to evaluate");
   const { contextLength = Math.min(128, model.maxContext), maxRows = 64, selection } = options;
-  const { skipPositions = [0], signal, onProgress } = options;
+  const prependBos = options.prependBos ?? trainedWithBos(saes);
+  const { skipPositions = prependBos ? [0] : [], signal, onProgress } = options;
   const read = readRepeatedly(texts, 3, "an evaluation", "texts");
   const tokenRows = await Array.fromAsync(
-    packTokenRows(model, read, { contextLength, maxRows }),
+    packTokenRows(model, read, { contextLength, prependBos, maxRows }),
   );
   const total = tokenRows.length;
   const kept = contextLength - new Set(skipPositions).size;
@@ -97,7 +104,7 @@ export async function evaluateSaesOnTexts(
     let rows = 0;
     onProgress?.({ phase: "reconstruction", done: 0, total });
     const batches = streamActivations(model, read, {
-      contextLength,
+      ...{ contextLength, prependBos },
       skipPositions: [...skipPositions],
       maxTokens: total * kept,
       keepLast: true,
@@ -136,4 +143,15 @@ export async function evaluateSaesOnTexts(
     evaluation,
     crossEntropy: crossEntropies[i],
   }));
+}
+
+/** Whether rows of SAEs began with BOS in training. */
+function trainedWithBos(saes: readonly Sae[]): boolean {
+  const [first, ...others] = saes.map(({ metadata }) => metadata.prependBos !== false);
+  const other = others.findIndex((one) => one !== first);
+  if (other < 0) return first;
+  throw new RangeError(
+    `SAE ${other + 1} was trained on rows ${first ? "without" : "with"} BOS, the first on rows ` +
+      `${first ? "with" : "without"} it: they are evaluated together with one prependBos`,
+  );
 }

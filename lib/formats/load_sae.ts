@@ -103,13 +103,8 @@ export async function loadSae(pathOrHubId: string, options: LoadSaeOptions = {})
   }
   if (inputTransform === "center") sae.inputTransform = inputTransform;
   if (inputTransform === "none") delete sae.inputTransform;
-  if (sae.metadata.prependBos === false) onNote?.(WITHOUT_BOS);
   return sae;
 }
-
-const WITHOUT_BOS =
-  "it was trained on rows that begin without BOS (prepend_bos: false). Rows of text " +
-  "begin with BOS here, whose position is skipped";
 
 async function load(files: SaeFiles, request: LoadRequest): Promise<Sae> {
   switch (files.format) {

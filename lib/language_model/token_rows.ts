@@ -11,8 +11,10 @@ export type TokenRows =
 
 /** Options of {@linkcode packTokenRows}. */
 export interface TokenRowOptions {
-  /** Tokens in a row, the first of which is the model's BOS token. */
+  /** Tokens in a row. */
   contextLength: number;
+  /** Whether the first token of each row is the model's BOS token; true if not given. */
+  prependBos?: boolean;
   /** Largest number of rows, default all that the texts fill. */
   maxRows?: number;
 }
@@ -20,7 +22,8 @@ export interface TokenRowOptions {
 /**
  * Packs texts into rows of exactly `contextLength` tokens without padding. The documents, separated
  * by BOS tokens, are concatenated and cut into pieces of `contextLength − 1`; a row is BOS and one
- * piece. An incomplete last piece and empty documents are dropped.
+ * piece. Without `prependBos` the rows are pieces of `contextLength`. An incomplete last piece and empty
+ * documents are dropped.
  *
  * Documents of up to 2^20 UTF-16 units are tokenized as a whole, longer ones in pieces of at most that
  * length, cut at spaces where the tokens of the 512 characters around the cut stay the same. Without
@@ -29,15 +32,15 @@ export interface TokenRowOptions {
  * @param model Its tokenizer, BOS token and longest context are used.
  * @param texts Documents, each as a string or, for long ones, as parts in order.
  * @param options Length and number of rows.
- * @throws {RangeError} `contextLength` is not a whole number from 2.
+ * @throws {RangeError} `contextLength` is not a whole number from 2 (from 1 without BOS).
  * @throws {Error} `contextLength` is longer than the model takes, or the texts do not fill one row.
  */
 export function packTokenRows(
   model: Pick<LanguageModel, "id" | "tokenize" | "bosToken" | "maxContext">,
   texts: Texts,
-  { contextLength, maxRows = Infinity }: TokenRowOptions,
+  { contextLength, prependBos = true, maxRows = Infinity }: TokenRowOptions,
 ): AsyncIterable<Int32Array> {
-  checkWhole(contextLength, "contextLength", 2);
+  checkWhole(contextLength, "contextLength", prependBos ? 2 : 1);
   if (contextLength > model.maxContext) {
     throw new Error(
       `contextLength is ${contextLength}, ${model.id} takes at most ${model.maxContext}`,
@@ -48,17 +51,17 @@ export function packTokenRows(
   if (typeof texts === "string") {
     throw new Error("texts is one string, expected a list or stream of documents: [text]");
   }
-  return pack(model, texts, contextLength, maxRows);
+  return pack(model, texts, { contextLength, prependBos, maxRows });
 }
 
 async function* pack(
   { tokenize, bosToken }: Pick<LanguageModel, "tokenize" | "bosToken">,
   texts: Texts,
-  contextLength: number,
-  maxRows: number,
+  { contextLength, prependBos, maxRows }: Required<TokenRowOptions>,
 ): AsyncGenerator<Int32Array> {
+  const begin = prependBos ? 1 : 0;
   let row = new Int32Array(contextLength).fill(bosToken);
-  let filled = 1;
+  let filled = begin;
   let documents = 0;
   let count = 0;
   let rows = 0;
@@ -77,13 +80,13 @@ async function* pack(
         yield row;
         if (++rows >= maxRows) return;
         row = new Int32Array(contextLength).fill(bosToken);
-        filled = 1;
+        filled = begin;
       }
     }
   }
   if (rows > 0) return;
-  const wanted = `expected at least ${contextLength - 1} for one row of contextLength ` +
-    `${contextLength} (the first token of a row is BOS)`;
+  const wanted = `expected at least ${contextLength - begin} for one row of contextLength ` +
+    `${contextLength}${prependBos ? " (the first token of a row is BOS)" : ""}`;
   throw new Error(
     count === 0
       ? `the corpus has no text: ${documents} documents with 0 tokens, ${wanted}`

@@ -271,7 +271,7 @@ Deno.test("an opened store says what it holds", async () => {
     const { batches: __, ...opened } = await openActivationStore(folder);
     assertEquals(opened, written);
     assertEquals(opened, {
-      ...{ folder, ...description, dataset: undefined, modelDtype: undefined },
+      ...{ folder, ...description, prependBos: true, dataset: undefined, modelDtype: undefined },
       ...{ dtype: "float32", dModel: 2, rows: 50, leftOut: 0 },
       // The median of the norms 0, √2, … 49 · √2.
       normLimit: {

@@ -34,7 +34,7 @@ Deno.test("--eval-text: a missing file, another field and too little text are to
       return checkEvalText(
         parseArguments(args, { values: ["eval-text", "field"], flags: [] }),
         model,
-        length,
+        { contextLength: length, prependBos: true },
       );
     };
     await check(file, "text", 8);

@@ -12,32 +12,35 @@ const model = {
 
 async function rowsOf(
   texts: Iterable<string> | AsyncIterable<string>,
-  options: { contextLength: number; maxRows?: number },
+  options: { contextLength: number; prependBos?: boolean; maxRows?: number },
 ): Promise<number[][]> {
   const rows: number[][] = [];
   for await (const row of packTokenRows(model, texts, options)) rows.push([...row]);
   return rows;
 }
 
-Deno.test("rows are BOS and the joined documents, cut", async () => {
+Deno.test("rows are the joined documents, cut, with BOS in front or without", async () => {
   const documents = fc.array(fc.string({ minLength: 0, maxLength: 30 }), { maxLength: 20 });
   await fc.assert(
     fc.asyncProperty(
       documents,
       fc.integer({ min: 2, max: 64 }),
       fc.option(fc.integer({ min: 1, max: 5 }), { nil: undefined }),
-      async (texts, contextLength, maxRows) => {
+      fc.boolean(),
+      async (texts, contextLength, maxRows, prependBos) => {
         const filled = texts.filter((text) => text.length > 0);
         const line = filled.flatMap((text, i) => [...(i ? [0] : []), ...model.tokenize(text)]);
-        const piece = contextLength - 1;
+        const bos = prependBos ? [0] : [];
+        const piece = contextLength - bos.length;
         const expected: number[][] = [];
         for (let at = 0; at + piece <= line.length && !(expected.length === maxRows); at += piece) {
-          expected.push([0, ...line.slice(at, at + piece)]);
+          expected.push([...bos, ...line.slice(at, at + piece)]);
         }
+        const options = { contextLength, maxRows, prependBos };
         if (expected.length > 0) {
-          assertEquals(await rowsOf(texts, { contextLength, maxRows }), expected);
+          assertEquals(await rowsOf(texts, options), expected);
         } else {
-          await assertRejects(() => rowsOf(texts, { contextLength, maxRows }), Error, "the corpus");
+          await assertRejects(() => rowsOf(texts, options), Error, "the corpus");
         }
       },
     ),
@@ -73,6 +76,11 @@ Deno.test("a corpus without a full row says what is there and what is needed", a
     "the corpus has no text: 0 documents with 0 tokens, expected at least 63",
   );
   await assertRejects(() => rowsOf(["", ""], options), Error, "no text: 2 documents");
+  await assertRejects(
+    () => rowsOf(["word"], { ...options, prependBos: false }),
+    Error,
+    "the corpus has 4 tokens, expected at least 64 for one row of contextLength 64",
+  );
 });
 
 Deno.test("lengths and texts that cannot be packed are refused at once", () => {
