@@ -23,6 +23,7 @@ import { type Io, processIo } from "./cli/io.ts";
 import { namesOf, parseArguments, UsageError } from "./cli/options.ts";
 import { createOutput, printable } from "./cli/output.ts";
 import { OutputFolderError } from "./lib/formats/output_folder.ts";
+import { OptionError } from "./lib/sweep/mod.ts";
 import { VERSION } from "./lib/version.ts";
 
 const COMMANDS: Record<string, Command> = {
@@ -91,13 +92,18 @@ export async function main(args: string[], io: Io = processIo()): Promise<number
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     io.printError(`${prefix} ${printable(message)}`);
-    if (error instanceof UsageError || error instanceof OutputFolderError) {
+    if (isUsageError(error)) {
       io.printError(`\`saewing ${name} --help\` shows how`);
       return EXIT.usage;
     }
     if (wantsTrace(io)) io.printError(printable(Deno.inspect(error)));
     return EXIT.failed;
   }
+}
+
+/** Arguments that do not fit, by the command line itself or by what it calls. */
+function isUsageError(error: unknown): boolean {
+  return [UsageError, OptionError, OutputFolderError].some((kind) => error instanceof kind);
 }
 
 /** Where the variable may not be read, it is not there: the error itself is what counts. */

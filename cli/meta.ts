@@ -17,6 +17,7 @@ import { formatSeconds } from "../lib/report/format_number.ts";
 import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_cards.ts";
 import { metaClaims, metaFiles } from "../lib/report/mod.ts";
 import { decoderRows } from "../lib/sae/decoder_rows.ts";
+import { trainingOptions } from "../lib/sweep/option_texts.ts";
 import { checkComparable } from "../lib/stitching/mod.ts";
 import { type Device, type Sae, saveSae } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
@@ -34,7 +35,7 @@ import {
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { saeFiles } from "../lib/formats/run_files.ts";
 import { givenNormLimit, type NamingText, openNamingText } from "./source.ts";
-import { META_TRAINING, trainingOptions } from "./training_options.ts";
+import { META_TRAINING } from "./training_options.ts";
 
 const OPTIONS: OptionTable = [
   ["What is trained", [

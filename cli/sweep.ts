@@ -26,8 +26,14 @@ import {
 import type { Output } from "./output.ts";
 import { openOutputFolder, type OutputFolder } from "../lib/formats/output_folder.ts";
 import { cellFiles, type FoundRun, WORK } from "../lib/formats/run_files.ts";
-import { readGrid } from "./sweep_grid.ts";
-import { describePreset, presetTexts, READING, TRAINING, withPreset } from "./training_options.ts";
+import {
+  describePreset,
+  presetTexts,
+  readGrid,
+  READING,
+  TRAINING,
+  withPreset,
+} from "./training_options.ts";
 
 const OPTIONS: OptionTable = [
   [
@@ -118,7 +124,7 @@ export const sweep: Command = {
     const options = withPreset(given);
     checkSourceOptions(options);
     checkOptions(options, OPTIONS);
-    const cells = await readGrid(given, presetTexts(given, true));
+    const cells = readGrid(given, presetTexts(given, true));
     const preset = describePreset(given, true);
     if (preset) output.say(preset);
     using folder = await openOutputFolder(options.text("out"), {

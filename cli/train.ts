@@ -3,6 +3,7 @@ import { type ActivationSource, sourceMetadata } from "../lib/activations/activa
 import { formatSeconds } from "../lib/report/format_number.ts";
 import { reportTraining, type ReportTrainingOptions } from "../lib/report/mod.ts";
 import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
+import { missingOption, trainingOptions } from "../lib/sweep/option_texts.ts";
 import { checkMemory } from "../lib/training/check_memory.ts";
 import { checkTrainOptions, completeOptions } from "../lib/training/complete_options.ts";
 import { firstBatchToResume } from "../lib/training/mod.ts";
@@ -43,15 +44,7 @@ import {
   documentsOf,
   openActivationSource,
 } from "./source.ts";
-import {
-  describePreset,
-  missingOption,
-  PRESET_HELP,
-  READING,
-  TRAINING,
-  trainingOptions,
-  withPreset,
-} from "./training_options.ts";
+import { describePreset, PRESET_HELP, READING, TRAINING, withPreset } from "./training_options.ts";
 
 const OPTIONS: OptionTable = [
   ["What it reads", [

@@ -1,17 +1,8 @@
-import {
-  type Architecture,
-  ARCHITECTURES,
-  hasOwnOption,
-  OWN_OPTIONS,
-} from "../lib/sae/architectures/registry.ts";
-import {
-  architectureTakes,
-  GRID_OPTIONS,
-  type GridOption,
-  isListOption,
-  optionName,
-} from "../lib/sweep/grid.ts";
-import type { AnyTrainOptions, Preset } from "../lib/training/mod.ts";
+import { ARCHITECTURES, hasOwnOption, OWN_OPTIONS } from "../lib/sae/architectures/registry.ts";
+import { hasOption, TRAINING_OPTIONS, trainingTexts } from "../lib/sweep/option_texts.ts";
+import { readRegularText } from "../lib/language_model/regular_file.ts";
+import { gridOfTexts, type SweepCell } from "../lib/sweep/mod.ts";
+import type { Preset } from "../lib/training/mod.ts";
 import { preset, PRESET_NAMES } from "../mod.ts";
 import { type Arguments, type GivenOptions, type Option, shared, UsageError } from "./options.ts";
 
@@ -21,43 +12,11 @@ const OWN = Object.entries(OWN_OPTIONS) as [
   (typeof OWN_OPTIONS)[keyof typeof OWN_OPTIONS],
 ][];
 
-/** The command line's names of the options of `trainSae`. */
-const KEYS: ReadonlyMap<string, GridOption> = new Map(
-  GRID_OPTIONS.map((key) => [optionName(key), key]),
-);
-
-/** Options whose value is a word. */
-const WORDS = [
-  ...["architecture", "loss-normalization", "input-transform", "input-normalization", "init-bdec"],
-];
-
-/** Names of the options that say how an SAE is trained. */
-export const TRAINING_OPTIONS: string[] = [...KEYS.keys()];
-
 /** Names of the options that set how a meta-SAE is trained. */
 export const META_TRAINING: readonly string[] = [
   ...["dict-size", "k", "lr", "warmup-steps", "decay-steps", "gradient-clip"],
   ...["aux-coefficient", "aux-k", "dead-after", "seed"],
 ];
-
-/** Those whose value is a list of numbers, separated by commas. */
-export const LIST_OPTIONS: readonly string[] = GRID_OPTIONS.filter(isListOption).map(optionName);
-
-/** The option of `trainSae` that one of {@linkcode TRAINING_OPTIONS} sets. */
-export function optionKey(name: string): GridOption {
-  return KEYS.get(name)!;
-}
-
-/**
- * The value that an option's text says.
- *
- * @throws {UsageError} It needs a number and is not one.
- */
-export function optionValue(name: string, text: string): string | number | number[] {
-  if (WORDS.includes(name)) return text;
-  if (LIST_OPTIONS.includes(name)) return text.split(",").map((each) => number(name, each));
-  return number(name, text);
-}
 
 /** The names of all architectures, for the help. */
 export const ARCHITECTURE_NAMES: string = ARCHITECTURES.join(", ");
@@ -147,64 +106,6 @@ export const READING: readonly Option[] = [
   ],
   ...[shared("revision"), shared("cache-dir")],
 ];
-
-/** Whether an architecture has an option of the command line; options that do not concern training apply to all. */
-export function hasOption(architecture: string, name: string): boolean {
-  return !KEYS.has(name) || architectureTakes(architecture, optionKey(name));
-}
-
-/**
- * The missing options of an SAE, in words; undefined where none is missing.
- *
- * @param given Whether an option is given.
- * @param initial Whether it starts from another SAE, which has a size and a k.
- * @throws {UsageError} There is no such architecture.
- */
-export function missingOption(
-  architecture: string,
-  given: (name: string) => boolean,
-  initial = false,
-): string | undefined {
-  if (!ARCHITECTURES.includes(architecture as Architecture)) {
-    throw new UsageError(`--architecture is ${architecture}, expected ${ARCHITECTURE_NAMES}`);
-  }
-  if (!given("dict-size") && !initial) return "--dict-size is missing";
-  if (hasOption(architecture, "k")) return given("k") || initial ? undefined : "--k is missing";
-  if (given("target-l0") || given("sparsity")) return undefined;
-  return "--target-l0 is missing (active latents per sample to end with), or --sparsity (λ)";
-}
-
-/**
- * The options of `trainSae` that the command line names.
- *
- * @param text An option's text, if it was given.
- * @throws {UsageError} An option that needs a number is not one.
- */
-export function trainingOptions(text: (name: string) => string | undefined): AnyTrainOptions {
-  const options: Record<string, string | number | number[]> = { architecture: "batchtopk" };
-  for (const [name, key] of KEYS) {
-    const value = text(name);
-    if (value !== undefined) options[key] = optionValue(name, value);
-  }
-  return options as unknown as AnyTrainOptions;
-}
-
-/** {@linkcode trainingOptions} inverted: options as the command line names them. */
-export function trainingTexts(options: Partial<AnyTrainOptions>): Record<string, string> {
-  return Object.fromEntries(
-    [...KEYS]
-      .filter(([, key]) => options[key] !== undefined)
-      .map(([name, key]) => [name, String(options[key])]),
-  );
-}
-
-function number(name: string, value: string): number {
-  const number = Number(value);
-  if (value.trim() === "" || !Number.isFinite(number)) {
-    throw new UsageError(`--${name} is ${value || "empty"}, expected a number`);
-  }
-  return number;
-}
 
 /** Options of a preset that an activation store already determines. */
 const OF_TEXT = ["model", "hook", "context", "buffer"];
@@ -308,4 +209,27 @@ function describeLambda(used: Record<string, string>): string {
   const loss = used["loss-normalization"] ?? "none";
   return `this λ (--sparsity) belongs to --input-normalization ${used["input-normalization"]} ` +
     `--loss-normalization ${loss} and a loss that is a mean over samples and d`;
+}
+
+/**
+ * The SAEs of a grid: every combination of the values on the command line and in `--grid`'s file.
+ *
+ * @param preset Options that hold where neither gives them, with values separated by commas.
+ * @throws {OptionError} A value does not fit.
+ * @throws {UsageError} The file cannot be read.
+ */
+export function readGrid(options: Arguments, preset: Record<string, string> = {}): SweepCell[] {
+  const name = options.text("grid");
+  const given = Object.fromEntries(TRAINING_OPTIONS.map((name) => [name, options.texts(name)]));
+  const file = name === undefined ? undefined : { name, data: readGridFile(name) };
+  return gridOfTexts({ given, preset, file });
+}
+
+function readGridFile(file: string): unknown {
+  try {
+    return JSON.parse(readRegularText(file));
+  } catch (error) {
+    const why = error instanceof Deno.errors.NotFound ? "there is no such file" : `${error}`;
+    throw new UsageError(`cannot read the grid ${file}: ${why}`);
+  }
 }

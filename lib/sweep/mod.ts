@@ -5,6 +5,8 @@
  * @module
  */
 export type { GridOption, SweepCell, SweepGrid } from "./grid.ts";
+export { type GridFile, gridOfTexts, type GridTexts } from "./grid_texts.ts";
+export { OptionError } from "./option_texts.ts";
 export type { SweepGroup, SweepOptions, SweepProgress } from "./sweep_saes.ts";
 export {
   type CellState,

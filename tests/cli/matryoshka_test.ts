@@ -2,8 +2,8 @@ import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/as
 import { parse } from "@std/csv";
 import { join } from "@std/path";
 import { parseArguments } from "../../cli/options.ts";
-import { readGrid } from "../../cli/sweep_grid.ts";
-import { TRAINING_OPTIONS } from "../../cli/training_options.ts";
+import { readGrid } from "../../cli/training_options.ts";
+import { TRAINING_OPTIONS } from "../../lib/sweep/option_texts.ts";
 import { loadSae, type TrainOptions } from "../../mod.ts";
 import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
@@ -84,7 +84,7 @@ Deno.test("the grid's file has prefixes as texts", async () => {
       JSON.stringify({ architecture: NAME, "dict-size": 32, k: 4, prefixes: ["4,32", "8,32"] }),
     );
     const names = { values: [...TRAINING_OPTIONS, "grid"], flags: [] };
-    const cells = await readGrid(parseArguments(["--grid", grid], names));
+    const cells = readGrid(parseArguments(["--grid", grid], names));
     assertEquals(cells.map(({ options }) => options.prefixes), [[4, 32], [8, 32]]);
   });
 });

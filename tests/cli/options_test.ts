@@ -8,7 +8,8 @@ import {
   shared,
   UsageError,
 } from "../../cli/options.ts";
-import { TRAINING, TRAINING_OPTIONS } from "../../cli/training_options.ts";
+import { TRAINING } from "../../cli/training_options.ts";
+import { TRAINING_OPTIONS } from "../../lib/sweep/option_texts.ts";
 import { saewing } from "./cli_helper.ts";
 
 const TABLE: OptionTable = [

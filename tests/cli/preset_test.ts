@@ -1,13 +1,8 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { parseArguments } from "../../cli/options.ts";
-import { readGrid } from "../../cli/sweep_grid.ts";
-import {
-  describePreset,
-  presetTexts,
-  TRAINING_OPTIONS,
-  withPreset,
-} from "../../cli/training_options.ts";
+import { describePreset, presetTexts, readGrid, withPreset } from "../../cli/training_options.ts";
+import { TRAINING_OPTIONS } from "../../lib/sweep/option_texts.ts";
 import { PRESET_NAMES } from "../../mod.ts";
 import { MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
@@ -68,9 +63,9 @@ Deno.test("a store says itself what model and hook are", () => {
   assertEquals([text("model"), text("hook"), text("dict-size")], [undefined, undefined, "1024"]);
 });
 
-Deno.test("a grid over a preset", async () => {
+Deno.test("a grid over a preset", () => {
   const options = parseArguments(["--k", "4,8"], { values: [...NAMES.values, "grid"], flags: [] });
-  const cells = await readGrid(options, { "dict-size": "64", k: "2", lr: "0.001", model: "m" });
+  const cells = readGrid(options, { "dict-size": "64", k: "2", lr: "0.001", model: "m" });
   assertEquals(cells.map(({ name }) => name), ["batchtopk_m64_k4_seed0", "batchtopk_m64_k8_seed0"]);
   assertEquals(cells[0].options.learningRate, 0.001);
 });
@@ -111,16 +106,16 @@ Deno.test("a target L0 takes the place of a preset's λ; JumpReLU beside the pap
   assertEquals(set("demo", ...jump).text("bandwidth"), undefined);
 });
 
-Deno.test("sweep --preset takes all m and k of the paper, and its λ for JumpReLU", async () => {
+Deno.test("sweep --preset takes all m and k of the paper, and its λ for JumpReLU", () => {
   const names = { values: NAMES.values, flags: [] };
-  const swept = async (...args: string[]) => {
+  const swept = (...args: string[]) => {
     const given = parseArguments(["--preset", ...args], names);
     return {
-      cells: await readGrid(given, presetTexts(given, true)),
+      cells: readGrid(given, presetTexts(given, true)),
       words: describePreset(given, true)!,
     };
   };
-  const { cells, words } = await swept(
+  const { cells, words } = swept(
     ...["paper/gpt2-small", "--architecture", "batchtopk,topk,jumprelu"],
   );
   const sizes = [3072, 6144, 12_288, 24_576];
@@ -150,13 +145,13 @@ Deno.test("sweep --preset takes all m and k of the paper, and its λ for JumpReL
       "loss that is a mean over samples and d",
   );
   // What is given overrides; a target takes the λ's place, and without JumpReLU there is none.
-  const own = await swept("paper/gpt2-small", "--dict-size", "768", "--k", "8,9");
+  const own = swept("paper/gpt2-small", "--dict-size", "768", "--k", "8,9");
   assertEquals(own.cells.map(({ name }) => name), [
     ...["batchtopk_m768_k8_seed0", "batchtopk_m768_k9_seed0"],
   ]);
   assert(!own.words.includes("λ"), own.words);
   const jump = ["--architecture", "jumprelu", "--dict-size", "768"];
-  const steered = await swept(
+  const steered = swept(
     "paper/gemma-2-2b",
     ...jump,
     "--target-l0",
@@ -167,9 +162,9 @@ Deno.test("sweep --preset takes all m and k of the paper, and its λ for JumpReL
   assertEquals(steered.cells.map(({ name }) => name), [
     ...["jumprelu_m768_target16_seed0", "jumprelu_m768_target32_seed0"],
   ]);
-  const gemma = await swept("paper/gemma-2-2b", ...jump);
+  const gemma = swept("paper/gemma-2-2b", ...jump);
   assertEquals(gemma.cells.map(({ options }) => options.sparsityCoefficient), [0.02, 0.005, 0.001]);
-  const relu = await swept("paper/relu-feature-splitting");
+  const relu = swept("paper/relu-feature-splitting");
   assertEquals(relu.cells.map(({ options }) => [options.dictSize, options.sparsityCoefficient]), [
     ...[768, 1536, 3072, 6144, 12_288, 24_576, 49_152, 98_304].map((m) => [m, 8e-5]),
   ]);
@@ -183,7 +178,7 @@ Deno.test("a grid's target takes the place of a preset's λ", async () => {
     const given = parseArguments(["--preset", "paper/relu-feature-splitting", "--grid", file], {
       ...{ values, flags: [] },
     });
-    const [{ name }] = await readGrid(given, presetTexts(given, true));
+    const [{ name }] = readGrid(given, presetTexts(given, true));
     assertEquals(name, "relu_m64_target8_seed0");
   });
 });

@@ -2,7 +2,7 @@ import { assert, assertRejects } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { parseArguments } from "../../cli/options.ts";
 import { readRunOptions } from "../../lib/formats/run_folder.ts";
-import { readGrid } from "../../cli/sweep_grid.ts";
+import { readGrid } from "../../cli/training_options.ts";
 import { openActivationStore } from "../../lib/activations/activation_store.ts";
 import { readTexts } from "../../lib/activations/read_texts.ts";
 import { loadCheckpoint } from "../../lib/formats/checkpoint_folder.ts";
@@ -56,8 +56,10 @@ const places: [string, string, (folder: string) => Promise<unknown>, string?][] 
     "sweep's grid",
     "grid.json",
     (folder) =>
-      readGrid(
-        parseArguments(["--grid", join(folder, "grid.json")], { values: ["grid"], flags: [] }),
+      Promise.try(() =>
+        readGrid(
+          parseArguments(["--grid", join(folder, "grid.json")], { values: ["grid"], flags: [] }),
+        )
       ),
   ],
   ["sweep's note", "cell.json", (folder) => Promise.try(() => readCell(folder, {}))],

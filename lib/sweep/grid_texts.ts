@@ -1,44 +1,60 @@
-import { regularFileSize } from "../lib/language_model/regular_file.ts";
-import { architectureTakes } from "../lib/sweep/grid.ts";
-import type { SweepCell, SweepGrid } from "../lib/sweep/mod.ts";
-import { sweepGrid } from "../mod.ts";
-import { type Arguments, UsageError } from "./options.ts";
+import { architectureTakes, type SweepCell, type SweepGrid, sweepGrid } from "./grid.ts";
 import {
   LIST_OPTIONS,
   missingOption,
+  OptionError,
   optionKey,
   optionValue,
   TRAINING_OPTIONS,
-} from "./training_options.ts";
+} from "./option_texts.ts";
 
 /** Values of each option, as texts. */
 type Axes = Record<string, string[]>;
 
+/** Contents of a file that holds a grid or a list of grids. */
+export interface GridFile {
+  /** Its name, for messages. */
+  name: string;
+  /** Its JSON, parsed. */
+  data: unknown;
+}
+
+/** Where {@linkcode gridOfTexts} takes values from. */
+export interface GridTexts {
+  /** Values by option, "256" or "256,512"; lists of numbers are separated by semicolons. */
+  given?: Readonly<Record<string, readonly string[]>>;
+  /** What holds where neither `given` nor the file has an option. */
+  preset?: Readonly<Record<string, string>>;
+  /** A file: objects such as `{ "dict-size": [256, 512], "k": 8 }`, where a list of numbers is a text. */
+  file?: GridFile;
+}
+
 /**
- * The SAEs of a grid: every combination of the values on the command line and in `--grid`'s file. A value
- * that is a list of numbers is a text there, "256,512".
+ * The SAEs of a grid whose values are texts, by the names of the command line: every combination.
  *
- * @param preset Options that hold where neither gives them, with values separated by commas.
- * @throws {UsageError} A value does not fit, or the file does not hold a grid.
+ * @throws {OptionError} A value does not fit, an option is given twice, or the file does not hold a grid.
+ *
+ * @example
+ * ```ts
+ * import { gridOfTexts } from "@saewing/saewing/sweep";
+ *
+ * const cells = gridOfTexts({ given: { "dict-size": ["256,512"], k: ["8"] } });
+ * console.log(cells.map(({ name }) => name)); // batchtopk_m256_k8_seed0, batchtopk_m512_k8_seed0
+ * ```
  */
-export async function readGrid(
-  options: Arguments,
-  preset: Record<string, string> = {},
-): Promise<SweepCell[]> {
+export function gridOfTexts({ given = {}, preset = {}, file }: GridTexts): SweepCell[] {
   const base: Axes = { architecture: ["batchtopk"], seed: ["0"] };
   for (const [name, text] of Object.entries(preset)) {
     if (TRAINING_OPTIONS.includes(name)) base[name] = splitValues(name, text);
   }
   const own: Axes = {};
   for (const name of TRAINING_OPTIONS) {
-    const values = options.texts(name).flatMap((text) => splitValues(name, text));
+    const values = (given[name] ?? []).flatMap((text) => splitValues(name, text));
     if (values.length > 0) own[name] = values;
   }
-  const file = options.text("grid");
-  const grids = file === undefined ? [{}] : await readGridFile(file);
-  const all = grids.map((grid) => {
+  const all = (file ? parseGrids(file) : [{}]).map((grid) => {
     const twice = Object.keys(grid).find((name) => name in own);
-    if (twice) throw new UsageError(`${twice} is given on the command line and in ${file}`);
+    if (twice) throw new OptionError(`${twice} is given on the command line and in ${file!.name}`);
     const axes: Axes = { ...base, ...own, ...grid };
     // A preset's λ gives way to a target.
     if (axes["target-l0"] && axes.sparsity === base.sparsity) delete axes.sparsity;
@@ -48,7 +64,7 @@ export async function readGrid(
   try {
     return sweepGrid(numbers);
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    throw new OptionError((error as Error).message);
   }
 }
 
@@ -59,7 +75,7 @@ function gridOf(axes: Axes): SweepGrid {
       architecture,
       (name) => name in axes && architectureTakes(architecture, optionKey(name)),
     );
-    if (missing) throw new UsageError(`${architecture}: ${missing}`);
+    if (missing) throw new OptionError(`${architecture}: ${missing}`);
   }
   return Object.fromEntries(
     Object.entries(axes).map(([name, values]) => [
@@ -74,20 +90,12 @@ function splitValues(name: string, text: string): string[] {
   return text.split(LIST_OPTIONS.includes(name) ? ";" : ",");
 }
 
-async function readGridFile(file: string): Promise<Axes[]> {
-  let data: unknown;
-  try {
-    regularFileSize(file);
-    data = JSON.parse(await Deno.readTextFile(file));
-  } catch (error) {
-    const why = error instanceof Deno.errors.NotFound ? "there is no such file" : `${error}`;
-    throw new UsageError(`cannot read the grid ${file}: ${why}`);
-  }
+function parseGrids({ name: file, data }: GridFile): Axes[] {
   const grids = Array.isArray(data) ? data : [data];
-  if (grids.length === 0) throw new UsageError(`${file} holds no grid: the list is empty`);
+  if (grids.length === 0) throw new OptionError(`${file} holds no grid: the list is empty`);
   return grids.map((grid) => {
     if (typeof grid !== "object" || grid === null || Array.isArray(grid)) {
-      throw new UsageError(
+      throw new OptionError(
         `${file} holds ${JSON.stringify(grid)}, expected an object such as ` +
           `{ "dict-size": [256, 512], "k": 8 }, or a list of them`,
       );
@@ -100,7 +108,7 @@ async function readGridFile(file: string): Promise<Axes[]> {
 
 function axisValues(file: string, name: string, value: unknown): string[] {
   if (!TRAINING_OPTIONS.includes(name)) {
-    throw new UsageError(
+    throw new OptionError(
       `${file} has ${JSON.stringify(name)}, expected one of ${TRAINING_OPTIONS.join(", ")}`,
     );
   }
@@ -108,7 +116,7 @@ function axisValues(file: string, name: string, value: unknown): string[] {
   const fits = values.length > 0 &&
     values.every((each) => typeof each === "number" || typeof each === "string");
   if (!fits) {
-    throw new UsageError(
+    throw new OptionError(
       `${name} is ${
         JSON.stringify(value)
       } in ${file}, expected a number or a name, or a list of them`,
