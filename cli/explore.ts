@@ -1,13 +1,18 @@
-import { join } from "@std/path";
+import { basename, join } from "@std/path";
 import {
   folderReader,
+  type ModelFiles,
+  modelFiles,
+  type OwnFiles,
+  ownFiles,
+  type PageTexts,
   type Served,
   type SiteFile,
   siteFiles,
   siteHandler,
   type SiteSource,
 } from "../lib/explorer/mod.ts";
-import { type ModelFiles, modelFiles, type OwnFiles, ownFiles } from "../lib/explorer/mod.ts";
+import { readDocuments } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
 import { openSae, saeSource } from "./open.ts";
 import {
@@ -18,6 +23,7 @@ import {
   shared,
   UsageError,
 } from "./options.ts";
+import type { Output } from "./output.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { findRun, listFiles } from "../lib/formats/run_files.ts";
 
@@ -28,9 +34,17 @@ const OPTIONS: OptionTable = [
     { name: "serve", help: "shows the site on this machine until Ctrl-C" },
     { name: "port", value: "N", help: "port of --serve (default 8000)", least: 0 },
   ]],
-  ["Own text", [
-    { name: "no-own-text", help: "leaves out the page that encodes the reader's own text" },
+  ["Own text and training in the page", [
+    { name: "no-own-text", help: "leaves out the pages that encode own text and that train" },
     shared("model", "default: the model that the SAE's config names"),
+    shared("hook", "without FOLDER: where the activations are taken"),
+    {
+      name: "text",
+      value: "FILE",
+      help:
+        "text that the page trains on, its first 200,000 characters (default: that of the first FOLDER); may be repeated",
+    },
+    shared("field"),
     shared("revision"),
     shared("cache-dir"),
   ]],
@@ -43,14 +57,16 @@ are walked through and searched, and the reader's own text is encoded.
 
 Usage
   saewing explore FOLDER… [options]
+  saewing explore --model MODEL --hook HOOK --text FILE [options]
 
-FOLDER is what \`saewing dashboard\` wrote. Any web server shows the site; it needs no program, database
+Without FOLDER the site is one page, which trains a small SAE and shows how its latents form. FOLDER is what \`saewing dashboard\` wrote. Any web server shows the site; it needs no program, database
 or other host. Model and SAE come with it for the reader's own text: 14 MB of ONNX Runtime, the
 model's layers up to the hook, the SAE's weights.`,
   OPTIONS,
   `Examples
   saewing explore runs/dashboards --serve
-  saewing explore runs/dashboards-512 runs/dashboards-2048 --out site`,
+  saewing explore runs/dashboards-512 runs/dashboards-2048 --out site
+  saewing explore --model examples/tiny-gpt2 --hook blocks.2.hook_resid_pre --text runs/demo/held-out.jsonl --serve`,
 );
 
 /** `saewing explore`. */
@@ -62,16 +78,32 @@ export const explore: Command = {
     const { output, signal } = session;
     const folders = options.positional;
     checkOptions(options, OPTIONS, Infinity);
-    if (folders.length === 0) throw new UsageError("the folder of dashboards is missing");
+    if (folders.length === 0 && options.text("model") === undefined) {
+      throw new UsageError(
+        "the folder of dashboards is missing, or --model for a page that trains",
+      );
+    }
     const serves = options.flag("serve");
     const port = options.number("port") ?? 8000;
     if (port > 65535) throw new UsageError(`--port is ${port}, expected at most 65535`);
     const sources: SiteSource[] = [];
-    const models = new Map<string, ModelFiles>();
+    const models = new Map<string, Promise<ModelFiles>>();
+    const openModel = (id: string, hook: string, texts: string[]) => {
+      const key = `${id} ${hook}`;
+      const known = models.get(key) ?? readModel({ id, hook, texts }, options, session);
+      models.set(key, known);
+      // A model that cannot be read is left out.
+      known.catch(() => models.delete(key));
+      return known;
+    };
     for (const folder of folders) {
       const read = folderReader(folder);
-      sources.push({ read, own: await openOwn(folder, options, session, models) });
+      sources.push({ read, own: await openOwn(folder, { options, session, openModel }) });
     }
+    if (folders.length === 0) {
+      await openModel(options.required("model"), options.required("hook"), options.texts("text"));
+    }
+    const files = () => allFiles(sources, models);
     const served = new Map<string, Served>();
     let written = "";
     if (!serves || options.text("out") !== undefined) {
@@ -82,7 +114,7 @@ export const explore: Command = {
         inputs: folders,
       });
       let bytes = 0;
-      for await (const file of allFiles(sources)) {
+      for await (const file of files()) {
         signal.throwIfAborted();
         const path = join(out.path, file.name);
         await out.start([file.name]);
@@ -98,7 +130,7 @@ export const explore: Command = {
       output.say(`${out.path}: ${served.size} files, ${(bytes / 1e6).toFixed(1)} MB`);
       output.result({ folder: out.path, files: served.size, bytes });
     } else {
-      for await (const file of allFiles(sources)) {
+      for await (const file of files()) {
         served.set(
           file.name,
           "bytes" in file ? file.bytes : join(folders[file.source], file.file),
@@ -127,9 +159,13 @@ async function serve(
 }
 
 /** A site's files, ONNX Runtime's for the page among them. */
-async function* allFiles(sources: SiteSource[]): AsyncGenerator<SiteFile> {
-  yield* siteFiles(sources);
-  if (sources.some(({ own }) => own)) yield* runtimeFiles();
+async function* allFiles(
+  sources: SiteSource[],
+  models: Map<string, Promise<ModelFiles>>,
+): AsyncGenerator<SiteFile> {
+  const opened = await Array.fromAsync(models.values());
+  yield* siteFiles(sources, opened);
+  if (opened.length > 0) yield* runtimeFiles();
 }
 
 // One thread and no GPU: 14 MB; the runtime's variants with WebGPU have 17 to 28.
@@ -147,16 +183,14 @@ export async function* runtimeFiles(): AsyncGenerator<SiteFile> {
   }
 }
 
-/**
- * What encodes own text: model and SAE, as the dashboards' own run names them.
- *
- * @param models Models that are read, which SAEs of one hook share.
- */
+/** What encodes own text: model and SAE, as the dashboards' own run names them. */
 async function openOwn(
   folder: string,
-  options: Arguments,
-  session: Session,
-  models: Map<string, ModelFiles>,
+  { options, session, openModel }: {
+    options: Arguments;
+    session: Session;
+    openModel: (id: string, hook: string, texts: string[]) => Promise<ModelFiles>;
+  },
 ): Promise<OwnFiles | undefined> {
   if (options.flag("no-own-text")) return undefined;
   const found = await findRun(folder, await listFiles(folder));
@@ -165,24 +199,66 @@ async function openOwn(
     if (!Array.isArray(from)) throw new Error("it does not say which SAE it is of");
     const sae = await openSae(from[0], options, session);
     const run = found!.manifest!.options;
-    const named = (name: string) => Array.isArray(run[name]) ? run[name][0] : undefined;
+    const named = (name: string) => Array.isArray(run[name]) ? run[name] : [];
     const source = options.withDefaults(saeSource(options, sae, from[0]));
-    const model = options.text("model") ?? named("model") ?? source.text("model");
-    const hook = named("hook") ?? sae.metadata.hook;
+    const model = options.text("model") ?? named("model")[0] ?? source.text("model");
+    const hook = named("hook")[0] ?? sae.metadata.hook;
     if (model === undefined || typeof hook !== "string") {
       throw new Error("it does not say which model and hook it is of");
     }
-    const key = `${model} at ${hook}`;
-    if (!models.has(key)) {
-      session.output.progress({ phase: `reading ${model}`, done: 0 });
-      const from = { cacheDir: options.text("cache-dir"), revision: options.text("revision") };
-      models.set(key, await modelFiles(model, hook, { ...from, signal: session.signal }));
-    }
-    return ownFiles(sae, models.get(key)!);
+    const texts = options.texts("text");
+    return ownFiles(sae, await openModel(model, hook, texts.length > 0 ? texts : named("text")));
   } catch (error) {
     session.signal.throwIfAborted();
     const reason = (error as Error).message;
     session.output.warn(`${folder}: no page for own text: ${reason}`, { folder, reason });
     return undefined;
   }
+}
+
+async function readModel(
+  { id, hook, texts }: { id: string; hook: string; texts: string[] },
+  options: Arguments,
+  { output, signal }: Session,
+): Promise<ModelFiles> {
+  output.progress({ phase: `reading ${id}`, done: 0 });
+  return await modelFiles(id, hook, {
+    ...{ cacheDir: options.text("cache-dir"), revision: options.text("revision"), signal },
+    texts: await readPageTexts(texts, options, output),
+  });
+}
+
+// 50,000 tokens of English: what 200 steps of 256 see once. Many beginnings are better than one long document.
+const [MOST_CHARACTERS, MOST_OF_ONE] = [200_000, 4_000];
+
+/** Text to train on in the page; a page without it asks for the reader's own. */
+async function readPageTexts(
+  files: string[],
+  options: Arguments,
+  output: Output,
+): Promise<PageTexts | undefined> {
+  const documents: string[] = [];
+  let characters = 0;
+  try {
+    const all = files.length > 0 ? readDocuments(files, { field: options.text("field") }) : [];
+    for await (const document of all) {
+      let text = "";
+      for await (const part of typeof document === "string" ? [document] : document) {
+        text += part;
+        if (text.length >= MOST_OF_ONE) break;
+      }
+      text = text.slice(0, MOST_OF_ONE).toWellFormed();
+      documents.push(text);
+      characters += text.length;
+      if (characters >= MOST_CHARACTERS) break;
+    }
+  } catch (error) {
+    // What the reader named has to be there; what a run once read may be gone.
+    if (options.texts("text").length > 0) throw error;
+    const reason = (error as Error).message;
+    output.warn(`no text to train on in the page: ${reason}`, { reason });
+    return undefined;
+  }
+  if (documents.length === 0) return undefined;
+  return { name: files.map((file) => basename(file)).join(" "), documents };
 }

@@ -24,6 +24,7 @@ export const RUN = [
 const PRINTED: Record<string, RegExp> = {
   "README.md": /^\d+ steps, loss \d/,
   "docs/tutorial.md": /^\d+ of 192 latents are novel/,
+  "docs/explorer.md": /^\[\s+0\.\d+,/,
   "docs/formats.md": /^batchtopk 96 \d\S* blocks\.2\.hook_resid_pre/,
   "docs/massive_activations.md": /^\{ multiple: 10, medianNorm: \d/,
   "docs/how_training_works.md": /^the same bits/,

@@ -22,7 +22,13 @@ export {
 } from "./neuronpedia.ts";
 export type { MetaLatentLatents } from "./meta_index.ts";
 export type { SearchIndex } from "./search_index.ts";
-export { type ModelFiles, modelFiles, type OwnFiles, ownFiles } from "./own_files.ts";
+export {
+  type ModelFiles,
+  modelFiles,
+  type OwnFiles,
+  ownFiles,
+  type PageTexts,
+} from "./own_files.ts";
 export { folderReader } from "./read_folder.ts";
 export { type Served, siteHandler } from "./serve_site.ts";
 export { type SiteFile, siteFiles, type SiteSource } from "./site.ts";

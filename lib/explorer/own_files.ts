@@ -6,7 +6,7 @@ import type { OwnText, SiteModel } from "./site_manifest.ts";
 export interface ModelFiles {
   /** Description in `site.json`. */
   about: Omit<SiteModel, "path">;
-  /** The layers and the tokenizer. */
+  /** The layers, the tokenizer, the text. */
   files: { name: string; bytes: Uint8Array<ArrayBuffer> }[];
 }
 
@@ -20,8 +20,16 @@ export interface OwnFiles {
   files: { name: string; bytes: Uint8Array<ArrayBuffer> }[];
 }
 
+/** Text that a page trains on. */
+export interface PageTexts {
+  /** Where it is from. */
+  name: string;
+  /** The documents. */
+  documents: string[];
+}
+
 /**
- * Exports a model's layers up to a hook and its tokenizer, as files for a page.
+ * Exports a model's layers up to a hook and its tokenizer, as files for a page; and text to train on there.
  *
  * @param model The model's folder or hub id.
  * @throws {Error} The model is not found, or is larger than 512 MiB up to the hook.
@@ -29,18 +37,27 @@ export interface OwnFiles {
 export async function modelFiles(
   model: string,
   hook: string,
-  options: { cacheDir?: string; revision?: string; signal?: AbortSignal } = {},
+  { texts, ...options }: {
+    texts?: PageTexts;
+    cacheDir?: string;
+    revision?: string;
+    signal?: AbortSignal;
+  } = {},
 ): Promise<ModelFiles> {
-  const { bytes, tokenizer, ...about } = await exportPrefix(model, { hook, ...options });
+  const { bytes, tokenizer, ...prefix } = await exportPrefix(model, { hook, ...options });
   const encoder = new TextEncoder();
-  return {
-    about: { ...about, bytes: bytes.length },
-    files: [
-      { name: "prefix.onnx", bytes },
-      { name: "tokenizer.json", bytes: encoder.encode(tokenizer.json) },
-      { name: "tokenizer_config.json", bytes: encoder.encode(tokenizer.config) },
-    ],
-  };
+  const about: ModelFiles["about"] = { ...prefix, bytes: bytes.length, id: model, hook };
+  const files = [
+    { name: "prefix.onnx", bytes },
+    { name: "tokenizer.json", bytes: encoder.encode(tokenizer.json) },
+    { name: "tokenizer_config.json", bytes: encoder.encode(tokenizer.config) },
+  ];
+  if (texts) {
+    const { name, documents } = texts;
+    files.push({ name: "texts.json", bytes: encoder.encode(JSON.stringify(documents)) });
+    about.texts = { name, documents: documents.length };
+  }
+  return { about, files };
 }
 
 /**

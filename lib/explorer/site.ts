@@ -1,7 +1,7 @@
 import { VERSION } from "../version.ts";
 import { DASHBOARD_FILE, openDashboards } from "./dashboard_files.ts";
 import type { ModelFiles, OwnFiles } from "./own_files.ts";
-import { OWN_SCRIPT, PAGE_SCRIPT } from "./page_scripts.ts";
+import { PAGE_SCRIPT, WORKER_SCRIPT } from "./page_scripts.ts";
 import { latentMap, SITE_FILE, type SiteManifest, type SiteSae } from "./site_manifest.ts";
 import { SITE_STYLE } from "./site_style.ts";
 
@@ -54,12 +54,17 @@ const ICON =
  * parts of the dashboards' files by range requests.
  *
  * @param sources Folders of dashboards. Names come from their SAEs; equal ones are numbered.
+ * @param trained Models to train on in the page, besides those that encode own text. Without a source the
+ * site is a page that trains.
  * @throws {Error} A folder is no finished folder of dashboards, or is damaged.
  */
-export async function* siteFiles(sources: readonly SiteSource[]): AsyncGenerator<SiteFile> {
+export async function* siteFiles(
+  sources: readonly SiteSource[],
+  trained: readonly ModelFiles[] = [],
+): AsyncGenerator<SiteFile> {
   const encoder = new TextEncoder();
   const saes: SiteSae[] = [];
-  const models: ModelFiles[] = [];
+  const models: ModelFiles[] = [...trained];
   // All folders are looked at before the first file is given: a site is whole or is not begun.
   const data: SiteFile[] = [];
   for (const [source, { read, own }] of sources.entries()) {
@@ -88,9 +93,7 @@ export async function* siteFiles(sources: readonly SiteSource[]): AsyncGenerator
   yield { name: "icon.svg", bytes: encoder.encode(ICON) };
   yield { name: "explorer.css", bytes: encoder.encode(SITE_STYLE) };
   yield { name: "explorer.js", bytes: await unpack(PAGE_SCRIPT) };
-  if (sources.some(({ own }) => own)) {
-    yield { name: "own.js", bytes: await unpack(OWN_SCRIPT) };
-  }
+  if (models.length > 0) yield { name: "worker.js", bytes: await unpack(WORKER_SCRIPT) };
   yield* data;
   for (const [i, { files }] of models.entries()) {
     for (const { name, bytes } of files) yield { name: modelPath(i) + name, bytes };

@@ -19,6 +19,10 @@ export interface LatentMap {
 
 /** A language model's layers up to a hook, which all SAEs of that hook share. */
 export interface SiteModel {
+  /** The model's folder or hub id. */
+  id: string;
+  /** The hook that the layers end at. */
+  hook: string;
   /** Folder of `prefix.onnx`, `tokenizer.json` and `tokenizer_config.json`, with a slash at the end. */
   path: string;
   /** Bytes of `prefix.onnx`. */
@@ -31,6 +35,8 @@ export interface SiteModel {
   maxContext: number;
   /** Inputs of the prefix. */
   inputs: { name: string; type: "int32" | "int64" }[];
+  /** Where the text to train on, `texts.json`, is from. */
+  texts?: { name: string; documents: number };
 }
 
 /** What encodes the reader's own text. */
@@ -69,7 +75,7 @@ export interface SiteManifest {
   createdBy: string;
   /** The SAEs that it shows. */
   saes: SiteSae[];
-  /** The models that encode own text. */
+  /** The models that the page runs, for own text and for training. */
   models: SiteModel[];
 }
 

@@ -67,9 +67,9 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
   ),
   explore: all(
     String
-      .raw`index\.html|icon\.svg|(explorer|own)\.js|explorer\.css|site\.json|ort/ort\.(mjs|wasm)`,
+      .raw`index\.html|icon\.svg|(explorer|worker)\.js|explorer\.css|site\.json|ort/ort\.(mjs|wasm)`,
     String.raw`data/\d+/(dashboard\.json|(index|latents|search|meta|shard-\d{3,})\.bin)`,
-    String.raw`own/\d+/sae\.bin|models/\d+/(prefix\.onnx|tokenizer(_config)?\.json)`,
+    String.raw`own/\d+/sae\.bin|models/\d+/(prefix\.onnx|(tokenizer(_config)?|texts)\.json)`,
   ),
   probe: all(
     String.raw`report\.html|(probes|perturbation)\.csv`,

@@ -3,6 +3,7 @@ import type { Browser, Page } from "playwright-core";
 import { type Served, siteHandler } from "../../lib/explorer/serve_site.ts";
 import type { DashboardAbout } from "../../lib/explorer/dashboard_files.ts";
 import { dashboardFiles } from "../../lib/explorer/dashboard_files.ts";
+import type { ModelFiles } from "../../lib/explorer/own_files.ts";
 import { type SiteFile, siteFiles, type SiteSource } from "../../lib/explorer/site.ts";
 import type { DashboardExtras } from "../../lib/explorer/dashboard_record.ts";
 import type { Dashboards, LatentDashboard } from "../../lib/interpretation/dashboards.ts";
@@ -97,10 +98,14 @@ export interface ServedSite extends AsyncDisposable {
  */
 export async function serveSite(
   sources: (SiteSource & { files: Map<string, Uint8Array<ArrayBuffer>> })[],
-  { ranges = true, more = [] }: { ranges?: boolean; more?: SiteFile[] } = {},
+  { ranges = true, more = [], models = [] }: {
+    ranges?: boolean;
+    more?: SiteFile[];
+    models?: ModelFiles[];
+  } = {},
 ): Promise<ServedSite> {
   const served = new Map<string, Served>();
-  for (const file of [...await Array.fromAsync(siteFiles(sources)), ...more]) {
+  for (const file of [...await Array.fromAsync(siteFiles(sources, models)), ...more]) {
     served.set(
       file.name,
       "bytes" in file ? file.bytes : sources[file.source].files.get(file.file)!,
@@ -173,12 +178,12 @@ export async function openPage(
 }
 
 /** Waits for an expression; playwright's own way to wait evaluates text in the page, which its policy forbids. */
-export async function until(page: Page, expression: string): Promise<void> {
-  for (let turn = 0; turn < 500; turn++) {
+export async function until(page: Page, expression: string, seconds = 10): Promise<void> {
+  for (let turn = 0; turn < 50 * seconds; turn++) {
     if (await page.evaluate(expression)) return;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
-  throw new Error(`after 10 s there is still not ${expression}; ${page.url()}`);
+  throw new Error(`after ${seconds} s there is still not ${expression}; ${page.url()}`);
 }
 
 /** Waits for a page by its heading, and for what it reads. */

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { encode, initializeSae, openDevice, openLanguageModel } from "../../mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import { modelFiles, ownFiles } from "../../lib/explorer/own_files.ts";
+import type { PageDevice } from "../../lib/explorer/page/page_device.ts";
 import { runtimeFiles } from "../../cli/explore.ts";
 import { ROOT } from "../cli/cli_helper.ts";
 import { testInBrowser } from "./chromium.ts";
@@ -41,22 +42,42 @@ testInBrowser("own text has the latents and values that Deno's encode gives", as
   using device = await openDevice({ device: "cpu" });
   const x = { data: data.slice(cols), rows: 19, cols };
   const wanted = await encode(device, sae, x);
-  const found = await page.evaluate(`(async () => {
+  const encodeOn = async (device: PageDevice) =>
+    await page.evaluate(`(async () => {
     const { saes, models } = await (await fetch("site.json")).json();
-    const { openOwn, openPageModel } = await import("./own.js");
-    const model = await openPageModel(models[0], document.baseURI);
-    const { tokens, rowOffsets, latents, values } =
-      await (await openOwn(model, saes[0].own, document.baseURI)).run(${JSON.stringify(text)});
-    return { tokens, rowOffsets: [...rowOffsets], latents: [...latents], values: [...values] };
-  })()`) as { tokens: string[] } & Record<"rowOffsets" | "latents" | "values", number[]>;
+    const worker = new Worker("worker.js", { type: "module" });
+    const { value, error } = await new Promise((resolve) => {
+      worker.onmessage = ({ data }) => resolve(data);
+      worker.postMessage({
+        ...{ id: 1, base: document.baseURI, device: ${JSON.stringify(device)}, call: "encode" },
+        ...{ own: saes[0].own, model: models[0], text: ${JSON.stringify(text)} },
+      });
+    });
+    if (error) throw new Error(error);
+    const { tokens, rowOffsets, latents, values } = value;
+    const plain = { rowOffsets: [...rowOffsets], latents: [...latents], values: [...values] };
+    return { tokens, device: value.device, ...plain };
+  })()`) as
+      & { tokens: string[]; device: string }
+      & Record<"rowOffsets" | "latents" | "values", number[]>;
+  const found = await encodeOn("auto");
+  assert(found.device.startsWith("CPU"), "a software adapter is no GPU: the CPU encodes");
   assertEquals(found.tokens, Array.from(row.subarray(1), (token) => model.tokenText(token)));
   assertEquals(found.rowOffsets, [...wanted.rowOffsets]);
   assertEquals(found.latents, [...wanted.latents]);
   assert(wanted.values.length > 50);
-  let most = 0;
-  wanted.values.forEach((value, i) => most = Math.max(most, Math.abs(found.values[i] - value)));
+  const furthest = (values: number[]) =>
+    wanted.values.reduce((most, value, i) => Math.max(most, Math.abs(values[i] - value)), 0);
+  const most = furthest(found.values);
   assert(most < 1e-4, `values differ by ${most}`);
-  console.log(`${wanted.values.length} values within ${most}`);
+  const onGpu = await encodeOn("software");
+  assert(!onGpu.device.startsWith("CPU"), onGpu.device);
+  assertEquals(onGpu.latents, found.latents);
+  const gpuMost = furthest(onGpu.values);
+  assert(gpuMost < 1e-4, `values of WebGPU differ by ${gpuMost}`);
+  console.log(
+    `${wanted.values.length} values: within ${most} on ${found.device}, ${gpuMost} on ${onGpu.device}`,
+  );
   // What the page shows is that: the strongest latent first, its shading on the right tokens.
   const best = wanted.values.indexOf(Math.max(...wanted.values));
   await page.click(`[aria-label="shade by latent ${wanted.latents[best]}"]`);

@@ -70,7 +70,18 @@ Deno.test("explore says what does not fit", async () => {
       const { code, stderr } = await saewing(["explore", ...args]);
       return [code, stderr.split("\n")[0]] as const;
     };
-    assertEquals(await run(), [2, "saewing explore: the folder of dashboards is missing"]);
+    assertEquals(await run(), [
+      2,
+      "saewing explore: the folder of dashboards is missing, or --model for a page that trains",
+    ]);
+    assertEquals(
+      await run("--model", MODEL, "--quiet"),
+      [2, "saewing explore: --hook is missing"],
+    );
+    const lacks = ["--hook", HOOK, "--text", join(folder, "none.jsonl")];
+    const [failed, missing] = await run("--model", MODEL, ...lacks, "--quiet");
+    assertEquals(failed, 1);
+    assertMatch(missing, /none\.jsonl/);
     assertEquals(
       await run(folder, "--port", "99999", "--serve"),
       [2, "saewing explore: --port is 99999, expected at most 65535"],
@@ -80,5 +91,33 @@ Deno.test("explore says what does not fit", async () => {
     assertEquals(code, 1);
     assertMatch(message, /dashboard\.json/);
     assertEquals(await Deno.stat(none).catch(() => "gone"), "gone");
+  });
+});
+
+Deno.test("without a folder the site is a page that trains, with text of its own", async () => {
+  await withFolder(async (folder) => {
+    const [out, text] = [join(folder, "site"), join(folder, "text.jsonl")];
+    const documents = [`${"x".repeat(3999)}😀 cut in the middle of a character`, "short"];
+    const many = Array.from({ length: 100 }, () => "y".repeat(9000));
+    await Deno.writeTextFile(
+      text,
+      [...documents, ...many].map((one) => JSON.stringify({ text: one }) + "\n").join(""),
+    );
+    const { code, stderr } = await saewing([
+      ...["explore", "--model", MODEL, "--hook", HOOK],
+      ...["--text", text, "--out", out, "--quiet"],
+    ]);
+    assertEquals(code, 0, stderr);
+    const { saes, models: [model] } = JSON.parse(await Deno.readTextFile(join(out, "site.json")));
+    assertEquals(saes, []);
+    assertEquals(model.hook, HOOK);
+    // 4,000 characters of each, 200,000 in all.
+    assertEquals(model.texts, { name: "text.jsonl", documents: 51 });
+    const texts = JSON.parse(await Deno.readTextFile(join(out, model.path, "texts.json")));
+    assertEquals(texts.slice(0, 2), [`${"x".repeat(3999)}\ufffd`, "short"]);
+    assertEquals(texts[2], "y".repeat(4000));
+    for (const name of ["worker.js", "ort/ort.wasm", `${model.path}prefix.onnx`]) {
+      assert((await Deno.stat(join(out, name))).size > 200_000, name);
+    }
   });
 });

@@ -4,7 +4,7 @@ import { fromFileUrl } from "@std/path";
 const FOLDER = new URL("../../lib/explorer/", import.meta.url);
 
 /** The scripts of a site and the modules that they are made of. */
-export const SCRIPTS = { PAGE_SCRIPT: "page/main.tsx", OWN_SCRIPT: "page/own.ts" } as const;
+export const SCRIPTS = { PAGE_SCRIPT: "page/main.tsx", WORKER_SCRIPT: "page/worker.ts" } as const;
 
 /** A module and all that it imports as one script for browsers, bundled anew. */
 export async function bundleScript(module: string): Promise<string> {

@@ -43,7 +43,7 @@ Deno.test("a site has a page, a script, a map and the folders' files, and number
   const found = await Array.fromAsync(siteFiles([source(files), source(files)]));
   const names = found.map(({ name }) => name);
   assertEquals(names.slice(0, 4), ["index.html", "icon.svg", "explorer.css", "explorer.js"]);
-  assert(!names.includes("own.js"));
+  assert(!names.includes("worker.js"));
   const last = found.at(-1)!;
   assert("bytes" in last && last.name === "site.json");
   const site: SiteManifest = JSON.parse(new TextDecoder().decode(last.bytes));

@@ -5,7 +5,7 @@ import { SITE_FILE, type SiteManifest, type SiteModel, type SiteSae } from "../s
 
 /** An SAE of the site, with its files read when they are asked for, each once. */
 export interface SaeData extends SiteSae {
-  /** The model that encodes own text, where it has one. */
+  /** The model of `own`. */
   model?: SiteModel;
   /** Its folder of dashboards. */
   reader(): Promise<DashboardReader>;
@@ -17,14 +17,14 @@ export interface SaeData extends SiteSae {
   placeOf(latent: number): Promise<number | undefined>;
 }
 
-/** The site's SAEs. */
-export async function readSite(): Promise<SaeData[]> {
+/** The site's SAEs, and the models that its page runs. */
+export async function readSite(): Promise<{ saes: SaeData[]; models: SiteModel[] }> {
   const text = new TextDecoder().decode(await readPart(SITE_FILE));
   const { saes, models } = JSON.parse(text) as SiteManifest;
-  return saes.map((sae) => openSae(sae, sae.own && models[sae.own.model]));
+  return { saes: saes.map((sae) => openSae(sae, models)), models };
 }
 
-function openSae(entry: SiteSae, model: SiteModel | undefined): SaeData {
+function openSae(entry: SiteSae, models: SiteModel[]): SaeData {
   const { latents, sae } = entry.manifest;
   const reader = once(() =>
     openDashboards((name, from, to) =>
@@ -41,7 +41,7 @@ function openSae(entry: SiteSae, model: SiteModel | undefined): SaeData {
   });
   return {
     ...entry,
-    ...{ model, reader, columns },
+    ...{ reader, columns, model: models[entry.own?.model ?? -1] },
     search: once(async () => await (await reader()).search()),
     async placeOf(latent) {
       // Where all latents have a dashboard a link to one needs no table.

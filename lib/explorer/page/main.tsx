@@ -5,6 +5,7 @@
 import { render, type VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { readable } from "../readable.ts";
+import type { SiteModel } from "../site_manifest.ts";
 import { readSite, type SaeData } from "./data.ts";
 import { LatentPage } from "./latent.tsx";
 import { MetaPage } from "./meta.tsx";
@@ -13,6 +14,7 @@ import { TextPage } from "./own_text.tsx";
 import { Failed } from "./parts.tsx";
 import { address, parseRoute, type Route } from "./route.ts";
 import { TablePage } from "./table.tsx";
+import { TrainPage } from "./train.tsx";
 
 function useRoute(): Route {
   const [hash, setHash] = useState(location.hash);
@@ -24,7 +26,7 @@ function useRoute(): Route {
   return parseRoute(hash);
 }
 
-function App({ saes }: { saes: SaeData[] }): VNode {
+function App({ saes, models }: { saes: SaeData[]; models: SiteModel[] }): VNode {
   const route = useRoute();
   const { page, number, query } = route;
   const sae = saes.find(({ name }) => name === route.sae) ??
@@ -60,6 +62,17 @@ function App({ saes }: { saes: SaeData[] }): VNode {
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
   }, [shown]);
+  if (!sae && saes.length === 0 && models.length > 0) {
+    return (
+      <main>
+        <TrainPage
+          model={models[0]}
+          query={query}
+          link={(all) => address("train", "", undefined, all)}
+        />
+      </main>
+    );
+  }
   if (!sae) {
     return (
       <main>
@@ -102,6 +115,7 @@ function App({ saes }: { saes: SaeData[] }): VNode {
           {link("", "Overview")}
           {link("latents", "Latents")}
           {sae.own && link("text", "Own text")}
+          {sae.own && link("train", "Training")}
           <button type="button" onClick={() => void random(sae)}>Random</button>
           <form
             role="search"
@@ -130,9 +144,16 @@ function App({ saes }: { saes: SaeData[] }): VNode {
         )}
         {page === "meta" && number !== undefined && <MetaPage sae={sae} meta={number} />}
         {page === "text" && sae.own && <TextPage key={sae.name} sae={sae} query={query} />}
-        {(!["", "latents", "latent", "meta", "text"].includes(page) ||
+        {page === "train" && sae.model && (
+          <TrainPage
+            model={sae.model}
+            query={query}
+            link={(all) => address(sae.name, "train", undefined, all)}
+          />
+        )}
+        {(!["", "latents", "latent", "meta", "text", "train"].includes(page) ||
           ["latent", "meta"].includes(page) && number === undefined ||
-          page === "text" && !sae.own) && (
+          ["text", "train"].includes(page) && !sae.own) && (
           <Failed title="Not here" error="this site has no such page" />
         )}
       </main>
@@ -154,7 +175,7 @@ async function random(sae: SaeData): Promise<void> {
 
 const root = document.getElementById("page")!;
 readSite().then(
-  (saes) => render(<App saes={saes} />, root),
+  ({ saes, models }) => render(<App {...{ saes, models }} />, root),
   (error) =>
     render(
       <main>

@@ -3,8 +3,10 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { readable } from "../readable.ts";
-import type { EncodedText, OwnEncoder, PageModel } from "./own.ts";
+import { type AskedWorker, startWorker } from "./ask_worker.ts";
 import type { SaeData } from "./data.ts";
+import type { EncodedText } from "./own.ts";
+import { namedDevice } from "./page_device.ts";
 import { short, useLoaded } from "./hooks.ts";
 import { nameOf } from "./latent.tsx";
 import { address } from "./route.ts";
@@ -13,35 +15,23 @@ import { shade } from "./tokens.tsx";
 const EXAMPLE = "The old man took his hat and went to the office in London.";
 const MOST_LATENTS = 30;
 
-const models = new Map<string, Promise<PageModel>>();
-const encoders = new Map<string, Promise<OwnEncoder>>();
+const workers = new Map<string, AskedWorker>();
 
-/** The encoder of an SAE; its script, the model and the runtime are fetched on first use. */
-function encoderOf({ name, own, model }: SaeData): Promise<OwnEncoder> {
-  return opened(encoders, name, async () => {
-    const address = new URL("own.js", document.baseURI).href;
-    const { openOwn, openPageModel } = await import(address) as typeof import("./own.ts");
-    const base = document.baseURI;
-    return await openOwn(
-      await opened(models, model!.path, () => openPageModel(model!, base)),
-      own!,
-      base,
-    );
+/** Encodes a text by an SAE's worker; its script, the model and the runtime are fetched on first use. */
+function encodeText(sae: SaeData, text: string, query: URLSearchParams): Promise<EncodedText> {
+  const device = namedDevice(query);
+  const key = `${sae.name} ${device}`;
+  const worker = workers.get(key) ?? startWorker();
+  workers.set(key, worker);
+  const encoded = worker.ask<EncodedText>(
+    { call: "encode", model: sae.model!, own: sae.own!, device, text },
+  );
+  encoded.catch(() => {
+    // What failed is tried again.
+    worker.end();
+    workers.delete(key);
   });
-}
-
-/** What is opened once; what failed is tried again. */
-function opened<T>(
-  known: Map<string, Promise<T>>,
-  name: string,
-  open: () => Promise<T>,
-): Promise<T> {
-  const before = known.get(name);
-  if (before) return before;
-  const made = open();
-  made.catch(() => known.delete(name));
-  known.set(name, made);
-  return made;
+  return encoded;
 }
 
 /** The reader's own text: tokens shaded by a latent, and the latents that are active in it. */
@@ -57,7 +47,7 @@ export function TextPage({ sae, query }: { sae: SaeData; query: URLSearchParams 
     const run = async () => {
       setState((before) => ({ ...before, busy: true }));
       try {
-        const encoded = await (await encoderOf(sae)).run(text);
+        const encoded = await encodeText(sae, text, query);
         if (turn !== last.current) return;
         setToken(undefined);
         setState({ busy: false, encoded });
@@ -96,7 +86,7 @@ export function TextPage({ sae, query }: { sae: SaeData; query: URLSearchParams 
       {encoded && latent !== undefined && <Shaded {...{ sae, encoded, latent, token, setToken }} />}
       {encoded && (
         <Strongest
-          {...{ sae, strongest, latent, token }}
+          {...{ sae, strongest, latent, token, query }}
           all={() => setToken(undefined)}
           text={encoded.tokens[token ?? -1]}
         />
@@ -160,8 +150,9 @@ function Shaded(
 }
 
 function Strongest(
-  { sae, strongest, latent, token, text, all }: {
+  { sae, strongest, latent, token, text, all, query }: {
     sae: SaeData;
+    query: URLSearchParams;
     strongest: [number, number][];
     latent?: number;
     token?: number;
@@ -189,7 +180,10 @@ function Strongest(
         {shown.map(([one, value], i) => (
           <li key={one}>
             <a
-              href={address(sae.name, "text", undefined, { latent: one })}
+              href={address(sae.name, "text", undefined, {
+                latent: one,
+                device: query.get("device") ?? undefined,
+              })}
               aria-current={one === latent ? "true" : undefined}
               aria-label={`shade by latent ${one}`}
             >

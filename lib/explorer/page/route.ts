@@ -4,7 +4,7 @@
 export interface Route {
   /** Name of the SAE; "" for the site's first page. */
   sae: string;
-  /** Which page: "", "latents", "latent", "meta", "text". */
+  /** Which page: "", "latents", "latent", "meta", "text", "train". */
   page: string;
   /** Number of what is shown, where the page is of one. */
   number?: number;
