@@ -4,23 +4,25 @@ import { shareRow } from "./prelude.ts";
 /**
  * Walks the entries of each row in their order. Entry j meets the residual r of its row, notes dots[j] =
  * r · w[places[j]], and leaves r − values[j] · w[places[j]] to the next. With `restart`, an entry whose
- * place has the top bit set begins with the row of `base` again.
+ * place has the top bit set begins with the row of `base` again. With `two`, places from `split` on are rows of
+ * `more`.
  *
  * What an entry leaves does not depend on its dot, so the lanes only meet once every 32 entries, to add
  * their shares up: 64 lanes of one workgroup per row, each with a column of every 64.
  */
-export function walkEntries<Restart extends boolean>(
-  { d, restart }: { d: number; restart: Restart },
+export function walkEntries<Restart extends boolean, Two extends boolean>(
+  { d, restart, two }: { d: number; restart: Restart; two: Two },
 ) {
   const { turns, each } = shareRow(d, 64);
   return defineKernel({
     label: "walk entries",
-    sizes: { rows: "u32" },
+    sizes: { rows: "u32", split: "u32" },
     bind: {
       offsets: read("u32"),
       places: read("u32"),
       values: read("f32"),
       w: read("f32"),
+      more: when(two, read("f32")),
       residual: write("f32"),
       dots: write("f32"),
       base: when(restart, read("f32")),
@@ -46,12 +48,20 @@ ${each((j) => `r${j} = base[own + ${j}u];`, "        ")}
       }`
         : ""
     }
-      let at = (place & 0x7fffffffu) * ${d}u + lane;
+      let latent = place & 0x7fffffffu;
+${
+      two
+        ? `      let other = latent >= sizes.split;
+      let at = select(latent, latent - sizes.split, other) * ${d}u + lane;`
+        : `      let at = latent * ${d}u + lane;`
+    }
       let value = values[first + i];
       var share = 0.0;
 ${
       each((j) => {
-        const w = `let w${j} = w[at + ${j}u];`;
+        const w = two
+          ? `var w${j} = 0.0; if (other) { w${j} = more[at + ${j}u]; } else { w${j} = w[at + ${j}u]; }`
+          : `let w${j} = w[at + ${j}u];`;
         return `{ ${w} share += r${j} * w${j}; r${j} -= value * w${j}; }`;
       }, "      ")
     }

@@ -9,62 +9,27 @@ import {
 import { isCpu } from "../device/cpu.ts";
 import type { Device } from "../device/device.ts";
 import { createProgram, submit } from "../device/program.ts";
+import type { UploadedRows, Walk, Walked, Walker } from "./walk.ts";
 import { createCpuWalker, createPlainWalker } from "./walk_on_cpu.ts";
 import { splitRows } from "./weights.ts";
 
-/** Entries that each row visits, in order. */
-export interface Walk {
-  /** Number of rows. */
-  rows: number;
-  /** [rows, d] the residual that each row's walk begins with. */
-  base: Float32Array;
-  /** [rows + 1] offsets into the entries. */
-  rowOffsets: Uint32Array;
-  /** Decoder row of each entry, counted through all decoders of the walker. */
-  latents: Uint32Array;
-  /** How much of its decoder row each entry takes away from the residual. */
-  values: Float32Array;
-  /** 1 where an entry meets the row's base again, not what the entries before it left. */
-  restart?: Uint8Array;
-}
-
-/** Results of a walk. */
-export interface Walked {
-  /** r · w of each entry: r the residual before the entry, w its decoder row. */
-  dots: Float32Array;
-  /** [rows, d] the base's residual after the walk; only on request. */
-  residual?: Float32Array;
-}
-
-/** Walks rows through sparse entries. Owns its buffers. */
-export interface Walker {
-  /**
-   * Takes entry after entry away from each row's residual r: r ← r − values[j] · w. ‖r‖² changes by
-   * −2 · values[j] · dots[j] + values[j]² ‖w‖².
-   */
-  run(walk: Walk, options?: { residual?: boolean }): Promise<Walked>;
-  /** Frees the walker's buffers. */
-  [Symbol.dispose](): void;
-}
-
 /**
- * Prepares walks over the rows of one or more decoders, [m, d] each. Where all rows together fit into
- * one binding they stay on the GPU; otherwise each part of a walk brings the rows that it needs. Software
- * adapters are excluded: there a plain loop is faster.
+ * Prepares walks over the rows of two decoders, [m, d] each, that the device holds: they are not uploaded
+ * again. Where one of them takes more than a binding, each part of a walk brings the rows that it needs.
+ * Software adapters are excluded: there a plain loop is faster.
  *
  * @throws {RangeError} One row is larger than a binding of the device.
  */
 export function createWalker(
   device: Device,
-  { dModel: d, decoders }: { dModel: number; decoders: Float32Array[] },
+  { dModel: d, decoders }: { dModel: number; decoders: readonly [UploadedRows, UploadedRows] },
 ): Walker {
   if (isCpu(device)) return createCpuWalker(device, d, decoders);
   if (device.software) return createPlainWalker(d, decoders);
   const owned = createBuffers(device);
   try {
-    const rows = decoders.reduce((sum, decoder) => sum + decoder.length / d, 0);
-    const table = splitRows(device, rows, d).length === 1
-      ? keepRows(device, owned, decoders)
+    const table = decoders.every(({ shards }) => shards.length === 1)
+      ? heldRows(d, decoders)
       : gatherRows(device, owned, decoders, d);
     return {
       run: (walk, { residual = false } = {}) => runWalk(device, d, table, walk, residual),
@@ -79,6 +44,9 @@ export function createWalker(
 /** Decoder rows on the GPU. */
 interface RowTable {
   buffer: DeviceBuffer;
+  /** The rows of places from `split` on; absent where all are in `buffer`. */
+  more?: DeviceBuffer;
+  split: number;
   /**
    * Writes where the rows of entries `first` … `last` − 1 lie, and returns the end of those that
    * have a place: fewer than asked for where the table is full.
@@ -86,19 +54,15 @@ interface RowTable {
   place(latents: Uint32Array, first: number, last: number, places: Uint32Array): number;
 }
 
-function keepRows(device: Device, owned: BufferSet, decoders: Float32Array[]): RowTable {
-  const length = decoders.reduce((sum, decoder) => sum + decoder.length, 0);
-  const buffer = owned.zeros("decoder rows", length);
-  let start = 0;
-  for (const decoder of decoders) {
-    writeBuffer(device, buffer, decoder, start);
-    start += decoder.length;
-  }
+/** The decoders' own buffers. */
+function heldRows(d: number, [first, second]: readonly [UploadedRows, UploadedRows]): RowTable {
   return {
-    buffer,
-    place(latents, first, last, places) {
-      places.set(latents.subarray(first, last));
-      return last;
+    buffer: first.shards[0].wDec,
+    more: second.shards[0].wDec,
+    split: first.rows.length / d,
+    place(latents, from, to, places) {
+      places.set(latents.subarray(from, to));
+      return to;
     },
   };
 }
@@ -106,27 +70,24 @@ function keepRows(device: Device, owned: BufferSet, decoders: Float32Array[]): R
 function gatherRows(
   device: Device,
   owned: BufferSet,
-  decoders: Float32Array[],
+  [one, other]: readonly [UploadedRows, UploadedRows],
   d: number,
 ): RowTable {
-  const rows = decoders.reduce((sum, decoder) => sum + decoder.length / d, 0);
-  const capacity = splitRows(device, rows, d)[0].rows;
+  const [ones, others] = [one.rows.length / d, other.rows.length / d];
+  const capacity = splitRows(device, ones + others, d)[0].rows;
   const buffer = owned.zeros("decoder rows", capacity * d);
   const gathered = new Float32Array(capacity * d);
-  const placeOf = new Uint32Array(rows);
+  const placeOf = new Uint32Array(ones + others);
   // The part of a walk that placed a row last: a row of another part has no place now.
-  const placedIn = new Float64Array(rows);
+  const placedIn = new Float64Array(ones + others);
   let part = 0;
   const rowOf = (latent: number): Float32Array => {
-    for (const decoder of decoders) {
-      const count = decoder.length / d;
-      if (latent < count) return decoder.subarray(latent * d, (latent + 1) * d);
-      latent -= count;
-    }
-    throw new RangeError(`there is no decoder row ${latent}`);
+    const [rows, at] = latent < ones ? [one.rows, latent] : [other.rows, latent - ones];
+    return rows.subarray(at * d, (at + 1) * d);
   };
   return {
     buffer,
+    split: 0,
     place(latents, first, last, places) {
       part++;
       let taken = 0;
@@ -192,10 +153,10 @@ async function walkRows(
   const value = buffers.zeros("entry values", most);
   const dot = buffers.zeros("entry dots", most);
   const p = createProgram(device, buffers);
-  p.kernel(walkEntries({ d, restart: start !== undefined }), {
-    sizes: { rows },
+  p.kernel(walkEntries({ d, restart: start !== undefined, two: table.more !== undefined }), {
+    sizes: { rows, split: table.split },
     bind: {
-      ...{ offsets, places: place, values: value, w: table.buffer },
+      ...{ offsets, places: place, values: value, w: table.buffer, more: table.more },
       ...{ residual: left, dots: dot, base: start },
     },
     workgroups: rows,

@@ -1,7 +1,7 @@
 import { createBuffers } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
-import { uploadWeights } from "../ops/weights.ts";
+import { uploadWeights, type Weights } from "../ops/weights.ts";
 import { architectureOf } from "./architectures/registry.ts";
 import { checkSae } from "./check.ts";
 import { createInferenceBlock, type InferenceBlock } from "./inference_block.ts";
@@ -69,8 +69,18 @@ function openPlain(device: Device, sae: Sae, options: InferenceOptions): Inferen
   return openChecked(device, sae, options);
 }
 
+/** A plain SAE that is ready on a device. */
+export interface PlainInference extends Inference {
+  /** Its weights there, for what else needs them. */
+  weights: Weights;
+}
+
 /** {@linkcode openInference} of an SAE that `checkSae` has passed: of 25 M weights it takes 110 ms. */
-export function openChecked(device: Device, sae: Sae, options: InferenceOptions = {}): Inference {
+export function openChecked(
+  device: Device,
+  sae: Sae,
+  options: InferenceOptions = {},
+): PlainInference {
   const selection = checkSelection(sae, options.selection);
   const owned = createBuffers(device);
   let block: InferenceBlock | undefined;
@@ -97,6 +107,7 @@ export function openChecked(device: Device, sae: Sae, options: InferenceOptions 
       return join(parts, sae, residual);
     };
     return {
+      weights,
       run(x, { residual = false } = {}) {
         // One after the other: runs share the buffers.
         const result = last.then(() => runBlocks(x, residual));

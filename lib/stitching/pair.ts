@@ -7,7 +7,8 @@ import {
   sampleVariance,
 } from "../evaluation/sample_sums.ts";
 import type { Matrix } from "../matrix.ts";
-import { createWalker, type Walker } from "../ops/walk_entries.ts";
+import type { Walker } from "../ops/walk.ts";
+import { createWalker } from "../ops/walk_entries.ts";
 import type { Progress } from "../progress.ts";
 import { type Encoded, type Inference, openChecked } from "../sae/inference.ts";
 import { transformInput } from "../sae/input_transform.ts";
@@ -84,14 +85,13 @@ export interface StitchingOptions {
 }
 
 /**
- * Uploads two SAEs to a device, to be measured together. Their weights are checked and uploaded once
- * for all measures.
+ * Uploads two SAEs to a device, to be measured together. Their weights are checked and uploaded once for
+ * all measures: encoding and walks use the same decoders.
  *
  * @throws {RangeError | TypeError} The SAEs cannot be stitched (`checkStitchable`) or not be run.
  */
 export function openPair(device: Device, small: Sae, large: Sae): Pair {
   const warnings = checkStitchable(small, large);
-  const decoders = [small.wDec, large.wDec];
   let products: DecoderProducts | undefined;
   const opened: { [Symbol.dispose](): void }[] = [];
   const own = <T extends { [Symbol.dispose](): void }>(one: T): T => {
@@ -101,7 +101,13 @@ export function openPair(device: Device, small: Sae, large: Sae): Pair {
   const dispose = () => opened.forEach((one) => one[Symbol.dispose]());
   try {
     const [first, second] = [small, large].map((sae) => own(openChecked(device, sae)));
-    const walker = own(createWalker(device, { dModel: small.dModel, decoders }));
+    const walker = own(createWalker(device, {
+      dModel: small.dModel,
+      decoders: [
+        { rows: small.wDec, shards: first.weights.shards },
+        { rows: large.wDec, shards: second.weights.shards },
+      ],
+    }));
     return {
       ...{ device, small, large, warnings, walker },
       products: () => products ??= decoderProducts(small, large),

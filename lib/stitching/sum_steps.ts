@@ -1,5 +1,5 @@
 import type { SparseMatrix } from "../matrix.ts";
-import type { Walker } from "../ops/walk_entries.ts";
+import type { Walker } from "../ops/walk.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Measure, Pair, PairBatch } from "./pair.ts";
 

@@ -213,7 +213,7 @@ export function everyKernel(): NamedKernel[] {
   add(fillLatents, none);
   add(thresholdGradients, widths);
   add(updateRows, cross(cross(widths, on("decoder")), on("dense")));
-  add(walkEntries, cross(widths, on("restart")));
+  add(walkEntries, cross(cross(widths, on("restart")), on("two")));
   add(writeAboveThreshold, cross(lanes, vector));
   return all;
 }

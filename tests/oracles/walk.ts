@@ -1,5 +1,5 @@
 // Walks through sparse entries in plain float64, one entry after the other.
-import type { Walk } from "../../lib/ops/walk_entries.ts";
+import type { Walk } from "../../lib/ops/walk.ts";
 
 /** The dot of every entry with the residual it meets, and what is left of each row. */
 export function walk(

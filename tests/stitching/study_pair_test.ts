@@ -1,11 +1,13 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assert, assertEquals, assertRejects } from "@std/assert";
 
 import type { Matrix } from "../../lib/matrix.ts";
 import { activationSimilarity } from "../../lib/stitching/activation_similarity.ts";
 import { latentEffects, swapEffects } from "../../lib/stitching/effects.ts";
 import { interpolate } from "../../lib/stitching/interpolate.ts";
 import { nearestPairs, samplePairs } from "../../lib/stitching/latent_pairs.ts";
+import { openChecked } from "../../lib/sae/inference.ts";
 import { missingInformation } from "../../lib/stitching/missing_information.ts";
+import { openPair } from "../../lib/stitching/pair.ts";
 import { studyPair } from "../../lib/stitching/study_pair.ts";
 import { makePair, makeRows, type PairOptions } from "./made_pair.ts";
 import { testOnCpu, testOnDevices } from "../gpu_helper.ts";
@@ -61,6 +63,20 @@ testOnCpu(
       assertEquals(counts, { checkSae: 2, uploadWeights: 2, runBlocks: encodings });
       assertEquals(gpu.allocated, 0);
     }
+  },
+);
+
+testOnDevices(
+  "a pair holds the weights of both SAEs once: walks use the decoders that encode",
+  async (open) => {
+    using gpu = await open();
+    const { small, large } = makePair(PAIR);
+    const opened = [small, large].map((sae) => openChecked(gpu, sae));
+    const once = gpu.allocated;
+    assert(once >= 4 * 2 * 9 * (20 + 33), `${once} bytes for encoders and decoders`);
+    for (const inference of opened) inference[Symbol.dispose]();
+    using _pair = openPair(gpu, small, large);
+    assertEquals(gpu.allocated, once);
   },
 );
 
