@@ -1,29 +1,29 @@
 import type { Matrix } from "./matrix.ts";
 
 /**
- * Batches of activations, [rows, d] each: a stream or a list of them, or a function that gives them from
- * the beginning. What reads them more than once needs a list or a function.
+ * Batches of activations, [rows, d] each: a stream, a list, or a function that returns them from the
+ * beginning. Functions that read them more than once need a list or a function.
  */
 export type Batches =
   | AsyncIterable<Matrix>
   | Iterable<Matrix>
   | (() => AsyncIterable<Matrix> | Iterable<Matrix>);
 
-/** A stream or list of anything, or a function that gives it from the beginning. */
+/** A stream or list of values, or a function that returns them from the beginning. */
 export type Stream<T> = AsyncIterable<T> | Iterable<T> | (() => AsyncIterable<T> | Iterable<T>);
 
-/** Starts to read what may be given by a function. */
+/** Starts reading a stream; calls it if it is a function. */
 export function openStream<T>(stream: Stream<T>): AsyncIterable<T> | Iterable<T> {
   return typeof stream === "function" ? stream() : stream;
 }
 
 /**
- * A function that gives a stream as often as it is needed.
+ * A function that returns the stream from the beginning at each call.
  *
- * @param passes How often it will be read.
- * @param reader What reads it so often, for the error.
- * @param what What it holds, for the error.
- * @throws {TypeError} It can be read once, and is needed more often.
+ * @param passes Number of times that it will be read.
+ * @param reader Name of the reader, for the error message.
+ * @param what Content of the stream, for the error message.
+ * @throws {TypeError} The stream can be read once only, and `passes` is above 1.
  */
 export function readRepeatedly<T>(
   stream: Stream<T>,

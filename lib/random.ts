@@ -1,18 +1,18 @@
 /**
- * The one generator of the package: 32-bit numbers from a seed (xoshiro128**, seeded by splitmix32).
- * The state is four words, so a checkpoint can hold it.
+ * The package's random number generator: xoshiro128**, seeded by splitmix32. Its state is four 32-bit
+ * numbers, which checkpoints contain.
  */
 export interface Random {
   /** The next number, uniform in [0, 1). */
   uniform(): number;
   /** The next whole number, uniform in [0, bound). */
   below(bound: number): number;
-  /** The state, to be given back to {@linkcode createRandom}. */
+  /** The state, which {@linkcode createRandom} accepts. */
   state(): [number, number, number, number];
 }
 
 /**
- * Makes a generator from a seed or from a saved state.
+ * Creates a generator from a seed or from a saved state.
  *
  * @param seed A whole number, or a state that `state()` returned.
  * @throws {RangeError} The seed is not a whole number.

@@ -25,14 +25,14 @@ export async function openTestCpu(options: DeviceOptions = {}): Promise<Cpu> {
 function oneAfterTheOther(opened: OpenedCpu) {
   let last: Promise<unknown> = Promise.resolve();
   const run = (stages: CpuStage[]) => {
-    const ran = last.then(() => opened.crew.run(stages));
+    const ran = last.then(() => opened.pool.run(stages));
     last = ran.catch(() => {});
     return ran;
   };
-  addEventListener("unload", () => opened.crew.end());
+  addEventListener("unload", () => opened.pool.end());
   return {
     ...opened,
-    crew: { ...opened.crew, run },
+    pool: { ...opened.pool, run },
     idle: () => last.then(() => {}),
   };
 }

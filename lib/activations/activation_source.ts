@@ -8,7 +8,7 @@ import type { ActivationStore } from "./activation_store.ts";
 import { orderedActivations } from "./ordered_activations.ts";
 import { streamActivations } from "./stream_activations.ts";
 
-/** How activations are taken from their source. */
+/** Options of {@linkcode ActivationSource.batches}. */
 export interface SourceOptions {
   /** Rows per batch. */
   batchSize: number;
@@ -16,9 +16,9 @@ export interface SourceOptions {
   epochs: number;
   /** Seed of the order. */
   seed: number;
-  /** Number of the first batch; 0 where the source cannot start later. */
+  /** Index of the first batch; 0 where the source cannot start later. */
   startBatch: number;
-  /** Whether the rows that do not fill a batch are given too, in a smaller one; false if not given. */
+  /** Whether the last rows that do not fill a batch are returned in a smaller one; false if not given. */
   keepLast?: boolean;
   /** Ends the stream early, without an error. */
   signal?: AbortSignal;
@@ -32,11 +32,11 @@ export interface LeftOut {
   leftOut: number;
 }
 
-/** Where activations come from: a model that runs on text, or a store. */
+/** A source of activations: a model that runs on text, or a store. */
 export interface ActivationSource extends AsyncDisposable {
   /** Name of the model. */
   model: string;
-  /** Where in it. */
+  /** The hook. */
   hook: string;
   /** Width d. */
   dModel: number;
@@ -76,14 +76,14 @@ export interface TextSourceOptions {
   dataset: string;
   /** Called while the median is measured, with the activations read of 4096. */
   onProgress?: (progress: Progress) => void;
-  /** Ends the measuring of the median. */
+  /** Stops the measurement of the median. */
   signal?: AbortSignal;
 }
 
 /**
  * Activations of a model that runs on text.
  *
- * @param documents Gives the text from its beginning, once per epoch.
+ * @param documents Returns the documents from the beginning; called once per epoch.
  * @throws {Error} Text cannot be read.
  */
 export async function textSource(
@@ -158,7 +158,7 @@ async function* watched(
 /**
  * Activations of a store.
  *
- * @param openModel Opens the model that the store names, when it is asked for; once.
+ * @param openModel Opens the store's model; called at most once, when it is needed.
  */
 export function storeSource(
   store: ActivationStore,

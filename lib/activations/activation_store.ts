@@ -22,11 +22,11 @@ export interface StoreBatchesOptions {
   startBatch?: number;
   /** Bytes of stored rows that are shuffled together, 64 MiB if not given. */
   windowBytes?: number;
-  /** Whether the rows left at the end are given too, in a smaller batch; false if not given. */
+  /** Whether the last rows that do not fill a batch are returned in a smaller one; false if not given. */
   keepLast?: boolean;
   /**
-   * Whether all batches share one buffer, which taking the next batch overwrites; false if not given.
-   * A new buffer costs 5 ms for 12 MiB (the system clears its pages one by one), filling it 2 ms.
+   * Whether all batches share one buffer, which the next batch overwrites; false if not given.
+   * Allocating 12 MiB takes 5 ms (the system clears its pages), filling them 2 ms.
    */
   shareBuffer?: boolean;
 }
@@ -35,11 +35,11 @@ export interface StoreBatchesOptions {
 export interface ActivationStore extends StoreSource {
   /** The folder. */
   folder: string;
-  /** How numbers are kept there. */
+  /** Number format. */
   dtype: StoreDtype;
   /** Width d of a row. */
   dModel: number;
-  /** Number of rows that it gives. */
+  /** Number of rows that are returned, massive ones excluded. */
   rows: number;
   /** Which activations are excluded as massive; "none" where all are returned. */
   normLimit: NormLimit | "none";
@@ -51,16 +51,16 @@ export interface ActivationStore extends StoreSource {
    * Every row comes once per epoch; a batch may contain the end of one epoch and the beginning of the next.
    * The order depends on the seed and `windowBytes` alone, and differs from epoch to epoch; batch i
    * with `startBatch: s` is batch s + i without.
-   * Blocks (512 KiB of rows, which writing put together at random from 64 MiB of the stream) come in
+   * Blocks (512 KiB of rows, drawn at random from 64 MiB of the stream when they were written) come in
    * uniformly random order, and rows of `windowBytes` of consecutive blocks are uniformly permuted:
-   * at the default a batch is drawn from 128 random places of the store.
+   * by default a batch is drawn from 128 random blocks of the store.
    *
    * Memory is 2 · `windowBytes` (one window is read while batches are made of the other), or two
    * blocks where that is more, 4 bytes per block of the store, 4 bytes per row of a window, and a batch.
    * Every block is checked against its checksum.
    *
    * @throws {RangeError} An option is out of range.
-   * @throws {Error} While batches are taken: a shard cannot be read, is cut short or damaged. The message
+   * @throws {Error} While batches are read: a shard cannot be read, is truncated or damaged; the message
    * names it.
    */
   batches(options?: StoreBatchesOptions): AsyncGenerator<Matrix>;
@@ -77,10 +77,11 @@ export interface OpenStoreOptions {
 }
 
 /**
- * Opens a folder of activations that {@linkcode writeActivations} or `saewing harvest` wrote. Only
- * its header is read, and where `normLimit` asks for it all rows.
+ * Opens a folder of activations that {@linkcode writeActivations} or `saewing harvest` wrote. Only its
+ * header is read, or with a further `normLimit` all rows.
  *
- * @throws {RangeError} `normLimit` is no limit, or asks for rows that the store was written without.
+ * @throws {RangeError} `normLimit` is not a valid limit, or is above the one that the store was written
+ * with.
  * @throws {Error} There is no store, or an unfinished one; its header is malformed; a shard is
  * missing, of the wrong size or not listed. The message names it.
  */
@@ -116,23 +117,23 @@ export async function openActivationStore(
   };
 }
 
-/** What to exclude in addition to what the store was written without; undefined where nothing. */
+/** The limit for rows to exclude in addition to those excluded when writing; undefined for none. */
 function furtherLimit(
   folder: string,
   { normLimit: written = "none" }: StoreHeader,
-  asked: NormLimitChoice | undefined,
+  requested: NormLimitChoice | undefined,
 ): Exclude<NormLimitChoice, "none"> | undefined {
-  if (asked === undefined) return undefined;
-  checkNormLimit(asked);
-  if (written === "none") return asked === "none" ? undefined : asked;
+  if (requested === undefined) return undefined;
+  checkNormLimit(requested);
+  if (written === "none") return requested === "none" ? undefined : requested;
   const most = (limit: NormLimit) => limit.multiple * limit.medianNorm;
-  const wanted = asked === "none" ? asked : { ...written, ...asked } as NormLimit;
+  const wanted = requested === "none" ? requested : { ...written, ...requested } as NormLimit;
   if (wanted === "none" || most(wanted) > most(written)) {
     const { multiple, medianNorm } = written;
     throw new RangeError(
       `the store in ${folder} was written without activations above ${multiple} times the median ` +
         `norm ${Number(medianNorm.toPrecision(4))}, requested is ` +
-        `${asked === "none" ? "all" : `up to ${asked.multiple} times`}: harvest again`,
+        `${requested === "none" ? "all" : `up to ${requested.multiple} times`}: harvest again`,
     );
   }
   return most(wanted) === most(written) ? undefined : wanted;
@@ -169,7 +170,7 @@ function shuffledBatches(
   const blockBytes = Math.min(header.blockRows, header.rows) * rowBytes(header);
   const blocks = Math.ceil(header.rows / header.blockRows);
   const windowBlocks = Math.min(blocks, Math.max(1, Math.floor(windowBytes / blockBytes)));
-  // At the end of a stream that divides by batchSize there is no row to begin with.
+  // A start at the end of the stream reads no rows.
   const firstRow = Math.min(startBatch * batchSize, rows);
   const windows = readWindows(folder, header, { seed, epochs, firstRow, windowBlocks, leftOut });
   return cutBatches(windows, header, { batchSize, keepLast, shareBuffer });
@@ -189,7 +190,7 @@ async function* cutBatches(
     for (const row of order) {
       copyRow(row, data, filled++);
       if (filled < batchSize) continue;
-      // Reads continue only when the event loop turns, and a consumer that never awaits would block it.
+      // Reads continue in turns of the event loop, which a consumer that never awaits would block.
       await new Promise<void>((resolve) => setImmediate(resolve));
       yield { data, rows: batchSize, cols: d };
       if (!shareBuffer) data = new Float32Array(batchSize * d);

@@ -1,6 +1,6 @@
 import type { Matrix } from "../matrix.ts";
 
-/** Skips the first `count` rows of a stream. The matrices are views of the source's. */
+/** Skips the first `count` rows of a stream. The matrices are views of those of the source. */
 export async function* dropRows(
   batches: AsyncIterable<Matrix> | Iterable<Matrix>,
   count: number,

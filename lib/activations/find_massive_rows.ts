@@ -5,12 +5,12 @@ import { type LeftOutRows, readBlocks } from "./read_windows.ts";
 import { rowBytes, type StoreHeader } from "./store_header.ts";
 import { storedRowReader } from "./stored_numbers.ts";
 
-// 16 MiB of blocks of 512 KiB are read at a time.
+// Blocks that are read at a time: 16 MiB at 512 KiB each.
 const BLOCKS = 32;
 
 /**
- * Reads a store once, in the order in which it is stored, and finds its massive rows. A median that
- * is not given is that of the first {@linkcode MEDIAN_ROWS} rows.
+ * Reads a store once, in its order on disk, and finds its massive rows. The median norm is by default
+ * that of the first {@linkcode MEDIAN_ROWS} rows.
  *
  * @throws {Error} A block cannot be read, or is damaged.
  */

@@ -1,14 +1,14 @@
 import { glob } from "node:fs/promises";
 import { basename, extname, join } from "@std/path";
 
-/** How a file holds documents: one per file, per line or per row. */
+/** Format of a file: it has one document, or one per line or row. */
 export type TextKind = "txt" | "jsonl" | "csv" | "parquet";
 
 /** A file of documents. */
 export interface TextFile {
   /** Its path. */
   path: string;
-  /** How it holds documents. */
+  /** Its format. */
   kind: TextKind;
   /** Whether it is compressed by gzip. */
   gzip: boolean;
@@ -18,10 +18,9 @@ const kinds: readonly TextKind[] = ["txt", "jsonl", "csv", "parquet"];
 const wanted = "expected .txt, .jsonl or .csv, each also with .gz, or .parquet";
 
 /**
- * Files that paths, folders and globs name: folders recursively, sorted by name, each file
- * once.
+ * Text files of paths, folders and globs: folders recursively, sorted by name, each file once.
  *
- * @throws {Error} Nothing matches, or a file that is named is of another kind.
+ * @throws {Error} Nothing matches, or a named file has another format.
  */
 export async function findTextFiles(pathOrGlob: string | readonly string[]): Promise<TextFile[]> {
   const found = new Map<string, TextFile>();
@@ -69,7 +68,7 @@ function textFile(path: string): TextFile | undefined {
   return kind && !(kind === "parquet" && gzip) ? { path, kind, gzip } : undefined;
 }
 
-/** A file that is named and has no extension is plain text. */
+/** A named file without extension is plain text. */
 function plainFile(path: string): TextFile | undefined {
   const gzip = path.endsWith(".gz");
   return extname(basename(path, ".gz")) === "" ? { path, kind: "txt", gzip } : undefined;

@@ -1,13 +1,13 @@
 import { joinRows } from "../language_model/token_rows.ts";
 import type { Matrix } from "../matrix.ts";
 
-/** What {@linkcode harvestActivations} needs of a language model. */
+/** The part of a language model that {@linkcode harvestActivations} uses. */
 export interface HarvestModel {
   /** Name of the model, used in errors. */
   id: string;
   /** Width d of its activations. */
   dModel: number;
-  /** Activations [tokens, d] of `rows` token rows that lie one after another in `tokens`. */
+  /** Activations [tokens, d] of `rows` token rows, concatenated in `tokens`. */
   activations(tokens: Int32Array, rows: number): Promise<Matrix>;
 }
 
@@ -19,7 +19,7 @@ export interface HarvestOptions {
   rowsPerRun: number;
   /** Concurrent model calls. */
   prefetch: number;
-  /** Activations after which to stop. */
+  /** Largest number of activations. */
   maxTokens: number;
   /** Token rows to skip at the beginning: the model does not run on them. */
   skipTokenRows: number;
@@ -34,9 +34,9 @@ interface Run {
 
 /**
  * Activations of token rows in order, one matrix per model call. While the consumer uses one, `prefetch`
- * further calls run; after the loop is left none is started, and errors of running ones are ignored.
+ * further calls run. When the consumer stops, no more are started, and errors of running ones are ignored.
  *
- * @throws {Error} The model fails, gives another shape than asked for, or a value that is not finite.
+ * @throws {Error} The model fails, returns another shape than expected, or a value that is not finite.
  */
 export async function* harvestActivations(
   model: HarvestModel,

@@ -4,11 +4,11 @@ import { join } from "@std/path";
 const LOCK_FILE = "store.lock";
 
 /**
- * Locks a store's folder against other writers until it is disposed of. It is a file lock of the system on
- * `store.lock`, which names process and host: it is released when its process ends in any way, so that no stale
- * lock has to be removed.
+ * Locks a store's folder against other writers until the lock is disposed of. It is a system file lock
+ * on `store.lock`, whose text is the process and host. The system releases it when the process ends, so
+ * that there are no stale locks.
  *
- * @param name Name of the file, where it is another folder than a store's.
+ * @param name Name of the lock file, for folders other than a store's.
  * @throws {Error} Another process writes to the folder.
  */
 export async function lockStore(folder: string, name = LOCK_FILE): Promise<Disposable> {
@@ -41,7 +41,7 @@ export async function lockStore(folder: string, name = LOCK_FILE): Promise<Dispo
       await file.write(text);
       return {
         [Symbol.dispose]() {
-          // Somebody may have removed it already.
+          // It may be removed already.
           if (existsSync(path)) Deno.removeSync(path);
           file.close();
         },

@@ -1,6 +1,6 @@
 /**
- * Options of streams and stores of activations, and what a harvest that continues needs. The functions
- * are at the front door.
+ * Options of streams and stores of activations, several hooks at once, labelled texts. `readTexts`,
+ * `streamActivations`, `writeActivations` and `openActivationStore` are exported by `@saewing/saewing`.
  *
  * @module
  */

@@ -7,7 +7,7 @@ import { dropRows } from "./drop_rows.ts";
 import { harvestActivations } from "./harvest_activations.ts";
 import type { TextFingerprint } from "./text_fingerprint.ts";
 
-/** What {@linkcode orderedActivations} needs of a language model. */
+/** The part of a language model that {@linkcode orderedActivations} uses. */
 export type ActivationModel = Pick<
   LanguageModel,
   "id" | "dModel" | "maxContext" | "bosToken" | "tokenize" | "activations"
@@ -15,37 +15,37 @@ export type ActivationModel = Pick<
 
 /** Options of {@linkcode orderedActivations}. */
 export interface OrderedActivationsOptions {
-  /** Tokens per row, BOS included; the model's longest context, but at most 128, if not given. */
+  /** Tokens per row, BOS included; if not given 128, or the model's longest context if shorter. */
   contextLength?: number;
   /** Whether rows begin with the model's BOS token; true if not given. */
   prependBos?: boolean;
-  /** Token rows per model call, if not given as many as 2,048 tokens fill. */
+  /** Token rows per model call; if not given, those of 2,048 tokens. */
   rowsPerRun?: number;
   /** Positions of each row to skip; if not given [0] where that is BOS, else none. */
   skipPositions?: readonly number[];
   /** Concurrent model calls, 2 if not given: the model runs while the consumer works. */
   prefetch?: number;
-  /** Activations after which to stop, skipped ones included; unlimited if not given. */
+  /** Largest number of activations, skipped ones included; unlimited if not given. */
   maxTokens?: number;
   /**
-   * Activations to skip at the beginning, 0 if not given. Their texts are read and tokenized, but
-   * the model does not run on them; later activations have the same bits as without skipping.
+   * Number of activations to skip, 0 if not given. Their texts are read and tokenized, but the model does
+   * not run on them; later activations have the same bits as without skipping.
    */
   firstRow?: number;
   /** Computes a checksum of the token rows, skipped ones included, and compares it with the expected one. */
   fingerprint?: TextFingerprint;
-  /** Stops the stream: taking the next matrix throws its reason. */
+  /** Aborts the stream: reading the next matrix throws the signal's reason. */
   signal?: AbortSignal;
 }
 
 /**
- * Activations of a language model over texts, in the texts' order: texts are packed into rows of
- * `contextLength` tokens and run through the model up to its hook. Nothing runs before the first
- * matrix is taken; leaving the loop stops it.
+ * Activations of a language model over texts, in the order of the texts, which are packed into rows of
+ * `contextLength` tokens. The model runs up to its hook, from when the first matrix is read until the
+ * consumer's loop ends.
  *
  * @returns Matrices [any, d], one per model call.
  * @throws {RangeError} An option is out of range.
- * @throws {Error} While matrices are taken: the texts do not fill one row, the model fails, or an
+ * @throws {Error} While matrices are read: the texts do not fill one row, the model fails, or an
  * activation is not finite.
  */
 export function orderedActivations(
@@ -60,7 +60,9 @@ export function orderedActivations(
   checkWhole(contextLength, "contextLength");
   checkWhole(rowsPerRun, "rowsPerRun");
   checkWhole(prefetch, "prefetch");
-  if (!(maxTokens > 0)) throw new RangeError(`maxTokens is ${maxTokens}, expected above 0`);
+  if (!(maxTokens > 0)) {
+    throw new RangeError(`maxTokens is ${maxTokens}, expected a number above 0`);
+  }
   checkWhole(firstRow, "firstRow", 0);
   const kept = keptPositions(contextLength, skipPositions);
   const maxRows = Math.ceil(maxTokens / kept.length);
@@ -84,13 +86,15 @@ function keptPositions(contextLength: number, skipPositions: readonly number[]):
   const bad = skipPositions.find((p) => !isWhole(p, 0, contextLength - 1));
   if (bad !== undefined) {
     throw new RangeError(
-      `skipPositions holds ${bad}, expected positions from 0 to ${contextLength - 1}`,
+      `skipPositions contains ${bad}, expected positions from 0 to ${contextLength - 1}`,
     );
   }
   const kept = Array.from({ length: contextLength }, (_, position) => position)
     .filter((position) => !skipPositions.includes(position));
   if (kept.length === 0) {
-    throw new RangeError(`skipPositions names all ${contextLength} positions, none would be kept`);
+    throw new RangeError(
+      `skipPositions contains all ${contextLength} positions, expected at least one to be kept`,
+    );
   }
   return kept;
 }

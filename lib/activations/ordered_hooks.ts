@@ -3,26 +3,26 @@ import type { Texts } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
 import { orderedActivations, type OrderedActivationsOptions } from "./ordered_activations.ts";
 
-/** What {@linkcode orderedHooks} needs of a language model, opened with `moreHooks`. */
+/** The part of a language model that {@linkcode orderedHooks} uses, opened with `moreHooks`. */
 export type HooksModel = Pick<
   LanguageModel,
   "id" | "maxContext" | "bosToken" | "tokenize" | "hooks" | "activationsOf"
 >;
 
-// Matrices held for a stream that is not being read, before that is an error.
-const mostHeld = 16;
+// Matrices that are queued for a stream that is not being read, before that is an error.
+const maxQueued = 16;
 
 /**
- * Activations of several hooks over texts, each as `orderedActivations` gives it, from one run of the
- * model: the layers below are run once. The streams must be read concurrently: each waits until the others have
- * taken their matrices; a stream whose loop was left no longer counts.
+ * Activations of several hooks over texts from one run of the model, each as `orderedActivations` returns
+ * them. The streams must be read concurrently: each waits until the others have read their matrices. A
+ * stream whose loop ended no longer counts.
  *
  * @param model The model, opened with `moreHooks`.
  * @param texts Documents.
  * @param options Those of `orderedActivations`; they apply to all hooks.
  * @returns A stream per hook, in the order of `model.hooks`.
- * @throws {Error} While matrices are taken: as `orderedActivations` does, in each stream; or one of them
- * is not read at all.
+ * @throws {Error} While matrices are read: as `orderedActivations` does, in each stream; or one of the
+ * streams is not read.
  *
  * @example Two stores from one run
  * ```ts no-eval
@@ -97,7 +97,7 @@ function shareStream<T, U>(
           return;
         }
         const slow = [...left].find((other) => queues[other].length > 0 && begun[other]);
-        const unread = [...left].find((other) => queues[other].length >= mostHeld);
+        const unread = [...left].find((other) => queues[other].length >= maxQueued);
         if (slow !== undefined) await taken.promise;
         else if (unread === undefined) await (pulling ??= pull());
         else {

@@ -10,7 +10,7 @@ export function permutation(count: number, seed: number): Uint32Array {
 }
 
 /**
- * The seed of part `index` of a sequence ordered by `seed`: a part can be ordered without its predecessors.
+ * The seed of part `index` of a sequence with seed `seed`. Parts can be ordered independently.
  *
  * @param index A whole number, 0 ≤ index < 2^52.
  * @throws {RangeError} The seed is not a whole number.

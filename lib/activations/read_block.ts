@@ -2,12 +2,12 @@ import { join } from "@std/path";
 import { crc32 } from "node:zlib";
 import { rowBytes, type StoreHeader } from "./store_header.ts";
 
-/** A block's checksum as it stands in `store.json`: CRC-32, 8 hexadecimal digits. */
+/** A block's checksum as in `store.json`: CRC-32, 8 hexadecimal digits. */
 export function blockChecksum(bytes: Uint8Array): string {
   return crc32(bytes).toString(16).padStart(8, "0");
 }
 
-/** Rows of block `block`, counted over all shards. */
+/** Number of rows of block `block`, counted over all shards. */
 export function rowsOfBlock({ rows, blockRows }: StoreHeader, block: number): number {
   return Math.min(blockRows, rows - block * blockRows);
 }
@@ -15,8 +15,8 @@ export function rowsOfBlock({ rows, blockRows }: StoreHeader, block: number): nu
 /**
  * Reads block `block` of a store and checks it against its checksum.
  *
- * @param out Where it goes: as many bytes as the block has.
- * @throws {Error} The shard cannot be read, ends before the block does, or is damaged. It is named.
+ * @param out Destination, with as many bytes as the block.
+ * @throws {Error} The shard cannot be read, is truncated or damaged; the message names it.
  */
 export async function readBlock(
   folder: string,
@@ -32,7 +32,7 @@ export async function readBlock(
   const path = join(folder, shard.file);
   const where = `${path}, rows ${first} to ${first + rowsOfBlock(header, block) - 1}`;
   try {
-    // Opened for each block: 20 µs beside 200 µs of reading, and no limit of open files to meet.
+    // Opened for each block: 20 µs against 200 µs of reading, and no limit of open files.
     using file = await Deno.open(path);
     await file.seek(first * rowBytes(header), Deno.SeekMode.Start);
     for (let at = 0; at < out.length;) {

@@ -1,7 +1,7 @@
 import { findTextFiles } from "./find_text_files.ts";
 import { readRecords } from "./text_records.ts";
 
-/** Texts with a label each, to train probes on. */
+/** Texts with labels, for training probes. */
 export interface LabelledTexts {
   /** The texts. */
   texts: string[];
@@ -15,14 +15,14 @@ export interface LabelledTexts {
 export interface LabelledTextOptions {
   /** Field or column of the text (default "text"). */
   textField?: string;
-  /** Field or column of the label (default "label"); numbers and truth values become strings. */
+  /** Field or column of the label (default "label"); numbers and booleans become strings. */
   labelField?: string;
-  /** Field or column of a text's group: texts with the same value belong together. */
+  /** Field or column of a text's group, such as its document. */
   groupField?: string;
 }
 
 /**
- * Reads labelled texts from .jsonl, .csv (both also .gz) and .parquet files. They are held in memory.
+ * Reads labelled texts from .jsonl, .csv (both also .gz) and .parquet files into memory.
  *
  * @param pathOrGlob A file, a folder, a glob, or several of them.
  * @throws {Error} Nothing matches, a file cannot be read or is a .txt file, or a record lacks a field.

@@ -3,14 +3,14 @@ import { compressors } from "hyparquet-compressors";
 import { regularFileSize } from "../language_model/regular_file.ts";
 import { missingField } from "./missing_field.ts";
 
-/** Rows that are decoded at once: of long texts 1,000 are some MB. */
+/** Rows that are decoded at once; 1,000 rows of long texts are some MB. */
 const ROWS = 1000;
 
 /**
  * Columns of each row of a Parquet file, in order, as strings; numbers and booleans are converted.
  *
- * @throws {Error} While rows are taken: the file is not Parquet, lacks a column, or has a value in it that is
- * not a string, number or boolean. The message names file and row.
+ * @throws {Error} While rows are read: the file is not Parquet, lacks a column, or a value is not a
+ * string, number or boolean. The message names file and row.
  */
 export async function* readParquet(
   path: string,

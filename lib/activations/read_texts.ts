@@ -8,21 +8,21 @@ export interface ReadTextsOptions {
   field?: string;
 }
 
-/** Longest .txt file that is returned as one string. */
-const LONGEST_TEXT = 256 * 2 ** 20;
+/** Longest .txt file that is returned as one string, in UTF-16 units. */
+const MAX_TEXT = 256 * 2 ** 20;
 
 /**
- * Reads documents from files: a .txt file is one, each line of a .jsonl file and each row of a .csv
- * file (which begins with a row of column names) is one. Each may be compressed (.gz). A folder
- * stands for all such files in it and below, sorted by name; other files in it are ignored. A file without
- * extension is read as .txt where it is named explicitly.
+ * Reads documents from files: one per .txt file, per line of a .jsonl file, per row of a .csv file (whose
+ * first row has the column names) and of a .parquet file. Text files may be compressed (.gz). Folders are
+ * read recursively, sorted by name; files of other formats in them are ignored. A file without extension
+ * is read as .txt if it is named explicitly.
  *
- * Lines and rows are held whole, up to 64 Mi characters, and so are .txt files, up to 256 Mi:
- * {@linkcode readDocuments} reads those of any length.
+ * Lines and rows are read as a whole, up to 64 Mi characters, and .txt files up to 256 Mi;
+ * {@linkcode readDocuments} reads .txt files of any length.
  *
  * @param pathOrGlob A file, a folder, a glob (`data/**\/*.jsonl.gz`), or several of them.
- * @throws {Error} While documents are taken: nothing matches, or a file cannot be read: it is not
- * UTF-8, its gzip stream is cut short, a line is not JSON, has no such field or is too long. The message
+ * @throws {Error} While documents are read: nothing matches, or a file cannot be read: it is not
+ * UTF-8, its gzip stream is truncated, a line is not JSON, has no such field or is too long. The message
  * names file and line.
  *
  * @example
@@ -41,9 +41,9 @@ export async function* readTexts(
 }
 
 /**
- * Reads documents as {@linkcode readTexts} does, .txt files in parts of some 64 KiB: a corpus in one large file
- * takes no more memory than many small files. `packTokenRows`, `streamActivations` and `orderedActivations`
- * take them.
+ * Reads documents as {@linkcode readTexts} does, but .txt files in parts of some 64 KiB, so that a large
+ * file takes no more memory than small ones. `packTokenRows`, `streamActivations` and `orderedActivations`
+ * accept them.
  *
  * @throws {Error} As `readTexts` does.
  */
@@ -63,9 +63,9 @@ async function readWhole(file: TextFile): Promise<string> {
   for await (const part of decodeText(file)) {
     parts.push(part);
     length += part.length;
-    if (length > LONGEST_TEXT) {
+    if (length > MAX_TEXT) {
       throw new Error(
-        `${file.path} has more than ${LONGEST_TEXT} characters, too many for one string: ` +
+        `${file.path} has more than ${MAX_TEXT} characters, too many for one string: ` +
           `readDocuments reads it in parts`,
       );
     }

@@ -8,36 +8,36 @@ export type LeftOutRows = ReadonlyMap<number, readonly number[]>;
 /** Blocks of a store that are shuffled together. */
 interface WindowPlan {
   blocks: Uint32Array;
-  /** Rows that are wanted. */
+  /** Number of rows, skipped ones excluded. */
   rows: number;
   seed: number;
-  /** Rows at the window's begin, in its shuffled order, that are not wanted. */
+  /** Rows to skip at the beginning of the window's shuffled order. */
   skip: number;
 }
 
-/** Rows of a window, and the order in which they come. */
+/** Rows of a window, and their shuffled order. */
 export interface Window {
-  /** The rows, one after another, as they are stored; valid until the next window is taken. */
+  /** The rows as they are stored; valid until the next window is read. */
   bytes: Uint8Array<ArrayBuffer>;
   /** Rows in shuffled order. */
   order: Uint32Array;
 }
 
-/** What {@linkcode readWindows} reads. */
+/** Options of {@linkcode readWindows}. */
 export interface WindowOptions {
   /** Seed of the order. */
   seed: number;
   /** Number of epochs; may be Infinity. */
   epochs: number;
-  /** Rows of the shuffled stream to begin after. */
+  /** First row of the shuffled stream. */
   firstRow: number;
-  /** Blocks of a window. */
+  /** Blocks per window. */
   windowBlocks: number;
-  /** Rows that are not wanted, none if not given. */
+  /** Rows to skip, none if not given. */
   leftOut?: LeftOutRows;
 }
 
-// Reads under way. One leaves a solid-state disk idle between requests: 0.4 GB/s, 0.8 with 8, 1.0 with 32.
+// Concurrent reads. A solid-state disk gave 0.4 GB/s with 1, 0.8 GB/s with 8, 1.0 GB/s with 32.
 const READS = 32;
 
 /**
@@ -78,7 +78,7 @@ export async function* readWindows(
   }
 }
 
-/** Rows of a window in shuffled order, from the first that is wanted on. */
+/** Rows of a window in shuffled order, without those to skip. */
 function windowOrder(
   header: StoreHeader,
   { blocks, rows, seed, skip }: WindowPlan,
@@ -109,7 +109,7 @@ function rowsOf(
   );
 }
 
-/** The windows of all epochs from a row on, without reading any: skipped windows cost nothing. */
+/** The windows of all epochs from a row on. Nothing is read, so that skipped windows cost nothing. */
 function* planWindows(
   header: StoreHeader,
   { seed, epochs, firstRow, windowBlocks, leftOut }: WindowOptions,
@@ -140,7 +140,7 @@ export function countLeftOut(leftOut: LeftOutRows = new Map()): number {
 }
 
 /**
- * Reads blocks one after another into a buffer, many at a time.
+ * Reads blocks into a buffer, in the given order, with concurrent reads.
  *
  * @throws {Error} A block cannot be read, or is damaged.
  */
@@ -160,7 +160,7 @@ export async function readBlocks(
       await readBlock(folder, header, block, out.subarray(from, at));
     }
   };
-  // Wait for all reads before throwing: none may still write to a buffer that is used again.
+  // Wait for all reads before throwing: the buffer will be reused.
   const ends = await Promise.allSettled(Array.from({ length: READS }, read));
   for (const end of ends) if (end.status === "rejected") throw end.reason;
 }

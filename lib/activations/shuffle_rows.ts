@@ -7,25 +7,25 @@ import { checkWhole } from "../whole_number.ts";
 export interface ShuffleRowsOptions {
   /** Rows in the shuffle buffer; memory is `bufferRows · cols · 4` bytes. */
   bufferRows: number;
-  /** Rows of each batch. */
+  /** Rows per batch. */
   batchSize: number;
   /** Seed of the order, a whole number. */
   seed: number;
-  /** Whether a last batch of fewer rows is given too; false if not given. */
+  /** Whether the last rows that do not fill a batch are returned in a smaller one; false if not given. */
   keepLast?: boolean;
 }
 
 /**
- * Shuffles a stream of rows: once `bufferRows` rows are held, each new row takes the place of one
- * drawn uniformly, which moves on; at the end the rest follows in random order. Each row costs one
- * draw and two copies, and comes out exactly once.
+ * Shuffles a stream of rows with a buffer: once it is full, each new row replaces a uniformly drawn one,
+ * which is emitted; at the end the rest is emitted in random order. Each row takes one random number and
+ * two copies, and is emitted exactly once.
  *
  * @param batches Rows, in matrices of any number of rows and the same number of columns. They are
  * copied: the source may reuse its buffer.
  * @returns Batches of `batchSize` rows, each in a buffer of its own, which may be kept or transferred.
- * @throws {RangeError} `bufferRows` or `batchSize` is not a whole number above 0, or the seed is not
- * whole.
- * @throws {Error} While batches are taken: a matrix has another width than the first.
+ * @throws {RangeError} `bufferRows` or `batchSize` is not a whole number above 0, or the seed is not a
+ * whole number.
+ * @throws {Error} While batches are read: a matrix has another width than the first.
  */
 export function shuffleRows(
   batches: Batches,
@@ -33,7 +33,7 @@ export function shuffleRows(
 ): AsyncGenerator<Matrix> {
   checkWhole(options.bufferRows, "bufferRows");
   checkWhole(options.batchSize, "batchSize");
-  // A bad seed is refused before the source is opened.
+  // Checks the seed before the source is opened.
   createRandom(options.seed);
   return shuffle(batches, options);
 }

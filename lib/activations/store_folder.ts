@@ -9,7 +9,7 @@ import {
 } from "./store_header.ts";
 
 /**
- * Reads a store's header and checks that its shards are there, complete by their size, and no others.
+ * Reads a store's header and checks that all its shards exist with the right size, and no others.
  *
  * @returns The header, or undefined where the folder has none.
  * @throws {Error} The header is malformed; a shard is missing, of another size or not listed.
@@ -49,7 +49,7 @@ async function checkSizes(folder: string, header: StoreHeader): Promise<void> {
 
 async function checkExtra(folder: string, header: StoreHeader | undefined): Promise<void> {
   const listed = header?.shards.length ?? 0;
-  // A run that is killed after a shard is in place and before it is listed leaves one.
+  // A run that is killed after a shard is written and before it is listed leaves one.
   const unlisted = header && !header.complete ? shardName(listed) : undefined;
   const known = new Set(header?.shards.map(({ file }) => file));
   try {
@@ -66,7 +66,7 @@ async function checkExtra(folder: string, header: StoreHeader | undefined): Prom
   }
 }
 
-/** Removes a store's files, its header first: what a kill leaves is no store, and is removed too. */
+/** Removes a store's files, its header first: after a kill the rest is not a store and can be removed. */
 export async function removeStore(folder: string): Promise<void> {
   const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
   const shards = names.filter((name) => /^shard-\d+\.bin(\.part)?$/.test(name));
@@ -76,10 +76,10 @@ export async function removeStore(folder: string): Promise<void> {
 }
 
 /**
- * Writes a file of a store under a temporary name and renames it. Unlike a random name, `.part` is reused
- * by the next run: killed runs leave at most one such file, not 64 MiB each.
+ * Writes a file of a store under a temporary name and renames it. The name ends with `.part`, which the
+ * next run reuses: killed runs leave at most one such file of 64 MiB.
  *
- * @throws {Error} It cannot be written; the file that was there before stays.
+ * @throws {Error} It cannot be written; a previous file stays.
  */
 export async function writeStoreFile(path: string, data: Uint8Array): Promise<void> {
   const part = `${path}.part`;
@@ -87,7 +87,7 @@ export async function writeStoreFile(path: string, data: Uint8Array): Promise<vo
     const file = await Deno.open(part, { write: true, create: true, truncate: true });
     try {
       for (let at = 0; at < data.length;) at += await file.write(data.subarray(at));
-      // Without it, a power cut after the rename can leave an empty file under the final name.
+      // Without this, a power failure after the rename can leave an empty file.
       await file.syncData();
     } finally {
       file.close();

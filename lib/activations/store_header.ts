@@ -4,13 +4,13 @@ import { isWhole } from "../whole_number.ts";
 import { numberBytes, STORE_DTYPES, type StoreDtype } from "./stored_numbers.ts";
 import type { TokenRowsChecksum } from "./text_fingerprint.ts";
 
-/** Where a store's activations come from. */
+/** Origin of a store's activations. */
 export interface StoreSource {
   /** Name of the model. */
   model: string;
-  /** Where in it. */
+  /** The hook. */
   hook: string;
-  /** Tokens of a row of text, BOS included. */
+  /** Tokens per row of text, BOS included. */
   contextSize: number;
   /** Whether rows of text began with BOS; true if absent. */
   prependBos?: boolean;
@@ -18,7 +18,7 @@ export interface StoreSource {
   skipPositions: readonly number[];
   /** Name of the text. */
   dataset?: string;
-  /** Weights that the model ran with, such as "fp32". */
+  /** Numeric type of the model's weights, such as "fp32". */
   modelDtype?: string;
 }
 
@@ -26,25 +26,25 @@ export interface StoreSource {
 export interface StoreShard {
   /** Its name in the folder. */
   file: string;
-  /** Its rows. */
+  /** Number of rows. */
   rows: number;
-  /** CRC-32 of each block, 8 hexadecimal digits a block. */
+  /** CRC-32 of each block, 8 hexadecimal digits per block. */
   crc32: string;
 }
 
 /**
- * `store.json`. A shard is rows of `dModel` little-endian numbers and nothing else; every shard but
- * the last has `rowsPerShard` rows. Checksums and reading go by blocks of `blockRows` rows, which
- * divides `rowsPerShard`: only the store's last block may be shorter.
+ * `store.json`. A shard consists of rows of `dModel` little-endian numbers; every shard but the last has
+ * `rowsPerShard` rows. Blocks of `blockRows` rows, a divisor of `rowsPerShard`, are checksummed and read
+ * as a whole; only the store's last block may be shorter.
  */
 export interface StoreHeader extends StoreSource {
-  /** What the file is. */
+  /** Type of the file. */
   format: "saewing activations";
   /** Version of the format. */
   version: 1;
-  /** Who wrote it. */
+  /** Program that wrote it. */
   createdBy: string;
-  /** How numbers are kept. */
+  /** Number format. */
   dtype: StoreDtype;
   /** Width d of a row. */
   dModel: number;
@@ -58,7 +58,7 @@ export interface StoreHeader extends StoreSource {
   complete: boolean;
   /** Rows of all shards. */
   rows: number;
-  /** Which activations were excluded as massive; a store without it has all. */
+  /** Which activations were excluded as massive; none if absent. */
   normLimit?: NormLimit | "none";
   /** Activations excluded as massive among those read for all shards; none if absent. */
   leftOut?: number;
@@ -68,10 +68,10 @@ export interface StoreHeader extends StoreSource {
   shards: StoreShard[];
 }
 
-/** The header's file in a store's folder. */
+/** Name of the header's file in a store's folder. */
 export const HEADER_FILE = "store.json";
 
-// A damaged header could otherwise ask for any amount of memory.
+// A damaged header could otherwise require any amount of memory.
 const MAX_SHARD_BYTES = 2 ** 31;
 
 /** Bytes of a row. */
@@ -85,10 +85,10 @@ export function shardName(index: number): string {
 }
 
 /**
- * Reads the text of a `store.json` and checks every part of it.
+ * Parses the text of a `store.json` and checks all its fields.
  *
- * @param path Its path, for errors.
- * @throws {Error} It is not such a file, or parts are missing, out of range or inconsistent.
+ * @param path Its path, for error messages.
+ * @throws {Error} It is not such a file, or fields are missing, out of range or inconsistent.
  */
 export function parseStoreHeader(text: string, path: string): StoreHeader {
   const json = parseCheckedJson(path, text);
@@ -166,7 +166,7 @@ function checkShard(
     throw bad(`shards[${index}]`, shard, "an object");
   }
   const { file, rows, crc32 } = shard;
-  // One name for each place: no path out of the folder, and no file twice.
+  // Names are given by the index: no path out of the folder, and no file twice.
   if (file !== shardName(index)) throw bad(`shards[${index}].file`, file, `"${shardName(index)}"`);
   if (index < shards.length - 1 && rows !== rowsPerShard) {
     throw bad(`shards[${index}].rows`, rows, `${rowsPerShard} in every shard but the last`);

@@ -1,6 +1,6 @@
 /**
- * How a store keeps a number: float16 halves the bytes and rounds to 11 bits (5e-4 relative), up to
- * 65504; bfloat16 halves them and rounds to 8 bits (4e-3 relative), with float32's range.
+ * Number format of a store: float16 has half the bytes, 11 bits of precision (5e-4 relative) and a range
+ * up to 65504; bfloat16 has half the bytes, 8 bits of precision (4e-3 relative) and float32's range.
  */
 export type StoreDtype = "float32" | "float16" | "bfloat16";
 
@@ -9,20 +9,20 @@ export type CopyRow = (from: number, data: Float32Array, to: number) => void;
 
 /** A buffer of rows in the format of a store. */
 export interface StoredRows {
-  /** Writes a row at a place. */
+  /** Writes row `place`. */
   set(place: number, row: Float32Array): void;
-  /** Copies a row from one place to another. */
+  /** Copies a row to another index. */
   move(from: number, to: number): void;
   /** The bytes of the first rows. */
   bytes(rows: number): Uint8Array;
 }
 
-/** How a store can keep numbers. */
+/** All number formats. */
 export const STORE_DTYPES: readonly StoreDtype[] = ["float32", "float16", "bfloat16"];
 
 /**
- * The first magnitude that each cannot hold, and the largest that it can. float16 rounds what is below
- * 65520 to 65504; bfloat16 what is below 2^128 − 2^119 to 2^128 − 2^120; the rest becomes infinite.
+ * Per format, the smallest magnitude that becomes infinite, and the largest finite number. float16 rounds
+ * numbers below 65520 to 65504, bfloat16 numbers below 2^128 − 2^119 to 2^128 − 2^120.
  */
 export const TOO_LARGE: Record<StoreDtype, { from: number; most: string }> = {
   float32: { from: Infinity, most: "3.4028e38" },
@@ -30,12 +30,12 @@ export const TOO_LARGE: Record<StoreDtype, { from: number; most: string }> = {
   bfloat16: { from: 2 ** 128 - 2 ** 119, most: "3.3895e38" },
 };
 
-/** Bytes of a number. */
+/** Bytes per number. */
 export function numberBytes(dtype: StoreDtype): number {
   return dtype === "float32" ? 4 : 2;
 }
 
-/** Room for `rows` rows of width d. */
+/** Allocates `rows` rows of width d. */
 export function createStoredRows(dtype: StoreDtype, rows: number, d: number): StoredRows {
   if (dtype === "bfloat16") return createBfloat16Rows(rows, d);
   const numbers = dtype === "float32" ? new Float32Array(rows * d) : new Float16Array(rows * d);

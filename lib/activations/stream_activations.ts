@@ -21,13 +21,13 @@ export interface StreamActivationsOptions
   /** Activations per batch, 2048 if not given. */
   batchSize?: number;
   /**
-   * Activations in the shuffle buffer, `64 · batchSize` if not given: 403 MB at d = 768 and
-   * the default batch size. It should span many documents.
+   * Activations in the shuffle buffer, `64 · batchSize` if not given: 403 MB at d = 768 and the default
+   * batch size. It should contain many documents.
    */
   bufferRows?: number;
   /** Seed of the order, 0 if not given. */
   seed?: number;
-  /** Whether the rows left at the end are given too, in a smaller batch; false if not given. */
+  /** Whether the last rows that do not fill a batch are returned in a smaller one; false if not given. */
   keepLast?: boolean;
   /**
    * Activations that are excluded as massive before the shuffle: by default those above 10 times the
@@ -42,14 +42,14 @@ export interface StreamActivationsOptions
 
 /**
  * Activations of a language model over texts, shuffled, in batches: texts are packed into rows of
- * `contextLength` tokens, run through the model up to its hook, and mixed over a buffer. The same
- * texts, options and seed give the same batches. Nothing runs before the first batch is taken;
- * leaving the loop stops it.
+ * `contextLength` tokens, run through the model up to its hook, and shuffled with a buffer. The same
+ * texts, options and seed give the same batches. The model runs from when the first batch is read until
+ * the consumer's loop ends.
  *
- * @returns Batches [batchSize, d], each in a buffer of its own.
+ * @returns Batches [batchSize, d], each in its own buffer.
  * @throws {RangeError} An option is out of range.
- * @throws {Error} While batches are taken: the texts do not fill one row or one batch, the model
- * fails, or an activation is not finite.
+ * @throws {Error} While batches are read: the texts do not fill one row or one batch, the model fails,
+ * or an activation is not finite.
  *
  * @example
  * ```ts ignore
@@ -83,7 +83,7 @@ async function* leaveOutMassive(
   }
 }
 
-/** Without this, a run over no batch would end without an error. */
+/** Throws if there is no batch: training on none would end without an error. */
 async function* someBatch(
   batches: AsyncIterable<Matrix>,
   batchSize: number,
@@ -95,7 +95,7 @@ async function* someBatch(
   }
   if (count === 0) {
     throw new Error(
-      `the texts give fewer activations than one batch of ${batchSize}: lower batchSize, ` +
+      `the texts have fewer activations than one batch of ${batchSize}: lower batchSize, ` +
         `give more texts or set keepLast`,
     );
   }

@@ -4,18 +4,18 @@ import type { Progress } from "../progress.ts";
 
 /** Options of {@linkcode takeActivations}. */
 export interface TakeOptions {
-  /** Called after each batch with the activations taken so far. */
+  /** Called after each batch with the number of activations read. */
   onProgress?: (progress: Progress) => void;
   /** Stops between two batches; the promise is rejected with the signal's reason. */
   signal?: AbortSignal;
 }
 
 /**
- * Takes activations into memory, to be read several times.
+ * Reads activations into memory, to be read several times.
  *
- * @param batches Activations, [rows, d] each; each batch is copied, since a store's share a buffer.
- * @param count Most activations.
- * @returns Batches with `count` activations in all, fewer where there are fewer.
+ * @param batches Activations, [rows, d] each; they are copied, because batches of a store share a buffer.
+ * @param count Largest number of activations.
+ * @returns Batches with `count` activations together, or with all if there are fewer.
  */
 export async function takeActivations(
   batches: Batches,

@@ -1,6 +1,6 @@
 import { crc32 } from "node:zlib";
 
-/** A CRC-32 of the first token rows of a corpus. */
+/** CRC-32 of the first token rows of a corpus. */
 export interface TokenRowsChecksum {
   /** Number of token rows. */
   tokenRows: number;
@@ -9,28 +9,28 @@ export interface TokenRowsChecksum {
 }
 
 /**
- * Checks that a harvest continues with the texts that it began with: pass the same object to
- * `orderedActivations`, which reads them, and to `writeActivations`, which keeps the checksum in the store.
+ * Checks that a harvest continues with the texts that it started with: pass the same object to
+ * `orderedActivations`, which reads them, and to `writeActivations`, which stores the checksum.
  */
 export interface TextFingerprint {
-  /** The expected first token rows; `what` names what depends on them in the error. */
+  /** Sets the expected checksum; `what` describes its origin in the error message. */
   expect(checksum: TokenRowsChecksum, what: string): void;
   /**
-   * Passes token rows through, from the first of the corpus, and updates the checksum.
+   * Passes token rows on, from the first of the corpus, and updates the checksum.
    *
-   * @param most Rows after which the stream ends though the corpus may not.
+   * @param maxRows Largest number of rows that the stream can have.
    * @throws {Error} The rows differ from those expected, or are fewer.
    */
-  follow(rows: AsyncIterable<Int32Array>, most: number): AsyncGenerator<Int32Array>;
-  /** The checksum of the first `tokenRows` rows that were passed on; those of fewer are forgotten. */
+  follow(rows: AsyncIterable<Int32Array>, maxRows: number): AsyncGenerator<Int32Array>;
+  /** The checksum of the first `tokenRows` rows; checksums of fewer rows are dropped. */
   checksum(tokenRows: number): TokenRowsChecksum;
 }
 
-/** Makes an empty fingerprint. */
+/** Creates an empty fingerprint. */
 export function createTextFingerprint(): TextFingerprint {
   let expected: TokenRowsChecksum = { tokenRows: 0, crc32: hex(0) };
   let what = "";
-  // Rows are read ahead of those that are stored: the sums since the last that was asked for.
+  // Rows are read ahead of those that are stored: checksums since the last requested one.
   let first = 0;
   let sums: number[] = [];
   const refuse = (found: string): never => {
@@ -44,7 +44,7 @@ export function createTextFingerprint(): TextFingerprint {
     expect(checksum, name) {
       [expected, what] = [checksum, name];
     },
-    async *follow(rows, most) {
+    async *follow(rows, maxRows) {
       [first, sums] = [0, [0]];
       let sum = 0;
       let count = 0;
@@ -56,7 +56,7 @@ export function createTextFingerprint(): TextFingerprint {
         if (count === expected.tokenRows && hex(sum) !== expected.crc32) refuse(hex(sum));
         yield row;
       }
-      if (count < Math.min(expected.tokenRows, most)) refuse(`end after ${count}`);
+      if (count < Math.min(expected.tokenRows, maxRows)) refuse(`end after ${count}`);
     },
     checksum(tokenRows) {
       sums.splice(0, tokenRows - first);

@@ -4,16 +4,16 @@ import type { TextFile } from "./find_text_files.ts";
 import { missingField } from "./missing_field.ts";
 import { readParquet } from "./read_parquet.ts";
 
-/** Longest line of a .jsonl file and row of a .csv file, UTF-16 units. */
-const LONGEST_LINE = 64 * 2 ** 20;
+/** Longest line of a .jsonl file and row of a .csv file, in UTF-16 units. */
+const MAX_LINE = 64 * 2 ** 20;
 
 /**
  * Fields of each line of a .jsonl file, or columns of each row of a .csv or .parquet file, in order.
  *
- * @param fields Which ones, by name.
- * @throws {Error} While records are taken: the file cannot be read, or a record lacks a field or has it as
- * something else than a string. Fields after the first, labels, may be numbers or truth values, which are
- * written out. The message names file and line.
+ * @param fields Their names. Fields after the first (labels) may be numbers or booleans, which become
+ * strings.
+ * @throws {Error} While records are read: the file cannot be read, or a record lacks a field or has a
+ * value of another type. The message names file and line.
  */
 export function readRecords(
   file: TextFile,
@@ -44,7 +44,7 @@ async function* readJsonLines(
     yield fields.map((field, i) => {
       const value = (record as Record<string, unknown>)[field];
       if (value === undefined) throw missingField(where, "field", field, Object.keys(record));
-      // The first is the text; a label may be a number.
+      // The first field is the text; the others are labels.
       if (typeof value === "string") return value;
       if (i > 0 && (typeof value === "number" || typeof value === "boolean")) return String(value);
       const kind = value === null
@@ -58,15 +58,15 @@ async function* readJsonLines(
 }
 
 async function* readCsv(file: TextFile, columns: readonly string[]): AsyncGenerator<string[]> {
-  // Characters since the last row: a quote that is not closed takes in all that follows.
+  // Characters since the last row: after an unclosed quote the row does not end.
   let length = 0;
   let number = 1;
   async function* wholeLines(): AsyncGenerator<string> {
-    // The parser searches what it holds again with each part that ends no line: all of it for each 64 KiB.
+    // The parser searches its whole buffer again at each part without a line end: pass whole lines.
     let parts: string[] = [];
     for await (const part of decodeText(file)) {
       length += part.length;
-      if (length > LONGEST_LINE) throw tooLong(`row ${number + 1} of ${file.path}`);
+      if (length > MAX_LINE) throw tooLong(`row ${number + 1} of ${file.path}`);
       const end = part.lastIndexOf("\n") + 1;
       if (end > 0) {
         parts.push(part.slice(0, end));
@@ -98,12 +98,12 @@ async function* readCsv(file: TextFile, columns: readonly string[]): AsyncGenera
 
 function tooLong(where: string): Error {
   return new Error(
-    `${where} is longer than ${LONGEST_LINE} characters: expected one document a line (is a line ` +
+    `${where} is longer than ${MAX_LINE} characters: expected one document per line (is a line ` +
       `end or a quote missing?)`,
   );
 }
 
-/** Lines of a file, without their ends. A line's pieces are joined once, however long it is. */
+/** Lines of a file, without line ends. A line's parts are joined once, in time linear in its length. */
 async function* lines(file: TextFile): AsyncGenerator<string> {
   let pieces: string[] = [];
   let number = 1;
@@ -120,7 +120,7 @@ async function* lines(file: TextFile): AsyncGenerator<string> {
     }
     pieces.push(chunk.slice(start));
     length += chunk.length - start;
-    if (length > LONGEST_LINE) throw tooLong(`line ${number} of ${file.path}`);
+    if (length > MAX_LINE) throw tooLong(`line ${number} of ${file.path}`);
   }
   yield pieces.join("");
 }
@@ -155,7 +155,7 @@ async function* readBytes(path: string, gzip: boolean): AsyncGenerator<Uint8Arra
     const isGzip = gzip && error instanceof TypeError;
     throw new Error(
       isGzip
-        ? `${path} is not one whole gzip stream (cut short, damaged, or several in a row)`
+        ? `${path} is not one complete gzip stream (truncated, damaged, or several in a row)`
         : `cannot read ${path}: ${(error as Error).message}`,
       { cause: error },
     );

@@ -27,17 +27,17 @@ import {
 import { createStoredRows, STORE_DTYPES, type StoreDtype, TOO_LARGE } from "./stored_numbers.ts";
 import type { TextFingerprint } from "./text_fingerprint.ts";
 
-/** Progress of {@linkcode writeActivations}: rows taken so far, excluded massive ones included. */
+/** Progress of {@linkcode writeActivations}; `done` is the number of rows read, massive ones included. */
 export interface WriteProgress extends Progress {
-  /** Rows in finished shards: what stays if the run ends now. */
+  /** Rows in finished shards, which stay if the run ends now. */
   savedRows: number;
-  /** Of the rows taken, those excluded as massive. */
+  /** Rows excluded as massive. */
   leftOut: number;
 }
 
 /** Options of {@linkcode writeActivations}. */
 export interface WriteActivationsOptions extends StoreSource {
-  /** How numbers are kept, "float32" if not given. */
+  /** Number format, "float32" if not given. */
   dtype?: StoreDtype;
   /** Seed of the order of rows within shards, 0 if not given. */
   seed?: number;
@@ -48,18 +48,18 @@ export interface WriteActivationsOptions extends StoreSource {
    * A store that is continued keeps its own limit.
    */
   normLimit?: NormLimitChoice;
-  /** Rows of a shard, a multiple of `blockRows`; as many as fit 64 MiB if not given. */
+  /** Rows per shard, a multiple of `blockRows`; as many as fit 64 MiB if not given. */
   rowsPerShard?: number;
-  /** The fingerprint passed to `orderedActivations`: a store is not continued with other texts. */
+  /** The fingerprint passed to `orderedActivations`, so that a store is not continued with other texts. */
   fingerprint?: TextFingerprint;
-  /** Whether a store that is in the folder is removed first; false if not given. */
+  /** Whether to remove a store in the folder first; false if not given. */
   overwrite?: boolean;
   /**
-   * Returns the activations from row `firstRow` on, excluded ones counted, where a store is continued; if not
+   * Returns the activations from row `firstRow` on, excluded rows counted, to continue a store. If not
    * given, the rows of finished shards are read and dropped.
    */
   startAt?: (firstRow: number) => Batches;
-  /** Stops the writing; the promise is rejected with the signal's reason. Finished shards stay. */
+  /** Aborts writing; the promise is rejected with the signal's reason. Finished shards stay. */
   signal?: AbortSignal;
   /** Called after each batch. */
   onProgress?: (progress: WriteProgress) => void;
@@ -69,22 +69,22 @@ const BLOCK_BYTES = 2 ** 19;
 const SHARD_BYTES = 2 ** 26;
 
 /**
- * Writes activations to a folder: shards of raw little-endian rows, each row at a random place of its
- * shard, and `store.json`, which lists finished shards with their checksums. Shards and `store.json`
- * are written under a temporary name and renamed. Memory is one shard.
+ * Writes activations to a folder: shards of raw little-endian rows, shuffled within a shard, and
+ * `store.json`, which lists finished shards with their checksums. Files are written under a temporary
+ * name and renamed. Memory is one shard.
  *
  * A run that ends early, even by SIGKILL, loses the shard it was filling. The next call with the same
  * options continues after the last finished shard, and the store ends with the same bytes.
  *
- * Massive rows are excluded, as `normLimit` says, and counted in `store.json`.
+ * Massive rows are excluded by `normLimit`, and counted in `store.json`.
  *
- * @param batches Rows [any, d], copied at once.
- * @param folder The folder, made where it is missing.
+ * @param batches Rows [any, d]; they are copied before the next batch is read.
+ * @param folder The folder, created if it is missing.
  * @returns The store, opened.
  * @throws {RangeError} An option is out of range.
- * @throws {Error} Another process writes to the folder; it holds a complete store, or an unfinished one of
- * other options; a number is not finite, or too large for float16 (65504) or bfloat16 (3.3895e38); widths
- * differ; there is no row; writing fails. Also what `batches` throws. Finished shards stay.
+ * @throws {Error} Another process writes to the folder; it has a complete store, or an unfinished one
+ * with other options; a number is not finite, or too large for float16 (65504) or bfloat16 (3.3895e38);
+ * widths differ; there is no row; writing fails. Also any error of `batches`. Finished shards stay.
  *
  * @example
  * ```ts ignore
@@ -106,7 +106,7 @@ export async function writeActivations(
   try {
     await Deno.mkdir(folder, { recursive: true });
   } catch (error) {
-    throw new Error(`cannot make the folder ${folder}: ${(error as Error).message}`, {
+    throw new Error(`cannot create the folder ${folder}: ${(error as Error).message}`, {
       cause: error,
     });
   }
@@ -202,7 +202,7 @@ interface Shard {
   take(): { bytes: Uint8Array; crc32: string };
 }
 
-/** The rows of a shard, shuffled as they come: row i changes places with one of rows 0 … i. */
+/** The rows of a shard, shuffled as they are added: row i swaps with a random one of rows 0 … i. */
 function createShard(header: StoreHeader, seed: number): Shard {
   const { dModel: d, rowsPerShard, blockRows } = header;
   const random = createRandom(seed);
@@ -272,7 +272,7 @@ function checkOptions(options: WriteActivationsOptions): void {
   createRandom(seed);
 }
 
-/** A store must not mix rows of two harvests: no header could describe it. */
+/** Checks that an unfinished store has the same options: its header describes all its rows. */
 function checkSame(found: StoreHeader, wanted: StoreHeader, folder: string): void {
   const names = ["model", "hook", "contextSize", "prependBos", "skipPositions"] as const;
   const more = ["dataset", "modelDtype"] as const;
@@ -286,19 +286,19 @@ function checkSame(found: StoreHeader, wanted: StoreHeader, folder: string): voi
   }
 }
 
-/** What an unfinished store excludes; the requested limit must not contradict it. */
+/** The limit of an unfinished store; the requested one must be the same. */
 function resumedLimit(
   { normLimit: found = "none" }: StoreHeader,
-  asked: NormLimitChoice | undefined,
+  requested: NormLimitChoice | undefined,
   folder: string,
 ): NormLimit | "none" {
-  if (asked === undefined) return found;
-  const same = asked === "none" || found === "none"
-    ? asked === found
-    : asked.multiple === found.multiple &&
-      (asked.medianNorm === undefined || asked.medianNorm === found.medianNorm);
+  if (requested === undefined) return found;
+  const same = requested === "none" || found === "none"
+    ? requested === found
+    : requested.multiple === found.multiple &&
+      (requested.medianNorm === undefined || requested.medianNorm === found.medianNorm);
   if (same) return found;
-  const words = [found, asked].map((limit) => JSON.stringify(limit));
+  const words = [found, requested].map((limit) => JSON.stringify(limit));
   throw new Error(
     `${folder} holds an unfinished store with normLimit ${words[0]}, this run has ${
       words[1]
@@ -314,7 +314,7 @@ function checkNumbers(row: Float32Array, index: number, dtype: StoreDtype): void
     const where = `row ${index}, column ${i}`;
     throw new Error(
       Number.isFinite(row[i])
-        ? `${where} is ${row[i]}, ${dtype} holds up to ${most}: store them as float32`
+        ? `${where} is ${row[i]}, the largest ${dtype} is ${most}: store them as float32`
         : `${where} is ${row[i]}, expected a finite number`,
     );
   }

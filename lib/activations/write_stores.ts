@@ -10,7 +10,7 @@ import {
   type WriteProgress,
 } from "./write_activations.ts";
 
-/** Progress of {@linkcode writeStores}, of the first store that is not complete. */
+/** Progress of {@linkcode writeStores}: that of the first incomplete store. */
 export interface WriteStoresProgress extends WriteProgress {
   /** Activations per hook that the stores had before. */
   first: number;
@@ -22,26 +22,26 @@ export interface WriteStoresOptions extends
     WriteActivationsOptions,
     "model" | "hook" | "fingerprint" | "overwrite" | "startAt" | "onProgress"
   > {
-  /** Activations per hook after which to stop, massive ones included; unlimited if not given. */
+  /** Largest number of activations per hook, massive ones included; unlimited if not given. */
   maxTokens?: number;
-  /** Token rows per model call, if not given as many as 2,048 tokens fill. */
+  /** Token rows per model call; if not given, those of 2,048 tokens. */
   rowsPerRun?: number;
   /** Called with a store's folder when it is complete. */
   onStore?: (folder: string) => void | Promise<void>;
-  /** Called before the first and after each batch; `savedRows` is the least of all stores. */
+  /** Called before the first and after each batch; `savedRows` is the minimum over the stores. */
   onProgress?: (progress: WriteStoresProgress) => void;
 }
 
 /**
- * Writes a store per hook from one run of the model, each with the bytes that `writeActivations` gives it
- * alone. Complete stores stay as they are. The others continue after their finished shards, from the first row
- * that one of them lacks.
+ * Writes a store per hook from one run of the model, each with the same bytes as `writeActivations` alone.
+ * Complete stores are not changed; the others are continued, from the first row that one of them lacks.
  *
  * @param model The model, opened with `moreHooks`.
  * @param texts Documents; the same in the same order where stores are continued.
  * @param folders A folder per hook, in the order of `model.hooks`.
  * @returns The stores, opened.
- * @throws {Error} As `writeActivations` does, for one of the stores; finished shards of all of them stay.
+ * @throws {RangeError} There is not one folder per hook.
+ * @throws {Error} As `writeActivations` does, for one of the stores; finished shards of all stores stay.
  *
  * @example
  * ```ts ignore
@@ -62,7 +62,7 @@ export async function writeStores(
   const { contextSize, prependBos, skipPositions, signal } = how;
   if (folders.length !== model.hooks.length) {
     throw new RangeError(
-      `${folders.length} folders for ${model.hooks.length} hooks, expected as many`,
+      `there are ${folders.length} folders, expected ${model.hooks.length}, one per hook`,
     );
   }
   const headers = await Promise.all(folders.map(readStoreFolder));
@@ -109,7 +109,7 @@ export async function writeStores(
   return await Promise.all(folders.map((folder) => openActivationStore(folder)));
 }
 
-/** The model as one of some of its hooks. */
+/** The model with a subset of its hooks. */
 function onlyHooks(model: HooksModel, wanted: boolean[]): HooksModel {
   const { id, maxContext, bosToken, tokenize } = model;
   return {
@@ -120,7 +120,7 @@ function onlyHooks(model: HooksModel, wanted: boolean[]): HooksModel {
   };
 }
 
-/** A fingerprint that passes rows to each: every store keeps its own checksum. */
+/** A fingerprint that passes rows to several; every store has its own checksum. */
 function joinFingerprints(all: TextFingerprint[]): TextFingerprint {
   return {
     expect: () => {},

@@ -4,38 +4,38 @@ import type { Device } from "./device.ts";
 import { DeviceError } from "./errors.ts";
 import { type Gpu, throwIfLost } from "./gpu.ts";
 
-/** Numbers that a buffer can hold. */
+/** Data that is copied into a buffer. */
 export type BufferData = Float32Array | Uint32Array;
 
 /** A buffer of the CPU device: a range of its memory. */
 export interface CpuBuffer {
-  /** What it holds, for messages. */
+  /** Name of its content, for messages. */
   readonly label: string;
-  /** Bytes. */
+  /** Size in bytes. */
   readonly size: number;
-  /** First byte in the device's memory. */
+  /** Offset in the device's memory, in bytes. */
   readonly offset: number;
 }
 
-/** Memory of a device that stages read and write. */
+/** Memory on a device that stages read and write. */
 export type DeviceBuffer = GPUBuffer | CpuBuffer;
 
 /**
- * Buffers that are freed together. `create` counts the bytes first; disposing of the set frees
- * everything that it made.
+ * Buffers that are freed together. Bytes are counted before they are allocated; disposing of the set
+ * frees all its buffers.
  */
 export interface BufferSet {
   /** A storage buffer of `length` 32-bit numbers, all zero. */
   zeros(label: string, length: number): DeviceBuffer;
   /** A storage buffer with a copy of `data`. */
   from(label: string, data: BufferData): DeviceBuffer;
-  /** A storage buffer of the three workgroup counts that a dispatch reads, of `count` dispatches, all zero. */
+  /** A storage buffer for `count` indirect dispatches, three workgroup counts each, all zero. */
   dispatch(label: string, count?: number): DeviceBuffer;
-  /** A uniform buffer of `length` 32-bit numbers, or with a copy of data. */
+  /** A uniform buffer with a copy of `data`. */
   uniform(label: string, data: BufferData): DeviceBuffer;
   /** A buffer of `length` 32-bit numbers that kernels write and then read as uniforms, all zero. */
   writtenUniform(label: string, length: number): DeviceBuffer;
-  /** A texture of vectors of four 32-bit floats that kernels write and then read, all zero. */
+  /** A texture of float32 vectors of 4 that kernels write and then read, all zero. */
   texture(label: string, width: number, height: number): GPUTexture;
   /** Frees everything in the set. */
   [Symbol.dispose](): void;
@@ -64,7 +64,7 @@ function createCpuBuffers(cpu: Cpu): BufferSet {
     }
     cpu.account(size, label);
     try {
-      const buffer = { label, size, offset: cpu.memory.take(size) };
+      const buffer = { label, size, offset: cpu.memory.allocate(size) };
       owned.push(buffer);
       return buffer;
     } catch (error) {
@@ -89,12 +89,12 @@ function createCpuBuffers(cpu: Cpu): BufferSet {
     [Symbol.dispose]() {
       const buffers = owned.splice(0);
       for (const { label, size } of buffers) cpu.account(-size, label);
-      const give = () => {
-        for (const { offset, size } of buffers) cpu.memory.give(offset, size);
+      const release = () => {
+        for (const { offset, size } of buffers) cpu.memory.free(offset, size);
       };
       // Pending stages may still use them.
-      if (cpu.busy) cpu.enqueue(give);
-      else give();
+      if (cpu.busy) cpu.enqueue(release);
+      else release();
     },
   };
 }
@@ -116,15 +116,15 @@ function createGpuBuffers(gpu: Gpu): BufferSet {
     gpu.check();
     const size = Math.max(4, Math.ceil(bytes / 4) * 4);
     // Buffers with both usages are bound as ranges.
-    const most = (usage & GPUBufferUsage.STORAGE) === 0
+    const limit = (usage & GPUBufferUsage.STORAGE) === 0
       ? 65536
       : usage & GPUBufferUsage.UNIFORM
       ? gpu.limits.maxBufferSize
       : Math.min(gpu.limits.maxBufferSize, gpu.limits.maxStorageBufferBindingSize);
-    if (size > most) {
+    if (size > limit) {
       throw new DeviceError(
         `${label} needs ${formatBytes(size)} in one buffer, this device allows ${
-          formatBytes(most)
+          formatBytes(limit)
         }`,
       );
     }
@@ -166,7 +166,7 @@ function createGpuBuffers(gpu: Gpu): BufferSet {
 /**
  * Copies numbers into a buffer, from its element `start` on.
  *
- * @throws {DeviceError} The data do not fit (checked here: writing past the end crashes Deno).
+ * @throws {DeviceError} The data do not fit. (Checked here, because writing past the end crashes Deno.)
  */
 export function writeBuffer(
   device: Device,
@@ -179,7 +179,7 @@ export function writeBuffer(
   if (end > buffer.size || start < 0) {
     throw new DeviceError(
       start < 0
-        ? `${buffer.label} has no number ${start}`
+        ? `start in ${buffer.label} is ${start}, expected a number from 0`
         : `${end} bytes do not fit into ${buffer.label} (${buffer.size} bytes)`,
     );
   }
@@ -195,7 +195,7 @@ export function writeBuffer(
     else put(data);
     return;
   }
-  // 4 MiB at a time is the fastest way through the staging memory of Deno's queue.
+  // 4 MiB per write is fastest with the staging memory of Deno's queue.
   const chunk = 1 << 20;
   for (let at = 0; at < data.length; at += chunk) {
     const part = data.subarray(at, Math.min(data.length, at + chunk));
@@ -211,15 +211,17 @@ export function writeBuffer(
 export interface BufferPart {
   /** The buffer. */
   buffer: DeviceBuffer;
-  /** How many numbers. */
+  /** Number of 32-bit numbers. */
   length: number;
-  /** First number. */
+  /** First element, default 0. */
   start?: number;
 }
 
 /**
- * Reads parts of buffers back, all in one wait. Waits until the GPU has done all work submitted
- * before (at least 10 ms in Deno): never call it inside a hot loop.
+ * Reads parts of buffers back, with one wait for all work submitted before (at least 10 ms on a GPU in
+ * Deno): never call it inside a hot loop.
+ *
+ * @throws {DeviceError} A part is not inside its buffer, or the device failed.
  */
 export async function readParts(device: Device, parts: BufferPart[]): Promise<ArrayBuffer[]> {
   device.check();
@@ -227,7 +229,9 @@ export async function readParts(device: Device, parts: BufferPart[]): Promise<Ar
   if (total === 0) return parts.map(() => new ArrayBuffer(0));
   for (const { buffer, length, start = 0 } of parts) {
     const end = (start + length) * 4;
-    if (start < 0) throw new DeviceError(`${buffer.label} has no number ${start}`);
+    if (start < 0) {
+      throw new DeviceError(`start in ${buffer.label} is ${start}, expected a number from 0`);
+    }
     if (end > buffer.size) {
       throw new DeviceError(`${buffer.label} has ${buffer.size} bytes, ${end} were requested`);
     }

@@ -2,15 +2,15 @@ import type { BufferSet, DeviceBuffer } from "./buffer.ts";
 import type { Device } from "./device.ts";
 import { createProgram, type Program } from "./program.ts";
 
-/** A dry run of a GPU program, whose buffers only have sizes. */
+/** A dry run of a GPU program: its buffers have sizes but no memory. */
 export interface Counted {
   /** The program that operations append to. Its stages are never compiled. */
   program: Program;
-  /** Bytes of its buffers and of its kernels' sizes so far. */
+  /** Bytes of its buffers and of its kernels' uniforms so far. */
   readonly bytes: number;
 }
 
-/** Starts a program that counts the bytes that it would take on a GPU; nothing is allocated. */
+/** Starts a program that counts the bytes it would allocate on a GPU. */
 export function countBytes(device: Device): Counted {
   let bytes = 0;
   const count = (label: string, size: number): DeviceBuffer => {

@@ -17,7 +17,7 @@ export interface Cpu extends Device {
   readonly kind: "cpu";
   /** Number of threads that share the work. */
   readonly threads: number;
-  /** The memory that all buffers lie in. */
+  /** The memory of all buffers. */
   readonly memory: CpuMemory;
   /** Enqueues work, to run after earlier work. A failure is thrown by the next `check`. */
   enqueue(work: () => void | Promise<void>): void;
@@ -27,7 +27,7 @@ export interface Cpu extends Device {
   settled(): Promise<void>;
   /** Runs stages one after the other, each shared by all threads. */
   run(stages: CpuStage[]): Promise<void>;
-  /** Whether a library's dense products are there. */
+  /** Whether dense products of a library (ONNX Runtime) are available. */
   readonly denseStep: boolean;
   /** Milliseconds of all stages so far, on the first thread. */
   readonly times: StageTimes;
@@ -36,25 +36,25 @@ export interface Cpu extends Device {
 /** Whether a device is the processor. */
 export const isCpu = (device: Device): device is Cpu => device.kind === "cpu";
 
-/** Threads of a CPU device. */
+/** Number of threads of a CPU device; 1 for others. */
 export const threadsOf = (device: Device): number => isCpu(device) ? device.threads : 1;
 
-/** One worker with its answers. */
-export interface Crew {
+/** Threads that run stages. */
+export interface WorkerPool {
   run(stages: CpuStage[]): Promise<StageTimes>;
   end(): void;
 }
 
-/** Threads and their memory, which outlive what works on them. */
+/** Threads and their memory, which several CPU devices can use one after another. */
 export interface OpenedCpu {
-  /** How many workers, 0 for the calling thread. */
+  /** Number of workers, 0 for the calling thread. */
   readonly workers: number;
-  /** The memory that all buffers lie in. */
+  /** The memory of all buffers. */
   readonly memory: CpuMemory;
-  /** What each thread was given. */
-  readonly given: Given;
-  /** Whoever runs the stages. */
-  readonly crew: Crew;
+  /** Setup of each thread. */
+  readonly setup: ThreadSetup;
+  /** Runs the stages. */
+  readonly pool: WorkerPool;
 }
 
 /**
@@ -64,13 +64,13 @@ export interface OpenedCpu {
  */
 export async function openCpu(options: DeviceOptions): Promise<Cpu> {
   const opened = await startThreads(options);
-  return useCpu(opened, options, () => opened.crew.end());
+  return useCpu(opened, options, () => opened.pool.end());
 }
 
 /**
- * Starts the threads of a CPU device and makes their memory.
+ * Starts the threads of a CPU device and creates their memory.
  *
- * @throws {RangeError} `workers` is no whole number from 0 to 256.
+ * @throws {RangeError} `workers` is not a whole number from 0 to 256.
  */
 export async function startThreads(options: DeviceOptions): Promise<OpenedCpu> {
   const wanted = options.workers ?? defaultWorkers();
@@ -81,14 +81,14 @@ export async function startThreads(options: DeviceOptions): Promise<OpenedCpu> {
 }
 
 /**
- * Works on threads that are started already, with limits, a count of memory and an end of its own. One user
- * at a time: stages of two would be mixed.
+ * A CPU device on started threads, with its own limits, memory count and lifetime. Only one may be in
+ * use at a time: stages of two would be mixed.
  *
- * @param end Ends the threads, where nobody else works on them.
- * @throws {RangeError} A limit is no whole number above 0.
+ * @param end Ends the threads, where no other device uses them.
+ * @throws {RangeError} A limit is not a whole number above 0.
  */
 export function useCpu(
-  { workers, memory, given, crew }: OpenedCpu,
+  { workers, memory, setup, pool }: OpenedCpu,
   options: DeviceOptions,
   end: () => void = () => {},
 ): Cpu {
@@ -101,10 +101,10 @@ export function useCpu(
   let disposed = false;
   return {
     kind: "cpu",
-    denseStep: given.denseStep !== undefined,
+    denseStep: setup.denseStep !== undefined,
     name: `CPU (${Math.max(1, workers)} thread${workers > 1 ? "s" : ""}${
-      given.simd && "WebAssembly" in globalThis ? ", SIMD" : ""
-    }${given.integerProduct ? ", ONNX Runtime" : ""})`,
+      setup.simd && "WebAssembly" in globalThis ? ", SIMD" : ""
+    }${setup.integerProduct ? ", ONNX Runtime" : ""})`,
     software: true,
     limits: limitsOf(options.limits),
     memoryLimit,
@@ -144,7 +144,7 @@ export function useCpu(
     settled: () => last,
     times,
     async run(stages) {
-      for (const [name, took] of Object.entries(await crew.run(stages))) {
+      for (const [name, took] of Object.entries(await pool.run(stages))) {
         times[name] = (times[name] ?? 0) + took;
       }
     },
@@ -156,31 +156,31 @@ export function useCpu(
 }
 
 /**
- * Starts the threads. Where nothing was asked for, a script without permission to read our modules or to load ONNX
- * Runtime gets workers without it, or the calling thread.
+ * Starts the threads. By default, a script without permission to read this package's modules or to load
+ * ONNX Runtime gets workers without it, or the calling thread.
  */
 async function openThreads(
-  { workers: asked, integerProduct, denseStep }: DeviceOptions,
+  { workers: requested, integerProduct, denseStep }: DeviceOptions,
   workers: number,
-  shared: Pick<Given, "memory" | "simd">,
-): Promise<{ workers: number; given: Given; crew: Crew }> {
+  shared: Pick<ThreadSetup, "memory" | "simd">,
+): Promise<{ workers: number; setup: ThreadSetup; pool: WorkerPool }> {
   const library = {
     integerProduct: moduleOf(integerProduct, "integer_product"),
     denseStep: moduleOf(denseStep === true ? undefined : denseStep, "dense_step"),
   };
   const none = { integerProduct: undefined, denseStep: undefined };
-  const free = asked === undefined;
-  const ways = [
+  const unset = requested === undefined;
+  const candidates = [
     { workers, ...library },
     ...integerProduct === undefined && denseStep === undefined ? [{ workers, ...none }] : [],
-    ...free && !integerProduct && !denseStep ? [{ workers: 0, ...none }] : [],
+    ...unset && !integerProduct && !denseStep ? [{ workers: 0, ...none }] : [],
   ];
   let failure: unknown;
-  for (const { workers, ...modules } of ways) {
-    const given = { ...shared, ...modules };
+  for (const { workers, ...modules } of candidates) {
+    const setup = { ...shared, ...modules };
     try {
-      const crew = workers === 0 ? await ownThread(given) : await restingWorkers(workers, given);
-      return { workers, given, crew };
+      const pool = workers === 0 ? await callingThread(setup) : await idlingWorkers(workers, setup);
+      return { workers, setup, pool };
     } catch (error) {
       failure ??= error;
     }
@@ -188,7 +188,7 @@ async function openThreads(
   throw failure;
 }
 
-// Buffers may be of any size, since nothing is bound. The limits can be made smaller, for tests.
+// Nothing is bound, so that buffers may have any size. Smaller limits are for tests.
 function limitsOf(wanted: Partial<Device["limits"]> = {}): Device["limits"] {
   const limits: Device["limits"] = {
     maxStorageBufferBindingSize: 2 ** 32,
@@ -202,41 +202,41 @@ function limitsOf(wanted: Partial<Device["limits"]> = {}): Device["limits"] {
   return limits;
 }
 
-// A page that is not cross-origin isolated has no shared memory; workers also need the URL of their
-// module, which a bundle lacks: there the calling thread does the work.
+// In browsers the calling thread does the work: a page that is not cross-origin isolated has no shared
+// memory, and a bundle has no URL of the workers' module.
 function defaultWorkers(): number {
   return "Deno" in globalThis ? navigator.hardwareConcurrency : 0;
 }
 
-// ONNX Runtime's products, where it is there.
-function moduleOf(asked: string | false | undefined, name: string): string | undefined {
-  if (asked !== undefined) return asked || undefined;
+// URL of the module with ONNX Runtime's products.
+function moduleOf(requested: string | false | undefined, name: string): string | undefined {
+  if (requested !== undefined) return requested || undefined;
   const url = new URL(`../language_model/${name}.ts`, import.meta.url);
   return "Deno" in globalThis ? url.href : undefined;
 }
 
-/** What each thread is given: the memory, whether it takes SIMD, and addresses of modules. */
-export interface Given {
+/** Setup of each thread: the memory, whether to use SIMD, and URLs of modules. */
+export interface ThreadSetup {
   memory: Memory;
   simd: boolean;
   integerProduct: string | undefined;
   denseStep: string | undefined;
 }
 
-// Promises alone keep Ctrl-C, a click or a timer waiting until all is done: after so many milliseconds of work
-// on the calling thread they have their turn.
-const TURN_AFTER = 50;
+// Milliseconds of work on the calling thread after which the event loop runs: promises alone would
+// block Ctrl-C, clicks and timers until all work is done.
+const YIELD_AFTER = 50;
 
-async function ownThread(given: Given): Promise<Crew> {
+async function callingThread(setup: ThreadSetup): Promise<WorkerPool> {
   const thread: Thread = await createThread({
-    ...given,
+    ...setup,
     index: 0,
     count: 1,
   });
   let turn = performance.now();
   return {
     async run(stages) {
-      if (performance.now() - turn > TURN_AFTER) {
+      if (performance.now() - turn > YIELD_AFTER) {
         await new Promise((resolve) => setTimeout(resolve));
         turn = performance.now();
       }
@@ -246,47 +246,47 @@ async function ownThread(given: Given): Promise<Crew> {
   };
 }
 
-// Workers keep a script alive. They end after 3 s without work, so that a script that forgot to dispose of
-// its device still ends; starting them again takes 0.1 to 0.2 s.
-const REST_AFTER = 3000;
+// Workers keep a process alive. They end after 3 s without work, so that a script that does not dispose
+// of its device ends; starting them again takes 0.1 to 0.2 s.
+const IDLE_TIMEOUT = 3000;
 
-/** Workers that end after some idle time, and are started again for new work. */
-async function restingWorkers(count: number, given: Given): Promise<Crew> {
-  let crew: Crew | undefined = await startWorkers(count, given);
+/** Workers that end after an idle time and are started again for new work. */
+async function idlingWorkers(count: number, setup: ThreadSetup): Promise<WorkerPool> {
+  let pool: WorkerPool | undefined = await startWorkers(count, setup);
   let ended = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
-  const rest = () => {
+  const startTimer = () => {
     if (ended) return;
     timer = setTimeout(() => {
-      crew?.end();
-      crew = undefined;
-    }, REST_AFTER);
+      pool?.end();
+      pool = undefined;
+    }, IDLE_TIMEOUT);
   };
-  rest();
+  startTimer();
   return {
     async run(stages) {
       clearTimeout(timer);
       try {
-        crew ??= await startWorkers(count, given);
-        if (ended) crew.end();
-        return await crew.run(stages);
+        pool ??= await startWorkers(count, setup);
+        if (ended) pool.end();
+        return await pool.run(stages);
       } finally {
-        rest();
+        startTimer();
       }
     },
     end() {
       ended = true;
       clearTimeout(timer);
-      crew?.end();
+      pool?.end();
     },
   };
 }
 
-async function startWorkers(count: number, given: Given): Promise<Crew> {
+async function startWorkers(count: number, setup: ThreadSetup): Promise<WorkerPool> {
   const control = new Int32Array(new SharedArrayBuffer(64));
   const url = new URL("../sae/worker.ts", import.meta.url);
   const workers = Array.from({ length: count }, () => new Worker(url, { type: "module" }));
-  // Ended workers do not answer: reject what waits for them.
+  // Ended workers do not reply: reject pending requests.
   let stop = (_: Error) => {};
   const ended = new Promise<never>((_, reject) => stop = reject);
   ended.catch(() => {});
@@ -308,14 +308,14 @@ async function startWorkers(count: number, given: Given): Promise<Crew> {
     for (const worker of workers) worker.terminate();
   };
   try {
-    await ask((index) => ({ ...given, index, count, control }));
+    await ask((index) => ({ ...setup, index, count, control }));
   } catch (error) {
     end();
     throw error;
   }
   return {
     run(stages) {
-      // Functions cannot be sent: workers find them by their names.
+      // Functions cannot be sent: workers find loops by their names.
       const sent = stages.map(({ loop: _, ...stage }) => stage);
       return ask(() => sent);
     },

@@ -5,11 +5,11 @@ import { loadSimd, type Simd } from "./simd.ts";
 export interface IntegerProduct {
   /** Bits of a's numbers: |a − zero| < 2^(bits − 1). */
   readonly bits: 7 | 8;
-  /** What stands for zero in a. */
+  /** Zero point of a. */
   readonly zero: number;
   /**
-   * a [rows, inner] times b [inner, cols]; b's numbers lie in −127 … 127. The sums belong to the caller,
-   * who may detach their buffer.
+   * a [rows, inner] times b [inner, cols]; b's numbers are from −127 to 127. The caller owns the sums
+   * and may detach their buffer.
    */
   multiply(
     a: Uint8Array,
@@ -20,7 +20,7 @@ export interface IntegerProduct {
 
 /** Losses and gradients of a share of the samples by dense products; see lib/language_model/dense_step.ts. */
 export type DenseStep = (inputs: {
-  /** [rows, d] what the encoder reads, and what the decoder is to give. */
+  /** [rows, d] the encoder's input, and the decoder's target. */
   x: Float32Array;
   target: Float32Array;
   wEnc: Float32Array;
@@ -29,17 +29,17 @@ export type DenseStep = (inputs: {
   /** JumpReLU: [m] θ. */
   theta: Float32Array | undefined;
   rows: number;
-  /** −2/(n·d); what L1 adds to each activation's gradient; half the bandwidth. */
+  /** −2/(n·d); L1's gradient of each activation; half the bandwidth. */
   main: number;
   penalty: number;
   half: number;
-}) => DenseFound;
+}) => DenseResult;
 
 /** Results of a dense step. */
-export interface DenseFound {
+export interface DenseResult {
   /** [rows, d] target − f · wDec. */
   residual: Float32Array;
-  /** [m, d] gradients of the rows of each. */
+  /** [m, d] gradients of encoder and decoder rows. */
   encoder: Float32Array;
   decoder: Float32Array;
   /** [m] Σ over samples of the gradient with respect to the pre-activation. */
@@ -57,13 +57,13 @@ export interface DenseFound {
 
 /** One of the threads that share a stage's work, as a loop sees it. */
 export interface Thread {
-  /** Which of them, from 0. */
+  /** Its index, from 0. */
   readonly index: number;
-  /** How many there are. */
+  /** Number of threads. */
   readonly count: number;
-  /** Barriers and counters, shared by all threads; none where there is one. */
+  /** Barrier and counters shared by all threads; absent where there is one. */
   readonly control?: Int32Array;
-  /** The memory that all buffers lie in. */
+  /** The memory of all buffers. */
   readonly memory: Memory;
   /** The hot loops in WebAssembly SIMD; undefined where plain loops are requested or SIMD is not available. */
   readonly simd?: Simd;
@@ -75,11 +75,11 @@ export interface Thread {
 
 /** A range of numbers in a device's memory, as sent to another thread. */
 export interface Range<T> {
-  /** Which view shows them. */
+  /** Name of its typed array. */
   readonly view: T;
-  /** First byte. */
+  /** Offset in bytes. */
   readonly offset: number;
-  /** How many numbers. */
+  /** Number of elements. */
   readonly length: number;
 }
 
@@ -95,8 +95,8 @@ const VIEWS = {
 export type ViewName = keyof typeof VIEWS;
 
 /**
- * What a loop is given: numbers as they are, ranges for its typed arrays. A loop over `items` pieces of
- * work gets a part of them at a time, from `from` to `to` − 1; parts of one stage run at the same time.
+ * A function that does a stage's work on the CPU. A stage has `items` work items; each call gets those
+ * from `from` to `to` − 1, and calls of one stage run concurrently.
  */
 export type Loop<A> = (
   args: A,
@@ -105,7 +105,7 @@ export type Loop<A> = (
   thread: Thread,
 ) => void;
 
-/** The arguments of a loop with ranges in the place of typed arrays. */
+/** The arguments of a loop, with ranges in place of typed arrays. */
 export type Ranges<A> = {
   [K in keyof A]: A[K] extends Float32Array | undefined ? Range<"f32"> | Extract<A[K], undefined>
     : A[K] extends Uint32Array | undefined ? Range<"u32"> | Extract<A[K], undefined>
@@ -123,13 +123,13 @@ export interface CpuStage {
   readonly loop?: Loop<never>;
   /** Its arguments. */
   readonly args: Readonly<Record<string, unknown>>;
-  /** Pieces of work. */
+  /** Number of work items. */
   readonly items: number;
-  /** Pieces that a thread takes at a time. */
+  /** Items that a thread takes at a time. */
   readonly grain: number;
-  /** Goes back this many stages, unless the flag is 1 when all threads have finished this one. */
-  /** Skipped unless the number is `value` when all threads have reached it. */
+  /** The stage is skipped unless `flag` is `value` when all threads have reached it. */
   readonly when?: { flag: Range<"u32">; value: number };
+  /** Goes back `back` stages, unless `flag` is 1 when all threads have finished this one. */
   readonly repeat?: { flag: Range<"u32">; back: number };
 }
 
@@ -144,17 +144,17 @@ export interface ThreadOptions {
   denseStep?: string;
 }
 
-/** Prepares a thread: loads its SIMD loops, and the module that multiplies 8-bit matrices. */
+/** Prepares a thread: loads its SIMD loops and the modules with 8-bit and dense products. */
 export async function createThread(
-  { simd, integerProduct, denseStep, ...given }: ThreadOptions,
+  { simd, integerProduct, denseStep, ...setup }: ThreadOptions,
 ): Promise<Thread> {
-  // A worker that starts while another thread grows the memory keeps the old length (V8 of Deno 2.9): growing
-  // by zero updates it.
-  const { memory } = given;
+  // A worker that starts while another thread grows the memory keeps the old length (V8 in Deno 2.9):
+  // growing by 0 updates it.
+  const { memory } = setup;
   if ("grow" in memory) (memory as WebAssembly.Memory).grow(0);
   return {
-    ...given,
-    simd: simd ? loadSimd(given.memory) : undefined,
+    ...setup,
+    simd: simd ? loadSimd(setup.memory) : undefined,
     integerProduct: integerProduct === undefined
       ? plainProduct
       : await (await import(integerProduct)).createIntegerProduct(),
@@ -186,12 +186,12 @@ const NEXT = 2;
 const FAILED = 3;
 const STOPPED = 4;
 
-/** Milliseconds that stages took, waiting for the other threads included, by the name of their loop. */
+/** Milliseconds of stages by the name of their loop, waiting for other threads included. */
 export type StageTimes = Record<string, number>;
 
 /**
- * Runs a thread's share of stages, one after the other: all threads finish a stage before any begins
- * the next. Threads take pieces of work dynamically: no result depends on which thread does what.
+ * Runs a thread's share of stages in order: all threads finish a stage before any starts the next.
+ * Threads take items dynamically; no result depends on which thread processes which item.
  *
  * @param find Finds a loop by its name, where a stage has only the name.
  */
@@ -211,7 +211,7 @@ export function runStages(
     }
     const began = performance.now();
     try {
-      if (!loop) throw new Error(`there is no loop ${name}`);
+      if (!loop) throw new Error(`there is no loop ${name}, expected one in lib/ops/loops.ts`);
       const own = viewsOf(thread.memory, args) as never;
       const next = counter(control);
       const failed = () => control ? Atomics.load(control, FAILED) !== 0 : false;
@@ -223,7 +223,7 @@ export function runStages(
       if (!control) throw error;
       Atomics.store(control, FAILED, 1);
     }
-    const stopped = control ? meet(control, thread.count) : false;
+    const stopped = control ? barrier(control, thread.count) : false;
     times[name] = (times[name] ?? 0) + performance.now() - began;
     // No thread writes the flag before all have read it: the end of the next stage is another barrier.
     if (repeat && !stopped) {
@@ -246,10 +246,10 @@ function counter(control: Int32Array | undefined): (step: number) => number {
 }
 
 /**
- * Barrier: waits until all threads arrive; the last one resets the counter of pieces. Returns whether one of them has
- * failed, the same for all threads, as one may fail in the next stage before another has looked.
+ * Waits until all threads arrive; the last one resets the counter of items. Returns whether any thread
+ * failed in this stage, the same value for all, also if one fails in the next stage meanwhile.
  */
-function meet(control: Int32Array, count: number): boolean {
+function barrier(control: Int32Array, count: number): boolean {
   const generation = Atomics.load(control, GENERATION);
   if (Atomics.add(control, ARRIVED, 1) === count - 1) {
     Atomics.store(control, ARRIVED, 0);

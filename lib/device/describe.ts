@@ -1,4 +1,4 @@
-/** What an adapter is, from what its driver says: its name, and whether it runs on the CPU. */
+/** An adapter's name, and whether it is a software adapter, from its driver's description. */
 export function describeAdapter(info: GPUAdapterInfo): { name: string; software: boolean } {
   const name =
     [info.description, info.device, info.vendor].find((text) => text && !/^\d+$/.test(text)) ??

@@ -3,19 +3,19 @@ import { DeviceError } from "./errors.ts";
 import { hasHardwareGpu, openGpu } from "./gpu.ts";
 
 /**
- * An open device: WebGPU's, or the processor itself; the same programs run on both. Owns memory:
- * dispose of it.
+ * An open device: a GPU through WebGPU, or the CPU; the same programs run on both. It owns memory and
+ * must be disposed of.
  */
 export interface Device {
   /** The kind of the device. */
   readonly kind: "gpu" | "cpu";
   /** The adapter's or the processor's name. */
   readonly name: string;
-  /** Whether the work is done by the processor: the CPU device, or a software adapter (llvmpipe, WARP). */
+  /** Whether the CPU does the work: the CPU device, or a software adapter (llvmpipe, WARP). */
   readonly software: boolean;
   /**
-   * The limits that work is split by: the device's, or smaller ones from the options. Every kernel
-   * works within WebGPU's defaults.
+   * The limits by which work is split: the device's, or smaller ones of the options. Every kernel runs
+   * within WebGPU's defaults.
    */
   readonly limits: {
     /** Largest range of a buffer that one kernel can see, in bytes (WebGPU default: 128 MiB). */
@@ -25,13 +25,13 @@ export interface Device {
     /** Largest number of workgroups in one dimension of a dispatch (WebGPU default: 65,535). */
     maxComputeWorkgroupsPerDimension: number;
   };
-  /** Most bytes that all buffers together may take. */
+  /** Largest number of bytes of all buffers together. */
   readonly memoryLimit: number;
-  /** Bytes in buffers that are alive. */
+  /** Bytes of the buffers that are not freed. */
   readonly allocated: number;
-  /** Counts bytes before they are allocated (negative: freed); throws where the limit is passed. */
+  /** Counts bytes before they are allocated (negative: freed); throws where the limit is exceeded. */
   account(bytes: number, what: string): void;
-  /** Throws the first error that the device reported outside of a call, if there was one. */
+  /** Throws the first error that the device reported outside a call, if any. */
   check(): void;
   /** Frees the device and everything on it. */
   [Symbol.dispose](): void;
@@ -40,18 +40,18 @@ export interface Device {
 /** Options of {@linkcode openDevice}. */
 export interface DeviceOptions {
   /**
-   * Which device: "gpu" (a hardware adapter; an error where there is none), "cpu" (the processor's
-   * own loops), "software" (the GPU's kernels on a software adapter, for tests), or "auto", which
-   * takes a hardware GPU before the CPU (the default).
+   * Which device: "gpu" (a hardware adapter; an error where there is none), "cpu", "software" (the
+   * GPU's kernels on a software adapter, for tests), or "auto" (default: a hardware GPU where there is
+   * one, else the CPU).
    */
   device?: "auto" | "gpu" | "cpu" | "software";
-  /** Smaller limits than the device's, to try how work is split. */
+  /** Smaller limits than the device's, for tests of how work is split. */
   limits?: Partial<Device["limits"]>;
-  /** Most bytes that all buffers together may take (default: no limit but the device's own). */
+  /** Largest number of bytes of all buffers together (default: the device's own limit). */
   memoryLimit?: number;
   /**
-   * GPU: what selections are screened with, for tests (default: what a short measurement finds to be the
-   * fastest of those that the device has). Results do not depend on it.
+   * GPU: number format of screening, for tests (default: the fastest on this device, by a short
+   * measurement). Results do not depend on it.
    */
   screening?: "int8" | "float16" | "float32";
   /** CPU: number of workers, 0 for the calling thread alone (default: one per core). */
@@ -59,14 +59,15 @@ export interface DeviceOptions {
   /** CPU: whether the hot loops run as WebAssembly SIMD where they can (default); the bits are the same. */
   simd?: boolean;
   /**
-   * CPU: address of a module whose `createIntegerProduct` multiplies 8-bit matrices, for the screening
-   * of selections (default: ONNX Runtime's in Deno, our own elsewhere); false for our own.
+   * CPU: URL of a module whose `createIntegerProduct` multiplies 8-bit matrices, for screening
+   * (default: ONNX Runtime's product in Deno, a plain loop elsewhere); false for the plain loop.
    */
   integerProduct?: string | false;
   /**
-   * ReLU and JumpReLU train by dense products while many latents are active (default); false for never: the
-   * bits of the CPU are the same on every machine then. CPU: address of a module whose `createDenseStep`
-   * makes them (default: ONNX Runtime's in Deno). GPU: true for every step, for tests.
+   * ReLU and JumpReLU train by dense products while many latents are active (default). With false they
+   * never do, and the CPU device gives the same bits on every machine. CPU: URL of a module whose
+   * `createDenseStep` computes the products (default: ONNX Runtime's in Deno). GPU: true for every step,
+   * for tests.
    */
   denseStep?: string | boolean;
 }

@@ -3,15 +3,15 @@ import { describeAdapter, formatBytes } from "./describe.ts";
 import type { Device, DeviceOptions } from "./device.ts";
 import { DeviceError, DeviceLostError } from "./errors.ts";
 
-/** An open WebGPU device with what the kernels need to know of it. Owns GPU memory: dispose of it. */
+/** An open WebGPU device, its features and compiled kernels. It owns GPU memory. */
 export interface Gpu extends Device {
   /** A GPU. */
   readonly kind: "gpu";
   /** The WebGPU device. */
   readonly device: GPUDevice;
-  /** Optional features that the device really granted. */
+  /** Optional features that the device granted. */
   readonly features: ReadonlySet<string>;
-  /** Compiled kernels by source, kept for the life of the device. */
+  /** Compiled kernels by source, kept until the device is freed. */
   readonly kernels: Map<string, Promise<GPUComputePipeline>>;
   /** The number format for screening, once chosen. */
   screening?: DeviceOptions["screening"];
@@ -21,11 +21,10 @@ export interface Gpu extends Device {
 
 const NO_ADAPTER = "no WebGPU adapter was found. On Linux install a Vulkan driver: your card's, " +
   "or the software one with `apt-get install mesa-vulkan-drivers`. " +
-  "DENO_WEBGPU_BACKEND=vulkan or gl chooses one. `saewing doctor` shows what is there";
+  "DENO_WEBGPU_BACKEND=vulkan or gl selects a backend. `saewing doctor` shows what is available";
 
 /**
- * Opens a GPU with the largest limits that its adapter grants and the optional features that it really
- * has.
+ * Opens a GPU with the largest limits that its adapter grants and the optional features it has.
  *
  * @throws {DeviceError} There is no such adapter: the message says what to install.
  */
@@ -42,18 +41,18 @@ export async function openGpu(
   );
 }
 
-/** A WebGPU device that outlives its users. */
+/** A WebGPU device that several {@linkcode Gpu} use one after another. */
 export interface OpenedGpu extends Pick<Gpu, "device" | "kernels"> {
-  /** What its adapter says of itself. */
+  /** The adapter's description. */
   readonly info: GPUAdapterInfo;
 }
 
 /**
- * Works on a WebGPU device that is open already, with its own limits, memory count and lifetime. Compiled
- * kernels are kept for the next user of the device.
+ * A GPU on an open WebGPU device, with its own limits, memory count and lifetime. Compiled kernels are
+ * kept for the next user of the device.
  *
- * @param end Frees the device, where nobody else works on it.
- * @throws {RangeError} A limit is no whole number above 0.
+ * @param end Frees the device, where no other `Gpu` uses it.
+ * @throws {RangeError} A limit is not a whole number above 0.
  */
 export function useGpu(
   { device, info, kernels }: OpenedGpu,
@@ -80,7 +79,7 @@ export function useGpu(
     failure ??= new DeviceError((event as GPUUncapturedErrorEvent).error.message);
   }, { signal: alive.signal });
   device.lost.then((info) => {
-    // It takes precedence over reported errors, which mostly follow from it.
+    // It takes precedence over reported errors, which usually follow from it.
     if (!disposed) failure = new DeviceLostError(`the GPU device was lost: ${info.message}`);
   });
   const memoryLimit = options.memoryLimit ?? Infinity;
@@ -123,8 +122,8 @@ export function useGpu(
 }
 
 /**
- * Calls on a lost device fail as invalid; the device reports its loss only in the next turn. Await this before
- * throwing an error that a lost device may have caused.
+ * Calls on a lost device fail as invalid, and the loss is reported in the next turn of the event loop.
+ * Await this before throwing an error that a lost device may have caused.
  *
  * @throws {DeviceError} The device is lost, or reported an error before.
  */
@@ -150,7 +149,7 @@ async function requestAdapter(kind: "hardware" | "software"): Promise<GPUAdapter
   const { name, software } = describeAdapter(adapter.info);
   if (kind === "hardware" && software) {
     throw new DeviceError(
-      `the only WebGPU adapter is a software one (${name}), a hardware one was asked for`,
+      `the only WebGPU adapter is a software one (${name}), expected a hardware one`,
     );
   }
   return adapter;
@@ -162,10 +161,10 @@ async function findAdapter(options: GPURequestAdapterOptions): Promise<GPUAdapte
 }
 
 /**
- * Calls with XDG_RUNTIME_DIR set where Linux has none, as in containers: Mesa's Vulkan driver looks for a
- * display there and prints errors without it. The path does not exist, only root could create it, and the
- * variable is removed afterwards. Without permission to set it (--allow-env=XDG_RUNTIME_DIR)
- * it is not set, without a prompt.
+ * Calls with XDG_RUNTIME_DIR set where Linux has none, as in containers: without it Mesa's Vulkan driver
+ * prints errors when it looks for a display. The path does not exist, only root could create it, and the
+ * variable is removed afterwards. Without permission to set it (--allow-env=XDG_RUNTIME_DIR) it is not
+ * set, without a prompt.
  */
 async function withRuntimeFolder<T>(call: () => Promise<T>): Promise<T> {
   const variable = "XDG_RUNTIME_DIR";
@@ -194,7 +193,7 @@ async function requestDevice(adapter: GPUAdapter): Promise<GPUDevice> {
     requiredLimits[name] = adapter.limits[name];
   }
   const shown = (["shader-f16"] as GPUFeatureName[]).filter((name) => adapter.features.has(name));
-  // Deno hides some features that requestDevice grants all the same: ask, and fall back.
+  // Deno does not list some features that requestDevice grants: request them, and fall back.
   const optional = ["subgroups", "timestamp-query"];
   for (let count = optional.length; count > 0; count--) {
     try {

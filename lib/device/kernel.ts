@@ -9,7 +9,7 @@ import type { BufferSet, DeviceBuffer } from "./buffer.ts";
 import { DeviceError } from "./errors.ts";
 import { type Gpu, throwIfLost } from "./gpu.ts";
 
-/** Records one step of work into a compute pass. Made once, recorded any number of times. */
+/** Records a dispatch into a compute pass; it can be recorded any number of times. */
 export type Operation = (pass: GPUComputePassEncoder) => void;
 
 /**
@@ -42,7 +42,7 @@ async function compile(gpu: Gpu, label: string, code: string): Promise<GPUComput
 }
 
 function describe(code: string, error: GPUCompilationMessage): string {
-  // Below its first line Deno's message draws the source; the reasons stand behind "^^^" and "=".
+  // After its first line Deno's message prints the source; the reasons follow "^^^" and "=".
   const [title, ...rest] = error.message.trim().split("\n");
   const reasons = rest.flatMap((line) => /^\s*(?:│\s+\^+|=)\s+(.+)$/.exec(line)?.[1] ?? []);
   const message = [title, ...reasons].join("; ");
@@ -66,7 +66,7 @@ export interface BufferRange {
   size: number;
 }
 
-/** What a buffer's binding is bound to: all of it or a range. */
+/** A buffer that is bound, as a whole or a range of it. */
 export type BufferBinding = DeviceBuffer | BufferRange;
 
 interface BoundAs {
@@ -76,8 +76,8 @@ interface BoundAs {
 }
 
 /**
- * What each of a kernel's bindings is bound to, by name. A binding that no option uses is absent; where it
- * is known only at run time, `undefined` means unused.
+ * The resources bound to a kernel's bindings, by name. An unused binding is absent; where that is known
+ * at run time only, it is `undefined`.
  */
 export type Bound<B extends Bindings> = {
   readonly [Name in keyof B as B[Name]["used"] extends false ? never : Name]:
@@ -85,30 +85,30 @@ export type Bound<B extends Bindings> = {
     | (B[Name]["used"] extends true ? never : undefined);
 };
 
-/** What a kernel is run with. */
+/** Arguments of a kernel. */
 export interface Work<S extends Fields, B extends Bindings> {
   /** The fields of the uniform `sizes`. */
   readonly sizes: Values<S>;
-  /** What it works on. */
+  /** The bound resources. */
   readonly bind: Bound<B>;
   /**
-   * How many workgroups to start. Above the device's limit of one dimension they are spread over two. A
-   * buffer in place of a number holds {x, y, z} when the work starts: the GPU decides.
+   * Number of workgroups. Above the device's limit of one dimension they are spread over two. A buffer
+   * in place of a number holds {x, y, z} when the kernel starts (indirect dispatch).
    */
   readonly workgroups: number | DeviceBuffer | DispatchAt;
 }
 
-/** Where in a buffer a dispatch finds {x, y, z}. */
+/** Position of the {x, y, z} of an indirect dispatch. */
 export interface DispatchAt {
   /** The buffer. */
   buffer: DeviceBuffer;
-  /** First byte. */
+  /** Offset in bytes. */
   offset: number;
 }
 
 /**
- * Compiles a kernel and binds it; `buffers` gets its sizes. Whole buffers are checked against the limit
- * that work is split by; the size of a range is its caller's choice.
+ * Compiles a kernel and binds it; the uniform with its sizes is added to `buffers`. Whole buffers are
+ * checked against the device's limit, ranges are not.
  *
  * @throws {DeviceError} The kernel is not valid, or a binding is missing, unknown or too large.
  */
@@ -128,7 +128,10 @@ export async function createOperation<S extends Fields, B extends Bindings>(
   const entries = resources.map((bound, binding) => {
     if (!(bound instanceof GPUBuffer)) return { binding, resource: checkBound(label, bound) };
     if (bound.size > gpu.limits.maxStorageBufferBindingSize) {
-      throw new DeviceError(`${label}: ${bound.label} (${bound.size} bytes) is above the limit`);
+      throw new DeviceError(
+        `${label}: ${bound.label} has ${bound.size} bytes, this device binds at most ` +
+          `${gpu.limits.maxStorageBufferBindingSize}`,
+      );
     }
     return { binding, resource: { buffer: bound } };
   });
@@ -157,7 +160,7 @@ export async function createOperation<S extends Fields, B extends Bindings>(
 
 type Resource = BufferBinding | GPUTextureView;
 
-// The types check this too, but a cast or `any` may hide an error.
+// Also checked by the types, unless there is a cast or `any`.
 function boundInOrder({ label, bind }: Kernel, bound: Readonly<Record<string, unknown>>) {
   for (const [name, value] of Object.entries(bound)) {
     if (value !== undefined && !bind[name]?.used) {
@@ -173,20 +176,22 @@ function boundInOrder({ label, bind }: Kernel, bound: Readonly<Record<string, un
   });
 }
 
-/** Workgroups as {x, y}: over two dimensions where one is not enough. */
+/** A number of workgroups as [x, y]: over two dimensions above the limit of one. */
 export function spreadWorkgroups(
   { limits }: Pick<Gpu, "limits">,
   workgroups: number,
 ): [number, number] {
-  const most = limits.maxComputeWorkgroupsPerDimension;
-  if (workgroups <= most) return [workgroups, 1];
-  const y = Math.ceil(workgroups / most);
+  const limit = limits.maxComputeWorkgroupsPerDimension;
+  if (workgroups <= limit) return [workgroups, 1];
+  const y = Math.ceil(workgroups / limit);
   return [Math.ceil(workgroups / y), y];
 }
 
 function checkBound(label: string, bound: Resource): GPUBindingResource {
   if ("offset" in bound && !("buffer" in bound)) {
-    throw new DeviceError(`${label}: ${bound.label} lies in the CPU's memory, not on the GPU`);
+    throw new DeviceError(
+      `${label}: ${bound.label} is in the CPU's memory, expected one on the GPU`,
+    );
   }
   return bound as GPUBindingResource;
 }

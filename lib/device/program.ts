@@ -7,33 +7,33 @@ import { DeviceError } from "./errors.ts";
 import type { Gpu } from "./gpu.ts";
 import { createOperation, type Operation, type Work } from "./kernel.ts";
 
-/** One piece of a program's work: a dispatch on a GPU, a loop on the CPU. */
+/** A stage of a program: a dispatch on a GPU, a loop on the CPU. */
 export type Stage = Operation | CpuStage;
 
 /**
- * A list of stages under construction, with the buffers that they need. Operations (lib/ops) append theirs:
- * kernels where the device is a GPU, loops where it is the CPU.
+ * A list of stages under construction, and their buffers. Operations (lib/ops) append kernels where the
+ * device is a GPU, loops where it is the CPU.
  */
 export interface Program {
-  /** Where it runs. */
+  /** The device that it runs on. */
   readonly device: Device;
   /** Its buffers; operations allocate their scratch buffers here too. */
   readonly buffers: BufferSet;
-  /** Appends a kernel: its sizes, what it works on, and how many workgroups to start. */
+  /** Appends a kernel with its sizes, bindings and number of workgroups. */
   kernel<S extends Fields, B extends Bindings>(
     kernel: Kernel<S, B>,
     work: NoInfer<Work<S, B>>,
   ): void;
   /**
-   * Appends a loop over `items` pieces of work, which threads take `grain` at a time (default: an
-   * eighth of a thread's share).
+   * Appends a loop over `items` work items, which threads take `grain` at a time (default: an eighth of
+   * a thread's share).
    */
   loop<A>(loop: Loop<A>, args: Ranges<A>, items: number, grain?: number): void;
-  /** Appends what `body` appends, to be skipped at run time unless `flag` holds `value` (CPU). */
+  /** Appends the stages that `body` appends; they are skipped unless `flag` is `value` (CPU). */
   when<T>(flag: DeviceBuffer, value: number, body: () => T): T;
   /** Position of the next stage, for `repeat`. */
   mark(): number;
-  /** Has the loops since `mark` run again as long as `flag` is not 1 at their end. */
+  /** Repeats the loops since `mark` until `flag` is 1 at their end. */
   repeat(mark: number, flag: Range<"u32">): void;
   /** The stages so far, compiled. */
   stages(): Promise<Stage[]>;
@@ -85,7 +85,7 @@ export function createProgram(device: Device, buffers: BufferSet = createBuffers
 
 /**
  * Runs stages in order: one submission on a GPU, one call of the workers on the CPU. `clear` buffers
- * are zeroed first. Nothing is waited for.
+ * are zeroed first. It returns without waiting.
  *
  * @throws {DeviceError} The device reported an error in earlier work.
  */
@@ -113,18 +113,18 @@ export function submit(device: Device, stages: Stage[], clear: DeviceBuffer[] = 
 
 const range = <V extends ViewName>(view: V, bytes: number) => (buffer: DeviceBuffer): Range<V> => {
   if (!("offset" in buffer)) {
-    throw new DeviceError(`${buffer.label} lies on a GPU, a loop of the CPU needs it`);
+    throw new DeviceError(`${buffer.label} is on a GPU, expected a buffer of the CPU device`);
   }
   return { view, offset: buffer.offset, length: buffer.size / bytes };
 };
 
-/** A buffer of the CPU as 32-bit floats, for a loop. */
+/** A buffer of the CPU as float32 numbers, for a loop. */
 export const f32: (buffer: DeviceBuffer) => Range<"f32"> = range("f32", 4);
-/** A buffer of the CPU as 32-bit whole numbers from 0, for a loop. */
+/** A buffer of the CPU as uint32 numbers, for a loop. */
 export const u32: (buffer: DeviceBuffer) => Range<"u32"> = range("u32", 4);
-/** A buffer of the CPU as 32-bit whole numbers, for a loop. */
+/** A buffer of the CPU as int32 numbers, for a loop. */
 export const i32: (buffer: DeviceBuffer) => Range<"i32"> = range("i32", 4);
-/** A buffer of the CPU as bytes from 0 to 255, for a loop. */
+/** A buffer of the CPU as uint8 numbers, for a loop. */
 export const u8: (buffer: DeviceBuffer) => Range<"u8"> = range("u8", 1);
-/** A buffer of the CPU as bytes from −128 to 127, for a loop. */
+/** A buffer of the CPU as int8 numbers, for a loop. */
 export const i8: (buffer: DeviceBuffer) => Range<"i8"> = range("i8", 1);

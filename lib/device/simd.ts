@@ -1,7 +1,7 @@
 import { SIMD_BYTES } from "../../kernels/simd/bytes.ts";
 import type { Memory } from "./cpu_memory.ts";
 
-/** The hot loops in WebAssembly SIMD. Addresses are bytes in the memory that they were loaded with. */
+/** The hot loops in WebAssembly SIMD. Addresses are byte offsets in the memory they were loaded with. */
 export interface Simd {
   /** See `dot` in lib/ops/arithmetic.ts. */
   dot(a: number, b: number, d: number): number;
@@ -89,7 +89,7 @@ export interface Simd {
   ): void;
 }
 
-/** Loads the SIMD loops over a shared memory; nothing where the runtime cannot run them. */
+/** Loads the SIMD loops over a shared memory; undefined where the runtime cannot run them. */
 export function loadSimd(memory: Memory): Simd | undefined {
   if (!("WebAssembly" in globalThis)) return undefined;
   const bytes = Uint8Array.from(atob(SIMD_BYTES), (letter) => letter.charCodeAt(0));
@@ -100,7 +100,7 @@ export function loadSimd(memory: Memory): Simd | undefined {
     });
     return exports as unknown as Simd;
   } catch {
-    // The module was compiled for a shared memory: a page that may have none runs the plain loops.
+    // The module needs a shared memory; a page without one runs the plain loops.
     return undefined;
   }
 }

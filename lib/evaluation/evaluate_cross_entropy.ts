@@ -17,20 +17,20 @@ import {
   scatter,
 } from "./spliced_rows.ts";
 
-/** What {@linkcode evaluateCrossEntropy} needs of a language model; `openLanguageModel` gives it. */
+/** The part of a language model that {@linkcode evaluateCrossEntropy} uses; see `openLanguageModel`. */
 export interface SplicedModel {
   /** Width of the hook's activations. */
   dModel: number;
   /** Activations at the hook: tokens [rows, L] → [rows · L, d]. */
   activations(tokens: Int32Array, rows: number): Promise<Matrix>;
   /**
-   * Loss in nats of predicting each next token, [rows · (L − 1)], the hook's activations being
-   * `replacement`, or the model's own.
+   * Loss in nats of predicting each next token, [rows · (L − 1)], with the hook's activations replaced
+   * by `replacement`, or unchanged.
    */
   crossEntropy(tokens: Int32Array, rows: number, replacement?: Matrix): Promise<Float32Array>;
   /**
-   * The same with each of several replacements, the model's own activations being `own`, and the
-   * divergence of the predictions from those without a replacement, in nats.
+   * The loss for each of several replacements, and the KL divergence of the predictions from those
+   * without a replacement, in nats; `own` are the model's own activations.
    */
   spliceLosses(
     tokens: Int32Array,
@@ -43,17 +43,17 @@ export interface SplicedModel {
   }>;
 }
 
-/** What a language model loses when the hook's activations are replaced. Nats a token. */
+/** Cross-entropy of a language model with the hook's activations replaced, in nats per token. */
 export interface CrossEntropyEvaluation {
   /** Number of predictions measured. */
   tokens: number;
-  /** The model as it is. */
+  /** Loss of the unchanged model. */
   clean: number;
-  /** Activations replaced by the SAE's reconstructions. */
+  /** Loss with the SAE's reconstructions. */
   spliced: number;
-  /** Activations replaced by zero. */
+  /** Loss with activations replaced by zero. */
   zeroAblated: number;
-  /** Activations replaced by their mean. */
+  /** Loss with activations replaced by their mean. */
   meanAblated: number;
   /** spliced − clean. */
   degradation: number;
@@ -67,39 +67,38 @@ export interface CrossEntropyEvaluation {
   klDivWithAblation: number;
   /** (klDivWithAblation − klDivWithSae) / klDivWithAblation; their `kl_div_score`. */
   klDivScore: number;
-  /** Positions that kept the model's own activation because it is massive; absent where none did. */
+  /** Number of positions that kept a massive activation; absent if 0. */
   leftOut?: number;
 }
 
 /** Options of {@linkcode evaluateCrossEntropy}. */
 export interface CrossEntropyOptions extends InferenceOptions {
   /**
-   * Positions of a row that keep the model's own activations in every variant; predictions made there
-   * are not measured. Default [0]: the beginning-of-sequence token.
+   * Positions of a row that keep the model's own activations in every variant and whose predictions
+   * are not measured. Default [0]: the BOS token.
    */
   skipPositions?: readonly number[];
   /**
-   * Activations that are massive: as at skipped positions the model keeps its own in every variant, and
-   * predictions made there are not measured. If not given, those that the SAE was trained without
-   * (`metadata.normLimit`), or where it does not say, what exceeds 10 times the median norm of the first
-   * 4,096 that are not skipped.
+   * Which activations are massive: they are kept and not measured, as at skipped positions. Default: those
+   * that were excluded from the SAE's training (`metadata.normLimit`), or where that is unknown, those
+   * above 10 times the median norm of the first 4,096 that are not skipped.
    */
   normLimit?: NormLimitChoice;
-  /** Token rows per call of the model (default: 2,048 tokens, as {@linkcode defaultRowsPerRun} has it). */
+  /** Token rows per call of the model (default: those of 2,048 tokens). */
   rowsPerRun?: number;
-  /** Called after each call of the model, in fourths of the work of a run. */
+  /** Called after each call of the model; a run of rows counts 4. */
   onProgress?: (progress: Progress) => void;
   /** Stops the evaluation; the promise is rejected with the signal's reason. */
   signal?: AbortSignal;
 }
 
 /**
- * Measures what splicing an SAE into a language model costs: its cross-entropy with the
- * hook's activations clean, reconstructed, zero-ablated and mean-ablated.
+ * Measures the cross-entropy of a language model with the hook's activations clean, replaced by an
+ * SAE's reconstructions, zero-ablated and mean-ablated.
  *
  * @param tokenRows Rows of tokens, all of one length L ≥ 2.
- * @throws {RangeError} There are no rows, they differ in length, or the SAE's width is not the hook's;
- * `rowsPerRun` is no whole number above 0.
+ * @throws {RangeError} There are no rows, they differ in length, the SAE's width is not the hook's, or
+ * `rowsPerRun` is not a whole number above 0.
  */
 export async function evaluateCrossEntropy(
   device: Device,
@@ -113,12 +112,12 @@ export async function evaluateCrossEntropy(
 }
 
 /**
- * {@linkcode evaluateCrossEntropy} of several SAEs on the same rows, in one pass: what is clean or
- * ablated is measured once for all of them.
+ * {@linkcode evaluateCrossEntropy} for several SAEs on the same rows, in one pass: clean and ablated
+ * losses are measured once for all of them.
  *
  * @returns One evaluation per SAE, in their order.
- * @throws {RangeError} As for one SAE; there are no SAEs, or they leave out different activations and
- * `options.normLimit` does not say which.
+ * @throws {RangeError} As for one SAE; or there are no SAEs, or their limits for massive activations
+ * differ and `options.normLimit` is not given.
  */
 export async function evaluateCrossEntropies(
   device: Device,
@@ -143,7 +142,7 @@ export async function evaluateCrossEntropies(
       0,
     );
   let done = 0;
-  // A row of ablated activations takes a fraction of the time that its reconstruction takes.
+  // Of a run's work, a quarter is the mean ablation, which comes last.
   const step = (by: number): void => {
     signal?.throwIfAborted();
     options.onProgress?.({ phase: "cross-entropy", done: done += by, total: 4 * runs.length });
@@ -156,7 +155,7 @@ export async function evaluateCrossEntropies(
     read,
     (x) => gather(x, replacedActivations(x, positions, "none")),
   );
-  // Of each run which activations are replaced, and those that are not: all that ablation needs.
+  // Per run, the mask of replaced activations and the kept ones: enough for mean ablation.
   const kept: { replaced: boolean[]; own: Matrix }[] = [];
   for (const [i, { rows, data }] of runs.entries()) {
     const x = await take(i);
@@ -186,7 +185,7 @@ export async function evaluateCrossEntropies(
   }
   if (tokens === 0) {
     throw new RangeError(
-      `${leftOut} activations are above the limit on norms, no prediction is left to measure`,
+      `all ${leftOut} activations are above the limit on norms, expected some below it to measure`,
     );
   }
   const mean = sums.map((sum) => sum / samples);
@@ -219,7 +218,7 @@ export async function evaluateCrossEntropies(
   });
 }
 
-/** What is massive for all of them. */
+/** Checks options and returns the limit for massive activations of all SAEs. */
 function checkSaes(
   model: SplicedModel,
   saes: readonly (Sae | StitchedSae)[],
@@ -236,12 +235,12 @@ function checkSaes(
   const other = texts.findIndex((text) => text !== texts[0]);
   if (other < 0) return choices[0];
   throw new RangeError(
-    `SAE ${other} leaves out what is above ${texts[other]}, the first ${texts[0]}: they are ` +
-      `evaluated together with one normLimit`,
+    `SAE ${other} excludes activations above ${texts[other]}, SAE 0 above ${texts[0]}, expected ` +
+      `the same: give normLimit`,
   );
 }
 
-/** The SAEs on the device, each as a function from activations to x − x̂. */
+/** Opens the SAEs on the device, each as a function from activations x to residuals x − x̂. */
 function openAll(
   device: Device,
   saes: readonly (Sae | StitchedSae)[],

@@ -13,44 +13,44 @@ import { evaluateSae, type Evaluation } from "./evaluate_sae.ts";
 
 /** Options of {@linkcode evaluateOnTexts}. */
 export interface EvaluateOnTextsOptions {
-  /** Tokens a row (default: 128 or what the model takes). */
+  /** Tokens per row (default: 128, or the model's longest context if that is shorter). */
   contextLength?: number;
-  /** Most token rows (default 64). */
+  /** Largest number of token rows (default 64). */
   maxRows?: number;
   /**
-   * Whether rows begin with the BOS token (default: as the SAEs were trained, `metadata.prependBos`; true where
-   * that is not known).
+   * Whether rows begin with the BOS token (default: as the SAEs were trained, `metadata.prependBos`;
+   * true where that is unknown).
    */
   prependBos?: boolean;
-  /** Positions of a row that are left out (default [0] where rows begin with BOS, else none). */
+  /** Positions of a row that are skipped (default [0] where rows begin with BOS, else none). */
   skipPositions?: readonly number[];
-  /** Which activations are left out as massive, as `streamActivations` takes it. */
+  /** Which activations are excluded as massive, as in `streamActivations`. */
   normLimit?: NormLimitChoice;
-  /** How active latents are found (default: as at inference). */
+  /** How active latents are selected (default: as at inference). */
   selection?: Selection;
   /** Stops the evaluation; the promise is rejected with the signal's reason. */
   signal?: AbortSignal;
-  /** Called as the work goes on, with token rows of the phases "reconstruction" and "cross-entropy". */
+  /** Called with the number of token rows in the phases "reconstruction" and "cross-entropy". */
   onProgress?: (progress: Progress) => void;
 }
 
-/** What {@linkcode evaluateOnTexts} finds. */
+/** Result of {@linkcode evaluateOnTexts}. */
 export interface TextEvaluation {
-  /** The token rows that were measured on. */
+  /** The token rows of the measurement. */
   tokenRows: Int32Array[];
   /** Reconstruction and sparsity. */
   evaluation: Evaluation;
-  /** What splicing the SAE into the model costs. */
+  /** Cross-entropy with the SAE spliced into the model. */
   crossEntropy: CrossEntropyEvaluation;
 }
 
 /**
- * Measures an SAE on documents: reconstruction, sparsity and cross-entropy. Massive activations are left
- * out before the others are shuffled; where there are some, all are measured once more.
+ * Measures an SAE on documents: reconstruction, sparsity and cross-entropy. Massive activations are
+ * excluded; where there are some, `evaluation.all` includes them.
  *
  * @param texts The documents: a list, or a function that gives them; they are read two or three times.
- * @throws {TypeError} They are a stream that can be read once.
- * @throws {Error} The documents do not fill a row, the SAE has another width, or the model fails.
+ * @throws {TypeError} The texts are a stream that can be read once only.
+ * @throws {Error} The documents do not fill a row, the SAE's width is not the hook's, or the model fails.
  *
  * @example
  * ```ts ignore
@@ -69,15 +69,15 @@ export async function evaluateOnTexts(
 }
 
 /**
- * {@linkcode evaluateOnTexts} of several SAEs on the same rows: the cross-entropies of what is clean or
- * ablated are computed once for all of them.
+ * {@linkcode evaluateOnTexts} for several SAEs on the same rows: clean and ablated cross-entropies are
+ * computed once for all of them.
  *
  * @param texts The documents: a list, or a function that gives them; they are read two or three times
  * per SAE.
- * @returns One evaluation per SAE, in their order, as each has it alone.
+ * @returns One evaluation per SAE, in their order; each is the same as for that SAE alone.
  * @throws {RangeError} There are no SAEs, or some were trained with BOS and some without, and
- * `options.prependBos` does not say which rows to take.
- * @throws {TypeError} The texts are a stream that can be read once.
+ * `options.prependBos` is not given.
+ * @throws {TypeError} The texts are a stream that can be read once only.
  * @throws {Error} As for one SAE.
  */
 export async function evaluateSaesOnTexts(
@@ -121,7 +121,7 @@ export async function evaluateSaesOnTexts(
     return evaluateSae(device, sae, batches, { selection, normLimit: "none" });
   };
   const evaluations: Evaluation[] = [];
-  // The same for every SAE: it depends on the texts and the options only.
+  // The limit is the same for every SAE: it depends on texts and options only.
   let found = limit;
   for (const sae of saes) {
     const evaluation = await measure(sae, options.normLimit);

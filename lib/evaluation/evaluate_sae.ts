@@ -10,13 +10,13 @@ import { separateMassive } from "../sae/separate_massive.ts";
 import type { StitchedSae } from "../sae/stitched_sae.ts";
 import { addSamples, createSampleSums, type SampleSums, sampleVariance } from "./sample_sums.ts";
 
-/** How well an SAE reconstructs activations, and how sparsely; massive ones are left out. */
+/** Reconstruction and sparsity of an SAE; massive activations are excluded. */
 export interface Evaluation {
   /** Number of samples. */
   samples: number;
   /** Mean over samples of Σ_d (x − x̂)², as in Table 2. */
   mse: number;
-  /** Σ‖x − x̂‖² / Σ‖x − x̄‖², x̄ being the mean of the samples. */
+  /** Σ‖x − x̂‖² / Σ‖x − x̄‖², where x̄ is the mean of the samples. */
   nmse: number;
   /** 1 − NMSE. */
   explainedVariance: number;
@@ -24,43 +24,43 @@ export interface Evaluation {
   l0: number;
   /** Mean over samples of ‖x̂‖ / ‖x‖: below 1 where the SAE shrinks; SAELens's and SAEBench's `l2_ratio`. */
   l2Ratio: number;
-  /** Σ‖x̂‖² / Σ x·x̂ over the samples, 1 where x̂ has the best length; their `relative_reconstruction_bias`. */
+  /** Σ‖x̂‖² / Σ x·x̂ over the samples, 1 without shrinkage; their `relative_reconstruction_bias`. */
   relativeReconstructionBias: number;
   /** Mean over samples of the cosine of x and x̂; their `cossim`. */
   cossim: number;
-  /** l0Histogram[a] samples have exactly a active latents (Fig. 9); as long as the largest a needs. */
+  /** l0Histogram[a] is the number of samples with exactly a active latents (Fig. 9), [largest a + 1]. */
   l0Histogram: Uint32Array;
   /** Share of samples in which each latent is active, [m]. */
   density: Float64Array;
   /** Number of latents that are active in no sample. */
   deadLatents: number;
-  /** Activations that were left out as massive; absent where none was. */
+  /** Number of activations excluded as massive; absent if 0. */
   leftOut?: number;
-  /** Measures of all activations, massive ones included; absent where none was left out. */
+  /** Measures of all activations, massive ones included; absent if none was excluded. */
   all?: Pick<Evaluation, "samples" | "mse" | "nmse" | "explainedVariance" | "l0">;
 }
 
 /** Options of {@linkcode evaluateSae}. */
 export interface EvaluateOptions extends InferenceOptions {
   /**
-   * Activations that are left out as massive; if not given, those that the SAE was trained without
-   * (`metadata.normLimit`), or where it does not say, what exceeds 10 times the median norm of the first
+   * Which activations are excluded as massive. Default: those that were excluded from the SAE's training
+   * (`metadata.normLimit`), or where that is unknown, those above 10 times the median norm of the first
    * 4,096. Selection "batch" selects over the rest of each batch.
    */
   normLimit?: NormLimitChoice;
-  /** Called after each batch with the number of samples that have been measured. */
+  /** Called after each batch with the number of samples measured. */
   onProgress?: (progress: Progress) => void;
   /** Stops the evaluation; the promise is rejected with the signal's reason. */
   signal?: AbortSignal;
 }
 
 /**
- * Measures an SAE on activations: reconstruction error, sparsity, use of its latents. Massive
- * activations are left out, and `all` has the measures of all beside those without them. A few of them
- * can carry nine tenths of the variance: the NMSE of all says little of the rest.
+ * Measures an SAE on activations: reconstruction error, sparsity, density of its latents. Massive
+ * activations are excluded, because a few of them can have nine tenths of the variance; `all` has the
+ * measures with them.
  *
- * @param batches Activations, [rows, d] each, in any number. Where the SAE has an
- * `inputTransform`, all measures are those of the transformed activations.
+ * @param batches Activations, [rows, d] each. Where the SAE has an `inputTransform`, all measures are
+ * those of the transformed activations.
  * @throws {RangeError} There are no activations, their width is not the SAE's, or one is not finite.
  */
 export async function evaluateSae(
@@ -76,7 +76,7 @@ export async function evaluateSae(
   const active = new Float64Array(sae.dictSize);
   const histogram: number[] = [];
   let leftOut = 0;
-  // The same sums until the first massive activation comes.
+  // Copied from `ordinary` at the first massive activation.
   let all: Sums | undefined;
   for await (const { all: raw, massive } of separateMassive(batches, limit)) {
     options.signal?.throwIfAborted();
@@ -103,8 +103,8 @@ export async function evaluateSae(
   if (samples === 0) {
     throw new RangeError(
       leftOut > 0
-        ? `all ${leftOut} activations are above the limit on norms, none is left to evaluate on`
-        : "there were no activations to evaluate on",
+        ? `all ${leftOut} activations are above the limit on norms, expected some below it`
+        : "there are no activations to evaluate on",
     );
   }
   return {
@@ -119,7 +119,7 @@ export async function evaluateSae(
   };
 }
 
-/** What measures are made of. */
+/** Sums from which the measures are computed. */
 interface Sums extends SampleSums {
   squaredErrors: number;
   entries: number;
@@ -135,10 +135,10 @@ function addTo(sums: Sums, batch: Matrix, { codes, squaredErrors }: Encoded): vo
   addSamples(sums, batch);
 }
 
-/** Sums of what samples x and reconstructions x̂ = x − e are to each other: lengths and cosines. */
+/** Sums over samples x and reconstructions x̂ of ‖x̂‖/‖x‖, cosines, ‖x̂‖² and x·x̂. */
 type Lengths = { ratios: number; cosines: number; squares: number; products: number };
 
-// SAELens divides by 1 where a norm is below it.
+// Below this norm SAELens divides by 1.
 const LEAST_NORM = 1e-4;
 
 function addLengths(sums: Lengths, { data, cols }: Matrix, residual: Float32Array): void {

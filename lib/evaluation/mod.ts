@@ -1,6 +1,6 @@
 /**
- * Options of measures. `evaluateSae`, `evaluateCrossEntropy` and `evaluateOnTexts` are at the front
- * door.
+ * Options of evaluations. `evaluateSae`, `evaluateCrossEntropy` and `evaluateOnTexts` are exported by
+ * `@saewing/saewing`.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 import type { Matrix } from "../matrix.ts";
 
-/** Sums over samples from which their variance follows, in float64. */
+/** Sums over samples for their variance, in float64. */
 export interface SampleSums {
   /** Number of samples. */
   samples: number;
@@ -10,12 +10,12 @@ export interface SampleSums {
   activations: Float64Array;
 }
 
-/** Sums over no samples of width `d` yet. */
+/** Empty sums for samples of width d. */
 export function createSampleSums(d: number): SampleSums {
   return { samples: 0, squares: 0, activations: new Float64Array(d) };
 }
 
-/** Takes samples in, [rows, d]. */
+/** Adds samples [rows, d] to the sums. */
 export function addSamples(sums: SampleSums, { data, rows, cols }: Matrix): void {
   let { squares } = sums;
   for (let at = 0; at < data.length; at += cols) {
@@ -29,7 +29,7 @@ export function addSamples(sums: SampleSums, { data, rows, cols }: Matrix): void
   sums.samples += rows;
 }
 
-/** Σ ‖x − x̄‖² over the samples, x̄ being their mean. */
+/** Σ ‖x − x̄‖² over the samples, where x̄ is their mean. */
 export function sampleVariance({ samples, squares, activations }: SampleSums): number {
   return squares - activations.reduce((total, sum) => total + sum * sum, 0) / samples;
 }

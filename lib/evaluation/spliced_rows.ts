@@ -7,7 +7,7 @@ import {
 import type { Matrix } from "../matrix.ts";
 import { isMassive, type NormLimit, rowNorms, withoutRows } from "../sae/norm_limit.ts";
 
-/** Whether each activation is replaced: neither its position is skipped, nor is it massive. */
+/** Per activation, whether it is replaced: its position is not skipped, and it is not massive. */
 export function replacedActivations(
   x: Matrix,
   positions: boolean[],
@@ -20,16 +20,20 @@ export function replacedActivations(
   );
 }
 
-/** Token rows, some to each run of the model; throws RangeError where there are none, or they differ in length. */
+/**
+ * Groups token rows by runs of the model.
+ *
+ * @throws {RangeError} There are none, they differ in length, or are shorter than 2 tokens.
+ */
 export async function groupRows(
   tokenRows: TokenRows,
-  asked: number | undefined,
+  requested: number | undefined,
 ): Promise<{ runs: { rows: number; data: Int32Array }[]; length: number }> {
   const all = await collectRows(tokenRows, "evaluate on");
   const length = all[0].length;
   if (length < 2) throw new RangeError(`token rows have ${length} tokens, expected at least 2`);
   const runs = [];
-  const rowsPerRun = asked ?? defaultRowsPerRun(length);
+  const rowsPerRun = requested ?? defaultRowsPerRun(length);
   for (let first = 0; first < all.length; first += rowsPerRun) {
     const part = all.slice(first, first + rowsPerRun);
     runs.push({ rows: part.length, data: joinRows(part) });
@@ -37,22 +41,28 @@ export async function groupRows(
   return { runs, length };
 }
 
-/** Whether each position of a row is replaced. */
+/**
+ * Per position of a row, whether it is replaced.
+ *
+ * @throws {RangeError} No position is left to measure.
+ */
 export function replacedPositions(length: number, skip: readonly number[]): boolean[] {
   const replaced = Array.from({ length }, (_, position) => !skip.includes(position));
-  // The last position predicts nothing that is measured.
+  // The last position has no prediction to measure.
   if (!replaced.slice(0, -1).includes(true)) {
-    throw new RangeError(`skipPositions leaves nothing of ${length} positions to measure`);
+    throw new RangeError(
+      `skipPositions leaves none of ${length} positions to measure, expected at least one`,
+    );
   }
   return replaced;
 }
 
-/** The rows of x that are replaced. */
+/** The replaced rows of x. */
 export function gather(x: Matrix, replaced: boolean[]): Matrix {
   return withoutRows(x, [...replaced.keys()].filter((row) => !replaced[row]));
 }
 
-/** Activations that are all one row, but for those that are kept. */
+/** Activations that are all `row`, except the kept ones, which are `own`. */
 export function fill(replaced: boolean[], own: Matrix, row: Float64Array): Matrix {
   const { cols } = own;
   const data = new Float32Array(replaced.length * cols);
@@ -64,7 +74,7 @@ export function fill(replaced: boolean[], own: Matrix, row: Float64Array): Matri
   return { data, rows: replaced.length, cols };
 }
 
-/** A copy of x whose replaced rows hold `value(index into the gathered rows)`. */
+/** A copy of x whose replaced rows are `value(index in the gathered rows)`. */
 export function scatter(x: Matrix, replaced: boolean[], value: (at: number) => number): Matrix {
   const data = x.data.slice();
   let at = 0;

@@ -137,7 +137,7 @@ Deno.test("float16 rounds as IEEE 754 does, and refuses what it cannot hold", as
       () =>
         writeActivations(stream([{ data: large, rows: 2, cols: 2 }]), join(folder, "large"), half),
       Error,
-      "row 1, column 1 is 65520, float16 holds up to 65504: store them as float32",
+      "row 1, column 1 is 65520, the largest float16 is 65504: store them as float32",
     );
   });
 });
@@ -177,7 +177,7 @@ Deno.test("bfloat16 rounds to the nearest, ties to even, and refuses what it can
     await assertRejects(
       () => write(large),
       Error,
-      "row 1, column 1 is 3.39617752923046e+38, bfloat16 holds up to 3.3895e38: store them as " +
+      "row 1, column 1 is 3.39617752923046e+38, the largest bfloat16 is 3.3895e38: store them as " +
         "float32",
     );
     await assertRejects(() => write(large.fill(NaN)), Error, "row 0, column 0 is NaN, expected a");

@@ -102,9 +102,12 @@ Deno.test("readTexts: what cannot be read says file and line", async () => {
   await refused(await write("cut.txt", new Uint8Array([0x61, 0xe2, 0x82])), "is not UTF-8");
   const whole = await gzip("word ".repeat(50_000));
   for (const length of [0, 5, 30, whole.length - 5]) {
-    await refused(await write("cut.txt.gz", whole.slice(0, length)), "not one whole gzip stream");
+    await refused(
+      await write("cut.txt.gz", whole.slice(0, length)),
+      "not one complete gzip stream",
+    );
   }
-  await refused(await write("plain.txt.gz", "not compressed"), "not one whole gzip stream");
+  await refused(await write("plain.txt.gz", "not compressed"), "not one complete gzip stream");
 });
 
 Deno.test({
@@ -149,7 +152,7 @@ Deno.test("readDocuments: the documents of readTexts, .txt files in parts", asyn
 
 Deno.test("lines and rows that are too long for a document are named", async () => {
   const long = "x".repeat(65 * 2 ** 20);
-  const limit = "is longer than 67108864 characters: expected one document a line";
+  const limit = "is longer than 67108864 characters: expected one document per line";
   const jsonl = await write("long/a.jsonl", `{"text":"a"}\n{"text":"${long}"}\n`);
   await refused(jsonl, `line 2 of ${jsonl} ${limit}`);
   const csv = await write("long/a.csv", `text\na\n"${long}`);

@@ -195,8 +195,8 @@ Deno.test("streamActivations: bad options and short texts", async () => {
   bad({ prefetch: 1.5 }, "prefetch is 1.5");
   bad({ maxTokens: NaN }, "maxTokens is NaN");
   bad({ contextLength: 65 }, "contextLength is 65");
-  bad({ skipPositions: [5] }, "skipPositions holds 5, expected positions from 0 to 4");
-  bad({ skipPositions: [0, 1, 2, 3, 4] }, "none would be kept");
+  bad({ skipPositions: [5] }, "skipPositions contains 5, expected positions from 0 to 4");
+  bad({ skipPositions: [0, 1, 2, 3, 4] }, "expected at least one to be kept");
   bad({ seed: 0.5 }, "seed is 0.5");
   await assertRejects(
     () => rowsOf(streamActivations(model, ["abcd"], small)),

@@ -164,7 +164,7 @@ Deno.test("what cannot be written is refused", async () => {
     await assertRejects(
       () => writeActivations(numbered([4]), join(folder, "file", "store"), options),
       Error,
-      "cannot make the folder",
+      "cannot create the folder",
     );
     await Deno.mkdir(join(folder, "foreign"));
     await Deno.writeTextFile(join(folder, "foreign", "shard-00007.bin"), "");

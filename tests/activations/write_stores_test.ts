@@ -65,6 +65,6 @@ Deno.test("a folder per hook is needed", async () => {
   await assertRejects(
     () => writeStores(madeModel(), TEXTS, ["one"], OPTIONS),
     RangeError,
-    "1 folders for 2 hooks, expected as many",
+    "there are 1 folders, expected 2, one per hook",
   );
 });

@@ -24,14 +24,14 @@ Deno.test("ranges that are taken never overlap, are zero, and merge when they ar
         const [{ offset, bytes, mark }] = held.splice(at, 1);
         // Nobody else has written there.
         assert(bytesOf(offset, bytes).every((byte) => byte === mark));
-        memory.give(offset, bytes);
+        memory.free(offset, bytes);
       };
       for (const [step, { give: gives, which, bytes }] of actions.entries()) {
         if (gives && held.length > 0) {
           give(which % held.length);
           continue;
         }
-        const offset = memory.take(bytes);
+        const offset = memory.allocate(bytes);
         assert(offset > 0 && offset % 64 === 0);
         assert(bytesOf(offset, bytes).every((byte) => byte === 0));
         for (const other of held) {
@@ -44,7 +44,7 @@ Deno.test("ranges that are taken never overlap, are zero, and merge when they ar
       while (held.length > 0) give(held.length >> 1);
       // All of it is one range again: what is as large as all of it fits without growing.
       const size = memory.wasm.buffer.byteLength;
-      assertEquals(memory.take(size - 64), 64);
+      assertEquals(memory.allocate(size - 64), 64);
       assertEquals(memory.wasm.buffer.byteLength, size);
     }),
     { numRuns: 60, seed: 5 },
@@ -54,19 +54,19 @@ Deno.test("ranges that are taken never overlap, are zero, and merge when they ar
 Deno.test("memory grows beyond 2 GiB, and says where it ends", () => {
   const memory = createMemory();
   const gib = 2 ** 30;
-  const large = memory.take(2.2 * gib);
-  const behind = memory.take(1000);
+  const large = memory.allocate(2.2 * gib);
+  const behind = memory.allocate(1000);
   assert(behind >= 2.2 * gib);
   new Float32Array(memory.wasm.buffer, behind, 2).set([1, 2]);
   assertThrows(
-    () => memory.take(1.9 * gib),
+    () => memory.allocate(1.9 * gib),
     DeviceError,
-    "the CPU device holds 2.2 GiB and cannot take 1.9 GiB more: 4 GiB is the most that it addresses",
+    "the CPU device holds 2.2 GiB and cannot take 1.9 GiB more: it can address at most 4 GiB",
   );
   // What was refused takes nothing.
-  assert(memory.take(gib) > behind);
-  memory.give(large, 2.2 * gib);
-  assertEquals(memory.take(gib), large);
+  assert(memory.allocate(gib) > behind);
+  memory.free(large, 2.2 * gib);
+  assertEquals(memory.allocate(gib), large);
   assertEquals([...new Float32Array(memory.wasm.buffer, behind, 2)], [1, 2]);
 });
 
@@ -83,7 +83,7 @@ Deno.test("loops reach numbers behind 2 GiB, plain and by SIMD", async () => {
     const [x2, wEnc] = [randomNumbers(1, 20 * 19), randomNumbers(2, 30 * 19)];
     const base = { name: "far", x: x2, wEnc, bEnc: new Float32Array(30), d: 19 };
     await checkSelection([cpu], { ...base, cut: "batch", wanted: 50 });
-    const refused = "4 GiB is the most that it addresses";
+    const refused = "it can address at most 4 GiB";
     const before = cpu.allocated;
     assertThrows(() => buffers.zeros("too much", 2 ** 29), DeviceError, refused);
     assertEquals(cpu.allocated, before);

@@ -181,8 +181,7 @@ Deno.test("several SAEs are evaluated in one pass as each would be alone", async
     [[], "there are no SAEs to evaluate"],
     [
       [SAE, limited],
-      'SAE 1 leaves out what is above "none", the first {"multiple":10}: they are evaluated ' +
-      "together with one normLimit",
+      'SAE 1 excludes activations above "none", SAE 0 above {"multiple":10}, expected the same',
     ],
   ];
   for (const [wrong, text] of cases) {
@@ -214,7 +213,7 @@ Deno.test("evaluateCrossEntropy refuses rows and models that do not fit", async 
     ],
     [
       () => evaluateCrossEntropy(gpu, fakeModel(), SAE, ROWS, { skipPositions: [0, 1, 2] }),
-      "skipPositions leaves nothing of 4 positions to measure",
+      "skipPositions leaves none of 4 positions to measure",
     ],
     [
       () => evaluateCrossEntropy(gpu, fakeModel(), SAE, ROWS, { rowsPerRun: 0 }),

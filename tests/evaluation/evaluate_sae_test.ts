@@ -92,8 +92,8 @@ testOnCpu("evaluateSae refuses no activations, another width and NaN", async (op
   const x = randomMatrix(1, 3, 4);
   const empty = { data: new Float32Array(0), rows: 0, cols: 4 };
   const cases: [Matrix[], string][] = [
-    [[], "there were no activations to evaluate on"],
-    [[empty], "there were no activations to evaluate on"],
+    [[], "there are no activations to evaluate on"],
+    [[empty], "there are no activations to evaluate on"],
     [[x, randomMatrix(1, 3, 5)], "the activations are 3 × 5 with 15 numbers, expected 4 columns"],
     [[x, { ...x, data: x.data.with(6, NaN) }], "the activations are not finite in row 1, column 2"],
   ];

@@ -24,7 +24,7 @@ const plain: Thread = { ...thread, simd: undefined };
 
 /** Copies numbers to where SIMD sees them, behind a number that is not theirs. */
 function put<T extends Float32Array | Uint32Array | Int32Array>(numbers: T): T {
-  const offset = memory.take(numbers.byteLength + 4) + 4;
+  const offset = memory.allocate(numbers.byteLength + 4) + 4;
   const View = numbers.constructor as new (
     buffer: ArrayBuffer,
     at: number,
@@ -242,7 +242,7 @@ Deno.test("rounding's bound holds for each pair, with 7 and 8 bits, plain and by
           error: put(new Float32Array(rows)),
         });
         const [samples, latents] = [side(n), side(m)];
-        const [latentsAt, samplesAt] = [memory.take(m * d), memory.take(n * d)];
+        const [latentsAt, samplesAt] = [memory.allocate(m * d), memory.allocate(n * d)];
         const latentBytes = new Uint8Array(memory.wasm.buffer, latentsAt, m * d);
         const sampleBytes = new Int8Array(memory.wasm.buffer, samplesAt, n * d);
         const peaks = put(new Float32Array(Math.ceil(m / 64) * d));
