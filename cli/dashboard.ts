@@ -13,6 +13,7 @@ import {
 import {
   collectDashboards,
   countTokenRows,
+  labelMetaLatents,
   type LatentDashboard,
   type LatentLogits,
   latentLogits,
@@ -70,6 +71,11 @@ const OPTIONS: OptionTable = [
       help: "explanations.jsonl of `saewing explain`: its words in place of labels from tokens",
     },
     { name: "meta", value: "META", help: "a meta-SAE of this SAE: its meta-latents are shown" },
+    {
+      name: "meta-labels",
+      value: "FILE",
+      help: "meta_explanations.jsonl of `saewing explain`: words for meta-latents",
+    },
     {
       name: "final-norm",
       help: "multiplies decoder directions by the final norm's weight before the unembedding",
@@ -134,6 +140,9 @@ export const dashboard: Command = {
     const options = given.withDefaults(saeSource(given, sae, folder));
     const latents = readLatents(options, sae.dictSize);
     const labels = readLabels(given.text("labels"), sae.dictSize);
+    const metaPath = given.text("meta-labels");
+    if (metaPath !== undefined && !meta) throw new UsageError("--meta-labels needs --meta");
+    const metaLabels = readLabels(metaPath, meta?.dictSize ?? 0, "metaLatent");
     const onSite = given.flag("neuronpedia") ? neuronpediaSource(options, sae) : undefined;
     using out = await openOutputFolder(options.text("out"), {
       command: "dashboard",
@@ -150,13 +159,14 @@ export const dashboard: Command = {
         `${source.contextLength} tokens, on ${device.name}`,
     );
     const started = performance.now();
+    const decomposition = meta && await decompose(device, meta, sae);
     const dashboards = await collectDashboards(device, model, sae, tokenRows, {
       latents,
       top: options.number("top"),
       perInterval: options.number("samples"),
       neighbours: options.number("neighbours"),
       others: others.map((sae, i) => ({ name: names[i], sae })),
-      decomposition: meta && await decompose(device, meta, sae),
+      decomposition,
       ...{ skipPositions: source.skipPositions, normLimit: source.normLimit, signal },
       onProgress({ done }) {
         output.progress({ phase: "contexts of latents", done, total }, {
@@ -216,10 +226,27 @@ export const dashboard: Command = {
       });
       for await (const file of files) await write({ ...file, name: `neuronpedia/${file.name}` });
     }
-    // Last, so that a folder with its dashboard.json is whole.
-    for await (const file of dashboardFiles(dashboards, about, extras, { signal, onProgress })) {
-      await write(file);
+    if (decomposition) {
+      const words = new Map<number, string>();
+      for (const latent of dashboards.latents) {
+        words.set(latent, labelOf(dashboards.read(latent))?.text ?? "");
+      }
+      for (
+        const { metaLatent, text, source } of labelMetaLatents(
+          decomposition,
+          dashboards,
+          words,
+          background,
+        )
+      ) {
+        if (text !== "" && !metaLabels.has(metaLatent)) {
+          metaLabels.set(metaLatent, { text, source });
+        }
+      }
     }
+    const files = dashboardFiles(dashboards, about, extras, { metaLabels, signal, onProgress });
+    // Last, so that a folder with its dashboard.json is whole.
+    for await (const file of files) await write(file);
     await out.finish();
     const seconds = (performance.now() - started) / 1000;
     output.say(`${out.path}: ${(bytes / 1e6).toFixed(1)} MB, ${seconds.toFixed(1)} s`);
@@ -230,12 +257,16 @@ export const dashboard: Command = {
   },
 };
 
-/** Labels from a file, by latent; none where it is not given. */
-function readLabels(path: string | undefined, dictSize: number): Map<number, LatentLabel> {
-  const labels = path === undefined ? new Map() : readExplanations(path);
-  const wrong = [...labels.keys()].find((latent) => latent >= dictSize);
+/** Labels from a file, by latent or meta-latent; none where it is not given. */
+function readLabels(
+  path: string | undefined,
+  count: number,
+  key: "latent" | "metaLatent" = "latent",
+): Map<number, LatentLabel> {
+  const labels = path === undefined ? new Map() : readExplanations(path, key);
+  const wrong = [...labels.keys()].find((latent) => latent >= count);
   if (wrong === undefined) return labels;
-  throw new UsageError(`${path} is of another SAE: it has latent ${wrong}, this one ${dictSize}`);
+  throw new UsageError(`${path} is of another SAE: it has ${key} ${wrong}, this one ${count}`);
 }
 
 /** Logits by latent; undefined where they are not wanted or the model has no unembedding. */

@@ -3,7 +3,7 @@ import type { Progress } from "../progress.ts";
 import { type DashboardExtras, type DashboardRecord, dashboardRecord } from "./dashboard_record.ts";
 import { gunzip, gzip } from "./gzip.ts";
 import { collectMetaLatents, type MetaLatentLatents, readMetaLatent } from "./meta_index.ts";
-import { collectSearch, readSearch, type SearchIndex } from "./search_index.ts";
+import { collectSearch, type MetaLabel, readSearch, type SearchIndex } from "./search_index.ts";
 
 /** Name of the file that says what the others hold. */
 export const DASHBOARD_FILE = "dashboard.json";
@@ -79,7 +79,9 @@ export async function* dashboardFiles(
   dashboards: Dashboards,
   about: DashboardAbout,
   extras: (dashboard: LatentDashboard) => DashboardExtras = () => ({}),
-  { signal, onProgress, shardBytes = MOST_SHARD_BYTES }: {
+  { signal, onProgress, metaLabels, shardBytes = MOST_SHARD_BYTES }: {
+    /** Words for meta-latents, by number. */
+    metaLabels?: ReadonlyMap<number, MetaLabel>;
     /** Most bytes of a shard with more than one record (default 32 MiB). */
     shardBytes?: number;
     signal?: AbortSignal;
@@ -132,7 +134,7 @@ export async function* dashboardFiles(
   yield shard();
   yield { name: "index.bin", bytes: new Uint8Array(index.buffer) };
   yield { name: "latents.bin", bytes: new Uint8Array(columns.buffer) };
-  yield { name: "search.bin", bytes: await search.bytes() };
+  yield { name: "search.bin", bytes: await search.bytes(metaLabels) };
   if (meta.count() > 0) yield { name: "meta.bin", bytes: meta.bytes() };
   const { samples, correlated, rows, contextLength } = dashboards;
   const manifest: DashboardManifest = {

@@ -21,7 +21,7 @@ export {
   type NeuronpediaSource,
 } from "./neuronpedia.ts";
 export type { MetaLatentLatents } from "./meta_index.ts";
-export type { SearchIndex } from "./search_index.ts";
+export type { MetaLabel, SearchIndex } from "./search_index.ts";
 export {
   type ModelFiles,
   modelFiles,

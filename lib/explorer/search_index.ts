@@ -11,6 +11,16 @@ export interface SearchIndex {
   promoted: number[][];
   /** Labels, "" where there is none. */
   labels: string[];
+  /** Labels of the meta-latents by number, null where there is none. */
+  metaLabels?: (MetaLabel | null)[];
+}
+
+/** Words for a meta-latent. */
+export interface MetaLabel {
+  /** The words. */
+  text: string;
+  /** "tokens" for a statistic of tokens, or the name of the model that they are from. */
+  source: string;
 }
 
 const MOST_TOKENS = 6;
@@ -20,7 +30,8 @@ const MOST = 2 ** 28;
 /** Collects a {@linkcode SearchIndex} from records, in the order of their places. */
 export function collectSearch(): {
   add(record: DashboardRecord): void;
-  bytes(): Promise<Uint8Array<ArrayBuffer>>;
+  /** The file, with labels of meta-latents where there are any. */
+  bytes(metaLabels?: ReadonlyMap<number, MetaLabel>): Promise<Uint8Array<ArrayBuffer>>;
 } {
   const found: SearchIndex = { tokens: [], peaks: [], promoted: [], labels: [] };
   const numbers = new Map<string, number>();
@@ -44,7 +55,13 @@ export function collectSearch(): {
       );
       found.labels.push(label?.text ?? "");
     },
-    bytes: () => gzip(JSON.stringify(found)),
+    bytes(metaLabels) {
+      const count = Math.max(-1, ...metaLabels?.keys() ?? []) + 1;
+      if (metaLabels && count > 0) {
+        found.metaLabels = Array.from({ length: count }, (_, meta) => metaLabels.get(meta) ?? null);
+      }
+      return gzip(JSON.stringify(found));
+    },
   };
 }
 

@@ -23,15 +23,19 @@ export function explanationLines(explanations: readonly ScoredExplanation[]): st
  * Reads explanations by latent: a file of `saewing explain`, or of anyone: JSON objects, one a line, with `latent` and
  * `text`, and if need be `source`. Texts are cleaned as a model's answers are, and those without words left out.
  *
+ * @param key What the number is called; "metaLatent" in explanations of meta-latents.
  * @throws {Error} A line is no such object, or a latent is there twice.
  */
-export function readExplanations(path: string): Map<number, LatentLabel> {
+export function readExplanations(
+  path: string,
+  key: "latent" | "metaLatent" = "latent",
+): Map<number, LatentLabel> {
   const labels = new Map<number, LatentLabel>();
   readRegularText(path).split("\n").forEach((line, i) => {
     if (line.trim() === "") return;
     const where = `line ${i + 1} of ${path}`;
-    const { latent, text, source, detection } = parseLine(line, where);
-    if (labels.has(latent)) throw new Error(`${where} is of latent ${latent} again`);
+    const { [key]: latent, text, source, detection } = parseLine(line, where, key);
+    if (labels.has(latent)) throw new Error(`${where} is of ${key} ${latent} again`);
     const score = detection?.balancedAccuracy;
     labels.set(latent, {
       text: cleanAnswer(text),
@@ -44,21 +48,26 @@ export function readExplanations(path: string): Map<number, LatentLabel> {
 
 interface ExplanationLine {
   latent: number;
+  metaLatent: number;
   text: string;
   source?: unknown;
   detection?: { balancedAccuracy?: unknown } | null;
 }
 
-function parseLine(line: string, where: string): ExplanationLine {
+function parseLine(
+  line: string,
+  where: string,
+  key: "latent" | "metaLatent",
+): ExplanationLine {
   let parsed: Partial<ExplanationLine> | null = null;
   try {
     parsed = JSON.parse(line);
   } catch {
     // Told below.
   }
-  const { latent, text } = parsed ?? {};
+  const { [key]: latent, text } = parsed ?? {};
   if (Number.isSafeInteger(latent) && latent! >= 0 && typeof text === "string") {
     return parsed as ExplanationLine;
   }
-  throw new Error(`${where} is no explanation, expected {"latent": 3, "text": "…"}`);
+  throw new Error(`${where} is no explanation, expected {"${key}": 3, "text": "…"}`);
 }

@@ -22,7 +22,12 @@ testInBrowser(
     await heading(page, "Latent 4");
     await page.click(".graph a:has-text('meta-latent 4')");
     await heading(page, "Meta-latent 4");
-    await page.click(".card a:has-text('12')");
+    assert((await page.textContent("main"))!.includes("about 4"), "its label");
+    // The graph leads on, to a latent's other meta-latents.
+    const first = await page.textContent(".graph a:nth-of-type(2)");
+    assert(first!.startsWith("latent "), first!);
+    assertEquals(await page.locator(".graph a:has-text('meta 8')").count(), 5);
+    await page.click(".card:not(:has(.graph)) a:has-text('12')");
     await heading(page, "Latent 12");
     await page.click(".card:has-text('Nearest latents in small') a");
     await until(page, `location.hash === "#/small/latent/12"`);

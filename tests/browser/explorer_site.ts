@@ -3,7 +3,12 @@ import type { Browser, Page } from "playwright-core";
 import { type Served, siteHandler } from "../../lib/explorer/serve_site.ts";
 import type { DashboardAbout } from "../../lib/explorer/dashboard_files.ts";
 import { dashboardFiles } from "../../lib/explorer/dashboard_files.ts";
-import type { ModelFiles } from "../../lib/explorer/own_files.ts";
+import type { MetaLabel } from "../../lib/explorer/search_index.ts";
+import { type ModelFiles, modelFiles, ownFiles } from "../../lib/explorer/own_files.ts";
+import { createRandom } from "../../lib/random.ts";
+import { initializeSae } from "../../mod.ts";
+import { runtimeFiles } from "../../cli/explore.ts";
+import { ROOT } from "../cli/cli_helper.ts";
 import { type SiteFile, siteFiles, type SiteSource } from "../../lib/explorer/site.ts";
 import type { DashboardExtras } from "../../lib/explorer/dashboard_record.ts";
 import type { Dashboards, LatentDashboard } from "../../lib/interpretation/dashboards.ts";
@@ -72,10 +77,11 @@ export async function siteSource(
   dashboards: Dashboards,
   about: DashboardAbout,
   extras: (latent: number) => DashboardExtras = () => ({}),
+  metaLabels?: ReadonlyMap<number, MetaLabel>,
 ): Promise<SiteSource & { files: Map<string, Uint8Array<ArrayBuffer>> }> {
   const files = new Map<string, Uint8Array<ArrayBuffer>>();
   for await (
-    const file of dashboardFiles(dashboards, about, ({ latent }) => extras(latent))
+    const file of dashboardFiles(dashboards, about, ({ latent }) => extras(latent), { metaLabels })
   ) files.set(file.name, file.bytes);
   return {
     files,
@@ -135,8 +141,20 @@ export const about = (name: string, dictSize: number, text = "m"): DashboardAbou
 
 const WORDS = [" the", " cat", " sat", "\n", " on", " mat"];
 
-/** A site of two SAEs that name each other. */
-export async function twoSaes(options?: { ranges: boolean }): Promise<ServedSite> {
+/** Words for the meta-latents of {@linkcode siteDashboards}. */
+const META_LABELS = new Map(Array.from({ length: 8 }, (_, meta) => [
+  meta,
+  { text: `about ${meta}`, source: "tokens" },
+]));
+
+/**
+ * A site of two SAEs that name each other.
+ *
+ * @param own Whether the large one encodes own text: random weights, on the embedded model.
+ */
+export async function twoSaes(
+  { own = false, ...options }: { ranges?: boolean; own?: boolean } = {},
+): Promise<ServedSite> {
   const large = await siteSource(
     siteDashboards(200, WORDS, "small"),
     about("large", 200),
@@ -147,9 +165,25 @@ export async function twoSaes(options?: { ranges: boolean }): Promise<ServedSite
         histogram: { low: -1, high: 2.5, counts: [1, 5, 2] },
       },
     }),
+    META_LABELS,
   );
   const small = await siteSource(siteDashboards(30, WORDS, "large"), about("small", 30));
-  return await serveSite([large, small], options);
+  if (!own) return await serveSite([large, small], options);
+  const random = createRandom(5);
+  const shape = { dModel: 128, dictSize: 200, k: 8 };
+  const sae = {
+    ...initializeSae({ architecture: "batchtopk", ...shape, random }),
+    threshold: new Float32Array(200).fill(0.05),
+    bEnc: Float32Array.from({ length: 200 }, () => 0.1 * random.uniform()),
+    metadata: { contextSize: 20 },
+  };
+  const lines = (await Deno.readTextFile(`${ROOT}/tests/fixtures/corpus.jsonl`)).trim().split("\n");
+  const documents = lines.map((line) => JSON.parse(line).text);
+  const model = await modelFiles(`${ROOT}/examples/tiny-gpt2`, "blocks.2.hook_resid_pre", {
+    texts: { name: "corpus.jsonl", documents },
+  });
+  const more = await Array.fromAsync(runtimeFiles());
+  return await serveSite([{ ...large, own: ownFiles(sae, model) }, small], { ...options, more });
 }
 
 /** A page that fails where it logs an error, asks another host or breaks its policy. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
+import { folderReader, openDashboards } from "../../lib/explorer/mod.ts";
 import { readAnswers } from "../../lib/formats/answer_file.ts";
 import { createRandom, initializeSae, saveSae } from "../../mod.ts";
 import { answerOf, type ChatServer, serveChat } from "./chat_server.ts";
@@ -69,6 +70,28 @@ Deno.test("without an endpoint latents and meta-latents get labels from tokens, 
       meta.length > 0 && meta.every(({ latents }) => latents.length > 0 && latents.length <= 5),
     );
     assertStringIncludes(ran.stdout, "multiple choice (chance 20 %):");
+    // The dashboards take these words; meta-latents without any get a label from tokens.
+    const file = join(out, "meta_explanations.jsonl");
+    assert(meta.length > 1);
+    const { metaLatent } = meta[0];
+    await Deno.writeTextFile(
+      file,
+      JSON.stringify({ metaLatent, text: "sea\u0000life", source: "me" }),
+    );
+    const shown = join(folder, "dashboards");
+    const dashboards = await runMain([
+      ...["dashboard", ...args.slice(1), "--meta", join(folder, "meta"), "--meta-labels", file],
+      ...["--out", shown, "--no-logits"],
+    ]);
+    assertEquals(dashboards.code, 0, dashboards.stderr);
+    const { search } = await openDashboards(folderReader(shown));
+    const { metaLabels } = await search();
+    assertEquals(metaLabels![metaLatent], { text: "sealife", source: "me" });
+    const other = meta.find(({ text }, i) => i > 0 && text !== "");
+    assertEquals(metaLabels![other.metaLatent]!.source, "tokens");
+    const alone = await runMain(["dashboard", ...args.slice(1), "--meta-labels", file]);
+    assertEquals(alone.code, 2);
+    assertMatch(alone.stderr, /--meta-labels needs --meta/);
   });
 });
 

@@ -85,6 +85,20 @@ Deno.test("search and meta-latents are read without a shard", async () => {
     RangeError,
     "meta-latent is 5, expected a whole number below 5",
   );
+  assertEquals(index.metaLabels, undefined);
+});
+
+Deno.test("labels of meta-latents are kept by number", async () => {
+  const dashboards = madeUpDashboards(Uint32Array.of(1, 2));
+  const metaLabels = new Map([[3, { text: "<b>cats</b>", source: "tokens" }]]);
+  const files = new Map<string, Uint8Array>();
+  for await (
+    const { name, bytes } of dashboardFiles(dashboards, ABOUT, undefined, { metaLabels })
+  ) {
+    files.set(name, bytes);
+  }
+  const index = await (await openDashboards(reader(files))).search();
+  assertEquals(index.metaLabels, [null, null, null, metaLabels.get(3)!]);
 });
 
 Deno.test("a search file of another number of latents is refused", async () => {

@@ -26,6 +26,7 @@ testInBrowser("hostile text stays text, wherever it comes from", async (browser)
           histogram: { low: -1, high: 1, counts: [1] },
         },
       }),
+      new Map([[1, { text: hostile, source: hostile }]]),
     )
   ));
   await using site = await serveSite(sources);
@@ -35,7 +36,7 @@ testInBrowser("hostile text stays text, wherever it comes from", async (browser)
     const pages = [
       ...[["", readable(hostile)], ["/latents", "Latents"], ["/latent/1", "Latent 1"]],
       ...[["/meta/1", "Meta-latent 1"], [`/latents?q=${name}`, "Latents"]],
-      ...[["/text", "Not here"], [`/${name}`, "Not here"]],
+      ...[["/text", "Not here"], ["/train", "Not here"], [`/${name}`, "Not here"]],
     ];
     for (const [path, title] of pages) {
       await page.goto(`${site.base}#/${name}${path}`);
@@ -61,7 +62,7 @@ const AXE = await Deno.readTextFile(new URL(import.meta.resolve("axe-core/axe.mi
 
 testInBrowser("axe finds nothing serious, and nothing is wider than a phone", async (browser) => {
   await import("axe-core");
-  await using site = await twoSaes();
+  await using site = await twoSaes({ own: true });
   for (const colorScheme of ["light", "dark"] as const) {
     for (const width of [390, 1200]) {
       const size = { viewport: { width, height: 800 }, colorScheme };
@@ -72,12 +73,24 @@ testInBrowser("axe finds nothing serious, and nothing is wider than a phone", as
           ["#/large/latents?q=cat", "Latents"],
           ["#/large/latent/42", "Latent 42"],
           ["#/large/meta/8", "Meta-latent 8"],
+          ["#/large/text", "Own text"],
+          ["#/large/train?m=64&k=4&steps=5&device=cpu", "Train an SAE in this page"],
           ["#/none", "Not here"],
         ]
       ) {
         await page.goto(site.base + hash);
         await heading(page, title);
-        if (title.startsWith("Latent 4")) await page.waitForSelector(".graph a");
+        if (/^(Latent 4|Meta)/.test(title)) await page.waitForSelector(".graph a");
+        if (title === "Own text") await page.waitForSelector(".tokens button");
+        if (title.startsWith("Train")) {
+          await page.click("button.main");
+          await until(
+            page,
+            `document.querySelector("main").textContent.includes("ended after step 5")`,
+            60,
+          );
+          await page.waitForSelector(".forming .card");
+        }
         // The policy lets no script in by address or inline; this goes past it, as extensions do.
         await page.evaluate(AXE);
         const { violations } = await page.evaluate("axe.run()") as {

@@ -18,6 +18,11 @@ export function nameOf(index: SearchIndex | undefined, place: number | undefined
   return readable(index.labels[place] || (index.tokens[index.peaks[place]?.[0]] ?? ""));
 }
 
+/** The label of a meta-latent, "" where it has none. */
+export function nameOfMeta(index: SearchIndex | undefined, meta: number): string {
+  return readable(index?.metaLabels?.[meta]?.text ?? "");
+}
+
 /** Everything of one latent (Fig. 12). */
 export function LatentPage(
   { sae, saes, latent }: { sae: SaeData; saes: SaeData[]; latent: number },
@@ -235,7 +240,8 @@ function Meta(
     const most = Math.max(1e-9, ...strongest.map(([, weight]) => weight));
     const next = await Promise.all(strongest.map(async ([meta, weight]): Promise<GraphNode> => ({
       href: address(sae.name, "meta", meta),
-      ...{ name: `meta-latent ${meta}`, label: `weight ${short(weight)}`, weight: weight / most },
+      ...{ name: `meta-latent ${meta}, ${short(weight)}`, weight: weight / most },
+      label: nameOfMeta(index, meta),
       next: await latentNodes(
         sae,
         (await reader.latentsOf(meta, 5)).latents.filter(([one]) => one !== record.latent).slice(
