@@ -31,7 +31,8 @@
  */
 
 // Devices, matrices, random numbers.
-export { type Device, type DeviceOptions, openDevice } from "./lib/device/device.ts";
+export { openDevice } from "./lib/device/open_device.ts";
+export type { Device, DeviceOptions } from "./lib/device/device.ts";
 export { DeviceError, DeviceLostError } from "./lib/device/errors.ts";
 export type { Matrix, SparseMatrix } from "./lib/matrix.ts";
 export type { Batches } from "./lib/batches.ts";
@@ -58,9 +59,11 @@ export type { NormLimit } from "./lib/sae/norm_limit.ts";
 export type { Architecture, Sae } from "./lib/sae/sae.ts";
 export { initializeSae } from "./lib/sae/initialize.ts";
 export { encode, reconstruct } from "./lib/sae/encode.ts";
-export { type Encoded, type Inference, openInference } from "./lib/sae/inference.ts";
+export type { Encoded, Inference } from "./lib/sae/encoded.ts";
+export { openInference } from "./lib/sae/inference.ts";
 export { trainSae, trainSaes } from "./lib/training/train_sae.ts";
-export type { StepRecord, TrainOptions } from "./lib/training/options.ts";
+export type { StepRecord } from "./lib/training/step_record.ts";
+export type { TrainOptions } from "./lib/training/options.ts";
 export { NonFiniteError } from "./lib/training/non_finite_error.ts";
 export { preset, PRESET_NAMES } from "./lib/training/presets.ts";
 export type { Checkpoint } from "./lib/training/checkpoint.ts";

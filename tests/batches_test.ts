@@ -1,7 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { shuffleRows } from "../lib/activations/shuffle_rows.ts";
 import { type Batches, openStream, readRepeatedly } from "../lib/batches.ts";
-import { openDevice } from "../lib/device/device.ts";
+import { openDevice } from "../lib/device/open_device.ts";
 import { evaluateOnTexts } from "../lib/evaluation/evaluate_on_texts.ts";
 import { evaluateSae } from "../lib/evaluation/evaluate_sae.ts";
 import type { LanguageModel } from "../lib/language_model/open_language_model.ts";

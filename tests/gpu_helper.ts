@@ -20,9 +20,10 @@ import {
   type Stage,
   submit as submitStages,
 } from "../lib/device/program.ts";
-import { type Device, type DeviceOptions, openDevice } from "../lib/device/device.ts";
+import { openDevice } from "../lib/device/open_device.ts";
+import type { Device, DeviceOptions } from "../lib/device/device.ts";
 import type { Matrix } from "../lib/matrix.ts";
-import type { PreActivations } from "../lib/ops/encode.ts";
+import type { PreActivations } from "../lib/ops/pre_activations.ts";
 import { createSparseRows, type SparseRows } from "../lib/ops/sparse_rows.ts";
 import { uploadWeights, type Weights } from "../lib/ops/weights.ts";
 import { createRandom } from "../lib/random.ts";

@@ -5,7 +5,7 @@ import type { LanguageModel } from "../language_model/open_language_model.ts";
 import type { Texts } from "../language_model/text_pieces.ts";
 import { packTokenRows } from "../language_model/token_rows.ts";
 import type { Progress } from "../progress.ts";
-import type { Selection } from "../sae/inference.ts";
+import type { Selection } from "../sae/encoded.ts";
 import type { NormLimit, NormLimitChoice } from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
 import { type CrossEntropyEvaluation, evaluateCrossEntropies } from "./evaluate_cross_entropy.ts";

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { join } from "@std/path";
 import type { Checkpoint } from "../training/checkpoint.ts";
-import type { StepRecord } from "../training/options.ts";
+import type { StepRecord } from "../training/step_record.ts";
 import { recordColumns } from "../training/record_columns.ts";
 import { removeLeftovers } from "../files/replace_file.ts";
 import {

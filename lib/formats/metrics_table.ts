@@ -1,5 +1,5 @@
 import { stringify } from "@std/csv";
-import type { StepRecord } from "../training/options.ts";
+import type { StepRecord } from "../training/step_record.ts";
 import { recordColumns } from "../training/record_columns.ts";
 
 /** Records of steps as CSV, one row per step; empty where there are none. */

@@ -3,7 +3,7 @@ import { parseCheckedJson } from "../language_model/checked_json.ts";
 import { readRegularText } from "../language_model/regular_file.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Checkpoint } from "../training/checkpoint.ts";
-import type { StepRecord } from "../training/options.ts";
+import type { StepRecord } from "../training/step_record.ts";
 import { loadCheckpoint } from "./checkpoint_folder.ts";
 import { metricsTable } from "./metrics_table.ts";
 import {

@@ -1,4 +1,5 @@
-import { type Architecture, architectureOf, ARCHITECTURES } from "../sae/architectures/registry.ts";
+import type { Architecture } from "../sae/architectures/own_options.ts";
+import { architectureOf, ARCHITECTURES } from "../sae/architectures/registry.ts";
 import { transformerLensName } from "../language_model/model_names.ts";
 import { kRange, validK } from "../sae/check.ts";
 import type { InputNormalization, Sae } from "../sae/sae.ts";

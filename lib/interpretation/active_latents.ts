@@ -1,5 +1,6 @@
 import type { Device } from "../device/device.ts";
-import { type InferenceOptions, openInference } from "../sae/inference.ts";
+import type { InferenceOptions } from "../sae/encoded.ts";
+import { openInference } from "../sae/inference.ts";
 import { massiveRows, recordedNormLimit } from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { ReadableModel } from "./encode_rows.ts";

@@ -1,7 +1,8 @@
 import { isWhole } from "../whole_number.ts";
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
-import { type InferenceOptions, openInference } from "../sae/inference.ts";
+import type { InferenceOptions } from "../sae/encoded.ts";
+import { openInference } from "../sae/inference.ts";
 import { decodingTarget } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 

@@ -2,7 +2,8 @@ import type { Progress } from "../progress.ts";
 import type { Device } from "../device/device.ts";
 import { joinRows } from "../language_model/token_rows.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
-import { type InferenceOptions, openInference } from "../sae/inference.ts";
+import type { InferenceOptions } from "../sae/encoded.ts";
+import { openInference } from "../sae/inference.ts";
 import {
   chooseNormLimit,
   massiveRows,

@@ -1,7 +1,8 @@
 import type { Progress } from "../progress.ts";
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
-import { type Inference, type InferenceOptions, openInference } from "../sae/inference.ts";
+import type { Inference, InferenceOptions } from "../sae/encoded.ts";
+import { openInference } from "../sae/inference.ts";
 import {
   chooseNormLimit,
   massiveRows,

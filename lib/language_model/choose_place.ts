@@ -1,4 +1,4 @@
-import { openDevice } from "../device/device.ts";
+import { openDevice } from "../device/open_device.ts";
 
 /**
  * Device of a language model (ONNX Runtime's execution provider). "auto" is "webgpu" where there is a

@@ -1,7 +1,8 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
 import type { Sae } from "../sae/sae.ts";
-import type { StepRecord, TrainingProgress } from "../training/options.ts";
+import type { StepRecord } from "../training/step_record.ts";
+import type { TrainingProgress } from "../training/options.ts";
 import { recordedLossChange, recordedSeed } from "../training/recorded_training.ts";
 import { compareMetaLatents } from "./compare_meta_latents.ts";
 import { covarianceMatchedRows } from "./covariance_matched_rows.ts";

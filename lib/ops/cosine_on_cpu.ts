@@ -2,7 +2,7 @@ import { type BufferSet, createBuffers, readParts } from "../device/buffer.ts";
 import type { Cpu } from "../device/cpu.ts";
 import type { Ranges } from "../device/cpu_stage.ts";
 import { createProgram, f32, i8, type Program, submit, u32, u8 } from "../device/program.ts";
-import type { CosineSearchOptions } from "./cosine_search.ts";
+import type { CosineSearchOptions } from "./cosine_options.ts";
 import { roundLatents, roundSamples } from "./round_rows.ts";
 import { BLOCK, type Compared, cosineScratch, findEdges, findMaxima } from "./screen_cosines.ts";
 import { makeUnitRows, type UnitRows } from "./unit_rows.ts";

@@ -15,21 +15,8 @@ import {
   rowTile,
 } from "./cosine.ts";
 import { searchEdgesOnCpu, searchMaximaOnCpu } from "./cosine_on_cpu.ts";
-import type { Progress } from "../progress.ts";
 import type { UnitRows } from "./unit_rows.ts";
-
-/** Options of every search through cosines. */
-export interface CosineSearchOptions {
-  /** Ends the search between two pieces of work, with the signal's reason. */
-  signal?: AbortSignal;
-  /**
-   * Called after each piece of work, with the number of cosines. CPU: `candidates` is the number of pairs so
-   * far that 8-bit screening could not decide, so that their exact dot was computed.
-   */
-  onProgress?: (progress: Progress & { candidates?: number }) => void;
-  /** GPU: the kernel, instead of the one that suits the adapter. */
-  kernel?: "lanes" | "tiled";
-}
+import type { CosineSearchOptions } from "./cosine_options.ts";
 
 /** A piece of work: `count` rows from row `first` on, beside columns that are on the GPU. */
 interface Piece {

@@ -10,18 +10,7 @@ import type { DenseStepBuffers } from "./dense_step.ts";
 import { encodeBatch } from "./encode.ts";
 import type { StepBuffers } from "./select.ts";
 import type { Shard, Weights } from "./weights.ts";
-
-/** Buffers of a ReLU or JumpReLU step by dense products on a GPU. */
-export interface DenseRoom {
-  /** [n, m] pre-activations, later activations. */
-  z: DeviceBuffer;
-  /** [n, m] JumpReLU's activations, later gradients. */
-  g: DeviceBuffer;
-  /** [⌈n / 64⌉, m, 4] sums over 64 samples each. */
-  sums: DeviceBuffer;
-  /** Gradients of each shard's rows, [latents, d]. */
-  gradients: { encoder: DeviceBuffer; decoder: DeviceBuffer }[];
-}
+import type { DenseRoom } from "./dense_buffers.ts";
 
 const sumNumbers = (rows: number, m: number) => Math.ceil(rows / DELTA_ROWS) * m * 4;
 

@@ -9,20 +9,10 @@ import type { JumpThresholds } from "./ragged.ts";
 import type { StepBuffers } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
+import type { DenseWay } from "./dense_buffers.ts";
 
 // While a large share of all latents is active, dense products are faster than what visits entries one by
 // one. The library's products have an order of their own: bits may differ from machine to machine then.
-
-/** A ReLU or JumpReLU step by dense products. */
-export interface DenseWay {
-  /** {1 while the step uses dense products, scratch}. */
-  flag: DeviceBuffer;
-  /** Gradients by shares of the samples, [parts, m, d] each. */
-  encoder: DeviceBuffer;
-  decoder: DeviceBuffer;
-  /** Number of shares. */
-  parts: number;
-}
 
 /** Share of active latents from which a step uses dense products. */
 export const DENSE_SHARE = 1 / 10;

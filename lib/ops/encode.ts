@@ -4,34 +4,11 @@ import { storeRelu } from "../../kernels/epilogues.ts";
 import { isCpu } from "../device/cpu.ts";
 import { f32, type Program, u32 } from "../device/program.ts";
 import { atomicMax, isFiniteNumber } from "./arithmetic.ts";
-import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
+import type { DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import { encodeInLanes, MOST_LANE_WIDTH } from "./encode_in_lanes.ts";
-import { splitRows, type Weights } from "./weights.ts";
-
-/** Pre-activations after ReLU of a batch, in blocks of rows that can be bound: z is [rows, m]. */
-export interface PreActivations {
-  /** Number of latents m. */
-  cols: number;
-  /** The blocks, in order of row. */
-  blocks: { first: number; rows: number; z: DeviceBuffer }[];
-}
-
-/** Makes room for the pre-activations of `rows` samples. */
-export function createPreActivations(
-  device: Device,
-  buffers: BufferSet,
-  rows: number,
-  cols: number,
-): PreActivations {
-  return {
-    cols,
-    blocks: splitRows(device, rows, cols).map((block) => ({
-      ...block,
-      z: buffers.zeros("pre-activations", block.rows * cols),
-    })),
-  };
-}
+import type { Weights } from "./weights.ts";
+import type { PreActivations } from "./pre_activations.ts";
 
 /**
  * centered = x − bDec, for a batch x of [rows, d]. `stats[0]` notes numbers that are not finite.

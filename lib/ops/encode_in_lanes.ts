@@ -4,7 +4,7 @@ import { layPanels, layRows } from "../../kernels/lay_lanes.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import type { Program } from "../device/program.ts";
-import type { PreActivations } from "./encode.ts";
+import type { PreActivations } from "./pre_activations.ts";
 import type { Weights } from "./weights.ts";
 
 /** Most numbers of a row: 16 rows share 8 uniform buffers of 64 KiB; a kernel may have 12. */

@@ -1,5 +1,4 @@
-import type { DenseRoom } from "./dense_on_gpu.ts";
-import type { DenseWay } from "./dense_step.ts";
+import type { DenseRoom, DenseWay } from "./dense_buffers.ts";
 import { STEP_AT } from "../../kernels/prelude.ts";
 import { columnSums } from "../../kernels/column_sums.ts";
 import { entryGradients } from "../../kernels/entry_gradients.ts";

@@ -11,62 +11,12 @@ import {
   sliceLatents,
   TINY,
 } from "./screen_bounds.ts";
+import type { ScreenArguments, Slice } from "./screen_arguments.ts";
 
 // Exact selection by 8-bit screening. With x̂ and ŵ the rounded rows, Cauchy and Schwarz say
 //   |x·w − x̂·ŵ| ≤ ‖x − x̂‖ ‖w‖ + ‖x̂‖ ‖w − ŵ‖:
 // a pre-activation whose estimate plus this bound stays below the cut cannot reach it. The others are the
 // candidates; their exact float32 dots decide, so that neither the rounding nor the cut shows in any bit.
-
-/** What is kept of a batch, in the order in which it was found. */
-export interface Found {
-  /** Row, latent and pre-activation of each entry. */
-  rows: Uint32Array;
-  latents: Uint32Array;
-  values: Float32Array;
-  /** {entries found, candidates, …}: may be more than there is room for. */
-  counts: Uint32Array;
-  /** [blocks, 2] first entry and number of entries of each block of rows. */
-  blocks: Uint32Array;
-}
-
-/** How the cut of a pre-activation comes about. */
-export type Cut = "batch" | "row" | "latent";
-
-/** What {@linkcode screenBlocks} is given. */
-export interface ScreenArguments extends Found {
-  cut: Cut;
-  /** "batch": [1] the cut; "latent": [m] a cut of each latent, which must be passed; "row": unused. */
-  cuts: Float32Array;
-  /** "row": how many of each row are wanted. */
-  wanted: number;
-  /** [1 + …] {count, latents}: only these take part. */
-  among: Uint32Array | undefined;
-  input: Float32Array;
-  wEnc: Float32Array;
-  bEnc: Float32Array;
-  sampleBytes: Int8Array;
-  sampleScale: Float32Array;
-  sampleNorm: Float32Array;
-  sampleError: Float32Array;
-  latentBytes: Uint8Array;
-  latentScale: Float32Array;
-  latentNorm: Float32Array;
-  latentError: Float32Array;
-  /** {first bad number, …}: where a batch is not finite nothing is selected. */
-  stats: Uint32Array;
-  /** [1] 0: continue; 1: enough was found; 2: too many ties, which must be taken in order. */
-  done: Uint32Array;
-  /** Entries of each sparse row, of which the batch's first is `firstRow`. */
-  kept: Uint32Array;
-  firstRow: number;
-  /** [threads, `scratchNumbers`] a part for each thread. */
-  scratch: Float32Array;
-  n: number;
-  /** Rows of a block. */
-  block: number;
-  m: number;
-  d: number;
-}
 
 /** Finds what reaches its cut, over blocks of rows. */
 export function screenBlocks(
@@ -119,14 +69,6 @@ function slicesOf({ among, m, block }: ScreenArguments): Slice[] {
       : Uint32Array.from({ length }, (_, i) => first + i);
     return { first, length, latents };
   });
-}
-
-/** Latents that one 8-bit product takes. */
-export interface Slice {
-  /** How many, and how many come before them. */
-  length: number;
-  first: number;
-  latents: Uint32Array;
 }
 
 /** Copies a slice's rounded rows into `room`, where ONNX Runtime can read them. */

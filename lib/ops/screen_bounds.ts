@@ -1,6 +1,6 @@
 import type { Thread } from "../device/cpu_stage.ts";
 import { groupMaximaOn, type Sums } from "./scan_sums.ts";
-import type { ScreenArguments, Slice } from "./screen.ts";
+import type { ScreenArguments, Slice } from "./screen_arguments.ts";
 
 /**
  * Latents of one 8-bit product with `block` rows: its sums take 4 MiB at most, and are read at once.

@@ -4,7 +4,7 @@ import { writeAboveThreshold } from "../../kernels/write_rows.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
 import type { Program } from "../device/program.ts";
-import type { PreActivations } from "./encode.ts";
+import type { PreActivations } from "./pre_activations.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 
 /** What the selections of a training step share. */

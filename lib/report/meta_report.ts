@@ -1,4 +1,4 @@
-import type { StepRecord } from "../training/options.ts";
+import type { StepRecord } from "../training/step_record.ts";
 import { formatNumber, formatShare } from "./format_number.ts";
 import { type Contexts, decompositionCard, metaLatentCard } from "./meta_cards.ts";
 import { metaClaims } from "./meta_claims.ts";

@@ -8,7 +8,7 @@ import { collectTopExamples } from "../interpretation/top_examples.ts";
 import type { LanguageModel } from "../language_model/open_language_model.ts";
 import type { Texts } from "../language_model/text_pieces.ts";
 import type { Sae } from "../sae/sae.ts";
-import type { StepRecord } from "../training/options.ts";
+import type { StepRecord } from "../training/step_record.ts";
 import type { TrainingWarning } from "../training/training_warnings.ts";
 import { trainingReport } from "./training_report.ts";
 

@@ -1,5 +1,5 @@
 import type { Evaluation } from "../evaluation/evaluate_sae.ts";
-import type { StepRecord } from "../training/options.ts";
+import type { StepRecord } from "../training/step_record.ts";
 import { barPlot, binCounts, linearBins, logBins } from "./bar_plot.ts";
 import type { Figure } from "./figure.ts";
 import { formatNumber } from "./format_number.ts";

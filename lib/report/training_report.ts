@@ -1,7 +1,7 @@
 import type { CrossEntropyEvaluation } from "../evaluation/evaluate_cross_entropy.ts";
 import type { Evaluation } from "../evaluation/evaluate_sae.ts";
 import type { LatentExamples } from "../interpretation/top_examples.ts";
-import type { StepRecord } from "../training/options.ts";
+import type { StepRecord } from "../training/step_record.ts";
 import type { TrainingWarning } from "../training/training_warnings.ts";
 import { escapeHtml } from "./escape.ts";
 import { formatNumber, formatSeconds, formatShare } from "./format_number.ts";

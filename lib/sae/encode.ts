@@ -1,6 +1,7 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
-import { type InferenceOptions, openInference } from "./inference.ts";
+import type { InferenceOptions } from "./encoded.ts";
+import { openInference } from "./inference.ts";
 import type { Sae } from "./sae.ts";
 import type { StitchedSae } from "./stitched_sae.ts";
 

@@ -16,7 +16,7 @@ import { selectAbove, selectActive, type SelectionRule } from "../ops/select_act
 import { createSparseRows, type SparseRows } from "../ops/sparse_rows.ts";
 import type { Weights } from "../ops/weights.ts";
 import { keptOfBatch } from "./architectures/batchtopk.ts";
-import type { Encoded, Selection } from "./inference.ts";
+import type { Encoded, Selection } from "./encoded.ts";
 import { undoneEpsilon } from "./normalize_input.ts";
 import type { Sae } from "./sae.ts";
 

@@ -1,4 +1,4 @@
-import type { Architecture } from "./architectures/registry.ts";
+import type { Architecture } from "./architectures/own_options.ts";
 
 export type { Architecture };
 

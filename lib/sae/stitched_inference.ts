@@ -2,7 +2,7 @@ import { architectureOf } from "./architectures/registry.ts";
 import type { Device } from "../device/device.ts";
 import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { fuseStitched } from "./fuse_stitched.ts";
-import type { Encoded, Inference, InferenceOptions } from "./inference.ts";
+import type { Encoded, Inference, InferenceOptions } from "./encoded.ts";
 import { decodingTarget } from "./normalize_input.ts";
 import type { Sae } from "./sae.ts";
 import { checkStitchedSae, type StitchedSae, stitchedSides } from "./stitched_sae.ts";

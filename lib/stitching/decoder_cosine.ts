@@ -1,6 +1,7 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
-import { type CosineSearchOptions, searchMaxima } from "../ops/cosine_search.ts";
+import type { CosineSearchOptions } from "../ops/cosine_options.ts";
+import { searchMaxima } from "../ops/cosine_search.ts";
 import { type UnitRows, unitRows } from "../ops/unit_rows.ts";
 import { decoderRows } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";

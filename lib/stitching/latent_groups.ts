@@ -1,6 +1,7 @@
 import type { Device } from "../device/device.ts";
 import type { Matrix } from "../matrix.ts";
-import { type CosineSearchOptions, searchEdges } from "../ops/cosine_search.ts";
+import type { CosineSearchOptions } from "../ops/cosine_options.ts";
+import { searchEdges } from "../ops/cosine_search.ts";
 import type { UnitRows } from "../ops/unit_rows.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkLatent } from "../sae/stitched_sae.ts";

@@ -34,7 +34,7 @@ export {
   maxDecoderCosine,
   type MaxDecoderCosineOptions,
 } from "./decoder_cosine.ts";
-export type { CosineSearchOptions } from "../ops/cosine_search.ts";
+export type { CosineSearchOptions } from "../ops/cosine_options.ts";
 export {
   describeGroup,
   type GroupKind,

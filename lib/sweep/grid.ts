@@ -1,9 +1,5 @@
-import {
-  type Architectures,
-  hasOwnOption,
-  OWN_OPTIONS,
-  type OwnOptions,
-} from "../sae/architectures/registry.ts";
+import type { Architectures, OwnOptions } from "../sae/architectures/own_options.ts";
+import { hasOwnOption, OWN_OPTIONS } from "../sae/architectures/registry.ts";
 import { checkTrainOptions } from "../training/complete_options.ts";
 import type { AnyTrainOptions, TrainOptions } from "../training/options.ts";
 

@@ -1,4 +1,5 @@
-import { type Architecture, ARCHITECTURES } from "../sae/architectures/registry.ts";
+import type { Architecture } from "../sae/architectures/own_options.ts";
+import { ARCHITECTURES } from "../sae/architectures/registry.ts";
 import type { AnyTrainOptions } from "../training/options.ts";
 import {
   architectureTakes,

@@ -2,7 +2,7 @@ import type { CrossEntropyEvaluation } from "../evaluation/evaluate_cross_entrop
 import type { Evaluation } from "../evaluation/evaluate_sae.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { Checkpoint } from "../training/checkpoint.ts";
-import type { StepRecord } from "../training/options.ts";
+import type { StepRecord } from "../training/step_record.ts";
 import type { SweepCell } from "./grid.ts";
 
 /** What was measured of an SAE of a sweep. */

@@ -3,7 +3,8 @@ import { normalizeInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
 import { hasMeanLoss, meanLoss } from "./mean_loss.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
-import type { Settings, StepRecord } from "./options.ts";
+import type { StepRecord } from "./step_record.ts";
+import type { Settings } from "./options.ts";
 import { sparsityShareAt } from "./schedule.ts";
 import { isSteered, startingCoefficient, steeredCoefficient } from "./steer_sparsity.ts";
 

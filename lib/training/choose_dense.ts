@@ -2,7 +2,7 @@ import { isCpu } from "../device/cpu.ts";
 import type { Device } from "../device/device.ts";
 import type { Gpu } from "../device/gpu.ts";
 import { DENSE_SHARE } from "../ops/dense_step.ts";
-import type { StepRecord } from "./options.ts";
+import type { StepRecord } from "./step_record.ts";
 
 // Steps between looks: a look waits for the GPU, 10 ms or more.
 const EVERY = 50;

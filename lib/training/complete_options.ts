@@ -5,7 +5,8 @@ import { checkInputTransform } from "../sae/input_transform.ts";
 import { checkInputScale } from "../sae/normalize_input.ts";
 import type { InputTransform } from "../sae/sae.ts";
 import { checkWhole } from "../whole_number.ts";
-import { type Checkpoint, checkResume, decaysByDefault } from "./checkpoint.ts";
+import type { Checkpoint } from "./checkpoint.ts";
+import { checkResume, decaysByDefault } from "./resume.ts";
 import type { AnyTrainOptions, Settings, TrainOptions } from "./options.ts";
 import { defaultDecaySteps, defaultLearningRate } from "./schedule.ts";
 

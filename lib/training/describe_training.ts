@@ -1,7 +1,8 @@
 import { VERSION } from "../version.ts";
 import { lossChange } from "./loss_change.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
-import type { Settings, StepRecord } from "./options.ts";
+import type { StepRecord } from "./step_record.ts";
+import type { Settings } from "./options.ts";
 import { trainingWarnings } from "./training_warnings.ts";
 
 /** How the run ended: `lossChange` where it is known, `warnings` where there are any. */

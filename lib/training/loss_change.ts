@@ -1,4 +1,4 @@
-import type { Settings, StepRecord } from "./options.ts";
+import type { StepRecord } from "./step_record.ts";
 
 /** A loss that still falls by more than this, from one tenth of the steps to the next, has not converged. */
 export const CONVERGED = -0.03;
@@ -20,7 +20,7 @@ const FEWEST = 20;
  */
 export function lossChange(
   history: readonly Pick<StepRecord, "reconstructionLoss">[],
-  { steps = 0, decaySteps = 0 }: Partial<Pick<Settings, "steps" | "decaySteps">> = {},
+  { steps = 0, decaySteps = 0 }: { steps?: number; decaySteps?: number } = {},
 ): number | undefined {
   const before = steps - decaySteps;
   const leftOut = decaySteps <= steps / 2 && before >= FEWEST;

@@ -1,4 +1,4 @@
-import type { StepRecord } from "./options.ts";
+import type { StepRecord } from "./step_record.ts";
 
 /** Names of what any of the records has: some have what others lack, such as `meanLoss`. */
 export function recordColumns(history: readonly StepRecord[]): (keyof StepRecord)[] {

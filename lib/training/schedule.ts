@@ -1,4 +1,5 @@
-import { type Architecture, architectureOf } from "../sae/architectures/registry.ts";
+import type { Architecture } from "../sae/architectures/own_options.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Settings } from "./options.ts";
 
 // What suits 512 latents in 400 steps of 512 to 1024 samples (docs/defaults.md).

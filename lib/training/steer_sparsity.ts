@@ -1,5 +1,6 @@
 import { architectureOf } from "../sae/architectures/registry.ts";
-import type { Settings, StepRecord } from "./options.ts";
+import type { StepRecord } from "./step_record.ts";
+import type { Settings } from "./options.ts";
 
 /** Steps from one change of a steered λ to the next. */
 const EVERY = 10;

@@ -3,7 +3,8 @@ import { type Batches, openStream } from "../batches.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Sae } from "../sae/sae.ts";
 import { completeOptions } from "./complete_options.ts";
-import type { StepRecord, TrainOptions } from "./options.ts";
+import type { StepRecord } from "./step_record.ts";
+import type { TrainOptions } from "./options.ts";
 import { createRecentBatches } from "./recent_batches.ts";
 import { createTrainer, type Trainer } from "./trainer.ts";
 

@@ -12,7 +12,8 @@ import { RECORD_WORDS } from "../ops/record.ts";
 import { uploadWeights, type Weights } from "../ops/weights.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Sae } from "../sae/sae.ts";
-import type { Settings, StepRecord } from "./options.ts";
+import type { StepRecord } from "./step_record.ts";
+import type { Settings } from "./options.ts";
 import type { KnownOfStep } from "./before_step.ts";
 import { learningRateAt, sparsityShareAt } from "./schedule.ts";
 

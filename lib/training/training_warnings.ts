@@ -1,6 +1,7 @@
 import { CONVERGED, lossChange } from "./loss_change.ts";
-import { type Architecture, architectureOf } from "../sae/architectures/registry.ts";
-import type { StepRecord } from "./options.ts";
+import type { Architecture } from "../sae/architectures/own_options.ts";
+import { architectureOf } from "../sae/architectures/registry.ts";
+import type { StepRecord } from "./step_record.ts";
 
 /** Something that goes wrong in a training run. */
 export interface TrainingWarning {

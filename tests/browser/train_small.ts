@@ -1,7 +1,7 @@
 // A small training run, the same in Deno and in a page.
-import { openDevice } from "../../lib/device/device.ts";
+import { openDevice } from "../../lib/device/open_device.ts";
 import { createRandom } from "../../lib/random.ts";
-import type { Architecture } from "../../lib/sae/architectures/registry.ts";
+import type { Architecture } from "../../lib/sae/architectures/own_options.ts";
 import { checkTrainOptions } from "../../lib/training/complete_options.ts";
 import type { AnyTrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { createBuffers, readFloats, writeBuffer } from "../../lib/device/buffer.ts";
 import { openCpu } from "../../lib/device/cpu.ts";
-import { openDevice } from "../../lib/device/device.ts";
+import { openDevice } from "../../lib/device/open_device.ts";
 import type { CpuStage } from "../../lib/device/cpu_stage.ts";
 import { DeviceError } from "../../lib/device/errors.ts";
 import { createProgram, f32, submit, u32 } from "../../lib/device/program.ts";

@@ -10,7 +10,7 @@ import { createBuffers, writeBuffer } from "../../lib/device/buffer.ts";
 import { describeAdapter, formatBytes } from "../../lib/device/describe.ts";
 import { DeviceError } from "../../lib/device/errors.ts";
 
-import { openDevice } from "../../lib/device/device.ts";
+import { openDevice } from "../../lib/device/open_device.ts";
 import { openOwnGpu } from "../gpu_helper.ts";
 
 /** Answers requestAdapter with `adapter` while `body` runs; tells what was asked for. */

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { openDevice } from "../../lib/device/device.ts";
+import { openDevice } from "../../lib/device/open_device.ts";
 import { decades } from "../../lib/explorer/page/line_chart.tsx";
 import type { OpenedModel } from "../../lib/explorer/page/page_model.ts";
 import { namedDevice } from "../../lib/explorer/page/page_device.ts";

@@ -1,7 +1,8 @@
 import { join } from "@std/path";
 import { writeSafetensors } from "../../lib/formats/safetensors.ts";
 import { createRandom } from "../../lib/random.ts";
-import { type Architecture, architectureOf } from "../../lib/sae/architectures/registry.ts";
+import type { Architecture } from "../../lib/sae/architectures/own_options.ts";
+import { architectureOf } from "../../lib/sae/architectures/registry.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 
 /** An SAE of random weights, of many magnitudes. */

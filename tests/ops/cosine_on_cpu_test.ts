@@ -1,6 +1,7 @@
 // The cosine search on the CPU against a plain loop over all pairs, bit by bit, however it is run.
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type DeviceOptions, openDevice } from "../../lib/device/device.ts";
+import { openDevice } from "../../lib/device/open_device.ts";
+import type { DeviceOptions } from "../../lib/device/device.ts";
 import { DeviceError } from "../../lib/device/errors.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Progress } from "../../lib/progress.ts";

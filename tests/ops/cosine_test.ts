@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import fc from "fast-check";
-import { type Device, type DeviceOptions, openDevice } from "../../lib/device/device.ts";
+import { openDevice } from "../../lib/device/open_device.ts";
+import type { Device, DeviceOptions } from "../../lib/device/device.ts";
 import { DeviceError } from "../../lib/device/errors.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { chooseCosineKernel, type CosineKernel } from "../../lib/ops/cosine.ts";

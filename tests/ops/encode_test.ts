@@ -1,7 +1,8 @@
 import { assert, assertEquals } from "@std/assert";
 import { createBuffers, readFloats, readIntegers } from "../../lib/device/buffer.ts";
 
-import { centerBatch, createPreActivations, encodeBatch } from "../../lib/ops/encode.ts";
+import { createPreActivations } from "../../lib/ops/pre_activations.ts";
+import { centerBatch, encodeBatch } from "../../lib/ops/encode.ts";
 import { uploadWeights } from "../../lib/ops/weights.ts";
 import {
   assertClose,

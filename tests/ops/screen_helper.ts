@@ -10,7 +10,7 @@ import {
 import type { Cpu } from "../../lib/device/cpu.ts";
 import { createProgram, submit } from "../../lib/device/program.ts";
 import { dot } from "../../lib/ops/arithmetic.ts";
-import type { Cut } from "../../lib/ops/screen.ts";
+import type { Cut } from "../../lib/ops/screen_arguments.ts";
 import { selectOnCpu } from "../../lib/ops/select_on_cpu.ts";
 import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { uploadWeights } from "../../lib/ops/weights.ts";

@@ -1,6 +1,6 @@
 // Encoding and reconstruction of a trained SAE in plain float64.
 import type { Matrix } from "../../lib/matrix.ts";
-import type { Selection } from "../../lib/sae/inference.ts";
+import type { Selection } from "../../lib/sae/encoded.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { center, keepLargest, keepLargestOfRows, minusDecoded, preActivations } from "./dense.ts";
 import { normalizeRows } from "./normalize_input.ts";

@@ -1,6 +1,6 @@
 // A stitched SAE (Eq. 5) in plain float64: both SAEs are run whole, and the chosen latents' terms added.
 import type { Matrix } from "../../lib/matrix.ts";
-import type { Selection } from "../../lib/sae/inference.ts";
+import type { Selection } from "../../lib/sae/encoded.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { infer } from "./inference.ts";
 import { normalizeRows } from "./normalize_input.ts";

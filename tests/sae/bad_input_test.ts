@@ -2,7 +2,8 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } f
 import { DeviceError } from "../../lib/device/errors.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { encode, reconstruct } from "../../lib/sae/encode.ts";
-import { openInference, type Selection } from "../../lib/sae/inference.ts";
+import type { Selection } from "../../lib/sae/encoded.ts";
+import { openInference } from "../../lib/sae/inference.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import {
   assertClose,

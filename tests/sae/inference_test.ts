@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import type { DeviceOptions } from "../../lib/device/device.ts";
 import type { Matrix, SparseMatrix } from "../../lib/matrix.ts";
 import { encode, reconstruct } from "../../lib/sae/encode.ts";
-import { type InferenceOptions, openInference } from "../../lib/sae/inference.ts";
+import type { InferenceOptions } from "../../lib/sae/encoded.ts";
+import { openInference } from "../../lib/sae/inference.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import {
   assertClose,

@@ -1,10 +1,7 @@
 // Small random SAEs of any kind, as tests of stitching need them.
 import { createRandom } from "../../lib/random.ts";
-import {
-  type Architecture,
-  architectureOf,
-  ARCHITECTURES,
-} from "../../lib/sae/architectures/registry.ts";
+import type { Architecture } from "../../lib/sae/architectures/own_options.ts";
+import { architectureOf, ARCHITECTURES } from "../../lib/sae/architectures/registry.ts";
 import type { InputNormalization, Sae } from "../../lib/sae/sae.ts";
 import { randomNumbers, randomSae } from "../gpu_helper.ts";
 

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects } from "@std/assert";
 import { DeviceLostError } from "../../lib/device/errors.ts";
-import { type Checkpoint, firstBatchToResume } from "../../lib/training/checkpoint.ts";
+import type { Checkpoint } from "../../lib/training/checkpoint.ts";
+import { firstBatchToResume } from "../../lib/training/resume.ts";
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import { checkTrainOptions } from "../../lib/training/complete_options.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";

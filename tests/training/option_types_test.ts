@@ -1,6 +1,6 @@
 // An option of another architecture is an error of types, and one of the program where types are not checked.
 import { assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
-import { openDevice } from "../../lib/device/device.ts";
+import { openDevice } from "../../lib/device/open_device.ts";
 import { checkTrainOptions } from "../../lib/training/complete_options.ts";
 import type { AnyTrainOptions, TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";

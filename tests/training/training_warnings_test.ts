@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 
-import type { StepRecord, TrainOptions } from "../../lib/training/options.ts";
+import type { StepRecord } from "../../lib/training/step_record.ts";
+import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import {
   type TrainingWarning,

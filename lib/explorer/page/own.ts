@@ -1,6 +1,6 @@
 /// <reference lib="dom" />
 // What encodes the reader's own text, in the page's worker.
-import { openDevice } from "../../device/device.ts";
+import { openDevice } from "../../device/open_device.ts";
 import { openInference } from "../../sae/inference.ts";
 import type { Sae } from "../../sae/sae.ts";
 import type { OwnText } from "../site_manifest.ts";

@@ -2,7 +2,7 @@
 /// <reference lib="dom" />
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
-import type { StepRecord } from "../../training/options.ts";
+import type { StepRecord } from "../../training/step_record.ts";
 import { readable } from "../readable.ts";
 import type { SiteModel } from "../site_manifest.ts";
 import { type AskedWorker, startWorker } from "./ask_worker.ts";

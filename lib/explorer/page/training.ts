@@ -7,7 +7,7 @@ import type { Matrix, SparseMatrix } from "../../matrix.ts";
 import { openInference } from "../../sae/inference.ts";
 import type { Sae } from "../../sae/sae.ts";
 import { saeOf } from "../../training/checkpoint.ts";
-import type { StepRecord } from "../../training/options.ts";
+import type { StepRecord } from "../../training/step_record.ts";
 import { trainSae } from "../../training/train_sae.ts";
 import type { OpenedModel } from "./page_model.ts";
 import { BATCH, type TrainSettings } from "./train_settings.ts";

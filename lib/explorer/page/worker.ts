@@ -1,6 +1,6 @@
 /// <reference lib="webworker" />
 // The page's worker: runs the model, encodes and trains, so that the page never waits for them.
-import { openDevice } from "../../device/device.ts";
+import { openDevice } from "../../device/open_device.ts";
 import type { OwnText, SiteModel } from "../site_manifest.ts";
 import { openOwn, type OwnEncoder } from "./own.ts";
 import { type PageDevice, pageDevice } from "./page_device.ts";

@@ -1,6 +1,7 @@
 import { checkMeanK, checkNumber } from "../check_numbers.ts";
 import type { Descriptor } from "./descriptor.ts";
-import { LARGEST, LARGEST_OPTIONS, type LargestOptions } from "./largest.ts";
+import type { LargestOptions } from "./own_options.ts";
+import { LARGEST, LARGEST_OPTIONS } from "./largest.ts";
 
 /**
  * BatchTopK: the n·k largest pre-activations of a batch (Eq. 7); afterwards what is above the mean of the

@@ -1,31 +1,7 @@
 import { checkNumber, checkPositive } from "../check_numbers.ts";
 import type { Descriptor } from "./descriptor.ts";
-import {
-  checkPenalized,
-  PENALIZED,
-  PENALIZED_OPTIONS,
-  type PenalizedOptions,
-} from "./penalized.ts";
-
-/** Options of JumpReLU. */
-export interface JumpReluOptions extends PenalizedOptions {
-  /**
-   * jumprelu: ε, width of the window around θ in which a pre-activation z counts for θ's gradient,
-   * |z − θ| < ε/2, in units of the normalised activations (default 0.2; the authors', 0.001, hardly moves
-   * a threshold in a run of some thousand steps).
-   */
-  bandwidth?: number;
-  /**
-   * jumprelu: start of every threshold θ (default: those of `initial`, else with `targetL0` where the first
-   * batch has a third more active latents than that, else 0.5).
-   */
-  initialThreshold?: number;
-  /**
-   * jumprelu: Adam's learning rate for log θ (default `learningRate`, with `targetL0` 0.005). It rises and
-   * falls as the other does, and is 0 where that is.
-   */
-  thresholdLearningRate?: number;
-}
+import type { JumpReluOptions } from "./own_options.ts";
+import { checkPenalized, PENALIZED, PENALIZED_OPTIONS } from "./penalized.ts";
 
 /**
  * JumpReLU: all pre-activations above a threshold θ per latent, which is trained as log θ; their mean

@@ -2,17 +2,7 @@
 import { checkK, checkNumber } from "../check_numbers.ts";
 import type { Sae } from "../sae.ts";
 import type { OptionText } from "./descriptor.ts";
-
-/** Options of architectures with a given number of active latents. */
-export interface LargestOptions {
-  /**
-   * topk, batchtopk and its variants: active latents per sample, on average except for topk (default: that of
-   * `initial`).
-   */
-  k?: number;
-  /** The same: α, weight of the auxiliary loss (default 1/4; the paper has 1/32; 0 turns it off). */
-  auxCoefficient?: number;
-}
+import type { LargestOptions } from "./own_options.ts";
 
 /** Their names on the command line. */
 export const LARGEST_OPTIONS: Readonly<Record<keyof LargestOptions, OptionText>> = {

@@ -1,7 +1,7 @@
 import { NESTED_LOOPS, nestErrors, samplesOfPrefixes } from "../../ops/nested_errors.ts";
 import { batchtopk } from "./batchtopk.ts";
 import type { Descriptor } from "./descriptor.ts";
-import type { Architectures } from "./registry.ts";
+import type { Architectures } from "./own_options.ts";
 
 /**
  * Matryoshka BatchTopK (Bussmann, Nabeshima, Karvonen and Nanda, "Learning Multi-Level Features with

@@ -3,22 +3,7 @@ import type { SelectionRule } from "../../ops/select_active.ts";
 import { checkWhole } from "../../whole_number.ts";
 import { checkNumber } from "../check_numbers.ts";
 import type { OptionText, SelectionBuffers } from "./descriptor.ts";
-
-/** Options of a sparsity loss. */
-export interface PenalizedOptions {
-  /** relu, jumprelu: λ, weight of the sparsity loss; needed there, unless `targetL0` is given. */
-  sparsityCoefficient?: number;
-  /**
-   * relu, jumprelu: active latents per sample to end with; in place of `sparsityCoefficient`, which is then
-   * steered: `StepRecord.sparsityCoefficient` has its path.
-   */
-  targetL0?: number;
-  /**
-   * relu, jumprelu: steps over which λ rises linearly: step t has λ · t / sparsityWarmupSteps, from
-   * that step on λ (default 0: λ from the first step on).
-   */
-  sparsityWarmupSteps?: number;
-}
+import type { PenalizedOptions } from "./own_options.ts";
 
 /** Their names on the command line. */
 export const PENALIZED_OPTIONS: Readonly<Record<keyof PenalizedOptions, OptionText>> = {

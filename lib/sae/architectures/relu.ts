@@ -1,10 +1,6 @@
 import type { Descriptor } from "./descriptor.ts";
-import {
-  checkPenalized,
-  PENALIZED,
-  PENALIZED_OPTIONS,
-  type PenalizedOptions,
-} from "./penalized.ts";
+import type { PenalizedOptions } from "./own_options.ts";
+import { checkPenalized, PENALIZED, PENALIZED_OPTIONS } from "./penalized.ts";
 
 /** ReLU: all positive pre-activations; their mean sum, times λ, is a part of the loss (L1). */
 export const relu: Descriptor<PenalizedOptions> = {

@@ -1,5 +1,6 @@
 import type { Descriptor } from "./descriptor.ts";
-import { LARGEST, LARGEST_OPTIONS, type LargestOptions } from "./largest.ts";
+import type { LargestOptions } from "./own_options.ts";
+import { LARGEST, LARGEST_OPTIONS } from "./largest.ts";
 
 /** TopK: the k largest pre-activations of each sample (Eq. 9), in training and afterwards. */
 export const topk: Descriptor<LargestOptions> = {

@@ -1,0 +1,24 @@
+import type { DeviceBuffer } from "../device/buffer.ts";
+
+/** A ReLU or JumpReLU step by dense products. */
+export interface DenseWay {
+  /** {1 while the step uses dense products, scratch}. */
+  flag: DeviceBuffer;
+  /** Gradients by shares of the samples, [parts, m, d] each. */
+  encoder: DeviceBuffer;
+  decoder: DeviceBuffer;
+  /** Number of shares. */
+  parts: number;
+}
+
+/** Buffers of a ReLU or JumpReLU step by dense products on a GPU. */
+export interface DenseRoom {
+  /** [n, m] pre-activations, later activations. */
+  z: DeviceBuffer;
+  /** [n, m] JumpReLU's activations, later gradients. */
+  g: DeviceBuffer;
+  /** [⌈n / 64⌉, m, 4] sums over 64 samples each. */
+  sums: DeviceBuffer;
+  /** Gradients of each shard's rows, [latents, d]. */
+  gradients: { encoder: DeviceBuffer; decoder: DeviceBuffer }[];
+}
