@@ -56,7 +56,11 @@ export function cacheFolder(): string {
 }
 
 const SETUPS = {
-  peers: { variable: "PYTHON", requirements: "requirements.txt", alone: undefined },
+  peers: {
+    variable: "PYTHON",
+    requirements: "requirements.txt",
+    alone: "requirements_bench.txt",
+  },
   export: {
     variable: "PYTHON_EXPORT",
     requirements: "requirements_export.txt",
@@ -79,7 +83,8 @@ async function findInterpreter(environment: Environment): Promise<string> {
   if (given) return given;
   const folder = join(cacheFolder(), environment);
   const python = join(folder, "bin", "python");
-  const wanted = await Deno.readTextFile(join(HERE, requirements));
+  const files = [requirements, alone].map((name) => Deno.readTextFile(join(HERE, name)));
+  const wanted = (await Promise.all(files)).join("");
   // Written last: an environment that was interrupted is made again.
   const made = join(folder, "requirements.txt");
   if (await Deno.readTextFile(made).catch(() => "") === wanted) return python;
@@ -87,7 +92,7 @@ async function findInterpreter(environment: Environment): Promise<string> {
   await run("python3", ["-m", "venv", folder]);
   const install = ["-m", "pip", "install", "--quiet"];
   await run(python, [...install, "-r", join(HERE, requirements)]);
-  if (alone) await run(python, [...install, "--no-deps", "-r", join(HERE, alone)]);
+  await run(python, [...install, "--no-deps", "-r", join(HERE, alone)]);
   await Deno.writeTextFile(made, wanted);
   return python;
 }

@@ -6,6 +6,7 @@ import glob
 import importlib.util
 import json
 import os
+import shutil
 import sys
 
 import torch
@@ -32,12 +33,15 @@ def main(folder):
             continue
         path = weights(folder)
         where = {"pretrained_model_name_or_path": os.path.dirname(path), "gguf_file": os.path.basename(path)}
-        AutoTokenizer.from_pretrained(**where).save_pretrained(out)
+        # Renamed when it is whole: a run that was interrupted is made again.
+        shutil.rmtree(out + ".part", ignore_errors=True)
+        AutoTokenizer.from_pretrained(**where).save_pretrained(out + ".part")
         model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
-        model.save_pretrained(out)
+        model.save_pretrained(out + ".part")
         # A copy of the GGUF file, which other programs would take for a vocabulary.
-        if os.path.exists(os.path.join(out, "tokenizer.model")):
-            os.remove(os.path.join(out, "tokenizer.model"))
+        if os.path.exists(os.path.join(out + ".part", "tokenizer.model")):
+            os.remove(os.path.join(out + ".part", "tokenizer.model"))
+        os.rename(out + ".part", out)
     print(json.dumps(["SmolLM2-135M", "gemma-3-270m"]))
 
 

@@ -11,7 +11,7 @@ import { initializeSae, openDevice } from "../../mod.ts";
 import type { Peers, Row } from "./peer.ts";
 import { relativeNorm } from "./stream_rows.ts";
 
-export const title = "Logistic regressions and sparse probes, beside scikit-learn";
+export const title = "Logistic regressions and sparse probes, beside scikit-learn and SAEBench";
 
 export async function* check(peers: Peers): AsyncGenerator<Row> {
   yield* regressions(peers);
@@ -31,6 +31,7 @@ export async function* check(peers: Peers): AsyncGenerator<Row> {
     const [name, features] of [["latents", means.latents[0]], ["channels", means.residual]] as const
   ) {
     yield* probeAccuracies(peers, name, features, sets);
+    yield* probeAccuracies(peers, `${name}, by SAEBench`, features, sets, "sae_bench_probes.py");
   }
 }
 
@@ -52,12 +53,16 @@ function labelledTexts(): { texts: string[]; labels: string[] } {
   return { texts, labels };
 }
 
-/** How often probes are right beside scikit-learn's, which chooses features and fits them itself. */
+/**
+ * How often probes are right beside those of a script that chooses features and fits them itself: scikit-learn
+ * to a small tolerance, or SAEBench's functions, which take scikit-learn's default one.
+ */
 export async function* probeAccuracies(
   { folder, python }: Pick<Peers, "folder" | "python">,
   name: string,
   features: Matrix | SparseMatrix,
   sets: readonly ProbeSet[],
+  script = "probes.py",
 ): AsyncGenerator<Row> {
   const k = [1, 5, 20, 50];
   const { rows, cols } = features;
@@ -71,7 +76,7 @@ export async function* probeAccuracies(
     join(folder, "probes.json"),
     JSON.stringify({ rows, cols, k, sets: asked }),
   );
-  const wanted = await python("probes.py", [folder]) as number[][];
+  const wanted = await python(script, [folder]) as number[][];
   const found = sparseProbes(features, sets, { k });
   for (const [at, count] of k.entries()) {
     const own = found.filter((probe) => probe.k === count);

@@ -5,33 +5,15 @@
 import json
 import sys
 
-import onnx
 import torch
-from onnx import numpy_helper
-from transformer_lens import HookedTransformer, HookedTransformerConfig
-from transformer_lens.pretrained.weight_conversions import convert_gpt2_weights
-from transformers import GPT2Config, GPT2LMHeadModel
 
+from hooked_model import hooked_model
 from peer_files import write_floats
 
 
 def main(folder, out):
     torch.set_grad_enabled(False)
-    config = GPT2Config.from_pretrained(folder)
-    plain = GPT2LMHeadModel(config).eval()
-    graph = onnx.load(f"{folder}/onnx/model.onnx").graph
-    weights = {w.name: torch.from_numpy(numpy_helper.to_array(w).copy()) for w in graph.initializer}
-    missing, _ = plain.load_state_dict(weights, strict=False)
-    # The unembedding is the embedding, tied; the graph has it under a number, transposed.
-    assert set(missing) <= {"lm_head.weight"}, missing
-    settings = HookedTransformerConfig(
-        n_layers=config.n_layer, d_model=config.n_embd, n_ctx=config.n_positions, n_heads=config.n_head,
-        d_head=config.n_embd // config.n_head, d_vocab=config.vocab_size, act_fn="gelu_new",
-        eps=config.layer_norm_epsilon, normalization_type="LN", device="cpu",
-    )
-    model = HookedTransformer(settings)
-    # As it is: no folding, no centring.
-    model.load_state_dict(convert_gpt2_weights(plain, settings), strict=False)
+    plain, model = hooked_model(folder)
     tokens = torch.tensor(json.load(open(f"{out}/tokens.json")))
     model.set_use_hook_mlp_in(True)
     model.set_use_attn_result(True)

