@@ -2,8 +2,9 @@
 #   model_speed.py MODEL FOLDER ROUNDS
 # reads FOLDER/tokens.i32 ([rows, length], shape in FOLDER/shape.json), FOLDER/directions.f32 [n, d];
 # writes FOLDER/logits.f32 (last 4 positions of row 0), loss.f32 [rows, length - 1], stream.f32 and
-# unembedded.f32 [n, vocabulary]; prints {"layers", "prefix": [seconds …], "loss": [seconds …]} of
-# processor time over all threads, and "wall" the same by the clock.
+# unembedded.f32 [n, vocabulary] and product.onnx, one MatMul [512, 2048] × [2048, 2048]; prints
+# {"layers", "prefix": [seconds …], "loss": [seconds …]} of processor time over all threads, "wall" the same by the
+# clock, and "product": operations per second of PyTorch's fastest float32 product, by the clock.
 import json
 import sys
 import time
@@ -53,6 +54,8 @@ def main(model, folder, rounds):
         stopped["on"] = False
         return stopped["stream"]
 
+    write_product(f"{folder}/product.onnx")
+    product = fastest_product()
     times = {"prefix": [], "loss": []}
     wall = {"prefix": [], "loss": []}
     with torch.inference_mode():
@@ -68,7 +71,32 @@ def main(model, folder, rounds):
                 run()
                 times[name].append(time.process_time() - started)
                 wall[name].append(time.perf_counter() - clock)
-    print(json.dumps({"layers": layers, **times, "wall": wall}))
+    print(json.dumps({"layers": layers, **times, "wall": wall, "product": product}))
+
+
+def fastest_product():
+    best = 0
+    with torch.inference_mode():
+        for rows, width, columns in [(512, 2048, 2048), (2048, 2048, 2048), (3072, 3072, 3072)]:
+            a, b = torch.randn(rows, width), torch.randn(width, columns)
+            for _ in range(10):
+                started = time.perf_counter()
+                a @ b
+                best = max(best, 2 * rows * width * columns / (time.perf_counter() - started))
+    return best
+
+
+def write_product(path):
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    weight = numpy_helper.from_array(numpy.random.default_rng(1).normal(size=(2048, 2048)).astype("float32"), "b")
+    graph = helper.make_graph(
+        [helper.make_node("MatMul", ["a", "b"], ["c"])], "product",
+        [helper.make_tensor_value_info("a", TensorProto.FLOAT, [512, 2048])],
+        [helper.make_tensor_value_info("c", TensorProto.FLOAT, [512, 2048])], [weight],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8), path)
 
 
 def write(folder, name, values):

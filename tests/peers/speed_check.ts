@@ -1,21 +1,31 @@
 import { join } from "@std/path";
 import process from "node:process";
+import { InferenceSession, Tensor } from "onnxruntime-node";
 import { openLanguageModel } from "../../mod.ts";
-import { exportersReason } from "./exported_models.ts";
+import {
+  exportedModel,
+  type Exporter,
+  exportersReason,
+  plainModel,
+  REAL_MODELS,
+} from "./exported_models.ts";
+import { type DecoderSizes, operationsPerToken } from "./model_work.ts";
 import type { Peers, Row } from "./peer.ts";
 
 export const title = "Real models: logits, losses and speed beside PyTorch";
 
-const models = ["SmolLM2-135M", "gemma-3-270m"];
-const exporters = ["optimum", "builder"];
-const [rows, length, threads, rounds] = [4, 128, 2, 3];
+const exporters: Exporter[] = ["optimum", "builder"];
+const [rows, length, rounds] = [4, 128, 5];
+const threads = navigator.hardwareConcurrency;
 
 export async function* check(peers: Peers): AsyncGenerator<Row> {
-  for (const name of models) {
-    const original = join(peers.models, name);
-    const { vocab_size: words, hidden_size: d, num_hidden_layers: layers } = JSON.parse(
-      await Deno.readTextFile(join(original, "config.json")),
-    );
+  for (const name of REAL_MODELS) {
+    const original = await plainModel(peers, name);
+    const sizes = JSON.parse(await Deno.readTextFile(join(original, "config.json"))) as
+      & DecoderSizes
+      & { num_hidden_layers: number };
+    const { vocab_size: words, hidden_size: d, num_hidden_layers: layers } = sizes;
+    const half = Math.floor(layers / 2);
     const tokens = Int32Array.from(
       { length: rows * length },
       (_, i) => i % length === 0 ? 2 : 100 + (i * 7919) % (Math.min(words, 20000) - 100),
@@ -28,6 +38,14 @@ export async function* check(peers: Peers): AsyncGenerator<Row> {
       prefix: number[];
       loss: number[];
       wall: { prefix: number[]; loss: number[] };
+      product: number;
+    };
+    const product = await fastestProduct(join(peers.folder, "product.onnx"));
+    const ceiling = Math.max(product, peer.product);
+    yield {
+      check: `${name}: fastest float32 product`,
+      measured: `${(product / 1e9).toFixed(0)} and ${(peer.product / 1e9).toFixed(0)} GFLOP/s`,
+      note: "ONNX Runtime's and PyTorch's, by wall time; shares below are of the larger",
     };
     const read = async (file: string) =>
       new Float32Array((await Deno.readFile(join(peers.folder, `${file}.f32`))).buffer);
@@ -38,11 +56,9 @@ export async function* check(peers: Peers): AsyncGenerator<Row> {
       await read("unembedded"),
     ];
     for (const exporter of exporters) {
-      const hook = `blocks.${Math.floor(layers / 2)}.hook_resid_pre`;
-      await using model = await openLanguageModel(join(peers.models, `${name}-${exporter}`), {
-        hook,
-        threads,
-      });
+      const hook = `blocks.${half}.hook_resid_pre`;
+      const folder = await exportedModel(peers, name, exporter);
+      await using model = await openLanguageModel(folder, { hook, threads });
       const row = (check: string, difference: number): Row => ({
         check: `${name}, ${exporter}: ${check}`,
         difference,
@@ -59,10 +75,15 @@ export async function* check(peers: Peers): AsyncGenerator<Row> {
       const prefix = await timeOf(() => model.activations(tokens, rows));
       const whole = await timeOf(() => model.crossEntropy(tokens, rows));
       const spliced = await timeOf(() => model.spliceLosses(tokens, rows, [found], found));
+      const shares = (own: number, other: number, run: { layers: number; losses: boolean }) => {
+        const operations = rows * length * operationsPerToken(sizes, { ...run, length });
+        const [a, b] = [own, other].map((wall) => Math.round(100 * operations / wall / ceiling));
+        return `${a} % and ${b} % of the fastest product`;
+      };
       for (
-        const [what, own, other] of [
-          ["half the layers", prefix, best(peer, "prefix")],
-          ["all layers and the loss", whole, best(peer, "loss")],
+        const [what, own, other, run] of [
+          ["half the layers", prefix, best(peer, "prefix"), { layers: half, losses: false }],
+          ["all layers and the loss", whole, best(peer, "loss"), { layers, losses: true }],
         ] as const
       ) {
         for (const clock of ["wall", "processor"] as const) {
@@ -70,7 +91,8 @@ export async function* check(peers: Peers): AsyncGenerator<Row> {
           yield {
             check: `${name}, ${exporter}: ${what}`,
             measured: `${rate(own[clock])} and ${rate(other[clock])} tokens/s, ${times} ×`,
-            note: `here and in PyTorch, by ${clock} time`,
+            note: `here and in PyTorch, by ${clock} time` +
+              (clock === "wall" ? `; ${shares(own.wall, other.wall, run)}` : ""),
           };
         }
       }
@@ -109,6 +131,20 @@ function best(
   what: "prefix" | "loss",
 ): Seconds {
   return { wall: Math.min(...peer.wall[what]), processor: Math.min(...peer[what]) };
+}
+
+/** Operations per second of ONNX Runtime's float32 product [512, 2048] × [2048, 2048]. */
+async function fastestProduct(path: string): Promise<number> {
+  const session = await InferenceSession.create(path, { intraOpNumThreads: threads });
+  const a = new Tensor("float32", new Float32Array(512 * 2048).fill(0.5), [512, 2048]);
+  let best = Infinity;
+  for (let round = 0; round < 20; round++) {
+    const started = performance.now();
+    await session.run({ a });
+    best = Math.min(best, performance.now() - started);
+  }
+  await session.release();
+  return 2 * 512 * 2048 * 2048 / (best / 1000);
 }
 
 /** ‖a − b‖ / ‖b‖. */
