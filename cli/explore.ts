@@ -168,18 +168,35 @@ async function* allFiles(
   if (opened.length > 0) yield* runtimeFiles();
 }
 
+/**
+ * ONNX Runtime for the page, in the version of deno.json: the published package has no import map, by which
+ * `import.meta.resolve` would find shorter names.
+ */
+export const PACKAGE = "npm:onnxruntime-web@1.31.0-dev.20260914-8d85527a0";
+
 // One thread and no GPU: 14 MB; the runtime's variants with WebGPU have 17 to 28.
 const RUNTIME: [name: string, file: string][] = [
-  ["ort/ort.mjs", "onnxruntime-web/wasm"],
-  ["ort/ort.wasm", "onnxruntime-web/ort-wasm-simd-threaded.wasm"],
+  ["ort/ort.mjs", `${PACKAGE}/wasm`],
+  ["ort/ort.wasm", `${PACKAGE}/ort-wasm-simd-threaded.wasm`],
 ];
 
-/** The files of ONNX Runtime that a page runs a model with. */
+/**
+ * The files of ONNX Runtime that a page runs a model with.
+ *
+ * @throws {Error} They are not on this machine and cannot be fetched.
+ */
 export async function* runtimeFiles(): AsyncGenerator<SiteFile> {
   // Only packages that a module imports have files on this machine; this module only defines a function.
   await import("onnxruntime-web/ort-wasm-simd-threaded.mjs");
   for (const [name, file] of RUNTIME) {
-    yield { name, bytes: await Deno.readFile(new URL(import.meta.resolve(file))) };
+    const address = import.meta.resolve(file);
+    if (!address.startsWith("file:")) {
+      throw new Error(
+        `ONNX Runtime for the page is at ${address}, expected a file of this machine: ` +
+          "--no-own-text makes a site without it",
+      );
+    }
+    yield { name, bytes: await Deno.readFile(new URL(address)) };
   }
 }
 

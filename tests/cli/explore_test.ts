@@ -2,7 +2,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { initializeSae, saveSae } from "../../mod.ts";
 import { createRandom } from "../../lib/random.ts";
-import { HOOK, MODEL, saewing, startSaewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import { PACKAGE } from "../../cli/explore.ts";
+import { HOOK, MODEL, ROOT, saewing, startSaewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
 /** Dashboards of an SAE with random weights. */
 async function writeDashboards(folder: string): Promise<string> {
@@ -92,6 +93,11 @@ Deno.test("explore says what does not fit", async () => {
     assertMatch(message, /dashboard\.json/);
     assertEquals(await Deno.stat(none).catch(() => "gone"), "gone");
   });
+});
+
+Deno.test("the page's ONNX Runtime is named in the version of deno.json", async () => {
+  const { imports } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
+  assertEquals(imports["onnxruntime-web/"], `${PACKAGE.replace("npm:", "npm:/")}/`);
 });
 
 Deno.test("without a folder the site is a page that trains, with text of its own", async () => {

@@ -4,7 +4,7 @@ import { ROOT, withFolder } from "../cli/cli_helper.ts";
 
 // Deno's own binary stands in for the runtime that a compiled program is joined to, so that nothing
 // is downloaded. What comes out does not start: only the list of what is embedded is looked at.
-Deno.test("task compile embeds workers, what they load, and ONNX Runtime's native library", async () => {
+Deno.test("task compile embeds workers, what they load, ONNX Runtime's libraries, and nothing that only tests need", async () => {
   await withFolder(async (folder) => {
     const { tasks } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
     const [program, ...args] = (tasks.compile as string).split(" ");
@@ -24,8 +24,12 @@ Deno.test("task compile embeds workers, what they load, and ONNX Runtime's nativ
       assertStringIncludes(text, file);
     }
     // Figures are drawn by packages that are imported when the first is drawn.
-    for (const name of ["onnxruntime-node", "@observablehq/plot", "linkedom"]) {
+    // The explorer's page gets onnxruntime-web's.
+    for (const name of ["onnxruntime-node", "onnxruntime-web", "@observablehq/plot", "linkedom"]) {
       assertStringIncludes(text, name);
+    }
+    for (const name of ["playwright-core", "axe-core", "binaryen"]) {
+      assert(!text.includes(name), `${name} is for tests`);
     }
   });
 });
