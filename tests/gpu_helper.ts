@@ -4,7 +4,7 @@ import {
   type BufferSet,
   type DeviceBuffer,
   readFloats,
-  readIntegers,
+  readParts,
   writeBuffer,
 } from "../lib/device/buffer.ts";
 import {
@@ -29,6 +29,7 @@ import { uploadWeights, type Weights } from "../lib/ops/weights.ts";
 import { createRandom } from "../lib/random.ts";
 import type { Sae } from "../lib/sae/sae.ts";
 import type { PlainSparse } from "./oracles/sparse.ts";
+import { asked } from "./depth.ts";
 import { openTestCpu } from "./test_cpu.ts";
 
 /** Limits at which small weights fall into shards, z into blocks, and dispatches into two dimensions. */
@@ -66,12 +67,12 @@ export async function openGpu(options: DeviceOptions = {}): Promise<Gpu> {
 /**
  * The device that tests of what lies above the operations run on: the CPU, many times as fast as a software
  * adapter, without limits that work is split by, and on the calling thread: two that wait for one another take
- * five times the processor's time on matrices as small as tests have. SAEWING_DEVICE (software, gpu) names another.
+ * five times the processor's time on matrices as small as tests have. `asked` may name another.
  */
 export async function openTestDevice(
   { limits, ...options }: DeviceOptions = {},
 ): Promise<Device> {
-  const device = (Deno.env.get("SAEWING_DEVICE") ?? "cpu") as DeviceOptions["device"];
+  const device = (asked.device ?? "cpu") as DeviceOptions["device"];
   if (device === "cpu") return await openTestCpu({ workers: 0, ...options });
   return await openDevice({ ...options, limits, device });
 }
@@ -102,9 +103,6 @@ export async function* eachDevice(
 /** Opens a device for a test. */
 export type Open = (options?: DeviceOptions) => Promise<Device>;
 
-/** tests/heavy/on_gpu.ts runs on a GPU what `task test` has on the CPU alone. */
-const HEAVY = Deno.env.has("SAEWING_DEVICE");
-
 /** A body, and whether ReLU and JumpReLU are to go by dense products once more. */
 type DeviceTest = [name: string, body: (open: Open) => Promise<void>, how?: { dense?: boolean }];
 
@@ -114,7 +112,8 @@ type DeviceTest = [name: string, body: (open: Open) => Promise<void>, how?: { de
  * products, on the CPU while many latents are active, on the GPU always.
  */
 export function testOnDevices(...test: DeviceTest): void {
-  if (HEAVY) return;
+  // tests/heavy/on_gpu.ts runs on a GPU what `task test` has on the CPU alone.
+  if (asked.device) return;
   registerOnGpu(...test);
   registerOnCpu(...test);
 }
@@ -125,7 +124,7 @@ export function testOnDevices(...test: DeviceTest): void {
  */
 export function testOnCpu(...test: DeviceTest): void {
   const [name, body, options] = test;
-  if (HEAVY) registerOnGpu(...test);
+  if (asked.device) registerOnGpu(...test);
   else registerOnCpu(name, body, { workers: 0, ...options });
 }
 
@@ -319,11 +318,18 @@ export async function readSparse(
   sparse: SparseRows,
   rows = sparse.rows,
 ): Promise<PlainSparse> {
-  const offsets = [...await readIntegers(gpu, sparse.offsets, rows + 1)];
-  const length = Math.min(offsets[rows], sparse.capacity);
+  // In one wait: a GPU's takes 10 ms at least.
+  const { offsets, latents, values, capacity } = sparse;
+  const parts = [
+    ...[{ buffer: offsets, length: rows + 1 }, { buffer: latents, length: capacity }],
+    { buffer: values, length: capacity },
+  ];
+  const [starts, columns, numbers] = await readParts(gpu, parts);
+  const plain = [...new Uint32Array(starts)];
+  const length = Math.min(plain[rows], capacity);
   return {
-    offsets,
-    latents: [...await readIntegers(gpu, sparse.latents, length)],
-    values: [...await readFloats(gpu, sparse.values, length)],
+    offsets: plain,
+    latents: [...new Uint32Array(columns).subarray(0, length)],
+    values: [...new Float32Array(numbers).subarray(0, length)],
   };
 }

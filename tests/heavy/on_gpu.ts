@@ -1,7 +1,8 @@
 // What lies above the operations, on a GPU: `deno task test` has these tests on the CPU.
 import { hasHardwareGpu } from "../../lib/device/gpu.ts";
+import { asked } from "../depth.ts";
 
-Deno.env.set("SAEWING_DEVICE", await hasHardwareGpu() ? "gpu" : "software");
+asked.device = await hasHardwareGpu() ? "gpu" : "software";
 for (
   const name of [
     "training/bad_input_test",

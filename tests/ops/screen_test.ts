@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import type { Cpu } from "../../lib/device/cpu.ts";
 import type { DeviceOptions } from "../../lib/device/device.ts";
 import { createRandom } from "../../lib/random.ts";
 import { randomNumbers } from "../gpu_helper.ts";
+import { combinations, drawSeed, howMany } from "../depth.ts";
 import { openTestCpu } from "../test_cpu.ts";
 import { allPairs, checkSelection, type Selection, selectOn } from "./screen_helper.ts";
 
@@ -17,33 +17,28 @@ const VARIANTS: DeviceOptions[] = [
 /** Two of them, for what takes long: one thread's plain loops, and all that there is. */
 const FEW = [VARIANTS[1], VARIANTS[2]];
 
-/** Runs `body` with the CPU device in each way that it can be opened. */
-async function onEachCpu(body: (cpus: Cpu[]) => Promise<void>, variants = VARIANTS) {
-  const cpus = await Promise.all(variants.map(openTestCpu));
-  try {
-    await body(cpus);
-    for (const cpu of cpus) {
-      cpu.check();
-      assertEquals(cpu.allocated, 0);
-    }
-  } finally {
-    for (const cpu of cpus) cpu[Symbol.dispose]();
-  }
+/** Selects on the CPU device, opened in one of the ways. */
+async function checkOn(options: DeviceOptions, selection: Selection) {
+  using cpu = await openTestCpu(options);
+  const counts = await checkSelection([cpu], selection);
+  cpu.check();
+  assertEquals(cpu.allocated, 0);
+  return counts;
 }
 
-/** The same numbers under all three rules. */
-function rulesOf(
+const CUTS = ["batch", "row", "latent"] as const;
+
+/** The same numbers under one of the rules. */
+function underRule(
   base: Omit<Selection, "cut">,
+  cut: Selection["cut"],
   wanted: number,
   threshold: Float32Array = new Float32Array(base.bEnc.length),
-): Selection[] {
+): Selection {
   const n = base.x.length / base.d;
+  if (cut === "latent") return { ...base, cut, threshold };
   const perRow = Math.max(1, Math.min(base.bEnc.length, Math.round(wanted / n)));
-  return [
-    { ...base, cut: "batch", wanted },
-    { ...base, cut: "row", wanted: perRow },
-    { ...base, cut: "latent", threshold },
-  ];
+  return { ...base, cut, wanted: cut === "row" ? perRow : wanted };
 }
 
 const random = (seed: number, n: number, d: number, m: number, scale = 1) => ({
@@ -57,19 +52,19 @@ const random = (seed: number, n: number, d: number, m: number, scale = 1) => ({
 const MAX = (2 - 2 ** -23) * 2 ** 127;
 
 Deno.test("screening selects what all pairs' exact dots select: random rows of any shape", async () => {
-  const shapes = [[1, 1, 1], [1, 17, 300], [130, 1, 70], [129, 17, 200]];
-  await onEachCpu(async (cpus) => {
-    for (const [n, d, m] of shapes) {
-      const base = random(n, n, d, m);
-      const threshold = randomNumbers(9, m, 0.5);
-      const all = n * m;
-      for (const wanted of [1, Math.ceil(all / 20), all - 1, all, 3 * all]) {
-        for (const selection of rulesOf(base, Math.max(1, wanted), threshold)) {
-          await checkSelection(cpus, selection);
-        }
-      }
-    }
-  });
+  const shape = [[1, 1, 1], [1, 17, 300], [130, 1, 70], [129, 17, 200]];
+  const wanted = ["one", "a part", "all but one", "all", "more than all"] as const;
+  for (const one of combinations({ cpu: VARIANTS, shape, wanted, cut: CUTS })) {
+    const [n, d, m] = one.shape;
+    const all = n * m;
+    const counts = {
+      ...{ one: 1, "a part": Math.ceil(all / 20), "all but one": all - 1 },
+      ...{ all, "more than all": 3 * all },
+    };
+    const count = Math.max(1, counts[one.wanted]);
+    const threshold = randomNumbers(9, m, 0.5);
+    await checkOn(one.cpu, underRule(random(n, n, d, m), one.cut, count, threshold));
+  }
 });
 
 Deno.test("screening selects what all pairs' exact dots select: adversarial rows", async () => {
@@ -171,16 +166,11 @@ Deno.test("screening selects what all pairs' exact dots select: adversarial rows
     { ...base, name: "no positive one", bEnc: new Float32Array(m).fill(-1e6) },
     { ...base, name: "a batch that is not finite", x: spoil(base.x, [[77, NaN], [9, Infinity]]) },
   ];
-  await onEachCpu(async (cpus) => {
-    for (const one of cases) {
-      for (const wanted of [100, 5 * n]) {
-        const threshold = randomNumbers(5, m, 0.5);
-        for (const selection of rulesOf(one, wanted, threshold)) {
-          await checkSelection(cpus, selection);
-        }
-      }
-    }
-  });
+  const threshold = randomNumbers(5, m, 0.5);
+  const drawn = combinations({ cpu: VARIANTS, rows: cases, count: [100, 5 * n], cut: CUTS });
+  for (const { cpu, rows, count, cut } of drawn) {
+    await checkOn(cpu, underRule(rows, cut, count, threshold));
+  }
 });
 
 Deno.test("screening selects the same whatever the cut that it starts from", async () => {
@@ -190,15 +180,18 @@ Deno.test("screening selects the same whatever the cut that it starts from", asy
   const positive = z.filter((value) => value > 0).length;
   assert(positive > 70_000);
   const infinite = { ...base, bEnc: base.bEnc.with(3, Infinity) };
-  await onEachCpu(async (cpus) => {
-    for (const before of [1e-45, 0.1, 100, MAX, Infinity]) {
-      for (const wanted of [3, 40_000]) {
-        await checkSelection(cpus, { ...base, before, wanted, name: `cut ${before}` });
-      }
-      await checkSelection(cpus, { ...infinite, before, wanted: 200, name: `cut ${before}, ∞` });
-    }
-    await checkSelection(cpus, { ...base, before: 1, wanted: positive + 1, name: "all positive" });
-  }, FEW);
+  const most = { ...base, wanted: positive + 1, name: "all positive" };
+  const selections = [{ ...base, wanted: 3 }, { ...base, wanted: 40_000 }, most];
+  selections.push({ ...infinite, wanted: 200 });
+  const before = [1e-45, 0.1, 1, 100, MAX, Infinity];
+  const cases = combinations(
+    { cpu: FEW, selection: selections, before },
+    (one) => (one.selection === most) === (one.before === 1),
+  );
+  for (const { cpu, selection, before } of cases) {
+    const name = `${selection.name}, cut ${before}`;
+    await checkOn(cpu, { ...selection, before, name });
+  }
 });
 
 Deno.test("more numbers equal the cut than there is room for: the first in order stay", async () => {
@@ -214,14 +207,12 @@ Deno.test("more numbers equal the cut than there is room for: the first in order
   // A few rows are larger: those at the end are found last, beyond what there is room for.
   const raised = (rows: number[]) =>
     flat.x.map((value, at) => rows.includes(Math.floor(at / d)) ? 2 : value);
-  await onEachCpu(async (cpus) => {
-    for (const [before, wanted] of [[undefined, 499], [20, 32_000]]) {
-      await checkSelection(cpus, { ...flat, before, wanted });
-      await checkSelection(cpus, { ...flat, before, wanted, x: raised([299]) });
-      const many = raised(Array.from({ length: 160 }, (_, at) => 140 + at));
-      await checkSelection(cpus, { ...flat, before, wanted, x: many, name: "two levels" });
-    }
-  }, FEW);
+  const many = raised(Array.from({ length: 160 }, (_, at) => 140 + at));
+  const starts = [{ before: undefined, wanted: 499 }, { before: 20, wanted: 32_000 }];
+  const x = [flat.x, raised([299]), many];
+  for (const { cpu, start, x: rows } of combinations({ cpu: FEW, start: starts, x })) {
+    await checkOn(cpu, { ...flat, ...start, x: rows });
+  }
 });
 
 Deno.test("screening among listed latents, more than a slice of them and none", async () => {
@@ -234,28 +225,25 @@ Deno.test("screening among listed latents, more than a slice of them and none", 
     [...Array(m).keys()],
     [...Array(m).keys()].filter(() => own.below(3) === 0),
   ];
-  await onEachCpu(async (cpus) => {
-    for (const among of lists) {
-      for (const wanted of [1, 32, 600]) await checkSelection(cpus, { ...base, among, wanted });
-    }
-  }, FEW);
+  const cases = { cpu: FEW, among: lists, wanted: [1, 32, 600] };
+  for (const { cpu, ...how } of combinations(cases)) {
+    await checkOn(cpu, { ...base, ...how });
+  }
 });
 
 Deno.test("screening 98,304 latents", async () => {
   const m = 98_304;
-  const base = random(2, 5, 6, m);
-  await onEachCpu(async (cpus) => {
-    for (const selection of rulesOf(base, 5 * 32, new Float32Array(m).fill(2))) {
-      await checkSelection(cpus, selection);
-    }
-    // As many as there are: arrays of that length cannot be passed as arguments.
-    await checkSelection(cpus, {
-      ...random(3, 1, 2, 150_000),
-      bEnc: new Float32Array(150_000).fill(9),
-      cut: "row",
-      wanted: 150_000,
-    });
-  }, FEW);
+  const base = random(2, 2, 6, m);
+  const threshold = new Float32Array(m).fill(2);
+  // As many as there are: arrays of that length cannot be passed as arguments.
+  const all: Selection = {
+    ...random(3, 1, 2, 150_000),
+    ...{ bEnc: new Float32Array(150_000).fill(9), cut: "row", wanted: 150_000 },
+  };
+  const selections = [...CUTS.map((cut) => underRule(base, cut, 2 * 32, threshold)), all];
+  for (const { cpu, selection } of combinations({ cpu: FEW, selection: selections })) {
+    await checkOn(cpu, selection);
+  }
 });
 
 Deno.test("screening rules most pairs out, of planted rows too", async () => {
@@ -275,20 +263,18 @@ Deno.test("screening rules most pairs out, of planted rows too", async () => {
     }
   }
   const base = { name: "planted", x, wEnc, bEnc: new Float32Array(m), d };
-  await onEachCpu(async (cpus) => {
-    for (
-      const [one, least] of [[base, 1], [{ ...random(1, n, d, m), name: "random" }, 7]] as const
-    ) {
-      for (const selection of rulesOf(one, n * k, new Float32Array(m).fill(least))) {
-        const { candidates, kept } = await checkSelection(cpus, selection);
-        if (Deno.env.get("SAEWING_TEST_REPORT")) {
-          const each = (candidates / kept).toFixed(3);
-          console.log(`${one.name}, ${selection.cut}: ${each} candidates per kept entry`);
-        }
-        assert(candidates >= kept && candidates < n * m / 4, `${candidates} candidates`);
-      }
+  const selections = CUTS.flatMap((cut) => [
+    underRule(base, cut, n * k, new Float32Array(m).fill(1)),
+    underRule({ ...random(1, n, d, m), name: "random" }, cut, n * k, new Float32Array(m).fill(7)),
+  ]);
+  for (const { cpu, selection } of combinations({ cpu: VARIANTS, selection: selections })) {
+    const { candidates, kept } = await checkOn(cpu, selection);
+    if (Deno.env.get("SAEWING_TEST_REPORT")) {
+      const each = (candidates / kept).toFixed(3);
+      console.log(`${selection.name}, ${selection.cut}: ${each} candidates per kept entry`);
     }
-  });
+    assert(candidates >= kept && candidates < n * m / 4, `${candidates} candidates`);
+  }
 });
 
 Deno.test("screening selects what all pairs' exact dots select: rows of any magnitude", async () => {
@@ -298,6 +284,7 @@ Deno.test("screening selects what all pairs' exact dots select: rows of any magn
     n: fc.integer({ min: 1, max: 140 }),
     d: fc.integer({ min: 1, max: 40 }),
     m: fc.integer({ min: 1, max: 90 }),
+    cut: fc.constantFrom(...CUTS),
     share: fc.double({ min: 0, max: 1, noNaN: true }),
     sizes: fc.array(fc.integer({ min: -44, max: 38 }), { minLength: 3, maxLength: 3 }),
     spread: fc.integer({ min: 0, max: 20 }),
@@ -305,7 +292,7 @@ Deno.test("screening selects what all pairs' exact dots select: rows of any magn
     seed: fc.nat(),
   });
   await fc.assert(
-    fc.asyncProperty(shape, async ({ n, d, m, share, sizes, spread, steps, seed }) => {
+    fc.asyncProperty(shape, async ({ n, d, m, cut, share, sizes, spread, steps, seed }) => {
       const own = createRandom(seed);
       const numbers = (length: number, size: number) =>
         Float32Array.from({ length }, () => {
@@ -322,11 +309,9 @@ Deno.test("screening selects what all pairs' exact dots select: rows of any magn
       };
       const wanted = Math.max(1, Math.round(share * n * m));
       const threshold = numbers(m, sizes[0] + sizes[1]);
-      for (const selection of rulesOf(base, wanted, threshold)) {
-        await checkSelection([plain, fast], selection);
-      }
+      await checkSelection([plain, fast], underRule(base, cut, wanted, threshold));
     }),
-    { numRuns: 60, seed: 4 },
+    { numRuns: howMany(20, 180), seed: drawSeed() },
   );
 });
 

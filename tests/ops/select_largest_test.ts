@@ -6,6 +6,7 @@ import { packBoth } from "../../lib/ops/round_on_gpu.ts";
 import { selectLargest } from "../../lib/ops/select_largest.ts";
 import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { uploadWeights } from "../../lib/ops/weights.ts";
+import { combinations } from "../depth.ts";
 import { build, openGpu, readSparse, SMALL, submit } from "../gpu_helper.ts";
 import { keepLargestOfRows, preActivations } from "../oracles/dense.ts";
 import { toSparse } from "../oracles/sparse.ts";
@@ -37,7 +38,10 @@ async function select(
   });
   submit(gpu, stages, [out.kept]);
   submit(gpu, stages, [out.kept]);
-  const { offsets, latents, values } = await readSparse(gpu, out);
+  const [{ offsets, latents, values }, [, , , failed]] = await Promise.all([
+    readSparse(gpu, out),
+    readIntegers(gpu, state, 4),
+  ]);
   assertEquals(offsets.slice(0, 3), [0, 2, 5]);
   return {
     sparse: {
@@ -45,7 +49,7 @@ async function select(
       latents: latents.slice(5),
       values: values.slice(5),
     },
-    failed: (await readIntegers(gpu, state, 4))[3],
+    failed,
   };
 }
 
@@ -58,29 +62,31 @@ function expectedOf({ x, wEnc, bEnc, n, d, m }: Given, wanted: number, among?: n
 Deno.test("the largest of each row are those of an exact oracle, whatever it screens with", async () => {
   for (const options of [{}, SMALL]) {
     using gpu = await openGpu(options);
-    for (const [n, d, m] of [[1, 3, 1], [24, 20, 65], [150, 13, 150], [7, 16, 400]]) {
-      // Ranges of rows, and facts of rows, are bound whole.
-      if (options === SMALL && n > 100) continue;
+    const all = Infinity;
+    const cases = combinations({
+      shape: [[1, 3, 1], [24, 20, 65], [150, 13, 150], [7, 16, 400]],
+      factors: ALL,
+      wanted: [1, 5, 40, all],
+      // Room for all, for parts of 64 rows of the third shape, for nearly nothing.
+      most: [undefined, 3000, 1],
+      among: ["all", "few", "none"],
+    }, ({ shape: [n, , m], factors, wanted, among }) => {
+      // All of it with the factors that have the widest bounds.
+      if (factors !== "int8" && (wanted === 1 || wanted === all)) return false;
+      if (among !== "all" && (wanted !== 5 || factors !== "int8")) return false;
+      // Ranges of rows, facts of rows and entries are bound whole.
+      return options !== SMALL || n <= 100 && n * Math.min(wanted, m) <= 1500;
+    });
+    for (const { shape: [n, d, m], factors, most, ...one } of cases) {
       const given = wholeNumbers(n + d + m, n, d, m);
       const few = Array.from({ length: m }, (_, i) => i).filter((i) => i % 7 === 3 || i > m - 9);
-      for (const factors of ALL) {
-        // All of it with the factors that have the widest bounds.
-        for (const wanted of factors === "int8" ? [1, 5, 40, m] : [5, 40]) {
-          // Entries are bound whole too.
-          if (options === SMALL && n * wanted > 1500) continue;
-          // Room for all, for parts of 64 rows of the third shape, for nearly nothing.
-          for (const most of [undefined, 3000, 1]) {
-            for (const among of [undefined, few, []]) {
-              if (among && (wanted !== 5 || factors !== "int8")) continue;
-              const { sparse, failed } = await select(gpu, given, { wanted, factors, most, among });
-              const name = `${factors} ${n}×${d}×${m}, ${wanted}, ${most}, of ${among?.length}`;
-              assertEquals(sparse, expectedOf(given, wanted, among), name);
-              if (most === undefined && options !== SMALL) assertEquals(failed, 0, name);
-              if (most === 1 && sparse.values.length > n) assertEquals(failed, 1, name);
-            }
-          }
-        }
-      }
+      const among = { all: undefined, few, none: [] }[one.among];
+      const wanted = one.wanted === all ? m : one.wanted;
+      const { sparse, failed } = await select(gpu, given, { wanted, factors, most, among });
+      const name = `${factors} ${n}×${d}×${m}, ${wanted}, ${most}, of ${among?.length}`;
+      assertEquals(sparse, expectedOf(given, wanted, among), name);
+      if (most === undefined && options !== SMALL) assertEquals(failed, 0, name);
+      if (most === 1 && sparse.values.length > n) assertEquals(failed, 1, name);
     }
   }
 });
@@ -90,13 +96,12 @@ Deno.test("bits of each row's largest depend on neither the screening nor the wa
   const given = wildNumbers(5, 140, 33, 200);
   for (const wanted of [3, 60]) {
     let first: unknown;
-    for (const factors of ALL) {
-      for (const most of [undefined, 64 * wanted * 3, 1]) {
-        const { sparse } = await select(gpu, given, { wanted, factors, most });
-        first ??= sparse;
-        assertEquals(sparse, first, `${factors}, room for ${most}`);
-        assert(sparse.values.length > wanted * 50);
-      }
+    const ways = { factors: ALL, most: [undefined, 64 * wanted * 3, 1] };
+    for (const { factors, most } of combinations(ways)) {
+      const { sparse } = await select(gpu, given, { wanted, factors, most });
+      first ??= sparse;
+      assertEquals(sparse, first, `${factors}, room for ${most}`);
+      assert(sparse.values.length > wanted * 50);
     }
   }
 });
@@ -104,19 +109,15 @@ Deno.test("bits of each row's largest depend on neither the screening nor the wa
 Deno.test("the largest of rows all of whose values are equal, or not positive", async () => {
   using gpu = await openGpu();
   const [n, d, m] = [70, 8, 300];
-  for (const bias of [-1, -100]) {
+  const cases = { bias: [-1, -100], most: [undefined, 2000], wanted: [1, 9, 300] };
+  for (const { bias, most, wanted } of combinations(cases)) {
     const given: Given = {
       x: new Float32Array(n * d).fill(1),
       wEnc: new Float32Array(m * d).fill(2),
       bEnc: new Float32Array(m).fill(bias),
       ...{ n, d, m },
     };
-    for (const most of [undefined, 2000]) {
-      for (const wanted of [1, 9, 300]) {
-        const how = { wanted, factors: "int8", most } as const;
-        const { sparse } = await select(gpu, given, how);
-        assertEquals(sparse, expectedOf(given, wanted), `bias ${bias}, ${wanted}, ${most}`);
-      }
-    }
+    const { sparse } = await select(gpu, given, { wanted, factors: "int8", most });
+    assertEquals(sparse, expectedOf(given, wanted), `bias ${bias}, ${wanted}, ${most}`);
   }
 });

@@ -1,0 +1,12 @@
+// All cases of tests that draw a few of them by default (tests/depth.ts).
+import { asked } from "../depth.ts";
+
+asked.full = true;
+for (
+  const name of [
+    "ops/screen_test",
+    "ops/select_above_test",
+    "ops/select_batch_test",
+    "ops/select_largest_test",
+  ]
+) await import(`../${name}.ts`);
