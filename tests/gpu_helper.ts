@@ -29,7 +29,7 @@ import { uploadWeights, type Weights } from "../lib/ops/weights.ts";
 import { createRandom } from "../lib/random.ts";
 import type { Sae } from "../lib/sae/sae.ts";
 import type { PlainSparse } from "./oracles/sparse.ts";
-import { asked } from "./depth.ts";
+import { asked, howMany } from "./depth.ts";
 import { openTestCpu } from "./test_cpu.ts";
 
 /** Limits at which small weights fall into shards, z into blocks, and dispatches into two dimensions. */
@@ -103,8 +103,17 @@ export async function* eachDevice(
 /** Opens a device for a test. */
 export type Open = (options?: DeviceOptions) => Promise<Device>;
 
+/**
+ * What is tested on a device; `steps` is how many a training is to take, 20, of which a GPU takes 7 by default: a
+ * software adapter needs 25 ms each.
+ */
+export type DeviceBody = (open: Open, steps: number) => Promise<void>;
+
+/** Steps of a training on a GPU. */
+export const GPU_STEPS = howMany(7, 20);
+
 /** A body, and whether ReLU and JumpReLU are to go by dense products once more. */
-type DeviceTest = [name: string, body: (open: Open) => Promise<void>, how?: { dense?: boolean }];
+type DeviceTest = [name: string, body: DeviceBody, how?: { dense?: boolean }];
 
 /**
  * Registers a test twice: on a GPU and on the CPU (two workers), which has no limits that work is split by:
@@ -130,21 +139,22 @@ export function testOnCpu(...test: DeviceTest): void {
 
 function registerOnGpu(...[name, body, { dense } = {}]: DeviceTest): void {
   const openWith = (more: DeviceOptions): Open => (options) => openGpu({ ...more, ...options });
-  Deno.test(`${name}, on a GPU`, () => body(openWith(dense ? { denseStep: false } : {})));
+  const run = (more: DeviceOptions) => body(openWith(more), GPU_STEPS);
+  Deno.test(`${name}, on a GPU`, () => run(dense ? { denseStep: false } : {}));
   if (!dense) return;
-  Deno.test(`${name}, on a GPU by dense products`, () => body(openWith({ denseStep: true })));
+  Deno.test(`${name}, on a GPU by dense products`, () => run({ denseStep: true }));
 }
 
 function registerOnCpu(
   name: string,
-  body: (open: Open) => Promise<void>,
+  body: DeviceBody,
   { dense = false, workers = 2 } = {},
 ): void {
   const openWith = (more: DeviceOptions): Open => ({ limits: _, ...options } = {}) =>
     openTestCpu({ workers, integerProduct: false, ...more, ...options });
-  Deno.test(`${name}, on the CPU`, () => body(openWith({ denseStep: false })));
+  Deno.test(`${name}, on the CPU`, () => body(openWith({ denseStep: false }), 20));
   if (!dense) return;
-  Deno.test(`${name}, on the CPU by dense products`, () => body(openWith({})));
+  Deno.test(`${name}, on the CPU by dense products`, () => body(openWith({}), 20));
 }
 
 /** The stages that `append` appends, with what they need in `buffers`. */

@@ -2,6 +2,7 @@
 import { hasHardwareGpu } from "../../lib/device/gpu.ts";
 import { asked } from "../depth.ts";
 
+asked.full = true;
 asked.device = await hasHardwareGpu() ? "gpu" : "software";
 for (
   const name of [

@@ -19,6 +19,7 @@ import {
   testOnDevices,
   TIGHT,
 } from "../gpu_helper.ts";
+import { combinationsOn } from "../depth.ts";
 import { type Choice, inferStitched } from "../oracles/stitched.ts";
 import { ARCHITECTURES, choose, makeSae, NORMALIZATIONS } from "./made_saes.ts";
 import { withSpliceLosses } from "../evaluation/with_splice_losses.ts";
@@ -70,52 +71,55 @@ async function check(
 testOnDevices("a stitched SAE of any two architectures agrees with the oracle", async (open) => {
   using wide = await open();
   using tight = await open(TIGHT);
-  let seed = 0;
-  for (const ours of ARCHITECTURES) {
-    for (const theirs of ARCHITECTURES) {
-      for (const [n, d, m0, m1] of [[7, 5, 12, 20], [20, 20, 65, 70]]) {
-        seed += 10;
-        const normalization = NORMALIZATIONS[seed / 10 % 4];
-        const shared = { d, normalization };
-        const [ownBias, otherBias] = [seed % 3 > 0, seed % 4 > 0];
-        const small = makeSae({
-          ...{ ...shared, architecture: ours, seed, m: m0 },
-          subtractDecoderBias: ownBias,
-        });
-        const large = makeSae({
-          ...{ ...shared, architecture: theirs, seed: seed + 5, m: m1 },
-          subtractDecoderBias: otherBias,
-        });
-        const choice = {
-          ...{ small, smallLatents: choose(seed, m0, Math.ceil(m0 / 2)) },
-          ...{ large, largeLatents: choose(seed + 1, m1, Math.ceil(m1 / 3)) },
-        };
-        const x = randomMatrix(seed, n, d);
-        const name = `${ours} and ${theirs}, ${normalization}, seed ${seed}`;
-        const gpu = n > 7 ? tight : wide;
-        assert(await check(gpu, choice, x, undefined, name) > 0, name);
-      }
-    }
+  const shape = [[7, 5, 12, 20], [20, 20, 65, 70]];
+  const lists = { ours: ARCHITECTURES, theirs: ARCHITECTURES, shape };
+  for (const { ours, theirs, shape: [n, d, m0, m1] } of combinationsOn(wide, lists)) {
+    const [one, other] = [ARCHITECTURES.indexOf(ours), ARCHITECTURES.indexOf(theirs)];
+    const at = 1 + 2 * (one * ARCHITECTURES.length + other) + (n > 7 ? 1 : 0);
+    const seed = 10 * at;
+    const normalization = NORMALIZATIONS[at % 4];
+    const shared = { d, normalization };
+    const [ownBias, otherBias] = [seed % 3 > 0, seed % 4 > 0];
+    const small = makeSae({
+      ...{ ...shared, architecture: ours, seed, m: m0 },
+      subtractDecoderBias: ownBias,
+    });
+    const large = makeSae({
+      ...{ ...shared, architecture: theirs, seed: seed + 5, m: m1 },
+      subtractDecoderBias: otherBias,
+    });
+    const choice = {
+      ...{ small, smallLatents: choose(seed, m0, Math.ceil(m0 / 2)) },
+      ...{ large, largeLatents: choose(seed + 1, m1, Math.ceil(m1 / 3)) },
+    };
+    const x = randomMatrix(seed, n, d);
+    const name = `${ours} and ${theirs}, ${normalization}, seed ${seed}`;
+    const gpu = n > 7 ? tight : wide;
+    assert(await check(gpu, choice, x, undefined, name) > 0, name);
   }
 });
 
 testOnDevices("edge shapes: one row, one latent, none of one SAE, all of both", async (open) => {
   using gpu = await open();
-  for (const [ours, theirs] of [["relu", "jumprelu"], ["topk", "relu"]] as const) {
-    for (const [n, d, m0, m1] of [[1, 1, 1, 1], [3, 2, 1, 9], [2, 9, 4, 2]]) {
-      const small = makeSae({ architecture: ours, seed: n, d, m: m0, bEnc: ones(m0) });
-      const large = makeSae({ architecture: theirs, seed: d + 9, d, m: m1, bEnc: ones(m1) });
-      for (const [some, others] of [[1, 1], [m0, 0], [0, m1], [0, 1], [m0, m1]]) {
-        const choice = {
-          ...{ small, smallLatents: choose(1, m0, some) },
-          ...{ large, largeLatents: choose(2, m1, others) },
-        };
-        await check(gpu, choice, randomMatrix(n, n, d), undefined, `${ours} ${some} ${others}`);
-      }
-      const stitched = stitch(small, large, { small: [0], large: [] });
-      const none = await encode(gpu, stitched, { data: new Float32Array(0), rows: 0, cols: d });
-      assertEquals([none.rows, none.cols, [...none.rowOffsets]], [0, 1, [0]]);
-    }
+  const all = Infinity;
+  const lists = {
+    pair: [["relu", "jumprelu"], ["topk", "relu"]],
+    shape: [[1, 1, 1, 1], [3, 2, 1, 9], [2, 9, 4, 2]],
+    chosen: [[1, 1], [all, 0], [0, all], [0, 1], [all, all]],
+  } as const;
+  for (const { pair: [ours, theirs], shape, chosen } of combinationsOn(gpu, lists)) {
+    const [n, d, m0, m1] = shape;
+    const small = makeSae({ architecture: ours, seed: n, d, m: m0, bEnc: ones(m0) });
+    const large = makeSae({ architecture: theirs, seed: d + 9, d, m: m1, bEnc: ones(m1) });
+    const [some, others] = [Math.min(chosen[0], m0), Math.min(chosen[1], m1)];
+    const choice = {
+      ...{ small, smallLatents: choose(1, m0, some) },
+      ...{ large, largeLatents: choose(2, m1, others) },
+    };
+    await check(gpu, choice, randomMatrix(n, n, d), undefined, `${ours} ${some} ${others}`);
+    const stitched = stitch(small, large, { small: [0], large: [] });
+    const none = await encode(gpu, stitched, { data: new Float32Array(0), rows: 0, cols: d });
+    assertEquals([none.rows, none.cols, [...none.rowOffsets]], [0, 1, [0]]);
   }
 });
 

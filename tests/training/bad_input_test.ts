@@ -7,6 +7,7 @@ import type { StepRecord } from "../../lib/training/step_record.ts";
 import type { AnyTrainOptions, TrainOptions } from "../../lib/training/options.ts";
 import { NonFiniteError } from "../../lib/training/non_finite_error.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
+import { combinationsOn } from "../depth.ts";
 import { randomMatrix, randomSae, testOnCpu, testOnDevices } from "../gpu_helper.ts";
 
 const [N, D, M] = [6, 5, 16];
@@ -187,33 +188,32 @@ testOnCpu("trainSae names the batch that does not fit", async (open) => {
 
 testOnDevices("a number in a batch that is not finite stops the run and is named", async (open) => {
   using gpu = await open();
-  const cases = [[1, 0, 0, NaN], [3, 5, 4, Infinity], [4, 2, 3, -Infinity]];
-  for (const [step, row, column, value] of cases) {
+  const cases = combinationsOn(gpu, {
+    bad: [[1, 0, 0, NaN], [3, 5, 4, Infinity], [4, 2, 3, -Infinity]],
+    how: [
+      [1, "none"],
+      [2, "layer_norm"],
+      [50, "none"],
+      [50, "expected_average_only_in"],
+    ],
+  });
+  for (const { bad: [step, row, column, value], how: [recordEvery, inputNormalization] } of cases) {
     const all = batches(7);
     all[step - 1].data[row * D + column] = value;
     // A later one, and one behind it in the same batch, are not the ones to report.
     all[6].data[0] = NaN;
     if (row * D + column + 1 < N * D) all[step - 1].data[row * D + column + 1] = NaN;
     const seen: StepRecord[] = [];
-    for (
-      const [recordEvery, inputNormalization] of [
-        [1, "none"],
-        [2, "layer_norm"],
-        [50, "none"],
-        [50, "expected_average_only_in"],
-      ] as const
-    ) {
-      seen.length = 0;
-      const error = await assertFails(
-        gpu,
-        `batch ${step} has a number that is not finite, in row ${row}, column ${column}`,
-        { recordEvery, inputNormalization, onProgress: ({ records }) => seen.push(...records) },
-        all,
-      );
-      assertInstanceOf(error, NonFiniteError);
-      assertEquals(error.step, step);
-      assert(seen.every((record) => record.step < step));
-    }
+    const onProgress = ({ records }: { records: StepRecord[] }) => void seen.push(...records);
+    const error = await assertFails(
+      gpu,
+      `batch ${step} has a number that is not finite, in row ${row}, column ${column}`,
+      { recordEvery, inputNormalization, onProgress },
+      all,
+    );
+    assertInstanceOf(error, NonFiniteError);
+    assertEquals(error.step, step);
+    assert(seen.every((record) => record.step < step));
   }
 });
 

@@ -1,4 +1,4 @@
-// All cases of tests that draw a few of them by default (tests/depth.ts).
+// All cases of tests of selections, which draw a few by default (tests/depth.ts).
 import { asked } from "../depth.ts";
 
 asked.full = true;
