@@ -3,7 +3,7 @@ import { measuredNmse } from "../lib/formats/measured_nmse.ts";
 import { nameSaes } from "../lib/formats/name_saes.ts";
 import { contextsByLatent, type LatentExamples } from "../lib/interpretation/mod.ts";
 import { checkExplains } from "../lib/meta/decompose.ts";
-import { mean } from "../lib/meta/meta_findings.ts";
+import { mean } from "../lib/mean.ts";
 import {
   type ComparedMetaLatents,
   completeMetaOptions,

@@ -18,6 +18,7 @@ import {
 } from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { givenNormLimit, resolveNormLimit, sayBosInFront } from "./source.ts";
+import { mean } from "../lib/mean.ts";
 
 const OPTIONS: OptionTable = [
   ["What is read", [
@@ -183,8 +184,6 @@ function forMachines({ name, dictSize, probes, perturbations }: {
     })),
   };
 }
-
-const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
 
 function readCounts(options: Arguments, name: string): number[] | undefined {
   const counts = options.text(name)?.split(",").map(Number);

@@ -31,9 +31,9 @@ const WEB = [
 ];
 
 /** Files at the foot of the house: everyone may import them, they import at most one another. */
-const GROUND = ["matrix", "batches", "progress", "random", "version", "whole_number"].map((name) =>
-  `lib/${name}.ts`
-);
+const GROUND = ["matrix", "mean", "batches", "progress", "random", "version", "whole_number"].map((
+  name,
+) => `lib/${name}.ts`);
 
 interface Source {
   path: string;

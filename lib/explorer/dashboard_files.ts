@@ -4,6 +4,7 @@ import { type DashboardExtras, type DashboardRecord, dashboardRecord } from "./d
 import { gunzip, gzip } from "./gzip.ts";
 import { collectMetaLatents, type MetaLatentLatents, readMetaLatent } from "./meta_index.ts";
 import { collectSearch, type MetaLabel, readSearch, type SearchIndex } from "./search_index.ts";
+import { isWhole } from "../whole_number.ts";
 
 /** Name of the file that says what the others hold. */
 export const DASHBOARD_FILE = "dashboard.json";
@@ -214,7 +215,7 @@ export async function openDashboards(
       }));
     },
     async record(place) {
-      if (!(Number.isInteger(place) && place >= 0 && place < latents)) {
+      if (!isWhole(place, 0, latents - 1)) {
         throw new RangeError(`place is ${place}, expected a whole number below ${latents}`);
       }
       const entry = await part("index.bin", place * 12, 12);

@@ -1,4 +1,5 @@
 import type { DashboardRecord } from "./dashboard_record.ts";
+import { isWhole } from "../whole_number.ts";
 
 /** The latents that a meta-latent is part of. */
 export interface MetaLatentLatents {
@@ -60,7 +61,7 @@ export async function readMetaLatent(
   count: number,
   most: number,
 ): Promise<MetaLatentLatents> {
-  if (!(Number.isInteger(meta) && meta >= 0 && meta < count)) {
+  if (!isWhole(meta, 0, count - 1)) {
     throw new RangeError(`meta-latent is ${meta}, expected a whole number below ${count}`);
   }
   const offsets = await part(4 * meta, 8);

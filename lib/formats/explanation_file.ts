@@ -1,6 +1,7 @@
 import { cleanAnswer } from "../interpretation/explain_latents.ts";
 import type { ScoredExplanation } from "../interpretation/study_explanations.ts";
 import { readRegularText } from "../language_model/regular_file.ts";
+import { isWhole } from "../whole_number.ts";
 
 /** What a latent stands for, as a page or a table shows it. */
 export interface LatentLabel {
@@ -66,7 +67,7 @@ function parseLine(
     // Told below.
   }
   const { [key]: latent, text } = parsed ?? {};
-  if (Number.isSafeInteger(latent) && latent! >= 0 && typeof text === "string") {
+  if (isWhole(latent) && typeof text === "string") {
     return parsed as ExplanationLine;
   }
   throw new Error(`${where} is no explanation, expected {"${key}": 3, "text": "…"}`);

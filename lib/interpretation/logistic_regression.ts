@@ -1,4 +1,5 @@
 import type { Matrix } from "../matrix.ts";
+import { columnMeans } from "../mean.ts";
 
 /** A binary classifier: the log odds of a sample x are x · weights + bias. */
 export interface LogisticModel {
@@ -173,12 +174,6 @@ function newtonDirection(problem: Problem, probability: Float64Array, gradient: 
     size = next;
   }
   return direction;
-}
-
-function columnMeans({ data, rows, cols }: Matrix): Float64Array {
-  const mean = new Float64Array(cols);
-  for (let at = 0; at < data.length; at++) mean[at % cols] += data[at];
-  return mean.map((sum) => sum / rows);
 }
 
 function dot(a: Float64Array, b: Float64Array): number {

@@ -3,6 +3,7 @@ import type { Matrix } from "../matrix.ts";
 import { createRandom } from "../random.ts";
 import { checkWhole } from "../whole_number.ts";
 import type { Editor } from "./edit_latents.ts";
+import { mean } from "../mean.ts";
 
 /** What steering needs of a language model; `openLanguageModel` gives it. */
 export interface SteerableModel {
@@ -82,7 +83,6 @@ export async function steeringEffect(
   const [{ loss, divergence }] = losses.spliced;
   const before = await model.logits(tokens, rows, own, { last: true });
   const after = await model.logits(tokens, rows, edited, { last: true });
-  const mean = (values: Float32Array) => values.reduce((sum, one) => sum + one, 0) / values.length;
   return {
     loss: mean(losses.own),
     editedLoss: mean(loss),

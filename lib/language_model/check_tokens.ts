@@ -1,5 +1,5 @@
 import type { Matrix } from "../matrix.ts";
-import { checkWhole } from "../whole_number.ts";
+import { checkWhole, isWhole } from "../whole_number.ts";
 
 /** Which tokens a model accepts. */
 export interface TokenLimits {
@@ -26,7 +26,7 @@ export function checkTokens(
 ): void {
   checkWhole(rows, "rows");
   const length = tokens.length / rows;
-  if (!Number.isInteger(length) || length < minContext) {
+  if (!isWhole(length, minContext)) {
     throw new Error(
       `tokens has ${tokens.length} ids, expected rows = ${rows} times a context length ` +
         `from ${minContext}`,

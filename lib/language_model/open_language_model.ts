@@ -18,6 +18,7 @@ import { readRegularText } from "./regular_file.ts";
 import { modelBytes } from "./split_graph.ts";
 import type { HookTensor, WorkerModel } from "./worker_messages.ts";
 import { openTokenizer, type Tokenizer, tokenizerBosToken } from "./tokenizer.ts";
+import { checkWhole } from "../whole_number.ts";
 
 export type { Dtype, LanguageModel, SpliceLosses, Tokenizer };
 
@@ -71,9 +72,7 @@ export async function openLanguageModel(
 ): Promise<LanguageModel> {
   const { hook, device = "cpu" } = options;
   const threads = options.threads ?? navigator.hardwareConcurrency;
-  if (!(Number.isInteger(threads) && threads > 0)) {
-    throw new Error(`threads is ${threads}, expected a whole number above 0`);
-  }
+  checkWhole(threads, "threads");
   const files = await findModelFiles(idOrFolder, {
     ...options,
     dtype: options.dtype ?? "fp32",

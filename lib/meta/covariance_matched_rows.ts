@@ -6,6 +6,7 @@ import type { Sae } from "../sae/sae.ts";
 import { checkWhole } from "../whole_number.ts";
 import { checkRows } from "./check_rows.ts";
 import { normal } from "./normal.ts";
+import { columnMeans } from "../mean.ts";
 
 /**
  * Random rows that have the mean and the covariance of an SAE's decoder rows and nothing else of them:
@@ -51,8 +52,7 @@ export function covarianceMatchedRows(
 export function momentsOfRows(
   { data, rows, cols }: Matrix,
 ): { mean: Float64Array; covariance: Float64Array } {
-  const mean = new Float64Array(cols);
-  for (let at = 0; at < data.length; at++) mean[at % cols] += data[at] / rows;
+  const mean = columnMeans({ data, rows, cols });
   const covariance = new Float64Array(cols * cols);
   const centered = new Float64Array(cols);
   for (let r = 0; r < rows; r++) {

@@ -3,6 +3,7 @@ import type { Matrix, SparseMatrix } from "../matrix.ts";
 import { openInference } from "../sae/inference.ts";
 import { transformInput } from "../sae/input_transform.ts";
 import type { Sae } from "../sae/sae.ts";
+import { columnMeans } from "../mean.ts";
 
 /** How well a meta-SAE explains rows. */
 export interface MetaMeasures {
@@ -42,8 +43,7 @@ export function measureCodes(
 
 /** Σ‖w − w̄‖² over rows. */
 export function rowVariance({ data, rows, cols }: Matrix): number {
-  const mean = new Float64Array(cols);
-  for (let at = 0; at < data.length; at++) mean[at % cols] += data[at] / rows;
+  const mean = columnMeans({ data, rows, cols });
   let sum = 0;
   for (let at = 0; at < data.length; at++) sum += (data[at] - mean[at % cols]) ** 2;
   return sum;

@@ -78,10 +78,3 @@ export function leastSingleErrors(
   const other = single?.singleErrors ?? singleErrors;
   return singleErrors.map((error, i) => Math.min(error, other[i]));
 }
-
-/** Mean of numbers. */
-export function mean(values: ArrayLike<number>): number {
-  let sum = 0;
-  for (let i = 0; i < values.length; i++) sum += values[i];
-  return sum / values.length;
-}

@@ -1,10 +1,10 @@
 import type { Decomposition } from "../meta/decompose.ts";
 import { formatShare, partOf, signed } from "./format_number.ts";
 import { meanInterval, wilsonInterval } from "./intervals.ts";
+import { mean } from "../mean.ts";
 import {
   type ComparedMetaLatents,
   leastSingleErrors,
-  mean,
   type MetaFindings,
 } from "../meta/meta_findings.ts";
 import {

@@ -1,4 +1,4 @@
-import { mean } from "../meta/meta_findings.ts";
+import { mean } from "../mean.ts";
 import { latentsOf, metaLatentsOf } from "../meta/read_decomposition.ts";
 import { csv, plotFiles, type Row } from "./files.ts";
 import { peakTokens } from "./meta_cards.ts";

@@ -3,7 +3,8 @@ import { barPlot, binsFrom } from "./bar_plot.ts";
 import type { Figure } from "./figure.ts";
 import { colour, QUIET } from "./legend.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
-import { type ComparedMetaLatents, mean, type MetaFindings } from "../meta/meta_findings.ts";
+import { mean } from "../mean.ts";
+import type { ComparedMetaLatents, MetaFindings } from "../meta/meta_findings.ts";
 
 /** The figures of a report on a meta-SAE, beside those of its training. */
 export function metaPlots(findings: MetaFindings): Promise<Figure>[] {

@@ -1,10 +1,10 @@
 // Why numbers of a meta-SAE decide nothing, where they do not.
-import {
-  type ComparedMetaLatents,
-  mean,
-  type MetaControl,
-  type MetaFindings,
-  type TrainingQuality,
+import { mean } from "../mean.ts";
+import type {
+  ComparedMetaLatents,
+  MetaControl,
+  MetaFindings,
+  TrainingQuality,
 } from "../meta/meta_findings.ts";
 import { CONVERGED } from "../training/loss_change.ts";
 import { formatShare } from "./format_number.ts";

@@ -2,7 +2,8 @@ import type { StepRecord } from "../training/step_record.ts";
 import { formatNumber, formatShare } from "./format_number.ts";
 import { type Contexts, decompositionCard, metaLatentCard } from "./meta_cards.ts";
 import { metaClaims } from "./meta_claims.ts";
-import { mean, type MetaFindings, type TrainingQuality } from "../meta/meta_findings.ts";
+import { mean } from "../mean.ts";
+import type { MetaFindings, TrainingQuality } from "../meta/meta_findings.ts";
 import { metaPlots } from "./meta_plots.ts";
 import {
   figureGrid,

@@ -7,6 +7,7 @@ import { architectureColour, QUIET } from "./legend.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
 import { figureGrid, page, paragraph, section, settingsTable, table } from "./page.ts";
 import { distinct } from "./sweep_curves.ts";
+import { mean } from "../mean.ts";
 
 /** What a report on probes tells. */
 export interface ProbeReport {
@@ -94,8 +95,6 @@ function curves(
     return { label: architecture, colour: architectureColour(architecture), x: sizes, y: means };
   });
 }
-
-const mean = (values: readonly number[]) => values.reduce((sum, v) => sum + v, 0) / values.length;
 
 /** Mean over classes. */
 function accuracy(probes: readonly { correct: number; tested: number }[]): number {

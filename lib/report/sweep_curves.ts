@@ -1,5 +1,6 @@
 import type { SweepRow } from "../sweep/sweep_row.ts";
 import type { LineSeries } from "./line_plot.ts";
+import { mean } from "../mean.ts";
 
 /** Name of a kind of SAE: its architecture, and what it was told beside. */
 export const labelOf = ({ architecture, variant }: SweepRow): string =>
@@ -16,7 +17,6 @@ export function sweepCurves(
   x: (row: SweepRow) => number,
   y: (row: SweepRow) => number,
 ): LineSeries[] {
-  const mean = (values: number[]) => values.reduce((sum, value) => sum + value) / values.length;
   return [...Map.groupBy(rows, label)].map(([label, own]) => {
     const kinds = Map.groupBy(
       own,

@@ -1,4 +1,4 @@
-import { checkWhole } from "../whole_number.ts";
+import { checkWhole, isWhole } from "../whole_number.ts";
 import { architectureOf } from "./architectures/registry.ts";
 import { checkInputTransform } from "./input_transform.ts";
 import { checkInputScale } from "./normalize_input.ts";
@@ -50,7 +50,7 @@ function firstBad(data: Float32Array, infinityAllowed: boolean): number {
 /** Whether `k` suits an architecture: whole where it holds for each sample, a mean over the batch for others. */
 export function validK(architecture: Architecture, k: unknown, dictSize: number): k is number {
   return typeof k === "number" && k > 0 && k <= dictSize &&
-    (architectureOf(architecture).k !== "whole" || Number.isInteger(k));
+    (architectureOf(architecture).k !== "whole" || isWhole(k));
 }
 
 /** The `k` that {@linkcode validK} accepts, in words that the dictionary size completes. */

@@ -1,3 +1,4 @@
+import { makeUnitRows } from "../ops/unit_rows.ts";
 import type { Random } from "../random.ts";
 import type { Architecture, Sae } from "./sae.ts";
 
@@ -20,28 +21,19 @@ export function initializeSae(
   const bound = Math.sqrt(6 / dictSize);
   const wEnc = new Float32Array(dictSize * dModel);
   for (let i = 0; i < wEnc.length; i++) wEnc[i] = (2 * random.uniform() - 1) * bound;
+  const wDec = wEnc.slice();
+  makeUnitRows({ x: wDec, d: dModel }, 0, dictSize);
   return {
     architecture,
     dModel,
     dictSize,
     wEnc,
     bEnc: new Float32Array(dictSize),
-    wDec: normalizeRows(wEnc, dModel),
+    wDec,
     bDec: new Float32Array(dModel),
     ...(k === undefined ? {} : { k }),
     subtractDecoderBias,
     inputNormalization: "none",
     metadata: {},
   };
-}
-
-function normalizeRows(w: Float32Array, width: number): Float32Array {
-  const unit = new Float32Array(w.length);
-  for (let from = 0; from < w.length; from += width) {
-    let squares = 0;
-    for (let c = 0; c < width; c++) squares += w[from + c] ** 2;
-    const scale = squares > 0 ? 1 / Math.sqrt(squares) : 0;
-    for (let c = 0; c < width; c++) unit[from + c] = w[from + c] * scale;
-  }
-  return unit;
 }

@@ -1,5 +1,6 @@
 import type { Matrix } from "../matrix.ts";
 import type { Settings } from "./options.ts";
+import { columnMeans } from "../mean.ts";
 
 /** Steps from one record with `meanLoss` to the next. */
 const EVERY = 100;
@@ -19,10 +20,7 @@ export function meanLoss(
   { data, rows, cols }: Matrix,
   lossNormalization: Settings["lossNormalization"],
 ): number {
-  const mean = new Float64Array(cols);
-  for (let at = 0; at < data.length; at += cols) {
-    for (let c = 0; c < cols; c++) mean[c] += data[at + c] / rows;
-  }
+  const mean = columnMeans({ data, rows, cols });
   let sum = 0;
   for (let at = 0; at < data.length; at += cols) {
     let squares = 0;

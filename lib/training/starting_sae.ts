@@ -8,6 +8,7 @@ import type { Sae } from "../sae/sae.ts";
 import { startSparse } from "./start_sparse.ts";
 import { architectureOf } from "../sae/architectures/registry.ts";
 import type { Settings } from "./options.ts";
+import { columnMeans } from "../mean.ts";
 
 /** The SAE that training starts from: `initial`, or a new one as wide as the first batch. */
 export function startingSae(settings: Settings, batch: Matrix): Sae {
@@ -39,7 +40,9 @@ export function startingSae(settings: Settings, batch: Matrix): Sae {
     metadata,
   };
   checkSae(sae);
-  if (settings.bDec === "mean") sae.bDec = meanOfRows(normalizeInput(sae, batch).x);
+  if (settings.bDec === "mean") {
+    sae.bDec = Float32Array.from(columnMeans(normalizeInput(sae, batch).x));
+  }
   if (settings.targetL0 !== undefined) {
     startSparse(sae, normalizeInput(sae, batch).x, settings);
   }
@@ -71,10 +74,4 @@ function startingNormalization(
   }
   // A batch that is not finite ends the first step, which names the number.
   return { ...kinds, inputScale: estimate > 0 ? estimate : 1 };
-}
-
-function meanOfRows({ data, rows, cols }: Matrix): Float32Array {
-  const sums = new Float64Array(cols);
-  for (let i = 0; i < data.length; i++) sums[i % cols] += data[i];
-  return Float32Array.from(sums, (sum) => sum / rows);
 }

@@ -2,6 +2,7 @@ import { NESTED_LOOPS, nestErrors, samplesOfPrefixes } from "../../ops/nested_er
 import { batchtopk } from "./batchtopk.ts";
 import type { Descriptor } from "./descriptor.ts";
 import type { Architectures } from "./own_options.ts";
+import { isWhole } from "../../whole_number.ts";
 
 /**
  * Matryoshka BatchTopK (Bussmann, Nabeshima, Karvonen and Nanda, "Learning Multi-Level Features with
@@ -71,7 +72,7 @@ function checkPrefixes(prefixes: unknown, dictSize: number): void {
   }
   for (const [at, prefix] of prefixes.entries()) {
     const before = at === 0 ? 0 : prefixes[at - 1];
-    if (!Number.isSafeInteger(prefix) || prefix <= before) {
+    if (!isWhole(prefix, before + 1)) {
       throw new RangeError(
         `prefixes[${at}] is ${prefix}, expected a whole number above ${before}`,
       );
