@@ -6,7 +6,7 @@
 // their names, --out keeps the table and the figure of the shrinkage control.
 import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
-import { type Claim, stitchingClaims } from "../lib/report/mod.ts";
+import { type Claim, stitchingClaims } from "../lib/claims/mod.ts";
 import {
   createRandom,
   initializeSae,

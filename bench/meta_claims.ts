@@ -6,7 +6,7 @@
 // dictionaries beside them. Rows that are put in say nothing of their training, so that no verdict is
 // left out for that.
 import { parseArgs } from "@std/cli";
-import { type Claim, metaClaims } from "../lib/report/mod.ts";
+import { type Claim, metaClaims } from "../lib/claims/mod.ts";
 import { covarianceMatchedRows, randomUnitRows, studyMeta } from "../lib/meta/mod.ts";
 import { recordedLossChange } from "../lib/training/recorded_training.ts";
 import {

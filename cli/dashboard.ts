@@ -23,7 +23,7 @@ import { decompose } from "../lib/meta/mod.ts";
 import { latentPage, latentPageName } from "../lib/report/mod.ts";
 import type { LanguageModel, Sae } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
-import { describeSource } from "./describe.ts";
+import { contextsProgress, describeSource } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
 import {
   type Arguments,
@@ -168,11 +168,7 @@ export const dashboard: Command = {
       others: others.map((sae, i) => ({ name: names[i], sae })),
       decomposition,
       ...{ skipPositions: source.skipPositions, normLimit: source.normLimit, signal },
-      onProgress({ done }) {
-        output.progress({ phase: "contexts of latents", done, total }, {
-          details: `${done} of ${total} rows of tokens`,
-        });
-      },
+      onProgress: contextsProgress(output, total),
     });
     const logits = await findLogits(model, sae, dashboards.latents, options, session);
     const background = countTokenRows(model, tokenRows);

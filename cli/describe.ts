@@ -1,10 +1,10 @@
-import type { Claim } from "../lib/report/mod.ts";
+import type { Claim } from "../lib/claims/mod.ts";
 import type { CrossEntropyEvaluation, Evaluation, Progress, Sae, StepRecord } from "../mod.ts";
 import type { SweepProgress } from "../lib/sweep/mod.ts";
 import type { TrainingProgress, TrainingWarning } from "../lib/training/mod.ts";
 import type { ActivationSource, LeftOut } from "../lib/activations/activation_source.ts";
 import type { NormLimit } from "../lib/sae/norm_limit.ts";
-import { formatSeconds } from "../lib/report/format_number.ts";
+import { formatSeconds } from "../lib/format_number.ts";
 import { formatTable, type Output } from "./output.ts";
 
 /** A claim of the paper for people: whether it holds, and below it what this run found. */
@@ -96,6 +96,14 @@ export function evaluationProgress(
 ): (progress: Progress) => void {
   return ({ phase, done, total }) =>
     output.progress({ phase: `${what}${phase}`, done, total }, {
+      details: `${done} of ${total} rows of tokens`,
+    });
+}
+
+/** Shows the progress of a search for contexts of latents in so many rows of tokens, as `onProgress`. */
+export function contextsProgress(output: Output, total: number): (progress: Progress) => void {
+  return ({ done }) =>
+    output.progress({ phase: "contexts of latents", done, total }, {
       details: `${done} of ${total} rows of tokens`,
     });
 }

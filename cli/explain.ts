@@ -18,6 +18,7 @@ import {
 import { decompose } from "../lib/meta/mod.ts";
 import { explanationFiles, explanationSummary } from "../lib/report/mod.ts";
 import type { Command, Session } from "./command.ts";
+import { contextsProgress } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
 import {
   type Arguments,
@@ -153,11 +154,7 @@ export const explain: Command = {
       latents: wanted,
       top: 2 * Math.max(10, options.number("shown") ?? 10, options.number("tests") ?? 10),
       ...{ skipPositions: source.skipPositions, normLimit: source.normLimit, signal },
-      onProgress({ done, total }) {
-        output.progress({ phase: "contexts of latents", done, total }, {
-          details: `${done} of ${total} rows of tokens`,
-        });
-      },
+      onProgress: contextsProgress(output, tokenRows.length),
     });
     const most = options.number("most") ??
       (options.text("endpoint") && !wanted ? 100 : sae.dictSize);

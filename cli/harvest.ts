@@ -4,7 +4,7 @@ import { type StoreDtype, writeStores } from "../lib/activations/mod.ts";
 import { readStoreFolder } from "../lib/activations/store_folder.ts";
 import { openOutputFolder, type OutputFolder } from "../lib/formats/mod.ts";
 import { findRun, listFiles } from "../lib/formats/run_files.ts";
-import { formatSeconds } from "../lib/report/format_number.ts";
+import { formatSeconds } from "../lib/format_number.ts";
 import type { ActivationStore } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
 import { describeLeftOut } from "./describe.ts";

@@ -13,15 +13,16 @@ import {
   sharedSeedWarnings,
   studyMeta,
 } from "../lib/meta/mod.ts";
-import { formatSeconds } from "../lib/report/format_number.ts";
+import { formatSeconds } from "../lib/format_number.ts";
 import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_cards.ts";
-import { metaClaims, metaFiles } from "../lib/report/mod.ts";
+import { metaClaims } from "../lib/claims/mod.ts";
+import { metaFiles } from "../lib/report/mod.ts";
 import { decoderRows } from "../lib/sae/decoder_rows.ts";
 import { trainingOptions } from "../lib/sweep/option_texts.ts";
 import { checkComparable } from "../lib/stitching/mod.ts";
 import { type Device, type Sae, saveSae } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
-import { describeClaim, describeSource, metaProgress } from "./describe.ts";
+import { contextsProgress, describeClaim, describeSource, metaProgress } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
 import {
   type Arguments,
@@ -286,14 +287,9 @@ async function findContexts(
 ): Promise<Map<number, LatentExamples>> {
   if (!texts) return new Map();
   const { source: { skipPositions, normLimit }, model, tokenRows } = texts;
-  const total = tokenRows.length;
   return await contextsByLatent(device, model, sae, tokenRows, {
     ...{ skipPositions, normLimit, signal },
-    onProgress({ done }) {
-      output.progress({ phase: "contexts of latents", done, total }, {
-        details: `${done} of ${total} rows of tokens`,
-      });
-    },
+    onProgress: contextsProgress(output, tokenRows.length),
   });
 }
 

@@ -1,4 +1,4 @@
-import { formatSeconds } from "../lib/report/format_number.ts";
+import { formatSeconds } from "../lib/format_number.ts";
 import type { CachedInstead } from "../lib/language_model/mod.ts";
 import type { Progress } from "../mod.ts";
 import type { Io } from "./io.ts";

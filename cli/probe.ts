@@ -2,7 +2,7 @@ import { basename, join } from "@std/path";
 import { readLabelledTexts } from "../lib/activations/mod.ts";
 import { nameSaes } from "../lib/formats/name_saes.ts";
 import { studyProbes } from "../lib/interpretation/mod.ts";
-import { formatSeconds } from "../lib/report/format_number.ts";
+import { formatSeconds } from "../lib/format_number.ts";
 import { probeFiles } from "../lib/report/mod.ts";
 import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
 import { isWhole } from "../lib/whole_number.ts";

@@ -3,15 +3,11 @@ import type { ActivationSource } from "../lib/activations/activation_source.ts";
 import { takeActivations } from "../lib/activations/take_activations.ts";
 import { collectionIds, listCollections, type SaeCollection } from "../lib/formats/mod.ts";
 import { nameSaes } from "../lib/formats/name_saes.ts";
-import { formatSeconds } from "../lib/report/format_number.ts";
-import {
-  type NamedGroups,
-  nameGroups,
-  type PairClaims,
-  pairClaims,
-  stitchingFiles,
-} from "../lib/report/mod.ts";
-import { commonReason, withoutCommonReason } from "../lib/report/verdict.ts";
+import { formatSeconds } from "../lib/format_number.ts";
+import { type PairClaims, pairClaims } from "../lib/claims/mod.ts";
+import { type NamedGroups, nameGroups } from "../lib/interpretation/mod.ts";
+import { stitchingFiles } from "../lib/report/mod.ts";
+import { commonReason, withoutCommonReason } from "../lib/claims/verdict.ts";
 import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
 import {
   checkComparable,

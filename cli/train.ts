@@ -1,6 +1,6 @@
 import { join } from "@std/path";
 import { type ActivationSource, sourceMetadata } from "../lib/activations/activation_source.ts";
-import { formatSeconds } from "../lib/report/format_number.ts";
+import { formatSeconds } from "../lib/format_number.ts";
 import { reportTraining, type ReportTrainingOptions } from "../lib/report/mod.ts";
 import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
 import { missingOption, trainingOptions } from "../lib/sweep/option_texts.ts";

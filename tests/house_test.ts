@@ -19,6 +19,7 @@ const FOLDERS = [
   "lib/sweep",
   "lib/stitching",
   "lib/meta",
+  "lib/claims",
   "lib/interpretation",
   "lib/formats",
   "lib/report",
@@ -27,11 +28,31 @@ const FOLDERS = [
 
 /** Folders that run in a browser page too. */
 const WEB = [
-  ...["kernels", "device", "ops", "sae", "training", "evaluation", "sweep", "stitching", "meta"],
+  ...[
+    "kernels",
+    "device",
+    "ops",
+    "sae",
+    "training",
+    "evaluation",
+    "sweep",
+    "stitching",
+    "meta",
+    "claims",
+  ],
 ];
 
 /** Files at the foot of the house: everyone may import them, they import at most one another. */
-const GROUND = ["matrix", "mean", "batches", "progress", "random", "version", "whole_number"].map((
+const GROUND = [
+  "matrix",
+  "mean",
+  "format_number",
+  "batches",
+  "progress",
+  "random",
+  "version",
+  "whole_number",
+].map((
   name,
 ) => `lib/${name}.ts`);
 

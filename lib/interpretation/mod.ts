@@ -136,3 +136,4 @@ export {
   steeringEffect,
   type TokenShift,
 } from "./steer.ts";
+export { type NamedGroups, nameGroups, type NameGroupsOptions } from "./name_groups.ts";

@@ -1,5 +1,5 @@
 import { type Figure, figure, type FigureWords, pointOut } from "./figure.ts";
-import { formatNumber } from "./format_number.ts";
+import { formatNumber } from "../format_number.ts";
 import { colour } from "./legend.ts";
 import { logTicks } from "./ticks.ts";
 

@@ -2,7 +2,7 @@ import { explanationLines } from "../formats/explanation_file.ts";
 import type { ExplanationStudy } from "../interpretation/explanation_study.ts";
 import type { ScoredExplanation } from "../interpretation/study_explanations.ts";
 import { csv } from "./files.ts";
-import { wilsonInterval } from "./intervals.ts";
+import { wilsonInterval } from "../claims/intervals.ts";
 
 /** What explanations were found, and of what. */
 export interface ExplanationFindings {

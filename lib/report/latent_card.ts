@@ -2,7 +2,7 @@ import type { LatentExample } from "../interpretation/latent_example.ts";
 import type { LatentExamples } from "../interpretation/top_examples.ts";
 import { barPlot } from "./bar_plot.ts";
 import { escapeHtml } from "./escape.ts";
-import { formatNumber, formatShare } from "./format_number.ts";
+import { formatNumber, formatShare } from "../format_number.ts";
 
 /** One latent as HTML: how often and how strongly it is active, and the texts in which it is most. */
 export async function latentCard(latent: LatentExamples): Promise<string> {

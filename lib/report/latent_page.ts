@@ -2,7 +2,7 @@ import type { LatentDashboard, Neighbour } from "../interpretation/dashboards.ts
 import type { LatentLogits, TokenLogit } from "../interpretation/latent_logits.ts";
 import { barPlot } from "./bar_plot.ts";
 import { escapeHtml } from "./escape.ts";
-import { formatNumber, formatShare } from "./format_number.ts";
+import { formatNumber, formatShare } from "../format_number.ts";
 import { card, contextList, visibleToken } from "./latent_card.ts";
 import { figureGrid, headlineNumbers, page, paragraph, section, table } from "./page.ts";
 

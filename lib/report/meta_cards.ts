@@ -4,7 +4,7 @@ import type { Decomposition } from "../meta/decompose.ts";
 import { latentsOf, metaLatentsOf, relatedLatents } from "../meta/read_decomposition.ts";
 import { decompositionGraph } from "./decomposition_graph.ts";
 import { escapeHtml } from "./escape.ts";
-import { formatNumber, formatShare } from "./format_number.ts";
+import { formatNumber, formatShare } from "../format_number.ts";
 import { card, contextList, visibleToken } from "./latent_card.ts";
 import type { ComparedMetaLatents } from "../meta/meta_findings.ts";
 import { table } from "./page.ts";

@@ -2,10 +2,10 @@ import { mean } from "../mean.ts";
 import { latentsOf, metaLatentsOf } from "../meta/read_decomposition.ts";
 import { csv, plotFiles, type Row } from "./files.ts";
 import { peakTokens } from "./meta_cards.ts";
-import { metaClaims } from "./meta_claims.ts";
+import { metaClaims } from "../claims/meta_claims.ts";
 import { metaPlots } from "./meta_plots.ts";
 import { type MetaReport, metaReport } from "./meta_report.ts";
-import { claimRows } from "./verdict.ts";
+import { claimRows } from "../claims/verdict.ts";
 
 /**
  * The results of a meta-SAE as text files, by their paths: report.html, plots/, and CSV files with

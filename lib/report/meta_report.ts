@@ -1,7 +1,7 @@
 import type { StepRecord } from "../training/step_record.ts";
-import { formatNumber, formatShare } from "./format_number.ts";
+import { formatNumber, formatShare } from "../format_number.ts";
 import { type Contexts, decompositionCard, metaLatentCard } from "./meta_cards.ts";
-import { metaClaims } from "./meta_claims.ts";
+import { metaClaims } from "../claims/meta_claims.ts";
 import { mean } from "../mean.ts";
 import type { MetaFindings, TrainingQuality } from "../meta/meta_findings.ts";
 import { metaPlots } from "./meta_plots.ts";

@@ -1,6 +1,5 @@
 /**
- * Figures of results, pages of them, and verdicts on the paper's claims. A figure is a function of a
- * result; it shows itself in a notebook.
+ * Figures of results and pages of them. A figure is a function of a result; it shows itself in a notebook.
  *
  * @module
  */
@@ -25,16 +24,12 @@ export {
 export { trainingPlots } from "./training_plots.ts";
 export { type TrainingReport, trainingReport } from "./training_report.ts";
 export { reportTraining, type ReportTrainingOptions } from "./report_training.ts";
-export { type NamedGroups, type StitchingReport, stitchingReport } from "./stitching_report.ts";
+export { type StitchingReport, stitchingReport } from "./stitching_report.ts";
 export { stitchingPlots } from "./stitching_plots.ts";
-export { type PairClaims, pairClaims, stitchingFiles } from "./stitching_files.ts";
-export { nameGroups, type NameGroupsOptions } from "./name_groups.ts";
+export { stitchingFiles } from "./stitching_files.ts";
 export { metaFiles } from "./meta_files.ts";
-export type { Claim } from "./verdict.ts";
-export { stitchingClaims } from "./stitching_claims.ts";
 export { type MetaReport, metaReport } from "./meta_report.ts";
 export { metaPlots } from "./meta_plots.ts";
-export { metaClaims } from "./meta_claims.ts";
 export type { Contexts } from "./meta_cards.ts";
 export { sweepFiles, type SweepReport } from "./sweep_report.ts";
 export { perturbationPlots, probeFiles, probePlots, type ProbeReport } from "./probe_report.ts";

@@ -1,11 +1,10 @@
 import type { InterpolationPoint } from "../stitching/interpolate.ts";
 import type { PathPhase } from "../stitching/path.ts";
 import type { Figure } from "./figure.ts";
-import { signed } from "./format_number.ts";
+import { signed } from "../format_number.ts";
 import { colour, dashes, QUIET } from "./legend.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
-import type { StudiedPair } from "../stitching/study_chain.ts";
-import { pairTitle } from "./studied_pair.ts";
+import { pairTitle, type StudiedPair } from "../stitching/study_chain.ts";
 
 const PHASES: Record<PathPhase, { label: string; colour: string }> = {
   insert: { label: "novel latents inserted", colour: colour(0) },

@@ -1,12 +1,12 @@
 import { stringify } from "@std/csv";
 import type { ProbeStudy } from "../interpretation/study_probes.ts";
 import type { Figure } from "./figure.ts";
-import { formatNumber } from "./format_number.ts";
-import { scoreInterval, wilsonInterval } from "./intervals.ts";
+import { formatNumber } from "../format_number.ts";
+import { scoreInterval, wilsonInterval } from "../claims/intervals.ts";
 import { architectureColour, QUIET } from "./legend.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
 import { figureGrid, page, paragraph, section, settingsTable, table } from "./page.ts";
-import { distinct } from "./sweep_curves.ts";
+import { distinct } from "../sweep/equal_l0.ts";
 import { mean } from "../mean.ts";
 
 /** What a report on probes tells. */

@@ -1,32 +1,9 @@
 import { csv, plotFiles, type Row } from "./files.ts";
-import { stitchingClaims } from "./stitching_claims.ts";
-import type { StudiedPair } from "../stitching/study_chain.ts";
+import { pairClaims } from "../claims/stitching_claims.ts";
+import { pairFile, pairTitle, type StudiedPair } from "../stitching/study_chain.ts";
 import { stitchingPlots } from "./stitching_plots.ts";
 import { type StitchingReport, stitchingReport } from "./stitching_report.ts";
-import { pairFile, pairTitle } from "./studied_pair.ts";
-import { claimRows } from "./verdict.ts";
-
-/** A pair, and what this run says to the paper's claims about it. */
-export interface PairClaims {
-  /** The pair, as its title. */
-  pair: string;
-  /** What can make numbers mean something else. */
-  warnings: string[];
-  /** What verdicts are controlled by. */
-  controls: StudiedPair["study"]["controls"];
-  /** The claims of section 4. */
-  claims: ReturnType<typeof stitchingClaims>;
-}
-
-/** The claims of section 4 about each pair. */
-export function pairClaims(pairs: readonly StudiedPair[]): PairClaims[] {
-  return pairs.map((pair) => ({
-    pair: pairTitle(pair),
-    warnings: pair.study.warnings,
-    controls: pair.study.controls,
-    claims: stitchingClaims(pair.study),
-  }));
-}
+import { claimRows } from "../claims/verdict.ts";
 
 /**
  * The results of stitching as text files, by their paths: report.html, plots/, and CSV files with the

@@ -3,14 +3,14 @@ import { cosineHistogram, type DecoderOverlap } from "../stitching/decoder_cosin
 import type { InterpolationPoint } from "../stitching/interpolate.ts";
 import { barPlot, binsFrom } from "./bar_plot.ts";
 import { type Figure, figure } from "./figure.ts";
-import { formatNumber } from "./format_number.ts";
+import { formatNumber } from "../format_number.ts";
 import { heatMap } from "./heat_map.ts";
 import { colour, dashes, QUIET, shorten } from "./legend.ts";
 import { linePlot } from "./line_plot.ts";
 import { pathPlots } from "./path_plots.ts";
 import { scatterPlot } from "./scatter_plot.ts";
-import type { StudiedPair } from "../stitching/study_chain.ts";
-import { ownChanges, pairFile, pairTitle } from "./studied_pair.ts";
+import { pairFile, pairTitle, type StudiedPair } from "../stitching/study_chain.ts";
+import { ownChanges } from "../claims/own_changes.ts";
 import { extent } from "./ticks.ts";
 
 /** All figures of a stitching report, for files of their own. */

@@ -1,19 +1,11 @@
 import type { DecoderBiasAgreement, DecoderOverlap } from "../stitching/decoder_cosine.ts";
-import { formatNumber } from "./format_number.ts";
+import { formatNumber } from "../format_number.ts";
 import { figureGrid, page, paragraph, section, settingsTable, table } from "./page.ts";
-import { stitchingClaims } from "./stitching_claims.ts";
+import { stitchingClaims } from "../claims/stitching_claims.ts";
 import { chainPlots, overlapPlot, pairPlots } from "./stitching_plots.ts";
-import type { StitchedSaeRow, StudiedPair } from "../stitching/study_chain.ts";
-import { pairTitle } from "./studied_pair.ts";
-import { type Claim, commonReason, withoutCommonReason } from "./verdict.ts";
-
-/** Examples of groups (A.5) with names of their latents. */
-export interface NamedGroups {
-  /** Which pair of SAEs, as its title. */
-  pair: string;
-  /** Groups, a line each. */
-  lines: { kind: string; group: string }[];
-}
+import { pairTitle, type StitchedSaeRow, type StudiedPair } from "../stitching/study_chain.ts";
+import { type Claim, commonReason, withoutCommonReason } from "../claims/verdict.ts";
+import type { NamedGroups } from "../interpretation/name_groups.ts";
 
 /** What a report on stitching tells. */
 export interface StitchingReport {

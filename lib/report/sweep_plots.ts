@@ -2,7 +2,7 @@ import type { SweepRow } from "../sweep/sweep_row.ts";
 import type { Figure } from "./figure.ts";
 import { architectureColour, dashes, type FigureSymbol, QUIET } from "./legend.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
-import { distinct, labelOf, readAtL0, sweepCurves } from "./sweep_curves.ts";
+import { distinct, labelOf, readAtL0, sweepCurves } from "../sweep/equal_l0.ts";
 
 const MEASURES = [
   { key: "nmse", file: "nmse", title: "NMSE", unit: "normalised mean squared error" },
@@ -26,7 +26,7 @@ export function plotsBySize(rows: readonly SweepRow[]): Promise<Figure>[] {
       .filter(({ at }) => at.length > 0);
     return MEASURES.map(({ key, file, title, unit }) =>
       linePlot([
-        ...sweepCurves(own, labelOf, (row) => row.dictSize, (row) => row[key])
+        ...sweepCurves(own, (row) => row.dictSize, (row) => row[key])
           .map((curve) => ({ ...curve, ...look(curve.label) })),
         ...read.map(({ label, at }) => ({
           ...{ ...look(label), label: `${label}, read at their L0` },
@@ -85,7 +85,7 @@ export function plotsByK(rows: readonly SweepRow[]): Promise<Figure>[] {
     const measured = own.some(({ k }) => k === undefined);
     return MEASURES.map(({ key, file, title, unit }) =>
       linePlot(
-        sweepCurves(own, labelOf, placeOf, (row) => row[key])
+        sweepCurves(own, placeOf, (row) => row[key])
           .map((curve) => ({ ...curve, ...look(curve.label) })),
         {
           name: `${file}_by_k_m${dictSize}`,
@@ -114,7 +114,6 @@ export function paretoPlot(rows: readonly SweepRow[]): Promise<Figure> {
     sizes.flatMap((size): LineSeries[] =>
       sweepCurves(
         own.filter(({ dictSize }) => dictSize === size),
-        labelOf,
         (row) => row.l0,
         (row) => row.nmse,
       ).map((curve) => ({ ...curve, ...look(label), symbol: symbol(size) }))

@@ -2,9 +2,9 @@ import type { SweepRow } from "../sweep/sweep_row.ts";
 import { escapeMarkdown } from "./escape.ts";
 import type { Figure } from "./figure.ts";
 import { csv, plotFiles } from "./files.ts";
-import { formatNumber } from "./format_number.ts";
+import { formatNumber } from "../format_number.ts";
 import { figureGrid, page, section, settingsTable, table } from "./page.ts";
-import { atEqualL0, type EqualL0, equalL0Table } from "./sweep_curves.ts";
+import { atEqualL0, type EqualL0 } from "../sweep/equal_l0.ts";
 import { paretoPlot, plotsByK, plotsBySize } from "./sweep_plots.ts";
 
 /** What a report on a sweep tells. */
@@ -133,4 +133,29 @@ export async function sweepReport(
     ),
     section("What all have in common", settingsTable(settings)),
   ]);
+}
+
+/**
+ * {@linkcode atEqualL0} as a table: a row for each size and L0, NMSE and CE degradation of each kind
+ * beside each other.
+ *
+ * @returns Headings, and rows of text.
+ */
+export function equalL0Table(equal: readonly EqualL0[]): { head: string[]; rows: string[][] } {
+  const kinds = [...Map.groupBy(equal, ({ label }) => label)];
+  const shown = (value: number | undefined) =>
+    value !== undefined && isFinite(value) ? value.toFixed(4) : "–";
+  const heads = (measure: string) => kinds.map(([label]) => `${measure}, ${label}`);
+  const rows = [...Map.groupBy(equal, ({ of, dictSize }) => `${of} ${dictSize}`).values()].map(
+    (own) => {
+      const values = kinds.map(([label]) => own.find((at) => at.label === label));
+      return [
+        ...[`${own[0].dictSize}`, own[0].l0.toFixed(1), own[0].of],
+        ...values.map((at) => shown(at?.nmse)),
+        ...values.map((at) => shown(at?.ceDegradation)),
+      ];
+    },
+  );
+  const head = ["Dict. size", "L0", "L0 of", ...heads("NMSE"), ...heads("CE degradation")];
+  return { head, rows };
 }

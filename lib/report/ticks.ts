@@ -1,4 +1,4 @@
-import { formatNumber, minusSign } from "./format_number.ts";
+import { formatNumber, minusSign } from "../format_number.ts";
 
 /** A number at an axis: "0.3002", "−4,000", "20k", "12,288", "5×10⁻⁴". */
 export function formatTick(value: number): string {

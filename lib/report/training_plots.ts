@@ -2,7 +2,7 @@ import type { Evaluation } from "../evaluation/evaluate_sae.ts";
 import type { StepRecord } from "../training/step_record.ts";
 import { barPlot, binCounts, linearBins, logBins } from "./bar_plot.ts";
 import type { Figure } from "./figure.ts";
-import { formatNumber } from "./format_number.ts";
+import { formatNumber } from "../format_number.ts";
 import { linePlot, type LineSeries } from "./line_plot.ts";
 import { extent } from "./ticks.ts";
 

@@ -4,7 +4,7 @@ import type { LatentExamples } from "../interpretation/top_examples.ts";
 import type { StepRecord } from "../training/step_record.ts";
 import type { TrainingWarning } from "../training/training_warnings.ts";
 import { escapeHtml } from "./escape.ts";
-import { formatNumber, formatSeconds, formatShare } from "./format_number.ts";
+import { formatNumber, formatSeconds, formatShare } from "../format_number.ts";
 import { latentCard } from "./latent_card.ts";
 import { figureGrid, headlineNumbers, page, section, settingsTable, table } from "./page.ts";
 import {

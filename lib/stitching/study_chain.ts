@@ -115,3 +115,13 @@ function describeSae({ name, sae }: NamedSae, pairs: StudiedPair[], i: number): 
   const { architecture, dictSize } = sae;
   return { name, architecture, dictSize, l0, mse, nmse, deadLatents: dictSize - activeLatents };
 }
+
+/** "A → B". */
+export function pairTitle({ small, large }: StudiedPair): string {
+  return `${small} → ${large}`;
+}
+
+/** A name for a pair's files: letters and digits of any script, others become "_". */
+export function pairFile({ small, large }: StudiedPair): string {
+  return `${small}_to_${large}`.replaceAll(/[^\p{L}\p{M}\p{N}_.-]+/gu, "_");
+}

@@ -14,3 +14,4 @@ export {
   SweepMismatchError,
   type SweepStore,
 } from "./sweep_store.ts";
+export { atEqualL0, type EqualL0 } from "./equal_l0.ts";

@@ -1,7 +1,7 @@
 // Studies of two SAEs with numbers of choice, as tests of verdicts need them.
 import { assertEquals } from "@std/assert";
-import type { Claim } from "../../lib/report/verdict.ts";
-import { stitchingClaims } from "../../lib/report/stitching_claims.ts";
+import type { Claim } from "../../lib/claims/verdict.ts";
+import { stitchingClaims } from "../../lib/claims/stitching_claims.ts";
 import { fitLine } from "../../lib/stitching/activation_similarity.ts";
 import type { InterpolationPoint } from "../../lib/stitching/interpolate.ts";
 import type { StitchingEffects } from "../../lib/stitching/effects.ts";

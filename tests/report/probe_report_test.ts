@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { ProbeStudy } from "../../lib/interpretation/mod.ts";
-import { scoreInterval, wilsonInterval } from "../../lib/report/intervals.ts";
+import { scoreInterval, wilsonInterval } from "../../lib/claims/intervals.ts";
 import { probeFiles } from "../../lib/report/mod.ts";
 
 const probe = (label: string, correct: number, tested: number, k = 1) => ({

@@ -7,7 +7,7 @@ import {
   shrinkagePlot,
   similarityPlot,
 } from "../../lib/report/stitching_plots.ts";
-import { pairFile } from "../../lib/report/studied_pair.ts";
+import { pairFile } from "../../lib/stitching/study_chain.ts";
 import { stitchingReport } from "../../lib/report/stitching_report.ts";
 import { controlsOf, makeStudy, pathOf } from "./made_study.ts";
 import { pathPoints, readSvg } from "./read_svg.ts";

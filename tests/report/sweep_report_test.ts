@@ -1,9 +1,9 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import fc from "fast-check";
 import { architectureColour } from "../../lib/report/legend.ts";
-import { atEqualL0, equalL0Table } from "../../lib/report/sweep_curves.ts";
+import { atEqualL0 } from "../../lib/sweep/equal_l0.ts";
 import { paretoPlot, plotsByK, plotsBySize } from "../../lib/report/sweep_plots.ts";
-import { propertiesMarkdown, sweepReport } from "../../lib/report/sweep_report.ts";
+import { equalL0Table, propertiesMarkdown, sweepReport } from "../../lib/report/sweep_report.ts";
 import type { SweepRow } from "../../lib/sweep/sweep_row.ts";
 import { number, readSvg } from "./read_svg.ts";
 

@@ -1,7 +1,8 @@
 import type { SaeControls } from "../stitching/controls.ts";
+import { pairTitle, type StudiedPair } from "../stitching/study_chain.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";
 import { CONVERGED } from "../training/loss_change.ts";
-import { formatShare } from "./format_number.ts";
+import { formatShare } from "../format_number.ts";
 import { wilsonInterval } from "./intervals.ts";
 import {
   incompleteness,
@@ -10,14 +11,8 @@ import {
   reconstruction,
   similarityClaim,
   splitting,
-} from "./stitching_latent_claims.ts";
-import {
-  insertions,
-  smoothness,
-  survival,
-  swapsAlone,
-  swapsOnThePath,
-} from "./stitching_path_claims.ts";
+} from "./latent_claims.ts";
+import { insertions, smoothness, survival, swapsAlone, swapsOnThePath } from "./path_claims.ts";
 import type { Claim } from "./verdict.ts";
 
 /**
@@ -142,4 +137,26 @@ function ofOne(
     );
   }
   return reasons;
+}
+
+/** A pair, and what this run says to the paper's claims about it. */
+export interface PairClaims {
+  /** The pair, as its title. */
+  pair: string;
+  /** What can make numbers mean something else. */
+  warnings: string[];
+  /** What verdicts are controlled by. */
+  controls: StudiedPair["study"]["controls"];
+  /** The claims of section 4. */
+  claims: Claim[];
+}
+
+/** The claims of section 4 about each pair. */
+export function pairClaims(pairs: readonly StudiedPair[]): PairClaims[] {
+  return pairs.map((pair) => ({
+    pair: pairTitle(pair),
+    warnings: pair.study.warnings,
+    controls: pair.study.controls,
+    claims: stitchingClaims(pair.study),
+  }));
 }

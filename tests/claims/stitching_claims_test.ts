@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
-import { stitchingClaims } from "../../lib/report/stitching_claims.ts";
+import { stitchingClaims } from "../../lib/claims/stitching_claims.ts";
 import type { PairStudy } from "../../lib/stitching/study_pair.ts";
 import {
   claimOf,
@@ -14,7 +14,7 @@ import {
   similarityOf,
   times,
   verdicts,
-} from "./made_study.ts";
+} from "../report/made_study.ts";
 
 /** Effects of 60 novel latents and 140 others: so many of the novel ones improve the small SAE. */
 const novelImproving = (count: number) =>

@@ -1,8 +1,8 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { binCounts, binsFrom, linearBins, logBins } from "../../lib/report/bar_plot.ts";
-import { formatNumber, formatSeconds, formatShare } from "../../lib/report/format_number.ts";
-import { quartilesOf } from "../../lib/report/training_plots.ts";
-import { thinSeries } from "../../lib/report/line_plot.ts";
+import { binCounts, binsFrom, linearBins, logBins } from "../lib/report/bar_plot.ts";
+import { formatNumber, formatSeconds, formatShare } from "../lib/format_number.ts";
+import { quartilesOf } from "../lib/report/training_plots.ts";
+import { thinSeries } from "../lib/report/line_plot.ts";
 
 Deno.test("formatNumber keeps four digits and says what is not finite", () => {
   const cases: [number, string][] = [

@@ -3,7 +3,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom, type Random } from "../../lib/random.ts";
-import { stitchingClaims } from "../../lib/report/stitching_claims.ts";
+import { stitchingClaims } from "../../lib/claims/stitching_claims.ts";
 import { initializeSae } from "../../lib/sae/initialize.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { studyPair } from "../../lib/stitching/study_pair.ts";

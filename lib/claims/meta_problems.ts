@@ -7,7 +7,7 @@ import type {
   TrainingQuality,
 } from "../meta/meta_findings.ts";
 import { CONVERGED } from "../training/loss_change.ts";
-import { formatShare } from "./format_number.ts";
+import { formatShare } from "../format_number.ts";
 
 /** The control with the larger cosines: the one to be beaten. */
 export function chanceOf({ chance: { isotropic, matched } }: ComparedMetaLatents): Float32Array {

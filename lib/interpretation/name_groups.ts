@@ -1,13 +1,11 @@
 import type { Progress } from "../progress.ts";
 import type { Device } from "../device/device.ts";
-import { contextsByLatent } from "../interpretation/contexts_by_latent.ts";
-import type { ReadableModel } from "../interpretation/encode_rows.ts";
-import type { TopExampleOptions } from "../interpretation/top_examples.ts";
+import { contextsByLatent } from "./contexts_by_latent.ts";
+import type { ReadableModel } from "./encode_rows.ts";
+import type { TopExampleOptions } from "./top_examples.ts";
 import type { Sae } from "../sae/sae.ts";
 import { describeGroup, groupsByKind, type LatentGroup } from "../stitching/latent_groups.ts";
-import type { StudiedPair } from "../stitching/study_chain.ts";
-import { pairTitle } from "./studied_pair.ts";
-import type { NamedGroups } from "./stitching_report.ts";
+import { pairTitle, type StudiedPair } from "../stitching/study_chain.ts";
 
 const GROUPS_PER_KIND = 6;
 const LATENTS_PER_SIDE = 4;
@@ -78,4 +76,12 @@ async function nameLatents(
       return [latent, [latent, ...new Set(tokens)].join(" ")];
     }),
   );
+}
+
+/** Examples of groups (A.5) with names of their latents. */
+export interface NamedGroups {
+  /** Which pair of SAEs, as its title. */
+  pair: string;
+  /** Groups, a line each. */
+  lines: { kind: string; group: string }[];
 }

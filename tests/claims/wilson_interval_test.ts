@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals, assertThrows } from "@std/assert";
-import { wilsonInterval } from "../../lib/report/intervals.ts";
+import { wilsonInterval } from "../../lib/claims/intervals.ts";
 
 Deno.test("known intervals: R's prop.test(correct = FALSE), Newcombe's table (1998)", () => {
   for (

@@ -4,9 +4,9 @@ import { groupsByKind } from "../stitching/latent_groups.ts";
 import type { LatentErrors } from "../stitching/missing_information.ts";
 import { noveltyRoc } from "../stitching/novelty_roc.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";
-import { formatShare, partOf, signed } from "./format_number.ts";
+import { formatShare, partOf, signed } from "../format_number.ts";
 import { aucInterval, correlationInterval, meanInterval } from "./intervals.ts";
-import { ownChanges, ownEffects, totalChange } from "./studied_pair.ts";
+import { ownChanges, ownEffects, totalChange } from "./own_changes.ts";
 import {
   agreed,
   allOf,

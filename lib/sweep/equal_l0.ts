@@ -1,5 +1,4 @@
-import type { SweepRow } from "../sweep/sweep_row.ts";
-import type { LineSeries } from "./line_plot.ts";
+import type { SweepRow } from "./sweep_row.ts";
 import { mean } from "../mean.ts";
 
 /** Name of a kind of SAE: its architecture, and what it was told beside. */
@@ -10,23 +9,47 @@ export const labelOf = ({ architecture, variant }: SweepRow): string =>
 export const distinct = (values: readonly number[]): number[] =>
   [...new Set(values)].sort((a, b) => a - b);
 
-/** Curves by label, left to right; SAEs that differ in their seed alone are one point, their mean. */
-export function sweepCurves(
-  rows: readonly SweepRow[],
-  label: (row: SweepRow) => string,
-  x: (row: SweepRow) => number,
-  y: (row: SweepRow) => number,
-): LineSeries[] {
+/** A curve through SAEs of one kind. */
+export interface Curve {
+  /** Name of the kind. */
+  label: string;
+  /** Horizontal places, ascending. */
+  x: number[];
+  /** Values there. */
+  y: number[];
+}
+
+/**
+ * Curves by label, left to right.
+ *
+ * @param same Of SAEs of one label for which this is the same text, a curve has one point, their mean.
+ */
+export function meanCurves<Row>(
+  rows: readonly Row[],
+  { label, same, x, y }: {
+    label: (row: Row) => string;
+    same: (row: Row) => string;
+    x: (row: Row) => number;
+    y: (row: Row) => number;
+  },
+): Curve[] {
   return [...Map.groupBy(rows, label)].map(([label, own]) => {
-    const kinds = Map.groupBy(
-      own,
-      ({ dictSize, k, targetL0, sparsityCoefficient }) =>
-        JSON.stringify([dictSize, k, targetL0, sparsityCoefficient]),
-    );
-    const points = [...kinds.values()].map((kind) => [mean(kind.map(x)), mean(kind.map(y))])
+    const points = [...Map.groupBy(own, same).values()]
+      .map((kind) => [mean(kind.map(x)), mean(kind.map(y))])
       .sort(([a], [b]) => a - b);
     return { label, x: points.map(([x]) => x), y: points.map(([, y]) => y) };
   });
+}
+
+/** {@linkcode meanCurves} of a sweep: SAEs that differ in their seed alone are one point. */
+export function sweepCurves(
+  rows: readonly SweepRow[],
+  x: (row: SweepRow) => number,
+  y: (row: SweepRow) => number,
+): Curve[] {
+  const same = ({ dictSize, k, targetL0, sparsityCoefficient }: SweepRow) =>
+    JSON.stringify([dictSize, k, targetL0, sparsityCoefficient]);
+  return meanCurves(rows, { label: labelOf, same, x, y });
 }
 
 /** What SAEs of one kind and size have at a number of active latents. */
@@ -80,7 +103,7 @@ function placesOf(rows: readonly SweepRow[]): { label: string; of: string; l0: n
   const name = (row: SweepRow) =>
     `${labelOf(row)}, ${row.k === undefined ? `target ${row.targetL0}` : `k ${row.k}`}`;
   return [...Map.groupBy(told, name)].map(([of, own]) => {
-    const [{ x }] = sweepCurves(own, labelOf, ({ l0 }) => l0, ({ nmse }) => nmse);
+    const [{ x }] = sweepCurves(own, ({ l0 }) => l0, ({ nmse }) => nmse);
     return { label: labelOf(own[0]), of, l0: x[0] };
   }).sort((a, b) => a.l0 - b.l0);
 }
@@ -91,13 +114,13 @@ export function readAtL0(
   at: number,
 ): { nmse: number; ceDegradation: number } {
   const read = (value: (row: SweepRow) => number) => {
-    const [{ x, y }] = sweepCurves(rows, labelOf, ({ l0 }) => l0, value);
+    const [{ x, y }] = sweepCurves(rows, ({ l0 }) => l0, value);
     return interpolate(x, y, at);
   };
   return { nmse: read((row) => row.nmse), ceDegradation: read((row) => row.ceDegradation) };
 }
 
-function interpolate(x: ArrayLike<number>, y: ArrayLike<number>, at: number): number {
+function interpolate(x: readonly number[], y: readonly number[], at: number): number {
   for (let i = 0; i < x.length; i++) {
     if (x[i] === at) return y[i];
     if (i > 0 && x[i - 1] < at && at < x[i]) {
@@ -106,29 +129,4 @@ function interpolate(x: ArrayLike<number>, y: ArrayLike<number>, at: number): nu
     }
   }
   return NaN;
-}
-
-/**
- * {@linkcode atEqualL0} as a table: a row for each size and L0, NMSE and CE degradation of each kind
- * beside each other.
- *
- * @returns Headings, and rows of text.
- */
-export function equalL0Table(equal: readonly EqualL0[]): { head: string[]; rows: string[][] } {
-  const kinds = [...Map.groupBy(equal, ({ label }) => label)];
-  const shown = (value: number | undefined) =>
-    value !== undefined && isFinite(value) ? value.toFixed(4) : "–";
-  const heads = (measure: string) => kinds.map(([label]) => `${measure}, ${label}`);
-  const rows = [...Map.groupBy(equal, ({ of, dictSize }) => `${of} ${dictSize}`).values()].map(
-    (own) => {
-      const values = kinds.map(([label]) => own.find((at) => at.label === label));
-      return [
-        ...[`${own[0].dictSize}`, own[0].l0.toFixed(1), own[0].of],
-        ...values.map((at) => shown(at?.nmse)),
-        ...values.map((at) => shown(at?.ceDegradation)),
-      ];
-    },
-  );
-  const head = ["Dict. size", "L0", "L0 of", ...heads("NMSE"), ...heads("CE degradation")];
-  return { head, rows };
 }

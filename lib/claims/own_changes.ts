@@ -1,17 +1,6 @@
 import type { StitchingEffects } from "../stitching/effects.ts";
 import type { InterpolationPoint } from "../stitching/interpolate.ts";
 import type { PathPhase } from "../stitching/path.ts";
-import type { StudiedPair } from "../stitching/study_chain.ts";
-
-/** "A → B". */
-export function pairTitle({ small, large }: StudiedPair): string {
-  return `${small} → ${large}`;
-}
-
-/** A name for a pair's files: letters and digits of any script, others become "_". */
-export function pairFile({ small, large }: StudiedPair): string {
-  return `${small}_to_${large}`.replaceAll(/[^\p{L}\p{M}\p{N}_.-]+/gu, "_");
-}
 
 /** What latents change, without what the mixed decoder bias of Eq. 5 changes by itself. */
 export interface OwnChange {

@@ -1,9 +1,16 @@
 // Each claim where it holds, where it does not, and where the run cannot decide it.
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
-import type { Claim } from "../../lib/report/verdict.ts";
-import { metaClaims } from "../../lib/report/meta_claims.ts";
+import type { Claim } from "../../lib/claims/verdict.ts";
+import { metaClaims } from "../../lib/claims/meta_claims.ts";
 import type { ComparedMetaLatents, MetaFindings } from "../../lib/meta/meta_findings.ts";
-import { compared, control, decomposed, goodFindings, sparse, twenty } from "./made_findings.ts";
+import {
+  compared,
+  control,
+  decomposed,
+  goodFindings,
+  sparse,
+  twenty,
+} from "../report/made_findings.ts";
 
 const GOOD = goodFindings();
 const [SMALL, LARGE] = GOOD.compared;

@@ -1,5 +1,5 @@
 import type { Decomposition } from "../meta/decompose.ts";
-import { formatShare, partOf, signed } from "./format_number.ts";
+import { formatShare, partOf, signed } from "../format_number.ts";
 import { meanInterval, wilsonInterval } from "./intervals.ts";
 import { mean } from "../mean.ts";
 import {

@@ -1,5 +1,5 @@
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
-import { aucInterval, correlationInterval, meanInterval } from "../../lib/report/intervals.ts";
+import { aucInterval, correlationInterval, meanInterval } from "../../lib/claims/intervals.ts";
 import { createRandom } from "../../lib/random.ts";
 import { noveltyRoc } from "../../lib/stitching/novelty_roc.ts";
 

@@ -7,7 +7,7 @@ import {
   isBelow,
   notDecided,
   unlessReversed,
-} from "../../lib/report/verdict.ts";
+} from "../../lib/claims/verdict.ts";
 
 const about = { count: 10, what: "latents" };
 

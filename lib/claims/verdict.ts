@@ -1,4 +1,4 @@
-import { formatNumber, formatShare } from "./format_number.ts";
+import { formatNumber, formatShare } from "../format_number.ts";
 import { type Interval, wilsonInterval } from "./intervals.ts";
 
 /** What the paper claims, and what a run says to it. */

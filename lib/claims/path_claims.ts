@@ -1,9 +1,9 @@
 // Claims about the path from SAE to SAE, and about swaps.
 import type { PathPhase } from "../stitching/path.ts";
 import type { PairStudy } from "../stitching/study_pair.ts";
-import { formatNumber, formatShare, partOf, signed } from "./format_number.ts";
+import { formatNumber, formatShare, partOf, signed } from "../format_number.ts";
 import { meanInterval } from "./intervals.ts";
-import { type OwnChange, ownChanges, ownEffects, totalChange } from "./studied_pair.ts";
+import { type OwnChange, ownChanges, ownEffects, totalChange } from "./own_changes.ts";
 import {
   allOf,
   type Claim,

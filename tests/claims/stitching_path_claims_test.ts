@@ -10,7 +10,7 @@ import {
   type Step,
   times,
   verdicts,
-} from "./made_study.ts";
+} from "../report/made_study.ts";
 
 Deno.test("insertions lower the MSE on average and raise L0; one large step is no average", () => {
   assertEquals(
