@@ -164,8 +164,10 @@ async function* allFiles(
   models: Map<string, Promise<ModelFiles>>,
 ): AsyncGenerator<SiteFile> {
   const opened = await Array.fromAsync(models.values());
+  // What could be missing is read before the first file is given.
+  const runtime = opened.length > 0 ? await Array.fromAsync(runtimeFiles()) : [];
   yield* siteFiles(sources, opened);
-  if (opened.length > 0) yield* runtimeFiles();
+  yield* runtime;
 }
 
 /**

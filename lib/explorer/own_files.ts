@@ -84,6 +84,7 @@ export function ownFiles(sae: Sae, model: ModelFiles): OwnFiles {
     model,
     about: {
       context: Math.min(context, model.about.maxContext),
+      prependBos: metadata.prependBos !== false,
       sae: { ...Object.fromEntries(rest), metadata: {} },
       arrays: arrays.map(([name, { length }]) => [name, length]),
     },

@@ -47,6 +47,8 @@ export interface OwnText {
   path: string;
   /** Tokens of a row, BOS included. */
   context: number;
+  /** Whether rows begin with BOS, as the SAE was trained. */
+  prependBos: boolean;
   /** The SAE without its weights, which are in `sae.bin`: float32 arrays one after the other. */
   sae: Record<string, unknown>;
   /** Those arrays: names and lengths. */

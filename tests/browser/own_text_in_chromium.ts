@@ -26,7 +26,9 @@ testInBrowser("own text has the latents and values that Deno's encode gives", as
     siteDashboards(dictSize, [" a", " b"], "x"),
     about("own", dictSize),
   );
-  await using site = await serveSite([{ ...source, own }], {
+  // The same SAE as if it had been trained on rows without BOS.
+  const plain = ownFiles({ ...sae, metadata: { contextSize: 20, prependBos: false } }, own.model);
+  await using site = await serveSite([{ ...source, own }, { ...source, own: plain }], {
     more: await Array.fromAsync(runtimeFiles()),
   });
   const { page, problems } = await openPage(browser, `${site.base}#/own/text`);
@@ -42,7 +44,7 @@ testInBrowser("own text has the latents and values that Deno's encode gives", as
   using device = await openDevice({ device: "cpu" });
   const x = { data: data.slice(cols), rows: 19, cols };
   const wanted = await encode(device, sae, x);
-  const encodeOn = async (device: PageDevice) =>
+  const encodeOn = async (device: PageDevice, number = 0) =>
     await page.evaluate(`(async () => {
     const { saes, models } = await (await fetch("site.json")).json();
     const worker = new Worker("worker.js", { type: "module" });
@@ -50,7 +52,7 @@ testInBrowser("own text has the latents and values that Deno's encode gives", as
       worker.onmessage = ({ data }) => resolve(data);
       worker.postMessage({
         ...{ id: 1, base: document.baseURI, device: ${JSON.stringify(device)}, call: "encode" },
-        ...{ own: saes[0].own, model: models[0], text: ${JSON.stringify(text)} },
+        ...{ own: saes[${number}].own, model: models[0], text: ${JSON.stringify(text)} },
       });
     });
     if (error) throw new Error(error);
@@ -66,6 +68,11 @@ testInBrowser("own text has the latents and values that Deno's encode gives", as
   assertEquals(found.rowOffsets, [...wanted.rowOffsets]);
   assertEquals(found.latents, [...wanted.latents]);
   assert(wanted.values.length > 50);
+  const withoutBos = await model.activations(tokens.subarray(0, 20), 1);
+  const other = await encode(device, sae, withoutBos);
+  const foundOther = await encodeOn("cpu", 1);
+  assertEquals(foundOther.tokens.length, 20);
+  assertEquals(foundOther.latents, [...other.latents]);
   const furthest = (values: number[]) =>
     wanted.values.reduce((most, value, i) => Math.max(most, Math.abs(values[i] - value)), 0);
   const most = furthest(found.values);

@@ -1,5 +1,6 @@
 // The explorer's pages looked at whole: hostile text, accessibility, many latents.
 import { assert, assertEquals } from "@std/assert";
+import type { Browser, Page } from "playwright-core";
 import { readable } from "../../lib/explorer/readable.ts";
 import { testInBrowser } from "../browser/chromium.ts";
 import {
@@ -154,7 +155,51 @@ testInBrowser("98,304 latents: a first view of 300 kB, a latent by two ranges", 
     "Latents",
     `document.querySelectorAll("tbody tr").length === 1`,
   );
-  const memory = await page.evaluate("performance.memory?.usedJSHeapSize");
-  console.log(`first view ${first} bytes; JavaScript heap ${memory} bytes`);
+  console.log(`first view ${first} bytes`);
   assertEquals([...problems, ...link.problems], []);
+  await page.close();
+  await link.page.close();
+  // Another tab, step by step: what it keeps of what it has read.
+  const tab = await openPage(browser, site.base);
+  const steps: [hash: string, title: string, done: string][] = [
+    ["#/gemma", "gemma", "true"],
+    ["#/gemma/latent/50000", "Latent 50000", hasGraph],
+    ["#/gemma/latents?sort=max&order=down", "Latents", `document.querySelector("tbody") !== null`],
+    ["#/gemma/latents?q=77777", "Latents", `document.querySelectorAll("tbody tr").length === 1`],
+  ];
+  for (const [hash, title, done] of steps) {
+    await tab.page.goto(site.base + hash);
+    await heading(tab.page, title);
+    await until(tab.page, done);
+    const { heap, resident } = await memoryOfTab(browser, tab.page);
+    const mb = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`;
+    console.log(
+      `${hash}: JavaScript heap ${mb(heap)}, the tab's process ${mb(resident)} of its own`,
+    );
+    assert(heap < 100e6, `the heap has ${heap} bytes`);
+  }
 });
+
+/** Bytes of a tab after a collection of garbage: of JavaScript, and all that its process has to itself (Linux). */
+async function memoryOfTab(
+  browser: Browser,
+  page: Page,
+): Promise<{ heap: number; resident: number }> {
+  const own = await page.context().newCDPSession(page);
+  await own.send("HeapProfiler.collectGarbage");
+  await own.send("Performance.enable");
+  const { metrics } = await own.send("Performance.getMetrics");
+  const heap = metrics.find(({ name }) => name === "JSHeapUsedSize")!.value;
+  const all = await browser.newBrowserCDPSession();
+  const { processInfo } = await all.send("SystemInfo.getProcessInfo");
+  let resident = NaN;
+  for (const { type, id } of processInfo) {
+    if (type !== "renderer" || Deno.build.os !== "linux") continue;
+    const text = await Deno.readTextFile(`/proc/${id}/smaps_rollup`).catch(() => "");
+    const kilobytes = [...text.matchAll(/^Private_\w+:\s+(\d+) kB/gm)]
+      .reduce((sum, [, count]) => sum + Number(count), 0);
+    // Chromium keeps an empty one in reserve.
+    resident = Math.max(Number.isNaN(resident) ? 0 : resident, 1024 * kilobytes);
+  }
+  return { heap, resident };
+}

@@ -47,16 +47,18 @@ export async function openOwn(
   const inference = openInference(device, readSae(own, weights));
   const run = async (text: string): Promise<EncodedText> => {
     const ids = model.tokenize(text);
-    const kept = ids.subarray(0, own.context - 1);
+    const bos = own.prependBos ? [model.bosToken] : [];
+    const kept = ids.subarray(0, own.context - bos.length);
     const tokens = Array.from(kept, model.tokenText);
     const common = { tokens, device: device.name, cut: kept.length < ids.length };
     if (kept.length === 0) {
       const none = { rowOffsets: new Uint32Array(1), latents: new Uint32Array() };
       return { ...common, ...none, values: new Float32Array() };
     }
-    const { data, cols } = await model.activations(Int32Array.of(model.bosToken, ...kept), 1);
+    const { data, cols } = await model.activations(Int32Array.of(...bos, ...kept), 1);
     // Of the BOS position SAEs know nothing: it is left out in training.
-    const x = { data: Float32Array.from(data.subarray(cols)), rows: kept.length, cols };
+    const rows = data.subarray(bos.length * cols);
+    const x = { data: Float32Array.from(rows), rows: kept.length, cols };
     const { rowOffsets, latents, values } = (await inference.run(x)).codes;
     return { ...common, rowOffsets, latents, values };
   };
