@@ -325,6 +325,7 @@ function openAsking(
   const chat = openChat({
     ...{ endpoint, model: options.required("explainer"), key },
     ...{ concurrency: options.number("concurrency"), retries: options.number("retries") },
+    backoff: io.backoff,
     ...{ temperature: options.number("temperature") },
     timeout: seconds && seconds * 1000,
     maxTokens: options.number("answer-tokens"),

@@ -15,6 +15,8 @@ export interface Io {
   env(name: string): string | undefined;
   /** Workers of the CPU device; undefined for one per core. Tests take none: they cost more than small work. */
   workers?: number;
+  /** First wait before an endpoint is asked again, in milliseconds (default 500). */
+  backoff?: number;
   /** Milliseconds since any fixed time. */
   now(): number;
   /** Calls back every so many milliseconds until it is disposed of. */

@@ -1,4 +1,4 @@
-// What README and the pages say, and how it is run: in the default tests README, in tests/heavy all pages.
+// What README and the pages say, and how tests/heavy/pages.ts runs it.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { deno, type Ran, ROOT, saewing, withFolder } from "./cli/cli_helper.ts";
@@ -50,11 +50,11 @@ export function blocks(page: string, words: string): string[] {
 export const lines = (page: string, words: string): string[] =>
   blocks(page, words).flatMap((block) => block.trim().split("\n"));
 
-/** Runs every command and TypeScript block of some pages, one page after the other, in a folder of its own. */
-export async function runPages(t: Deno.TestContext, chosen: readonly string[]): Promise<void> {
+/** Runs every command and TypeScript block of all pages, one page after the other, in a folder of its own. */
+export async function runPages(t: Deno.TestContext): Promise<void> {
   await withFolder(async (folder) => {
     await linkCheckout(folder);
-    for (const page of chosen) {
+    for (const page of RUN) {
       for (const command of lines(page, "sh")) {
         if (command === "npx -y deno@2.9.6 task test") continue;
         await t.step(`${page}: ${command}`, async () => {

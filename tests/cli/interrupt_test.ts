@@ -54,9 +54,9 @@ Deno.test("SIGTERM while stitch takes activations ends it with exit code 143", a
 Deno.test("Ctrl-C while stitch studies a pair: the run that was there stays whole", async () => {
   await withFolder(async (folder) => {
     const text = await writeTexts(folder);
-    const [small, large] = [256, 512].map((m) => join(folder, `m${m}`));
-    await saveSae(tinySae(256, 1), small);
-    await saveSae(tinySae(512, 2), large);
+    const [small, large] = [128, 256].map((m) => join(folder, `m${m}`));
+    await saveSae(tinySae(128, 1), small);
+    await saveSae(tinySae(256, 2), large);
     const out = join(folder, "stitch");
     const stitch = (samples: string) => [
       ...["stitch", small, large, "--text", text, "--samples", samples, "--examples", "0"],
@@ -66,7 +66,7 @@ Deno.test("Ctrl-C while stitch studies a pair: the run that was there stays whol
     assertEquals(before.code, 0, before.stderr);
     const files = await contents(out);
     const on = `activations of ${MODEL} at ${HOOK}, on`;
-    const { code, stdout } = await endedAt((said) => said(on), "SIGINT", stitch("30000"));
+    const { code, stdout } = await endedAt((said) => said(on), "SIGINT", stitch("6000"));
     assertEquals(code, 130);
     assertStringIncludes(stdout, "interrupted: nothing was written");
     assertEquals(await contents(out), files);
@@ -110,7 +110,7 @@ async function stitchUntil(
   });
   const code = await main([
     ...["stitch", small, large, "--text", await writeTexts(folder), "--samples", "300"],
-    ...["--examples", "0", "--out", out],
+    ...["--examples", "0", "--buffer", "512", "--out", out],
   ], told.io);
   return { code, stdout: told.written.stdout, out };
 }

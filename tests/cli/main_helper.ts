@@ -22,6 +22,7 @@ export function testIo(env: Record<string, string> = {}, own: Partial<Io> = {}):
     terminal: undefined,
     colour: false,
     workers: 0,
+    backoff: 1,
     env: (name) => env[name] ?? Deno.env.get(name),
     onInterrupt(call) {
       listeners.add(call);

@@ -1,5 +1,5 @@
-import { RUN, runPages } from "../pages.ts";
+import { runPages } from "../pages.ts";
 
 Deno.test("commands and scripts of all pages run", async (t) => {
-  await runPages(t, RUN);
+  await runPages(t);
 });

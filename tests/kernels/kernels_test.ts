@@ -5,6 +5,7 @@ import { unitRows } from "../../lib/ops/unit_rows.ts";
 import type { TrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 import { openGpu, presentAs, randomMatrix } from "../gpu_helper.ts";
+import { combinations, someOf } from "../depth.ts";
 import { everyKernel, WIDTHS } from "./every_kernel.ts";
 import { readSnapshots, takeSnapshots } from "./snapshots.ts";
 
@@ -26,12 +27,13 @@ Deno.test("names and sources of kernels differ, and every file that defines one 
   }
 });
 
-Deno.test("every kernel compiles, and uses what it declares", async () => {
+Deno.test("kernels compile, and use what they declare", async () => {
   using gpu = await openGpu();
   // A size may belong to one option of a function only.
   const sizes = new Map<string, boolean>();
+  const compiled = new Set(someOf(everyKernel().map(({ name }) => name), 100));
   for (const { name, kernel } of everyKernel()) {
-    await compileKernel(gpu, name, kernel.code);
+    if (compiled.has(name)) await compileKernel(gpu, name, kernel.code);
     const body = kernel.code.replace(/^(@group|struct).*$/gm, "");
     const uses = (variable: string) => new RegExp(`\\b${variable}\\b`).test(body);
     for (const [binding, { used, kind, count }] of Object.entries(kernel.bind)) {
@@ -51,25 +53,25 @@ Deno.test("every kernel compiles, and uses what it declares", async () => {
 Deno.test("what training and searches compile is in the list of every kernel", async () => {
   using opened = await openGpu();
   const listed = new Set(everyKernel().map(({ kernel }) => kernel.code));
-  for (const kind of ["software", "hardware"] as const) {
+  const runs: Partial<TrainOptions>[] = [
+    { architecture: "batchtopk", k: 2, inputNormalization: "layer_norm" },
+    { architecture: "topk", k: 2, deadAfter: 1, lossNormalization: "input_deviation" },
+    { architecture: "relu", sparsityCoefficient: 0.1, gradientClip: 1 },
+    { architecture: "jumprelu", sparsityCoefficient: 0.1, gradientClip: 1 },
+    { architecture: "matryoshka_batchtopk", k: 2 },
+  ];
+  const kinds = ["software", "hardware"] as const;
+  const widths = WIDTHS.slice(0, 3);
+  for (const one of combinations({ kind: kinds, d: widths, run: runs, dictSize: [20, 21] })) {
+    const batches = [1, 2, 3].map((seed) => randomMatrix(seed, 40, one.d));
+    const options = { auxK: 4, dictSize: one.dictSize, ...one.run } as TrainOptions;
+    await trainSae(presentAs(opened, one.kind), batches, options);
+  }
+  for (const { kind, d } of combinations({ kind: kinds, d: widths })) {
     const gpu = presentAs(opened, kind);
-    for (const d of WIDTHS.slice(0, 3)) {
-      const batches = [1, 2, 3].map((seed) => randomMatrix(seed, 40, d));
-      const runs: Partial<TrainOptions>[] = [
-        { architecture: "batchtopk", k: 2, inputNormalization: "layer_norm" },
-        { architecture: "topk", k: 2, deadAfter: 1, lossNormalization: "input_deviation" },
-        { architecture: "relu", sparsityCoefficient: 0.1, gradientClip: 1 },
-        { architecture: "jumprelu", sparsityCoefficient: 0.1, gradientClip: 1 },
-        { architecture: "matryoshka_batchtopk", k: 2 },
-      ];
-      for (const run of runs) {
-        const options = { auxK: 4, ...run } as TrainOptions;
-        for (const dictSize of [20, 21]) await trainSae(gpu, batches, { dictSize, ...options });
-      }
-      const rows = unitRows(randomMatrix(4, 30, d), "rows");
-      await searchMaxima(gpu, rows, rows);
-      await searchEdges(gpu, rows, rows, 0.5, () => {});
-    }
+    const rows = unitRows(randomMatrix(4, 30, d), "rows");
+    await searchMaxima(gpu, rows, rows);
+    await searchEdges(gpu, rows, rows, 0.5, () => {});
   }
   assert(opened.kernels.size > 60);
   const missing = [...opened.kernels.keys()].filter((code) => !listed.has(code));

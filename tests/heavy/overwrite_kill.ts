@@ -3,7 +3,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { MANIFEST, readManifest } from "../../lib/formats/run_files.ts";
-import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import { HOOK, MODEL, ROOT, saewing, withFolder, writeCorpus } from "../cli/cli_helper.ts";
 
 const KILLS = Number(Deno.env.get("SAEWING_KILLS") ?? 5);
 

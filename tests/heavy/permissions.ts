@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
-import { deno, ROOT, withFolder, writeCorpus } from "./cli_helper.ts";
+import { deno, ROOT, withFolder, writeCorpus } from "../cli/cli_helper.ts";
 
 const page = await Deno.readTextFile(join(ROOT, "docs/permissions.md"));
 const lines = /^```sh\n([\s\S]*?)^```/m.exec(page)![1].trim().split("\n");
