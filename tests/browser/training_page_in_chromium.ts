@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { dirname } from "@std/path";
 import { openDevice, openLanguageModel, streamActivations, trainSae } from "../../mod.ts";
 import { runtimeFiles } from "../../cli/explore.ts";
 import { modelFiles } from "../../lib/explorer/own_files.ts";
@@ -78,9 +79,17 @@ testInBrowser("training in the tab has the losses of Deno, to the last bit", asy
   await using site = await trainingSite();
   const { page, problems } = await openPage(browser, site.base);
   const inPage = await page.evaluate(runOf("cpu")) as PageRun;
-  // The same files of ONNX Runtime, and this library, in Deno.
+  // The same files of ONNX Runtime, and this library, in Deno; from a folder, since addresses of modules go into
+  // deno.lock.
   const manifest: SiteManifest = await (await fetch(`${site.base}site.json`)).json();
-  const model = await openPageModel(manifest.models[0], site.base);
+  const folder = await Deno.makeTempDir();
+  const { path } = manifest.models[0];
+  const names = ["prefix.onnx", "tokenizer.json", "tokenizer_config.json"];
+  for (const name of ["ort/ort.mjs", "ort/ort.wasm", ...names.map((name) => path + name)]) {
+    await Deno.mkdir(dirname(`${folder}/${name}`), { recursive: true });
+    await Deno.writeFile(`${folder}/${name}`, await (await fetch(site.base + name)).bytes());
+  }
+  const model = await openPageModel(manifest.models[0], `file://${folder}/`);
   using device = await openDevice({ device: "cpu", workers: 0, integerProduct: false });
   const { batches } = trainingBatches(model, await documents(), SETTINGS.seed);
   const options = { architecture: "batchtopk", ...SETTINGS } as const;
@@ -91,6 +100,7 @@ testInBrowser("training in the tab has the losses of Deno, to the last bit", asy
   // With Deno's build of ONNX Runtime activations differ in their last bits.
   const distance = furthest(inPage.losses, await runInDeno());
   assert(distance < 1e-4, `losses differ by ${distance}`);
+  await Deno.remove(folder, { recursive: true });
   console.log(`${inPage.device}: the same bits; with the native ONNX Runtime within ${distance}`);
   assertEquals(problems, []);
 });
