@@ -5,7 +5,8 @@ import { createRandom } from "../random.ts";
 import { checkNormLimit, type NormLimit, type NormLimitChoice } from "../sae/norm_limit.ts";
 import { checkWhole, isWhole } from "../whole_number.ts";
 import { findMassiveRows } from "./find_massive_rows.ts";
-import { countLeftOut, type LeftOutRows, readWindows } from "./read_windows.ts";
+import { blocksOf } from "./read_block.ts";
+import { countLeftOut, largestBlock, type LeftOutRows, readWindows } from "./read_windows.ts";
 import { readStoreFolder } from "./store_folder.ts";
 import { HEADER_FILE, rowBytes, type StoreHeader, type StoreSource } from "./store_header.ts";
 import { storedRowReader, type StoreDtype } from "./stored_numbers.ts";
@@ -56,7 +57,7 @@ export interface ActivationStore extends StoreSource {
    * by default a batch is drawn from 128 random blocks of the store.
    *
    * Memory is 2 · `windowBytes` (one window is read while batches are made of the other), or two
-   * blocks where that is more, 4 bytes per block of the store, 4 bytes per row of a window, and a batch.
+   * blocks where that is more, 8 bytes per block of the store, 4 bytes per row of a window, and a batch.
    * Every block is checked against its checksum.
    *
    * @throws {RangeError} An option is out of range.
@@ -167,8 +168,8 @@ function shuffledBatches(
     );
   }
   createRandom(seed);
-  const blockBytes = Math.min(header.blockRows, header.rows) * rowBytes(header);
-  const blocks = Math.ceil(header.rows / header.blockRows);
+  const blockBytes = largestBlock(header) * rowBytes(header);
+  const blocks = blocksOf(header).count;
   const windowBlocks = Math.min(blocks, Math.max(1, Math.floor(windowBytes / blockBytes)));
   // A start at the end of the stream reads no rows.
   const firstRow = Math.min(startBatch * batchSize, rows);

@@ -1,6 +1,6 @@
 import { massiveRows, MEDIAN_ROWS, medianNorm, type NormLimit } from "../sae/norm_limit.ts";
 import type { Matrix } from "../matrix.ts";
-import { rowsOfBlock } from "./read_block.ts";
+import { blockAt, blocksOf } from "./read_block.ts";
 import { type LeftOutRows, readBlocks } from "./read_windows.ts";
 import { rowBytes, type StoreHeader } from "./store_header.ts";
 import { storedRowReader } from "./stored_numbers.ts";
@@ -47,13 +47,14 @@ async function* storedBlocks(
   header: StoreHeader,
 ): AsyncGenerator<{ block: number; rows: Matrix }> {
   const { dModel: cols, dtype } = header;
-  const count = Math.ceil(header.rows / header.blockRows);
+  const all = blocksOf(header);
+  const { count } = all;
   for (let first = 0; first < count; first += BLOCKS) {
     const length = Math.min(BLOCKS, count - first);
     const blocks = Uint32Array.from({ length }, (_, i) => first + i);
-    const sizes = Array.from(blocks, (block) => rowsOfBlock(header, block));
+    const sizes = Array.from(blocks, (block) => blockAt(header, all, block).rows);
     const bytes = new Uint8Array(sizes.reduce((sum, rows) => sum + rows, 0) * rowBytes(header));
-    await readBlocks(folder, header, blocks, bytes);
+    await readBlocks(folder, header, all, blocks, bytes);
     const copyRow = storedRowReader(dtype, bytes, cols);
     let from = 0;
     for (const [i, rows] of sizes.entries()) {

@@ -19,15 +19,22 @@ export interface HarvestOptions {
   rowsPerRun: number;
   /** Concurrent model calls. */
   prefetch: number;
-  /** Largest number of activations. */
+  /** Activations after which to stop, those of calls that are not made included. */
   maxTokens: number;
-  /** Token rows to skip at the beginning: the model does not run on them. */
-  skipTokenRows: number;
+  /** Whether a call is made, by its number from 0 on: the model does not run on the rows of others. */
+  isWanted: (call: number) => boolean;
   /** Stops the stream. */
   signal?: AbortSignal;
 }
 
+/** Activations of one model call. */
+export interface HarvestedRows extends Matrix {
+  /** Number of the first among all activations of the texts. */
+  first: number;
+}
+
 interface Run {
+  call: number;
   rows: number;
   activations: Promise<Matrix>;
 }
@@ -41,46 +48,44 @@ interface Run {
 export async function* harvestActivations(
   model: HarvestModel,
   tokenRows: AsyncIterable<Int32Array>,
-  { kept, rowsPerRun, prefetch, maxTokens, skipTokenRows, signal }: HarvestOptions,
-): AsyncGenerator<Matrix> {
+  { kept, rowsPerRun, prefetch, maxTokens, isWanted, signal }: HarvestOptions,
+): AsyncGenerator<HarvestedRows> {
   const source = tokenRows[Symbol.asyncIterator]();
   const underWay: Run[] = [];
   let ended = false;
+  let calls = 0;
 
   const fill = async (): Promise<void> => {
     while (!ended && underWay.length < prefetch) {
+      const call = calls++;
+      const wanted = isWanted(call);
       const rows: Int32Array[] = [];
-      while (rows.length < rowsPerRun && !ended) {
+      for (let row = 0; row < rowsPerRun && !ended; row++) {
         signal?.throwIfAborted();
         const next = await source.next();
         if (next.done) ended = true;
-        else rows.push(next.value);
+        else if (wanted) rows.push(next.value);
       }
-      if (rows.length === 0) return;
+      if (rows.length === 0) continue;
       const activations = model.activations(joinRows(rows), rows.length);
       // It may fail before it is awaited, or never be awaited.
       activations.catch(() => {});
-      underWay.push({ rows: rows.length, activations });
+      underWay.push({ call, rows: rows.length, activations });
     }
   };
 
-  let left = maxTokens;
-  let firstRow = skipTokenRows;
   try {
-    for (let row = 0; row < skipTokenRows && !ended; row++) {
-      signal?.throwIfAborted();
-      ended = (await source.next()).done === true;
-    }
     await fill();
-    for (let run = underWay.shift(); run && left > 0; run = underWay.shift()) {
+    for (let run = underWay.shift(); run; run = underWay.shift()) {
       const all = await run.activations;
       signal?.throwIfAborted();
       await fill();
+      const firstRow = run.call * rowsPerRun;
       const some = keepPositions(model, all, run.rows, kept, firstRow);
-      firstRow += run.rows;
-      const rows = Math.min(left, some.rows);
-      left -= rows;
-      yield { data: some.data.subarray(0, rows * some.cols), rows, cols: some.cols };
+      const first = firstRow * kept.length;
+      const rows = Math.min(maxTokens - first, some.rows);
+      if (rows <= 0) return;
+      yield { data: some.data.subarray(0, rows * some.cols), rows, cols: some.cols, first };
       signal?.throwIfAborted();
     }
   } finally {

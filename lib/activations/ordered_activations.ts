@@ -3,8 +3,7 @@ import { defaultRowsPerRun, packTokenRows } from "../language_model/token_rows.t
 import type { Texts } from "../language_model/text_pieces.ts";
 import type { Matrix } from "../matrix.ts";
 import { checkWhole, isWhole } from "../whole_number.ts";
-import { dropRows } from "./drop_rows.ts";
-import { harvestActivations } from "./harvest_activations.ts";
+import { harvestActivations, type HarvestedRows } from "./harvest_activations.ts";
 import type { TextFingerprint } from "./text_fingerprint.ts";
 
 /** The part of a language model that {@linkcode orderedActivations} uses. */
@@ -12,6 +11,19 @@ export type ActivationModel = Pick<
   LanguageModel,
   "id" | "dModel" | "maxContext" | "bosToken" | "tokenize" | "activations"
 >;
+
+/**
+ * A share of the activations of texts: shares take turns of `rows` activations, from the first on. All of a share's
+ * texts are read and tokenized by each, but the model runs only on its own.
+ */
+export interface ActivationShare {
+  /** Its number, from 1. */
+  index: number;
+  /** How many shares there are. */
+  count: number;
+  /** Activations of a turn. */
+  rows: number;
+}
 
 /** Options of {@linkcode orderedActivations}. */
 export interface OrderedActivationsOptions {
@@ -28,10 +40,12 @@ export interface OrderedActivationsOptions {
   /** Largest number of activations, skipped ones included; unlimited if not given. */
   maxTokens?: number;
   /**
-   * Number of activations to skip, 0 if not given. Their texts are read and tokenized, but the model does
-   * not run on them; later activations have the same bits as without skipping.
+   * Activations (of the share) to skip at the beginning, 0 if not given. Their texts are read and tokenized, but
+   * the model does not run on them; later activations have the same bits as without skipping.
    */
   firstRow?: number;
+  /** One of several shares that are disjoint and together are all activations; all if not given. */
+  share?: ActivationShare;
   /** Computes a checksum of the token rows, skipped ones included, and compares it with the expected one. */
   fingerprint?: TextFingerprint;
   /** Aborts the stream: reading the next matrix throws the signal's reason. */
@@ -60,6 +74,7 @@ export function orderedActivations(
   checkWhole(contextLength, "contextLength");
   checkWhole(rowsPerRun, "rowsPerRun");
   checkWhole(prefetch, "prefetch");
+  if (options.share) checkShare(options.share);
   if (!(maxTokens > 0)) {
     throw new RangeError(`maxTokens is ${maxTokens}, expected a number above 0`);
   }
@@ -68,18 +83,45 @@ export function orderedActivations(
   const maxRows = Math.ceil(maxTokens / kept.length);
   const packed = packTokenRows(model, texts, { contextLength, prependBos, maxRows });
   const tokenRows = options.fingerprint?.follow(packed, maxRows) ?? packed;
-  // Whole model calls only: a different number of rows per call could change the last bits.
-  const skipTokenRows = rowsPerRun * Math.floor(firstRow / (rowsPerRun * kept.length));
-  const skipped = skipTokenRows * kept.length;
+  const perRun = rowsPerRun * kept.length;
   const rows = harvestActivations(model, tokenRows, {
-    kept,
-    rowsPerRun,
-    prefetch,
-    maxTokens: maxTokens - skipped,
-    skipTokenRows,
-    signal,
+    ...{ kept, rowsPerRun, prefetch, maxTokens, signal },
+    // Whole model calls only: a different number of rows per call could change the last bits.
+    isWanted: (call) => !ownRows(call * perRun, perRun, firstRow, options.share).next().done,
   });
-  return firstRow > skipped ? dropRows(rows, firstRow - skipped) : rows;
+  return cutShare(rows, firstRow, options.share);
+}
+
+/** The activations of a share, from its `firstRow` on. */
+async function* cutShare(
+  batches: AsyncIterable<HarvestedRows>,
+  firstRow: number,
+  share?: ActivationShare,
+): AsyncGenerator<Matrix> {
+  for await (const { data, rows, cols, first } of batches) {
+    for (const { from, to } of ownRows(first, rows, firstRow, share)) {
+      yield { data: data.subarray(from * cols, to * cols), rows: to - from, cols };
+    }
+  }
+}
+
+/** Which of `rows` activations from number `first` on are a share's, from its own `firstRow` on: stretches. */
+function* ownRows(
+  first: number,
+  rows: number,
+  firstRow: number,
+  { index, count, rows: turnRows }: ActivationShare = { index: 1, count: 1, rows: Infinity },
+): Generator<{ from: number; to: number }> {
+  for (let at = first; at < first + rows;) {
+    // Infinity · 0 is no number.
+    const turn = turnRows === Infinity ? 0 : Math.floor(at / turnRows);
+    const begin = turn === 0 ? 0 : turn * turnRows;
+    const end = Math.min(begin + turnRows, first + rows);
+    const before = turn === 0 ? 0 : Math.floor(turn / count) * turnRows;
+    const from = Math.max(at, begin + firstRow - before);
+    if (turn % count === index - 1 && from < end) yield { from: from - first, to: end - first };
+    at = end;
+  }
 }
 
 function keptPositions(contextLength: number, skipPositions: readonly number[]): number[] {
@@ -97,4 +139,10 @@ function keptPositions(contextLength: number, skipPositions: readonly number[]):
     );
   }
   return kept;
+}
+
+function checkShare({ index, count, rows }: ActivationShare): void {
+  checkWhole(count, "share.count");
+  checkWhole(index, "share.index", 1, count);
+  checkWhole(rows, "share.rows");
 }

@@ -1,5 +1,5 @@
 import { partSeed, permutation } from "./permutation.ts";
-import { readBlock, rowsOfBlock } from "./read_block.ts";
+import { blockAt, blocksOf, readBlock, type StoreBlocks } from "./read_block.ts";
 import { rowBytes, type StoreHeader } from "./store_header.ts";
 
 /** Rows of a store that are skipped: per block number, their indices in the block, ascending. */
@@ -49,15 +49,16 @@ export async function* readWindows(
   header: StoreHeader,
   options: WindowOptions,
 ): AsyncGenerator<Window> {
-  const blockBytes = Math.min(header.blockRows, header.rows) * rowBytes(header);
+  const blocks = blocksOf(header);
+  const blockBytes = largestBlock(header) * rowBytes(header);
   const free = [0, 1].map(() => new Uint8Array(options.windowBlocks * blockBytes));
-  const plans = planWindows(header, options);
+  const plans = planWindows(header, blocks, options);
   const start = () => {
     const next = plans.next();
     if (next.done) return undefined;
     const { value: plan } = next;
-    const bytes = free.shift()!.subarray(0, rowsOf(plan.blocks, header) * rowBytes(header));
-    const read = readBlocks(folder, header, plan.blocks, bytes);
+    const bytes = free.shift()!.subarray(0, rowsOf(plan.blocks, header, blocks) * rowBytes(header));
+    const read = readBlocks(folder, header, blocks, plan.blocks, bytes);
     // It may fail before it is awaited, or after the consumer has left.
     read.catch(() => {});
     return { plan, bytes, read };
@@ -69,7 +70,7 @@ export async function* readWindows(
       const { plan, bytes, read } = current;
       await read;
       current = start();
-      yield { bytes, order: windowOrder(header, plan, options.leftOut) };
+      yield { bytes, order: windowOrder(header, blocks, plan, options.leftOut) };
       free.push(new Uint8Array(bytes.buffer));
     }
   } finally {
@@ -78,19 +79,25 @@ export async function* readWindows(
   }
 }
 
-/** Rows of a window in shuffled order, without those to skip. */
+/** Rows of a store's largest block. */
+export function largestBlock({ blockRows, shards }: StoreHeader): number {
+  return Math.min(blockRows, shards.reduce((most, { rows }) => Math.max(most, rows), 0));
+}
+
+/** Rows of a window in shuffled order, from the first that is wanted on. */
 function windowOrder(
   header: StoreHeader,
+  all: StoreBlocks,
   { blocks, rows, seed, skip }: WindowPlan,
   leftOut: LeftOutRows = new Map(),
 ): Uint32Array {
   const order = permutation(rows, seed).subarray(skip);
-  if (rows === rowsOf(blocks, header)) return order;
+  if (rows === rowsOf(blocks, header, all)) return order;
   const wanted = new Uint32Array(rows);
   let to = 0;
   let first = 0;
   for (const block of blocks) {
-    const count = rowsOfBlock(header, block);
+    const count = blockAt(header, all, block).rows;
     const left = new Set(leftOut.get(block));
     for (let row = 0; row < count; row++) if (!left.has(row)) wanted[to++] = first + row;
     first += count;
@@ -101,10 +108,11 @@ function windowOrder(
 function rowsOf(
   blocks: Uint32Array,
   header: StoreHeader,
+  all: StoreBlocks,
   leftOut: LeftOutRows = new Map(),
 ): number {
   return blocks.reduce(
-    (sum, block) => sum + rowsOfBlock(header, block) - (leftOut.get(block)?.length ?? 0),
+    (sum, block) => sum + blockAt(header, all, block).rows - (leftOut.get(block)?.length ?? 0),
     0,
   );
 }
@@ -112,9 +120,10 @@ function rowsOf(
 /** The windows of all epochs from a row on. Nothing is read, so that skipped windows cost nothing. */
 function* planWindows(
   header: StoreHeader,
+  all: StoreBlocks,
   { seed, epochs, firstRow, windowBlocks, leftOut }: WindowOptions,
 ): Generator<WindowPlan> {
-  const count = Math.ceil(header.rows / header.blockRows);
+  const { count } = all;
   const wanted = header.rows - countLeftOut(leftOut);
   const firstEpoch = Math.floor(firstRow / wanted);
   let skip = firstRow % wanted;
@@ -123,7 +132,7 @@ function* planWindows(
     const order = permutation(count, epochSeed);
     for (let at = 0; at < count; at += windowBlocks) {
       const blocks = order.subarray(at, at + windowBlocks);
-      const rows = rowsOf(blocks, header, leftOut);
+      const rows = rowsOf(blocks, header, all, leftOut);
       if (skip < rows) {
         yield { blocks, rows, seed: partSeed(epochSeed, at), skip };
         skip = 0;
@@ -147,6 +156,7 @@ export function countLeftOut(leftOut: LeftOutRows = new Map()): number {
 export async function readBlocks(
   folder: string,
   header: StoreHeader,
+  all: StoreBlocks,
   blocks: Uint32Array,
   out: Uint8Array,
 ): Promise<void> {
@@ -154,9 +164,9 @@ export async function readBlocks(
   let at = 0;
   const read = async () => {
     while (next < blocks.length) {
-      const block = blocks[next++];
+      const block = blockAt(header, all, blocks[next++]);
       const from = at;
-      at += rowsOfBlock(header, block) * rowBytes(header);
+      at += block.rows * rowBytes(header);
       await readBlock(folder, header, block, out.subarray(from, at));
     }
   };

@@ -1,10 +1,12 @@
 import { join } from "@std/path";
+import { removeLeftovers } from "../files/replace_file.ts";
 import { readRegularText } from "../language_model/regular_file.ts";
 import {
   HEADER_FILE,
   parseStoreHeader,
   rowBytes,
   shardName,
+  shardOf,
   type StoreHeader,
 } from "./store_header.ts";
 
@@ -49,8 +51,8 @@ async function checkSizes(folder: string, header: StoreHeader): Promise<void> {
 
 async function checkExtra(folder: string, header: StoreHeader | undefined): Promise<void> {
   const listed = header?.shards.length ?? 0;
-  // A run that is killed after a shard is written and before it is listed leaves one.
-  const unlisted = header && !header.complete ? shardName(listed) : undefined;
+  // A run that is killed after a shard is in place and before it is listed leaves one.
+  const unlisted = header && !header.complete ? shardName(shardOf(listed, header.part)) : undefined;
   const known = new Set(header?.shards.map(({ file }) => file));
   try {
     for await (const { name } of Deno.readDir(folder)) {
@@ -69,32 +71,9 @@ async function checkExtra(folder: string, header: StoreHeader | undefined): Prom
 /** Removes a store's files, its header first: after a kill the rest is not a store and can be removed. */
 export async function removeStore(folder: string): Promise<void> {
   const names = (await Array.fromAsync(Deno.readDir(folder))).map(({ name }) => name);
-  const shards = names.filter((name) => /^shard-\d+\.bin(\.part)?$/.test(name));
-  for (const name of [HEADER_FILE, `${HEADER_FILE}.part`, ...shards]) {
+  const shards = names.filter((name) => /^shard-\d+\.bin$/.test(name));
+  for (const name of [HEADER_FILE, ...shards]) {
     if (names.includes(name)) await Deno.remove(join(folder, name));
   }
-}
-
-/**
- * Writes a file of a store under a temporary name and renames it. The name ends with `.part`, which the
- * next run reuses: killed runs leave at most one such file of 64 MiB.
- *
- * @throws {Error} It cannot be written; a previous file stays.
- */
-export async function writeStoreFile(path: string, data: Uint8Array): Promise<void> {
-  const part = `${path}.part`;
-  try {
-    const file = await Deno.open(part, { write: true, create: true, truncate: true });
-    try {
-      for (let at = 0; at < data.length;) at += await file.write(data.subarray(at));
-      // Without this, a power failure after the rename can leave an empty file.
-      await file.syncData();
-    } finally {
-      file.close();
-    }
-    await Deno.rename(part, path);
-  } catch (error) {
-    await Deno.remove(part).catch(() => {});
-    throw new Error(`cannot write ${path}: ${(error as Error).message}`, { cause: error });
-  }
+  await removeLeftovers(folder);
 }

@@ -1,3 +1,4 @@
+import type { Part } from "../files/part.ts";
 import { parseCheckedJson } from "../language_model/checked_json.ts";
 import { checkNormLimit, type NormLimit } from "../sae/norm_limit.ts";
 import { isWhole } from "../whole_number.ts";
@@ -26,31 +27,41 @@ export interface StoreSource {
 export interface StoreShard {
   /** Its name in the folder. */
   file: string;
-  /** Number of rows. */
+  /** Its rows; none where all activations of its stretch were massive. */
   rows: number;
   /** CRC-32 of each block, 8 hexadecimal digits per block. */
   crc32: string;
 }
 
+/** Which shards of a store a part of it has: parts take turns. */
+export interface StorePart extends Part {
+  /** Shards of a turn. */
+  turn: number;
+}
+
 /**
- * `store.json`. A shard consists of rows of `dModel` little-endian numbers; every shard but the last has
- * `rowsPerShard` rows. Blocks of `blockRows` rows, a divisor of `rowsPerShard`, are checksummed and read
- * as a whole; only the store's last block may be shorter.
+ * `store.json`. A shard is rows of `dModel` little-endian numbers and nothing else: those of `rowsPerShard`
+ * activations, without the massive ones. So a shard can be written without those before it. Checksums
+ * and reading go by blocks of `blockRows` rows, which divides `rowsPerShard`: only the last block of a
+ * shard may be shorter.
  */
 export interface StoreHeader extends StoreSource {
   /** Type of the file. */
   format: "saewing activations";
-  /** Version of the format. */
-  version: 1;
-  /** Program that wrote it. */
+  /**
+   * Version of the format. In version 1 every shard but the last had `rowsPerShard` rows after massive ones
+   * were left out; it is read in the same way.
+   */
+  version: 1 | 2;
+  /** Who wrote it. */
   createdBy: string;
   /** Number format. */
   dtype: StoreDtype;
   /** Width d of a row. */
   dModel: number;
-  /** Rows of every shard but the last. */
+  /** Activations of every shard but the last: its rows, and those left out of it as massive. */
   rowsPerShard: number;
-  /** Rows of every block but the store's last. */
+  /** Rows of every block but the last of a shard. */
   blockRows: number;
   /** Seed of the order of rows within shards. */
   seed: number;
@@ -66,6 +77,8 @@ export interface StoreHeader extends StoreSource {
   texts?: TokenRowsChecksum;
   /** The shards, in order. */
   shards: StoreShard[];
+  /** Of a part of a store: which shards these are. */
+  part?: StorePart;
 }
 
 /** Name of the header's file in a store's folder. */
@@ -82,6 +95,13 @@ export function rowBytes({ dtype, dModel }: Pick<StoreHeader, "dtype" | "dModel"
 /** The name of shard `index`. */
 export function shardName(index: number): string {
   return `shard-${String(index).padStart(5, "0")}.bin`;
+}
+
+/** Number in the whole store of a part's shard `own`; without a part that is `own`. */
+export function shardOf(own: number, part?: StorePart): number {
+  if (!part) return own;
+  const { index, count, turn } = part;
+  return (Math.floor(own / turn) * count + index - 1) * turn + own % turn;
 }
 
 /**
@@ -102,7 +122,9 @@ export function parseStoreHeader(text: string, path: string): StoreHeader {
   if (header.format !== "saewing activations") {
     throw bad("format", header.format, `"saewing activations"`);
   }
-  if (header.version !== 1) throw bad("version", header.version, "1 (a newer saewing may read it)");
+  if (header.version !== 1 && header.version !== 2) {
+    throw bad("version", header.version, "1 or 2 (a newer saewing may read it)");
+  }
   for (const name of ["model", "hook", "createdBy"] as const) {
     if (typeof header[name] !== "string") throw bad(name, header[name], "a string");
   }
@@ -149,6 +171,8 @@ export function parseStoreHeader(text: string, path: string): StoreHeader {
   const sound = typeof texts === "object" && isWhole(texts?.tokenRows, 1) &&
     typeof texts.crc32 === "string" && /^[0-9a-f]{8}$/.test(texts.crc32);
   if (texts !== undefined && !sound) throw bad("texts", texts, "tokenRows and crc32");
+  const { part } = header;
+  if (part !== undefined && !isStorePart(part)) throw bad("part", part, "index, count and turn");
   if (!Array.isArray(header.shards)) throw bad("shards", header.shards, "a list");
   header.shards.forEach((shard, index) => checkShard(shard, index, header, bad));
   const sum = header.shards.reduce((sum, shard) => sum + shard.rows, 0);
@@ -159,26 +183,28 @@ export function parseStoreHeader(text: string, path: string): StoreHeader {
 function checkShard(
   shard: StoreShard,
   index: number,
-  { shards, rowsPerShard, blockRows }: StoreHeader,
+  { part, rowsPerShard, blockRows }: StoreHeader,
   bad: (name: string, found: unknown, wanted: string) => Error,
 ): void {
   if (typeof shard !== "object" || shard === null) {
     throw bad(`shards[${index}]`, shard, "an object");
   }
   const { file, rows, crc32 } = shard;
-  // Names are given by the index: no path out of the folder, and no file twice.
-  if (file !== shardName(index)) throw bad(`shards[${index}].file`, file, `"${shardName(index)}"`);
-  if (index < shards.length - 1 && rows !== rowsPerShard) {
-    throw bad(`shards[${index}].rows`, rows, `${rowsPerShard} in every shard but the last`);
-  }
-  if (!isWhole(rows, 1) || rows > rowsPerShard) {
-    throw bad(`shards[${index}].rows`, rows, `a whole number from 1 to ${rowsPerShard}`);
+  // One name for each place: no path out of the folder, and no file twice.
+  const name = shardName(shardOf(index, part));
+  if (file !== name) throw bad(`shards[${index}].file`, file, `"${name}"`);
+  if (!isWhole(rows, 0, rowsPerShard)) {
+    throw bad(`shards[${index}].rows`, rows, `a whole number from 0 to ${rowsPerShard}`);
   }
   const digits = 8 * Math.ceil(rows / blockRows);
   if (typeof crc32 !== "string" || crc32.length !== digits || !/^[0-9a-f]*$/.test(crc32)) {
     const found = typeof crc32 === "string" && crc32.length > 40 ? crc32.slice(0, 40) + "…" : crc32;
     throw bad(`shards[${index}].crc32`, found, `${digits} hexadecimal digits`);
   }
+}
+
+function isStorePart(part: StorePart): boolean {
+  return isWhole(part?.count, 1) && isWhole(part.index, 1, part.count) && isWhole(part.turn, 1);
 }
 
 function isRecordedLimit(limit: NormLimit | "none"): boolean {

@@ -24,6 +24,8 @@ export interface TextFingerprint {
   follow(rows: AsyncIterable<Int32Array>, maxRows: number): AsyncGenerator<Int32Array>;
   /** The checksum of the first `tokenRows` rows; checksums of fewer rows are dropped. */
   checksum(tokenRows: number): TokenRowsChecksum;
+  /** The checksum of all rows that were passed on so far. */
+  last(): TokenRowsChecksum;
 }
 
 /** Creates an empty fingerprint. */
@@ -64,6 +66,7 @@ export function createTextFingerprint(): TextFingerprint {
       if (sums.length === 0) throw new Error(`token row ${tokenRows} was not read yet`);
       return { tokenRows, crc32: hex(sums[0]) };
     },
+    last: () => ({ tokenRows: first + sums.length - 1, crc32: hex(sums.at(-1) ?? 0) }),
   };
 }
 

@@ -1,30 +1,27 @@
 import { join } from "@std/path";
 import { type Batches, openStream } from "../batches.ts";
 import type { Progress } from "../progress.ts";
-import { createRandom } from "../random.ts";
-import {
-  checkNormLimit,
-  DEFAULT_NORM_LIMIT,
-  type NormLimit,
-  type NormLimitChoice,
-} from "../sae/norm_limit.ts";
+import { DEFAULT_NORM_LIMIT, type NormLimit, type NormLimitChoice } from "../sae/norm_limit.ts";
 import { separateMassive } from "../sae/separate_massive.ts";
 import { VERSION } from "../version.ts";
-import { checkWhole } from "../whole_number.ts";
 import { type ActivationStore, openActivationStore } from "./activation_store.ts";
+import { replaceBytes } from "../files/replace_file.ts";
+import { checkNumbers, checkSame, checkWriteOptions, resumedLimit } from "./check_write.ts";
 import { dropRows } from "./drop_rows.ts";
 import { lockStore } from "./lock_store.ts";
 import { partSeed } from "./permutation.ts";
-import { blockChecksum } from "./read_block.ts";
-import { readStoreFolder, removeStore, writeStoreFile } from "./store_folder.ts";
+import { readStoreFolder, removeStore } from "./store_folder.ts";
 import {
   HEADER_FILE,
   rowBytes,
   shardName,
+  shardOf,
   type StoreHeader,
+  type StorePart,
   type StoreSource,
 } from "./store_header.ts";
-import { createStoredRows, STORE_DTYPES, type StoreDtype, TOO_LARGE } from "./stored_numbers.ts";
+import { createShard, type Shard } from "./store_shard.ts";
+import type { StoreDtype } from "./stored_numbers.ts";
 import type { TextFingerprint } from "./text_fingerprint.ts";
 
 /** Progress of {@linkcode writeActivations}; `done` is the number of rows read, massive ones included. */
@@ -48,7 +45,9 @@ export interface WriteActivationsOptions extends StoreSource {
    * A store that is continued keeps its own limit.
    */
   normLimit?: NormLimitChoice;
-  /** Rows per shard, a multiple of `blockRows`; as many as fit 64 MiB if not given. */
+  /**
+   * Activations of a shard, excluded ones counted, a multiple of `blockRows`; as many as fit 64 MiB if not given.
+   */
   rowsPerShard?: number;
   /** The fingerprint passed to `orderedActivations`, so that a store is not continued with other texts. */
   fingerprint?: TextFingerprint;
@@ -101,17 +100,38 @@ export async function writeActivations(
   folder: string,
   options: WriteActivationsOptions,
 ): Promise<ActivationStore> {
-  const { onProgress } = options;
-  checkOptions(options);
-  try {
-    await Deno.mkdir(folder, { recursive: true });
-  } catch (error) {
-    throw new Error(`cannot create the folder ${folder}: ${(error as Error).message}`, {
-      cause: error,
-    });
-  }
+  checkWriteOptions(options);
+  await makeFolder(folder);
   using _lock = await lockStore(folder);
   if (options.overwrite) await removeStore(folder);
+  await writeStore(batches, folder, options);
+  return await openActivationStore(folder);
+}
+
+/** What {@linkcode writeStore} writes. */
+export interface WriteStoreOptions extends WriteActivationsOptions {
+  /** Which part of a store, with the width of its rows: a part can have none. `batches` gives its rows only. */
+  part?: StorePart & { dModel: number };
+  /**
+   * Called before a file is put in place; what it throws ends the writing. Of a part: whether it is still this
+   * process's.
+   */
+  beforeWrite?: () => Promise<void>;
+}
+
+/**
+ * Writes a store or a part of one, as {@linkcode writeActivations} says. The folder is not locked: who writes
+ * a part holds its claim.
+ */
+export async function writeStore(
+  batches: Batches,
+  folder: string,
+  options: WriteStoreOptions,
+): Promise<StoreHeader> {
+  const { onProgress, part } = options;
+  checkWriteOptions(options);
+  await makeFolder(folder);
+
   const found = await readStoreFolder(folder);
   if (found?.complete) {
     throw new Error(
@@ -119,30 +139,39 @@ export async function writeActivations(
         `folder, or overwrite it`,
     );
   }
+  const save = async (name: string, bytes: Uint8Array) => {
+    await options.beforeWrite?.();
+    await replaceBytes(join(folder, name), bytes);
+  };
   const saveHeader = (header: StoreHeader) =>
-    writeStoreFile(
-      join(folder, HEADER_FILE),
-      new TextEncoder().encode(JSON.stringify(header, null, 2) + "\n"),
-    );
+    save(HEADER_FILE, new TextEncoder().encode(JSON.stringify(header, null, 2) + "\n"));
 
   let header = found;
   let limit: NormLimit | "none" = "none";
   let leftOut = found?.leftOut ?? 0;
   let shard: Shard | undefined;
   const flush = async () => {
-    if (!header || !shard || shard.rows() === 0) return;
+    if (!header || !shard) return;
     const { bytes, crc32 } = shard.take();
-    const file = shardName(header.shards.length);
-    await writeStoreFile(join(folder, file), bytes);
+    const file = shardName(shardOf(header.shards.length, part));
+    await save(file, bytes);
     header.rows += bytes.length / rowBytes(header);
     header.shards.push({ file, rows: bytes.length / rowBytes(header), crc32 });
     if (header.normLimit !== undefined) header.leftOut = leftOut;
-    const { fingerprint, contextSize, skipPositions } = options;
-    const kept = contextSize - new Set(skipPositions).size;
-    const read = Math.ceil((header.rows + leftOut) / kept);
-    if (fingerprint) header.texts = fingerprint.checksum(read);
+    if (options.fingerprint) header.texts = options.fingerprint.checksum(tokenRowsOf(header));
     await saveHeader(header);
     shard = undefined;
+  };
+
+  /** Token rows that all activations so far came from. */
+  const tokenRowsOf = ({ rows }: StoreHeader): number => {
+    const kept = options.contextSize - new Set(options.skipPositions).size;
+    const taken = rows + leftOut;
+    if (!part || taken === 0) return Math.ceil(taken / kept);
+    // Activations before the last of these, those of other parts included.
+    const shards = Math.floor((taken - 1) / header!.rowsPerShard);
+    const first = shardOf(shards, part) * header!.rowsPerShard;
+    return Math.ceil((first + taken - shards * header!.rowsPerShard) / kept);
   };
 
   let taken = (found?.rows ?? 0) + leftOut;
@@ -167,69 +196,62 @@ export async function writeActivations(
     }
     let next = 0;
     for (let r = 0; r < rows; r++, taken++) {
+      if (!shard) {
+        if (taken % header.rowsPerShard !== 0) throw longerText(folder, taken);
+        const number = shardOf(header.shards.length, part);
+        shard = createShard(header, partSeed(header.seed, number));
+      }
       if (r === massive[next]) {
         next++;
         leftOut++;
-        continue;
+      } else {
+        const row = data.subarray(r * cols, (r + 1) * cols);
+        checkNumbers(row, taken, header.dtype);
+        shard.add(row);
       }
-      const row = data.subarray(r * cols, (r + 1) * cols);
-      checkNumbers(row, taken, header.dtype);
-      shard ??= createShard(header, partSeed(header.seed, header.shards.length));
-      shard.add(row);
-      if (shard.rows() === header.rowsPerShard) await flush();
+      if ((taken + 1) % header.rowsPerShard === 0) await flush();
     }
     onProgress?.({ phase: "writing", done: taken, savedRows: header.rows, leftOut });
   }
   await flush();
-  if (!header || header.rows === 0) {
+  if (part) header ??= newHeader(options, part.dModel, limit);
+  if (!header || header.rows === 0 && !part) {
     throw new Error(
       `there are no activations to write to ${folder}` +
         (leftOut > 0 ? `: all ${leftOut} were excluded as massive` : ""),
     );
   }
-  await Deno.remove(join(folder, shardName(header.shards.length))).catch(() => {});
-  await saveHeader({
+  await Deno.remove(join(folder, shardName(shardOf(header.shards.length, part)))).catch(() => {});
+  if (part && options.fingerprint) header.texts = options.fingerprint.last();
+  header = {
     ...header,
     complete: true,
     ...(header.normLimit === undefined ? {} : { leftOut }),
-  });
-  return await openActivationStore(folder);
-}
-
-interface Shard {
-  rows(): number;
-  add(row: Float32Array): void;
-  take(): { bytes: Uint8Array; crc32: string };
-}
-
-/** The rows of a shard, shuffled as they are added: row i swaps with a random one of rows 0 … i. */
-function createShard(header: StoreHeader, seed: number): Shard {
-  const { dModel: d, rowsPerShard, blockRows } = header;
-  const random = createRandom(seed);
-  const stored = createStoredRows(header.dtype, rowsPerShard, d);
-  let filled = 0;
-  return {
-    rows: () => filled,
-    add(row) {
-      const place = random.below(filled + 1);
-      if (place < filled) stored.move(place, filled);
-      stored.set(place, row);
-      filled++;
-    },
-    take() {
-      const bytes = stored.bytes(filled);
-      const blockBytes = blockRows * rowBytes(header);
-      let digits = "";
-      for (let at = 0; at < bytes.length; at += blockBytes) {
-        digits += blockChecksum(bytes.subarray(at, at + blockBytes));
-      }
-      return { bytes, crc32: digits };
-    },
   };
+  await saveHeader(header);
+  return header;
+}
+
+/** The last shard of an unfinished store is short where its text had ended: it cannot go on. */
+function longerText(folder: string, taken: number): Error {
+  return new Error(
+    `${folder} holds an unfinished store of ${taken} activations, which were all of its text; the text has ` +
+      `more now: give the same text, choose another folder, or overwrite it`,
+  );
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await Deno.mkdir(folder, { recursive: true });
+  } catch (error) {
+    throw new Error(`cannot create the folder ${folder}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 function newHeader(
-  options: WriteActivationsOptions,
+  options: WriteStoreOptions,
   dModel: number,
   normLimit: NormLimit | "none",
 ): StoreHeader {
@@ -240,7 +262,7 @@ function newHeader(
   const blocks = Math.max(1, Math.floor(SHARD_BYTES / (blockRows * bytes)));
   return {
     format: "saewing activations",
-    version: 1,
+    version: 2,
     createdBy: `saewing ${VERSION}`,
     // Absent where rows begin with BOS, as in stores from before there was a choice.
     ...{ model, hook, contextSize, prependBos: prependBos === false ? false : undefined },
@@ -250,72 +272,11 @@ function newHeader(
     complete: false,
     rows: 0,
     ...{ normLimit, leftOut: 0 },
+    ...(options.part && { part: partOf(options.part) }),
     shards: [],
   };
 }
 
-function checkOptions(options: WriteActivationsOptions): void {
-  const { dtype = "float32", seed = 0, rowsPerShard, blockRows } = options;
-  if (!STORE_DTYPES.includes(dtype)) {
-    const known = STORE_DTYPES.map((dtype) => `"${dtype}"`).join(" or ");
-    throw new RangeError(`dtype is ${dtype}, expected ${known}`);
-  }
-  if (options.normLimit !== undefined) checkNormLimit(options.normLimit);
-  for (const [name, count] of Object.entries({ rowsPerShard, blockRows })) {
-    if (count !== undefined) checkWhole(count, name);
-  }
-  if (rowsPerShard !== undefined && (blockRows === undefined || rowsPerShard % blockRows !== 0)) {
-    throw new RangeError(
-      `rowsPerShard is ${rowsPerShard}, expected a multiple of blockRows, which is ${blockRows}`,
-    );
-  }
-  createRandom(seed);
-}
-
-/** Checks that an unfinished store has the same options: its header describes all its rows. */
-function checkSame(found: StoreHeader, wanted: StoreHeader, folder: string): void {
-  const names = ["model", "hook", "contextSize", "prependBos", "skipPositions"] as const;
-  const more = ["dataset", "modelDtype"] as const;
-  for (const name of [...names, ...more, "dtype", "rowsPerShard", "blockRows", "seed"] as const) {
-    const [was, is] = [found[name], wanted[name]].map((value) => JSON.stringify(value));
-    if (was === is) continue;
-    throw new Error(
-      `${folder} holds an unfinished store with ${name} ${was}, this run has ${is}: continue with ` +
-        `the same options, choose another folder, or overwrite it`,
-    );
-  }
-}
-
-/** The limit of an unfinished store; the requested one must be the same. */
-function resumedLimit(
-  { normLimit: found = "none" }: StoreHeader,
-  requested: NormLimitChoice | undefined,
-  folder: string,
-): NormLimit | "none" {
-  if (requested === undefined) return found;
-  const same = requested === "none" || found === "none"
-    ? requested === found
-    : requested.multiple === found.multiple &&
-      (requested.medianNorm === undefined || requested.medianNorm === found.medianNorm);
-  if (same) return found;
-  const words = [found, requested].map((limit) => JSON.stringify(limit));
-  throw new Error(
-    `${folder} holds an unfinished store with normLimit ${words[0]}, this run has ${
-      words[1]
-    }: continue ` +
-      `with the same options, choose another folder, or overwrite it`,
-  );
-}
-
-function checkNumbers(row: Float32Array, index: number, dtype: StoreDtype): void {
-  const { from, most } = TOO_LARGE[dtype];
-  for (let i = 0; i < row.length; i++) {
-    if (Math.abs(row[i]) < from) continue;
-    const where = `row ${index}, column ${i}`;
-    throw new Error(
-      Number.isFinite(row[i])
-        ? `${where} is ${row[i]}, the largest ${dtype} is ${most}: store them as float32`
-        : `${where} is ${row[i]}, expected a finite number`,
-    );
-  }
+function partOf({ index, count, turn }: StorePart): StorePart {
+  return { index, count, turn };
 }

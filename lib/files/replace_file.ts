@@ -58,12 +58,16 @@ async function openBeside(path: string): Promise<{ file: Deno.FsFile; beside: st
   }
 }
 
-/** Writes a text as {@linkcode replaceFile} writes files. */
-export async function replaceText(path: string, text: string): Promise<void> {
+/** Writes bytes as {@linkcode replaceFile} writes files. */
+export async function replaceBytes(path: string, bytes: Uint8Array): Promise<void> {
   await replaceFile(path, async (file) => {
-    const bytes = new TextEncoder().encode(text);
     for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
   });
+}
+
+/** Writes a text as {@linkcode replaceFile} writes files. */
+export async function replaceText(path: string, text: string): Promise<void> {
+  await replaceBytes(path, new TextEncoder().encode(text));
 }
 
 /**

@@ -57,7 +57,7 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
     String.raw`plots/(cosine_[^/]+|mean_cosine|replacement)\.svg`,
     `meta/${SAE}`,
   ),
-  harvest: all(String.raw`(store\.json|shard-\d+\.bin)(\.part)?`),
+  harvest: all(String.raw`store\.json|shard-\d+\.bin`),
   convert: all(SAE),
   dashboard: all(
     String.raw`dashboard\.json|(index|latents|search|meta|shard-\d{3,})\.bin`,

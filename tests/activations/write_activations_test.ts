@@ -57,7 +57,8 @@ Deno.test("an interrupted harvest keeps its shards and goes on to the same bytes
     );
     // Killed after a shard was in place, and while the next was written.
     await Deno.writeFile(join(broken, "shard-00002.bin"), new Uint8Array(128));
-    await Deno.writeFile(join(broken, "shard-00002.bin.part"), new Uint8Array(500));
+    const leftover = `.shard-00002.bin.${crypto.randomUUID()}`;
+    await Deno.writeFile(join(broken, leftover), new Uint8Array(500));
     const progress: WriteProgress[] = [];
     const onProgress = (now: WriteProgress) => progress.push(now);
     await writeActivations(numbered(sizes), broken, { ...options, onProgress });
