@@ -9,6 +9,7 @@ import { blocksOf } from "./read_block.ts";
 import { countLeftOut, largestBlock, type LeftOutRows, readWindows } from "./read_windows.ts";
 import { readStoreFolder } from "./store_folder.ts";
 import { HEADER_FILE, rowBytes, type StoreHeader, type StoreSource } from "./store_header.ts";
+import { readStoreParts } from "./store_parts.ts";
 import { storedRowReader, type StoreDtype } from "./stored_numbers.ts";
 
 /** Options of {@linkcode ActivationStore.batches}. */
@@ -78,8 +79,8 @@ export interface OpenStoreOptions {
 }
 
 /**
- * Opens a folder of activations that {@linkcode writeActivations} or `saewing harvest` wrote. Only its
- * header is read, or with a further `normLimit` all rows.
+ * Opens a folder of activations that {@linkcode writeActivations} or `saewing harvest` wrote, in one piece or
+ * in parts. Only its header is read, or with a further `normLimit` all rows.
  *
  * @throws {RangeError} `normLimit` is not a valid limit, or is above the one that the store was written
  * with.
@@ -90,8 +91,16 @@ export async function openActivationStore(
   folder: string,
   options: OpenStoreOptions = {},
 ): Promise<ActivationStore> {
-  const header = await readStoreFolder(folder);
+  const isOne = await Deno.stat(join(folder, HEADER_FILE)).then(() => true, () => false);
+  const header = (isOne ? undefined : await readStoreParts(folder)) ??
+    await readStoreFolder(folder);
   if (!header) throw new Error(`${folder} is not an activation store: it has no ${HEADER_FILE}`);
+  if (header.part) {
+    const { index, count } = header.part;
+    throw new Error(
+      `${folder} is part ${index} of ${count} of a store: open the folder that has all of them`,
+    );
+  }
   if (!header.complete) {
     throw new Error(
       `${folder} is unfinished, with ${header.rows} activations in ${header.shards.length} ` +

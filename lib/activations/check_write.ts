@@ -16,7 +16,7 @@ export function checkWriteOptions(options: WriteActivationsOptions): void {
   for (const [name, count] of Object.entries({ rowsPerShard, blockRows })) {
     if (count !== undefined) checkWhole(count, name);
   }
-  if (rowsPerShard !== undefined && (blockRows === undefined || rowsPerShard % blockRows !== 0)) {
+  if (rowsPerShard !== undefined && blockRows !== undefined && rowsPerShard % blockRows !== 0) {
     throw new RangeError(
       `rowsPerShard is ${rowsPerShard}, expected a multiple of blockRows, which is ${blockRows}`,
     );
@@ -38,7 +38,9 @@ export function checkSame(found: StoreHeader, wanted: StoreHeader, folder: strin
   }
   const names = ["model", "hook", "contextSize", "prependBos", "skipPositions"] as const;
   const more = ["dataset", "modelDtype"] as const;
-  for (const name of [...names, ...more, "dtype", "rowsPerShard", "blockRows", "seed", "part"] as const) {
+  for (
+    const name of [...names, ...more, "dtype", "rowsPerShard", "blockRows", "seed", "part"] as const
+  ) {
     const [was, is] = [found[name], wanted[name]].map((value) => JSON.stringify(value));
     if (was === is) continue;
     throw new Error(

@@ -13,10 +13,14 @@ import {
 /**
  * Reads a store's header and checks that all its shards exist with the right size, and no others.
  *
+ * @param moved Of a part of a store: another folder in which its shards may be.
  * @returns The header, or undefined where the folder has none.
  * @throws {Error} The header is malformed; a shard is missing, of another size or not listed.
  */
-export async function readStoreFolder(folder: string): Promise<StoreHeader | undefined> {
+export async function readStoreFolder(
+  folder: string,
+  moved?: string,
+): Promise<StoreHeader | undefined> {
   const path = join(folder, HEADER_FILE);
   let text: string | undefined;
   try {
@@ -27,15 +31,17 @@ export async function readStoreFolder(folder: string): Promise<StoreHeader | und
     }
   }
   const header = text === undefined ? undefined : parseStoreHeader(text, path);
-  if (header) await checkSizes(folder, header);
+  if (header) await checkSizes(folder, header, moved);
   await checkExtra(folder, header);
   return header;
 }
 
-async function checkSizes(folder: string, header: StoreHeader): Promise<void> {
+async function checkSizes(folder: string, header: StoreHeader, moved?: string): Promise<void> {
   for (const { file, rows } of header.shards) {
     const path = join(folder, file);
-    const info = await Deno.stat(path).catch((error) => {
+    const info = await Deno.stat(path).catch((error) =>
+      moved === undefined ? Promise.reject(error) : Deno.stat(join(moved, file))
+    ).catch((error) => {
       const what = error instanceof Deno.errors.NotFound ? "is missing" : "cannot be read";
       throw new Error(`${path} ${what}, ${HEADER_FILE} lists it`, { cause: error });
     });

@@ -20,6 +20,7 @@ import {
   type StorePart,
   type StoreSource,
 } from "./store_header.ts";
+import { storeShape } from "./store_shape.ts";
 import { createShard, type Shard } from "./store_shard.ts";
 import type { StoreDtype } from "./stored_numbers.ts";
 import type { TextFingerprint } from "./text_fingerprint.ts";
@@ -46,7 +47,8 @@ export interface WriteActivationsOptions extends StoreSource {
    */
   normLimit?: NormLimitChoice;
   /**
-   * Activations of a shard, excluded ones counted, a multiple of `blockRows`; as many as fit 64 MiB if not given.
+   * Activations of a shard, excluded ones counted: a multiple of `blockRows`, or rounded down to one where that
+   * is not given; as many as fit 64 MiB if not given.
    */
   rowsPerShard?: number;
   /** The fingerprint passed to `orderedActivations`, so that a store is not continued with other texts. */
@@ -63,9 +65,6 @@ export interface WriteActivationsOptions extends StoreSource {
   /** Called after each batch. */
   onProgress?: (progress: WriteProgress) => void;
 }
-
-const BLOCK_BYTES = 2 ** 19;
-const SHARD_BYTES = 2 ** 26;
 
 /**
  * Writes activations to a folder: shards of raw little-endian rows, shuffled within a shard, and
@@ -257,9 +256,6 @@ function newHeader(
 ): StoreHeader {
   const { model, hook, contextSize, prependBos, skipPositions, dataset, modelDtype } = options;
   const { dtype = "float32", seed = 0 } = options;
-  const bytes = rowBytes({ dtype, dModel });
-  const blockRows = options.blockRows ?? Math.max(1, Math.floor(BLOCK_BYTES / bytes));
-  const blocks = Math.max(1, Math.floor(SHARD_BYTES / (blockRows * bytes)));
   return {
     format: "saewing activations",
     version: 2,
@@ -268,7 +264,7 @@ function newHeader(
     ...{ model, hook, contextSize, prependBos: prependBos === false ? false : undefined },
     skipPositions,
     ...{ dataset, modelDtype, dtype, dModel },
-    ...{ rowsPerShard: options.rowsPerShard ?? blocks * blockRows, blockRows, seed },
+    ...{ ...storeShape(dModel, options), seed },
     complete: false,
     rows: 0,
     ...{ normLimit, leftOut: 0 },

@@ -5,6 +5,7 @@ import { readRegularText, regularFileSize } from "../language_model/regular_file
 import { VERSION } from "../version.ts";
 import { isWhole } from "../whole_number.ts";
 import { type Part, partPaths, partText } from "./part.ts";
+import { PATIENCE_MS, patiently } from "./patiently.ts";
 import { replaceText } from "./replace_file.ts";
 
 /** A file of a part. */
@@ -34,9 +35,6 @@ export interface PartRecord {
   /** What merging needs beside the files. */
   result: Record<string, unknown>;
 }
-
-/** Time in which files may appear on a shared folder after those that name them, milliseconds. */
-export const PATIENCE_MS = 10_000;
 
 /**
  * Writes the record of a part whose files are all there.
@@ -115,10 +113,9 @@ export async function checkPartFiles(
     signal?: AbortSignal;
   } = {},
 ): Promise<{ problems: FileProblem[]; found: Map<string, string> }> {
-  const end = performance.now() + patience;
   const found = new Map<string, string>();
   let problems: FileProblem[] = [];
-  for (let wait = 20;; wait = Math.min(2 * wait, 1000)) {
+  const look = async (): Promise<void> => {
     problems = [];
     for (const file of record.files) {
       if (found.has(file.name)) continue;
@@ -126,19 +123,19 @@ export async function checkPartFiles(
       const looked = [];
       for (const path of places(file)) {
         const problem = await problemOfFile(path, file, read);
-        if (problem === undefined) {
-          found.set(file.name, path);
-          break;
-        }
-        looked.push({ path, problem });
+        if (problem === undefined) found.set(file.name, path);
+        else looked.push({ path, problem });
+        if (problem === undefined) break;
       }
-      if (found.has(file.name)) continue;
       // Of several places, the one that has anything says more.
-      problems.push(looked.find(({ problem }) => problem !== MISSING) ?? looked[0]);
+      if (!found.has(file.name)) {
+        problems.push(looked.find(({ problem }) => problem !== MISSING) ?? looked[0]);
+      }
     }
-    if (problems.length === 0 || performance.now() + wait > end) return { problems, found };
-    await new Promise((resolve) => setTimeout(resolve, wait));
-  }
+    if (problems.length > 0) throw new Error(problems[0].problem);
+  };
+  await patiently(look, patience, signal).catch(() => signal?.throwIfAborted());
+  return { problems, found };
 }
 
 const MISSING = "is missing";

@@ -1,0 +1,104 @@
+import { join } from "@std/path";
+import { allParts, countParts, partPaths, partText } from "./part.ts";
+import { checkPartFiles, type PartFile, type PartRecord, readPartRecord } from "./part_record.ts";
+import { PATIENCE_MS, patiently } from "./patiently.ts";
+
+/** All parts of a run, checked. */
+export interface WholeParts {
+  /** Their records, in order. */
+  records: PartRecord[];
+  /** Where each file of each part is. */
+  found: Map<string, string>[];
+}
+
+/**
+ * Reads the records of all parts of a run, and checks that their files are whole and that they belong together.
+ *
+ * @param out The run's output folder.
+ * @param options `elsewhere`: where a file of a part may be beside its folder; `patience`: milliseconds in which
+ * files may appear late.
+ * @throws {Error} There are no parts; some are missing, damaged, or of other options. All problems are named.
+ */
+export async function readParts(
+  out: string,
+  { elsewhere, patience = PATIENCE_MS, signal, onFile }: {
+    elsewhere?: (file: PartFile, record: PartRecord) => string | undefined;
+    patience?: number;
+    signal?: AbortSignal;
+    onFile?: (progress: { done: number; total: number }) => void;
+  } = {},
+): Promise<WholeParts> {
+  const count = await countParts(out);
+  if (count === undefined) {
+    throw new Error(
+      `${out} has no parts: expected what commands with --part i/n wrote in ${out}/parts`,
+    );
+  }
+  const problems: string[] = [];
+  const records: PartRecord[] = [];
+  const found: Map<string, string>[] = [];
+  for (const part of allParts(count)) {
+    const read = () => {
+      const record = readPartRecord(out, part);
+      if (record) return record;
+      throw new Error(`it is not finished: run it with --part ${partText(part)}`);
+    };
+    // One wait for all that are missing.
+    const wait = problems.length > 0 ? 0 : patience;
+    try {
+      records.push(await patiently(read, wait, signal));
+    } catch (error) {
+      signal?.throwIfAborted();
+      problems.push(`part ${partText(part)}: ${(error as Error).message}`);
+    }
+  }
+  problems.push(...differences(records));
+  const files = records.reduce((sum, record) => sum + record.files.length, 0);
+  let done = 0;
+  for (const record of records) {
+    const { folder } = partPaths(out, record.part);
+    const places = (file: PartFile) =>
+      [join(folder, file.name), elsewhere?.(file, record)].filter((path) => path !== undefined);
+    const checked = await checkPartFiles(record, places, {
+      ...{ patience: problems.length > 0 ? 0 : patience, signal },
+    });
+    onFile?.({ done: done += record.files.length, total: files });
+    found.push(checked.found);
+    for (const { path, problem } of checked.problems) {
+      problems.push(
+        `part ${partText(record.part)}: ${path} ${problem}: remove ${
+          partPaths(out, record.part).done
+        } and run the part again`,
+      );
+    }
+  }
+  if (problems.length === 0) return { records, found };
+  throw new Error(`${out} cannot be merged:\n${problems.map((each) => `  ${each}`).join("\n")}`);
+}
+
+/** Which parts are of another run than most are: another command, version or option. */
+function differences(records: readonly PartRecord[]): string[] {
+  const words = (record: PartRecord): string[] => [
+    `written by ${record.createdBy}`,
+    `of \`saewing ${record.command}\``,
+    ...Object.entries(record.options)
+      .map(([name, value]) => `with --${name}${value === true ? "" : ` ${value.join(" ")}`}`)
+      .sort(),
+  ];
+  const groups = new Map<string, PartRecord[]>();
+  for (const record of records) {
+    const key = JSON.stringify(words(record));
+    groups.set(key, [...groups.get(key) ?? [], record]);
+  }
+  const [most, ...others] = groups.values().toArray().sort((a, b) => b.length - a.length);
+  return others.flat().map((record) => {
+    const [own, theirs] = [words(record), words(most[0])];
+    const only = (a: string[], b: string[]) => a.filter((each) => !b.includes(each)).join(", ");
+    return `part ${partText(record.part)} is ${
+      only(own, theirs) || "without these options"
+    }, part ` +
+      `${partText(most[0].part)} ${
+        only(theirs, own) || "without"
+      }: all parts need the same options`;
+  });
+}
