@@ -16,6 +16,7 @@ import { steer } from "./cli/steer.ts";
 import { stitch } from "./cli/stitch.ts";
 import { inspect } from "./cli/inspect.ts";
 import { latents } from "./cli/latents.ts";
+import { merge } from "./cli/merge.ts";
 import { meta } from "./cli/meta.ts";
 import { sweep } from "./cli/sweep.ts";
 import { train } from "./cli/train.ts";
@@ -30,6 +31,7 @@ const COMMANDS: Record<string, Command> = {
   doctor,
   inspect,
   harvest,
+  merge,
   train,
   eval: evaluate,
   sweep,

@@ -1,14 +1,15 @@
 import { join } from "@std/path";
 import { lockStore } from "../lib/activations/lock_store.ts";
-import { type StoreDtype, writeStores } from "../lib/activations/mod.ts";
+import { writeStores } from "../lib/activations/mod.ts";
 import { readStoreFolder } from "../lib/activations/store_folder.ts";
-import { openOutputFolder, type OutputFolder } from "../lib/formats/mod.ts";
+import { openOutputFolder, type OutputFolder, refuseParts } from "../lib/formats/output_folder.ts";
 import { findRun, listFiles } from "../lib/formats/run_files.ts";
 import { formatSeconds } from "../lib/format_number.ts";
 import type { ActivationStore } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
 import { describeLeftOut } from "./describe.ts";
-import { inputPaths, openModel } from "./open.ts";
+import { harvestPart, openHarvestModel, storeOptions } from "./harvest_part.ts";
+import { inputPaths } from "./open.ts";
 import {
   type Arguments,
   checkOptions,
@@ -17,7 +18,8 @@ import {
   type OptionTable,
   shared,
 } from "./options.ts";
-import { checkEvalText, choosePrependBos, documentsOf, givenNormLimit } from "./source.ts";
+import { givenPart, PART_OPTION } from "./part.ts";
+import { documentsOf, givenNormLimit } from "./source.ts";
 
 const OPTIONS: OptionTable = [
   ["What it reads", [
@@ -58,6 +60,13 @@ const OPTIONS: OptionTable = [
   ]],
   ["What it writes", [
     shared("out", "store.json and shards of 64 MiB", { required: true }),
+    {
+      name: "shard-rows",
+      value: "N",
+      help: "activations of a shard, in whole blocks of 512 KiB (default: as many as fit 64 MiB)",
+      least: 1,
+    },
+    PART_OPTION,
     shared(
       "dtype",
       "float32 (default), float16: half the bytes, rounded to 11 bits, up to 65504; or bfloat16: half the bytes, rounded to 8 bits",
@@ -98,6 +107,8 @@ export const harvest: Command = {
   async run(options, session) {
     const { output } = session;
     checkOptions(options, OPTIONS);
+    const part = givenPart(options);
+    if (part) return await harvestPart(part, options, session);
     const { stores, first, seconds } = await harvestStores(options, session);
     const dtype = options.text("dtype") ?? "float32";
     for (const store of stores) {
@@ -133,25 +144,21 @@ interface Harvest {
 
 /** Writes a store per hook: in the folder itself for one hook, else in folders of the hooks' names. */
 async function harvestStores(options: Arguments, session: Session): Promise<Harvest> {
-  const { output, signal, leaves } = session;
-  const [hook, ...moreHooks] = options.texts("hook");
+  const { output, leaves } = session;
+  const moreHooks = options.texts("hook").slice(1);
   const folder = options.required("out");
-  const dtype = (options.text("dtype") ?? "float32") as StoreDtype;
-  const modelDtype = options.text("model-dtype") ?? "fp32";
+  await refuseParts(folder);
   const tokens = options.number("tokens");
-  const normLimit = givenNormLimit(options);
+  givenNormLimit(options);
   using stack = new DisposableStack();
   // What can be refused without the model is; names of folders are those that the model has for hooks.
   let places = moreHooks.length === 0 ? await openPlaces([folder], options, stack) : [];
-  await using model = await openModel(options, session, { hook, moreHooks, dtype: modelDtype });
+  await using model = await openHarvestModel(options, session);
   if (places.length === 0) {
     const paths = model.hooks.map(({ hook }) => join(folder, hook));
     places = await openPlaces(paths, options, stack);
   }
-  const contextSize = options.number("context") ?? Math.min(128, model.maxContext);
-  const prependBos = choosePrependBos(options, session);
-  const skipPositions = options.flag("include-bos") || !prependBos ? [] : [0];
-  await checkEvalText(options, model, { contextLength: contextSize, prependBos }, "text");
+  const how = await storeOptions(options, session, model);
   for (const { out, done } of places) {
     if (done) continue;
     // Library users who write stores hold this lock, not the command's.
@@ -159,7 +166,7 @@ async function harvestStores(options: Arguments, session: Session): Promise<Harv
     await out.start(["store.json"]);
   }
   const names = model.hooks.map(({ hook, dModel }) => `${hook}, d = ${dModel}`);
-  output.say(`${model.id} at ${names.join("; ")}, ${dtype}, to ${folder}`);
+  output.say(`${model.id} at ${names.join("; ")}, ${how.dtype}, to ${folder}`);
   const complete = places.filter(({ done }) => done).length;
   if (complete > 0) output.say(`${complete} of ${places.length} stores are complete already`);
 
@@ -172,9 +179,7 @@ async function harvestStores(options: Arguments, session: Session): Promise<Harv
     documentsOf(options, "text")(),
     places.map(({ out }) => out.path),
     {
-      ...{ contextSize, prependBos, skipPositions, modelDtype, dtype },
-      ...{ signal, normLimit, maxTokens: tokens },
-      ...{ dataset: options.texts("text").join(" "), seed: options.number("seed") },
+      ...how,
       async onStore(path) {
         await places.find(({ out }) => out.path === path)!.out.finish();
       },

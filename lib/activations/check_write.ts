@@ -25,9 +25,9 @@ export function checkWriteOptions(options: WriteActivationsOptions): void {
 }
 
 /**
- * A store must not mix rows of two harvests: no header could describe it.
+ * Checks that an unfinished store has the same options: its header describes all its rows.
  *
- * @throws {Error} An unfinished store is of another harvest.
+ * @throws {Error} An option differs.
  */
 export function checkSame(found: StoreHeader, wanted: StoreHeader, folder: string): void {
   if (found.version !== wanted.version) {
@@ -51,22 +51,22 @@ export function checkSame(found: StoreHeader, wanted: StoreHeader, folder: strin
 }
 
 /**
- * What an unfinished store excludes.
+ * The limit of an unfinished store.
  *
- * @throws {Error} The requested limit contradicts it.
+ * @throws {Error} The requested one is another.
  */
 export function resumedLimit(
   { normLimit: found = "none" }: StoreHeader,
-  asked: NormLimitChoice | undefined,
+  requested: NormLimitChoice | undefined,
   folder: string,
 ): NormLimit | "none" {
-  if (asked === undefined) return found;
-  const same = asked === "none" || found === "none"
-    ? asked === found
-    : asked.multiple === found.multiple &&
-      (asked.medianNorm === undefined || asked.medianNorm === found.medianNorm);
+  if (requested === undefined) return found;
+  const same = requested === "none" || found === "none"
+    ? requested === found
+    : requested.multiple === found.multiple &&
+      (requested.medianNorm === undefined || requested.medianNorm === found.medianNorm);
   if (same) return found;
-  const words = [found, asked].map((limit) => JSON.stringify(limit));
+  const words = [found, requested].map((limit) => JSON.stringify(limit));
   throw new Error(
     `${folder} holds an unfinished store with normLimit ${words[0]}, this run has ${
       words[1]
@@ -83,7 +83,7 @@ export function checkNumbers(row: Float32Array, index: number, dtype: StoreDtype
     const where = `row ${index}, column ${i}`;
     throw new Error(
       Number.isFinite(row[i])
-        ? `${where} is ${row[i]}, ${dtype} holds up to ${most}: store them as float32`
+        ? `${where} is ${row[i]}, the largest ${dtype} is ${most}: store them as float32`
         : `${where} is ${row[i]}, expected a finite number`,
     );
   }

@@ -1,7 +1,7 @@
 import process from "node:process";
-import { basename, dirname, join } from "@std/path";
+import { basename, dirname } from "@std/path";
 import { readRegularText } from "../language_model/regular_file.ts";
-import { type Part, partPaths, PARTS_FOLDER, partText } from "./part.ts";
+import { type Part, partPaths, partText } from "./part.ts";
 import { removeLeftovers, replaceText } from "./replace_file.ts";
 
 /** What a claim says of the process that works on a part. */
@@ -65,10 +65,23 @@ const BEATS = 12;
 export async function claimPart(
   out: string,
   part: Part,
+  options: ClaimOptions = {},
+): Promise<HeldPart | undefined> {
+  return await claimFile(partPaths(out, part).claim, `part ${partText(part)}`, options);
+}
+
+/**
+ * Claims what a file stands for, as {@linkcode claimPart} does.
+ *
+ * @param path The file; its folder is made where missing.
+ * @param what Names it in errors: "part 3/8".
+ */
+export async function claimFile(
+  path: string,
+  what: string,
   { takeover = TAKEOVER_MS, signal, onWait, isDone }: ClaimOptions = {},
 ): Promise<HeldPart | undefined> {
-  const path = partPaths(out, part).claim;
-  await Deno.mkdir(join(out, PARTS_FOLDER), { recursive: true });
+  await Deno.mkdir(dirname(path), { recursive: true });
   const every = Math.max(1, Math.floor(takeover / BEATS));
   const own: Claim = {
     ...{ host: host(), pid: Deno.pid, space: processSpace(), token: crypto.randomUUID() },
@@ -80,7 +93,7 @@ export async function claimPart(
   for (;;) {
     signal?.throwIfAborted();
     if (await isDone?.()) return undefined;
-    if (await createClaim(path, own)) return holdPart(path, part, own, every);
+    if (await createClaim(path, own)) return holdPart(path, what, own, every);
     const text = readText(path);
     if (text === undefined) continue;
     const other = parseClaim(text);
@@ -91,7 +104,7 @@ export async function claimPart(
       // A living owner that was slow writes within a beat, and keeps the part.
       await pause(dead ? Math.min(every, 500) : every, signal);
       if (parseClaim(readText(path))?.token === own.token) {
-        return holdPart(path, part, own, every);
+        return holdPart(path, what, own, every);
       }
       continue;
     }
@@ -134,14 +147,14 @@ async function createClaim(path: string, claim: Claim): Promise<boolean> {
   }
 }
 
-function holdPart(path: string, part: Part, own: Claim, every: number): HeldPart {
+function holdPart(path: string, what: string, own: Claim, every: number): HeldPart {
   const controller = new AbortController();
   const look = (): void => {
     const found = readClaim(path);
     if (found?.token === own.token) return;
-    const who = found ? `${describeClaim(found)} took over` : "its claim was removed:";
+    const who = found ? `${describeClaim(found)} took over` : "somebody removed the claim of";
     controller.abort(
-      new Error(`${who} part ${partText(part)}, this process stops (claim: ${path})`),
+      new Error(`${who} ${what}, this process stops (claim: ${path})`),
     );
   };
   let writing = Promise.resolve();

@@ -78,27 +78,37 @@ export async function readParts(
 
 /** Which parts are of another run than most are: another command, version or option. */
 function differences(records: readonly PartRecord[]): string[] {
-  const words = (record: PartRecord): string[] => [
-    `written by ${record.createdBy}`,
-    `of \`saewing ${record.command}\``,
-    ...Object.entries(record.options)
-      .map(([name, value]) => `with --${name}${value === true ? "" : ` ${value.join(" ")}`}`)
-      .sort(),
-  ];
   const groups = new Map<string, PartRecord[]>();
   for (const record of records) {
-    const key = JSON.stringify(words(record));
+    const key = JSON.stringify(factsOf(record));
     groups.set(key, [...groups.get(key) ?? [], record]);
   }
   const [most, ...others] = groups.values().toArray().sort((a, b) => b.length - a.length);
-  return others.flat().map((record) => {
-    const [own, theirs] = [words(record), words(most[0])];
-    const only = (a: string[], b: string[]) => a.filter((each) => !b.includes(each)).join(", ");
-    return `part ${partText(record.part)} is ${
-      only(own, theirs) || "without these options"
-    }, part ` +
-      `${partText(most[0].part)} ${
-        only(theirs, own) || "without"
-      }: all parts need the same options`;
-  });
+  return others.flat().map((record) =>
+    `part ${partText(record.part)} is ${
+      partDifference(record, most[0])!.join(`, part ${partText(most[0].part)} `)
+    }: all parts need the same options`
+  );
+}
+
+/** What decides the bits of a part. */
+export type PartFacts = Pick<PartRecord, "createdBy" | "command" | "options">;
+
+/** How two parts differ, in words for each: "with --seed 1" and "with --seed 2"; undefined where they do not. */
+export function partDifference(a: PartFacts, b: PartFacts): [a: string, b: string] | undefined {
+  const [own, others] = [factsOf(a), factsOf(b)];
+  const only = (these: string[], those: string[]) => these.filter((each) => !those.includes(each));
+  const [first, second] = [only(own, others), only(others, own)];
+  if (first.length + second.length === 0) return undefined;
+  return [first, second].map((each) => each.join(", ") || "without that") as [string, string];
+}
+
+function factsOf({ createdBy, command, options }: PartFacts): string[] {
+  return [
+    `written by ${createdBy}`,
+    `of \`saewing ${command}\``,
+    ...Object.entries(options)
+      .map(([name, value]) => `with --${name}${value === true ? "" : ` ${value.join(" ")}`}`)
+      .sort(),
+  ];
 }

@@ -1,6 +1,7 @@
 import { dirname, join, relative, resolve } from "@std/path";
 import { lockStore } from "../activations/lock_store.ts";
 import { VERSION } from "../version.ts";
+import { countParts } from "../files/part.ts";
 import { removeLeftovers, replaceText } from "../files/replace_file.ts";
 import {
   findRun,
@@ -66,6 +67,8 @@ export interface OpenOutput {
   goOn?: (found: FoundRun) => boolean;
   /** Files that the command replaces itself by a rename: they are kept until then. */
   keep?: RegExp;
+  /** Whether the whole is written of parts that are there; otherwise a folder that has parts is refused. */
+  merges?: boolean;
 }
 
 /**
@@ -78,9 +81,10 @@ export interface OpenOutput {
  */
 export async function openOutputFolder(
   out: string | undefined,
-  { command, options, overwrite, inputs, goOn, keep }: OpenOutput,
+  { command, options, overwrite, inputs, goOn, keep, merges = false }: OpenOutput,
 ): Promise<OutputFolder> {
   if (out !== undefined) await refusePartOfRun(out);
+  if (out !== undefined && !merges) await refuseParts(out);
   const { path, isNew } = await makeFolder(out, command);
   const lock = await lockStore(path, LOCK);
   try {
@@ -192,6 +196,15 @@ async function refusePartOfRun(out: string): Promise<void> {
       `${out} is part of what \`saewing ${found.command}\` wrote in ${folder}: take another folder`,
     );
   }
+}
+
+/** @throws {OutputFolderError} The folder is that of a run in parts, which a run in one piece would mix with. */
+export async function refuseParts(out: string): Promise<void> {
+  const count = await countParts(out);
+  if (count === undefined) return;
+  throw new OutputFolderError(
+    `${out} holds a run in ${count} parts: \`saewing merge ${out}\` writes the whole. Take another folder`,
+  );
 }
 
 async function runAbove(folder: string): Promise<FoundRun | undefined> {

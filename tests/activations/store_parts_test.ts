@@ -16,7 +16,7 @@ import {
 import { allParts, type Part, partPaths } from "../../lib/files/part.ts";
 import { writePartRecord } from "../../lib/files/part_record.ts";
 import { createRandom } from "../../lib/random.ts";
-import { below, D, isPlanted, numbersOf, plantedModel } from "./massive_helper.ts";
+import { D, isPlanted, numbersOf, plantedModel } from "./massive_helper.ts";
 import { rowsOf, withFolder } from "./store_helper.ts";
 
 /** Two hooks of one width; at the second other activations are massive. */
