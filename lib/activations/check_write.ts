@@ -3,10 +3,15 @@ import { checkNormLimit, type NormLimit, type NormLimitChoice } from "../sae/nor
 import { checkWhole } from "../whole_number.ts";
 import type { StoreHeader } from "./store_header.ts";
 import { STORE_DTYPES, type StoreDtype, TOO_LARGE } from "./stored_numbers.ts";
-import type { WriteActivationsOptions } from "./write_activations.ts";
 
 /** @throws {RangeError} An option is out of range. */
-export function checkWriteOptions(options: WriteActivationsOptions): void {
+export function checkWriteOptions(options: {
+  dtype?: StoreDtype;
+  seed?: number;
+  rowsPerShard?: number;
+  blockRows?: number;
+  normLimit?: NormLimitChoice;
+}): void {
   const { dtype = "float32", seed = 0, rowsPerShard, blockRows } = options;
   if (!STORE_DTYPES.includes(dtype)) {
     const known = STORE_DTYPES.map((dtype) => `"${dtype}"`).join(" or ");
