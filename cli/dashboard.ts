@@ -20,6 +20,7 @@ import {
   tokenLabel,
 } from "../lib/interpretation/mod.ts";
 import { decompose } from "../lib/meta/mod.ts";
+import { decoderDigest } from "../lib/meta/rows_digest.ts";
 import { latentPage, latentPageName } from "../lib/report/mod.ts";
 import type { LanguageModel, Sae } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
@@ -172,10 +173,14 @@ export const dashboard: Command = {
     });
     const logits = await findLogits(model, sae, dashboards.latents, options, session);
     const background = countTokenRows(model, tokenRows);
+    const near = others.map(async (other, i) => ({
+      ...{ name: names[i], decoderDigest: await decoderDigest(other) },
+    }));
     const about = {
       sae: {
         ...{ name, architecture: sae.architecture, dModel: sae.dModel, dictSize: sae.dictSize },
-        ...{ k: sae.k, source: describeSource(sae), with: names, meta: given.text("meta") },
+        ...{ k: sae.k, source: describeSource(sae), meta: given.text("meta") },
+        ...{ decoderDigest: await decoderDigest(sae), with: await Promise.all(near) },
       },
       model: { id: model.id, hook: model.hook },
       texts: { dataset: source.dataset, normLimit: source.normLimit },

@@ -6,6 +6,7 @@ import {
   type OwnFiles,
   ownFiles,
   type PageTexts,
+  type ResultFolder,
   type Served,
   type SiteFile,
   siteFiles,
@@ -14,6 +15,7 @@ import {
 } from "../lib/explorer/mod.ts";
 import { readDocuments } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
+import { sortFolders } from "./explore_folders.ts";
 import { openSae, saeSource } from "./open.ts";
 import {
   type Arguments,
@@ -59,13 +61,15 @@ Usage
   saewing explore FOLDER… [options]
   saewing explore --model MODEL --hook HOOK --text FILE [options]
 
-Without FOLDER the site is one page, which trains a small SAE and shows how its latents form. FOLDER is what \`saewing dashboard\` wrote. Any web server shows the site; it needs no program, database
-or other host. Model and SAE come with it for the reader's own text: 14 MB of ONNX Runtime, the
+FOLDER is what \`saewing dashboard\` wrote; beside such folders, what \`stitch\`, \`sweep\`, \`train\`
+or \`meta\` wrote of the same SAEs: pairs, sweeps, measures and claims come to the site. SAEs are matched
+by their decoder rows. Without FOLDER the site is one page, which trains a small SAE and shows how its
+latents form. Any web server shows the site; it needs no program, database or other host. Model and SAE come with it for the reader's own text: 14 MB of ONNX Runtime, the
 model's layers up to the hook, the SAE's weights.`,
   OPTIONS,
   `Examples
   saewing explore runs/dashboards --serve
-  saewing explore runs/dashboards-512 runs/dashboards-2048 --out site
+  saewing explore runs/dashboards-512 runs/dashboards-2048 runs/stitch runs/sweep --out site
   saewing explore --model examples/tiny-gpt2 --hook blocks.2.hook_resid_pre --text runs/demo/held-out.jsonl --serve`,
 );
 
@@ -96,14 +100,15 @@ export const explore: Command = {
       known.catch(() => models.delete(key));
       return known;
     };
-    for (const folder of folders) {
+    const { dashboards, results } = await sortFolders(folders, options, session);
+    for (const folder of dashboards) {
       const read = folderReader(folder);
       sources.push({ read, own: await openOwn(folder, { options, session, openModel }) });
     }
     if (folders.length === 0) {
       await openModel(options.required("model"), options.required("hook"), options.texts("text"));
     }
-    const files = () => allFiles(sources, models);
+    const files = () => allFiles(sources, models, results);
     const served = new Map<string, Served>();
     let written = "";
     if (!serves || options.text("out") !== undefined) {
@@ -120,7 +125,7 @@ export const explore: Command = {
         await out.start([file.name]);
         await Deno.mkdir(join(path, ".."), { recursive: true });
         if ("bytes" in file) await Deno.writeFile(path, file.bytes);
-        else await Deno.copyFile(join(folders[file.source], file.file), path);
+        else await Deno.copyFile(join(dashboards[file.source], file.file), path);
         bytes += (await Deno.stat(path)).size;
         served.set(file.name, path);
         output.progress({ phase: `writing ${file.name}`, done: served.size });
@@ -133,7 +138,7 @@ export const explore: Command = {
       for await (const file of files()) {
         served.set(
           file.name,
-          "bytes" in file ? file.bytes : join(folders[file.source], file.file),
+          "bytes" in file ? file.bytes : join(dashboards[file.source], file.file),
         );
       }
     }
@@ -162,11 +167,12 @@ async function serve(
 async function* allFiles(
   sources: SiteSource[],
   models: Map<string, Promise<ModelFiles>>,
+  results: ResultFolder[],
 ): AsyncGenerator<SiteFile> {
   const opened = await Array.fromAsync(models.values());
   // What could be missing is read before the first file is given.
   const runtime = opened.length > 0 ? await Array.fromAsync(runtimeFiles()) : [];
-  yield* siteFiles(sources, opened);
+  yield* siteFiles(sources, opened, results);
   yield* runtime;
 }
 

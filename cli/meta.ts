@@ -17,7 +17,7 @@ import { formatSeconds } from "../lib/format_number.ts";
 import { chooseDecomposed, chooseMetaLatents } from "../lib/meta/read_decomposition.ts";
 import { metaClaims } from "../lib/claims/mod.ts";
 import { metaFiles } from "../lib/report/mod.ts";
-import { decoderRows } from "../lib/sae/decoder_rows.ts";
+import { decoderDigest } from "../lib/meta/rows_digest.ts";
 import { trainingOptions } from "../lib/sweep/option_texts.ts";
 import { checkComparable } from "../lib/stitching/mod.ts";
 import { type Device, type Sae, saveSae } from "../mod.ts";
@@ -220,7 +220,7 @@ export const meta: Command = {
       sae: {
         ...{ name, architecture: sae.architecture, dictSize: sae.dictSize, dModel: sae.dModel },
         ...study.sae,
-        source: describeSource(sae),
+        ...{ source: describeSource(sae), decoderDigest: await decoderDigest(sae) },
       },
       contexts,
       warnings: [...new Set(warnings)],
@@ -308,7 +308,7 @@ async function checkMetaOf(meta: Sae, folder: string, sae: Sae): Promise<void> {
     );
   }
   try {
-    await checkExplains(meta, decoderRows(sae));
+    await checkExplains(meta, sae);
   } catch (error) {
     throw new Error(`--meta ${folder}: ${(error as Error).message}`, { cause: error });
   }

@@ -8,6 +8,7 @@ import { type PairClaims, pairClaims } from "../lib/claims/mod.ts";
 import { type NamedGroups, nameGroups } from "../lib/interpretation/mod.ts";
 import { stitchingFiles } from "../lib/report/mod.ts";
 import { commonReason, withoutCommonReason } from "../lib/claims/verdict.ts";
+import { decoderDigest } from "../lib/meta/rows_digest.ts";
 import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
 import {
   checkComparable,
@@ -145,6 +146,7 @@ async function study(given: Arguments, session: Session): Promise<void> {
   const all = [...folders, ...also];
   const names = nameSaes(all);
   const loaded = await Promise.all(all.map((folder) => openSae(folder, given, session)));
+  const digests = await Promise.all(loaded.map(decoderDigest));
   const asGiven = foldScales(loaded).map((sae, i) => ({ name: names[i], sae, folder: all[i] }));
   // Results of a pair assume that the first SAE is the smaller one.
   const chain = asGiven.slice(0, folders.length)
@@ -208,6 +210,7 @@ async function study(given: Arguments, session: Session): Promise<void> {
     device: device.name,
     source: { model: source.model, hook: source.hook, samples },
     ...studied,
+    saes: studied.saes.map((row) => ({ ...row, decoderDigest: digests[names.indexOf(row.name)] })),
     examples,
     settings: {
       ...how,

@@ -23,7 +23,7 @@ const commands = [
     ...["dashboard", folder, "--text", heldOut, "--examples", rows],
     ...["--out", "runs/demo-dashboards", "--overwrite"],
   ],
-  ["explore", "runs/demo-dashboards", "--out", "runs/demo-site", "--overwrite"],
+  ["explore", "runs/demo-dashboards", folder, "--out", "runs/demo-site", "--overwrite"],
 ];
 for (const args of commands) {
   console.log(`\nsaewing ${args.join(" ")}\n`);
@@ -32,5 +32,5 @@ for (const args of commands) {
 }
 console.log(`
 To explore the latents:
-  deno run -A cli.ts explore runs/demo-dashboards --serve
+  deno run -A cli.ts explore runs/demo-dashboards runs/demo --serve
 Any web server shows runs/demo-site as well.`);

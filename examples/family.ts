@@ -1,6 +1,7 @@
 // Trains a family of SAEs of growing size in the middle of the embedded model, once with BatchTopK and
 // once as the paper's ReLU SAEs, and stitches each family from the smallest to the largest. What of
-// section 4 holds stands in runs/family/batchtopk-stitched/report.html and relu-stitched/report.html.
+// section 4 holds stands in runs/family/batchtopk-stitched/report.html and relu-stitched/report.html. Then
+// dashboards of all of them are collected, and a site is written to walk from SAE to SAE, runs/family/site.
 // The arguments are the number of steps (1000) and the sizes (128,256,512,1024,2048). On two cores of a
 // CPU that takes an hour or two: fewer steps and sizes are quicker.
 import { fromFileUrl, relative } from "@std/path";
@@ -20,6 +21,8 @@ const all = sizes.split(",").map((size, i) => ({ size, seed: String(i) }));
 const { size: middle } = all[all.length >> 1];
 const others = ["101", "102"].map((seed) => ({ size: middle, seed }));
 
+const dashboards: string[] = [];
+const results: string[] = [];
 for (const [architecture, own] of Object.entries(families)) {
   const shared = { architecture, ...own };
   const out = `runs/family/${architecture}`;
@@ -43,7 +46,24 @@ for (const [architecture, own] of Object.entries(families)) {
     ...["stitch", ...all.map(folder), ...others.flatMap((sae) => ["--also", folder(sae)])],
     ...["--text", heldOut, "--samples", "20000", "--out", `${out}-stitched`, "--overwrite"],
   ]);
+  results.push(out, `${out}-stitched`);
+  for (const [i, sae] of all.entries()) {
+    const dashboard = `${out}-dashboards-m${sae.size}`;
+    // Neighbours in the SAE before and in the SAE after: ways to walk along the chain.
+    const near = [all[i - 1], all[i + 1]].filter((other) => other !== undefined);
+    await run([
+      ...["dashboard", folder(sae), ...near.flatMap((other) => ["--with", folder(other)])],
+      ...["--text", heldOut, "--examples", "64", "--out", dashboard, "--overwrite"],
+    ]);
+    dashboards.push(dashboard);
+  }
 }
+const site = "runs/family/site";
+await run(["explore", ...dashboards, ...results, "--out", site, "--overwrite"]);
+console.log(`
+To walk through the SAEs in a browser:
+  deno run -A cli.ts explore ${[...dashboards, ...results].join(" ")} --serve
+Any web server shows ${site} as well.`);
 
 async function run(args: string[]): Promise<void> {
   console.log(`\nsaewing ${args.join(" ")}\n`);

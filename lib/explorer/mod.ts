@@ -31,6 +31,7 @@ export {
 } from "./own_files.ts";
 export { folderReader } from "./read_folder.ts";
 export { type Served, siteHandler } from "./serve_site.ts";
+export type { ResultFolder } from "./result_folder.ts";
 export { type SiteFile, siteFiles, type SiteSource } from "./site.ts";
 export type { OwnText, SiteModel } from "./site_manifest.ts";
 export {

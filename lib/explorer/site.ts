@@ -3,6 +3,8 @@ import { DASHBOARD_FILE, openDashboards } from "./dashboard_files.ts";
 import type { ModelFiles, OwnFiles } from "./own_files.ts";
 import { PAGE_SCRIPT, WORKER_SCRIPT } from "./page_scripts.ts";
 import { latentMap, SITE_FILE, type SiteManifest, type SiteSae } from "./site_manifest.ts";
+import type { ResultFolder } from "./result_folder.ts";
+import { siteResults } from "./site_results.ts";
 import { SITE_STYLE } from "./site_style.ts";
 
 /** A folder of dashboards that a site shows. */
@@ -56,11 +58,13 @@ const ICON =
  * @param sources Folders of dashboards. Names come from their SAEs; equal ones are numbered.
  * @param trained Models to train on in the page, besides those that encode own text. Without a source the
  * site is a page that trains.
- * @throws {Error} A folder is no finished folder of dashboards, or is damaged.
+ * @param results Folders of results on these SAEs: pages of pairs and sweeps, measures and claims.
+ * @throws {Error} A folder is no finished folder of dashboards, or is damaged; results are of other SAEs.
  */
 export async function* siteFiles(
   sources: readonly SiteSource[],
   trained: readonly ModelFiles[] = [],
+  results: readonly ResultFolder[] = [],
 ): AsyncGenerator<SiteFile> {
   const encoder = new TextEncoder();
   const saes: SiteSae[] = [];
@@ -89,6 +93,8 @@ export async function* siteFiles(
     }
     saes.push(sae);
   }
+  const { pairs, sweeps, files } = await siteResults(saes, results);
+  data.push(...files);
   yield { name: "index.html", bytes: encoder.encode(INDEX) };
   yield { name: "icon.svg", bytes: encoder.encode(ICON) };
   yield { name: "explorer.css", bytes: encoder.encode(SITE_STYLE) };
@@ -99,7 +105,7 @@ export async function* siteFiles(
     for (const { name, bytes } of files) yield { name: modelPath(i) + name, bytes };
   }
   const site: SiteManifest = {
-    ...{ format: "saewing explorer 1", createdBy: `saewing ${VERSION}`, saes },
+    ...{ format: "saewing explorer 1", createdBy: `saewing ${VERSION}`, saes, pairs, sweeps },
     models: models.map(({ about }, i) => ({ ...about, path: modelPath(i) })),
   };
   yield { name: SITE_FILE, bytes: encoder.encode(JSON.stringify(site)) };

@@ -67,6 +67,33 @@ export interface SiteSae {
   map: LatentMap;
   /** What encodes own text with it. */
   own?: OwnText;
+  /** Folder of what runs say of it, with `results.json`. */
+  results?: string;
+}
+
+/** Two SAEs that were stitched. */
+export interface SitePair {
+  /** Places of the SAEs in the site's list. */
+  small: number;
+  large: number;
+  /** Folder of its files. */
+  path: string;
+  /** Place of its chain in the list of sweeps. */
+  sweep: number;
+  /** How many claims of section 4 hold, do not hold, and are not decided. */
+  claims: [yes: number, no: number, open: number];
+}
+
+/** SAEs that were trained together, or stitched one after the other. */
+export interface SiteSweep {
+  /** Which of both. */
+  kind: "sweep" | "chain";
+  /** What it is called: the folder that it comes from. */
+  name: string;
+  /** Folder of its files. */
+  path: string;
+  /** Places of those of its SAEs that the site has. */
+  saes: number[];
 }
 
 /** What `site.json` holds. */
@@ -79,6 +106,10 @@ export interface SiteManifest {
   saes: SiteSae[];
   /** The models that the page runs, for own text and for training. */
   models: SiteModel[];
+  /** The pairs that it shows. */
+  pairs: SitePair[];
+  /** The sweeps and chains that it shows. */
+  sweeps: SiteSweep[];
 }
 
 /** Counts latents for the map: 48 steps of density by 24 of activation. */

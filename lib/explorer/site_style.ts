@@ -3,12 +3,14 @@ export const SITE_STYLE = `
 :root {
   color-scheme: light dark;
   --page: #f6f7f9; --card: #fff; --ink: #1c2330; --soft: #566072; --line: #dfe3ea;
-  --link: #1d56b4; --bar: #2563c9; --bad: #b3261e; --heat: 240 130 30;
+  --link: #1d56b4; --bar: #2563c9; --bad: #b3261e; --heat: 240 130 30; --good: #1f6b3a;
+  --c0: #2563c9; --c1: #c2570c; --c2: #2f855a; --c3: #7c3aed; --c4: #b83280; --c5: #6b7280;
 }
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #12151a; --card: #1a1f27; --ink: #e3e7ee; --soft: #9aa5b6; --line: #2d3541;
-    --link: #8ab8fa; --bar: #6ea6f7; --bad: #f2a09a; --heat: 176 84 12;
+    --link: #8ab8fa; --bar: #6ea6f7; --bad: #f2a09a; --heat: 176 84 12; --good: #86d9a4;
+    --c0: #6ea6f7; --c1: #f0964f; --c2: #63c793; --c3: #b294f8; --c4: #ee82bd; --c5: #98a2b3;
   }
 }
 * { box-sizing: border-box; }
@@ -81,6 +83,39 @@ svg .soft { fill: var(--soft); }
 .cell:hover { stroke: var(--ink); }
 .map svg { max-width: 52rem; }
 .axis { stroke: var(--soft); stroke-width: 1; }
+.c0 { --c: var(--c0); } .c1 { --c: var(--c1); } .c2 { --c: var(--c2); } .c3 { --c: var(--c3); }
+.c4 { --c: var(--c4); } .c5 { --c: var(--c5); }
+.grid { stroke: var(--line); }
+.mark { stroke: var(--ink); stroke-dasharray: 4 3; }
+.line { fill: none; stroke: var(--c); stroke-width: 1.8; stroke-linejoin: round; }
+.dust, .dots { fill: none; stroke: var(--c); stroke-linecap: round; stroke-width: 3; }
+.dots { stroke-width: 7; }
+.point { fill: var(--c); stroke: var(--card); }
+a:hover > .point, a:focus-visible > .point { stroke: var(--ink); stroke-width: 2.5; }
+.chosen { fill: none; stroke: var(--ink); stroke-width: 2; pointer-events: none; }
+.cloud > svg { cursor: crosshair; touch-action: manipulation; }
+.steps { display: block; width: 100%; padding: 0; }
+.told { margin: .4rem 0 0; min-height: 3em; overflow-wrap: anywhere; }
+.legend { display: flex; flex-wrap: wrap; gap: .2rem 1rem; font-size: .8125rem; }
+.legend svg { display: inline-block; width: .8rem; height: .8rem; margin-right: .35rem; vertical-align: -.05rem; }
+.wide-columns { grid-template-columns: repeat(auto-fit, minmax(min(100%, 28rem), 1fr)); }
+figure img { display: block; width: 100%; height: auto; background: #fff; border-radius: 4px; }
+summary { cursor: pointer; }
+.more figure { margin-top: .75rem; }
+.claims li { display: flex; gap: .75rem; padding: .5rem 0; border-top: 1px solid var(--line); }
+.claims li p { margin: 0; overflow-wrap: anywhere; }
+.verdict { flex: none; width: 6.5rem; font-weight: 600; }
+.verdict.yes { color: var(--good); } .verdict.no { color: var(--bad); } .verdict.open { color: var(--soft); }
+.tabs { display: flex; flex-wrap: wrap; gap: .3rem 1rem; }
+.tabs [aria-current] { color: inherit; font-weight: 600; text-decoration: none; }
+h3 { margin: 0; font-size: 1rem; }
+h3 small { color: var(--soft); font-weight: 400; }
+.group .pairs li > :last-child { margin-left: 0; flex: auto; }
+.group p { margin: .2rem 0; }
+.group .arrow { color: var(--soft); text-align: center; line-height: 1; }
+.stitched li { padding: .25rem 0; }
+.measures { columns: 22rem auto; column-gap: 2rem; }
+.measures div { break-inside: avoid; }
 .graph { overflow-x: auto; }
 .graph svg { min-width: 42rem; }
 .graph rect { fill: var(--page); stroke: var(--soft); }
@@ -122,9 +157,16 @@ thead th { border-top: 0; font-size: .8125rem; }
 .pages span { color: var(--soft); }
 footer { margin-top: 2rem; font-size: .8125rem; }
 kbd { padding: 0 .3rem; border: 1px solid var(--line); border-radius: 4px; background: var(--card); }
+.measures div { grid-template-columns: minmax(0, 1fr) auto; }
+@media print {
+  header form, header button, header select, footer, .steps, .pages { display: none; }
+  figure, .card { break-inside: avoid; }
+  section.card { break-inside: auto; }
+}
 @media (max-width: 44rem) {
   .numbers { grid-template-columns: repeat(2, minmax(0, 1fr)); }
-  .facts div { grid-template-columns: minmax(0, 1fr); gap: 0; }
+  .facts:not(.measures) div { grid-template-columns: minmax(0, 1fr); gap: 0; }
+  .claims li { display: block; }
   .contexts li { gap: .5rem; }
   .peak { width: 2.75rem; }
 }

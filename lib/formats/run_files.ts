@@ -44,14 +44,14 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
     String.raw`${CELL}/(cell\.json|metrics\.csv|sae/${SAE}|${CHECKPOINT})`,
   ),
   stitch: all(
-    String.raw`report\.html|(saes|overlap|decoder_biases|controls|claims)\.csv`,
+    String.raw`report\.html|stitch\.json|(saes|overlap|decoder_biases|controls|claims)\.csv`,
     String.raw`(latents|swaps|path|random_insertion|roc|similarity|missing_information)_[^/]+\.csv`,
     String
       .raw`plots/((cosine|effects|similarity|swaps|missing_information|path)_[^/]+)\.svg`,
     String.raw`plots/(roc|random_insertion|shrinkage|overlap)\.svg`,
   ),
   meta: all(
-    String.raw`report\.html`,
+    String.raw`report\.html|meta\.json`,
     String
       .raw`(claims|metrics|latents|meta_latents|latent_meta_latents|meta_latent_latents|compared)\.csv`,
     String.raw`plots/(cosine_[^/]+|mean_cosine|replacement)\.svg`,
@@ -70,6 +70,9 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
       .raw`index\.html|icon\.svg|(explorer|worker)\.js|explorer\.css|site\.json|ort/ort\.(mjs|wasm)`,
     String.raw`data/\d+/(dashboard\.json|(index|latents|search|meta|shard-\d{3,})\.bin)`,
     String.raw`own/\d+/sae\.bin|models/\d+/(prefix\.onnx|(tokenizer(_config)?|texts)\.json)`,
+    String.raw`pairs/\d+/(pair\.json|(effects|path|groups|groups_of_small|missing)\.bin)`,
+    String.raw`(results|sweeps)/\d+/(results|sweep)\.json`,
+    String.raw`(pairs|results|sweeps)/\d+/plots/[^/]+\.svg`,
   ),
   probe: all(
     String.raw`report\.html|(probes|perturbation)\.csv`,
@@ -85,6 +88,7 @@ export const RUN_FILES: Record<WritingCommand, RegExp> = {
 export const RUN_FOLDERS = all(
   String
     .raw`plots|meta|sae|ort|(data|own|models)(/\d+)?|checkpoint|${CELL}(/(sae|ort|(data|own|models)(/\d+)?|checkpoint))?`,
+  String.raw`(pairs|results|sweeps)(/\d+(/plots)?)?`,
   String.raw`pages|neuronpedia(/[\w-]+)?|${NEURONPEDIA}(/(features|activations))?`,
 );
 

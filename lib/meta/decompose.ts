@@ -60,7 +60,8 @@ export async function decompose(
 }
 
 /** @throws {RangeError} The rows are not those that the meta-SAE was trained on. */
-export async function checkExplains(meta: Sae, rows: Matrix): Promise<void> {
+export async function checkExplains(meta: Sae, source: Sae | Matrix): Promise<void> {
+  const rows = decoderRows(source);
   if (meta.dModel !== rows.cols) {
     throw new RangeError(
       `sae has dModel ${rows.cols}, the meta-SAE ${meta.dModel}: it cannot explain this SAE`,

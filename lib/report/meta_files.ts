@@ -1,14 +1,46 @@
 import { mean } from "../mean.ts";
+import type { MetaMeasures } from "../meta/measure_meta_sae.ts";
 import { latentsOf, metaLatentsOf } from "../meta/read_decomposition.ts";
 import { csv, plotFiles, type Row } from "./files.ts";
 import { peakTokens } from "./meta_cards.ts";
 import { metaClaims } from "../claims/meta_claims.ts";
 import { metaPlots } from "./meta_plots.ts";
 import { type MetaReport, metaReport } from "./meta_report.ts";
-import { claimRows } from "../claims/verdict.ts";
+import { type Claim, claimRows } from "../claims/verdict.ts";
+
+/** Format of `meta.json`. */
+export const META_FORMAT = "saewing meta 1";
+
+/** What `meta.json` holds: of which SAE it is, measures, and what this run says to the claims. */
+export interface MetaSummary {
+  /** {@linkcode META_FORMAT}. */
+  format: string;
+  /** When it ran. */
+  date: string;
+  /** The decomposed SAE. */
+  sae: MetaReport["sae"];
+  /** Of the decomposition. */
+  measures: MetaMeasures & {
+    /** Number of meta-latents. */
+    metaLatents: number;
+  };
+  /** What can make numbers mean something else. */
+  warnings: string[];
+  /** The claims of section 5. */
+  claims: Claim[];
+}
+
+function summaryOf(about: MetaReport): MetaSummary {
+  const { date, sae, warnings, decomposition } = about;
+  const { explainedVariance, l0, deadMetaLatents, metaLatents: { rows } } = decomposition;
+  return {
+    ...{ format: META_FORMAT, date, sae, warnings, claims: metaClaims(about) },
+    measures: { explainedVariance, l0, deadMetaLatents, metaLatents: rows },
+  };
+}
 
 /**
- * The results of a meta-SAE as text files, by their paths: report.html, plots/, and CSV files with
+ * The results of a meta-SAE as text files, by their paths: report.html, plots/, meta.json, and CSV files with
  * claims, metrics of its training, latents, meta-latents, the weights both ways, and the SAEs beside it.
  *
  * @example
@@ -23,6 +55,7 @@ export async function metaFiles(about: MetaReport): Promise<Record<string, strin
   return {
     ...await plotFiles(metaPlots(about)),
     ...Object.fromEntries(tables.map(([name, rows]) => [`${name}.csv`, csv(rows)])),
+    "meta.json": JSON.stringify(summaryOf(about), null, 2) + "\n",
     "report.html": await metaReport(about),
   };
 }

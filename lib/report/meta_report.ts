@@ -32,6 +32,8 @@ export interface MetaReport extends MetaFindings, ReportAbout {
     dModel: number;
     /** The language model and the hook, where they are known. */
     source?: string;
+    /** Tells it from all others (`decoderDigest`). */
+    decoderDigest?: string;
   };
   /** Records of the meta-SAE's training; none where it was trained before. */
   history: StepRecord[];

@@ -1,13 +1,50 @@
 import { csv, plotFiles, type Row } from "./files.ts";
-import { pairClaims } from "../claims/stitching_claims.ts";
+import { pairClaims, stitchingClaims } from "../claims/stitching_claims.ts";
 import { pairFile, pairTitle, type StudiedPair } from "../stitching/study_chain.ts";
 import { stitchingPlots } from "./stitching_plots.ts";
 import { type StitchingReport, stitchingReport } from "./stitching_report.ts";
-import { claimRows } from "../claims/verdict.ts";
+import { type Claim, claimRows } from "../claims/verdict.ts";
+
+/** Format of `stitch.json`. */
+export const STITCH_FORMAT = "saewing stitching 1";
+
+/** What `stitch.json` holds: what was stitched, and what this run says to the claims. */
+export interface StitchingSummary {
+  /** {@linkcode STITCH_FORMAT}. */
+  format: string;
+  /** When it ran. */
+  date: string;
+  /** Where the activations come from. */
+  source: StitchingReport["source"];
+  /** The SAEs, in the order of the chain. */
+  saes: StitchingReport["saes"];
+  /** Each SAE and the next. */
+  pairs: {
+    small: string;
+    large: string;
+    /** What the names of its files end with. */
+    file: string;
+    /** θ of Eq. 6. */
+    threshold: number;
+    warnings: string[];
+    claims: Claim[];
+  }[];
+}
+
+function summaryOf({ date, source, saes, pairs }: StitchingReport): StitchingSummary {
+  return {
+    ...{ format: STITCH_FORMAT, date, source, saes },
+    pairs: pairs.map((pair) => ({
+      ...{ small: pair.small, large: pair.large, file: pairFile(pair) },
+      ...{ threshold: pair.study.threshold, warnings: pair.study.warnings },
+      claims: stitchingClaims(pair.study),
+    })),
+  };
+}
 
 /**
- * The results of stitching as text files, by their paths: report.html, plots/, and CSV files with the
- * SAEs, what they share, controls, claims, and for each pair latents, swaps, paths and the rest.
+ * The results of stitching as text files, by their paths: report.html, plots/, stitch.json, and CSV files
+ * with the SAEs, what they share, controls, claims, and for each pair latents, swaps, paths and the rest.
  *
  * @example
  * ```ts ignore
@@ -24,6 +61,7 @@ export async function stitchingFiles(about: StitchingReport): Promise<Record<str
   return {
     ...await plotFiles(stitchingPlots(about.pairs, about.overlap)),
     ...Object.fromEntries(Object.entries(tables).map(([name, rows]) => [`${name}.csv`, csv(rows)])),
+    "stitch.json": JSON.stringify(summaryOf(about), null, 2) + "\n",
     "report.html": await stitchingReport(about),
   };
 }

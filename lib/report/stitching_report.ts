@@ -19,8 +19,8 @@ import type { NamedGroups } from "../interpretation/name_groups.ts";
 export interface StitchingReport extends ReportAbout {
   /** Where the activations come from. */
   source: { model: string; hook: string; samples: number };
-  /** The SAEs, in the order of the chain. */
-  saes: StitchedSaeRow[];
+  /** The SAEs, in the order of the chain; `decoderDigest` tells each from all others (`decoderDigest`). */
+  saes: (StitchedSaeRow & { decoderDigest?: string })[];
   /** Each SAE and the next. */
   pairs: StudiedPair[];
   /** What all SAEs have in common (Fig. 19). */

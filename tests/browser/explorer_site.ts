@@ -10,6 +10,8 @@ import { initializeSae } from "../../mod.ts";
 import { runtimeFiles } from "../../cli/explore.ts";
 import { ROOT } from "../cli/cli_helper.ts";
 import { type SiteFile, siteFiles, type SiteSource } from "../../lib/explorer/site.ts";
+import type { ResultFolder } from "../../lib/explorer/result_folder.ts";
+import { madeMeta, madeStitching, madeSweep, madeTraining } from "../explorer/made_results.ts";
 import type { DashboardExtras } from "../../lib/explorer/dashboard_record.ts";
 import type { Dashboards, LatentDashboard } from "../../lib/interpretation/dashboards.ts";
 
@@ -104,14 +106,15 @@ export interface ServedSite extends AsyncDisposable {
  */
 export async function serveSite(
   sources: (SiteSource & { files: Map<string, Uint8Array<ArrayBuffer>> })[],
-  { ranges = true, more = [], models = [] }: {
+  { ranges = true, more = [], models = [], results = [] }: {
     ranges?: boolean;
     more?: SiteFile[];
     models?: ModelFiles[];
+    results?: ResultFolder[];
   } = {},
 ): Promise<ServedSite> {
   const served = new Map<string, Served>();
-  for (const file of [...await Array.fromAsync(siteFiles(sources, models)), ...more]) {
+  for (const file of [...await Array.fromAsync(siteFiles(sources, models, results)), ...more]) {
     served.set(
       file.name,
       "bytes" in file ? file.bytes : sources[file.source].files.get(file.file)!,
@@ -132,12 +135,27 @@ export async function serveSite(
   };
 }
 
-/** What dashboards say of themselves. */
-export const about = (name: string, dictSize: number, text = "m"): DashboardAbout => ({
-  sae: { name, dictSize, architecture: text },
+/**
+ * What dashboards say of themselves.
+ *
+ * @param near Another SAE whose neighbours they have.
+ */
+export const about = (
+  name: string,
+  dictSize: number,
+  text = "m",
+  near?: string,
+): DashboardAbout => ({
+  sae: {
+    ...{ name, dictSize, architecture: text, decoderDigest: digestOf(name) },
+    ...(near === undefined ? {} : { with: [{ name: near, decoderDigest: digestOf(near) }] }),
+  },
   model: { id: text, hook: text },
   texts: { dataset: text },
 });
+
+/** The digest of an SAE of a name. */
+export const digestOf = (name: string): string => `digest of ${name}`;
 
 const WORDS = [" the", " cat", " sat", "\n", " on", " mat"];
 
@@ -148,7 +166,7 @@ const META_LABELS = new Map(Array.from({ length: 8 }, (_, meta) => [
 ]));
 
 /**
- * A site of two SAEs that name each other.
+ * A site of two SAEs that name each other, and of what runs say of them.
  *
  * @param own Whether the large one encodes own text: random weights, on the embedded model.
  */
@@ -157,7 +175,7 @@ export async function twoSaes(
 ): Promise<ServedSite> {
   const large = await siteSource(
     siteDashboards(200, WORDS, "small"),
-    about("large", 200),
+    about("large", 200, "m", "small"),
     (latent) => ({
       label: { text: latent === 42 ? "animals at night" : `label ${latent}`, source: "tokens" },
       logits: {
@@ -167,8 +185,12 @@ export async function twoSaes(
     }),
     META_LABELS,
   );
-  const small = await siteSource(siteDashboards(30, WORDS, "large"), about("small", 30));
-  if (!own) return await serveSite([large, small], options);
+  const small = await siteSource(
+    siteDashboards(30, WORDS, "large"),
+    about("small", 30, "m", "large"),
+  );
+  const results = twoSaesResults();
+  if (!own) return await serveSite([large, small], { ...options, results });
   const random = createRandom(5);
   const shape = { dModel: 128, dictSize: 200, k: 8 };
   const sae = {
@@ -183,7 +205,25 @@ export async function twoSaes(
     texts: { name: "corpus.jsonl", documents },
   });
   const more = await Array.fromAsync(runtimeFiles());
-  return await serveSite([{ ...large, own: ownFiles(sae, model) }, small], { ...options, more });
+  const sources = [{ ...large, own: ownFiles(sae, model) }, small];
+  return await serveSite(sources, { ...options, more, results });
+}
+
+/** Results on two SAEs: stitched, of one sweep, each trained and the large one decomposed. */
+export function twoSaesResults(
+  { names: [small, large] = ["small", "large"], sizes: [m0, m1] = [30, 200], text = "a claim" } =
+    {},
+): ResultFolder[] {
+  const sae = (name: string, dictSize: number) => ({
+    ...{ name, dictSize, decoderDigest: digestOf(name) },
+  });
+  const saes = [sae(small, m0), sae(large, m1)];
+  return [
+    madeStitching(saes, { text }),
+    madeSweep(saes.map((sae) => ({ ...sae, k: 8 })), { name: `runs/${text}`, architecture: "m" }),
+    madeTraining(digestOf(large)),
+    madeMeta(saes[1], text),
+  ];
 }
 
 /** A page that fails where it logs an error, asks another host or breaks its policy. */

@@ -1,18 +1,32 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { join } from "@std/path";
-import { initializeSae, saveSae } from "../../mod.ts";
+import { dirname, join } from "@std/path";
+import { initializeSae, type Sae, saveSae } from "../../mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import { PACKAGE } from "../../cli/explore.ts";
 import { HOOK, MODEL, ROOT, saewing, startSaewing, withFolder, writeCorpus } from "./cli_helper.ts";
 
-/** Dashboards of an SAE with random weights. */
-async function writeDashboards(folder: string): Promise<string> {
-  const random = createRandom(1);
-  const sae = {
+/** An SAE with random weights. */
+function makeSae(seed = 1): Sae {
+  const random = createRandom(seed);
+  return {
     ...initializeSae({ architecture: "topk", dModel: 128, dictSize: 24, k: 4, random }),
     metadata: { model: MODEL, hook: HOOK, contextSize: 32 },
   };
-  await saveSae(sae, join(folder, "sae"));
+}
+
+/** Writes what a run has; as from before there were manifests it is known by its files. */
+async function writeRun(folder: string, files: Record<string, string>, sae?: Sae): Promise<string> {
+  for (const [name, text] of Object.entries(files)) {
+    await Deno.mkdir(dirname(join(folder, name)), { recursive: true });
+    await Deno.writeTextFile(join(folder, name), text);
+  }
+  if (sae) await saveSae(sae, join(folder, "sae"));
+  return folder;
+}
+
+/** Dashboards of an SAE with random weights. */
+async function writeDashboards(folder: string): Promise<string> {
+  await saveSae(makeSae(), join(folder, "sae"));
   const out = join(folder, "dashboards");
   const text = await writeCorpus(folder);
   const { code, stderr } = await saewing([
@@ -65,6 +79,45 @@ Deno.test("explore writes a site with all it needs, and shows it", async () => {
   });
 });
 
+Deno.test("runs of the same SAE come to the site, those of another are refused", async () => {
+  await withFolder(async (folder) => {
+    const dashboards = await writeDashboards(folder);
+    const out = join(folder, "site");
+    const run = async (...results: string[]) => {
+      const { code, stderr } = await saewing([
+        ...["explore", dashboards, ...results, "--out", out, "--no-own-text", "--quiet"],
+        "--overwrite",
+      ]);
+      return [code, stderr.split("\n")[0]] as const;
+    };
+    const config = JSON.stringify({ options: { model: [MODEL] }, finished: true });
+    const evaluation = JSON.stringify({ nmse: 0.25, l0: 4 });
+    const files = { "config.json": config, "evaluation.json": evaluation };
+    const own = await writeRun(join(folder, "run"), files, makeSae());
+    assertEquals(await run(own), [0, ""]);
+    const site = JSON.parse(await Deno.readTextFile(join(out, "site.json")));
+    assertEquals(site.saes[0].results, "results/0/");
+    const { measures, from } = JSON.parse(
+      await Deno.readTextFile(join(out, "results/0/results.json")),
+    );
+    assertEquals([measures, from], [[["NMSE", "0.25"], ["L0", "4"]], ["run"]]);
+
+    const [code, message] = await run(await writeRun(join(folder, "other"), files, makeSae(2)));
+    assertEquals(code, 1);
+    assertMatch(message, /other trained an SAE that has no dashboards here: other \(digest /);
+    const unfinished = { "config.json": JSON.stringify({ options: {} }) };
+    const [, halt] = await run(await writeRun(join(folder, "half"), unfinished));
+    assertMatch(halt, /half holds an unfinished run of `saewing train`/);
+    const alone = await saewing(["explore", own, "--quiet"]);
+    assertMatch(
+      alone.stderr,
+      /there are no dashboards among .*run: `saewing dashboard` writes them/,
+    );
+    // What is refused leaves the site as it was.
+    assertEquals(JSON.parse(await Deno.readTextFile(join(out, "site.json"))), site);
+  });
+});
+
 Deno.test("explore says what does not fit", async () => {
   await withFolder(async (folder) => {
     const run = async (...args: string[]) => {
@@ -89,8 +142,11 @@ Deno.test("explore says what does not fit", async () => {
     );
     const none = join(folder, "out");
     const [code, message] = await run(folder, "--out", none, "--no-own-text", "--quiet");
-    assertEquals(code, 1);
-    assertMatch(message, /dashboard\.json/);
+    assertEquals(code, 2);
+    assertMatch(message, /holds no dashboard\.json, expected dashboards, or what train, sweep,/);
+    await saveSae(makeSae(), join(folder, "sae"));
+    const [, sae] = await run(join(folder, "sae"), "--quiet");
+    assertMatch(sae, /holds what `saewing convert` wrote, expected dashboards/);
     assertEquals(await Deno.stat(none).catch(() => "gone"), "gone");
   });
 });

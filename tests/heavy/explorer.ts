@@ -3,8 +3,10 @@ import { assert, assertEquals } from "@std/assert";
 import type { Browser, Page } from "playwright-core";
 import { readable } from "../../lib/explorer/readable.ts";
 import { testInBrowser } from "../browser/chromium.ts";
+import { madeMeta, madeStitching, madeSweep, madeTraining } from "../explorer/made_results.ts";
 import {
   about,
+  digestOf,
   heading,
   HOSTILE,
   openPage,
@@ -30,14 +32,34 @@ testInBrowser("hostile text stays text, wherever it comes from", async (browser)
       new Map([[1, { text: hostile, source: hostile }]]),
     )
   ));
-  await using site = await serveSite(sources);
+  const results = HOSTILE.slice(1).flatMap((hostile, i) => {
+    const sae = (name: string) => ({ name, dictSize: 12, decoderDigest: digestOf(name) });
+    const how = { name: `runs/${hostile}`, text: hostile, architecture: hostile };
+    return [
+      madeStitching([sae(HOSTILE[i]), sae(hostile)], how),
+      madeSweep([HOSTILE[i], hostile].map((name) => ({ ...sae(name), k: 8 })), how),
+      madeTraining(digestOf(hostile), how.name),
+      madeMeta(sae(hostile), hostile, how.name),
+    ];
+  });
+  await using site = await serveSite(sources, { results });
   const { page, problems } = await openPage(browser, site.base);
-  for (const hostile of HOSTILE) {
+  for (const [i, hostile] of HOSTILE.entries()) {
     const name = encodeURIComponent(hostile);
+    // The pair is that of the text before and this one; chains and sweeps take turns.
+    const small = encodeURIComponent(HOSTILE[i - 1] ?? "");
+    const part = readable(hostile.split("/").at(-1)!);
+    const stitched = i === 0 ? [] : [
+      [`/pair?small=${small}&latent=3`, `${readable(HOSTILE[i - 1])} → ${readable(hostile)}`],
+      [`/pair?small=${small}&group=1`, "Group 1"],
+      [`/sweep/${2 * (i - 1)}`, `Chain ${part}`],
+      [`/sweep/${2 * (i - 1) + 1}`, `Sweep ${part}`],
+    ];
     const pages = [
       ...[["", readable(hostile)], ["/latents", "Latents"], ["/latent/1", "Latent 1"]],
       ...[["/meta/1", "Meta-latent 1"], [`/latents?q=${name}`, "Latents"]],
       ...[["/text", "Not here"], ["/train", "Not here"], [`/${name}`, "Not here"]],
+      ...stitched,
     ];
     for (const [path, title] of pages) {
       await page.goto(`${site.base}#/${name}${path}`);
@@ -47,11 +69,20 @@ testInBrowser("hostile text stays text, wherever it comes from", async (browser)
         const text = await page.textContent("main") ?? "";
         assert(text.includes(readable(hostile)), hostile);
       }
+      if (path.includes("latent=3")) {
+        await until(page, `document.querySelector(".told a")?.textContent === "latent 3"`);
+        await page.click("summary");
+        const text = await page.textContent("main") ?? "";
+        // The model's name, a claim, what is found, why it is not decided.
+        assert(text.split(readable(hostile)).length > 6, hostile);
+      }
       const found = await page.evaluate(`({
         pwned: globalThis.pwned,
         hosts: [...document.querySelectorAll("a")]
           .filter(({ href }) => !(href.baseVal ?? href).replace(/^#/, location.origin).startsWith(location.origin)).length,
-        others: document.querySelectorAll("#page :is(script, iframe, img, style, base, math, details)").length,
+        others: document.querySelectorAll(
+          '#page :is(script, iframe, img:not([src^="pairs/"]), style, base, math, details:not(.more))'
+        ).length,
       })`);
       assertEquals(found, { pwned: undefined, hosts: 0, others: 0 }, `${hostile} ${path}`);
     }
@@ -76,6 +107,10 @@ testInBrowser("axe finds nothing serious, and nothing is wider than a phone", as
           ["#/large/meta/8", "Meta-latent 8"],
           ["#/large/text", "Own text"],
           ["#/large/train?m=64&k=4&steps=5&device=cpu", "Train an SAE in this page"],
+          ["#/large/pair?small=small&latent=42", "small → large"],
+          ["#/large/pair?small=small&group=3", "Group 3"],
+          ["#/large/sweep/0", "Chain stitch"],
+          ["#/large/sweep/1", "Sweep a claim"],
           ["#/none", "Not here"],
         ]
       ) {
@@ -92,6 +127,9 @@ testInBrowser("axe finds nothing serious, and nothing is wider than a phone", as
           );
           await page.waitForSelector(".forming .card");
         }
+        if (hash.includes("latent=42")) {
+          await until(page, `document.querySelector(".told a")?.textContent === "latent 42"`);
+        }
         // The policy lets no script in by address or inline; this goes past it, as extensions do.
         await page.evaluate(AXE);
         const { violations } = await page.evaluate("axe.run()") as {
@@ -102,6 +140,12 @@ testInBrowser("axe finds nothing serious, and nothing is wider than a phone", as
         assertEquals(serious, [], `${hash}, ${width} px, ${colorScheme}`);
         const wide = await page.evaluate("document.documentElement.scrollWidth - innerWidth");
         assert(wide as number <= 0, `${hash} is ${wide} px wider than ${width}`);
+        const cut = await page.evaluate(`[...document.querySelectorAll("figure svg text")].filter(
+          (text) => {
+            const [own, whole] = [text, text.closest("svg")].map((one) => one.getBoundingClientRect());
+            return own.left < whole.left - 1 || own.right > whole.right + 1;
+          }).map((text) => text.textContent)`);
+        assertEquals(cut, [], `${hash}, ${width} px: words of figures are cut off`);
         const ground = await page.evaluate("getComputedStyle(document.body).backgroundColor");
         assertEquals(ground, colorScheme === "dark" ? "rgb(18, 21, 26)" : "rgb(246, 247, 249)");
       }
@@ -118,7 +162,13 @@ testInBrowser("98,304 latents: a first view of 300 kB, a latent by two ranges", 
     about("gemma", latents),
     (latent) => ({ label: { text: `label of ${latent}`, source: "tokens" } }),
   );
-  await using site = await serveSite([source]);
+  const small = await siteSource(siteDashboards(2048, [" the"], "other"), about("small", 2048));
+  const sae = (name: string, dictSize: number) => ({
+    ...{ name, dictSize, decoderDigest: digestOf(name) },
+  });
+  await using site = await serveSite([source, small], {
+    results: [madeStitching([sae("small", 2048), sae("gemma", latents)])],
+  });
   const { page, problems } = await openPage(browser, site.base);
   await heading(page, "gemma");
   const first = site.bytes();
@@ -155,7 +205,22 @@ testInBrowser("98,304 latents: a first view of 300 kB, a latent by two ranges", 
     "Latents",
     `document.querySelectorAll("tbody tr").length === 1`,
   );
-  console.log(`first view ${first} bytes`);
+  // Both figures, groups, the first novel latents; labels are there already.
+  const pair = await timed(
+    "#/gemma/pair?small=small",
+    "small → gemma",
+    `document.querySelectorAll(".cloud .steps").length === 3 &&
+      document.querySelectorAll("#novel tbody tr").length === 20 &&
+      document.querySelector("#groups .label").textContent !== ""`,
+  );
+  assert(pair < 1_000_000, `the page of a pair reads ${pair} bytes`);
+  const before = site.bytes();
+  const box = (await page.locator(".cloud > svg").first().boundingBox())!;
+  await page.mouse.move(box.x + box.width / 5, box.y + box.height / 2);
+  await until(page, `document.querySelector(".told a") !== null`);
+  const range = site.bytes() - before;
+  assert(range < 200, `a latent of the figure reads ${range} bytes`);
+  console.log(`first view ${first} bytes; a point of the figure ${range} bytes`);
   assertEquals([...problems, ...link.problems], []);
   await page.close();
   await link.page.close();
@@ -166,6 +231,11 @@ testInBrowser("98,304 latents: a first view of 300 kB, a latent by two ranges", 
     ["#/gemma/latent/50000", "Latent 50000", hasGraph],
     ["#/gemma/latents?sort=max&order=down", "Latents", `document.querySelector("tbody") !== null`],
     ["#/gemma/latents?q=77777", "Latents", `document.querySelectorAll("tbody tr").length === 1`],
+    [
+      "#/gemma/pair?small=small",
+      "small → gemma",
+      `document.querySelectorAll(".cloud .steps").length === 3`,
+    ],
   ];
   for (const [hash, title, done] of steps) {
     await tab.page.goto(site.base + hash);

@@ -1,7 +1,17 @@
 /// <reference lib="dom" />
 import { type DashboardReader, openDashboards } from "../dashboard_files.ts";
 import type { SearchIndex } from "../search_index.ts";
-import { SITE_FILE, type SiteManifest, type SiteModel, type SiteSae } from "../site_manifest.ts";
+import type { SaeResults } from "../sae_results.ts";
+import {
+  SITE_FILE,
+  type SiteManifest,
+  type SiteModel,
+  type SitePair,
+  type SiteSae,
+  type SiteSweep,
+} from "../site_manifest.ts";
+import type { SweepData } from "../sweep_data.ts";
+import { openPair, type PairReader } from "./pair_reader.ts";
 
 /** An SAE of the site, with its files read when they are asked for, each once. */
 export interface SaeData extends SiteSae {
@@ -15,13 +25,63 @@ export interface SaeData extends SiteSae {
   search(): Promise<SearchIndex>;
   /** Place of a latent's record; undefined where it has no dashboard. */
   placeOf(latent: number): Promise<number | undefined>;
+  /** What runs say of it. */
+  readResults(): Promise<SaeResults>;
 }
 
-/** The site's SAEs, and the models that its page runs. */
-export async function readSite(): Promise<{ saes: SaeData[]; models: SiteModel[] }> {
-  const text = new TextDecoder().decode(await readPart(SITE_FILE));
-  const { saes, models } = JSON.parse(text) as SiteManifest;
-  return { saes: saes.map((sae) => openSae(sae, models)), models };
+/** Two SAEs of the site, and what is known of both. */
+export interface SitePairData {
+  /** SAE 0 of the paper. */
+  small: SaeData;
+  /** SAE 1 of the paper. */
+  large: SaeData;
+  /** Folder of its files. */
+  path: string;
+  /** Its chain. */
+  sweep: number;
+  /** How many claims hold, do not hold, and are not decided. */
+  claims: SitePair["claims"];
+  /** Its files, read when they are asked for. */
+  reader(): Promise<PairReader>;
+}
+
+/** A sweep or chain of the site. */
+export interface SiteSweepData extends SiteSweep {
+  /** What its page shows. */
+  read(): Promise<SweepData>;
+}
+
+/** What the site shows. */
+export interface Site {
+  /** Its SAEs. */
+  saes: SaeData[];
+  /** Its pairs. */
+  pairs: SitePairData[];
+  /** Its sweeps and chains. */
+  sweeps: SiteSweepData[];
+  /** The models that its page runs. */
+  models: SiteModel[];
+}
+
+/** What the site shows. */
+export async function readSite(): Promise<Site> {
+  const { saes, pairs, sweeps, models } = await readJson<SiteManifest>(SITE_FILE);
+  const opened = saes.map((sae) => openSae(sae, models));
+  return {
+    ...{ saes: opened, models },
+    pairs: pairs.map(({ small, large, path, ...rest }: SitePair) => ({
+      ...{ ...rest, path, small: opened[small], large: opened[large] },
+      reader: once(() => openPair((name, from, to) => readPart(path + name, from, to))),
+    })),
+    sweeps: sweeps.map((sweep) => ({
+      ...sweep,
+      read: once(() => readJson<SweepData>(`${sweep.path}sweep.json`)),
+    })),
+  };
+}
+
+async function readJson<T>(path: string): Promise<T> {
+  return JSON.parse(new TextDecoder().decode(await readPart(path)));
 }
 
 function openSae(entry: SiteSae, models: SiteModel[]): SaeData {
@@ -42,6 +102,7 @@ function openSae(entry: SiteSae, models: SiteModel[]): SaeData {
   return {
     ...entry,
     ...{ reader, columns, model: models[entry.own?.model ?? -1] },
+    readResults: once(() => readJson<SaeResults>(`${entry.results}results.json`)),
     search: once(async () => await (await reader()).search()),
     async placeOf(latent) {
       // Where all latents have a dashboard a link to one needs no table.

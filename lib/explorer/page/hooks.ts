@@ -1,5 +1,5 @@
 /// <reference lib="dom" />
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 /** What is read for a page: there, failed, or neither yet. */
 export interface Loaded<T> {
@@ -26,6 +26,14 @@ export function useLoaded<T>(load: () => Promise<T>, keys: unknown[]): Loaded<T>
   return found.keys === own ? found : {};
 }
 
+/** {@linkcode useLoaded}, but what was there before stays until the new is: pages of a list do not jump. */
+export function useKept<T>(load: () => Promise<T>, keys: unknown[]): Loaded<T> {
+  const { value, error } = useLoaded(load, keys);
+  const before = useRef<T | undefined>(undefined);
+  if (value !== undefined) before.current = value;
+  return { value: value ?? before.current, error };
+}
+
 /** A number as people read it: three digits. */
 export function short(value: number): string {
   if (!Number.isFinite(value)) return "–";
@@ -38,4 +46,9 @@ export function short(value: number): string {
 /** A share in percent. */
 export function percent(share: number): string {
   return `${short(100 * share)} %`;
+}
+
+/** A change with its sign. */
+export function signed(value: number): string {
+  return `${value > 0 ? "+" : value < 0 ? "−" : ""}${short(Math.abs(value))}`;
 }

@@ -6,26 +6,17 @@ import type { ContextRecord, DashboardRecord } from "../dashboard_record.ts";
 import type { SearchIndex } from "../search_index.ts";
 import { readable } from "../readable.ts";
 import { Graph, type GraphNode, Histogram } from "./charts.tsx";
-import type { SaeData } from "./data.ts";
+import type { SaeData, Site } from "./data.ts";
 import { percent, short, useLoaded } from "./hooks.ts";
+import { LatentPairs } from "./latent_pairs.tsx";
+import { nameOf, nameOfMeta } from "./names.ts";
 import { Failed, Waiting } from "./parts.tsx";
 import { address } from "./route.ts";
 import { Context, Token } from "./tokens.tsx";
 
-/** What a latent is called: its label where the index has one, else the token of its peaks. */
-export function nameOf(index: SearchIndex | undefined, place: number | undefined): string {
-  if (!index || place === undefined) return "";
-  return readable(index.labels[place] || (index.tokens[index.peaks[place]?.[0]] ?? ""));
-}
-
-/** The label of a meta-latent, "" where it has none. */
-export function nameOfMeta(index: SearchIndex | undefined, meta: number): string {
-  return readable(index?.metaLabels?.[meta]?.text ?? "");
-}
-
 /** Everything of one latent (Fig. 12). */
 export function LatentPage(
-  { sae, saes, latent }: { sae: SaeData; saes: SaeData[]; latent: number },
+  { sae, site, latent }: { sae: SaeData; site: Site; latent: number },
 ): VNode {
   const { value, error } = useLoaded(async () => {
     const place = await sae.placeOf(latent);
@@ -35,11 +26,11 @@ export function LatentPage(
   }, [sae.name, latent]);
   if (error) return <Failed title={`Latent ${latent}`} error={error} />;
   if (!value) return <Waiting title={`Latent ${latent}`} />;
-  return <Latent {...{ sae, saes }} record={value.record} />;
+  return <Latent {...{ sae, site }} record={value.record} />;
 }
 
 function Latent(
-  { sae, saes, record }: { sae: SaeData; saes: SaeData[]; record: DashboardRecord },
+  { sae, site, record }: { sae: SaeData; site: Site; record: DashboardRecord },
 ): VNode {
   const { latent, density, actives, mean, max, histogram, logits, label } = record;
   const index = useLoaded(() => sae.search(), [sae.name]).value;
@@ -99,6 +90,7 @@ function Latent(
           <Logits title="Lowers the logits of" tokens={logits.suppressed} />
         </section>
       )}
+      <LatentPairs sae={sae} pairs={site.pairs} latent={latent} />
       {record.intervals.toReversed().filter(({ samples }) => samples.length > 0).map((interval) => (
         <Contexts
           key={interval.low}
@@ -121,7 +113,7 @@ function Latent(
         {record.others.map(({ name, nearest }) => (
           <Others
             key={name}
-            {...{ name, nearest, saes }}
+            {...{ sae, name, nearest, site }}
           />
         ))}
       </section>
@@ -205,13 +197,22 @@ export function Neighbours(
   );
 }
 
-/** Neighbours in another SAE: links where the site has it. */
+/** Neighbours in another SAE: links where the site has it, by the digest of its decoder rows. */
 function Others(
-  { name, nearest, saes }: { name: string; nearest: [number, number][]; saes: SaeData[] },
+  { sae, name, nearest, site }: {
+    sae: SaeData;
+    name: string;
+    nearest: [number, number][];
+    site: Site;
+  },
 ): VNode {
-  const other = saes.find(({ manifest }) => manifest.sae.name === name);
+  const near = (sae.manifest.sae.with ?? []) as { name: string; decoderDigest?: string }[];
+  const digest = near.find((one) => one.name === name)?.decoderDigest;
+  const other = site.saes.find(({ manifest }) =>
+    digest !== undefined && manifest.sae.decoderDigest === digest
+  );
   const index = useLoaded(async () => await other?.search(), [other?.name]).value;
-  const title = `Nearest latents in ${name}`;
+  const title = `Nearest latents in ${readable(other?.name ?? name)}`;
   if (other) return <Neighbours title={title} sae={other} list={nearest} index={index} />;
   return (
     <div class="card">

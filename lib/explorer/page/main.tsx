@@ -5,14 +5,16 @@
 import { render, type VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { readable } from "../readable.ts";
-import type { SiteModel } from "../site_manifest.ts";
-import { readSite, type SaeData } from "./data.ts";
+import { readSite, type SaeData, type Site } from "./data.ts";
+import { GroupPage } from "./group.tsx";
 import { LatentPage } from "./latent.tsx";
 import { MetaPage } from "./meta.tsx";
 import { Overview } from "./overview.tsx";
 import { TextPage } from "./own_text.tsx";
+import { PairPage } from "./pair.tsx";
 import { Failed } from "./parts.tsx";
 import { address, parseRoute, type Route } from "./route.ts";
+import { SweepPage } from "./sweep.tsx";
 import { TablePage } from "./table.tsx";
 import { TrainPage } from "./train.tsx";
 
@@ -26,13 +28,20 @@ function useRoute(): Route {
   return parseRoute(hash);
 }
 
-function App({ saes, models }: { saes: SaeData[]; models: SiteModel[] }): VNode {
+function App({ site }: { site: Site }): VNode {
+  const { saes, pairs, sweeps, models } = site;
   const route = useRoute();
   const { page, number, query } = route;
   const sae = saes.find(({ name }) => name === route.sae) ??
     (route.sae === "" ? saes[0] : undefined);
+  const pair = page === "pair"
+    ? pairs.find(({ small, large }) => large === sae && small.name === query.get("small"))
+    : undefined;
+  const named = Number(query.get("group") ?? NaN);
+  const group = Number.isInteger(named) && named >= 0 ? named : undefined;
+  const sweep = page === "sweep" && number !== undefined ? sweeps[number] : undefined;
   const search = useRef<HTMLInputElement>(null);
-  const shown = `${sae?.name} ${page} ${number ?? ""}`;
+  const shown = `${sae?.name} ${page} ${number ?? ""} ${pair?.path ?? ""} ${group ?? ""}`;
   const before = useRef(shown);
   useEffect(() => {
     const what = page === "" ? "" : `${page} ${number ?? ""} · `;
@@ -137,10 +146,10 @@ function App({ saes, models }: { saes: SaeData[]; models: SiteModel[] }): VNode 
         </nav>
       </header>
       <main>
-        {page === "" && <Overview sae={sae} saes={saes} />}
+        {page === "" && <Overview sae={sae} site={site} />}
         {page === "latents" && <TablePage sae={sae} query={query} />}
         {page === "latent" && number !== undefined && (
-          <LatentPage {...{ sae, saes }} latent={number} />
+          <LatentPage {...{ sae, site }} latent={number} />
         )}
         {page === "meta" && number !== undefined && <MetaPage sae={sae} meta={number} />}
         {page === "text" && sae.own && <TextPage key={sae.name} sae={sae} query={query} />}
@@ -151,9 +160,13 @@ function App({ saes, models }: { saes: SaeData[]; models: SiteModel[] }): VNode 
             link={(all) => address(sae.name, "train", undefined, all)}
           />
         )}
-        {(!["", "latents", "latent", "meta", "text", "train"].includes(page) ||
+        {page === "pair" && pair && group === undefined && <PairPage pair={pair} query={query} />}
+        {page === "pair" && pair && group !== undefined && <GroupPage {...{ pair, group }} />}
+        {page === "sweep" && sweep && <SweepPage {...{ site, sweep }} />}
+        {(!["", "latents", "latent", "meta", "text", "train", "pair", "sweep"].includes(page) ||
           ["latent", "meta"].includes(page) && number === undefined ||
-          ["text", "train"].includes(page) && !sae.own) && (
+          ["text", "train"].includes(page) && !sae.own || page === "pair" && !pair ||
+          page === "sweep" && !sweep) && (
           <Failed title="Not here" error="this site has no such page" />
         )}
       </main>
@@ -175,7 +188,7 @@ async function random(sae: SaeData): Promise<void> {
 
 const root = document.getElementById("page")!;
 readSite().then(
-  ({ saes, models }) => render(<App {...{ saes, models }} />, root),
+  (site) => render(<App site={site} />, root),
   (error) =>
     render(
       <main>

@@ -6,7 +6,8 @@ import type { SearchIndex } from "../search_index.ts";
 import { Graph, type GraphNode, Histogram } from "./charts.tsx";
 import type { SaeData } from "./data.ts";
 import { short, useLoaded } from "./hooks.ts";
-import { latentNodes, nameOfMeta, Neighbours } from "./latent.tsx";
+import { latentNodes, Neighbours } from "./latent.tsx";
+import { nameOfMeta } from "./names.ts";
 import { Failed, Waiting } from "./parts.tsx";
 import { address } from "./route.ts";
 

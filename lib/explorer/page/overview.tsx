@@ -3,8 +3,9 @@
 import type { VNode } from "preact";
 import { readable } from "../readable.ts";
 import { Histogram, Map } from "./charts.tsx";
-import type { SaeData } from "./data.ts";
+import type { SaeData, Site } from "./data.ts";
 import { percent, short } from "./hooks.ts";
+import { Related, Results } from "./results.tsx";
 import { address } from "./route.ts";
 
 const words = (value: unknown): string => {
@@ -13,8 +14,12 @@ const words = (value: unknown): string => {
   return readable(text.length > 200 ? `${text.slice(0, 200)}…` : text);
 };
 
+/** What is shown elsewhere, or says nothing to people. */
+const HIDDEN = ["name", "with", "decoderDigest"];
+
 /** What an SAE is, and where its latents lie. */
-export function Overview({ sae, saes }: { sae: SaeData; saes: SaeData[] }): VNode {
+export function Overview({ sae, site }: { sae: SaeData; site: Site }): VNode {
+  const { saes } = site;
   const { manifest, map } = sae;
   const { model, texts, samples, rows, contextLength, latents } = manifest;
   const [columns] = map.size;
@@ -26,11 +31,15 @@ export function Overview({ sae, saes }: { sae: SaeData; saes: SaeData[] }): VNod
     ["model", model.id],
     ["hook", model.hook],
     ["texts", texts.dataset],
-    ...Object.entries(manifest.sae).filter(([name]) => name !== "name"),
+    ...Object.entries(manifest.sae).filter(([name]) => !HIDDEN.includes(name)),
   ];
   return (
     <>
       <h1 tabIndex={-1}>{readable(sae.name)}</h1>
+      <p class="about" dir="auto">
+        {[words(manifest.sae.architecture), [words(model.id), words(model.hook)].join(" at ")]
+          .join(" SAE of ")}
+      </p>
       <dl class="numbers">
         <div>
           <dt>latents</dt>
@@ -80,6 +89,8 @@ export function Overview({ sae, saes }: { sae: SaeData; saes: SaeData[] }): VNod
         high={map.density[1]}
         name="Densities, logarithm to base 10"
       />
+      <Related sae={sae} site={site} />
+      <Results sae={sae} />
       <section class="card">
         <h2>About</h2>
         <dl class="facts">

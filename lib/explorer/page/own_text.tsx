@@ -8,7 +8,7 @@ import type { SaeData } from "./data.ts";
 import type { EncodedText } from "./own.ts";
 import { namedDevice } from "./page_device.ts";
 import { short, useLoaded } from "./hooks.ts";
-import { nameOf } from "./latent.tsx";
+import { nameOf } from "./names.ts";
 import { address } from "./route.ts";
 import { shade } from "./tokens.tsx";
 

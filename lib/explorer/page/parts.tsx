@@ -21,3 +21,24 @@ export function Failed({ title, error }: { title: string; error: string }): VNod
     </>
   );
 }
+
+/** Links to the page before and the page after. */
+export function Pages(
+  { page, pages, name, href }: {
+    page: number;
+    pages: number;
+    name: string;
+    href: (page: number) => string;
+  },
+): VNode | null {
+  if (pages < 2) return null;
+  return (
+    <nav class="pages" aria-label={name}>
+      {page > 1 ? <a href={href(page - 1)} rel="prev">previous</a> : <span>previous</span>}
+      <span>
+        {page} of {pages}
+      </span>
+      {page < pages ? <a href={href(page + 1)} rel="next">next</a> : <span>next</span>}
+    </nav>
+  );
+}

@@ -4,7 +4,7 @@
 export interface Route {
   /** Name of the SAE; "" for the site's first page. */
   sae: string;
-  /** Which page: "", "latents", "latent", "meta", "text", "train". */
+  /** Which page: "", "latents", "latent", "meta", "text", "train", "pair", "sweep". */
   page: string;
   /** Number of what is shown, where the page is of one. */
   number?: number;
@@ -35,6 +35,14 @@ export function address(
     .map(([name, value]) => [name, String(value)]);
   const rest = set.length > 0 ? `?${new URLSearchParams(set)}` : "";
   return `#/${parts.map((part) => encodeURIComponent(part)).join("/")}${rest}`;
+}
+
+/** The address of a pair: the large SAE's, with the name of the small one. */
+export function pairAddress(
+  { small, large }: { small: { name: string }; large: { name: string } },
+  query: Record<string, string | number | undefined> = {},
+): string {
+  return address(large.name, "pair", undefined, { small: small.name, ...query });
 }
 
 function decode(text: string): string {

@@ -1,0 +1,103 @@
+import { parse } from "@std/csv";
+
+/** A folder of results that belong to SAEs of a site. */
+export interface ResultFolder {
+  /** The command that wrote it. */
+  kind: "train" | "sweep" | "stitch" | "meta";
+  /** What errors and pages call it. */
+  name: string;
+  /** Names of its files. */
+  files: readonly string[];
+  /** The text of a file. */
+  read(file: string): Promise<string>;
+  /**
+   * The digest of an SAE that the folder holds (`decoderDigest`).
+   *
+   * @param sae Its folder: "sae", "topk_m64_k4_seed0/sae".
+   * @returns Undefined where it is not there.
+   */
+  digest(sae: string): Promise<string | undefined>;
+}
+
+/** The last part of a folder's path: a site does not say where it was made. */
+export const lastPart = ({ name }: ResultFolder): string =>
+  name.split(/[\\/]/).filter((part) => part !== "").at(-1) ?? name;
+
+/** The rows of a CSV file, by names of columns. */
+export async function readTable(
+  folder: ResultFolder,
+  file: string,
+): Promise<Record<string, string>[]> {
+  return parse(await folder.read(file), { skipFirstRow: true });
+}
+
+/**
+ * The JSON of a file of a known format.
+ *
+ * @throws {Error} It is of another format.
+ */
+export async function readSummary<T extends { format: string }>(
+  folder: ResultFolder,
+  file: string,
+  format: T["format"],
+): Promise<T> {
+  if (!folder.files.includes(file)) {
+    throw new Error(
+      `${folder.name} has no ${file}: \`saewing ${folder.kind}\` of an earlier version wrote it, run it again`,
+    );
+  }
+  const found = JSON.parse(await folder.read(file));
+  if (found?.format !== format) {
+    throw new Error(
+      `${folder.name}/${file} is of format ${JSON.stringify(found?.format)}, expected "${format}"`,
+    );
+  }
+  return found;
+}
+
+/**
+ * A number of a table.
+ *
+ * @throws {Error} It is none.
+ */
+export function numberIn(row: Record<string, string>, column: string, file: string): number {
+  const text = row[column];
+  const value = text === undefined || text === "" ? NaN : Number(text);
+  if (Number.isNaN(value)) {
+    throw new Error(
+      `${file} has ${JSON.stringify(text)} in column ${column}, expected a number`,
+    );
+  }
+  return value;
+}
+
+const TAGS = /^(svg|g|path|rect|circle|line|polyline|polygon|text|tspan|title|desc|defs|clipPath)$/;
+/** A tag: its name, and what follows, in which a ">" may be quoted. */
+const TAG = /<\/?([^\s>/"']*)((?:[^"'>]|"[^"]*"|'[^']*')*)>/g;
+
+/**
+ * A figure of a run's folder, for the page to show as a picture.
+ *
+ * @throws {Error} It has anything but shapes and words: no script, link or event of a file that somebody
+ * else has written comes to the site.
+ */
+export async function readPicture(
+  folder: ResultFolder,
+  file: string,
+): Promise<Uint8Array<ArrayBuffer>> {
+  const text = await folder.read(file);
+  const refuse = (what: string) => {
+    throw new Error(`${folder.name}/${file} has ${what}, expected a figure of shapes and words`);
+  };
+  if (/<[!?]/.test(text)) refuse("a declaration or comment");
+  if (/url\(\s*["']?(?!#)/i.test(text)) refuse("an address");
+  const words = text.replace(TAG, (_, name: string, attributes: string) => {
+    if (!TAGS.test(name)) refuse(`an element ${JSON.stringify(name.slice(0, 40))}`);
+    const names = attributes.replace(/"[^"]*"|'[^']*'/g, " ");
+    const wrong = /(?:^|[\s=/])(on\w*|[\w:]*href)\s*=/i.exec(names);
+    if (wrong) refuse(`an attribute ${wrong[1]}`);
+    return "";
+  });
+  if (words.includes("<")) refuse('a "<" that begins no element');
+  return new TextEncoder().encode(text);
+}
