@@ -18,10 +18,12 @@ import { inspect } from "./cli/inspect.ts";
 import { latents } from "./cli/latents.ts";
 import { merge } from "./cli/merge.ts";
 import { meta } from "./cli/meta.ts";
+import { status } from "./cli/status.ts";
+import { submitCommand } from "./cli/submit.ts";
 import { sweep } from "./cli/sweep.ts";
 import { train } from "./cli/train.ts";
 import { type Io, processIo } from "./cli/io.ts";
-import { namesOf, parseArguments, UsageError } from "./cli/options.ts";
+import { namesOf, parseArguments, splitArguments, UsageError } from "./cli/options.ts";
 import { createOutput, printable } from "./cli/output.ts";
 import { OutputFolderError } from "./lib/formats/output_folder.ts";
 import { OptionError } from "./lib/sweep/mod.ts";
@@ -44,6 +46,8 @@ const COMMANDS: Record<string, Command> = {
   explain,
   latents,
   convert,
+  submit: submitCommand(() => COMMANDS),
+  status,
 };
 
 const HELP = `saewing ${VERSION}: sparse autoencoders on language-model activations.
@@ -88,9 +92,13 @@ export async function main(args: string[], io: Io = processIo()): Promise<number
   }
   const prefix = io.colour ? `\x1b[31msaewing ${name}:\x1b[m` : `saewing ${name}:`;
   try {
-    const options = parseArguments(rest, namesOf(command.options));
+    const names = namesOf(command.options);
+    const { own, others } = command.passesOn
+      ? splitArguments(rest, names)
+      : { own: rest, others: [] };
+    const options = parseArguments(own, names);
     using output = createOutput(io, { json: options.flag("json"), quiet: options.flag("quiet") });
-    return await endInOrder(io, output, (session) => command.run(options, session));
+    return await endInOrder(io, output, (session) => command.run(options, session, others));
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
     io.printError(`${prefix} ${printable(message)}`);

@@ -10,13 +10,16 @@ export interface Command {
   help: string;
   /** Its options. */
   options: OptionTable;
+  /** Whether it passes on arguments that are not its own, to another command. */
+  passesOn?: boolean;
   /**
    * Runs the command.
    *
+   * @param others Arguments to pass on.
    * @throws {UsageError} The arguments do not fit.
    * @throws The signal's reason, where it ended early; what it keeps then must be whole.
    */
-  run(options: Arguments, session: Session): Promise<void>;
+  run(options: Arguments, session: Session, others: string[]): Promise<void>;
 }
 
 /** What a command works with. */

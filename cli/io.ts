@@ -1,3 +1,5 @@
+import { fromFileUrl } from "@std/path";
+
 /** Ctrl-C and SIGTERM, by the exit codes that they lead to. */
 export type OnInterrupt = (exitCode: number) => void;
 
@@ -25,6 +27,20 @@ export interface Io {
   onInterrupt(call: OnInterrupt): Disposable;
   /** Ends the process at once. */
   exit(exitCode: number): void;
+  /** Runs another program to its end; undefined where there is none of that name. */
+  run(program: string, args: string[]): Promise<ProgramResult | undefined>;
+  /** Program and first arguments that call this command line again. */
+  self(): string[];
+}
+
+/** What another program did. */
+export interface ProgramResult {
+  /** Its exit code. */
+  code: number;
+  /** What it printed. */
+  stdout: string;
+  /** Its errors. */
+  stderr: string;
 }
 
 /** A terminal. */
@@ -69,5 +85,23 @@ export function processIo(): Io {
       };
     },
     exit: (exitCode) => Deno.exit(exitCode),
+    async run(program, args) {
+      try {
+        const { code, stdout, stderr } = await new Deno.Command(program, { args }).output();
+        const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+        return { code, stdout: text(stdout), stderr: text(stderr) };
+      } catch (error) {
+        // Without the permission to run it, as if it was not there.
+        const { NotFound, NotCapable } = Deno.errors;
+        if (error instanceof NotFound || error instanceof NotCapable) return undefined;
+        throw error;
+      }
+    },
+    self() {
+      if (Deno.build.standalone) return [Deno.execPath()];
+      const main = Deno.mainModule;
+      const script = main.startsWith("file:") ? fromFileUrl(main) : main;
+      return [Deno.execPath(), "run", "-A", script];
+    },
   };
 }

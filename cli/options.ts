@@ -103,6 +103,25 @@ export function parseArguments(
   };
 }
 
+/**
+ * Separates a command's own options from arguments of another command. An own option takes the next argument
+ * as its value, whatever it begins with: `--sbatch --time=1:00:00`.
+ */
+export function splitArguments(
+  args: string[],
+  { values, flags }: OptionNames,
+): { own: string[]; others: string[] } {
+  const own: string[] = [];
+  const others: string[] = [];
+  for (let i = 0; i < args.length; i++) {
+    const name = /^--([\w-]+)/.exec(args[i])?.[1] ?? "";
+    const takesNext = args[i] === `--${name}` && values.includes(name) && i + 1 < args.length;
+    if (takesNext) own.push(`--${name}=${args[++i]}`);
+    else (values.includes(name) || flags.includes(name) ? own : others).push(args[i]);
+  }
+  return { own, others };
+}
+
 /** Names of a command's options. */
 export interface OptionNames {
   /** Those with a value. */

@@ -93,7 +93,7 @@ async function serverTime(out: string): Promise<number> {
 }
 
 /** The last line of a log that is not empty; undefined where there is no log. */
-async function lastLineOf(path: string): Promise<string | undefined> {
+export async function lastLineOf(path: string): Promise<string | undefined> {
   try {
     using file = await Deno.open(path);
     const { size } = await file.stat();
