@@ -8,6 +8,7 @@ import {
   countTokenRows,
   endpointKey,
   type ExplanationStudy,
+  explanationSummary,
   isSentInClear,
   openChat,
   type QuestionPlan,
@@ -16,7 +17,7 @@ import {
   studyByTokens,
 } from "../lib/interpretation/mod.ts";
 import { decompose } from "../lib/meta/mod.ts";
-import { explanationFiles, explanationSummary } from "../lib/report/mod.ts";
+import { explanationFiles } from "../lib/report/mod.ts";
 import type { Command, Session } from "./command.ts";
 import { contextsProgress } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";

@@ -14,7 +14,7 @@ import {
   studyMeta,
 } from "../lib/meta/mod.ts";
 import { formatSeconds } from "../lib/format_number.ts";
-import { chooseDecomposed, chooseMetaLatents } from "../lib/report/meta_cards.ts";
+import { chooseDecomposed, chooseMetaLatents } from "../lib/meta/read_decomposition.ts";
 import { metaClaims } from "../lib/claims/mod.ts";
 import { metaFiles } from "../lib/report/mod.ts";
 import { decoderDigest } from "../lib/meta/rows_digest.ts";

@@ -10,6 +10,7 @@ import type { NormLimit, NormLimitChoice } from "../sae/norm_limit.ts";
 import type { Sae } from "../sae/sae.ts";
 import { type CrossEntropyEvaluation, evaluateCrossEntropies } from "./evaluate_cross_entropy.ts";
 import { evaluateSae, type Evaluation } from "./evaluate_sae.ts";
+import { keepActivations } from "./keep_activations.ts";
 
 /** Options of {@linkcode evaluateOnTexts}. */
 export interface EvaluateOnTextsOptions {
@@ -96,17 +97,18 @@ export async function evaluateSaesOnTexts(
     packTokenRows(model, read, { contextLength, prependBos, maxRows }),
   );
   const total = tokenRows.length;
-  const kept = contextLength - new Set(skipPositions).size;
+  const positions = contextLength - new Set(skipPositions).size;
+  const kept = keepActivations(model);
   let leftOut = 0;
   let limit = "none" as NormLimit | "none";
   const measure = (sae: Sae, normLimit: NormLimitChoice | undefined) => {
     leftOut = 0;
     let rows = 0;
     onProgress?.({ phase: "reconstruction", done: 0, total });
-    const batches = streamActivations(model, read, {
+    const batches = streamActivations(kept, read, {
       ...{ contextLength, prependBos },
       skipPositions: [...skipPositions],
-      maxTokens: total * kept,
+      maxTokens: total * positions,
       keepLast: true,
       bufferRows: 2048,
       normLimit,
@@ -114,7 +116,7 @@ export async function evaluateSaesOnTexts(
         leftOut += activations.leftOut;
         rows += activations.rows;
         limit = activations.limit;
-        onProgress?.({ phase: "reconstruction", done: Math.round(rows / kept), total });
+        onProgress?.({ phase: "reconstruction", done: Math.round(rows / positions), total });
       },
       signal,
     });
@@ -133,7 +135,7 @@ export async function evaluateSaesOnTexts(
     }
     evaluations.push(evaluation);
   }
-  const crossEntropies = await evaluateCrossEntropies(device, model, saes, tokenRows, {
+  const crossEntropies = await evaluateCrossEntropies(device, kept, saes, tokenRows, {
     ...{ skipPositions, selection, signal, normLimit: found },
     onProgress: ({ phase, done, total: calls }) =>
       onProgress?.({ phase, done: Math.round(done / calls! * total), total }),

@@ -137,3 +137,9 @@ export {
   type TokenShift,
 } from "./steer.ts";
 export { type NamedGroups, nameGroups, type NameGroupsOptions } from "./name_groups.ts";
+export {
+  type ChoiceRow,
+  type ExplanationMeans,
+  type ExplanationSummary,
+  explanationSummary,
+} from "./explanation_summary.ts";

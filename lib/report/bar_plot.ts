@@ -11,6 +11,11 @@ export interface Bins {
   counts: ArrayLike<number>;
 }
 
+/** Bins of one width, from `low` on. */
+export function evenBins(counts: ArrayLike<number>, width: number, low = 0): Bins {
+  return { edges: Array.from({ length: counts.length + 1 }, (_, b) => low + b * width), counts };
+}
+
 /** Options of {@linkcode barPlot}. */
 export interface BarPlotOptions extends FigureWords {
   /** Name and unit of the horizontal axis. */
@@ -77,7 +82,7 @@ export function binCounts(histogram: ArrayLike<number>, most: number): Bins {
   const width = Math.ceil((end - first) / most);
   const counts = new Array<number>(Math.ceil((end - first) / width)).fill(0);
   for (let a = first; a < end; a++) counts[Math.floor((a - first) / width)] += all[a] ?? 0;
-  return { edges: [...counts, 0].map((_, b) => first + b * width - 0.5), counts };
+  return evenBins(counts, width, first - 0.5);
 }
 
 /** Bins finite values into `count` bins of equal width, from the smallest to the largest. */
@@ -105,7 +110,7 @@ function equalBins(values: Iterable<number>, low: number, high: number, bins: nu
   const counts = new Array<number>(bins).fill(0);
   const width = (high - low) / bins;
   for (const value of values) counts[Math.min(bins - 1, Math.floor((value - low) / width))]++;
-  return { edges: [...counts, 0].map((_, b) => low + b * width), counts };
+  return evenBins(counts, width, low);
 }
 
 /** Bins without the empty ones in front that lie below a place: most cosines are above zero. */

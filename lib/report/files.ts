@@ -2,10 +2,11 @@ import { stringify } from "@std/csv";
 import type { Figure } from "./figure.ts";
 
 /** A row of a CSV file. */
-export type Row = Record<string, string | number>;
+export type Row = Record<string, unknown>;
 
 /**
- * Rows as CSV; a cell stays empty where there is no number.
+ * Rows as CSV; a cell stays empty where there is no number. Spreadsheets run text that begins like a formula:
+ * a quote in front makes it text.
  *
  * @param columns Default those of the first row; without rows the text is empty then.
  */
@@ -13,8 +14,10 @@ export function csv(
   rows: readonly object[],
   columns: readonly string[] = Object.keys(rows[0] ?? {}),
 ): string {
-  const cell = (value: unknown) =>
-    typeof value === "number" && !Number.isFinite(value) ? "" : value;
+  const cell = (value: unknown) => {
+    if (typeof value === "number") return Number.isFinite(value) ? value : "";
+    return typeof value === "string" && /^[=+\-@\t]/.test(value) ? `'${value}` : value;
+  };
   const cells = rows.map((row) =>
     Object.fromEntries(Object.entries(row).map(([name, value]) => [name, cell(value)]))
   );

@@ -54,28 +54,27 @@ export async function heatMap(
       tickFormat: (r: number) => rows[r],
     },
     marks: (plot) => [
-      ...[false, true].map((below) =>
-        plot.cell(cells.filter((each) => each.below === below), {
-          ...{ x: "c", y: "r", inset: 1, rx: 3, fill: below ? "#c2570c" : "#2563c9" },
-          fillOpacity: { value: ({ size }: { size: number }) => 0.04 + 0.9 * size, scale: null },
-        })
-      ),
-      ...(cell < 30
-        ? []
-        : [false, true].map((strong) =>
-          plot.text(cells.filter(({ size }) => size > 0.55 === strong), {
-            ...{ x: "c", y: "r", text: "words", fontSize: 11 },
-            fill: strong ? "#fff" : "currentColor",
-          })
-        )),
+      plot.cell(cells, {
+        ...{ x: "c", y: "r", inset: 1, rx: 3, fill: "fill" },
+        fillOpacity: { value: "opacity", scale: null },
+      }),
+      cell < 30
+        ? null
+        : plot.text(cells, { x: "c", y: "r", text: "words", fontSize: 11, fill: "ink" }),
     ],
   });
 }
 
-function look(value: number): { below: boolean; size: number; words: string } {
+/** How a value is drawn: colours by CSS, which Observable Plot takes as they are. */
+function look(value: number) {
   const finite = Number.isFinite(value);
-  const words = finite ? value.toFixed(2).replace("-0.00", "0.00").replace("-", "−") : "–";
-  return { below: value < 0, size: finite ? Math.min(1, Math.abs(value)) : 0, words };
+  const size = finite ? Math.min(1, Math.abs(value)) : 0;
+  return {
+    words: finite ? value.toFixed(2).replace("-0.00", "0.00").replace("-", "−") : "–",
+    fill: value < 0 ? "#c2570c" : "#2563c9",
+    opacity: 0.04 + 0.9 * size,
+    ink: size > 0.55 ? "#fff" : "currentColor",
+  };
 }
 
 function longest(names: readonly string[]): number {

@@ -1,14 +1,13 @@
 import type { LatentExample } from "../interpretation/latent_example.ts";
 import type { LatentExamples } from "../interpretation/top_examples.ts";
-import { barPlot } from "./bar_plot.ts";
+import { barPlot, evenBins } from "./bar_plot.ts";
 import { escapeHtml } from "./escape.ts";
 import { formatNumber, formatShare } from "../format_number.ts";
 
 /** One latent as HTML: how often and how strongly it is active, and the texts in which it is most. */
 export async function latentCard(latent: LatentExamples): Promise<string> {
   const { density, maxActivation, histogram: { width, counts } } = latent;
-  const edges = Array.from({ length: counts.length + 1 }, (_, b) => b * width);
-  const plot = counts.length === 0 ? undefined : await barPlot({ edges, counts }, {
+  const plot = counts.length === 0 ? undefined : await barPlot(evenBins(counts, width), {
     name: `activations_${latent.latent}`,
     title: "Activations",
     description: `Distribution of the activations of latent ${latent.latent} above zero.`,

@@ -1,6 +1,6 @@
 import type { LatentDashboard, Neighbour } from "../interpretation/dashboards.ts";
 import type { LatentLogits, TokenLogit } from "../interpretation/latent_logits.ts";
-import { barPlot } from "./bar_plot.ts";
+import { barPlot, evenBins } from "./bar_plot.ts";
 import { escapeHtml } from "./escape.ts";
 import { formatNumber, formatShare } from "../format_number.ts";
 import { card, contextList, visibleToken } from "./latent_card.ts";
@@ -83,7 +83,7 @@ function plots({ latent, histogram }: LatentDashboard, logits: LatentLogits | un
   const { width, counts } = histogram;
   const found = [];
   if (counts.length > 0) {
-    found.push(barPlot({ edges: edges(0, width, counts.length), counts }, {
+    found.push(barPlot(evenBins(counts, width), {
       name: `activations_${latent}`,
       title: "Activations above zero",
       description: `Distribution of the activations of latent ${latent} above zero.`,
@@ -96,7 +96,7 @@ function plots({ latent, histogram }: LatentDashboard, logits: LatentLogits | un
     const step = (high - low) / counts.length;
     // All effects are equal where the decoder row is zero: there is no width to draw.
     if (step > 0) {
-      found.push(barPlot({ edges: edges(low, step, counts.length), counts }, {
+      found.push(barPlot(evenBins(counts, step, low), {
         name: `logits_${latent}`,
         title: "Effects on logits",
         description: `Distribution of the effects of latent ${latent} on the logits of all tokens.`,
@@ -107,9 +107,6 @@ function plots({ latent, histogram }: LatentDashboard, logits: LatentLogits | un
   }
   return found;
 }
-
-const edges = (low: number, step: number, bins: number): number[] =>
-  Array.from({ length: bins + 1 }, (_, b) => low + b * step);
 
 function logitTables(logits: LatentLogits | undefined): string {
   if (!logits) return "";

@@ -44,6 +44,14 @@ export interface LinePlotOptions extends FigureWords {
   beneath?: (plot: Plot) => Mark[];
 }
 
+/** Options of few points, one per dictionary size, on a logarithmic axis. */
+export function sizeAxis(
+  sizes: readonly number[],
+  xLabel = "dictionary size",
+): Pick<LinePlotOptions, "xLabel" | "xTicks" | "logX" | "dots"> {
+  return { xLabel, xTicks: sizes, logX: true, dots: true };
+}
+
 const MOST_POINTS = 240;
 
 /**

@@ -28,42 +28,6 @@ const LATENTS_PER_CARD = 5;
 const CONTEXTS_PER_LATENT = 2;
 const NEIGHBOURS = 10;
 
-/**
- * Latents whose decomposition is shown: of those with several meta-latents the ones with the smallest squared
- * error, first with a strongest meta-latent each that none of the others has, then whichever are left.
- *
- * @param count Most latents.
- * @param suits Whether a latent may be chosen (default: all may).
- */
-export function chooseDecomposed(
-  decomposition: Decomposition,
-  count: number,
-  suits: (latent: number) => boolean = () => true,
-): number[] {
-  const { latents: { rows, rowOffsets }, squaredErrors } = decomposition;
-  const several = Array.from({ length: rows }, (_, latent) => latent)
-    .filter((latent) => rowOffsets[latent + 1] - rowOffsets[latent] > 1 && suits(latent))
-    .sort((a, b) => squaredErrors[a] - squaredErrors[b] || a - b);
-  const used = new Set<number>();
-  const first = new Set(several.filter((latent) => {
-    const strongest = metaLatentsOf(decomposition, latent)[0].latent;
-    return !used.has(strongest) && used.add(strongest);
-  }));
-  return [...first, ...several.filter((latent) => !first.has(latent))].slice(0, count);
-}
-
-/** The meta-latents with the largest sum of weights, largest first; unused ones are omitted. */
-export function chooseMetaLatents({ metaLatents }: Decomposition, count: number): number[] {
-  const { rows, rowOffsets, values } = metaLatents;
-  const sums = Array.from(
-    { length: rows },
-    (_, row) =>
-      values.subarray(rowOffsets[row], rowOffsets[row + 1]).reduce((sum, v) => sum + v, 0),
-  );
-  return [...sums.keys()].filter((row) => sums[row] > 0)
-    .sort((a, b) => sums[b] - sums[a] || a - b).slice(0, count);
-}
-
 /** The tokens at which a latent peaks, strongest first, each once: “ walk” “ run”. */
 export function peakTokens(latent: number, contexts: Contexts): string[] {
   const examples = contexts.get(latent)?.examples ?? [];

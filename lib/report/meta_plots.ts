@@ -2,9 +2,10 @@ import { cosineHistogram } from "../stitching/decoder_cosine.ts";
 import { barPlot, binsFrom } from "./bar_plot.ts";
 import type { Figure } from "./figure.ts";
 import { colour, QUIET } from "./legend.ts";
-import { linePlot, type LineSeries } from "./line_plot.ts";
+import { linePlot, type LineSeries, sizeAxis } from "./line_plot.ts";
 import { mean } from "../mean.ts";
 import type { ComparedMetaLatents, MetaFindings } from "../meta/meta_findings.ts";
+import { distinct } from "../sweep/equal_l0.ts";
 
 /** The figures of a report on a meta-SAE, beside those of its training. */
 export function metaPlots(findings: MetaFindings): Promise<Figure>[] {
@@ -44,7 +45,7 @@ function meanCosinePlot(compared: readonly ComparedMetaLatents[]): Promise<Figur
     description:
       "Mean over meta-latents of the largest cosine with a latent, against their number.",
     yLabel: "mean largest cosine",
-    ...sizeAxis(compared),
+    ...sizeAxis(distinct(compared.map(({ dictSize }) => dictSize)), "latents of the SAE"),
   });
 }
 
@@ -77,7 +78,7 @@ function replacementPlot(
     title: "Meta-latents replaced by an SAE's latents (Fig. 23)",
     description: "Explained variance before and after, against the number of the SAE's latents.",
     yLabel: "explained variance, %",
-    ...sizeAxis(compared),
+    ...sizeAxis(distinct(compared.map(({ dictSize }) => dictSize)), "latents of the SAE"),
   });
 }
 
@@ -86,9 +87,4 @@ function curves(compared: readonly ComparedMetaLatents[]) {
   return (label: string, colour: string, y: (sae: ComparedMetaLatents) => number): LineSeries => ({
     ...{ label, colour, x, y: compared.map(y), dash: 0 },
   });
-}
-
-function sizeAxis(compared: readonly ComparedMetaLatents[]) {
-  const xTicks = [...new Set(compared.map(({ dictSize }) => dictSize))];
-  return { xLabel: "latents of the SAE", xTicks, logX: true, dots: true };
 }

@@ -10,6 +10,7 @@ import {
   headlineNumbers,
   page,
   paragraph,
+  type ReportAbout,
   section,
   settingsTable,
   table,
@@ -18,11 +19,7 @@ import { claimTable } from "./stitching_report.ts";
 import { trainingPlots } from "./training_plots.ts";
 
 /** What a report on a meta-SAE tells. */
-export interface MetaReport extends MetaFindings {
-  /** When it ran, as the reader should see it. */
-  date: string;
-  /** Name of the GPU that it ran on. */
-  device: string;
+export interface MetaReport extends MetaFindings, ReportAbout {
   /** The decomposed SAE. */
   sae: TrainingQuality & {
     /** Its name. */
@@ -48,8 +45,6 @@ export interface MetaReport extends MetaFindings {
   contexts: Contexts;
   /** What can make numbers mean something else, in sentences. */
   warnings: string[];
-  /** What else was set, shown as it is. */
-  settings: Record<string, unknown>;
 }
 
 /** Writes a report on a meta-SAE: one HTML page that needs nothing else. */

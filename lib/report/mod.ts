@@ -13,6 +13,7 @@ export {
   type PlotOptions,
   type ScaleOptions,
 } from "./figure.ts";
+export type { ReportAbout } from "./page.ts";
 export type { FigureSymbol, LegendEntry } from "./legend.ts";
 export { heatMap, type HeatMapOptions } from "./heat_map.ts";
 export {
@@ -34,11 +35,4 @@ export type { Contexts } from "./meta_cards.ts";
 export { sweepFiles, type SweepReport } from "./sweep_report.ts";
 export { perturbationPlots, probeFiles, probePlots, type ProbeReport } from "./probe_report.ts";
 export { type LatentPage, latentPage, latentPageName } from "./latent_page.ts";
-export {
-  type ChoiceRow,
-  explanationFiles,
-  type ExplanationFindings,
-  type ExplanationMeans,
-  type ExplanationSummary,
-  explanationSummary,
-} from "./explanation_files.ts";
+export { explanationFiles, type ExplanationFindings } from "./explanation_files.ts";

@@ -3,6 +3,16 @@ import { escapeHtml } from "./escape.ts";
 import type { Figure } from "./figure.ts";
 import { PAGE_STYLE } from "./page_style.ts";
 
+/** What every report tells of its run. */
+export interface ReportAbout {
+  /** When it ran, as the reader should see it. */
+  date: string;
+  /** Name of the device that it ran on. */
+  device: string;
+  /** Settings by name, shown as they are. */
+  settings: Record<string, unknown>;
+}
+
 /** A whole page from its parts; empty ones are omitted. It may load nothing and run no script. */
 export function page(title: string, facts: readonly string[], parts: readonly string[]): string {
   const about = facts.map((fact) => `<span>${escapeHtml(fact)}</span>`).join(" ");

@@ -1,28 +1,30 @@
-import { stringify } from "@std/csv";
 import type { ProbeStudy } from "../interpretation/study_probes.ts";
 import type { Figure } from "./figure.ts";
 import { formatNumber } from "../format_number.ts";
 import { scoreInterval, wilsonInterval } from "../claims/intervals.ts";
 import { architectureColour, QUIET } from "./legend.ts";
-import { linePlot, type LineSeries } from "./line_plot.ts";
-import { figureGrid, page, paragraph, section, settingsTable, table } from "./page.ts";
-import { distinct } from "../sweep/equal_l0.ts";
+import { linePlot, type LineSeries, sizeAxis } from "./line_plot.ts";
+import {
+  figureGrid,
+  page,
+  paragraph,
+  type ReportAbout,
+  section,
+  settingsTable,
+  table,
+} from "./page.ts";
+import { distinct, meanCurves } from "../sweep/equal_l0.ts";
 import { mean } from "../mean.ts";
+import { csv, plotFiles } from "./files.ts";
 
 /** What a report on probes tells. */
-export interface ProbeReport {
-  /** When it ran, as the reader should see it. */
-  date: string;
-  /** Name of the device that it ran on. */
-  device: string;
+export interface ProbeReport extends ReportAbout {
   /** The language model and the hook. */
   model: { id: string; hook: string };
   /** Name of the labelled texts. */
   data: string;
   /** What was found. */
   study: ProbeStudy;
-  /** What else the reader should know, shown as it is. */
-  settings: Record<string, unknown>;
 }
 
 /**
@@ -48,10 +50,7 @@ export function probePlots({ saes, channels, residual }: ProbeStudy): Promise<Fi
       name: `probes_k${k}`,
       title: k === 1 ? "Probes on one latent" : `Probes on ${k} latents`,
       description: `Mean accuracy over classes of probes on ${k} latents against dictionary size.`,
-      xLabel: "dictionary size",
-      yLabel: "accuracy",
-      xTicks: sizes,
-      ...{ logX: true, fromZero: false, dots: true },
+      ...{ ...sizeAxis(sizes), yLabel: "accuracy", fromZero: false },
     });
   });
 }
@@ -75,10 +74,7 @@ export function perturbationPlots({ saes }: ProbeStudy): Promise<Figure>[] {
         name: `perturbation_n${count}`,
         title: `Targeted probe perturbation, ${count} latents`,
         description: `Score of ablating ${count} latents per class against dictionary size.`,
-        xLabel: "dictionary size",
-        yLabel: "score",
-        xTicks: sizes,
-        ...{ logX: true, dots: true },
+        ...{ ...sizeAxis(sizes), yLabel: "score" },
       },
     )
   );
@@ -87,13 +83,14 @@ export function perturbationPlots({ saes }: ProbeStudy): Promise<Figure>[] {
 /** One curve per architecture, SAEs of one size at their mean. */
 function curves(
   saes: ProbeStudy["saes"],
-  value: (sae: ProbeStudy["saes"][number]) => number,
+  y: (sae: ProbeStudy["saes"][number]) => number,
 ): LineSeries[] {
-  return [...Map.groupBy(saes, ({ architecture }) => architecture)].map(([architecture, own]) => {
-    const sizes = distinct(own.map(({ dictSize }) => dictSize));
-    const means = sizes.map((size) => mean(own.filter((sae) => sae.dictSize === size).map(value)));
-    return { label: architecture, colour: architectureColour(architecture), x: sizes, y: means };
-  });
+  return meanCurves(saes, {
+    label: ({ architecture }) => architecture,
+    same: ({ dictSize }) => String(dictSize),
+    x: ({ dictSize }) => dictSize,
+    y,
+  }).map((curve) => ({ ...curve, colour: architectureColour(curve.label) }));
 }
 
 /** Mean over classes. */
@@ -114,17 +111,21 @@ function withInterval(probes: readonly { correct: number; tested: number }[]): s
 /** The results of probes as text files, by their paths: two tables, figures, a report. */
 export async function probeFiles(about: ProbeReport): Promise<Record<string, string>> {
   const { study } = about;
-  const plots = await Promise.all([...probePlots(study), ...perturbationPlots(study)]);
   return {
-    ...Object.fromEntries(plots.map(({ name, svg }) => [`plots/${name}.svg`, svg])),
-    "probes.csv": probeTable(study),
-    ...(study.sets.length > 1 ? { "perturbation.csv": perturbationTable(study) } : {}),
-    "report.html": await report(about, plots),
+    ...await plotFiles([...probePlots(study), ...perturbationPlots(study)]),
+    "probes.csv": csv(probeRows(study), PROBE_COLUMNS),
+    ...(study.sets.length > 1 ? { "perturbation.csv": csv(perturbationRows(study)) } : {}),
+    "report.html": await report(about),
   };
 }
 
-function probeTable({ saes, channels, residual }: ProbeStudy): string {
-  const rows = [
+const PROBE_COLUMNS = [
+  ...["name", "architecture", "dictSize", "label", "k", "accuracy", "low", "high"],
+  ...["correct", "tested", "features"],
+];
+
+function probeRows({ saes, channels, residual }: ProbeStudy): object[] {
+  return [
     ...saes.flatMap(({ name, architecture, dictSize, probes }) =>
       probes.map((probe) => ({ name, architecture, dictSize, ...probe }))
     ),
@@ -135,28 +136,18 @@ function probeTable({ saes, channels, residual }: ProbeStudy): string {
     const features = "features" in row ? [...row.features].join(" ") : "";
     return { ...row, accuracy: row.correct / row.tested, low, high, features };
   });
-  return stringify(rows as Record<string, unknown>[], {
-    columns: [
-      ...["name", "architecture", "dictSize", "label", "k", "accuracy", "low", "high"],
-      ...["correct", "tested", "features"],
-    ],
-  });
 }
 
-function perturbationTable({ saes }: ProbeStudy): string {
-  const rows = saes.flatMap(({ name, architecture, dictSize, perturbations }) =>
+function perturbationRows({ saes }: ProbeStudy): object[] {
+  return saes.flatMap(({ name, architecture, dictSize, perturbations }) =>
     perturbations.map(({ count, score, printedScore }) => ({
       ...{ name, architecture, dictSize, count, score, printedScore },
     }))
   );
-  return stringify(rows, {
-    columns: ["name", "architecture", "dictSize", "count", "score", "printedScore"],
-  });
 }
 
 async function report(
   { date, device, model, data, study, settings }: ProbeReport,
-  plots: readonly Figure[],
 ): Promise<string> {
   const { saes, channels, residual, sets } = study;
   const ks = distinct(channels.map(({ k }) => k));
@@ -168,7 +159,7 @@ async function report(
   return page(`Probes on ${data}`, [`${model.id} at ${model.hook}`, device, date], [
     section(
       "By dictionary size",
-      await figureGrid(plots.filter(({ name }) => name.startsWith("probes"))),
+      await figureGrid(probePlots(study)),
     ),
     section(
       "Accuracy",
@@ -185,17 +176,15 @@ async function report(
     ),
     section(
       "Targeted perturbation",
-      await figureGrid(plots.filter(({ name }) => name.startsWith("perturbation"))),
+      await figureGrid(perturbationPlots(study)),
       table(
         "SAEBench's score by the number of latents ablated per class: how much more the class's own " +
           "probe loses than the others do",
-        counts.length > 0 ? ["SAE", ...counts.map(String)] : [],
-        counts.length > 0
-          ? saes.map(({ name, perturbations }) => [
-            name,
-            ...perturbations.map(({ score }) => score.toFixed(3)),
-          ])
-          : [],
+        ["SAE", ...counts.map(String)],
+        counts.length === 0 ? [] : saes.map(({ name, perturbations }) => [
+          name,
+          ...perturbations.map(({ score }) => score.toFixed(3)),
+        ]),
       ),
     ),
     section(

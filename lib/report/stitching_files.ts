@@ -79,7 +79,7 @@ function stitchTables({ saes, pairs, overlap, biases }: StitchingReport): Record
     decoder_biases: square(biases.cosine),
     controls: pairs.flatMap((pair) =>
       (["small", "large"] as const).map((side) => {
-        const { seed = "", lossChange = "", ...numbers } = pair.study.controls[side];
+        const { seed, lossChange, ...numbers } = pair.study.controls[side];
         return { pair: pairTitle(pair), sae: pair[side], ...numbers, seed, lossChange };
       })
     ),
@@ -88,9 +88,8 @@ function stitchTables({ saes, pairs, overlap, biases }: StitchingReport): Record
 }
 
 function pairTables(pair: StudiedPair): Record<string, Row[]> {
-  const { nearest, effects, groups, swaps, path, randomInsertions, roc, similarity, missing } =
-    pair.study;
-  const { withGain } = pair.study;
+  const { nearest, effects, groups, swaps, path, randomInsertions, withGain } = pair.study;
+  const { roc, similarity, missing } = pair.study;
   const file = pairFile(pair);
   const latents = Array.from(nearest.cosine, (cosine, latent) => ({
     latent,
@@ -124,12 +123,11 @@ function pairTables(pair: StudiedPair): Record<string, Row[]> {
       biasMseWithGain: withGain.path[i].biasMse,
     })),
     [`random_insertion_${file}`]: points(randomInsertions),
-    [`roc_${file}`]: roc.points.map((point) => ({
-      threshold: point.threshold,
-      truePositiveRate: point.truePositiveRate ?? "",
-      falsePositiveRate: point.falsePositiveRate ?? "",
-      accuracy: point.accuracy ?? "",
-    })),
+    [`roc_${file}`]: roc.points.map(
+      ({ threshold, truePositiveRate, falsePositiveRate, accuracy }) => ({
+        ...{ threshold, truePositiveRate, falsePositiveRate, accuracy },
+      }),
+    ),
     [`similarity_${file}`]: similarity.pairs.map((pair) => ({ ...pair })),
     [`missing_information_${file}`]: missing.latents.map((row) => ({
       latent: row.latent,

@@ -1,6 +1,14 @@
 import type { DecoderBiasAgreement, DecoderOverlap } from "../stitching/decoder_cosine.ts";
 import { formatNumber } from "../format_number.ts";
-import { figureGrid, page, paragraph, section, settingsTable, table } from "./page.ts";
+import {
+  figureGrid,
+  page,
+  paragraph,
+  type ReportAbout,
+  section,
+  settingsTable,
+  table,
+} from "./page.ts";
 import { stitchingClaims } from "../claims/stitching_claims.ts";
 import { chainPlots, overlapPlot, pairPlots } from "./stitching_plots.ts";
 import { pairTitle, type StitchedSaeRow, type StudiedPair } from "../stitching/study_chain.ts";
@@ -8,11 +16,7 @@ import { type Claim, commonReason, withoutCommonReason } from "../claims/verdict
 import type { NamedGroups } from "../interpretation/name_groups.ts";
 
 /** What a report on stitching tells. */
-export interface StitchingReport {
-  /** When it ran, as the reader should see it. */
-  date: string;
-  /** Name of the GPU that it ran on. */
-  device: string;
+export interface StitchingReport extends ReportAbout {
   /** Where the activations come from. */
   source: { model: string; hook: string; samples: number };
   /** The SAEs, in the order of the chain; `decoderDigest` tells each from all others (`decoderDigest`). */
@@ -25,8 +29,6 @@ export interface StitchingReport {
   biases: DecoderBiasAgreement;
   /** Examples of groups (A.5). */
   examples?: NamedGroups[];
-  /** What else was set, shown as it is. */
-  settings: Record<string, unknown>;
 }
 
 /** Writes a report on stitching: one HTML page that needs nothing else. */

@@ -1,7 +1,7 @@
 import type { SweepRow } from "../sweep/sweep_row.ts";
 import type { Figure } from "./figure.ts";
 import { architectureColour, dashes, type FigureSymbol, QUIET } from "./legend.ts";
-import { linePlot, type LineSeries } from "./line_plot.ts";
+import { linePlot, type LineSeries, sizeAxis } from "./line_plot.ts";
 import { distinct, labelOf, readAtL0, sweepCurves } from "../sweep/equal_l0.ts";
 
 const MEASURES = [
@@ -37,10 +37,7 @@ export function plotsBySize(rows: readonly SweepRow[]): Promise<Figure>[] {
         name: `${file}_by_dict_size_k${k}`,
         title: `${title}, k = ${k}`,
         description: `${title} against dictionary size, one line per architecture.`,
-        xLabel: "dictionary size",
-        yLabel: unit,
-        xTicks: sizes,
-        ...{ logX: true, fromZero: false, dots: true },
+        ...{ ...sizeAxis(sizes), yLabel: unit, fromZero: false },
       })
     );
   });

@@ -3,22 +3,16 @@ import { escapeMarkdown } from "./escape.ts";
 import type { Figure } from "./figure.ts";
 import { csv, plotFiles } from "./files.ts";
 import { formatNumber } from "../format_number.ts";
-import { figureGrid, page, section, settingsTable, table } from "./page.ts";
+import { figureGrid, page, type ReportAbout, section, settingsTable, table } from "./page.ts";
 import { atEqualL0, type EqualL0 } from "../sweep/equal_l0.ts";
 import { paretoPlot, plotsByK, plotsBySize } from "./sweep_plots.ts";
 
 /** What a report on a sweep tells. */
-export interface SweepReport {
-  /** When it ran, as the reader should see it. */
-  date: string;
-  /** Name of the GPU that it ran on. */
-  device: string;
+export interface SweepReport extends ReportAbout {
   /** The language model and the hook. */
   model: { id: string; hook: string };
   /** The SAEs. */
   rows: SweepRow[];
-  /** What all SAEs have in common, shown as it is. */
-  settings: Record<string, unknown>;
 }
 
 /** Columns of sweep.csv. */

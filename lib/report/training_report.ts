@@ -6,7 +6,15 @@ import type { TrainingWarning } from "../training/training_warnings.ts";
 import { escapeHtml } from "./escape.ts";
 import { formatNumber, formatSeconds, formatShare } from "../format_number.ts";
 import { latentCard } from "./latent_card.ts";
-import { figureGrid, headlineNumbers, page, section, settingsTable, table } from "./page.ts";
+import {
+  figureGrid,
+  headlineNumbers,
+  page,
+  type ReportAbout,
+  section,
+  settingsTable,
+  table,
+} from "./page.ts";
 import {
   densityPlot,
   quartilesOf,
@@ -16,13 +24,9 @@ import {
 } from "./training_plots.ts";
 
 /** What a report on a training run tells. */
-export interface TrainingReport {
+export interface TrainingReport extends ReportAbout {
   /** Name of the run. */
   title: string;
-  /** When it ran, as the reader should see it. */
-  date: string;
-  /** Name of the GPU that it ran on. */
-  device: string;
   /** The language model: its id or folder, the hook, its number of layers. */
   model: { id: string; hook: string; layers: number };
   /** Shape of the SAE, and the threshold of each latent where it has any. */
@@ -33,8 +37,6 @@ export interface TrainingReport {
     dModel: number;
     threshold?: Float32Array;
   };
-  /** Settings of the run by name, shown as they are. */
-  settings: Record<string, unknown>;
   /** Records of the steps. */
   history: StepRecord[];
   /** What went wrong (see `trainingWarnings`). */

@@ -1,14 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { dirname } from "@std/path";
 import { openDevice, openLanguageModel, streamActivations, trainSae } from "../../mod.ts";
 import { runtimeFiles } from "../../cli/explore.ts";
 import { modelFiles } from "../../lib/explorer/own_files.ts";
-import { openPageModel } from "../../lib/explorer/page/page_model.ts";
 import { BATCH } from "../../lib/explorer/page/train_settings.ts";
-import { trainingBatches } from "../../lib/explorer/page/training.ts";
 import type { PageDevice } from "../../lib/explorer/page/page_device.ts";
-import type { SiteManifest } from "../../lib/explorer/site_manifest.ts";
-import { ROOT } from "../cli/cli_helper.ts";
+import { deno, ROOT } from "../cli/cli_helper.ts";
 import { testInBrowser } from "./chromium.ts";
 import { heading, openPage, type ServedSite, serveSite, until } from "./explorer_site.ts";
 
@@ -79,28 +75,24 @@ testInBrowser("training in the tab has the losses of Deno, to the last bit", asy
   await using site = await trainingSite();
   const { page, problems } = await openPage(browser, site.base);
   const inPage = await page.evaluate(runOf("cpu")) as PageRun;
-  // The same files of ONNX Runtime, and this library, in Deno; from a folder, since addresses of modules go into
-  // deno.lock.
-  const manifest: SiteManifest = await (await fetch(`${site.base}site.json`)).json();
-  const folder = await Deno.makeTempDir();
-  const { path } = manifest.models[0];
-  const names = ["prefix.onnx", "tokenizer.json", "tokenizer_config.json"];
-  for (const name of ["ort/ort.mjs", "ort/ort.wasm", ...names.map((name) => path + name)]) {
-    await Deno.mkdir(dirname(`${folder}/${name}`), { recursive: true });
-    await Deno.writeFile(`${folder}/${name}`, await (await fetch(site.base + name)).bytes());
-  }
-  const model = await openPageModel(manifest.models[0], `file://${folder}/`);
-  using device = await openDevice({ device: "cpu", workers: 0, integerProduct: false });
-  const { batches } = trainingBatches(model, await documents(), SETTINGS.seed);
-  const options = { architecture: "batchtopk", ...SETTINGS } as const;
-  const { history } = await trainSae(device, batches, options);
-  assertEquals(inPage.losses, history.map(({ loss }) => loss));
+  const script = `${ROOT}/tests/browser/train_in_deno.ts`;
+  const args = [
+    "run",
+    "-A",
+    "--no-lock",
+    "--no-check",
+    script,
+    site.base,
+    JSON.stringify(SETTINGS),
+  ];
+  const { stdout, stderr } = await deno(args);
+  assert(stdout.startsWith("["), stderr);
+  assertEquals(inPage.losses, JSON.parse(stdout));
   assertEquals(inPage.shown, [5, 10, 15, 20, 25, 30]);
   assert(inPage.losses[29] < 0.8 * inPage.losses[0], "it learns");
   // With Deno's build of ONNX Runtime activations differ in their last bits.
   const distance = furthest(inPage.losses, await runInDeno());
   assert(distance < 1e-4, `losses differ by ${distance}`);
-  await Deno.remove(folder, { recursive: true });
   console.log(`${inPage.device}: the same bits; with the native ONNX Runtime within ${distance}`);
   assertEquals(problems, []);
 });

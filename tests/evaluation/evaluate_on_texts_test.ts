@@ -17,16 +17,20 @@ Deno.test("several SAEs on texts: each has the measures that it has alone, ablat
   const saes = [2, 5, 9].map((k) => randomSae(k, 128, 40, { architecture: "topk", k }));
   const texts = [TEXT.repeat(12)];
   const options = { contextLength: 16, maxRows: 5 };
-  let ablated = 0;
+  let [ablated, read] = [0, 0];
   const counting = {
     ...model,
+    activations(...given: Parameters<typeof model.activations>) {
+      read++;
+      return model.activations(...given);
+    },
     crossEntropy(...given: Parameters<typeof model.crossEntropy>) {
       ablated++;
       return model.crossEntropy(...given);
     },
   };
   const together = await evaluateSaesOnTexts(device, counting, saes, texts, options);
-  assertEquals(ablated, 1);
+  assertEquals([ablated, read], [1, 1]);
   assertEquals(new Set(together.map(({ crossEntropy }) => crossEntropy.spliced)).size, 3);
   for (const [i, sae] of saes.entries()) {
     const alone = await evaluateOnTexts(device, model, sae, texts, options);

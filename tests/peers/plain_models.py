@@ -41,6 +41,7 @@ def main(folder):
         # A copy of the GGUF file, which other programs would take for a vocabulary.
         if os.path.exists(os.path.join(out + ".part", "tokenizer.model")):
             os.remove(os.path.join(out + ".part", "tokenizer.model"))
+        shutil.rmtree(out, ignore_errors=True)
         os.rename(out + ".part", out)
     print(json.dumps(["SmolLM2-135M", "gemma-3-270m"]))
 

@@ -48,11 +48,9 @@ Deno.test("a heat map has a cell for each number, blue above zero, orange below"
   const options = { title: "a < b", rowNames: ["one", "two"], colNames: ["x", "y", "long name"] };
   const { svg } = await heatMap([[1, -0.5, 0], [-0.001, NaN, 0.25]], options);
   const { words, marks } = readSvg(svg);
-  const opacities = (pattern: string) => {
-    const group =
-      svg.match(new RegExp(`<g [^>]*fill="${pattern}" aria-label="cell">(.*?)</g>`))![1];
-    return [...group.matchAll(/fill-opacity="([\d.]+)"/g)].map(([, value]) => Number(value));
-  };
+  const opacities = (fill: string) =>
+    marks("cell").filter((cell) => cell.getAttribute("fill") === fill)
+      .map((cell) => number(cell, "fill-opacity"));
   assertEquals(marks("cell").length, 6);
   assertEquals(opacities("#2563c9"), [0.94, 0.04, 0.04, 0.27]);
   assertEquals(opacities("#c2570c"), [0.49, 0.04]);

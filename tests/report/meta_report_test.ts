@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { LatentExamples } from "../../lib/interpretation/top_examples.ts";
-import { chooseDecomposed, chooseMetaLatents } from "../../lib/report/meta_cards.ts";
+import { chooseDecomposed, chooseMetaLatents } from "../../lib/meta/read_decomposition.ts";
 import { latentLabel, metaLatentLabel, peakTokens } from "../../lib/report/meta_cards.ts";
 import { metaPlots } from "../../lib/report/meta_plots.ts";
 import { type MetaReport, metaReport } from "../../lib/report/meta_report.ts";
