@@ -2,7 +2,7 @@ import { createRandom, randomOrder } from "../random.ts";
 import { decoderNorm } from "../sae/decoder_rows.ts";
 import type { Sae } from "../sae/sae.ts";
 import { checkWhole } from "../whole_number.ts";
-import { checkStitchable } from "./stitch.ts";
+import { checkStitchable } from "./check_stitchable.ts";
 
 /** A latent of the small SAE and one of the large. */
 export interface LatentPair {

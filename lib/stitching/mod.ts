@@ -21,10 +21,10 @@ export {
   type StudiedPair,
   studyChain,
 } from "./study_chain.ts";
-export { checkComparable } from "./check_comparable.ts";
 export type { StitchingOptions } from "./pair.ts";
 export { foldScales } from "../sae/fold_scales.ts";
-export { checkStitchable, stitch } from "./stitch.ts";
+export { checkComparable, checkStitchable } from "./check_stitchable.ts";
+export { stitch } from "./stitch.ts";
 export {
   classifyLatents,
   type DecoderBiasAgreement,

@@ -15,7 +15,7 @@ import { openChecked } from "../sae/inference.ts";
 import { transformInput } from "../sae/input_transform.ts";
 import { decodingTarget, type NormalizedInput } from "../sae/normalize_input.ts";
 import type { Sae } from "../sae/sae.ts";
-import { checkStitchable } from "./stitch.ts";
+import { checkStitchable } from "./check_stitchable.ts";
 
 /** Two SAEs on a device, ready to be measured. Owns their buffers. */
 export interface Pair {

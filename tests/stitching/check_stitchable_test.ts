@@ -3,7 +3,8 @@ import { encode, reconstruct } from "../../lib/sae/encode.ts";
 import { foldInputScale } from "../../lib/sae/fold_input_scale.ts";
 
 import type { Sae } from "../../lib/sae/sae.ts";
-import { checkStitchable, stitch } from "../../lib/stitching/stitch.ts";
+import { checkStitchable } from "../../lib/stitching/check_stitchable.ts";
+import { stitch } from "../../lib/stitching/stitch.ts";
 import { assertClose, openGpu, randomMatrix } from "../gpu_helper.ts";
 import { makeSae } from "./made_saes.ts";
 
