@@ -3,7 +3,7 @@
  *
  * @module
  */
-import { type Command, endInOrder, EXIT } from "./cli/command.ts";
+import { type Command, endInOrder } from "./cli/command.ts";
 import { convert } from "./cli/convert.ts";
 import { dashboard } from "./cli/dashboard.ts";
 import { explore } from "./cli/explore.ts";
@@ -22,8 +22,8 @@ import { status } from "./cli/status.ts";
 import { submitCommand } from "./cli/submit.ts";
 import { sweep } from "./cli/sweep.ts";
 import { train } from "./cli/train.ts";
-import { type Io, processIo } from "./cli/io.ts";
-import { namesOf, parseArguments, splitArguments, UsageError } from "./cli/options.ts";
+import { EXIT, type Io, processIo, UsageError } from "./cli/io.ts";
+import { namesOf, parseArguments, splitArguments } from "./cli/options.ts";
 import { createOutput, printable } from "./cli/output.ts";
 import { OutputFolderError } from "./lib/formats/output_folder.ts";
 import { OptionError } from "./lib/sweep/mod.ts";

@@ -1,4 +1,4 @@
-import type { Io } from "./io.ts";
+import { EXIT, type Io } from "./io.ts";
 import type { Arguments, OptionTable } from "./options.ts";
 import type { Output } from "./output.ts";
 
@@ -41,20 +41,6 @@ export interface Left {
   /** For machines. */
   data?: Record<string, unknown>;
 }
-
-/** Exit codes: what a script that calls `saewing` can rely on. */
-export const EXIT = {
-  /** All went well. */
-  ok: 0,
-  /** The work failed; the message says why. */
-  failed: 1,
-  /** The command was called with arguments that do not fit. */
-  usage: 2,
-  /** Ctrl-C: what was done so far is saved. */
-  interrupted: 130,
-  /** SIGTERM: the same. */
-  terminated: 143,
-} as const;
 
 /**
  * Does work that SIGINT and SIGTERM end cleanly, and returns the exit code: 0, or that of the signal.

@@ -26,6 +26,7 @@ import type { LanguageModel, Sae } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
 import { contextsProgress, describeSource } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
+import { UsageError } from "./io.ts";
 import {
   type Arguments,
   checkOptions,
@@ -34,7 +35,6 @@ import {
   readLatents,
   shared,
   TEXT_OF_SAE,
-  UsageError,
 } from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { givenNormLimit, openNamingText } from "./source.ts";

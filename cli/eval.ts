@@ -5,14 +5,8 @@ import { evaluateOnTexts } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
 import { describeLimit, evaluationProgress, evaluationTable, shortEvaluation } from "./describe.ts";
 import { openCommandDevice, openSae, saePath } from "./open.ts";
-import {
-  type Arguments,
-  checkOptions,
-  helpOf,
-  type OptionTable,
-  shared,
-  UsageError,
-} from "./options.ts";
+import { UsageError } from "./io.ts";
+import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 import { documentsOf, givenNormLimit, openTextSource } from "./source.ts";
 
 const OPTIONS: OptionTable = [

@@ -21,6 +21,7 @@ import { explanationFiles } from "../lib/report/mod.ts";
 import type { Command, Session } from "./command.ts";
 import { contextsProgress } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
+import { UsageError } from "./io.ts";
 import {
   type Arguments,
   checkOptions,
@@ -29,7 +30,6 @@ import {
   readLatents,
   shared,
   TEXT_OF_SAE,
-  UsageError,
 } from "./options.ts";
 import { formatTable, type Output } from "./output.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";

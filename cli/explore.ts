@@ -17,14 +17,8 @@ import { readDocuments } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
 import { sortFolders } from "./explore_folders.ts";
 import { openSae, saeSource } from "./open.ts";
-import {
-  type Arguments,
-  checkOptions,
-  helpOf,
-  type OptionTable,
-  shared,
-  UsageError,
-} from "./options.ts";
+import { UsageError } from "./io.ts";
+import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 import type { Output } from "./output.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { findRun, listFiles } from "../lib/formats/run_files.ts";

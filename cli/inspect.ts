@@ -1,6 +1,7 @@
 import { type Dtype, inspectModel } from "../lib/language_model/mod.ts";
 import type { Command } from "./command.ts";
-import { helpOf, type OptionTable, shared, UsageError } from "./options.ts";
+import { UsageError } from "./io.ts";
+import { helpOf, type OptionTable, shared } from "./options.ts";
 import { formatTable, hubOptions } from "./output.ts";
 
 const OPTIONS: OptionTable = [

@@ -9,14 +9,8 @@ import { type LatentLabel, readExplanations } from "../lib/formats/explanation_f
 import { activeLatents, type TokenLatents } from "../lib/interpretation/mod.ts";
 import type { Command, Session } from "./command.ts";
 import { openCommandDevice, openModel, openSae, saePath, saeSource } from "./open.ts";
-import {
-  type Arguments,
-  checkOptions,
-  helpOf,
-  type OptionTable,
-  shared,
-  UsageError,
-} from "./options.ts";
+import { UsageError } from "./io.ts";
+import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 import { sayBosInFront } from "./source.ts";
 
 const OPTIONS: OptionTable = [

@@ -5,7 +5,8 @@ import type { PartFile } from "../lib/files/part_record.ts";
 import { readParts } from "../lib/files/read_parts.ts";
 import type { Command } from "./command.ts";
 import { mergedHarvestFile, mergeHarvest } from "./harvest_part.ts";
-import { checkOptions, helpOf, type OptionTable, shared, UsageError } from "./options.ts";
+import { UsageError } from "./io.ts";
+import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 import { type Merge, patienceTime, takeoverTime } from "./part.ts";
 
 const OPTIONS: OptionTable = [

@@ -24,6 +24,7 @@ import { type Device, type Sae, saveSae } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
 import { contextsProgress, describeClaim, describeSource, metaProgress } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
+import { UsageError } from "./io.ts";
 import {
   type Arguments,
   checkWhole,
@@ -31,7 +32,6 @@ import {
   type OptionTable,
   readLatents,
   shared,
-  UsageError,
 } from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { saeFiles } from "../lib/formats/run_files.ts";

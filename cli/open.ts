@@ -16,8 +16,8 @@ import {
   type Sae,
 } from "../mod.ts";
 import type { Session } from "./command.ts";
-import type { Io } from "./io.ts";
-import { type Arguments, type GivenOptions, UsageError } from "./options.ts";
+import { type Io, UsageError } from "./io.ts";
+import type { Arguments, GivenOptions } from "./options.ts";
 import { hubOptions, type Output } from "./output.ts";
 
 /** The environment variable that chooses the device where no `--device` is given. */

@@ -1,11 +1,6 @@
 import { parseArgs } from "@std/cli";
 import { isWhole } from "../lib/whole_number.ts";
-
-/** Arguments that do not fit: ends with exit code 2 and a hint at the help. */
-export class UsageError extends Error {
-  /** The name shown in front of the message. */
-  override name: string = "UsageError";
-}
+import { UsageError } from "./io.ts";
 
 /** Options as given: texts for those with a value, true for flags. */
 export type GivenOptions = Record<string, string[] | true>;

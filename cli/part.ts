@@ -13,8 +13,8 @@ import { partDifference, type PartFacts, type WholeParts } from "../lib/files/re
 import { findRun, listFiles } from "../lib/formats/run_files.ts";
 import { VERSION } from "../lib/version.ts";
 import type { Session } from "./command.ts";
-import type { Io } from "./io.ts";
-import { type Arguments, type GivenOptions, type Option, UsageError } from "./options.ts";
+import { type Io, UsageError } from "./io.ts";
+import type { Arguments, GivenOptions, Option } from "./options.ts";
 
 /** `--part`. */
 export const PART_OPTION: Option = {

@@ -8,14 +8,8 @@ import { recordedNormLimit } from "../lib/sae/norm_limit.ts";
 import { isWhole } from "../lib/whole_number.ts";
 import type { Command } from "./command.ts";
 import { inputPaths, openCommandDevice, openModel, openSae, saePath, saeSource } from "./open.ts";
-import {
-  type Arguments,
-  checkOptions,
-  helpOf,
-  type OptionTable,
-  shared,
-  UsageError,
-} from "./options.ts";
+import { UsageError } from "./io.ts";
+import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { givenNormLimit, resolveNormLimit, sayBosInFront } from "./source.ts";
 import { mean } from "../lib/mean.ts";

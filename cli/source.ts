@@ -16,7 +16,8 @@ import {
 } from "../mod.ts";
 import type { Session } from "./command.ts";
 import { openModel } from "./open.ts";
-import { type Arguments, UsageError } from "./options.ts";
+import { UsageError } from "./io.ts";
+import type { Arguments } from "./options.ts";
 
 /** Options that a store already determines. */
 const MODEL_OPTIONS = ["model", "hook", "text", "context", "buffer", "prepend-bos"];

@@ -8,14 +8,8 @@ import {
 import type { LanguageModel, Sae } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
 import { openCommandDevice, openModel, openSae, saePath, saeSource } from "./open.ts";
-import {
-  type Arguments,
-  checkOptions,
-  helpOf,
-  type OptionTable,
-  shared,
-  UsageError,
-} from "./options.ts";
+import { UsageError } from "./io.ts";
+import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 import { printable } from "./output.ts";
 import { sayBosInFront } from "./source.ts";
 

@@ -21,14 +21,8 @@ import type { Device, NormLimit, Sae } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
 import { describeClaim, describeLeftOut } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
-import {
-  type Arguments,
-  checkWhole,
-  helpOf,
-  type OptionTable,
-  shared,
-  UsageError,
-} from "./options.ts";
+import { UsageError } from "./io.ts";
+import { type Arguments, checkWhole, helpOf, type OptionTable, shared } from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import {
   checkSourceOptions,

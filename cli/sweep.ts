@@ -15,14 +15,8 @@ import {
   documentsOf,
   openActivationSource,
 } from "./source.ts";
-import {
-  type Arguments,
-  checkOptions,
-  helpOf,
-  type OptionTable,
-  shared,
-  UsageError,
-} from "./options.ts";
+import { UsageError } from "./io.ts";
+import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 import type { Output } from "./output.ts";
 import { openOutputFolder, type OutputFolder } from "../lib/formats/output_folder.ts";
 import { cellFiles, type FoundRun, WORK } from "../lib/formats/run_files.ts";

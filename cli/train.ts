@@ -26,6 +26,7 @@ import {
   shortEvaluation,
 } from "./describe.ts";
 import { checkSpace, inputPaths, onLastingGpu, openCommandDevice, saeOptions } from "./open.ts";
+import { UsageError } from "./io.ts";
 import {
   type Arguments,
   checkOptions,
@@ -34,7 +35,6 @@ import {
   helpOf,
   type OptionTable,
   shared,
-  UsageError,
 } from "./options.ts";
 import { openRunFolder, readRunOptions, type RunFolder } from "../lib/formats/run_folder.ts";
 import {

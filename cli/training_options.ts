@@ -4,7 +4,8 @@ import { readRegularText } from "../lib/language_model/regular_file.ts";
 import { gridOfTexts, type SweepCell } from "../lib/sweep/mod.ts";
 import type { Preset } from "../lib/training/mod.ts";
 import { preset, PRESET_NAMES } from "../mod.ts";
-import { type Arguments, type GivenOptions, type Option, shared, UsageError } from "./options.ts";
+import { UsageError } from "./io.ts";
+import { type Arguments, type GivenOptions, type Option, shared } from "./options.ts";
 
 /** Options that not all architectures have. */
 const OWN = Object.entries(OWN_OPTIONS) as [

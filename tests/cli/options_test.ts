@@ -1,4 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import { UsageError } from "../../cli/io.ts";
 import {
   checkOptions,
   helpOf,
@@ -6,7 +7,6 @@ import {
   type OptionTable,
   parseArguments,
   shared,
-  UsageError,
 } from "../../cli/options.ts";
 import { TRAINING } from "../../cli/training_options.ts";
 import { TRAINING_OPTIONS } from "../../lib/sweep/option_texts.ts";

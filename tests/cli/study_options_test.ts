@@ -1,5 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { parseArguments, UsageError } from "../../cli/options.ts";
+import { UsageError } from "../../cli/io.ts";
+import { parseArguments } from "../../cli/options.ts";
 import { studyOptions } from "../../cli/stitch.ts";
 import { listCollections } from "../../lib/formats/mod.ts";
 

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { join } from "@std/path";
-import { parseArguments, UsageError } from "../../cli/options.ts";
+import { UsageError } from "../../cli/io.ts";
+import { parseArguments } from "../../cli/options.ts";
 import { readGrid } from "../../cli/training_options.ts";
 import { saewing, withFolder } from "./cli_helper.ts";
 
