@@ -4,7 +4,8 @@ import { findRun, listFiles } from "../lib/formats/run_files.ts";
 import { decoderDigest } from "../lib/meta/rows_digest.ts";
 import type { Session } from "./command.ts";
 import { openSae } from "./open.ts";
-import { type Arguments, UsageError } from "./options.ts";
+import { UsageError } from "./io.ts";
+import type { Arguments } from "./options.ts";
 
 /** Commands whose results a site shows beside dashboards. */
 const KINDS = ["train", "sweep", "stitch", "meta"] as const;
