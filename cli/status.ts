@@ -3,7 +3,8 @@ import { partText } from "../lib/files/part.ts";
 import { lastLineOf, type PartState, partStates } from "../lib/files/part_states.ts";
 import type { Command } from "./command.ts";
 import { JOB_FILES, JOBS_FOLDER, jobsOf, lastLog, readSubmitted } from "./jobs.ts";
-import { checkOptions, helpOf, type OptionTable, shared, UsageError } from "./options.ts";
+import { UsageError } from "./io.ts";
+import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
 import { slurmStates } from "./slurm_queue.ts";
 
 const OPTIONS: OptionTable = [["Output", [shared("json")]]];

@@ -2,7 +2,7 @@ import { join } from "@std/path";
 import { countParts } from "../lib/files/part.ts";
 import { replaceText } from "../lib/files/replace_file.ts";
 import type { Command, Session } from "./command.ts";
-import type { Io } from "./io.ts";
+import { type Io, UsageError } from "./io.ts";
 import { JOB_FILES, JOBS_FOLDER, type Work } from "./jobs.ts";
 import { kubernetesManifest, type PodOptions } from "./kubernetes_manifest.ts";
 import {
@@ -13,7 +13,6 @@ import {
   type OptionTable,
   parseArguments,
   shared,
-  UsageError,
 } from "./options.ts";
 import { shellLine } from "./shell_text.ts";
 import { submitToSlurm } from "./submit_to_slurm.ts";

@@ -2,7 +2,7 @@ import { join, resolve } from "@std/path";
 import { PARTS_FOLDER } from "../lib/files/part.ts";
 import { replaceText } from "../lib/files/replace_file.ts";
 import type { Session } from "./command.ts";
-import type { Io } from "./io.ts";
+import { type Io, UsageError } from "./io.ts";
 import {
   JOB_FILES,
   JOBS_FOLDER,
@@ -11,7 +11,7 @@ import {
   type Submitted,
   type Work,
 } from "./jobs.ts";
-import { type Arguments, UsageError } from "./options.ts";
+import type { Arguments } from "./options.ts";
 import { shellLine } from "./shell_text.ts";
 import { isQueued, sbatch } from "./slurm_queue.ts";
 import { type SlurmJob, slurmScripts } from "./slurm_scripts.ts";
