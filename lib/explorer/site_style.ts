@@ -56,6 +56,8 @@ h3 { margin: 0 0 .35rem; font-size: .9375rem; overflow-wrap: anywhere; }
 h3 small { color: var(--soft); font-weight: 400; font-size: .8125rem; }
 .forming { display: grid; gap: .75rem; margin: .75rem 0;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
+@media print { .settings, .filters, progress, .forming ~ button { display: none; } .forming .card { break-inside: avoid; } }
+@media (max-width: 44rem) { .line text { font-size: 20px; } }
 .numbers { display: grid; gap: .6rem; margin: .75rem 0; padding: 0;
   grid-template-columns: repeat(4, minmax(0, 1fr)); }
 .numbers div, figure, .card, .wide {
@@ -132,7 +134,7 @@ ul, ol { margin: 0; padding: 0; list-style: none; }
 .peak { flex: none; width: 3.25rem; color: var(--soft); font-size: .8125rem; line-height: 1.8;
   text-align: right; font-variant-numeric: tabular-nums; }
 .text { min-width: 0; white-space: pre-wrap; overflow-wrap: anywhere; }
-.on { position: relative; border-radius: 3px; background: rgb(var(--heat) / calc(var(--a) * .75)); }
+.on { position: relative; border-radius: 3px; print-color-adjust: exact; background: rgb(var(--heat) / calc(var(--a) * .75)); }
 .top { font-weight: 700; text-decoration: underline; text-underline-offset: 3px; }
 .on:hover::after, .on:focus-visible::after {
   content: attr(data-value); position: absolute; z-index: 1; left: 0; bottom: 100%; padding: 0 .35rem;

@@ -7,7 +7,8 @@ import { short } from "./hooks.ts";
 export function LineChart(
   { values, steps, name }: { values: readonly number[]; steps: number; name: string },
 ): VNode {
-  const [width, height, left] = [640, 190, 44];
+  // Letters are larger on a phone, where the chart is small.
+  const [width, height, left] = [640, 190, 56];
   const positive = values.filter((value) => value > 0);
   const ticks = decades(Math.min(...positive), Math.max(...positive));
   const [low, high] = [Math.log(ticks[0]), Math.log(ticks.at(-1)!)];
@@ -20,7 +21,7 @@ export function LineChart(
     <figure class="line">
       <figcaption>{name}, by step; the axis is logarithmic</figcaption>
       <svg
-        viewBox={`0 0 ${width} ${height + 20}`}
+        viewBox={`0 0 ${width} ${height + 24}`}
         role="img"
         aria-label={last === undefined
           ? `${name}: no step yet`
@@ -33,8 +34,8 @@ export function LineChart(
           </g>
         ))}
         <line class="axis" x1={left} x2={width - 8} y1={height} y2={height} />
-        <text x={left} y={height + 15}>0</text>
-        <text x={width - 8} y={height + 15} text-anchor="end">{steps}</text>
+        <text x={left} y={height + 19}>0</text>
+        <text x={width - 8} y={height + 19} text-anchor="end">{steps}</text>
         <polyline class="curve" points={line} />
       </svg>
     </figure>
