@@ -58,8 +58,8 @@ Usage
 FOLDER is what \`saewing dashboard\` wrote; beside such folders, what \`stitch\`, \`sweep\`, \`train\`
 or \`meta\` wrote of the same SAEs: pairs, sweeps, measures and claims come to the site. SAEs are matched
 by their decoder rows. Without FOLDER the site is one page, which trains a small SAE and shows how its
-latents form. Any web server shows the site; it needs no program, database or other host. Model and SAE come with it for the reader's own text: 14 MB of ONNX Runtime, the
-model's layers up to the hook, the SAE's weights.`,
+latents form. Any web server shows the site; it needs no program, database or other host. For own text
+and training it holds 14 MB of ONNX Runtime, the model's layers up to the hook, and the SAE's weights.`,
   OPTIONS,
   `Examples
   saewing explore runs/dashboards --serve
