@@ -47,3 +47,25 @@ Deno.test("someOf: so many different ones in their order, all where they are ask
     }),
   );
 });
+
+Deno.test("tests/heavy runs all cases of each file that draws some", async () => {
+  const folder = new URL("./", import.meta.url);
+  const listed: string[] = [];
+  for await (const { name } of Deno.readDir(new URL("heavy/", folder))) {
+    if (!name.startsWith("full_")) continue;
+    const text = await Deno.readTextFile(new URL(`heavy/${name}`, folder));
+    assert(text.includes("asked.full = true"), name);
+    listed.push(...[...text.matchAll(/"(\w+\/\w+_test)"/g)].map(([, name]) => name));
+  }
+  const drawing: string[] = [];
+  for await (const { name: room, isDirectory } of Deno.readDir(folder)) {
+    if (!isDirectory) continue;
+    for await (const { name } of Deno.readDir(new URL(`${room}/`, folder))) {
+      if (!name.endsWith("_test.ts")) continue;
+      const text = await Deno.readTextFile(new URL(`${room}/${name}`, folder));
+      if (text.includes(`from "../depth.ts"`)) drawing.push(`${room}/${name.slice(0, -3)}`);
+    }
+  }
+  assert(drawing.length > 20, `${drawing.length} files`);
+  assertEquals(listed.sort(), drawing.sort());
+});

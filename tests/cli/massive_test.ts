@@ -76,7 +76,17 @@ Deno.test("planted massive activations are left out of every command, counted an
     const path = (name: string) => join(folder, name);
 
     // Training on text has the bits of a run on the other rows, which the test finds by itself.
-    const train = ["train", ...source, ...SHAPE, "--eval-text", corpus, "--eval-rows", "16"];
+    const train = [
+      "train",
+      ...source,
+      "--buffer",
+      "512",
+      ...SHAPE,
+      "--eval-text",
+      corpus,
+      "--eval-rows",
+      "16",
+    ];
     const trained = await run([...train, "--checkpoint-every", "5", "--out", path("run")]);
     assertMatch(trained.stdout, /\d of \d+ activations excluded as massive \(above 10 times the m/);
     const sae = await loadSae(join(path("run"), "sae"));
@@ -89,7 +99,7 @@ Deno.test("planted massive activations are left out of every command, counted an
     const ordered = () => orderedActivations(model, readTexts(corpus));
     const most = limit.multiple * limit.medianNorm;
     using gpu = await openTestDevice();
-    const order = { batchSize: 128, bufferRows: 64 * 128, seed: 0 };
+    const order = { batchSize: 128, bufferRows: 512, seed: 0 };
     const { sae: alone } = await trainSae(gpu, shuffleRows(below(most, ordered()), order), {
       ...{ architecture: "batchtopk", dictSize: 64, k: 4, steps: 12, learningRate: 1e-3, seed: 0 },
       ...{ inputNormalization: "none", decaySteps: 0 },
@@ -164,7 +174,17 @@ Deno.test("planted massive activations are left out of every command, counted an
 
     // A sweep, its table and its page; started again it goes on with the same limit.
     const sweep = [
-      ...["sweep", ...source, ...SHAPE, "--eval-text", corpus, "--eval-rows", "16"],
+      ...[
+        "sweep",
+        ...source,
+        "--buffer",
+        "512",
+        ...SHAPE,
+        "--eval-text",
+        corpus,
+        "--eval-rows",
+        "16",
+      ],
       ...["--out", path("sweep")],
     ];
     const swept = await run(sweep);
@@ -217,7 +237,8 @@ Deno.test("the embedded model has no massive activations: nothing changes, to th
     const train = async (name: string, ...more: string[]) => {
       const out = join(folder, name);
       const { stdout } = await run([
-        ...["train", ...source, ...SHAPE, "--eval-text", corpus, "--eval-rows", "4", "--out", out],
+        ...["train", ...source, "--buffer", "512", ...SHAPE, "--eval-text", corpus],
+        ...["--eval-rows", "4", "--out", out],
         ...more,
       ]);
       assert(!stdout.includes("excluded as massive"));

@@ -3,6 +3,7 @@ import { join } from "@std/path";
 import { onLastingGpu } from "../../cli/open.ts";
 import type { Gpu } from "../../lib/device/gpu.ts";
 import { type Checkpoint, DeviceLostError, loadCheckpoint, loadSae, trainSae } from "../../mod.ts";
+import { someOf } from "../depth.ts";
 import { openOwnGpu, randomMatrix } from "../gpu_helper.ts";
 import {
   HOOK,
@@ -151,8 +152,9 @@ Deno.test("a lost device is opened again, and the run continues from its last ch
     steps: () => Promise.resolve(kept?.steps ?? 0),
     say: (text: string) => said.push(text),
   };
-  // Lost before the first checkpoint, then after each.
-  const losses = [1, 4, 7];
+  // Lost before the first checkpoint, or after one.
+  const losses = someOf([1, 4, 7], 1);
+  const kepts = losses.map((step) => String(3 * Math.floor(step / 3)));
   const trained = await onLastingGpu(lasting, (gpu) => {
     const loss = losses.shift();
     const breaking = batches.values().map((batch, at) => {
@@ -163,11 +165,7 @@ Deno.test("a lost device is opened again, and the run continues from its last ch
     return trainSae(gpu, breaking, { ...options, resume: kept, checkpoint: { every: 3, save } });
   });
   assertEquals(trained, expected);
-  assertEquals(said.map((text) => /device was lost.*after step (\d)$/.exec(text)?.[1]), [
-    "0",
-    "3",
-    "6",
-  ]);
+  assertEquals(said.map((text) => /device was lost.*after step (\d)$/.exec(text)?.[1]), kepts);
 
   // A device that is lost again and again without a step ends the run.
   let tries = 0;

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { openLanguageModel } from "../../lib/language_model/open_language_model.ts";
+import { someOf } from "../depth.ts";
 import { loadFixture, lossOfLogits, maxDifference } from "./fixtures.ts";
 import { openHooks } from "./run_hooks.ts";
 
@@ -41,7 +42,7 @@ for (const [name, file] of exports) {
       assertEquals(middle === undefined, parallel);
       if (middle) assert(maxDifference(pre.map((x, i) => x + attention[i]), middle) < bound);
     }
-    for (const [i, point] of points.entries()) {
+    for (const [i, point] of someOf([...points.entries()], 5)) {
       const off = maxDifference(await runner.suffix(point, streams[i]), logits);
       assert(off < bound, `the logits by the suffix of ${point.tensor} are off by ${off}`);
     }

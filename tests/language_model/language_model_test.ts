@@ -6,6 +6,7 @@ import {
   assertThrows,
 } from "@std/assert";
 import { openLanguageModel } from "../../lib/language_model/open_language_model.ts";
+import { combinations } from "../depth.ts";
 import { loadFixture, lossOfLogits, maxDifference, tinyGpt2 } from "./fixtures.ts";
 
 // 50 exports were within 5e-6 of PyTorch (float32 sums in another order).
@@ -25,24 +26,22 @@ for (const [name, modelFile] of exports) {
     const fixture = loadFixture(name);
     const { folder, tokens, rows, values } = fixture;
     const loss = lossOfLogits(fixture);
-    for (let layer = 0; layer < 3; layer++) {
-      for (const place of ["pre", "post"]) {
-        const hook = `blocks.${layer}.hook_resid_${place}`;
-        await using model = await openLanguageModel(folder, { hook, modelFile, threads: 1 });
-        assertEquals([model.hook, model.dModel, model.layers], [hook, 64, 3]);
-        const stream = await model.activations(tokens, rows);
-        assertEquals([stream.rows, stream.cols], [tokens.length, 64]);
-        const expected = values[`${place}${layer}`];
-        const off = maxDifference(stream.data, expected);
-        assert(off < bound, `${hook} is off by ${off}`);
-        const baseline = await model.crossEntropy(tokens, rows);
-        const offLoss = maxDifference(baseline, loss);
-        assert(offLoss < bound, `the loss at ${hook} is off by ${offLoss}`);
-        assertEquals(await model.crossEntropy(tokens, rows, stream), baseline);
-        // Another stream must change the loss: the suffix reads what it is fed.
-        const zeros = { ...stream, data: new Float32Array(stream.data.length) };
-        assert(maxDifference(await model.crossEntropy(tokens, rows, zeros), loss) > 1e-3, hook);
-      }
+    for (const { layer, place } of combinations({ layer: [0, 1, 2], place: ["pre", "post"] })) {
+      const hook = `blocks.${layer}.hook_resid_${place}`;
+      await using model = await openLanguageModel(folder, { hook, modelFile, threads: 1 });
+      assertEquals([model.hook, model.dModel, model.layers], [hook, 64, 3]);
+      const stream = await model.activations(tokens, rows);
+      assertEquals([stream.rows, stream.cols], [tokens.length, 64]);
+      const expected = values[`${place}${layer}`];
+      const off = maxDifference(stream.data, expected);
+      assert(off < bound, `${hook} is off by ${off}`);
+      const baseline = await model.crossEntropy(tokens, rows);
+      const offLoss = maxDifference(baseline, loss);
+      assert(offLoss < bound, `the loss at ${hook} is off by ${offLoss}`);
+      assertEquals(await model.crossEntropy(tokens, rows, stream), baseline);
+      // Another stream must change the loss: the suffix reads what it is fed.
+      const zeros = { ...stream, data: new Float32Array(stream.data.length) };
+      assert(maxDifference(await model.crossEntropy(tokens, rows, zeros), loss) > 1e-3, hook);
     }
   });
 }

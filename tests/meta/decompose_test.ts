@@ -6,6 +6,7 @@ import { latentsOf, metaLatentsOf, relatedLatents } from "../../lib/meta/read_de
 import { rowsDigest } from "../../lib/meta/rows_digest.ts";
 import type { Matrix, SparseMatrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
+import { combinationsOn } from "../depth.ts";
 import {
   assertClose,
   NARROW,
@@ -46,12 +47,13 @@ testOnDevices("decompose equals float64 encoding of the decoder rows", async (op
   const shapes = [[1, 1, 1], [1, 3, 5], [70, 8, 9], [33, 17, 65], [130, 5, 3]];
   for (const options of [{}, NARROW, TIGHT]) {
     using gpu = await open(options);
-    for (const [seed, [rows, d, m]] of shapes.entries()) {
+    const lists = { shape: shapes, subtractDecoderBias: [true, false] };
+    for (const { shape, subtractDecoderBias } of combinationsOn(gpu, lists)) {
+      const [rows, d, m] = shape;
+      const seed = shapes.indexOf(shape);
       const explained = randomMatrix(seed, rows, d);
-      for (const subtractDecoderBias of [true, false]) {
-        const meta = metaSae(seed + 20, d, m, { subtractDecoderBias });
-        assertSame(await decompose(gpu, meta, explained), meta, explained);
-      }
+      const meta = metaSae(seed + 20, d, m, { subtractDecoderBias });
+      assertSame(await decompose(gpu, meta, explained), meta, explained);
     }
     // Nothing is active.
     const silent = metaSae(3, 4, 6, { threshold: new Float32Array(6).fill(Infinity) });

@@ -9,6 +9,7 @@ import { dot } from "../../lib/ops/arithmetic.ts";
 import { searchEdges, searchMaxima } from "../../lib/ops/cosine_search.ts";
 import { unitRows } from "../../lib/ops/unit_rows.ts";
 import { createRandom } from "../../lib/random.ts";
+import { combinations } from "../depth.ts";
 import { randomMatrix } from "../gpu_helper.ts";
 
 /** A product with 7 bits on one side, as processors without 8-bit dot products get it. */
@@ -104,25 +105,21 @@ Deno.test("cosines on the CPU are those of a plain loop, to the bit, whoever com
     [-1, adversarialRows(7, 9, 64), adversarialRows(8, 40, 64)],
     [-0.2, adversarialRows(9, 1, 18), adversarialRows(10, 1, 18)],
   ];
-  const expected = shapes.map(([threshold, a, b]) => {
-    const table = exactCosines(a, b);
-    const edges = [...table.keys()].filter((at) => table[at] >= Math.fround(threshold));
-    return { maxima: [false, true].map((s) => exactMaxima(table, a.rows, b.rows, s)), edges };
-  });
-  for (const options of DEVICES) {
+  for (const { options, shape } of combinations({ options: DEVICES, shape: shapes })) {
+    const [threshold, a, b] = shape;
     using device = await openDevice({ device: "cpu", ...options });
-    for (const [at, [threshold, a, b]] of shapes.entries()) {
-      const name = `${JSON.stringify(options)} ${a.rows}×${b.rows}×${a.cols}`;
-      const [rows, others] = [unitRows(a, "a"), unitRows(b, "b")];
-      for (const skipSame of b.rows > 1 ? [false, true] : [false]) {
-        const found = await searchMaxima(device, rows, others, { skipSame });
-        assertEquals(found, expected[at].maxima[Number(skipSame)], name);
-      }
-      const edges: number[] = [];
-      const edge = (i: number, j: number) => edges.push(i * b.rows + j);
-      await searchEdges(device, rows, others, Math.fround(threshold), edge);
-      assertEquals(edges, expected[at].edges, `${name}: edges`);
+    const table = exactCosines(a, b);
+    const name = `${JSON.stringify(options)} ${a.rows}×${b.rows}×${a.cols}`;
+    const [rows, others] = [unitRows(a, "a"), unitRows(b, "b")];
+    for (const skipSame of b.rows > 1 ? [false, true] : [false]) {
+      const found = await searchMaxima(device, rows, others, { skipSame });
+      assertEquals(found, exactMaxima(table, a.rows, b.rows, skipSame), name);
     }
+    const edges: number[] = [];
+    const edge = (i: number, j: number) => edges.push(i * b.rows + j);
+    await searchEdges(device, rows, others, Math.fround(threshold), edge);
+    const expected = [...table.keys()].filter((at) => table[at] >= Math.fround(threshold));
+    assertEquals(edges, expected, `${name}: edges`);
     assertEquals(device.allocated, 0);
   }
 });

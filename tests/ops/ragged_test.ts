@@ -33,6 +33,7 @@ import {
   submit,
   TIGHT,
 } from "../gpu_helper.ts";
+import { combinations, combinationsOn } from "../depth.ts";
 import { toSparse } from "../oracles/sparse.ts";
 import { ALL } from "./screened_helper.ts";
 
@@ -98,48 +99,50 @@ async function selectPut(
 Deno.test("selectRagged keeps what is above 0 or θ, and what lies in the window below θ", async () => {
   for (const options of [{}, TIGHT]) {
     using gpu = await openGpu(options);
-    for (const [rows, , cols] of options === TIGHT ? SHAPES.slice(2, 4) : SHAPES) {
-      for (const share of [0, 0.1, 1]) {
-        for (const bandwidth of share === 0 ? [10] : [undefined, 0.001, 0.4]) {
-          using buffers = createBuffers(gpu);
-          const name = `${rows}×${cols}, ${share}, ε ${bandwidth}`;
-          const z = makeZ(rows, rows * cols, share);
-          if (share === 1) z.forEach((value, at) => z[at] = value || 0.25);
-          const put = prepare(gpu, buffers, z, cols, bandwidth);
-          // Without room for candidates pre-activations are stored.
-          const ways = share === 0.1
-            ? ALL.flatMap((factors) => [{ factors }, { factors, most: 1 }])
-            : [{}];
-          for (const how of ways) {
-            submit(
-              gpu,
-              await build(gpu, buffers, (p) => void selectRagged(p, { ...put, ...how })),
-              [put.stats],
-            );
+    const cases = combinations(
+      {
+        shape: options === TIGHT ? SHAPES.slice(2, 4) : SHAPES,
+        share: [0, 0.1, 1],
+        bandwidth: [10, undefined, 0.001, 0.4],
+        // Without room for candidates pre-activations are stored.
+        how: [...ALL.flatMap((factors) => [{ factors }, { factors, most: 1 }]), {}],
+      },
+      (one) =>
+        (one.share === 0) === (one.bandwidth === 10) &&
+        (one.share === 0.1) === ("factors" in one.how),
+    );
+    for (const { shape: [rows, , cols], share, bandwidth, how } of cases) {
+      using buffers = createBuffers(gpu);
+      const name = `${rows}×${cols}, ${share}, ε ${bandwidth}`;
+      const z = makeZ(rows, rows * cols, share);
+      if (share === 1) z.forEach((value, at) => z[at] = value || 0.25);
+      const put = prepare(gpu, buffers, z, cols, bandwidth);
+      submit(
+        gpu,
+        await build(gpu, buffers, (p) => void selectRagged(p, { ...put, ...how })),
+        [put.stats],
+      );
 
-            const theta = put.jump && await readFloats(gpu, put.jump.theta, cols);
-            if (theta) assertClose(theta, Float64Array.from(put.log, Math.exp), name, 1e-6);
-            const limit = (at: number) => theta ? theta[at % cols] : 0;
-            const mask = z.map((value, at) =>
-              value > 0 && value > limit(at) - (theta ? bandwidth! / 2 : 0) ? 1 : 0
-            );
-            const f = z.map((value, at) => value > limit(at) ? value : 0);
-            assertEquals(await readSparse(gpu, put.out), { ...toSparse(f, mask, cols) }, name);
-            const found = [...f.keys()].filter((at) => f[at] > 0);
-            const active = [...Array(cols).keys()].map((i) =>
-              found.some((at) => at % cols === i) ? 9 : 4
-            );
-            assertEquals([...await readIntegers(gpu, put.lastActive, cols)], active, name);
-            const penalties = new Float64Array(rows);
-            for (const at of found) penalties[Math.floor(at / cols)] += theta ? 1 : f[at];
-            assertClose(await readFloats(gpu, put.penalties, rows), penalties, name, 1e-6);
-            const least = found.reduce((low, at) => Math.min(low, f[at]), Infinity);
-            const bits = new Uint32Array(Float32Array.of(least).buffer)[0];
-            const smallest = (await readIntegers(gpu, put.stats, 2))[1];
-            assertEquals(smallest, found.length === 0 ? 0 : ~bits >>> 0, name);
-          }
-        }
-      }
+      const theta = put.jump && await readFloats(gpu, put.jump.theta, cols);
+      if (theta) assertClose(theta, Float64Array.from(put.log, Math.exp), name, 1e-6);
+      const limit = (at: number) => theta ? theta[at % cols] : 0;
+      const mask = z.map((value, at) =>
+        value > 0 && value > limit(at) - (theta ? bandwidth! / 2 : 0) ? 1 : 0
+      );
+      const f = z.map((value, at) => value > limit(at) ? value : 0);
+      assertEquals(await readSparse(gpu, put.out), { ...toSparse(f, mask, cols) }, name);
+      const found = [...f.keys()].filter((at) => f[at] > 0);
+      const active = [...Array(cols).keys()].map((i) =>
+        found.some((at) => at % cols === i) ? 9 : 4
+      );
+      assertEquals([...await readIntegers(gpu, put.lastActive, cols)], active, name);
+      const penalties = new Float64Array(rows);
+      for (const at of found) penalties[Math.floor(at / cols)] += theta ? 1 : f[at];
+      assertClose(await readFloats(gpu, put.penalties, rows), penalties, name, 1e-6);
+      const least = found.reduce((low, at) => Math.min(low, f[at]), Infinity);
+      const bits = new Uint32Array(Float32Array.of(least).buffer)[0];
+      const smallest = (await readIntegers(gpu, put.stats, 2))[1];
+      assertEquals(smallest, found.length === 0 ? 0 : ~bits >>> 0, name);
     }
   }
 });
@@ -152,80 +155,82 @@ Deno.test("differentiateThresholds: θ's straight-through gradient, zeros in the
   let zeros = 0;
   let below = 0;
   for await (const { device: gpu, options } of eachDevice([{}, TIGHT])) {
-    for (const [rows, d, m] of SHAPES) {
-      // One buffer holds eight bytes an entry, another the residual.
-      if (options === TIGHT && (rows * m > 512 || rows * d > 1024)) continue;
-      for (const [share, bandwidth] of [[0, 0.4], [0.3, 0.01], [0.3, 0.4], [1, 0.4], [0.5, 9]]) {
-        using buffers = createBuffers(gpu);
-        const z = makeZ(m, rows * m, share);
-        const put = prepare(gpu, buffers, z, m, bandwidth);
-        const sae = randomSae(d, d, m);
-        const e = randomMatrix(3, rows, d).data;
-        const weights = uploadWeights(gpu, buffers, sae);
-        if (options === TIGHT && d * m > 1024) assert(weights.shards.length > 1);
-        const residual = buffers.from("residual", e);
-        const deltas = buffers.zeros("deltas", rows * m);
-        const columns = createSparseColumns(gpu, buffers, put.out, m);
-        const outputGradient = buffers.zeros("output gradient", d);
-        const gradient = buffers.zeros("gradient", m);
-        const sums = buffers.zeros("encoder bias gradient", m);
-        const scales = { half: rows, main: MAIN, auxiliary: 0 };
-        const sparse = put.out;
-        const jump = put.jump!;
-        await selectPut(gpu, buffers, z, put);
-        submit(gpu, [
-          ...await build(gpu, buffers, (p) =>
-            differentiateEntries(p, {
-              sparse,
-              weights,
-              residual,
-              deltas,
-              scales,
-            })),
-          ...await build(
-            gpu,
-            buffers,
-            (p) => sortByLatent(p, { sparse, deltas, columns, dictSize: m, scales }),
-          ),
-          ...await build(gpu, buffers, (p) =>
-            differentiateDecoderBias(p, {
-              rows,
-              residual,
-              scale: MAIN,
-              weights,
-              gradient: outputGradient,
-            })),
-          ...await build(gpu, buffers, (p) =>
-            differentiateThresholds(p, {
-              rows,
-              jump,
-              columns,
-              weights,
-              outputGradient,
-              main: MAIN,
-              penalty: PENALTY / 0.75,
-              step: stepWith(buffers, 0.75),
-              gradient,
-            })),
-          await build(gpu, buffers, (p) => sumLatents(p, { columns, dictSize: m, gradient: sums })),
-        ], [columns.counts]);
-        const expected = new Float64Array(m);
-        const gated = new Float64Array(m);
-        const theta = Float64Array.from(put.log, Math.exp);
-        z.forEach((value, at) => {
-          const [r, i] = [Math.floor(at / m), at % m];
-          let g = 0;
-          for (let c = 0; c < d; c++) g += MAIN * e[r * d + c] * sae.wDec[i * d + c];
-          if (value > theta[i]) gated[i] += g;
-          if (Math.abs((value - theta[i]) / bandwidth) >= 0.5) return;
-          if (value === 0) zeros++;
-          else if (value < theta[i]) below++;
-          expected[i] -= theta[i] * (theta[i] * g + PENALTY) / bandwidth;
-        });
-        const name = `${rows}×${d}×${m}, ${share}, ε ${bandwidth}`;
-        assertClose(await readFloats(gpu, gradient, m), expected, name, 1e-5);
-        assertClose(await readFloats(gpu, sums, m), gated, `${name}: what is left`, 1e-5);
-      }
+    // One buffer holds eight bytes an entry, another the residual.
+    const shape = SHAPES.filter(([rows, d, m]) =>
+      options !== TIGHT || rows * m <= 512 && rows * d <= 1024
+    );
+    const threshold = [[0, 0.4], [0.3, 0.01], [0.3, 0.4], [1, 0.4], [0.5, 9]];
+    const cases = combinationsOn(gpu, { shape, threshold });
+    for (const { shape: [rows, d, m], threshold: [share, bandwidth] } of cases) {
+      using buffers = createBuffers(gpu);
+      const z = makeZ(m, rows * m, share);
+      const put = prepare(gpu, buffers, z, m, bandwidth);
+      const sae = randomSae(d, d, m);
+      const e = randomMatrix(3, rows, d).data;
+      const weights = uploadWeights(gpu, buffers, sae);
+      if (options === TIGHT && d * m > 1024) assert(weights.shards.length > 1);
+      const residual = buffers.from("residual", e);
+      const deltas = buffers.zeros("deltas", rows * m);
+      const columns = createSparseColumns(gpu, buffers, put.out, m);
+      const outputGradient = buffers.zeros("output gradient", d);
+      const gradient = buffers.zeros("gradient", m);
+      const sums = buffers.zeros("encoder bias gradient", m);
+      const scales = { half: rows, main: MAIN, auxiliary: 0 };
+      const sparse = put.out;
+      const jump = put.jump!;
+      await selectPut(gpu, buffers, z, put);
+      submit(gpu, [
+        ...await build(gpu, buffers, (p) =>
+          differentiateEntries(p, {
+            sparse,
+            weights,
+            residual,
+            deltas,
+            scales,
+          })),
+        ...await build(
+          gpu,
+          buffers,
+          (p) => sortByLatent(p, { sparse, deltas, columns, dictSize: m, scales }),
+        ),
+        ...await build(gpu, buffers, (p) =>
+          differentiateDecoderBias(p, {
+            rows,
+            residual,
+            scale: MAIN,
+            weights,
+            gradient: outputGradient,
+          })),
+        ...await build(gpu, buffers, (p) =>
+          differentiateThresholds(p, {
+            rows,
+            jump,
+            columns,
+            weights,
+            outputGradient,
+            main: MAIN,
+            penalty: PENALTY / 0.75,
+            step: stepWith(buffers, 0.75),
+            gradient,
+          })),
+        await build(gpu, buffers, (p) => sumLatents(p, { columns, dictSize: m, gradient: sums })),
+      ], [columns.counts]);
+      const expected = new Float64Array(m);
+      const gated = new Float64Array(m);
+      const theta = Float64Array.from(put.log, Math.exp);
+      z.forEach((value, at) => {
+        const [r, i] = [Math.floor(at / m), at % m];
+        let g = 0;
+        for (let c = 0; c < d; c++) g += MAIN * e[r * d + c] * sae.wDec[i * d + c];
+        if (value > theta[i]) gated[i] += g;
+        if (Math.abs((value - theta[i]) / bandwidth) >= 0.5) return;
+        if (value === 0) zeros++;
+        else if (value < theta[i]) below++;
+        expected[i] -= theta[i] * (theta[i] * g + PENALTY) / bandwidth;
+      });
+      const name = `${rows}×${d}×${m}, ${share}, ε ${bandwidth}`;
+      assertClose(await readFloats(gpu, gradient, m), expected, name, 1e-5);
+      assertClose(await readFloats(gpu, sums, m), gated, `${name}: what is left`, 1e-5);
     }
   }
   assert(zeros > 500 && below > 100, `${zeros} zeros, ${below} below θ`);

@@ -8,6 +8,7 @@ import { uploadWeights } from "../../lib/ops/weights.ts";
 import { layOutStep } from "../../kernels/prelude.ts";
 import { createRandom } from "../../lib/random.ts";
 import { assertClose, build, eachDevice, NARROW, readSparse, submit } from "../gpu_helper.ts";
+import { combinationsOn } from "../depth.ts";
 import { keepLargest, keepLargestOfRows, preActivations } from "../oracles/dense.ts";
 import { type PlainSparse, toSparse } from "../oracles/sparse.ts";
 
@@ -16,6 +17,9 @@ const DEAD_AFTER = 5;
 
 /** Rows, width and latents: below and above blocks of rows, lanes of SIMD and tiles of latents. */
 const SHAPES = [[1, 1, 1], [3, 17, 40], [140, 20, 66], [70, 33, 130]];
+
+/** Shares of all that are wanted; the first is one alone. */
+const PARTS = [1e-9, 1 / 9, 1];
 
 /**
  * Samples and an encoder of few whole numbers: every sum is exact in float32, in whatever order it is taken,
@@ -92,16 +96,14 @@ function assertNoted(
 
 Deno.test("selectActive: the largest of the batch, ties by row and latent", async () => {
   for await (const { device, name } of eachDevice([NARROW])) {
-    for (const shape of SHAPES) {
+    for (const { shape, part } of combinationsOn(device, { shape: SHAPES, part: PARTS })) {
       const one = makeCase(shape);
-      const all = one.rows * one.m;
-      for (const wanted of [1, Math.ceil(all / 9), all]) {
-        const where = `${name}, ${shape}, ${wanted}`;
-        const found = await select(device, one, () => ({ by: "batch", wanted }));
-        const expected = toSparse(one.z, keepLargest(one.z, wanted), one.m);
-        assertEquals(found.sparse, expected, where);
-        assertNoted(found, one, expected, where);
-      }
+      const wanted = Math.ceil(part * one.rows * one.m);
+      const where = `${name}, ${shape}, ${wanted}`;
+      const found = await select(device, one, () => ({ by: "batch", wanted }));
+      const expected = toSparse(one.z, keepLargest(one.z, wanted), one.m);
+      assertEquals(found.sparse, expected, where);
+      assertNoted(found, one, expected, where);
     }
   }
 });
@@ -109,30 +111,29 @@ Deno.test("selectActive: the largest of the batch, ties by row and latent", asyn
 Deno.test("selectActive: the largest of each row, and the largest of the dead behind them", async () => {
   let dead = 0;
   for await (const { device, name } of eachDevice([NARROW])) {
-    for (const shape of SHAPES) {
+    for (const { shape, part } of combinationsOn(device, { shape: SHAPES, part: PARTS })) {
       const one = makeCase(shape);
       const latents = [...Array(one.m).keys()];
-      for (const wanted of [1, Math.ceil(one.m / 9), one.m]) {
-        const where = `${name}, ${shape}, ${wanted}`;
-        const found = await select(device, one, () => ({ by: "row", wanted }), wanted);
-        const own = toSparse(one.z, keepLargestOfRows(one.z, one.m, latents, wanted), one.m);
-        assertNoted(found, one, own, where);
-        const oldest = latents.filter((i) => STEP - found.lastActive[i] >= DEAD_AFTER);
-        assertEquals(found.stats[2], oldest.length, where);
-        const other = toSparse(one.z, keepLargestOfRows(one.z, one.m, oldest, wanted), one.m);
-        const before = own.latents.length;
-        // On a GPU nothing is written behind the rows where none is dead.
-        if (oldest.length === 0 && device.kind === "gpu") {
-          assertEquals(found.sparse.offsets.slice(0, one.rows + 1), own.offsets, where);
-          continue;
-        }
-        dead += other.latents.length;
-        assertEquals(found.sparse, {
-          offsets: [...own.offsets, ...other.offsets.slice(1).map((offset) => before + offset)],
-          latents: [...own.latents, ...other.latents],
-          values: [...own.values, ...other.values],
-        }, where);
+      const wanted = Math.ceil(part * one.m);
+      const where = `${name}, ${shape}, ${wanted}`;
+      const found = await select(device, one, () => ({ by: "row", wanted }), wanted);
+      const own = toSparse(one.z, keepLargestOfRows(one.z, one.m, latents, wanted), one.m);
+      assertNoted(found, one, own, where);
+      const oldest = latents.filter((i) => STEP - found.lastActive[i] >= DEAD_AFTER);
+      assertEquals(found.stats[2], oldest.length, where);
+      const other = toSparse(one.z, keepLargestOfRows(one.z, one.m, oldest, wanted), one.m);
+      const before = own.latents.length;
+      // On a GPU nothing is written behind the rows where none is dead.
+      if (oldest.length === 0 && device.kind === "gpu") {
+        assertEquals(found.sparse.offsets.slice(0, one.rows + 1), own.offsets, where);
+        continue;
       }
+      dead += other.latents.length;
+      assertEquals(found.sparse, {
+        offsets: [...own.offsets, ...other.offsets.slice(1).map((offset) => before + offset)],
+        latents: [...own.latents, ...other.latents],
+        values: [...own.values, ...other.values],
+      }, where);
     }
   }
   assert(dead > 100);
@@ -141,39 +142,40 @@ Deno.test("selectActive: the largest of each row, and the largest of the dead be
 Deno.test("selectActive: all above 0, and all above θ with what lies in the window below it", async () => {
   let windows = 0;
   for await (const { device, name } of eachDevice([NARROW])) {
-    for (const shape of SHAPES) {
+    const bandwidths = [undefined, 0.01, 1.5];
+    for (
+      const { shape, bandwidth } of combinationsOn(device, { shape: SHAPES, bandwidth: bandwidths })
+    ) {
       const one = makeCase(shape);
       const { rows, m, z } = one;
       // The exponential may differ in its last bit: half-way between two of the numbers.
       const random = createRandom(m);
       const log = Float32Array.from({ length: m }, () => Math.log(random.below(20) / 8 + 1 / 16));
-      for (const bandwidth of [undefined, 0.01, 1.5]) {
-        const where = `${name}, ${shape}, ε ${bandwidth}`;
-        const found = await select(device, one, (buffers) => ({
-          by: "ragged",
-          penalties: buffers.zeros("penalties", rows),
-          jump: bandwidth === undefined ? undefined : {
-            logTheta: buffers.from("log θ", log),
-            theta: buffers.zeros("θ", m),
-            bandwidth,
-          },
-        }));
-        const theta = bandwidth === undefined ? new Float64Array(m) : log.map(Math.exp);
-        if (found.theta) assertClose(found.theta, theta, where, 1e-6);
-        const mask = z.map((value, at) =>
-          value > 0 && value > theta[at % m] - (bandwidth ?? 0) / 2 ? 1 : 0
-        );
-        const f = z.map((value, at) => value > theta[at % m] ? value : 0);
-        windows += mask.reduce((sum, one, at) => sum + (one && !f[at] ? 1 : 0), 0);
-        const expected = toSparse(f, mask, m);
-        assertEquals(found.sparse, expected, where);
-        assertNoted(found, one, expected, where);
-        const penalties = new Float64Array(rows);
-        f.forEach((value, at) => {
-          if (value > 0) penalties[Math.floor(at / m)] += bandwidth === undefined ? value : 1;
-        });
-        assertClose(found.penalties!, penalties, where, 1e-6);
-      }
+      const where = `${name}, ${shape}, ε ${bandwidth}`;
+      const found = await select(device, one, (buffers) => ({
+        by: "ragged",
+        penalties: buffers.zeros("penalties", rows),
+        jump: bandwidth === undefined ? undefined : {
+          logTheta: buffers.from("log θ", log),
+          theta: buffers.zeros("θ", m),
+          bandwidth,
+        },
+      }));
+      const theta = bandwidth === undefined ? new Float64Array(m) : log.map(Math.exp);
+      if (found.theta) assertClose(found.theta, theta, where, 1e-6);
+      const mask = z.map((value, at) =>
+        value > 0 && value > theta[at % m] - (bandwidth ?? 0) / 2 ? 1 : 0
+      );
+      const f = z.map((value, at) => value > theta[at % m] ? value : 0);
+      windows += mask.reduce((sum, one, at) => sum + (one && !f[at] ? 1 : 0), 0);
+      const expected = toSparse(f, mask, m);
+      assertEquals(found.sparse, expected, where);
+      assertNoted(found, one, expected, where);
+      const penalties = new Float64Array(rows);
+      f.forEach((value, at) => {
+        if (value > 0) penalties[Math.floor(at / m)] += bandwidth === undefined ? value : 1;
+      });
+      assertClose(found.penalties!, penalties, where, 1e-6);
     }
   }
   assert(windows > 100);

@@ -19,6 +19,7 @@ import {
   readSparse,
   submit,
 } from "../gpu_helper.ts";
+import { drawSeed, howMany, someOf } from "../depth.ts";
 import { keepLargestOfRows } from "../oracles/dense.ts";
 import { toSparse } from "../oracles/sparse.ts";
 
@@ -90,9 +91,9 @@ Deno.test("selectDead keeps the largest numbers of dead latents in each row, tie
       const ages = Array.from({ length: cols }, () => random.below(oldest + 1));
       kept += await checkDead(gpu, z, { ages, wanted: Math.min(wanted, cols) });
     }),
-    { numRuns: 40, seed: 2 },
+    { numRuns: howMany(12, 40), seed: drawSeed() },
   );
-  assert(kept > 100);
+  assert(kept > 20);
 });
 
 Deno.test("selectDead at its edges", async () => {
@@ -121,7 +122,7 @@ Deno.test("selectDead among more dead latents than a tile of 2048 holds", async 
   const random = createRandom(4);
   const ages = Array.from({ length: 4500 }, () => random.below(4) ? STEP : 0);
   const z = Float32Array.from({ length: 2 * ages.length }, () => random.below(3));
-  for (const wanted of [1, 700, 2500, 4500]) await checkDead(gpu, z, { ages, wanted });
+  for (const wanted of someOf([1, 700, 2500, 4500], 2)) await checkDead(gpu, z, { ages, wanted });
 });
 
 Deno.test("listDeadLatents: one latent, many latents, the borderline", async () => {

@@ -8,6 +8,7 @@ import { selectActive } from "../../lib/ops/select_active.ts";
 import { createSparseRows } from "../../lib/ops/sparse_rows.ts";
 import { createRandom } from "../../lib/random.ts";
 import { build, NARROW, openGpu, putProduct, readSparse, submit } from "../gpu_helper.ts";
+import { drawSeed, howMany } from "../depth.ts";
 import { keepLargestOfRows } from "../oracles/dense.ts";
 import { toSparse } from "../oracles/sparse.ts";
 
@@ -65,9 +66,9 @@ Deno.test("a selection of each row keeps the k largest numbers of each row, ties
       ).map((value) => Math.max(0, value));
       kept += await checkTopK(gpu, z, { cols, wanted: Math.min(wanted, cols) });
     }),
-    { numRuns: 30, seed: 3 },
+    { numRuns: howMany(10, 30), seed: drawSeed() },
   );
-  assert(kept > 100);
+  assert(kept > 20);
 });
 
 Deno.test("a selection of each row in rows of several tiles of 2048 columns, ties across them", async () => {

@@ -5,6 +5,7 @@ import { encode, reconstruct } from "../../lib/sae/encode.ts";
 import type { Selection } from "../../lib/sae/encoded.ts";
 import { openInference } from "../../lib/sae/inference.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
+import { howMany } from "../depth.ts";
 import {
   assertClose,
   openGpu,
@@ -130,10 +131,11 @@ testOnDevices("whatever the memory limit, nothing stays allocated after an error
   using gpu = await open({ memoryLimit: 4e6 });
   // The CPU's selections need more room.
   const more = gpu.kind === "cpu" ? 2 : 1;
+  const step = gpu.kind === "cpu" ? 1500 : howMany(4500, 1500);
   let failures = 0;
   let runs = 0;
   for (const [some, selection] of [[good, "batch"], [wide, "threshold"]] as const) {
-    for (let bytes = 1000 * more; bytes < 40_000 * more; bytes += 1500 * more) {
+    for (let bytes = 1000 * more; bytes < 40_000 * more; bytes += step * more) {
       await withFree(gpu, bytes, async () => {
         try {
           await encode(gpu, some, randomMatrix(1, 10, D), { selection });
@@ -146,7 +148,7 @@ testOnDevices("whatever the memory limit, nothing stays allocated after an error
       assertEquals(gpu.allocated, 0, `${selection} with ${bytes} bytes`);
     }
   }
-  assert(failures > 10 && runs > 10, `${failures} failures, ${runs} runs`);
+  assert(failures > 3 && runs > 3, `${failures} failures, ${runs} runs`);
 });
 
 testOnCpu(

@@ -4,6 +4,7 @@ import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { activationSimilarity } from "../../lib/stitching/activation_similarity.ts";
 import type { LatentPair } from "../../lib/stitching/latent_pairs.ts";
+import { someOf } from "../depth.ts";
 import { openGpu, randomMatrix, testOnCpu, TIGHT } from "../gpu_helper.ts";
 import { activationsOf, correlationOf, cosineOf, decoderRow } from "../oracles/similarity.ts";
 import { assertStops } from "./assert_stops.ts";
@@ -48,7 +49,7 @@ async function check(
   const [a, b] = [activationsOf(small, batches), activationsOf(large, batches)];
   const active = (f: number[]) => f.some((value) => value > 0);
   const kept = pairs.filter((pair) => active(a[pair.small]) && active(b[pair.large]));
-  for (const options of [{}, TIGHT]) {
+  for (const options of someOf([{}, TIGHT], 1)) {
     using gpu = await openGpu(options);
     const found = await activationSimilarity(gpu, small, large, pairs, batches, { above });
     assertEquals(gpu.allocated, 0);

@@ -3,6 +3,7 @@ import { assert, assertAlmostEquals, assertEquals, assertRejects } from "@std/as
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { type ErrorContrast, missingInformation } from "../../lib/stitching/missing_information.ts";
+import { someOf } from "../depth.ts";
 import { openGpu, randomMatrix, testOnCpu, TIGHT } from "../gpu_helper.ts";
 import { activationsOf, errorsWhere } from "../oracles/similarity.ts";
 import { assertStops } from "./assert_stops.ts";
@@ -26,7 +27,7 @@ async function check(small: Sae, large: Sae, novel: number[], batches: Matrix[],
       large: errorsWhere(large, batches, active),
     };
   });
-  for (const options of [{}, TIGHT]) {
+  for (const options of someOf([{}, TIGHT], 1)) {
     using gpu = await openGpu(options);
     const found = await missingInformation(gpu, small, large, novel, batches);
     assertEquals(gpu.allocated, 0);

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import { join } from "@std/path";
 import { createRandom, initializeSae, saveSae } from "../../mod.ts";
 import { gitHash, serveBytes, startFakeHub } from "../language_model/fake_hub.ts";
-import { HOOK, MODEL, saewingProcess, withFolder, writeCorpus } from "./cli_helper.ts";
+import { HOOK, MODEL, saewingProcess, withFolder, writeCorpus } from "../cli/cli_helper.ts";
 
 const repository = "jbloom/GPT2-Small-Feature-Splitting-Experiment-Layer-8";
 
