@@ -7,6 +7,7 @@ import type { Command } from "./command.ts";
 import { mergedHarvestFile, mergeHarvest } from "./harvest_part.ts";
 import { UsageError } from "./io.ts";
 import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { mergeSweep } from "./sweep_part.ts";
 import { type Merge, patienceTime, takeoverTime } from "./part.ts";
 
 const OPTIONS: OptionTable = [
@@ -41,6 +42,7 @@ interface Merger {
 
 const MERGERS: Record<string, Merger> = {
   harvest: { merge: mergeHarvest, moved: mergedHarvestFile },
+  sweep: { merge: mergeSweep, moved: (name) => name },
 };
 
 /** `saewing merge`. */

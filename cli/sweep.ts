@@ -1,25 +1,22 @@
-import { join } from "@std/path";
+import { openOutputFolder, type OutputFolder } from "../lib/formats/output_folder.ts";
+import { cellFiles, type FoundRun, WORK } from "../lib/formats/run_files.ts";
 import { recordedSweepLimit } from "../lib/formats/sweep_folder.ts";
-import { sharedOptions } from "../lib/sweep/grid.ts";
-import { type Device, evaluateSaesOnTexts, sweepFolder, sweepSaes } from "../mod.ts";
-import { type SweepCell, SweepMismatchError, type SweepStore } from "../lib/sweep/mod.ts";
-import { sweepFiles } from "../lib/report/mod.ts";
-import { type ActivationSource, sourceMetadata } from "../lib/activations/activation_source.ts";
+import type { SweepCell, SweepStore } from "../lib/sweep/mod.ts";
+import { sweepFolder } from "../mod.ts";
 import type { Command } from "./command.ts";
-import { describeWarning, evaluationProgress, type SweepDone, sweepProgress } from "./describe.ts";
-import { checkSpace, inputPaths, openCommandDevice } from "./open.ts";
+import type { SweepDone } from "./describe.ts";
+import { inputPaths, openCommandDevice } from "./open.ts";
+import { UsageError } from "./io.ts";
+import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { givenPart, PART_OPTION } from "./part.ts";
 import {
   checkEvalText,
   checkSameLimit,
   checkSourceOptions,
-  documentsOf,
   openActivationSource,
 } from "./source.ts";
-import { UsageError } from "./io.ts";
-import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
-import type { Output } from "./output.ts";
-import { openOutputFolder, type OutputFolder } from "../lib/formats/output_folder.ts";
-import { cellFiles, type FoundRun, WORK } from "../lib/formats/run_files.ts";
+import { sweepPart } from "./sweep_part.ts";
+import { commonSettings, readDone, sweepFacts, trainCells, writeReport } from "./sweep_run.ts";
 import {
   describePreset,
   presetTexts,
@@ -78,6 +75,7 @@ const OPTIONS: OptionTable = [
       "overwrite",
       "starts over in a folder that holds a run: its files are removed, those of others stay",
     ),
+    PART_OPTION,
     shared("device"),
     shared("quiet"),
     shared("json"),
@@ -106,8 +104,6 @@ Examples
   saewing sweep --activations activations/gpt2-8 --eval-text held-out.jsonl --grid grid.json`,
 );
 
-const CHECKPOINT_EVERY = 500;
-
 /** `saewing sweep`. */
 export const sweep: Command = {
   summary: "train a grid of SAEs on one stream, measure and plot them",
@@ -119,8 +115,10 @@ export const sweep: Command = {
     checkSourceOptions(options);
     checkOptions(options, OPTIONS);
     const cells = readGrid(given, presetTexts(given, true));
+    const part = givenPart(given);
     const preset = describePreset(given, true);
     if (preset) output.say(preset);
+    if (part) return await sweepPart(part, given, options, cells, session);
     using folder = await openOutputFolder(options.text("out"), {
       command: "sweep",
       options: options.given,
@@ -154,28 +152,11 @@ export const sweep: Command = {
       });
     const store = await openStore(folder, cells, settings, done);
     using gpu = await openCommandDevice(options, io);
-    output.say(`${source.model} at ${source.hook}, d = ${source.dModel}, on ${gpu.name}`);
-
-    tell();
-    const work = { cells, done, tell, store, options, settings, folder, signal };
-    await runSweep(gpu, source, work, output).catch((error) => {
-      throw asUsage(error);
-    });
+    const work = { cells, grid: cells, done, tell, store, options, settings, folder: out, signal };
+    const rows = await trainCells(gpu, source, work, output);
+    await writeReport(folder, cells, rows, sweepFacts(gpu, source, settings), session);
   },
 };
-
-/** A sweep under way. */
-interface Sweep {
-  cells: SweepCell[];
-  done: SweepDone;
-  /** Sets what is kept if the work is interrupted now. */
-  tell: () => void;
-  store: SweepStore;
-  options: Arguments;
-  settings: ReturnType<typeof commonSettings>;
-  folder: OutputFolder;
-  signal: AbortSignal;
-}
 
 /** The finished SAEs of a folder; none where its run is replaced. */
 async function openStore(
@@ -187,84 +168,8 @@ async function openStore(
   const kept = sweepFolder(folder.path, settings);
   const start = () => folder.start(cells.flatMap(({ name }) => cellFiles(name)));
   if (!folder.goesOn) return { ...kept, start, read: () => Promise.resolve(undefined) };
-  for (const cell of cells) {
-    const state = await kept.read(cell).catch((error) => {
-      throw asUsage(error);
-    });
-    if (state) done.trained.add(cell.name);
-    if (state?.measured) done.measured.add(cell.name);
-  }
+  await readDone(kept, cells, done);
   return { ...kept, start };
-}
-
-/** A folder that does not match the arguments is a usage error. */
-function asUsage(error: unknown): unknown {
-  if (!(error instanceof SweepMismatchError)) return error;
-  return new UsageError(`${error.message}: take another --out, or --overwrite`);
-}
-
-async function runSweep(
-  gpu: Device,
-  source: ActivationSource,
-  { cells, done, tell, store, options, settings, folder, signal }: Sweep,
-  output: Output,
-): Promise<void> {
-  const { contextLength, skipPositions, normLimit, dModel } = source;
-  const missing = cells.filter(({ name }) => !done.trained.has(name));
-  const checkpointEvery = options.number("checkpoint-every") ?? CHECKPOINT_EVERY;
-  const sizes = missing.map(({ options }) => ({ dModel, dictSize: options.dictSize! }));
-  await checkSpace(folder.path, sizes, checkpointEvery > 0);
-  if (done.trained.size > 0) {
-    output.say(
-      `${done.trained.size} of ${cells.length} SAEs are already trained in ${folder.path}`,
-    );
-  }
-  const { batchSize, shuffleSeed: seed, evalRows: maxRows } = settings;
-  // Without a number of steps everything is read once, else as often as the steps need.
-  const epochs = settings.epochs ?? (missing.every(({ options }) => options.steps) ? Infinity : 1);
-  const texts = documentsOf(options, "eval-text");
-  const show = sweepProgress(source, missing.length, done, output);
-  const rows = await sweepSaes(
-    gpu,
-    () => source.batches({ batchSize, epochs, seed, startBatch: 0, signal }),
-    cells,
-    {
-      ...{ store, checkpointEvery, signal, batch: { rows: batchSize, cols: dModel } },
-      atOnce: options.number("at-once"),
-      metadata: sourceMetadata(source),
-      measure: async (saes, measured) =>
-        await evaluateSaesOnTexts(gpu, await source.openModel(), saes, texts, {
-          ...{ contextLength, skipPositions, normLimit, maxRows, signal },
-          onProgress: evaluationProgress(output, `${nameSaes(measured)}: `),
-        }),
-      onProgress(progress) {
-        show(progress);
-        tell();
-      },
-      onWarning: (sae, warning) =>
-        output.warn(`${sae}: ${describeWarning(warning)}`, { sae, ...warning }),
-    },
-  );
-  const files = await sweepFiles({
-    rows,
-    date: new Date().toISOString().slice(0, 10),
-    device: gpu.name,
-    model: { id: source.model, hook: source.hook },
-    settings: { ...sharedOptions(cells), ...settings },
-  });
-  await folder.write(files);
-  // Results of an earlier, smaller sweep that it continues.
-  const isResult = (name: string) => !name.includes("/") || name.startsWith("plots/");
-  await folder.remove((name) => isResult(name) && !(name in files));
-  await folder.finish();
-  const report = join(folder.path, "sweep.html");
-  output.say(files["table2.md"]);
-  output.say(`report: ${report}`);
-  output.result({ folder: folder.path, report, saes: rows });
-}
-
-function nameSaes(cells: readonly SweepCell[]): string {
-  return cells.length === 1 ? cells[0].name : `${cells.length} SAEs`;
 }
 
 /** Whether a folder holds a sweep whose SAEs are all in this grid, so that no other would remain in it. */
@@ -280,27 +185,4 @@ function holdsNoOthers({ command, files }: FoundRun, cells: SweepCell[], out: st
     }, which this grid has ` +
       `not: give a grid that has them too, take another --out, or --overwrite`,
   );
-}
-
-/** Settings shared by all SAEs of a sweep. */
-function commonSettings(source: ActivationSource, options: Arguments) {
-  return {
-    model: source.model,
-    hook: source.hook,
-    text: source.dataset,
-    activations: options.text("activations"),
-    contextLength: source.contextLength,
-    skipPositions: source.skipPositions,
-    // No limit, as in sweeps from before there was one.
-    normLimit: source.normLimit === "none" ? undefined : source.normLimit,
-    dtype: options.text("dtype"),
-    revision: options.text("revision"),
-    field: options.text("field"),
-    batchSize: options.number("batch-size") ?? 2048,
-    buffer: options.number("buffer"),
-    epochs: options.number("epochs"),
-    shuffleSeed: options.number("shuffle-seed") ?? 0,
-    evalText: options.texts("eval-text"),
-    evalRows: options.number("eval-rows") ?? 64,
-  };
 }

@@ -3,12 +3,10 @@ import { join } from "@std/path";
 import { openActivationStore } from "../../mod.ts";
 import { allParts, partPaths } from "../../lib/files/part.ts";
 import { partStates } from "../../lib/files/part_states.ts";
-import { CORPUS, HOOK, MODEL, type Ran, sleep, withFolder } from "./cli_helper.ts";
-import { runMain, testIo } from "./main_helper.ts";
+import { CORPUS, HOOK, MODEL, sleep, withFolder } from "./cli_helper.ts";
+import { testIo } from "./main_helper.ts";
+import { ENV, fails, ok, tree } from "./part_helper.ts";
 import { main } from "../../cli.ts";
-
-/** A claim is dead after 0.6 s, and nothing is waited for. */
-const ENV = { SAEWING_TAKEOVER_SECONDS: "0.6", SAEWING_PATIENCE_SECONDS: "0" };
 
 const HOOKS = [HOOK, "blocks.1.hook_resid_pre"];
 const harvest = (out: string, hooks = [HOOK]) => [
@@ -16,31 +14,6 @@ const harvest = (out: string, hooks = [HOOK]) => [
   ...["--context", "32", "--shard-rows", "200", "--quiet"],
   ...hooks.flatMap((hook) => ["--hook", hook]),
 ];
-
-async function ok(args: string[], env: Record<string, string> = {}): Promise<Ran> {
-  const ran = await runMain(args, { ...ENV, ...env });
-  assertEquals(ran.code, 0, ran.stderr);
-  return ran;
-}
-
-async function fails(args: string[], code: number, ...messages: string[]): Promise<void> {
-  const ran = await runMain(args, ENV);
-  for (const message of messages) assertStringIncludes(ran.stderr, message);
-  assertEquals(ran.code, code);
-}
-
-/** Files of a run below a folder, without what names its time. */
-async function tree(folder: string, within = ""): Promise<Record<string, string>> {
-  const files: Record<string, string> = {};
-  for await (const { name, isDirectory } of Deno.readDir(join(folder, within))) {
-    const path = join(within, name);
-    if (isDirectory && name !== "parts") Object.assign(files, await tree(folder, path));
-    else if (!isDirectory && name !== "saewing.json") {
-      files[path] = (await Deno.readFile(join(folder, path))).toHex();
-    }
-  }
-  return files;
-}
 
 Deno.test("parts of a harvest, in any order, read and merge to the bytes of one", () =>
   withFolder(async (folder) => {
