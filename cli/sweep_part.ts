@@ -10,7 +10,7 @@ import { sweepFolder } from "../mod.ts";
 import type { Session } from "./command.ts";
 import { openCommandDevice } from "./open.ts";
 import { UsageError } from "./io.ts";
-import { type Arguments } from "./options.ts";
+import type { Arguments } from "./options.ts";
 import { type Merge, runPart } from "./part.ts";
 import { checkEvalText, checkSameLimit, openActivationSource } from "./source.ts";
 import {

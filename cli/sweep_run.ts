@@ -9,7 +9,7 @@ import type { Session } from "./command.ts";
 import { describeWarning, evaluationProgress, type SweepDone, sweepProgress } from "./describe.ts";
 import { checkSpace } from "./open.ts";
 import { UsageError } from "./io.ts";
-import { type Arguments } from "./options.ts";
+import type { Arguments } from "./options.ts";
 import type { Output } from "./output.ts";
 import { documentsOf } from "./source.ts";
 
