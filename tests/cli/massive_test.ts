@@ -85,7 +85,7 @@ Deno.test("planted massive activations are left out of every command, counted an
       "--eval-text",
       corpus,
       "--eval-rows",
-      "16",
+      "4",
     ];
     const trained = await run([...train, "--checkpoint-every", "5", "--out", path("run")]);
     assertMatch(trained.stdout, /\d of \d+ activations excluded as massive \(above 10 times the m/);
@@ -108,7 +108,7 @@ Deno.test("planted massive activations are left out of every command, counted an
 
     // Both measures, of the others and of all, are said, recorded and shown.
     const measured = await readJson(path("run"), "evaluation.json");
-    const kept = { maxTokens: 16 * 127, keepLast: true, bufferRows: 2048 };
+    const kept = { maxTokens: 4 * 127, keepLast: true, bufferRows: 2048 };
     const measure = (normLimit: NormLimit | "none") =>
       evaluateSae(gpu, sae, streamActivations(model, readTexts(corpus), { ...kept, normLimit }), {
         normLimit: "none",
@@ -118,7 +118,7 @@ Deno.test("planted massive activations are left out of every command, counted an
       ...[others.nmse, others.l0, others.samples],
     ]);
     assertEquals([measured.all.nmse, measured.all.l0, measured.all.samples], [
-      ...[all.nmse, all.l0, 16 * 127],
+      ...[all.nmse, all.l0, 4 * 127],
     ]);
     assertEquals(measured.leftOut, all.samples - others.samples);
     assert(Math.abs(all.nmse - others.nmse) > 0.01, `${all.nmse} is near ${others.nmse}`);
@@ -127,7 +127,7 @@ Deno.test("planted massive activations are left out of every command, counted an
     assertStringIncludes(await Deno.readTextFile(join(path("run"), "report.html")), "NMSE of all");
 
     // `eval` takes the SAE's limit, unless it is told another.
-    const evaluate = ["eval", join(path("run"), "sae"), "--text", corpus, "--rows", "16", "--json"];
+    const evaluate = ["eval", join(path("run"), "sae"), "--text", corpus, "--rows", "4", "--json"];
     const evaluated = last((await run(evaluate)).stdout);
     assertEquals(evaluated.normLimit, limit);
     assertEquals(evaluated.evaluation.nmse, measured.nmse);
@@ -183,7 +183,7 @@ Deno.test("planted massive activations are left out of every command, counted an
         "--eval-text",
         corpus,
         "--eval-rows",
-        "16",
+        "4",
       ],
       ...["--out", path("sweep")],
     ];
@@ -206,7 +206,7 @@ Deno.test("planted massive activations are left out of every command, counted an
     const saes = [join(path("run"), "sae"), path("unlimited")];
     const stitched = last(
       (await run([
-        ...["stitch", ...saes, "--text", corpus, "--samples", "2000", "--examples", "0", "--json"],
+        ...["stitch", ...saes, "--text", corpus, "--samples", "1000", "--examples", "0", "--json"],
         ...["--out", path("stitch")],
       ])).stdout,
     );
