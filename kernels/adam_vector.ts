@@ -2,8 +2,8 @@ import { defineKernel, read, write } from "./define.ts";
 import { step } from "./prelude.ts";
 
 /**
- * One step of Adam on a vector (a bias); `rateFactor` multiplies the learning rate. Nothing happens once
- * the run is frozen.
+ * One step of Adam on a vector (a bias); `rateFactor` multiplies the learning rate. The vector does not
+ * change in a frozen run.
  */
 export const adamVector = () =>
   defineKernel({

@@ -6,25 +6,25 @@ import { countColumns, latentOf } from "./listed_columns.ts";
 /** Whose cut a pre-activation is compared with: the batch's, its row's or its latent's. */
 export type CutOf = "batch" | "row" | "latent";
 
-/** Words of a selection's `state`, which the GPU keeps: see lib/ops/select_screened.ts. */
+/** Words of a selection's `state` on the GPU; see lib/ops/candidates.ts. */
 export const STATE = {
-  /** Candidates found; may be more than the list has room for. */
+  /** Number of candidates; may be above the list's capacity. */
   count: 0,
-  /** 1: screen once more, with another cut. */
+  /** 1: screen again, with another cut. */
   retry: 1,
-  /** 1: the cut is taken from a sample of the rows. */
+  /** 1: compute the cut from a sample of the rows. */
   sample: 2,
-  /** 1: screening failed, every pre-activation is to be computed. */
+  /** 1: screening failed, compute all pre-activations. */
   failed: 3,
 } as const;
 
-/** Fields that every screening has: vectors in a row, see `denseTiled`, and the shard's first latent. */
+/** Sizes of every screening: vectors per row, see `denseTiled`, and the shard's first latent. */
 export const screeningSizes = { vectors: "u32", first: "u32" } as const;
 
-/** What every screening reads: {scale, error, norm, bias} of rows and latents, see `roundRows`. */
+/** Bindings of every screening: {scale, error, norm, bias} of rows and latents, see `roundRows`. */
 export const screeningFacts = { rowFacts: read("vec4f"), latentFacts: read("vec4f") };
 
-/** Declares facts `w0`, … of a thread's columns, `in0`, …: whether they are there, `cols` of how many. */
+/** WGSL that declares the facts `w0`, … of a thread's columns, and `in0`, …: whether they exist. */
 export const columnFacts = (
   { columns, column }: Pick<ThreadTile, "columns" | "column">,
   { listed, all, more = () => "" }: {
@@ -42,14 +42,15 @@ ${
 }`;
 
 /**
- * Appends the pairs {row, latent} whose pre-activation may reach its cut, by one atomic addition per
- * workgroup; their order is that of the workgroups, which nothing may depend on. `state` counts them.
+ * Appends the pairs {row, latent} whose pre-activation may reach its cut, with one atomic addition per
+ * workgroup. Their order depends on the order of workgroups, so no result may depend on it. `state` counts
+ * them.
  *
- * Facts are {scale, error, norm, bias}: what a row's rounded numbers are multiplied by, ‖row − rounded‖ and
- * ‖row‖, both with columns balanced. Then, with γ = `arithmetic`,
- *   |x·w − x̂·ŵ| ≤ (‖x − x̂‖ + γ‖x‖) ‖w‖ + (‖x‖ + ‖x − x̂‖) ‖w − ŵ‖
- * by Cauchy and Schwarz; `tiny` is what numbers below the normal range add, see `screeningBound` of
- * lib/ops/round_on_gpu.ts. Nothing is ruled out for rows whose dots could overflow.
+ * Facts are {scale, error, norm, bias}: the scale of a row's rounded numbers, ‖row − rounded‖ and ‖row‖ of
+ * the balanced row, and the bias. By Cauchy–Schwarz, with γ = `arithmetic`,
+ *   |x·w − x̂·ŵ| ≤ (‖x − x̂‖ + γ‖x‖) ‖w‖ + (‖x‖ + ‖x − x̂‖) ‖w − ŵ‖;
+ * `tiny` is the error of numbers below the normal range, see `screeningBound` of lib/ops/round_on_gpu.ts.
+ * Nothing is ruled out for rows whose dots could overflow.
  */
 export function appendCandidates(
   { cutOf, factors, listed = false }: { cutOf: CutOf; factors: Factors; listed?: boolean },

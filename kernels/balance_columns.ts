@@ -1,6 +1,6 @@
 import { defineKernel, read, write } from "./define.ts";
 
-/** peaks[c] rises to the bits of the largest |source[r, c]| of [rows, d] numbers. 64 rows and columns per workgroup. */
+/** peaks[c] = bits of the largest |source[r, c]| of [rows, d], and of peaks[c] before. 64 × 64 per workgroup. */
 export const columnPeaks = () =>
   defineKernel({
     label: "column peaks",
@@ -20,9 +20,9 @@ export const columnPeaks = () =>
   });
 
 /**
- * What columns of both sides are multiplied by, so that both use their 8 bits: powers of two near
- * √(peak of the encoder / peak of the samples) and its inverse. The peaks are left at zero for the next
- * batch. One thread per column.
+ * Factors of the columns of both operands, so that both use their 8 bits: powers of two near √(peak of the
+ * encoder / peak of the samples) and its inverse. The peaks are reset to 0 for the next batch. One thread
+ * per column.
  */
 export const balanceColumns = () =>
   defineKernel({

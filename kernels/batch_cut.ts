@@ -2,13 +2,13 @@ import { STATE } from "./append_candidates.ts";
 import { defineKernel, read, write } from "./define.ts";
 import { sumBefore } from "./prelude.ts";
 
-// The cut of a batch, which only the GPU knows: predicted from the last threshold, verified, and mended
-// where it was wrong. `cut` [1] is a float; `counts` [2048] is a histogram of positive numbers by the upper 11
-// of their 31 bits, as `histogram` makes it.
+// The cut of a batch, computed on the GPU: predicted from the last threshold, verified, and corrected where
+// it was wrong. `cut` [1] is a float; `counts` [2048] is a histogram of positive numbers by the upper 11 of
+// their 31 bits, see `histogram`.
 
 /**
- * Starts a selection: the cut is a little below the last threshold, of which selection[0] are the bits; where
- * there is none a sample is asked for. One workgroup.
+ * Starts a selection: the cut is a little below the last threshold, whose bits are selection[0]; without one
+ * a sample is requested. One workgroup.
  */
 export const predictCut = () =>
   defineKernel({
@@ -26,14 +26,14 @@ export const predictCut = () =>
   state[${STATE.failed}] = 0u;`,
   });
 
-/** Lane 0 owns the highest bins: own = how many numbers its eight bins hold, passed = how many lie above. */
+/** Lane 0 has the highest bins: own = number of values in its eight bins, passed = number above them. */
 const walk = `
   let top = 2047u - lane * 8u;
   var own = 0u;
   for (var i = 0u; i < 8u; i++) { own += counts[top - i]; }
   var passed = sumBefore(lane, own);`;
 
-/** Sets `bin` for the lane that owns the bin in which the wanted-th largest number lies. */
+/** Sets `edge` to the lower end of the bin with the wanted-th largest number, in the lane that has it. */
 const find = (wanted: string) => `
   if (passed < ${wanted} && passed + own >= ${wanted}) {
     var above = passed;
@@ -54,8 +54,8 @@ const bindings = { counts: write("u32"), cut: write("f32"), state: write("u32") 
 const globals = [sumBefore(256), "var<workgroup> edge: u32;"];
 
 /**
- * Takes the cut from a sample's histogram: below the share-th largest number by a fifth, or 0 where there are
- * not so many. Not above half of a cut that was too high. One workgroup.
+ * Computes the cut from a sample's histogram: 0.8 times the share-th largest number, or 0 if there are
+ * fewer; at most half of a cut that was too high. One workgroup.
  */
 export const sampleCut = () =>
   defineKernel({
@@ -75,10 +75,11 @@ export const sampleCut = () =>
   });
 
 /**
- * Looks whether a screening found enough: `counts` are of the listed numbers that reach the cut. Where the
- * list was full, the cut rises to what `wanted` of the listed numbers reach; where they are too few, it is
- * taken from a sample, or becomes 0 with `last` 1, where there is one more try; at 0 there are no more
- * numbers. With `last` 2 there is none: the selection failed. One workgroup.
+ * Checks whether a screening found enough; `counts` are those of listed numbers that reach the cut. If the
+ * list is full, the cut is raised to one that `wanted` of the listed numbers reach. If there are too few
+ * numbers, the cut is computed from a sample, or with `last` 1, before the last attempt, set to 0, which all
+ * positive numbers reach. With `last` 2 there are no more attempts: the selection has failed. One
+ * workgroup.
  */
 export const judgeCut = () =>
   defineKernel({

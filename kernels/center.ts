@@ -2,8 +2,8 @@ import { defineKernel, read, write } from "./define.ts";
 import { NOT_FINITE } from "./prelude.ts";
 
 /**
- * Subtracts the decoder bias from a batch: centered[r, c] = x[r, c] − bDec[c]. Notes the
- * smallest index at which x is not finite, as the largest complement: bad[0] stays 0 where all is well.
+ * Subtracts the decoder bias from a batch: centered[r, c] = x[r, c] − bDec[c]. Records the complement of
+ * the smallest index at which x is not finite in bad[0], which is 0 if all are finite.
  */
 export const center = () =>
   defineKernel({

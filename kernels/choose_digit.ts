@@ -2,13 +2,13 @@ import { defineKernel, write } from "./define.ts";
 import { sumBefore } from "./prelude.ts";
 
 /**
- * Ends one pass of the radix selection: walks the histogram `counts` [2048] from its top until `remaining`
- * numbers are passed, appends that digit to the prefix, and keeps how many numbers are still wanted
- * among those that share it. The histogram is left empty for the next pass.
+ * Ends a pass of the radix selection: finds the digit at which `remaining` numbers are passed in the
+ * histogram `counts` [2048] from the top, appends it to the prefix, and stores how many numbers with this
+ * prefix are still to be kept. The histogram is reset to 0 for the next pass.
  *
- * `state` is {prefix, remaining, exhausted}, and after the last pass {bits of the threshold, how many
- * numbers equal to it to keep}. Where there are fewer positive numbers than wanted it is {0, 0}: all
- * positive numbers stay. The pass that starts from `wanted` has `first` 1. One workgroup.
+ * `state` is {prefix, remaining, exhausted}, and after the last pass {bits of the threshold, number of
+ * equals to keep}. If there are fewer positive numbers than wanted it is {0, 0}: all positive numbers are
+ * kept. The first pass, which starts from `wanted`, has `first` 1. One workgroup.
  */
 export function chooseDigit({ shift, bits }: { shift: number; bits: number }) {
   const each = (1 << bits) / 256;

@@ -2,9 +2,8 @@ import { defineKernel, read, write } from "./define.ts";
 import { elements, sumOver } from "./prelude.ts";
 
 /**
- * Counts how many numbers of each row of z [rows, cols] are above their column's threshold. `vector`:
- * columns divide by four and are read four at once. Row r of z writes element firstRow + r. One workgroup a
- * row.
+ * Counts the numbers of each row of z [rows, cols] above their column's threshold. `vector`: 4 divides
+ * `cols`, and four columns are read at once. Row r of z writes element firstRow + r. One workgroup per row.
  */
 export function countRows({ vector = false }: { vector?: boolean }) {
   const { width, floats, integers: numbers } = elements(vector);

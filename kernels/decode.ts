@@ -2,10 +2,10 @@ import { defineKernel, read, when, write } from "./define.ts";
 import { rowElements, shareRow } from "./prelude.ts";
 
 /**
- * Takes sparse reconstructions away from targets: out[firstRow + r] = targets[r] − Σ_j values[j] ·
- * wDec[latents[j]] over the entries of row firstRow + r whose latents lie in this shard of the decoder.
- * Without `targets` it is row sourceRow + r of `out` itself that they are taken from. One workgroup per row;
- * lanes take four columns at once where d divides by four: llvmpipe loads them at the price of one.
+ * Subtracts sparse reconstructions from targets: out[firstRow + r] = targets[r] − Σ_j values[j] ·
+ * wDec[latents[j]] over the entries of row firstRow + r with latents in this shard of the decoder. Without
+ * `targets` they are subtracted from row sourceRow + r of `out`. One workgroup per row; lanes read four
+ * columns at once if 4 divides d, which takes llvmpipe as long as one.
  */
 export function decode<Targets extends boolean>(
   { d, targets }: { d: number; targets: Targets },

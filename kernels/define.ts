@@ -1,10 +1,10 @@
-/** Fields of a uniform struct in the order in which they lie, a word each. */
+/** Fields of a uniform struct in order, one word each. */
 export type Fields = Readonly<Record<string, "u32" | "f32">>;
 
 /** A number for each of the fields. */
 export type Values<F extends Fields> = { readonly [Name in keyof F]: number };
 
-/** What a binding takes: a buffer or a range of one, several of them, or a view of a texture. */
+/** Resource of a binding: a buffer or a range of one, several of them, or a view of a texture. */
 export type BindingKind = "buffer" | "buffers" | "texture";
 
 /**
@@ -12,21 +12,21 @@ export type BindingKind = "buffer" | "buffers" | "texture";
  * then the option's type, and where it is false the binding is neither declared nor bound.
  */
 export interface Binding<Kind extends BindingKind = BindingKind, Used extends boolean = boolean> {
-  /** What is bound. */
+  /** Kind of the resource. */
   readonly kind: Kind;
-  /** Whether it is there. */
+  /** Whether the binding exists. */
   readonly used: Used;
   /** WGSL's `var` with its address space. */
   readonly variable: string;
   /** Its WGSL type. */
   readonly type: string;
-  /** Bindings that it takes: several where `kind` is "buffers". */
+  /** Number of binding slots: several if `kind` is "buffers". */
   readonly count: number;
   /** Fields of its struct, if it is one. */
   readonly fields?: Fields;
 }
 
-/** A kernel's bindings by the names that its body calls them. */
+/** A kernel's bindings by their names in its body. */
 export type Bindings = Readonly<Record<string, Binding>>;
 
 const buffer = (variable: string, type: string): Binding<"buffer", true> => ({
@@ -63,7 +63,7 @@ export const readTexture = texture("texture_2d<f32>");
 /** A texture of vectors of four float32 numbers that is written. */
 export const writeTexture = texture("texture_storage_2d<rgba32float, write>");
 
-/** A binding that is there only where an option says so. */
+/** A binding that exists only if an option is true. */
 export function when<Kind extends BindingKind, Used extends boolean>(
   used: Used,
   binding: Binding<Kind>,
@@ -71,9 +71,9 @@ export function when<Kind extends BindingKind, Used extends boolean>(
   return { ...binding, used };
 }
 
-/** A kernel: its source, and what its caller must pass, by name. */
+/** A kernel: its source, and the arguments of its caller by name. */
 export interface Kernel<S extends Fields = Fields, B extends Bindings = Bindings> {
-  /** What it is called in messages. */
+  /** Its name in messages. */
   readonly label: string;
   /** The uniform `sizes`. */
   readonly sizes: S;
@@ -87,9 +87,9 @@ export interface Kernel<S extends Fields = Fields, B extends Bindings = Bindings
  * Defines a kernel. The struct `Sizes` and the uniform `sizes`, the bindings and the entry point are
  * generated, so that no caller depends on their order.
  *
- * The body finds `lane`, the thread's number in its workgroup; `group`, the number of the workgroup;
- * `groups`, how many there are; and `thread`, the thread's number in all of them. Workgroups lie in two
- * dimensions where one has not room, and then there may be a few too many: bodies check the range.
+ * The body can use `lane`, the thread's index in its workgroup; `group`, the index of the workgroup;
+ * `groups`, the number of workgroups; and `thread`, the thread's index in all workgroups. Above the limit of
+ * one dimension workgroups are in two, and there may be a few too many: bodies check the range.
  *
  * @example
  * ```ts ignore
@@ -113,9 +113,9 @@ export function defineKernel<const S extends Fields, const B extends Bindings>(
     label: string;
     sizes: S;
     bind: B;
-    /** Threads of a workgroup. */
+    /** Threads per workgroup. */
     workgroup: number;
-    /** An extension of WGSL that it needs. */
+    /** A WGSL extension that it needs. */
     enable?: string;
     /** Declarations before the entry point: functions of the prelude, `var<workgroup>`s. */
     globals?: string[];
@@ -159,7 +159,7 @@ function writeStruct(name: string, fields: Fields): string {
 /**
  * The words of a struct.
  *
- * @throws {TypeError} A field has no number: what it belongs to is named.
+ * @throws {TypeError} A field is not a number; the message has its name.
  */
 export function layOut<F extends Fields>(
   name: string,
@@ -171,7 +171,9 @@ export function layOut<F extends Fields>(
   const floats = new Float32Array(words.buffer);
   for (const [at, field] of names.entries()) {
     const value = values[field];
-    if (typeof value !== "number") throw new TypeError(`${name}: ${field} is ${value}`);
+    if (typeof value !== "number") {
+      throw new TypeError(`${name}: ${field} is ${value}, expected a number`);
+    }
     (fields[field] === "f32" ? floats : words)[at] = value;
   }
   return words;

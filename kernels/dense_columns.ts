@@ -3,13 +3,13 @@ import { addStage, declareSums, endTile, placeTile, TILE, tiles } from "./dense_
 import type { Epilogue } from "./epilogues.ts";
 
 /**
- * The dense products a · w and, with `transposed`, aᵀ · w, of w [depth, cols]: sums over the rows of w, where
- * those of `denseTiled` are over its columns. a is [rows, depth], or [depth, rows] with `transposed`; rows of
- * x, of which a is part, are `xStride` numbers long, and a begins at number xFirst of it; rows of w are `cols`
- * long. With `vector` all of these sizes (with `transposed` but for depth) divide by four.
+ * The dense products a · w and, with `transposed`, aᵀ · w, of w [depth, cols]: sums over the rows of w,
+ * where `denseTiled` sums over its columns. a is [rows, depth], or with `transposed` [depth, rows]; it is
+ * part of x, whose rows have `xStride` numbers, from number xFirst on. With `vector` 4 divides all these
+ * sizes (with `transposed` except depth).
  *
- * Works as `denseTiled` does; what already lies as the tiles do is loaded as it is. Sums are float32 in the
- * order of depth. One workgroup for each 128 rows and 128 columns.
+ * Tiles are those of `denseTiled`; operands in the tiles' layout are not transposed. Sums are float32 in
+ * the order of depth. One workgroup per 128 rows and 128 columns.
  */
 export function denseColumns<S extends Fields, B extends Bindings>(
   { transposed, vector, epilogue }: {
@@ -18,20 +18,20 @@ export function denseColumns<S extends Fields, B extends Bindings>(
     epilogue: Epilogue<S, B>;
   },
 ) {
-  // Four numbers beside one another, of which those behind `end` are of no interest.
+  // Four adjacent numbers; those after `end` are not used.
   const four = (matrix: string, begin: string, at: string, end: string) =>
     vector
       ? `${matrix}[(${begin} + min(${at}, ${end} - 4u)) / 4u]`
       : `vec4f(${
         [0, 1, 2, 3].map((j) => `${matrix}[${begin} + min(${at} + ${j}u, ${end} - 1u)]`).join(", ")
       })`;
-  // Row k of the sums, its columns c … c + 3; zeros where there is no such row.
+  // Columns c … c + 3 of row k; zeros if there is no such row.
   const across = (matrix: string, begin: string, at: string, end: string) =>
     `select(vec4f(), ${four(matrix, begin, at, end)}, k < sizes.depth)`;
   const element = vector ? "vec4f" : "f32";
   const fromX = transposed
     ? across("x", "sizes.xFirst + inside * sizes.xStride", "row0 + quad", "sizes.rows")
-    // What lies behind the row's end meets zeros of w, but 0 · ∞ would not be 0.
+    // Numbers after the row's end are multiplied by zeros of w, but 0 · ∞ would be NaN.
     : vector
     ? `select(vec4f(), ${four("x", "xRow", "c", "sizes.depth")}, c < sizes.depth)`
     : `select(vec4f(), ${

@@ -1,12 +1,12 @@
-// Between the dense products of a ReLU or JumpReLU step: what is active, and the sums that are no products.
+// Between the dense products of a ReLU or JumpReLU step: active latents, and sums that are not products.
 import { defineKernel, read, when, write } from "./define.ts";
 import { step, sumOver } from "./prelude.ts";
 
 /**
- * Looks at the rows of z [rows, latents] as `noteActive` looks at entries: the smallest activation goes into
- * stats[1], as the largest complement of its bits, and what the sparsity loss is made of is summed:
- * penalties[r] = Σ of the row's activations, or with `jump`, where f = z above θ and else 0 is written too,
- * their number (exact below 2^24). One workgroup per row.
+ * Statistics of the rows of z [rows, latents], as `noteActive` for entries: the complement of the bits of
+ * the smallest activation in stats[1], and the penalties of the sparsity loss: penalties[r] = Σ of the row's
+ * activations, or with `jump` their number (exact below 2^24). With `jump` it also writes f = z above θ,
+ * else 0. One workgroup per row.
  */
 export const denseRows = <Jump extends boolean>({ jump }: { jump: Jump }) =>
   defineKernel({
@@ -44,11 +44,12 @@ export const denseRows = <Jump extends boolean>({ jump }: { jump: Jump }) =>
 export const DELTA_ROWS = 64;
 
 /**
- * Turns g [rows, latents], the reconstruction's gradient by every activation, into that by every
- * pre-activation, in place: g (and L1's own gradient, `sparsity` of the sizes times that of the step; 0 with
- * `jump`) where z is active, else 0. Sums over 64 rows each into sums[block, latent]: {Σ delta, number of
- * active samples}; with `jump` also {Σ g, number} of the samples within `half` of θ, those with z = 0 among
- * them, and z becomes the activations. One lane per latent and block, in order of row.
+ * Turns g [rows, latents], the gradient of the reconstruction with respect to activations, into that with
+ * respect to pre-activations, in place: g plus L1's gradient (`sparsity` of the sizes times that of the
+ * step; 0 with `jump`) where z is active, else 0. Sums over blocks of 64 rows are written to sums[block,
+ * latent]: {Σ delta, number of active samples}; with `jump` also {Σ g, number} of the samples within `half`
+ * of θ, including those with z = 0, and z is replaced by the activations. One lane per latent and block, in
+ * order of row.
  */
 export const denseDeltas = <Jump extends boolean>({ jump }: { jump: Jump }) =>
   defineKernel({
@@ -91,10 +92,10 @@ ${
   });
 
 /**
- * Adds the sums of {@linkcode denseDeltas} up over blocks: bEnc[i] is the encoder bias's gradient, lastActive
- * learns of the step, and offsets[rows], 0 before, gets the number of active latents of all samples. With
- * `jump` logTheta[i] = −(θ/ε) · (θ · Σ g + p · number) over the samples near θ, p = `penalty` of the sizes times
- * `sparsity` of the step, as in `thresholdGradients`. One lane per latent, in order of block.
+ * Adds up the sums of {@linkcode denseDeltas} over blocks: writes bEnc[i], the gradient of the encoder bias,
+ * lastActive, and offsets[rows] (0 before), the number of active latents of all samples. With `jump`
+ * logTheta[i] = −(θ/ε) · (θ · Σ g + p · number) over the samples near θ, where p is `penalty` of the sizes
+ * times `sparsity` of the step, as in `thresholdGradients`. One lane per latent, in order of block.
  */
 export const denseSums = <Jump extends boolean>({ jump }: { jump: Jump }) =>
   defineKernel({

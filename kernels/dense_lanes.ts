@@ -1,29 +1,29 @@
 import { type Bindings, defineKernel, type Fields, readTexture, uniforms } from "./define.ts";
 import type { Epilogue } from "./epilogues.ts";
 
-/** Rows of a workgroup of {@linkcode denseLanes}. */
+/** Rows per workgroup of {@linkcode denseLanes}. */
 export const LANE_ROWS = 16;
 
-/** Columns of a workgroup of it: `LANE_COLUMNS` a lane. */
+/** Columns per workgroup: `LANE_COLUMNS` per lane. */
 export const LANE_PANEL = 256;
 
-/** Its threads. */
+/** Threads per workgroup. */
 export const LANES = 32;
 
-/** Columns of a lane. */
+/** Columns per lane. */
 export const LANE_COLUMNS = LANE_PANEL / LANES;
 
 /**
- * The dense product of rows and columns, as `denseTiled`, for software adapters: each lane owns 8 columns and
- * keeps 16 × 8 sums, and nothing is staged. llvmpipe loads a number that all lanes share once, if it comes
- * from a uniform buffer, and numbers that differ between lanes fastest from a texture; from storage buffers
- * it loads them lane by lane in a loop. Measured there (Mesa 22.3, d 768, GFLOP a second of CPU time): 10;
- * 4 columns a lane 7, 8 rows 7.5, 64 lanes 8.5; columns from a storage buffer 3, both from there 1. Nothing
- * here depends on d: `steps` vectors of four numbers hold a row.
+ * The dense product of rows and columns, as `denseTiled`, for software adapters: each lane has 8 columns and
+ * 16 × 8 sums, without workgroup memory. llvmpipe loads a number that all lanes share once if it comes from
+ * a uniform buffer, and numbers that differ between lanes fastest from a texture; from storage buffers it
+ * loads them lane by lane. Measured with Mesa 22.3, d 768, in GFLOP per second of CPU time: 10; with 4
+ * columns per lane 7, 8 rows 7.5, 64 lanes 8.5; with columns from a storage buffer 3, with both from storage
+ * buffers 1. The code does not depend on d: a row has `steps` vec4.
  *
- * `panels`: texel (j, p · steps + c) holds numbers 4c … 4c + 3 of column j of panel p. `rows`: in one uniform
- * buffer as many as it holds, else 16 / `buffers` in each, of `vectors` vectors. One workgroup for each 16
- * rows and panel.
+ * `panels`: texel (j, p · steps + c) has numbers 4c … 4c + 3 of column j of panel p. `rows`: one uniform
+ * buffer with as many rows as fit, else 16 / `buffers` rows in each, with `vectors` vec4. One workgroup per
+ * 16 rows and panel.
  */
 export function denseLanes<S extends Fields, B extends Bindings>(
   { buffers, vectors, epilogue }: {

@@ -2,27 +2,27 @@ import { type Bindings, defineKernel, type Fields, read } from "./define.ts";
 import type { Epilogue } from "./epilogues.ts";
 import { countColumns, findListed, latentOf, list } from "./listed_columns.ts";
 
-/** Rows and columns of the tile of one workgroup of {@linkcode denseTiled}. */
+/** Rows and columns of a workgroup's tile in {@linkcode denseTiled}. */
 export const TILE = 128;
 
-/** Rows and columns of one of its threads. */
+/** Rows and columns per thread. */
 export const TILE_EACH = 8;
 
 /**
- * What a dense product multiplies: float32 numbers; float16 numbers; or whole numbers of 8 bits, four to a
- * word. Rows of the latter two are padded with zeros to whole vectors of four float16 numbers or words.
+ * Number format of a dense product's operands: float32, float16, or 8-bit integers packed four to a word.
+ * Rows of the latter two are padded with zeros to whole vectors of four float16 numbers or words.
  */
 export type Factors = "float32" | "float16" | "int8";
 
-/** Vectors of four elements (words, where a word holds four whole numbers) in a padded row. */
+/** Number of vectors of four elements (words for 8-bit integers) in a padded row. */
 export const vectorsOf = (factors: Factors, d: number): number =>
   Math.ceil(d / (factors === "int8" ? 16 : 4));
 
 const EIGHT = [...Array(TILE_EACH).keys()];
 
 /**
- * Declares the place of a workgroup's tile among `cols` columns, and what a thread loads of it. Workgroups
- * without a row leave; `or` may add a further condition.
+ * WGSL that declares the position of a workgroup's tile among `cols` columns, and the part that a thread
+ * loads. Workgroups without a row return; `or` may add a further condition.
  */
 export const placeTile = (cols = "sizes.cols", or = ""): string =>
   `  let across = (${cols} + ${TILE - 1}u) / ${TILE}u;
@@ -32,17 +32,17 @@ export const placeTile = (cols = "sizes.cols", or = ""): string =>
   let loadLine = lane % ${TILE}u;
   let loadColumn = lane / ${TILE}u * 4u;`;
 
-/** Declares a thread's sums, two vectors a row: of the `type` given. */
+/** WGSL that declares a thread's sums, two vectors of `type` per row. */
 export const declareSums = (type: "vec4f" | "vec4i"): string =>
   `  let down = lane / 16u;
   let right = lane % 16u;
 ${EIGHT.map((r) => `  var s${r}l = ${type}(); var s${r}h = ${type}();`).join("\n")}`;
 
-/** Memory of a workgroup for 8 columns of 128 rows of either operand, transposed. */
+/** Workgroup memory for 8 columns of 128 rows of each operand, transposed. */
 export const tiles = (type: string): string[] =>
   ["X", "W"].map((name) => `var<workgroup> tile${name}: array<${type}, 256>;`);
 
-/** Adds what a stage of 8 columns gives: `add` is a statement for a sum, a number of x and a vector of w. */
+/** WGSL that adds a stage of 8 columns; `add` returns a statement for a sum, a number of x and a vector of w. */
 export const addStage = (add: (sum: string, a: string, b: string) => string): string =>
   EIGHT.map((c) =>
     `    {
@@ -57,7 +57,7 @@ ${
     }`
   ).join("\n");
 
-/** Hands a thread's sums to the epilogue. */
+/** WGSL that passes a thread's sums to the epilogue. */
 export const endTile = (epilogue: Pick<Epilogue, "write">): string =>
   `  let row = row0 + down * ${TILE_EACH}u;
   let column = column0 + right * ${TILE_EACH}u;
@@ -74,10 +74,9 @@ ${
 
 /**
  * The dense product x · wᵀ of x [≥ firstRow + rows, d], from row firstRow on, and w [cols, d], for hardware
- * adapters: a workgroup of 256 threads computes 128 × 128 sums, 8 × 8 a thread, and stages both operands in
- * 8 KiB of workgroup memory, 8 columns (of words: 32) of them at a time, transposed so that a thread's 8
- * numbers are two vectors. The epilogue says what becomes of the sums. One workgroup for each 128 rows and
- * 128 columns.
+ * adapters: a workgroup of 256 threads computes 128 × 128 sums, 8 × 8 per thread, and stages both operands
+ * in 8 KiB of workgroup memory, 8 columns (32 for 8-bit integers) at a time, transposed so that a thread's 8
+ * numbers are two vectors. The epilogue processes the sums. One workgroup per 128 rows and 128 columns.
  *
  * Sums of float32 are float32 in the order of d; those of whole numbers are exact; those of float16 are
  * float16 over 8 columns and float32 over all of them, so that errors do not grow with d.
@@ -90,9 +89,9 @@ export function denseTiled<
   { d, factors = "float32", vectors, listed = false as Listed, epilogue }: {
     d: number;
     factors?: Factors;
-    /** Vectors in a row, in WGSL: a size of the epilogue's, so that one kernel serves every width. */
+    /** WGSL expression for the vectors per row: a size of the epilogue, so that one kernel has all widths. */
     vectors?: string;
-    /** Whether the columns are those of a list among the latents from the epilogue's `first` on. */
+    /** Whether only latents of a list, from the epilogue's `first` on, are columns. */
     listed?: Listed;
     epilogue: Epilogue<S, B>;
   },
@@ -101,7 +100,7 @@ export function denseTiled<
   const four = { float32: "vec4f", float16: "vec4<f16>", int8: "vec4u" }[factors];
   const sums = factors === "int8" ? "vec4i" : "vec4f";
   const width = vectors ?? `${vectorsOf(factors, d)}u`;
-  // Numbers past the row's end read as zero, so that the last stage of an odd width adds nothing.
+  // Numbers after the row's end are 0, so that the last stage of an odd width adds nothing.
   const load = (matrix: string, row: string) =>
     vector
       ? `select(${four}(), ${matrix}[${row} * ${width} + min(c / 4u, ${width} - 1u)], c < 4u * ${width})`

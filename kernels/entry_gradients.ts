@@ -7,8 +7,9 @@ import { rowElements, step } from "./prelude.ts";
  * `auxiliary` for the rest (the auxiliary loss). With `penalized` s is L1's own gradient, `sparsity` of
  * the sizes times that of the step; else, as with an auxiliary loss, 0. wDec is one shard of the decoder.
  *
- * A workgroup takes a row; `lanes` lanes share an entry: 8 of 64 read a decoder row in whole lines of
- * memory on hardware; 1 of 8, as many as llvmpipe runs at once, needs no exchange between lanes.
+ * One workgroup per row, with `lanes` lanes per entry: on hardware 8 of 64, which read a decoder row in
+ * whole cache lines; on llvmpipe 1 of 8, the number of lanes that it runs at once, without exchange
+ * between lanes.
  */
 export function entryGradients<Penalized extends boolean>(
   { d, lanes, penalized }: { d: number; lanes: 1 | 8; penalized: Penalized },

@@ -1,33 +1,32 @@
-// What the dense products (`denseTiled`, `denseLanes`) do with their sums, which never leave the threads
-// that made them. A further epilogue is a further function here.
+// Epilogues: what the dense products (`denseTiled`, `denseLanes`) do with the sums of each thread.
 import { type Bindings, type Fields, read, when, write } from "./define.ts";
 
-/** The sums of one thread, `rows` × `columns` of them, as an epilogue finds them. */
+/** The `rows` × `columns` sums of one thread. */
 export interface ThreadTile {
-  /** Rows of a thread: they follow one another, from the variable `row` on. */
+  /** Number of rows per thread: consecutive rows from the variable `row` on. */
   rows: number;
-  /** Columns of a thread. */
+  /** Number of columns per thread. */
   columns: number;
-  /** The sum of a row and a column of the thread. */
+  /** WGSL expression for the sum of a row and a column of the thread. */
   sum(row: number, column: number): string;
-  /** Number of a column of the thread among all columns of the product; as large as `cols` or larger: none. */
+  /** WGSL expression for a column's index in the product; there is no such column if it is `cols` or more. */
   column(column: number): string;
 }
 
 /**
- * The end of a product. `write` finds `sizes.rows` and `sizes.cols`, the product's; `row`, the thread's first
- * row; `slots`, how many threads share a row, and `slot`, which of them this one is.
+ * The end of a product. `write` can use `sizes.rows` and `sizes.cols` of the product; `row`, the thread's
+ * first row; `slots`, the number of threads that share a row, and `slot`, the index of this one.
  */
 export interface Epilogue<S extends Fields = Fields, B extends Bindings = Bindings> {
-  /** What it is called in messages. */
+  /** Its name in messages. */
   label: string;
-  /** What it adds to the product's sizes. */
+  /** Sizes in addition to the product's. */
   sizes: S;
-  /** What it adds to the product's bindings. */
+  /** Bindings in addition to the product's. */
   bind: B;
-  /** What it declares, such as memory of the workgroup. */
+  /** Declarations, such as workgroup memory. */
   globals?: string[];
-  /** Its statements. */
+  /** Its statements, in WGSL. */
   write(tile: ThreadTile): string;
 }
 
@@ -78,7 +77,7 @@ ${
   }`),
 });
 
-/** out[row, column] = minuend[row, column] − sum; without `targets` out itself loses the sum. */
+/** out[row, column] = minuend[row, column] − sum; without `targets` out[row, column] −= sum. */
 export const subtract = <Targets extends boolean>({ targets }: { targets: Targets }) =>
   define({
     label: targets ? "residual" : "subtract",
@@ -102,9 +101,9 @@ ${
 const cosine = (sum: string) => `clamp(${sum}, -1.0, 1.0)`;
 
 /**
- * The largest cosine of each row among a thread's columns, and its column's index (the lowest of equals), into
- * values and indices [rows, slots]; −2 where there is none. Column c has the index firstColumn + c; with
- * skipSame 1, row r is not compared with index firstIndex + r.
+ * Writes the largest cosine of each row among a thread's columns, and its column's index (of equals the
+ * lowest), to values and indices [rows, slots]; −2 if there is none. Column c has index firstColumn + c;
+ * with skipSame 1, row r is not compared with index firstIndex + r.
  */
 export const keepMaxima = define({
   label: "maxima",
@@ -133,8 +132,9 @@ ${
 });
 
 /**
- * A bit for each cosine that reaches the threshold: bit r · columns + v of a thread's words is its row r,
- * column v. The words of the thread lie from element out + (row / rows · slots + slot) · their number on.
+ * Writes a bit per cosine that reaches the threshold: bit r · columns + v of a thread's words is its row r,
+ * column v. A thread has rows · columns / 32 words, from element out + (row / rows · slots + slot) times that
+ * number on.
  */
 export const keepEdges = define({
   label: "edges",

@@ -3,11 +3,11 @@ import { defineKernel, read, when, write } from "./define.ts";
 import { countColumns, findListed, latentOf, list } from "./listed_columns.ts";
 import { rowElements } from "./prelude.ts";
 
-// Pre-activations one by one: the values that a screened selection compares and keeps. Every kernel here
-// computes them by the same function, in one order of adding, so that they do not depend on the way by which a
-// pair came to be looked at.
+// Exact pre-activations of single pairs, which a screened selection compares and keeps. All kernels here
+// use the same function with the same order of summation, so that values do not depend on how a pair was
+// selected for evaluation.
 
-/** `exactDot(row, own)`: x[row] · w[own], four partial sums; each product is added as it is made. */
+/** `exactDot(row, own)`: x[row] · w[own], in four partial sums with fused multiply-add. */
 function exactDot(d: number): string {
   const { element, width } = rowElements(d);
   const vector = element === "vec4f";
@@ -20,7 +20,7 @@ function exactDot(d: number): string {
 }`;
 }
 
-/** `activation(row, own)`: the bits of ReLU(x[row] · w[own] + bias), 0 where that is not a number. */
+/** `activation(row, own)`: the bits of ReLU(x[row] · w[own] + bias), 0 if that is NaN. */
 export const activation = (d: number): string =>
   `${exactDot(d)}
 
@@ -29,16 +29,16 @@ fn activation(row: u32, own: u32) -> u32 {
   return select(0u, bitcast<u32>(value), value > 0.0);
 }`;
 
-/** Their bindings. */
+/** Bindings of {@linkcode activation}. */
 export const operands = (d: number) => {
   const { element } = rowElements(d);
   return { x: read(element), w: read(element), bias: read("f32") };
 };
 
 /**
- * The pre-activations of listed pairs {row, latent}, those of one shard: values[j] are the bits of pair j's,
- * 0 where it does not reach its cut; behind the last pair all are 0. `cutOf` "latent": the cut is to be
- * passed. Few workgroups walk the list.
+ * The pre-activations of the listed pairs {row, latent} of one shard: values[j] has the bits of pair j's, 0
+ * if it does not reach its cut; after the last pair all are 0. With `cutOf` "latent" the cut must be
+ * exceeded. A few workgroups process the list.
  */
 export function exactDots({ d, cutOf }: { d: number; cutOf: "batch" | "row" | "latent" }) {
   const cut = { batch: "cuts[0]", row: "cuts[pair.x]", latent: "cuts[pair.y]" }[cutOf];
@@ -72,7 +72,7 @@ export function exactDots({ d, cutOf }: { d: number; cutOf: "batch" | "row" | "l
 
 /**
  * Counts the positive pre-activations of rows 0, stride, 2 · stride, … (`rows` of them) by a digit of their
- * bits: `histogram` of numbers that are computed on the way. Few workgroups walk all pairs.
+ * bits: a `histogram` without stored numbers. A few workgroups process all pairs.
  */
 export function exactDigits<Later extends boolean>(
   { d, shift, bits, later }: { d: number; shift: number; bits: number; later: Later },
@@ -102,9 +102,9 @@ export function exactDigits<Later extends boolean>(
 }
 
 /**
- * Counts what each row keeps of one shard's latents: counts[2r] rises by the number of pre-activations that
- * reach the threshold selection[0], counts[2r + 1] by how many equal it; with `cutOf` "latent" by the number
- * of those above their latent's cut. One workgroup per row.
+ * Counts the latents of one shard that each row keeps: adds to counts[2r] the number of pre-activations that
+ * reach the threshold selection[0], or with `cutOf` "latent" that are above their latent's cut, and to
+ * counts[2r + 1] the number of those equal to the threshold. One workgroup per row.
  */
 export function exactCounts<Cut extends "batch" | "latent">(
   { d, cutOf }: { d: number; cutOf: Cut },
@@ -140,18 +140,18 @@ ${
   });
 }
 
-/** Counts of a row's pre-activations by a digit of their bits. */
+/** Number of counts per row in `exactRowDigits`. */
 export const ROW_BINS = 16;
 
-/** Digits of `exactRowDigits`: of 4 bits, so that the counts of all rows are few; the first has 3. */
+/** Digits of `exactRowDigits`: 4 bits each, the first 3, which needs few counts per row. */
 export const ROW_DIGITS = [28, 24, 20, 16, 12, 8, 4, 0].map((shift) => ({
   shift,
   bits: shift === 28 ? 3 : 4,
 }));
 
 /**
- * Counts each row's pre-activations of one shard by a digit, into counts [rows, 16]; of a later digit those
- * whose upper bits are the row's limit's. One workgroup per row.
+ * Counts each row's pre-activations of one shard by a digit, into counts [rows, 16]; for later digits those
+ * with the upper bits of the row's limit. One workgroup per row.
  */
 export function exactRowDigits<Later extends boolean, Listed extends boolean>(
   { d, shift, bits, later, listed }: {
@@ -188,9 +188,10 @@ ${countColumns(listed, { latents: "sizes.latents" })}
 }
 
 /**
- * Ends a digit of `exactRowDigits`, as `chooseDigit` does for a whole batch: limits [rows] are {prefix, how many
- * are wanted of what shares it}, {0, 0} where there are not so many. `first`: starts from `wanted`, and
- * kept[firstOut + r] gets how many the row will keep. The counts are left at zero. One thread per row.
+ * Ends a digit of `exactRowDigits`, as `chooseDigit` does for a batch: limits [rows] are {prefix, number to
+ * keep of those with the prefix}, {0, 0} if there are fewer than wanted. `first`: starts from `wanted`, and
+ * writes the number that the row will keep to kept[firstOut + r]. The counts are reset to 0. One thread per
+ * row.
  */
 export const chooseRowDigit = ({ shift, first }: { shift: number; first: boolean }) =>
   defineKernel({
@@ -219,10 +220,10 @@ export const chooseRowDigit = ({ shift, first }: { shift: number; first: boolean
   });
 
 /**
- * Writes what each row keeps of one shard's latents as sparse rows: what is above the row's limit {bits,
- * quota}, and so many as its quota says of what equals it. Behind the limits of all rows stands how many of
- * both kinds were seen in the shards before; the first has `fresh` 1. With `cutOf` "latent" what is kept is
- * above its latent's cut too. One workgroup per row.
+ * Writes the latents of one shard that each row keeps as sparse rows: those above the row's limit {bits,
+ * quota}, and `quota` of those equal to it. The limits of all rows are followed by the numbers of both kinds
+ * in the shards before; the first shard has `fresh` 1. With `cutOf` "latent" kept values must also be above
+ * their latent's cut. One workgroup per row.
  */
 export const exactRows = <Listed extends boolean, Cut extends "limit" | "latent" = "limit">(
   { d, listed, cutOf = "limit" as Cut }: { d: number; listed: Listed; cutOf?: Cut },

@@ -2,10 +2,10 @@ import { defineKernel, read, when, write } from "./define.ts";
 import { FIND_RECORD, NOT_FINITE, recordWord, step, sumOver } from "./prelude.ts";
 
 /**
- * Norm of all gradients, and what they are multiplied by so that it stays within a limit:
- * norm = √(Σ squares + Σ bEnc² + Σ bDec² [+ Σ logTheta²]), factor[0] = min(1, limit / (norm + 1e-6)).
- * `squares` [m] are those of the latents' gradients; `jump` brings in logTheta. The norm goes into the
- * step's record. One that is not finite freezes the run. One workgroup.
+ * Norm of all gradients, and the factor that limits it: norm = √(Σ squares + Σ bEnc² + Σ bDec² [+ Σ
+ * logTheta²]), factor[0] = min(1, limit / (norm + 1e-6)). `squares` [m] are those of the latents' gradients;
+ * logTheta is used with `jump`. The norm is written into the step's record. If it is not finite, the run is
+ * frozen. One workgroup.
  */
 export const gradientNorm = <Jump extends boolean>({ jump }: { jump: Jump }) =>
   defineKernel({

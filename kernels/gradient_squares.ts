@@ -2,11 +2,10 @@ import { defineKernel, read, when, write } from "./define.ts";
 import { shareRow, sumOver } from "./prelude.ts";
 
 /**
- * Squared norm of each latent's gradient, which is gathered as `updateRows` gathers it: squares[i] = ‖g‖²,
- * g = Σ_j factor[j] · source[row[j]]; with `dense` it is read from gradient [latents, d]. One workgroup a
- * latent.
+ * Squared norm of each latent's gradient, gathered as in `updateRows`: squares[i] = ‖g‖², g = Σ_j factor[j] ·
+ * source[row[j]]; with `dense` it is read from gradient [latents, d]. One workgroup per latent.
  *
- * - `decoder`: source is the residual; the part of g along the latent's row of w is removed first.
+ * - `decoder`: source is the residual; the component of g along the latent's row of w is removed first.
  * - encoder: source is the encoder's input, whose rows repeat after `half`. Its ‖g‖² is added to what
  *   squares holds.
  */

@@ -2,13 +2,13 @@ import { defineKernel, read, when, write } from "./define.ts";
 import { elements } from "./prelude.ts";
 
 /**
- * One pass of the radix selection: counts the positive numbers of z whose upper bits equal the
- * prefix found so far, by their next digit. Bits of positive floats sort as whole numbers. Sums of
- * whole numbers do not depend on their order, so atomics keep the result the same in every run.
+ * One pass of the radix selection: counts the positive numbers of z whose upper bits equal the prefix so
+ * far, by their next digit. Bits of positive floats are ordered like integers. Sums of integers do not
+ * depend on their order, so that with atomics the result is the same in every run.
  *
  * `shift` is the lowest bit of the digit, `bits` its width (at most 11: 8 KiB of workgroup memory).
- * `vector`: the numbers divide by four and are read four at once. `later`: a pass after the first, which
- * has `state` {prefix}.
+ * `vector`: 4 divides the number of values, and four are read at once. `later`: a pass after the first,
+ * with `state` {prefix}.
  */
 export function histogram<Later extends boolean>(
   { shift, bits, later, vector = false }: {

@@ -2,7 +2,7 @@ import { defineKernel, read, write } from "./define.ts";
 
 /**
  * Thresholds of JumpReLU from their logarithms: theta[i] = exp(logTheta[i]), and reach[i] = theta[i] −
- * half, above which a pre-activation is active or counts for θ's gradient (half: half the bandwidth).
+ * half, above which a pre-activation is active or contributes to θ's gradient (half: half the bandwidth).
  * One lane per latent.
  */
 export const jumpThresholds = () =>

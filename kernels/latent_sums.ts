@@ -1,8 +1,8 @@
 import { defineKernel, read, write } from "./define.ts";
 
 /**
- * Gradient of the encoder bias: sums[i] = Σ of the deltas of latent i, in order of row; they are the
- * second numbers of `factors`. One lane per latent.
+ * Gradient of the encoder bias: sums[i] = Σ of the deltas of latent i (the second numbers of `factors`), in
+ * order of row. One lane per latent.
  */
 export const latentSums = () =>
   defineKernel({

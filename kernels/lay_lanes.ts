@@ -13,9 +13,9 @@ fn vector(row: u32, c: u32) -> vec4f {
 }`;
 
 /**
- * Lays rows of `source` [≥ first + rows, d] out as `denseLanes` reads its columns: row first + i is column
- * i % each of panel i / each, in vectors of four numbers; zeros fill the last vector and the last panel.
- * The texture is `each` wide. One thread a vector.
+ * Copies rows of `source` [≥ first + rows, d] into the layout of the columns of `denseLanes`: row first + i
+ * becomes column i % each of panel i / each, as vec4; the last vector and the last panel are padded with
+ * zeros. The texture has width `each`. One thread per vec4.
  */
 export const layPanels = () =>
   defineKernel({
@@ -33,9 +33,9 @@ export const layPanels = () =>
   });
 
 /**
- * Lays rows of `source` [≥ first + rows, d] out as `denseLanes` reads its rows: row first + i begins at
- * vector i % each · steps of buffer i / each; the buffers, of `vectors` vectors, lie behind one another.
- * One thread a vector.
+ * Copies rows of `source` [≥ first + rows, d] into the layout of the rows of `denseLanes`: row first + i
+ * begins at vec4 i % each · steps of buffer i / each; the buffers, of `vectors` vec4, are consecutive. One
+ * thread per vec4.
  */
 export const layRows = () =>
   defineKernel({

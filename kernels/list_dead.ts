@@ -2,9 +2,9 @@ import { defineKernel, read, write } from "./define.ts";
 import { step, sumBefore } from "./prelude.ts";
 
 /**
- * Lists dead latents: those inactive in each of the last `deadAfter` batches, this one included, as `dead`
- * [1 + latents] {count, latents…}; the count goes to stats[2] too. Each lane owns a run of
- * latents, so that the list ascends. One workgroup.
+ * Lists dead latents, inactive in each of the last `deadAfter` batches including this one, as `dead`
+ * [1 + latents] {count, latents…}; the count is also written to stats[2]. Each lane has consecutive latents,
+ * so that the list is ascending. One workgroup.
  */
 export const listDead = () =>
   defineKernel({

@@ -1,12 +1,11 @@
 import { read, when } from "./define.ts";
 
-// Columns of a product that are all latents of a shard, or with a list {count, latents, ascending} those of
-// them that it names.
+// Columns of a product: all latents of a shard, or those in a list {count, latents ascending}.
 
-/** The list's binding. */
+/** Binding of the list. */
 export const list = <Listed extends boolean>(listed: Listed) => when(listed, read("u32"));
 
-/** Declares what {@linkcode countColumns} calls. */
+/** Declares the function that {@linkcode countColumns} calls. */
 export const findListed = (listed: boolean): string[] =>
   listed
     ? [`fn firstListed(latent: u32) -> u32 {
@@ -21,8 +20,8 @@ export const findListed = (listed: boolean): string[] =>
     : [];
 
 /**
- * Declares `begin`, the place of the shard's first column among all columns, `cols`, how many it has, and
- * `total`, how many there are in all. The shard has `latents` latents from `first` on, of `all`.
+ * WGSL that declares `begin`, the index of the shard's first column among all columns, `cols`, its number of
+ * columns, and `total`, the number of all columns. The shard has `latents` of `all` latents, from `first` on.
  */
 export const countColumns = (
   listed: boolean,

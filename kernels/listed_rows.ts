@@ -3,8 +3,8 @@ import { defineKernel, read, write } from "./define.ts";
 import { sumBefore } from "./prelude.ts";
 
 // From a list of pairs {row, latent} with their values, in any order, to sparse rows with ascending latents.
-// Atomics count whole numbers and deal out places within a row; the order in which they happened is gone
-// when `writeListed` has ranked each row's latents.
+// Atomics count integers and assign positions within a row; `writeListed` then sorts each row's latents, so
+// that the result does not depend on the order of the atomics.
 
 const walk = (body: string) => `
   let count = min(state[${STATE.count}], sizes.capacity);
@@ -14,7 +14,7 @@ const walk = (body: string) => `
     ${body}
   }`;
 
-/** Of what the last selection left: counts [2 · rows] are set to zero. */
+/** Sets counts [2 · rows] to 0. */
 export const clearCounts = () =>
   defineKernel({
     label: "clear counts",
@@ -26,8 +26,8 @@ export const clearCounts = () =>
   });
 
 /**
- * Counts row by row: counts[2r] rises by the number of listed values that reach the threshold selection[0],
- * counts[2r + 1] by how many equal it. Few workgroups walk the list.
+ * Counts per row: adds to counts[2r] the number of listed values that reach the threshold selection[0], and
+ * to counts[2r + 1] the number of those equal to it. A few workgroups process the list.
  */
 export const countListed = () =>
   defineKernel({
@@ -47,9 +47,9 @@ export const countListed = () =>
   });
 
 /**
- * Places for each row: starts [rows + 1] of what `counts` counted, its limits {threshold, quota}, and
- * offsets[firstOut + …] of what stays. The first selection[1] numbers equal to the threshold in order of row
- * stay. One workgroup.
+ * Offsets per row: starts [rows + 1] of the listed values, limits {threshold, quota}, and offsets[firstOut +
+ * …] of the kept values. Of the numbers equal to the threshold the first selection[1] in order of row are
+ * kept. One workgroup.
  */
 export const planListed = () =>
   defineKernel({
@@ -95,7 +95,7 @@ export const planListed = () =>
   }`,
   });
 
-/** Brings the listed pairs that reach the threshold to their rows: placed[starts[r] …] are {latent, value}. */
+/** Sorts the listed pairs that reach the threshold by row: placed[starts[r] …] are {latent, value}. */
 export const placeListed = () =>
   defineKernel({
     label: "place listed",
@@ -115,13 +115,13 @@ export const placeListed = () =>
     placed[starts[pair.x] + place] = vec2u(pair.y, value);`),
   });
 
-/** Latents that are ranked at a time: a bit each, of two kinds, and a count for each 32. */
+/** Latents that are ranked at a time: two bits each, and a count per 32. */
 const CHUNK = 16384;
 
 /**
- * Writes what each row keeps, in ascending order of latent: what is above its limit {bits, quota}, and so many
- * of what equals it. Latents are marked as bits, whose number before a latent is its place, so that the work
- * is that of `cols` / 32 words and of the entries. One workgroup per row.
+ * Writes the kept values of each row in ascending order of latent: those above its limit {bits, quota}, and
+ * `quota` of those equal to it. Latents are marked as bits; the number of bits before a latent is its
+ * position, so that the work is proportional to `cols` / 32 words and the entries. One workgroup per row.
  */
 export const writeListed = () => {
   const words = CHUNK / 32;

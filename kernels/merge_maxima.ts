@@ -1,9 +1,8 @@
 import { defineKernel, read, write } from "./define.ts";
 
 /**
- * The largest of each row's numbers, and the index that stands beside it; of equal numbers the one with
- * the lowest index. Values and indices are [rows, slots]; row r writes element firstOut + r of maxima and
- * which. One workgroup per row.
+ * The largest of each row's values, and its index; of equal values the one with the lowest index. Values and
+ * indices are [rows, slots]; row r writes element firstOut + r of maxima and which. One workgroup per row.
  */
 export const mergeMaxima = () =>
   defineKernel({

@@ -2,15 +2,15 @@ import { defineKernel, write } from "./define.ts";
 import { NOT_FINITE, sumOver } from "./prelude.ts";
 
 /**
- * Normalises samples x [rows, cols] in place and notes how errors go back: x[r] = (x[r] − mean) / s,
+ * Normalizes samples x [rows, cols] in place and stores the scale of each: x[r] = (x[r] − mean) / s,
  * scale[r] = s. One workgroup per row.
  *
  * - "layer_norm": mean over the row, s = √(Σ (x − mean)² / (d − 1)) + 1e-5;
  * - "constant_norm_rescale": mean 0, s = ‖x[r]‖ / √d; a row of zeros stays as it is;
  * - "expected_average_only_in": mean 0, s = `unit` of the sizes.
  *
- * Notes the smallest index at which x is not finite, as the largest complement (bad[0] stays 0 where all
- * is well), and makes zeros of such a row, whose mean would make all of it so.
+ * Records the complement of the smallest index at which x is not finite in bad[0] (0 if all are finite), and
+ * sets such a row to zeros, because its mean would make the whole row not finite.
  */
 export function normalizeInput(
   { kind }: { kind: "layer_norm" | "constant_norm_rescale" | "expected_average_only_in" },

@@ -2,9 +2,9 @@ import { defineKernel, read, write } from "./define.ts";
 import { sumOver } from "./prelude.ts";
 
 /**
- * Divides each sample's loss by its distance from the batch's mean: with s = 1 / ‖x[r] − mean‖₂ it
- * scales row r of the residual and squares[r] by s, so that both the loss e²·s and its gradient 2e·s
- * follow. A sample that is the mean itself has no scale and counts nothing: s = 0. One workgroup per row.
+ * Divides each sample's loss by its distance from the batch's mean: scales row r of the residual and
+ * squares[r] by s = 1 / ‖x[r] − mean‖₂, which gives the loss e²·s and its gradient 2e·s. For a sample equal
+ * to the mean s = 0. One workgroup per row.
  */
 export const normalizeLoss = () =>
   defineKernel({

@@ -2,13 +2,13 @@ import { defineKernel, read, when, write } from "./define.ts";
 import { step, sumOver } from "./prelude.ts";
 
 /**
- * Looks at the entries that a ragged selection wrote, row by row: notes which latents are active in
- * this step and the smallest activation in stats[1] (as the largest complement of its bits, so that zero
- * means none), and sums what the sparsity loss is made of. One workgroup per row.
+ * Statistics of the entries of a ReLU or JumpReLU selection: records which latents are active in this step,
+ * the complement of the bits of the smallest activation in stats[1] (0 if there is none), and the penalties
+ * of the sparsity loss. One workgroup per row.
  *
- * - Without `jump` (ReLU) every entry is active; penalties[r] = Σ of the row's activations.
- * - With `jump` (JumpReLU) an entry is active above its latent's θ; the others, which are there for
- *   θ's gradient, get the activation 0. penalties[r] = number of active entries (exact below 2^24).
+ * - Without `jump` (ReLU) all entries are active; penalties[r] = Σ of the row's activations.
+ * - With `jump` (JumpReLU) entries above their latent's θ are active; the others, which are kept for θ's
+ *   gradient, get activation 0. penalties[r] = number of active entries (exact below 2^24).
  */
 export const noteActive = <Jump extends boolean>({ jump }: { jump: Jump }) =>
   defineKernel({

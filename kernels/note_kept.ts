@@ -2,8 +2,8 @@ import { defineKernel, read, write } from "./define.ts";
 import { step } from "./prelude.ts";
 
 /**
- * Notes of the first offsets[rows] entries which latents are active in this step, and in stats[1] the
- * smallest value (as the largest complement of its bits, so that zero means none). Few workgroups walk them.
+ * Records which latents are active in this step, from the first offsets[rows] entries, and in stats[1] the
+ * complement of the bits of the smallest value (0 if there is none). A few workgroups process them.
  */
 export const noteKept = () =>
   defineKernel({

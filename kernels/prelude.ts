@@ -1,4 +1,4 @@
-// Snippets of WGSL that several kernels share. A kernel names them among its `globals`.
+// WGSL snippets that several kernels share; a kernel lists them in its `globals`.
 import { type Fields, layOut, struct, type Values } from "./define.ts";
 
 function places<Name extends string>(names: readonly Name[]): Readonly<Record<Name, number>> {
@@ -6,9 +6,9 @@ function places<Name extends string>(names: readonly Name[]): Readonly<Record<Na
 }
 
 /**
- * What every kernel of a training step knows of it: its number from 1, Adam's constants (`rate`: the
- * learning rate over the first moment's bias correction; `correction`: the inverse root of the
- * second's), and the share of the sparsity loss that holds.
+ * Uniform of every kernel of a training step: the step's number from 1, Adam's constants (`rate`: the
+ * learning rate divided by the first moment's bias correction; `correction`: the inverse square root of the
+ * second's), and the current share of the sparsity loss.
  */
 export const STEP = {
   step: "u32",
@@ -20,22 +20,22 @@ export const STEP = {
   sparsity: "f32",
 } as const satisfies Fields;
 
-/** Where the words of {@linkcode STEP} lie, for code that reads them without WGSL. */
+/** Indices of the words of {@linkcode STEP}. */
 export const STEP_AT = places(Object.keys(STEP) as (keyof typeof STEP)[]);
 
 /** The binding of {@linkcode STEP}. */
 export const step = struct("Step", STEP);
 
-/** The words of {@linkcode STEP}; what is not given is 0. */
+/** The words of {@linkcode STEP}; missing values are 0. */
 export function layOutStep(values: Partial<Values<typeof STEP>>): Uint32Array<ArrayBuffer> {
   const none = Object.fromEntries(Object.keys(STEP).map((name) => [name, 0]));
   return layOut("step", STEP, { ...none as Values<typeof STEP>, ...values });
 }
 
 /**
- * A step's record, a word each. `activeEntries`, `smallestKept` (0: none was), `deadLatents`, `badInput`
- * (index of the batch's first number that is not finite plus 1; 0: none), `frozen`, `step` and `dense`
- * (1: by dense products) are whole numbers or bits of them; all others are floats.
+ * Fields of a step's record, a word each. `activeEntries`, `smallestKept` (0: none), `deadLatents`,
+ * `badInput` (1 + index of the batch's first number that is not finite; 0: none), `frozen`, `step` and
+ * `dense` (1: by dense products) are integers; the others are floats.
  */
 export const RECORD = [
   "loss",
@@ -52,10 +52,10 @@ export const RECORD = [
   "dense",
 ] as const;
 
-/** Declares `record`, the step's place among `sizes.slots` records. */
+/** Declares `record`, the index of the step's first word among `sizes.slots` records. */
 export const FIND_RECORD = `let record = (step.step - 1u) % sizes.slots * ${RECORD.length}u;`;
 
-/** Where the words of a record lie. */
+/** Indices of the words of a record. */
 export const RECORD_AT = places(RECORD);
 
 /** A word of the record. */
@@ -63,8 +63,8 @@ export const recordWord = (name: keyof typeof RECORD_AT): string =>
   `records[record + ${RECORD_AT[name]}u]`;
 
 /**
- * `total(lane, own)`, or another `name`: the sum over a workgroup, for each of its threads; `lanes` is a power
- * of two. All of them have to call it.
+ * `total(lane, own)`, or another `name`: the sum over a workgroup, returned to each of its threads; `lanes`
+ * is a power of two. All threads must call it.
  */
 export const sumOver = (lanes: number, type = "f32", name = "total"): string =>
   `var<workgroup> ${name}Sums: array<${type}, ${lanes}>;
@@ -80,7 +80,7 @@ fn ${name}(lane: u32, own: ${type}) -> ${type} {
   return ${name}Sums[0];
 }`;
 
-/** `sumBefore(lane, own)`: the sum of whole numbers over the threads before this one; to be called once. */
+/** `sumBefore(lane, own)`: the sum of integers over the threads before this one; call it once. */
 export const sumBefore = (lanes: number): string =>
   `var<workgroup> laneCounts: array<u32, ${lanes}>;
 
@@ -92,12 +92,12 @@ fn sumBefore(lane: u32, own: u32) -> u32 {
   return sum;
 }`;
 
-/** `notFinite(value)`. A comparison with NaN may be optimised away: the exponent's bits tell. */
+/** `notFinite(value)`, by the exponent's bits: comparisons with NaN may be optimized away. */
 export const NOT_FINITE = `fn notFinite(value: f32) -> bool {
   return (bitcast<u32>(value) & 0x7f800000u) == 0x7f800000u;
 }`;
 
-/** How a buffer's numbers are read: four at once with `vector`, else one by one. */
+/** WGSL to read a buffer's numbers, four at once with `vector`, else one by one. */
 export function elements(vector: boolean): {
   /** Numbers of an element. */
   width: number;
@@ -127,7 +127,7 @@ export function elements(vector: boolean): {
     };
 }
 
-/** How rows of `d` floats are read: four at once where d divides by four. */
+/** WGSL to read rows of `d` floats, four at once if 4 divides d. */
 export function rowElements(d: number): {
   /** WGSL type of an element. */
   element: string;
@@ -140,11 +140,11 @@ export function rowElements(d: number): {
   return { element: floats, width: d / width, dot };
 }
 
-/** A row's `width` elements shared out to lanes: lane l has elements l, l + lanes, …. */
+/** Divides a row's `width` elements among lanes: lane l has elements l, l + lanes, …. */
 export function shareRow(width: number, lanes: number): {
   /** First element of lane 0 in each turn. */
   turns: number[];
-  /** A statement for each turn, guarded where the row ends before the last lane. */
+  /** A statement per turn, with a condition where the row ends before the last lane. */
   each: (statement: (first: number) => string, indent?: string) => string;
 } {
   const turns = Array.from({ length: Math.ceil(width / lanes) }, (_, turn) => turn * lanes);

@@ -2,14 +2,13 @@ import { defineKernel, read, when, write } from "./define.ts";
 import { FIND_RECORD, NOT_FINITE, recordWord, step, sumOver } from "./prelude.ts";
 
 /**
- * Writes what a step did into its slot of the records, all words but the gradients' norm, which is
- * written by who finds it out. A loss, threshold or batch that is not finite freezes the run: the weights
- * stay as they were.
+ * Writes a step's record, all words but the gradients' norm, which `gradientNorm` writes. If a loss, a
+ * threshold or the batch is not finite, the run is frozen: its weights do not change.
  *
  * `squares` has `rows` elements, or twice as many with the auxiliary loss; stats are {complement of the
  * first bad index, complement of the smallest bits, dead latents}. `penalized`: the sparsity loss sums the
- * rows' penalties. With `jump` these are numbers of active entries, which `offsets` does not tell, and the
- * mean threshold is that of theta [latents]. `dense` of the sizes is noted: 1 where the step went the dense way.
+ * rows' penalties. With `jump` these are the numbers of active entries (`offsets` also counts others), and
+ * the mean threshold is that of theta [latents]. `dense` of the sizes is 1 if the step used dense products.
  * One workgroup.
  */
 export function recordStep<Penalized extends boolean, Jump extends boolean>(

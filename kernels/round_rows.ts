@@ -3,9 +3,9 @@ import { type Factors, vectorsOf } from "./dense_tiled.ts";
 import { sumOver } from "./prelude.ts";
 
 /**
- * Rounds rows of `source` [rows, d] to what a screening product multiplies, and says what that costs: `facts` are
- * {scale, error, norm, bias}, see `appendCandidates`; norms are bounds from above, 3e38 where dots with other rows
- * could leave float32. `packed` gets the rows, padded with zeros. 'biased': rows are latents.
+ * Rounds rows of `source` [rows, d] for a screening product, and computes `facts` {scale, error, norm, bias},
+ * see `appendCandidates`; norms are upper bounds, 3e38 where dots with other rows could overflow. `packed`
+ * has the rounded rows, padded with zeros. `biased`: rows are latents.
  *
  * - int8: scale = largest |number| / 127 of the row, columns multiplied by `balance` first.
  * - float16: scale = largest |number| / 64, so that sums of 8 products stay within float16; numbers below

@@ -6,18 +6,18 @@ import { activation, operands } from "./exact_dots.ts";
 import { countColumns, findListed, latentOf, list } from "./listed_columns.ts";
 import { sumOver } from "./prelude.ts";
 
-// A cut for each row that at least `wanted` of its pre-activations reach, without a prediction. Columns are
-// divided into groups; the column with the largest estimate of each of the wanted groups whose largest
-// estimates are the largest is computed exactly, and the least of those is the cut. It holds however wrong the
-// estimates are.
+// A cut per row that at least `wanted` of its pre-activations reach, without a prediction. Columns are
+// divided into groups. Of the `wanted` groups with the largest maximal estimates, the column with the
+// largest estimate is computed exactly, and the smallest of these values is the cut. It is valid for any
+// error of the estimates.
 
-/** Columns of a group, at least. */
+/** Smallest number of columns per group. */
 const LEAST = 4;
 
 /**
- * Declares how `total` columns are grouped: groups of LEAST · 2^shift columns, as small as leaves no more
- * than `groups`, and `base`, the first group of the shard whose first column is column `begin`. A shard begins
- * a group of its own, so that no group is in two.
+ * WGSL that divides `total` columns into groups of LEAST · 2^shift columns, with the smallest shift that
+ * gives at most `groups`, and declares `base`, the first group of the shard whose first column is `begin`.
+ * Each shard starts a new group, so that no group is in two shards.
  */
 const countGroups = `
   var shift = 0u;
@@ -27,8 +27,8 @@ const countGroups = `
 const groupSizes = { groups: "u32", shards: "u32", shard: "u32" } as const;
 
 /**
- * Raises maxima [rows, groups] to the largest positive estimate of each group, as bits of a float whose lowest
- * are the number of the column in its group. They are zero before.
+ * Writes the largest positive estimate of each group to maxima [rows, groups] (0 before), as bits of a float
+ * whose lowest bits are the index of the column in its group.
  */
 export function raiseMaxima({ factors, listed = false }: { factors: Factors; listed?: boolean }) {
   const rounded = factors !== "float32";
@@ -68,7 +68,7 @@ ${
   } as const satisfies Epilogue;
 }
 
-/** `largest(lane, first, last, wanted)`: the wanted-th largest of numbers, or 0 where there are fewer that are not 0. */
+/** `wantedLargest(lane, first, last, wanted)`: the wanted-th largest number; 0 if fewer are not 0. */
 const wantedLargest = (lanes: number, number: string) =>
   `fn wantedLargest(lane: u32, first: u32, last: u32, wanted: u32) -> u32 {
   var least = 0u;
@@ -83,8 +83,8 @@ const wantedLargest = (lanes: number, number: string) =>
 }`;
 
 /**
- * Finds the groups of each row whose maxima are the `wanted` largest: leasts [rows] is the least of them, or 0
- * where there are not so many; the cuts are as high as can be, or 0. One workgroup per row.
+ * Finds the `wanted` groups of each row with the largest maxima: leasts [rows] is the smallest of these
+ * maxima, or 0 if there are fewer groups. Cuts are initialized to 3e38, or 0. One workgroup per row.
  */
 export const chooseGroups = () =>
   defineKernel({
@@ -105,8 +105,8 @@ export const chooseGroups = () =>
   });
 
 /**
- * Lowers each row's cut to the pre-activations that stand for the groups of one shard that were chosen. One
- * workgroup per row.
+ * Lowers each row's cut to the smallest exact value of the chosen groups of one shard. One workgroup per
+ * row.
  */
 export const cutRows = <Listed extends boolean>(
   { d, listed }: { d: number; listed: Listed },
@@ -144,8 +144,8 @@ ${countColumns(listed, { latents: "sizes.latents", all: "sizes.all" })}${countGr
   });
 
 /**
- * Looks whether a screening of rows was complete: where the list was full it is to be done again (flags:
- * `retry`), or with `last` 1 has failed.
+ * Checks whether a screening of rows was complete: if the list is full, sets `retry`, or with `last` 1
+ * `failed`.
  */
 export const judgeRows = () =>
   defineKernel({
@@ -161,8 +161,8 @@ export const judgeRows = () =>
   });
 
 /**
- * Which of its placed entries each row keeps, the `wanted` largest: limits [rows] {bits, how many that equal them},
- * {0, 0} where it keeps all, and kept[firstOut + r], how many. One workgroup per row.
+ * The `wanted` largest placed entries of each row: limits [rows] are {bits, number of equals to keep}, {0, 0}
+ * if all are kept, and kept[firstOut + r] is their number. One workgroup per row.
  */
 export const limitRows = () =>
   defineKernel({

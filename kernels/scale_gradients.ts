@@ -1,9 +1,9 @@
 import { defineKernel, read, when, write } from "./define.ts";
 
 /**
- * Multiplies gradients by one number: x[i] *= factor[0]. There are `numbers` of them; with `entries` it
- * is a pair for each entry of the sparse columns, as many as the last of the latents' offsets says, and
- * `numbers` is the index of that offset. Any number of workgroups.
+ * Multiplies gradients by one number: x[i] *= factor[0] for `numbers` numbers. With `entries` x has a pair
+ * per entry of the sparse columns; their number is the last of the latents' offsets, whose index is
+ * `numbers`. Any number of workgroups.
  */
 export const scaleGradients = <Entries extends boolean>({ entries }: { entries: Entries }) =>
   defineKernel({

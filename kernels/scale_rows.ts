@@ -1,6 +1,6 @@
 import { defineKernel, read, write } from "./define.ts";
 
-/** Errors of normalised samples in the raw space: x[r, c] = (scale[r] − ε) · x[r, c] + ε · input[r, c]. */
+/** Errors of normalized samples in raw units: x[r, c] = (scale[r] − ε) · x[r, c] + ε · input[r, c]. */
 export const scaleRows = () =>
   defineKernel({
     label: "scale rows",

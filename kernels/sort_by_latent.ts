@@ -1,11 +1,11 @@
-// Sparse rows → sparse columns without a sort: within one row every latent occurs at most once, so a
-// workgroup that walks a block of rows in order can hand out places without conflicts, and the
-// entries of a latent end up in ascending order of row, in every run.
+// Sparse rows → sparse columns (CSR to CSC) without a sort: each latent occurs at most once per row, so that
+// a workgroup can process a block of rows in order and assign positions without conflicts. The entries of a
+// latent are in ascending order of row in every run.
 import { defineKernel, read, write } from "./define.ts";
 
 /**
- * Counts the entries of each latent in each block of rows. Whole numbers: the order of the atomics
- * does not matter. `counts` [blocks, latents] is zero at the start. One workgroup a block.
+ * Counts the entries of each latent per block of rows. These are integers, so that the order of the atomics
+ * does not matter. `counts` [blocks, latents] is zero at the start. One workgroup per block.
  */
 export const countLatents = () =>
   defineKernel({
@@ -24,8 +24,8 @@ export const countLatents = () =>
   });
 
 /**
- * Turns counts into places: counts[b, i] becomes the number of entries of latent i in the blocks
- * before b, totals[i] the number in all. One lane per latent.
+ * Turns counts into offsets: counts[b, i] becomes the number of entries of latent i in the blocks before b,
+ * totals[i] that in all blocks. One lane per latent.
  */
 export const sumBlocks = () =>
   defineKernel({
@@ -46,9 +46,9 @@ export const sumBlocks = () =>
   });
 
 /**
- * Writes the entries latent by latent: their row and, as a pair, the two numbers that multiply the
- * residual (for the decoder's gradient: c · activation) and the input (for the encoder's: delta).
- * c = `main` for the first `half` rows and `auxiliary` for the rest. One workgroup a block.
+ * Writes the entries sorted by latent: their row and a pair of factors, of the residual (c · activation, for
+ * the decoder's gradient) and of the input (delta, for the encoder's). c = `main` for the first `half` rows
+ * and `auxiliary` for the others. One workgroup per block.
  */
 export const fillLatents = () =>
   defineKernel({

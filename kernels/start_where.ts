@@ -1,9 +1,9 @@
 import { defineKernel, read, write } from "./define.ts";
 
 /**
- * Workgroups of work that may be skipped, none where flags[at] is 0. `full` [count] are {x, y, times, each}: x · y
- * workgroups, or where `each` is not 0 `times` for each `each` of flags[at], spread over two dimensions of at
- * most `most`.
+ * Numbers of workgroups of kernels that may be skipped: 0 if flags[at] is 0. `full` [count] are {x, y, times,
+ * each}: x · y workgroups, or if `each` is not 0, times · ⌈flags[at] / each⌉, in two dimensions of at most
+ * `most`.
  */
 export const startWhere = () =>
   defineKernel({

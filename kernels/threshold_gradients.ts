@@ -2,13 +2,13 @@ import { defineKernel, read, write } from "./define.ts";
 import { step } from "./prelude.ts";
 
 /**
- * Gradient of JumpReLU's loss by log θ, latent by latent, with the rectangle r(u) = 1 for |u| < ½,
+ * Gradient of JumpReLU's loss with respect to log θ per latent, with the rectangle r(u) = 1 for |u| < ½,
  * u = (z − θ)/ε: −(θ/ε) · (θ · Σ r·g + p · Σ r), sums over the samples, g = ∂(reconstruction)/∂f, p =
  * `penalty` of the sizes times `sparsity` of the step.
  *
- * An entry with the activation 0 lies in the window below θ: it counts here and then loses its g,
- * which must not reach the encoder. Where θ < ε/2 samples with z = 0 lie in the window too. They have
- * no entries; their Σ g is that of all samples, outputGradient · wDec[i], less that of the entries.
+ * An entry with activation 0 is in the window below θ: it contributes here, and then its g is set to 0,
+ * because it must not reach the encoder. If θ < ε/2, samples with z = 0 are in the window too. They have no
+ * entries; their Σ g is that of all samples, outputGradient · wDec[i], minus that of the entries.
  *
  * `factors` are pairs {main · activation, g}, wDec is one shard, outputGradient [d] = main · Σ_r e[r]. One
  * lane per latent.

@@ -2,23 +2,23 @@ import { defineKernel, read, when, write } from "./define.ts";
 import { rowElements, shareRow, step, sumOver } from "./prelude.ts";
 
 /**
- * Gathers each latent's gradient from the samples in which it is active, and takes one step of Adam
- * on its row of w [latents, d], without a gradient buffer: g = Σ_j factor[j] · source[row[j]]. With `dense`
- * the gradients [latents, d] are there, and are read.
+ * Gathers each latent's gradient from the samples in which it is active, and takes one step of Adam on its
+ * row of w [latents, d], without a gradient buffer: g = Σ_j factor[j] · source[row[j]]. With `dense` the
+ * gradients [latents, d] are read from a buffer.
  *
- * - `decoder`: source is the residual; the part of g along the row is removed, and the row is scaled
+ * - `decoder`: source is the residual; the component of g along the row is removed, and the row is scaled
  *   to norm 1 after the step.
  * - encoder: source is the encoder's input, whose rows repeat after `half` (the second half of the
  *   sparse rows belongs to the auxiliary loss, on the same inputs).
  *
- * Every row's moments decay in every step, active or not: exactly dense Adam. One workgroup per latent;
- * lanes take four columns at once where d divides by four: llvmpipe loads them at the price of one.
+ * All moments decay in every step, as in dense Adam. One workgroup per latent; lanes read four columns at
+ * once if 4 divides d, which takes llvmpipe as long as one.
  */
 export function updateRows<Dense extends boolean>(
   { d, decoder, dense }: { d: number; decoder: boolean; dense: Dense },
 ) {
   const { element, width, dot } = rowElements(d);
-  // No more lanes than a row has work for; sums are halved, so a power of two.
+  // Not more lanes than a row needs; a power of two, as `sumOver` requires.
   const lanes = Math.min(64, Math.max(8, 2 ** Math.ceil(Math.log2(width))));
   const { turns, each } = shareRow(width, lanes);
   const adam = (j: number) =>

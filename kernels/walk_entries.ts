@@ -2,13 +2,12 @@ import { defineKernel, read, when, write } from "./define.ts";
 import { shareRow } from "./prelude.ts";
 
 /**
- * Walks the entries of each row in their order. Entry j meets the residual r of its row, notes dots[j] =
- * r · w[places[j]], and leaves r − values[j] · w[places[j]] to the next. With `restart`, an entry whose
- * place has the top bit set begins with the row of `base` again. With `two`, places from `split` on are rows of
- * `more`.
+ * Processes the entries of each row in order. With the residual r of its row, entry j writes dots[j] =
+ * r · w[places[j]] and changes r to r − values[j] · w[places[j]]. With `restart`, an entry whose place has
+ * the top bit set starts from the row of `base` again. With `two`, places from `split` on are rows of `more`.
  *
- * What an entry leaves does not depend on its dot, so the lanes only meet once every 32 entries, to add
- * their shares up: 64 lanes of one workgroup per row, each with a column of every 64.
+ * The new residual does not depend on the dot, so that lanes synchronize only once per 32 entries, to add up
+ * their parts: one workgroup of 64 lanes per row, each with every 64th column.
  */
 export function walkEntries<Restart extends boolean, Two extends boolean>(
   { d, restart, two }: { d: number; restart: Restart; two: Two },
@@ -28,7 +27,7 @@ export function walkEntries<Restart extends boolean, Two extends boolean>(
       base: when(restart, read("f32")),
     },
     workgroup: 64,
-    // 65 apart: at 64 all lanes that add up would hit the same bank of memory.
+    // Stride 65: with 64 all lanes that add up would access the same memory bank.
     globals: ["var<workgroup> shares: array<f32, 2080>;"],
     body: `
   let row = group;

@@ -2,12 +2,12 @@ import { defineKernel, read, write } from "./define.ts";
 import { elements } from "./prelude.ts";
 
 /**
- * Writes what of each row of z [rows, cols] is above its latent's threshold as sparse rows, in ascending order of
- * latent. One workgroup per row.
+ * Writes the numbers of each row of z [rows, cols] above their latent's threshold as sparse rows, in
+ * ascending order of latent. One workgroup per row.
  *
- * `lanes`: each of them owns a run of up to 32 columns and marks what it finds as bits, so that order needs one
- * exchange between lanes and z is read once. 64 are for hardware; 8, as many as llvmpipe runs at once, take a
- * third of the time there. `vector`: columns divide by four and are read four at once.
+ * `lanes`: each has up to 32 consecutive columns and marks those above as bits, so that one exchange between
+ * lanes is enough and z is read once. 64 for hardware; 8, the number that llvmpipe runs at once, take a
+ * third of the time there. `vector`: 4 divides `cols`, and four columns are read at once.
  */
 export function writeAboveThreshold(
   { lanes, vector = false }: { lanes: 8 | 64; vector?: boolean },

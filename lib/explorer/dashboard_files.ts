@@ -6,12 +6,12 @@ import { collectMetaLatents, type MetaLatentLatents, readMetaLatent } from "./me
 import { collectSearch, type MetaLabel, readSearch, type SearchIndex } from "./search_index.ts";
 import { isWhole } from "../whole_number.ts";
 
-/** Name of the file that says what the others hold. */
+/** Name of the file that describes the others. */
 export const DASHBOARD_FILE = "dashboard.json";
 
-/** What is said of the SAE and the texts. Plain JSON. */
+/** Description of the SAE, the model and the texts. Plain JSON. */
 export interface DashboardAbout {
-  /** The SAE: architecture, widths, where it comes from. */
+  /** The SAE: architecture, widths, origin. */
   sae: Record<string, unknown>;
   /** The model and its hook. */
   model: Record<string, unknown>;
@@ -19,25 +19,25 @@ export interface DashboardAbout {
   texts: Record<string, unknown>;
 }
 
-/** What `dashboard.json` holds. */
+/** Content of `dashboard.json`. */
 export interface DashboardManifest extends DashboardAbout {
   /** "saewing dashboards 2". */
   format: string;
-  /** Samples that were read, massive ones left out. */
+  /** Number of samples, massive ones excluded. */
   samples: number;
-  /** Samples that correlations are over. */
+  /** Number of samples of the correlations. */
   correlated: number;
-  /** Token rows that were read. */
+  /** Number of token rows. */
   rows: number;
-  /** Tokens in a row. */
+  /** Tokens per row. */
   contextLength: number;
-  /** How many latents have a dashboard. */
+  /** Number of latents with a dashboard. */
   latents: number;
-  /** Files of records; `index.bin` says which record is where. */
+  /** Files of records; `index.bin` has the position of each record. */
   shards: { name: string; bytes: number }[];
-  /** Columns of `latents.bin`, each of `latents` numbers of 4 bytes, little-endian, one after the other. */
+  /** Columns of `latents.bin`, one after another, each of `latents` little-endian 4-byte numbers. */
   columns: { name: string; type: "f32" | "u32" }[];
-  /** How many meta-latents `meta.bin` tells the latents of; 0 without a meta-SAE. */
+  /** Number of meta-latents in `meta.bin`; 0 without a meta-SAE. */
   metaLatents: number;
 }
 
@@ -45,15 +45,15 @@ export interface DashboardManifest extends DashboardAbout {
 export interface DashboardFile {
   /** Its name. */
   name: string;
-  /** What it holds. */
+  /** Its content. */
   bytes: Uint8Array<ArrayBuffer>;
 }
 
 const FORMAT = "saewing dashboards 2";
 const MOST_SHARD_BYTES = 32 * 2 ** 20;
-/** Characters of a record, of which 60 contexts with the default window have some 20,000. */
+/** Largest number of characters of a record; 60 contexts with the default window have some 20,000. */
 const MOST_RECORD = 2 ** 24;
-/** Records that are compressed side by side. */
+/** Number of records that are compressed concurrently. */
 const AT_ONCE = 64;
 
 const COLUMNS: [name: string, type: "f32" | "u32", of: (record: DashboardRecord) => number][] = [
@@ -68,22 +68,22 @@ const COLUMNS: [name: string, type: "f32" | "u32", of: (record: DashboardRecord)
 /**
  * The files of a folder of dashboards, which a page reads by ranges:
  * - `latents.bin`: columns of numbers of all latents, for tables and maps;
- * - `shard-000.bin` …: records one after the other, each JSON compressed by gzip;
+ * - `shard-000.bin` …: concatenated records, each JSON compressed by gzip;
  * - `index.bin`: shard, first byte and length of each record, three little-endian 32-bit numbers;
  * - `search.bin`: tokens and labels of all latents, JSON compressed by gzip ({@linkcode SearchIndex});
- * - `meta.bin`: the latents of each meta-latent, where there is a meta-SAE;
- * - `dashboard.json`: what the folder holds. It comes last: a folder without it is not finished.
+ * - `meta.bin`: the latents of each meta-latent, if there is a meta-SAE;
+ * - `dashboard.json`: description of the folder. It comes last: a folder without it is not finished.
  *
- * @param extras What is added to a latent's record.
+ * @param extras Returns additions to a latent's record.
  */
 export async function* dashboardFiles(
   dashboards: Dashboards,
   about: DashboardAbout,
   extras: (dashboard: LatentDashboard) => DashboardExtras = () => ({}),
   { signal, onProgress, metaLabels, shardBytes = MOST_SHARD_BYTES }: {
-    /** Words for meta-latents, by number. */
+    /** Labels of meta-latents by index. */
     metaLabels?: ReadonlyMap<number, MetaLabel>;
-    /** Most bytes of a shard with more than one record (default 32 MiB). */
+    /** Largest size in bytes of a shard with more than one record (default 32 MiB). */
     shardBytes?: number;
     signal?: AbortSignal;
     onProgress?: (progress: Progress) => void;
@@ -150,23 +150,24 @@ export async function* dashboardFiles(
 
 /** A folder of dashboards that is read record by record. */
 export interface DashboardReader {
-  /** What the folder holds. */
+  /** Description of the folder. */
   manifest: DashboardManifest;
   /** Numbers of all latents, by name of the column. */
   columns(): Promise<Record<string, Float32Array | Uint32Array>>;
   /**
-   * The record at a place.
+   * Reads a record.
    *
-   * @param place From 0 to `manifest.latents` − 1; `columns().latent` says which latent it is of.
+   * @param place Index of the record, from 0 to `manifest.latents` − 1; its latent is
+   * `columns().latent[place]`.
    */
   record(place: number): Promise<DashboardRecord>;
-  /** Tokens and labels of all latents, by place. */
+  /** Tokens and labels of all latents, by index of the record. */
   search(): Promise<SearchIndex>;
   /**
-   * The latents that a meta-latent is part of, with its weights, the largest first.
+   * The latents of a meta-latent, with its weight in each, the largest first.
    *
-   * @param meta From 0 to `manifest.metaLatents` − 1.
-   * @param most Most latents that are read (default: all).
+   * @param meta Index from 0 to `manifest.metaLatents` − 1.
+   * @param most Largest number of latents (default: all).
    */
   latentsOf(meta: number, most?: number): Promise<MetaLatentLatents>;
   /** All records in their order. Each shard is read once. */
@@ -176,8 +177,8 @@ export interface DashboardReader {
 /**
  * Opens a folder of dashboards.
  *
- * @param read Gives a file of the folder, or its bytes from `from` to `to` − 1.
- * @throws {Error} It is of another format, shorter than it says, or its shards have other names.
+ * @param read Reads a file of the folder, or its bytes from `from` to `to` − 1.
+ * @throws {Error} The format is unknown, a file is too short, or a shard has an unexpected name.
  */
 export async function openDashboards(
   read: (name: string, from?: number, to?: number) => Promise<Uint8Array<ArrayBuffer>>,

@@ -1,9 +1,9 @@
 import type { LatentDashboard } from "../interpretation/dashboards.ts";
 import type { LatentExample } from "../interpretation/latent_example.ts";
 
-/** A stretch of text in which a latent is active. */
+/** A part of a text in which a latent is active. */
 export interface ContextRecord {
-  /** Number of the token row. */
+  /** Index of the token row. */
   row: number;
   /** Position of the peak in the row. */
   position: number;
@@ -11,17 +11,17 @@ export interface ContextRecord {
   peak: number;
   /** Texts of the tokens. */
   tokens: string[];
-  /** [index, activation] of the tokens where the latent is active, to five digits. */
+  /** [index, activation] of the tokens at which the latent is active, to five digits. */
   active: [number, number][];
 }
 
-/** A latent's dashboard as it is stored: JSON. Numbers have five digits. */
+/** A latent's dashboard as stored in JSON, with numbers of five digits. */
 export interface DashboardRecord {
-  /** Number of the latent. */
+  /** Index of the latent. */
   latent: number;
   /** Share of the samples in which it is active. */
   density: number;
-  /** In how many samples it is active. */
+  /** Number of samples in which it is active. */
   actives: number;
   /** Mean of its activations above zero. */
   mean: number;
@@ -33,31 +33,31 @@ export interface DashboardRecord {
   top: ContextRecord[];
   /** Intervals of activations, with a random sample of each. */
   intervals: { low: number; high: number; count: number; samples: ContextRecord[] }[];
-  /** [latent, correlation, samples in which both are active]. */
+  /** [latent, correlation, number of samples in which both are active]. */
   coactive: [number, number, number][];
-  /** [latent, decoder cosine] of the same SAE. */
+  /** [latent, decoder cosine] in the same SAE. */
   nearest: [number, number][];
-  /** The same of other SAEs. */
+  /** [latent, decoder cosine] in other SAEs. */
   others: { name: string; nearest: [number, number][] }[];
   /** [meta-latent, weight]. */
   metaLatents: [number, number][];
-  /** Tokens whose logits the latent raises and lowers most, where the model's unembedding was read. */
+  /** Tokens whose logits the latent raises and lowers most, if the model's unembedding was read. */
   logits?: {
-    /** [token, logit per unit of activation]. */
+    /** [token, logit per unit of activation] of tokens that it raises. */
     promoted: [string, number][];
-    /** The same of the tokens that it lowers. */
+    /** The same of tokens that it lowers. */
     suppressed: [string, number][];
     /** Distribution over all tokens, in bins of equal width from `low` to `high`. */
     histogram: { low: number; high: number; counts: number[] };
   };
-  /** What the latent stands for, in words, and where these come from. */
+  /** Label or explanation of the latent, and its source. */
   label?: { text: string; source: string; score?: number };
 }
 
-/** What a record holds beside what texts and decoder tell. */
+/** Parts of a record that need a model or an explanation. */
 export type DashboardExtras = Pick<DashboardRecord, "logits" | "label">;
 
-/** A dashboard as it is stored. */
+/** Converts a dashboard to its stored form. */
 export function dashboardRecord(
   dashboard: LatentDashboard,
   extras: DashboardExtras = {},
@@ -94,7 +94,7 @@ function contextRecord(example: LatentExample): ContextRecord {
   return { row, position, peak, tokens, active };
 }
 
-/** A number as short as it may be: float32 has seven digits, of which people read three. */
+/** Rounds to five digits; float32 has seven. */
 function fiveDigits(value: number): number {
   return Number(value.toPrecision(5));
 }

@@ -1,15 +1,15 @@
-/** Text compressed by gzip. */
+/** Compresses a text by gzip. */
 export async function gzip(text: string): Promise<Uint8Array<ArrayBuffer>> {
   const stream = new Blob([text]).stream().pipeThrough(new CompressionStream("gzip"));
   return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 /**
- * The text of a gzip stream.
+ * Decompresses a gzip stream to text.
  *
- * @param most Most characters that it may have.
- * @param what What the bytes are, for the error.
- * @throws {Error} It is no gzip stream, or holds more.
+ * @param most Largest number of characters.
+ * @param what Name of the data in the error message.
+ * @throws {Error} It is not a gzip stream, or has more characters.
  */
 export async function gunzip(
   bytes: Uint8Array<ArrayBuffer> | DataView<ArrayBuffer>,

@@ -1,23 +1,22 @@
 import type { DashboardRecord } from "./dashboard_record.ts";
 import { isWhole } from "../whole_number.ts";
 
-/** The latents that a meta-latent is part of. */
+/** The latents of a meta-latent. */
 export interface MetaLatentLatents {
-  /** How many there are. */
+  /** Number of latents. */
   total: number;
-  /** Those that were read, with the meta-latent's weight in each, the largest first. */
+  /** The latents that were read, with the meta-latent's weight in each, the largest first. */
   latents: [latent: number, weight: number][];
 }
 
 /**
- * Collects which latents each meta-latent is part of: `meta.bin`. It begins with n + 1 offsets
- * (32-bit numbers, little-endian), counted in entries; then come the entries, a latent (32 bits) and
- * its weight (float32) each, those of a meta-latent by descending weight. A page reads two offsets,
- * then the entries between them.
+ * Collects the latents of each meta-latent for `meta.bin`. The file begins with n + 1 offsets (32-bit
+ * little-endian), in entries. The entries follow, each a latent (uint32) and its weight (float32), those of
+ * a meta-latent by descending weight. A page reads two offsets, then the entries between them.
  */
 export function collectMetaLatents(): {
   add(record: DashboardRecord): void;
-  /** One more than the highest meta-latent that was seen. */
+  /** One more than the highest meta-latent index. */
   count(): number;
   bytes(): Uint8Array<ArrayBuffer>;
 } {
@@ -48,11 +47,11 @@ export function collectMetaLatents(): {
 }
 
 /**
- * The latents that a meta-latent is part of.
+ * Reads the latents of a meta-latent.
  *
- * @param part Gives `length` bytes of `meta.bin` from byte `from` on.
- * @param count How many meta-latents there are.
- * @param most Most latents that are read, those with the largest weights.
+ * @param part Reads `length` bytes of `meta.bin` from byte `from` on.
+ * @param count Number of meta-latents.
+ * @param most Largest number of latents, those with the largest weights.
  * @throws {RangeError} There is no such meta-latent.
  */
 export async function readMetaLatent(

@@ -1,5 +1,5 @@
 /**
- * Folders of dashboards that a page reads by ranges, search in them, a site to explore them, and
+ * Folders of dashboards that a page reads by range requests, search in them, a site to explore them, and
  * Neuronpedia's import format.
  *
  * @module

@@ -5,48 +5,49 @@ import type { Progress } from "../progress.ts";
 import type { Sae } from "../sae/sae.ts";
 import type { DashboardFile } from "./dashboard_files.ts";
 
-/** Names under which Neuronpedia shows the latents. */
+/** Names of a source on Neuronpedia. */
 export interface NeuronpediaSource {
-  /** Its id of the model, such as `gpt2-small`: letters, digits, hyphens and underscores. */
+  /** Neuronpedia's id of the model, such as `gpt2-small`: letters, digits, hyphens and underscores. */
   model: string;
-  /** Name of the set of sources, such as `saewing-res-2k`, likewise. */
+  /** Name of the set of sources, such as `saewing-res-2k`, with the same characters. */
   set: string;
-  /** The hook, in a block: `blocks.8.hook_resid_pre`. Its number is the source's. */
+  /** The hook, in a block: `blocks.8.hook_resid_pre`. Its number becomes the source's. */
   hook: string;
-  /** What texts were read, as the reader should see it. */
+  /** Name of the texts, as it is shown. */
   dataset?: string;
-  /** User that the rows belong to (default: the one that Neuronpedia's own seed makes). */
+  /** User that owns the rows (default: the one that Neuronpedia's seed script creates). */
   creator?: string;
 }
 
 /** Options of {@linkcode neuronpediaFiles}. */
 export interface NeuronpediaOptions {
-  /** Logits of a latent, where there are any. */
+  /** Returns the logits of a latent, if any. */
   logits?: (latent: number) => LatentLogits | undefined;
-  /** Latents of a file (default 128, as SAEDashboard has them). */
+  /** Latents per file (default 128, as in SAEDashboard). */
   batch?: number;
-  /** Called with the latents that are written. */
+  /** Called with the number of latents written. */
   onProgress?: (progress: Progress) => void;
-  /** Stops the work. */
+  /** Aborts the work. */
   signal?: AbortSignal;
 }
 
-/** The user of Neuronpedia's seed: a row must belong to a user that is there. */
+/** The user of Neuronpedia's seed script: the owner of a row must exist. */
 const SEEDED_USER = "clkht01d40000jv08hvalcvly";
 /** Neuronpedia shows three neurons of largest weight. */
 const NEURONS = 3;
 
 /**
- * Dashboards in Neuronpedia's import format: the files that lie below `v1/` of its data sets.
- * `MODEL/LAYER-SET/` holds `release.jsonl`, `model.jsonl`, `sourceset.jsonl` and `source.jsonl` with a line
- * each, and `features/batch-N.jsonl.gz` and `activations/batch-N.jsonl.gz` with a line per latent and per context.
- * All lines have the same keys, since the importer takes its columns from a file's first line.
+ * Dashboards in Neuronpedia's import format: the files below `v1/` of its data sets. `MODEL/LAYER-SET/` has
+ * `release.jsonl`, `model.jsonl`, `sourceset.jsonl` and `source.jsonl` with one line each,
+ * `features/batch-N.jsonl.gz` with a line per latent, and `activations/batch-N.jsonl.gz` with a line per
+ * context. All lines have the same keys, because the importer takes its columns from a file's first line.
  *
- * The intervals are {@linkcode LatentDashboard.intervals}; of top contexts `binMin` and `binContains` are −1, as
- * Neuronpedia marks them. Correlations with neurons are not computed: their lists are empty.
+ * The intervals are {@linkcode LatentDashboard.intervals}; in top contexts `binMin` and `binContains` are −1,
+ * as Neuronpedia marks them. Correlations with neurons are not computed: their lists are empty.
  *
- * @param sae The SAE that the dashboards are of: its decoder rows are the vectors to steer with.
- * @throws {RangeError} A name has other characters, the hook is in no block, or the SAE is another one.
+ * @param sae The SAE of the dashboards; its decoder rows are the steering vectors.
+ * @throws {RangeError} A name has other characters, the hook is not in a block, or the dashboards have more
+ * latents than the SAE.
  */
 export async function* neuronpediaFiles(
   dashboards: Dashboards,
@@ -59,7 +60,10 @@ export async function* neuronpediaFiles(
   const { latents } = dashboards;
   if (latents.length > 0 && latents[latents.length - 1] >= sae.dictSize) {
     throw new RangeError(
-      `the dashboards have latent ${latents[latents.length - 1]}, the SAE has ${sae.dictSize}`,
+      `the dashboards have latent ${
+        latents[latents.length - 1]
+      }, expected latents below the SAE's ` +
+        `dictSize ${sae.dictSize}`,
     );
   }
   const folder = `${names.model}/${names.id}`;
@@ -70,7 +74,7 @@ export async function* neuronpediaFiles(
   for (const [name, line] of Object.entries(metadata(dashboards, sae, source, names))) {
     yield text(`${name}.jsonl`, [line]);
   }
-  // Ids of contexts are the same in every run: what is imported twice is there once.
+  // Ids of contexts are the same in every run, so that importing twice adds nothing.
   const prefix = await shortHash(`${names.model}/${names.id}`);
   for (let first = 0, n = 0; first < latents.length; first += batch, n++) {
     signal?.throwIfAborted();
@@ -80,7 +84,7 @@ export async function* neuronpediaFiles(
     const contexts = boards.flatMap((board) =>
       activationLines(board, dashboards.samples, prefix, names)
     );
-    // The importer reads the first line before anything else: a file has one.
+    // The importer cannot read empty files.
     if (contexts.length > 0) {
       yield await packed(`${folder}/activations/batch-${n}.jsonl.gz`, contexts);
     }
@@ -99,14 +103,15 @@ export interface NeuronpediaNames {
   set: string;
   /** The hook. */
   hook: string;
-  /** User that the rows belong to. */
+  /** User that owns the rows. */
   creator: string;
 }
 
 /**
- * The names that a source has on Neuronpedia.
+ * Checks the names of a source and returns them in Neuronpedia's form.
  *
- * @throws {RangeError} A name has characters that it does not take, or the hook is in no block.
+ * @throws {RangeError} A name has characters that Neuronpedia does not accept, or the hook is not in a
+ * block.
  */
 export function checkNeuronpediaSource(
   { model, set, hook, creator = SEEDED_USER }: NeuronpediaSource,
@@ -120,7 +125,7 @@ export function checkNeuronpediaSource(
   }
   const layer = hook.match(/^blocks\.(\d+)\./)?.[1];
   if (layer === undefined) {
-    throw new RangeError(`the hook is ${hook}, Neuronpedia numbers sources by blocks.N`);
+    throw new RangeError(`the hook is ${hook}, expected blocks.N.… for Neuronpedia`);
   }
   // Ids of models are stored in lower case.
   return { model: model.toLowerCase(), id: `${layer}-${set}`, set, hook, creator };
@@ -141,7 +146,7 @@ function metadata(
     },
     model: {
       ...{ id: model, displayName: model, displayNameShort: model, owner: "", ...own },
-      // As Neuronpedia's own converters leave them: neurons of the model are not shown.
+      // As Neuronpedia's own converters set them: neurons of the model are not shown.
       ...{ layers: 0, neuronsPerLayer: 0, instruct: false, inferenceEnabled: false },
       dimension: sae.dModel,
     },
@@ -186,7 +191,7 @@ function featureLine(
     correlated_neurons_l1: [],
     correlated_features_indices: board.coactive.map(({ latent }) => latent),
     correlated_features_pearson: board.coactive.map(({ correlation }) => short(correlation)),
-    // Named after a norm, it holds cosines of decoder rows.
+    // Despite its name, this field has cosines of decoder rows.
     correlated_features_l1: board.coactive.map(({ latent }) => short(cosineWith(latent))),
     pos_str: logits?.promoted.map(({ text }) => storable(text)) ?? [],
     pos_values: logits?.promoted.map(({ logit }) => short(logit)) ?? [],
@@ -236,15 +241,15 @@ function activationLines(
   });
 }
 
-/** Five digits: float32 has seven, of which people read three. */
+/** Rounds to five digits; float32 has seven. */
 const short = (value: number): number => Number(value.toPrecision(5));
 
-/** Text that PostgreSQL can store: no character 0, no half of a surrogate pair. */
+/** Text that PostgreSQL can store: without character 0 and unpaired surrogates. */
 const storable = (text: string): string => text.toWellFormed().replaceAll("\0", "\u2400");
 
 /**
- * One JSON object a line. The importer replaces `\u0000` wherever it stands, so that a token which reads `\u0000` must
- * not look like it: its backslash is written by number.
+ * One JSON object per line. The importer replaces `\u0000` everywhere, so the backslash of a token whose text
+ * is `\u0000` is written as `\u005c`.
  */
 function jsonLines(lines: readonly object[]): string {
   return lines.map((line) => JSON.stringify(line).replaceAll("\\\\u0000", "\\u005cu0000") + "\n")

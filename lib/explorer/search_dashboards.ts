@@ -1,45 +1,45 @@
 import type { DashboardReader } from "./dashboard_files.ts";
 import type { ContextRecord, DashboardRecord } from "./dashboard_record.ts";
 
-/** What is looked for; of several conditions all have to hold. Upper and lower case are the same. */
+/** Conditions of a search, all of which must hold. Case is ignored. */
 export interface DashboardQuery {
-  /** A token that the latent is active on; spaces around it do not matter. */
+  /** A token at which the latent is active; surrounding spaces are ignored. */
   token?: string;
-  /** A stretch of text that reaches into where the latent is active. */
+  /** A text that includes a token at which the latent is active. */
   text?: string;
-  /** Words that the label has, each of them. */
+  /** Words, all of which the label has. */
   label?: string;
 }
 
 /** A latent that was found. */
 export interface FoundLatent {
-  /** Its number. */
+  /** Its index. */
   latent: number;
-  /** Share of its contexts that have what is looked for; 1 for a search by label alone. */
+  /** Share of its contexts that match; 1 for a search by label only. */
   share: number;
   /** Its label. */
   label?: DashboardRecord["label"];
   /** Share of the samples in which it is active. */
   density: number;
-  /** The context with the largest activation that has it; the first of all for a search by label alone. */
+  /** The matching context with the largest activation; the first context for a search by label only. */
   context?: ContextRecord;
 }
 
 /** Options of {@linkcode searchDashboards}. */
 export interface SearchOptions {
-  /** Most latents that are given (default 20). */
+  /** Largest number of latents (default 20). */
   most?: number;
-  /** Stops the search, with the signal's reason. */
+  /** Aborts the search, with the signal's reason. */
   signal?: AbortSignal;
 }
 
 /**
- * Searches a folder of dashboards: latents by token, by text, by label. All records are read once; there is no
- * index. Tokens and texts are looked for in the stored contexts: those with the largest activations and samples of
- * all intervals.
+ * Searches the latents of a folder of dashboards by token, text or label. All records are read once, without
+ * an index. Tokens and texts are searched in the stored contexts: those with the largest activations and
+ * samples of all intervals.
  *
- * @returns Latents with the largest share of contexts first; of equal ones, the rarer latent, then the lower number.
- * @throws {RangeError} Nothing is looked for.
+ * @returns Latents by descending share of contexts, then ascending density, then index.
+ * @throws {RangeError} The query has no condition.
  */
 export async function searchDashboards(
   reader: Pick<DashboardReader, "records">,
@@ -50,7 +50,7 @@ export async function searchDashboards(
   const text = query.text?.toLowerCase();
   const words = query.label?.toLowerCase().split(/\s+/).filter((word) => word !== "") ?? [];
   if (!token && !text && words.length === 0) {
-    throw new RangeError("nothing is looked for: expected a token, a text or a label");
+    throw new RangeError("the query is empty, expected a token, a text or a label");
   }
   const found: FoundLatent[] = [];
   for await (const record of reader.records()) {
@@ -71,7 +71,7 @@ export async function searchDashboards(
     .slice(0, most);
 }
 
-/** A record's contexts, each place once, those with the largest activations first. */
+/** A record's contexts, each position once, those with the largest activations first. */
 function contextsOf({ top, intervals }: DashboardRecord): ContextRecord[] {
   const all = [...top, ...intervals.toReversed().flatMap(({ samples }) => samples)];
   return [...new Map(all.map((each) => [`${each.row}:${each.position}`, each])).values()];
@@ -81,7 +81,7 @@ function hasToken({ tokens, active }: ContextRecord, token: string): boolean {
   return active.some(([i]) => tokens[i].trim().toLowerCase() === token);
 }
 
-/** Whether some place of the text has a token in it on which the latent is active. */
+/** Whether the text occurs with a token at which the latent is active. */
 function hasText({ tokens, active }: ContextRecord, text: string): boolean {
   const lower = tokens.map((token) => token.toLowerCase());
   const joined = lower.join("");

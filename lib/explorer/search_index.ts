@@ -1,25 +1,25 @@
 import type { DashboardRecord } from "./dashboard_record.ts";
 import { gunzip, gzip } from "./gzip.ts";
 
-/** What latents are searched by. One file for all of them: no shard is read for a search. */
+/** Index for searches by token and label. One file for all latents, so that a search reads no shard. */
 export interface SearchIndex {
   /** Texts of tokens, each once. */
   tokens: string[];
-  /** Tokens (places in `tokens`) of each latent: where its contexts have their peaks, most frequent first. */
+  /** Per latent, indices in `tokens` of the peaks of its contexts, the most frequent first. */
   peaks: number[][];
-  /** Tokens that each latent raises the logits of most. */
+  /** Per latent, indices in `tokens` of the tokens whose logits it raises most. */
   promoted: number[][];
-  /** Labels, "" where there is none. */
+  /** Label per latent, "" if there is none. */
   labels: string[];
-  /** Labels of the meta-latents by number, null where there is none. */
+  /** Labels of the meta-latents by index, null if there is none. */
   metaLabels?: (MetaLabel | null)[];
 }
 
-/** Words for a meta-latent. */
+/** Label or explanation of a meta-latent. */
 export interface MetaLabel {
-  /** The words. */
+  /** The text. */
   text: string;
-  /** "tokens" for a statistic of tokens, or the name of the model that they are from. */
+  /** "tokens" for a statistic of tokens, or the name of the model that wrote it. */
   source: string;
 }
 
@@ -27,10 +27,10 @@ const MOST_TOKENS = 6;
 // 98,304 latents with 12 tokens and a label of 100 characters each have some 15 million characters.
 const MOST = 2 ** 28;
 
-/** Collects a {@linkcode SearchIndex} from records, in the order of their places. */
+/** Collects a {@linkcode SearchIndex} from records, in order. */
 export function collectSearch(): {
   add(record: DashboardRecord): void;
-  /** The file, with labels of meta-latents where there are any. */
+  /** The file's content, with labels of meta-latents if given. */
   bytes(metaLabels?: ReadonlyMap<number, MetaLabel>): Promise<Uint8Array<ArrayBuffer>>;
 } {
   const found: SearchIndex = { tokens: [], peaks: [], promoted: [], labels: [] };
@@ -66,9 +66,9 @@ export function collectSearch(): {
 }
 
 /**
- * Reads what {@linkcode collectSearch} wrote.
+ * Reads the file of {@linkcode collectSearch}.
  *
- * @throws {Error} It is damaged, or of another number of latents.
+ * @throws {Error} It is damaged, or has another number of latents.
  */
 export async function readSearch(
   bytes: Uint8Array<ArrayBuffer>,

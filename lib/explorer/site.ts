@@ -9,18 +9,18 @@ import { SITE_STYLE } from "./site_style.ts";
 
 /** A folder of dashboards that a site shows. */
 export interface SiteSource {
-  /** Gives a file of the folder, or its bytes from `from` to `to` − 1. */
+  /** Reads a file of the folder, or its bytes from `from` to `to` − 1. */
   read(name: string, from?: number, to?: number): Promise<Uint8Array<ArrayBuffer>>;
-  /** What encodes own text; without it there is no such page. */
+  /** SAE and model for own text; without them there is no such page. */
   own?: OwnFiles;
 }
 
-/** A file of a site: its bytes, or which file of which source it is a copy of. */
+/** A file of a site: its content, or the source and file of which it is a copy. */
 export type SiteFile =
   & { name: string }
   & ({ bytes: Uint8Array<ArrayBuffer> } | { source: number; file: string });
 
-// A page that has nothing inline, loads nothing from elsewhere and compiles WebAssembly of its own site.
+// No inline scripts, no other hosts; WebAssembly of the site itself may be compiled.
 const POLICY = [
   "default-src 'self'",
   "script-src 'self' 'wasm-unsafe-eval'",
@@ -51,11 +51,10 @@ const ICON =
   `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 16 16"><rect width="16" height="16" rx="4" fill="#2563c9"/><path d="M4 11l4-7 4 7" fill="none" stroke="#fff" stroke-width="2"/></svg>\n`;
 
 /**
- * The files of the explorer: a site that any web server shows, without a program of its own. The page reads
- * `site.json` first (a map of the latents is in it, so that the first view reads no other data), then
- * parts of the dashboards' files by range requests.
+ * The files of the explorer, a site for any static web server. The page first reads `site.json`, which
+ * contains the map of latents for the first view, then parts of the dashboards' files by range requests.
  *
- * @param sources Folders of dashboards. Names come from their SAEs; equal ones are numbered.
+ * @param sources Folders of dashboards. Their names are those of the SAEs; equal names are numbered.
  * @param trained Models to train on in the page, besides those that encode own text. Without a source the
  * site is a page that trains.
  * @param results Folders of results on these SAEs: pages of pairs and sweeps, measures and claims.
@@ -69,7 +68,7 @@ export async function* siteFiles(
   const encoder = new TextEncoder();
   const saes: SiteSae[] = [];
   const models: ModelFiles[] = [...trained];
-  // All folders are looked at before the first file is given: a site is whole or is not begun.
+  // All folders are checked before the first file, so that no incomplete site is written.
   const data: SiteFile[] = [];
   for (const [source, { read, own }] of sources.entries()) {
     const { manifest, columns } = await openDashboards(read);
@@ -77,7 +76,7 @@ export async function* siteFiles(
     const taken = (name: string) => saes.some((sae) => sae.name === name);
     let name = wanted;
     for (let i = 2; taken(name); i++) name = `${wanted} (${i})`;
-    // Folders have numbers: a name from a file is no path.
+    // Folders are numbered: names from files are not used as paths.
     const path = `data/${source}/`;
     const { density, max } = await columns();
     const sae: SiteSae = { name, path, manifest, map: latentMap(density, max) };

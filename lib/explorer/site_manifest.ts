@@ -3,7 +3,7 @@ import type { DashboardManifest } from "./dashboard_files.ts";
 /** Name of the file that a site's page reads first. */
 export const SITE_FILE = "site.json";
 
-/** Latents counted by density and largest activation: what the map shows. */
+/** Numbers of latents by density and largest activation, for the map. */
 export interface LatentMap {
   /** Logarithms (base 10) of the densities at the left and the right edge. */
   density: [low: number, high: number];
@@ -11,9 +11,9 @@ export interface LatentMap {
   max: number;
   /** Columns and rows of the grid. */
   size: [columns: number, rows: number];
-  /** Latents in each cell, row after row, the lowest activations first. */
+  /** Number of latents per cell, row after row, the lowest activations first. */
   counts: number[];
-  /** Latents that are never active; they are in no cell. */
+  /** Number of latents that are never active, which are in no cell. */
   inactive: number;
 }
 
@@ -25,13 +25,13 @@ export interface SiteModel {
   hook: string;
   /** Folder of `prefix.onnx`, `tokenizer.json` and `tokenizer_config.json`, with a slash at the end. */
   path: string;
-  /** Bytes of `prefix.onnx`. */
+  /** Size of `prefix.onnx` in bytes. */
   bytes: number;
-  /** The tensor that SAEs read. */
+  /** Name of the hook's tensor. */
   tensor: string;
-  /** Token that rows begin with. */
+  /** Id of the token that begins rows. */
   bosToken: number;
-  /** Most tokens of a row, BOS included. */
+  /** Longest row in tokens, BOS included. */
   maxContext: number;
   /** Inputs of the prefix. */
   inputs: { name: string; type: "int32" | "int64" }[];
@@ -39,64 +39,64 @@ export interface SiteModel {
   texts?: { name: string; documents: number };
 }
 
-/** What encodes the reader's own text. */
+/** Files with which the page encodes own text. */
 export interface OwnText {
-  /** Number of its model among the site's. */
+  /** Index of the model among the site's. */
   model: number;
   /** Folder of `sae.bin`, with a slash at the end. */
   path: string;
-  /** Tokens of a row, BOS included. */
+  /** Tokens per row, BOS included. */
   context: number;
-  /** Whether rows begin with BOS, as the SAE was trained. */
+/** Whether rows begin with BOS, as in the SAE's training. */
   prependBos: boolean;
-  /** The SAE without its weights, which are in `sae.bin`: float32 arrays one after the other. */
+  /** The SAE without its weights, which are in `sae.bin` as concatenated float32 arrays. */
   sae: Record<string, unknown>;
-  /** Those arrays: names and lengths. */
+  /** Names and lengths of these arrays. */
   arrays: [name: string, length: number][];
 }
 
 /** An SAE of a site. */
 export interface SiteSae {
-  /** Its name, which addresses carry. */
+  /** Its name, which is part of addresses. */
   name: string;
   /** Folder of its dashboards, relative to the page, with a slash at the end. */
   path: string;
-  /** What its `dashboard.json` holds. */
+  /** Content of its `dashboard.json`. */
   manifest: DashboardManifest;
   /** Map of its latents. */
   map: LatentMap;
-  /** What encodes own text with it. */
+  /** Files to encode own text. */
   own?: OwnText;
-  /** Folder of what runs say of it, with `results.json`. */
+  /** Folder of its results from runs, with `results.json`. */
   results?: string;
 }
 
 /** Two SAEs that were stitched. */
 export interface SitePair {
-  /** Places of the SAEs in the site's list. */
+  /** Indices of the SAEs in the site's list. */
   small: number;
   large: number;
   /** Folder of its files. */
   path: string;
-  /** Place of its chain in the list of sweeps. */
+  /** Index of its chain in the list of sweeps. */
   sweep: number;
-  /** How many claims of section 4 hold, do not hold, and are not decided. */
+  /** Numbers of claims of section 4 that hold, do not hold, and are not decided. */
   claims: [yes: number, no: number, open: number];
 }
 
 /** SAEs that were trained together, or stitched one after the other. */
 export interface SiteSweep {
-  /** Which of both. */
+  /** A training sweep, or a chain of stitched pairs. */
   kind: "sweep" | "chain";
-  /** What it is called: the folder that it comes from. */
+  /** Its name: that of the folder it comes from. */
   name: string;
   /** Folder of its files. */
   path: string;
-  /** Places of those of its SAEs that the site has. */
+  /** Indices of its SAEs in the site's list; others are left out. */
   saes: number[];
 }
 
-/** What `site.json` holds. */
+/** Content of `site.json`. */
 export interface SiteManifest {
   /** "saewing explorer 1". */
   format: string;

@@ -10,15 +10,15 @@ import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
 import { addParts, denseViews } from "./dense_step.ts";
 import type { SparseColumns } from "./gradients.ts";
 
-/** Adam's two running means of a parameter, zero at the start. */
+/** Adam's moments of a parameter, zero at the start. */
 export interface Moments {
-  /** Mean of gradients. */
+  /** Running mean of gradients. */
   first: DeviceBuffer;
-  /** Mean of squared gradients. */
+  /** Running mean of squared gradients. */
   second: DeviceBuffer;
 }
 
-/** Makes the moments of a parameter of `length` numbers. */
+/** Allocates the moments of a parameter of `length` numbers. */
 export function createMoments(buffers: BufferSet, length: number): Moments {
   return {
     first: buffers.zeros("first moment", length),
@@ -26,11 +26,11 @@ export function createMoments(buffers: BufferSet, length: number): Moments {
   };
 }
 
-/** What every update reads: the step's uniform (Adam's constants) and whether the run is frozen. */
+/** Buffers that every update reads. */
 export interface UpdateBuffers {
-  /** The step's uniform, `STEP` of kernels/prelude.ts. */
+  /** The step's uniform with Adam's constants, `STEP` of kernels/prelude.ts. */
   step: DeviceBuffer;
-  /** [1] not zero: the weights stay unchanged. */
+  /** [1] where not 0, the weights stay unchanged. */
   frozen: DeviceBuffer;
 }
 
@@ -42,7 +42,7 @@ export function updateVector(
     value: DeviceBuffer;
     gradient: DeviceBuffer;
     moments: Moments;
-    /** What the learning rate is multiplied by (default 1). */
+    /** Factor of the learning rate (default 1). */
     rateFactor?: number;
   } & UpdateBuffers,
 ): void {
@@ -62,8 +62,8 @@ export function updateVector(
 }
 
 /**
- * One step of Adam on rows of the encoder or decoder, gradients gathered in the same pass. Decoder rows
- * lose their gradient's parallel part and end with norm 1.
+ * One step of Adam on rows of the encoder or decoder; gradients are gathered in the same pass. For
+ * decoder rows the gradient's component along the row is removed, and rows are scaled to norm 1.
  */
 export function updateLatents(
   p: Program,
@@ -77,7 +77,7 @@ export function updateLatents(
     moments: Moments;
     source: DeviceBuffer;
     columns: SparseColumns;
-    /** The rows' gradients [latents, d], where a GPU's step used dense products: nothing is gathered then. */
+    /** GPU: the rows' gradients [latents, d] of a dense step; nothing is gathered then. */
     gradient?: DeviceBuffer;
   } & UpdateBuffers,
 ): void {
@@ -147,9 +147,9 @@ export function updateLatentRows(
     latentOffsets: Uint32Array;
     rows: Uint32Array;
     factors: Float32Array;
-    /** [threads, d] a thread's gradient of one latent. */
+    /** [threads, d] scratch: a thread's gradient of one latent. */
     gradient: Float32Array;
-    /** Where the step may have used dense products: the gradients of the samples' shares. */
+    /** Where dense steps are possible: the flag, and gradients by shares of the samples. */
     flag: Uint32Array | undefined;
     partial: Float32Array | undefined;
     parts: number;
@@ -166,7 +166,7 @@ export function updateLatentRows(
   const add = addRowsOn(thread);
   const update = updateRowOn(thread);
   const gradientAt = thread.index * d;
-  // Rows of the auxiliary loss have a residual of their own, and the samples' inputs.
+  // Rows of the auxiliary loss have their own residuals, but the samples' inputs.
   const repeats = decoder ? undefined : half;
   const own = decoder ? factors : factors.subarray(1);
   const constants = { step, rate: step[STEP_AT.rate], decoder };

@@ -1,16 +1,16 @@
 import type { Thread } from "../device/cpu_stage.ts";
 
-// Float32 arithmetic of the CPU device. Every sum has one order on every thread and processor: the plain loops here
-// define it, the SIMD loops (kernels/simd) keep it. A product is rounded before it is added: no processor
-// may fuse the two. Float64 arithmetic followed by one rounding gives the same bits as float32's own, for
-// +, −, ×, ÷ and √.
+// Float32 arithmetic of the CPU device. Every sum has the same order on all threads and machines: the
+// plain loops here define it, the SIMD loops (kernels/simd) keep it. A product is rounded before it is
+// added (no fused multiply-add). For +, −, ×, ÷ and √, float64 arithmetic followed by one rounding gives
+// the same bits as float32 arithmetic.
 
 const f = Math.fround;
 
 /**
- * Σ_c a[aAt + c] · b[bAt + c] over d numbers: 16 partial sums, number c in sum c mod 16; they are added
- * as ((0 + 4) + (8 + 12)) and so on for four, those as (0 + 1) + (2 + 3); the remainder after a multiple of 16
- * comes last, number by number.
+ * Σ_c a[aAt + c] · b[bAt + c] over d numbers, in 16 partial sums: number c belongs to sum c mod 16. They
+ * are added as (i + (i + 4)) + ((i + 8) + (i + 12)) for i < 4, and the results as (0 + 1) + (2 + 3). The
+ * numbers after the last multiple of 16 are added at the end, one by one.
  */
 export function dot(
   a: Float32Array,
@@ -33,12 +33,12 @@ export function dot(
 }
 
 /**
- * Largest error of {@linkcode dot}, per product of the rows' norms: a
- * number goes through d / 16 + 20 roundings of 2⁻²⁴ (its product, its chain, four of chains, 15 at the end).
+ * Largest error of {@linkcode dot} relative to the product of the rows' norms: a term takes part in d / 16
+ * + 20 roundings of 2⁻²⁴ (its product, its partial sum, 4 sums of these, 15 at the end).
  */
 export const dotError = (d: number): number => (d / 16 + 24) * 2 ** -24;
 
-/** {@linkcode dot} on a thread: by SIMD where it has it. */
+/** {@linkcode dot} on a thread, by SIMD where available. */
 export function dotOn(thread: Thread): typeof dot {
   const { simd } = thread;
   if (!simd) return dot;
@@ -47,8 +47,8 @@ export function dotOn(thread: Thread): typeof dot {
 
 /**
  * Adds weighted rows: out[outAt + c] = start + Σ_j factors[stride · j] · source[rows[j] · d + c] for
- * j = first … last − 1, in that order, each number by itself. `start` is what `out` holds, or zero with
- * `fresh`. Rows from `half` on are taken as row − half.
+ * j = first … last − 1, in that order, per number. `start` is the content of `out`, or 0 with `fresh`.
+ * Row numbers from `half` on mean row − half.
  */
 export function addRows(
   out: Float32Array,
@@ -62,7 +62,7 @@ export function addRows(
     d: number;
     stride?: number;
     half?: number;
-    /** −1 takes them away. */
+    /** −1 subtracts the rows. */
     sign?: 1 | -1;
     fresh?: boolean;
   },
@@ -75,7 +75,7 @@ export function addRows(
   }
 }
 
-/** {@linkcode addRows} on a thread: by SIMD where it has it. */
+/** {@linkcode addRows} on a thread, by SIMD where available. */
 export function addRowsOn(thread: Thread): typeof addRows {
   const { simd } = thread;
   if (!simd) return addRows;
@@ -101,7 +101,7 @@ export function addRowsOn(thread: Thread): typeof addRows {
     );
 }
 
-/** Raises words[at] to `value`, atomically. */
+/** words[at] = max(words[at], value), atomically. */
 export function atomicMax(words: Uint32Array, at: number, value: number): void {
   let found = Atomics.load(words, at);
   while (found < value) {

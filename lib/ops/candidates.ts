@@ -19,31 +19,31 @@ import type { StepBuffers } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 
-// Exact selection by screening, on a GPU. A product of rounded numbers, with a proven bound, lists the pairs
-// {row, latent} that may reach a cut; their exact dots, always by the same function, decide. So values
-// depend on neither the rounding nor the cut, and no array of [n, m] exists.
+// Exact selection by screening, on a GPU. A product of rounded numbers with a proven bound lists the
+// pairs {row, latent} that may reach a cut; their exact dots, always by the same function, decide. So
+// the result depends on neither the rounding nor the cut, and there is no array of [n, m].
 
-/** A list of candidates, with what only the GPU knows of it. */
+/** A list of candidates, filled on the GPU. */
 export interface Candidates {
-  /** Most of them. */
+  /** Largest number of candidates. */
   capacity: number;
-  /** {row, latent} each. */
+  /** {row, latent} of each. */
   pairs: DeviceBuffer;
   /** Bits of their pre-activations, 0 for those that do not reach the cut. */
   values: DeviceBuffer;
-  /** {latent, bits} of those that stay, row by row. */
+  /** {latent, bits} of those that are kept, row by row. */
   placed: DeviceBuffer;
   /** See `STATE`. */
   state: DeviceBuffer;
   /** Scratch: two counts for each row. */
   counts: DeviceBuffer;
-  /** [rows + 1] where each row's begin in `placed`. */
+  /** [rows + 1] offsets of the rows in `placed`. */
   starts: DeviceBuffer;
-  /** [rows] {bits, quota} of what each row keeps, and scratch behind them. */
+  /** [rows] {bits of the limit, number of equals to keep} per row, followed by scratch. */
   limits: DeviceBuffer;
 }
 
-/** What a screening reads: rows [rows, d], or a range of them, and latents. */
+/** Operands of a screening: rows [rows, d], or a range of them, and latents. */
 export interface Operands {
   rows: number;
   input: BufferBinding;
@@ -59,7 +59,7 @@ export function createCandidates(
   cols: number,
   wanted: number,
 ): Candidates {
-  // Pairs of words are what one binding must hold.
+  // A binding must hold two words per candidate.
   const bound = Math.floor(p.device.limits.maxStorageBufferBindingSize / 8);
   const capacity = Math.max(1, Math.min(rows * cols, wanted, bound));
   return {
@@ -74,11 +74,11 @@ export function createCandidates(
   };
 }
 
-/** Workgroups that walk a list: enough to fill a GPU; on the processor each costs. */
+/** Number of workgroups that process a list: enough to fill a GPU; few on software adapters. */
 export const walkers = (device: Device, length: number, each: number): number =>
   Math.min(device.software ? 16 : 2048, Math.ceil(length / each));
 
-/** What a product is made with: one kernel serves every width, but odd ones in float32. */
+/** Options of a product: one kernel for all widths, except float32 widths that 4 does not divide. */
 export function productOptions(factors: Factors, d: number): {
   d: number;
   factors: Factors;
@@ -88,11 +88,11 @@ export function productOptions(factors: Factors, d: number): {
   return { d, factors, vectors: fixed ? undefined : "sizes.vectors" };
 }
 
-/** Workgroups of a product of rows and a shard's latents, or with a list of those that it names. */
+/** Workgroups of a product of rows and a shard's latents, or of those in a list. */
 export const tilesOf = (rows: number, latents: number, times?: Times) =>
   times ? times(Math.ceil(rows / TILE), TILE) : Math.ceil(rows / TILE) * Math.ceil(latents / TILE);
 
-/** Lists the pairs whose estimate, with its bound, reaches its cut. */
+/** Lists the pairs whose estimate plus bound reaches its cut. */
 export function listCandidates(
   p: Program,
   { rows, weights, among }: Operands,
@@ -144,8 +144,8 @@ export function evaluate(
 }
 
 /**
- * Brings listed values that reach the threshold of `selection` to their rows, and says what each of them
- * keeps: `limits`, and `offsets` of the sparse rows from row `firstOut` on.
+ * Sorts listed values that reach the threshold of `selection` by row, and writes each row's `limits` and
+ * the `offsets` of the sparse rows from row `firstOut` on.
  */
 export function placeCandidates(
   p: Program,
@@ -166,13 +166,13 @@ export function placeCandidates(
   p.kernel(placeListed(), { sizes: { capacity }, bind: { ...own, starts, placed }, workgroups });
 }
 
-/** Sets words to zero. */
+/** Sets `length` words to zero. */
 export function clear(p: Program, counts: DeviceBuffer, length: number): void {
   const workgroups = Math.ceil(length / 64);
   p.kernel(clearCounts(), { sizes: { length }, bind: { counts }, workgroups });
 }
 
-/** Limits and offsets of rows from their counts. */
+/** Computes limits and offsets of rows from their counts. */
 export function planRows(
   p: Program,
   { selection, list: { counts, starts, limits }, rows, out: { offsets }, firstOut = 0 }: {
@@ -187,7 +187,7 @@ export function planRows(
   p.kernel(planListed(), { sizes: { rows, firstOut }, bind, workgroups: 1 });
 }
 
-/** Writes what `placed` and `limits` say as sparse rows from row `firstOut` on. */
+/** Writes `placed` by `limits` as sparse rows from row `firstOut` on. */
 export function writeCandidates(
   p: Program,
   { list: { starts, placed, limits }, rows, cols, out, firstOut = 0 }: {
@@ -206,7 +206,7 @@ export function writeCandidates(
   });
 }
 
-/** Notes which latents are active, and the smallest value. */
+/** Records which latents are active, and the smallest value. */
 export function noteEntries(
   p: Program,
   { rows, out, step, lastActive, stats }: { rows: number; out: SparseRows } & StepBuffers,

@@ -8,16 +8,22 @@ import type { Gpu } from "../device/gpu.ts";
 import { createProgram, submit } from "../device/program.ts";
 import { screeningBound } from "./round_on_gpu.ts";
 
-/** The number format for screening on this GPU: the chosen one, else the best guess without measuring. */
+/**
+ * The number format of screening on this GPU: the chosen one, else the first that is available.
+ *
+ * @throws {DeviceError} The device does not support the chosen format.
+ */
 export function screeningOf(gpu: Gpu): Factors {
   const { screening } = gpu;
   if (screening && !available(gpu).includes(screening)) {
-    throw new DeviceError(`this device cannot screen selections with ${screening}`);
+    throw new DeviceError(
+      `screening is ${screening}, expected one of ${available(gpu).join(", ")} on this device`,
+    );
   }
   return screening ?? available(gpu)[0];
 }
 
-/** The formats that the device supports, best guess first. */
+/** The formats that the device supports, the one that is usually fastest first. */
 function available({ features }: Gpu): Factors[] {
   const language = (globalThis.navigator?.gpu as { wgslLanguageFeatures?: ReadonlySet<string> })
     ?.wgslLanguageFeatures;
@@ -29,9 +35,9 @@ function available({ features }: Gpu): Factors[] {
 }
 
 /**
- * Chooses the number format for screening, once per device, by timing the products. Nothing is measured where
- * there is no room for that, 32 MiB, nor on software adapters: 8 bits were the fastest there (llvmpipe, Mesa
- * 22.3, (512, 768, 2048): 0.12 s, float16 0.38 s, float32 0.19 s).
+ * Chooses the number format of screening, once per device, by timing the products. Nothing is measured
+ * with less than 32 MiB of free memory, nor on software adapters, where 8 bits were fastest (llvmpipe,
+ * Mesa 22.3, (512, 768, 2048): 0.12 s, float16 0.38 s, float32 0.19 s).
  */
 export async function chooseScreening(device: Device): Promise<void> {
   if (isCpu(device)) return;
@@ -53,7 +59,7 @@ export async function chooseScreening(device: Device): Promise<void> {
 // Rows, columns and width of the product that is timed: 512 workgroups.
 const [ROWS, COLS, WIDTH] = [2048, 4096, 512];
 
-/** Time of one product of zeros, of which nothing passes the cut. */
+/** Seconds of one product of zeros, in which nothing passes the cut. */
 async function timeProduct(gpu: Gpu, factors: Factors): Promise<number> {
   using buffers = createBuffers(gpu);
   const vectors = vectorsOf(factors, WIDTH);
@@ -84,7 +90,7 @@ async function timeProduct(gpu: Gpu, factors: Factors): Promise<number> {
     await readIntegers(gpu, state, 1);
     return (performance.now() - before) / 1000;
   };
-  // The first run compiles; what reading back costs, 10 ms, is the same for all.
+  // The first run compiles. Reading back takes 10 ms for all formats.
   await time(1);
   const once = await time(1);
   return once > 0.1 ? once : await time(32) / 32;

@@ -13,12 +13,12 @@ import { RECORD_WORDS, type RecordBuffers } from "./record.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * Scales all gradients so that their norm g, all weights' together, is at most `limit`: by
- * min(1, limit / (g + 1e-6)). The decoder's count without the part along their rows, which the update
- * removes. Those of the rows exist only while they are gathered: they are gathered once more here, and
- * what is scaled are the factors that they are gathered from.
+ * Scales all gradients by min(1, limit / (g + 1e-6)), where g is their norm over all weights. Decoder
+ * gradients count without the component along their rows, which the update removes. Gradients of rows
+ * exist only while they are gathered: they are gathered here for the norm, and the factors from which
+ * the update gathers them are scaled.
  *
- * The norm goes into the step's record; one that is not finite freezes the run.
+ * The norm is written into the step's record. If it is not finite, the run is frozen.
  */
 export function clipGradients(
   p: Program,
@@ -27,11 +27,11 @@ export function clipGradients(
     half: number;
     weights: Weights;
     columns: SparseColumns;
-    /** What the decoder's gradients are gathered from. */
+    /** Source of the decoder's gradients. */
     residual: DeviceBuffer;
-    /** What the encoder's gradients are gathered from. */
+    /** Source of the encoder's gradients. */
     input: DeviceBuffer;
-    /** Gradients by the encoder bias [m], by the decoder bias [d], and for JumpReLU by log θ [m]. */
+    /** Gradients of the encoder bias [m], the decoder bias [d], and for JumpReLU of log θ [m]. */
     gradients: { bEnc: DeviceBuffer; bDec: DeviceBuffer; logTheta?: DeviceBuffer };
   } & Pick<RecordBuffers, "step" | "records" | "recordSlots" | "frozen">,
 ): void {
@@ -42,7 +42,7 @@ export function clipGradients(
   const { dModel: d, dictSize: m } = weights;
   const squares = p.buffers.zeros("squared gradients", m);
   const factor = p.buffers.zeros("clip factor", 1);
-  const dense = columns.denseRoom?.gradients;
+  const dense = columns.gpuDense?.gradients;
   for (const [index, { first, latents, wDec }] of weights.shards.entries()) {
     const { latentOffsets, factors } = columns;
     const decoder = { source: residual, rows: columns.rows, w: wDec };
@@ -72,7 +72,7 @@ export function clipGradients(
     p.kernel(scaleGradients({ entries: latentOffsets !== undefined }), {
       sizes: { numbers },
       bind: { factor, x, latentOffsets },
-      // How many entries there are is known to the GPU: 1024 workgroups share them.
+      // The number of entries is known on the GPU only: 1024 workgroups share them.
       workgroups: latentOffsets ? 1024 : Math.ceil(numbers / 64),
     });
   if (!dense) scale(columns.factors, m, columns.latentOffsets);
@@ -124,7 +124,7 @@ function clipOnCpu(
   }
 }
 
-/** squares[i] = ‖g‖² of both of latent i's gradients, over latents; see the kernel. */
+/** squares[i] = ‖g‖² of both gradients of latent i, over latents; see the kernel. */
 export function squareGradients(
   { latentOffsets, rows, samples, factors, squares, residual, input, wDec, gradient, ...more }: {
     latentOffsets: Uint32Array;
@@ -135,7 +135,7 @@ export function squareGradients(
     residual: Float32Array;
     input: Float32Array;
     wDec: Float32Array;
-    /** [threads, d] a thread's gradient of one latent. */
+    /** [threads, d] scratch: a thread's gradient of one latent. */
     gradient: Float32Array;
     flag: Uint32Array | undefined;
     partial: Float32Array | undefined;
@@ -176,7 +176,7 @@ export function squareGradients(
   }
 }
 
-/** The norm of all gradients and what they are multiplied by, one piece of work. */
+/** The norm of all gradients and their factor, one work item. */
 export function normOfGradients(
   { squares, bEnc, bDec, logTheta, factor, limit, slots, step, records, frozen }: {
     squares: Float32Array;

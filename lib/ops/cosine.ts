@@ -18,26 +18,26 @@ import type { Bound } from "../device/kernel.ts";
 import { laneBuffers } from "./encode_in_lanes.ts";
 import { packRows, type UnitRows } from "./unit_rows.ts";
 
-/** Which of the two kernels serves: "lanes" on software adapters, else "tiled". */
+/** Kernel of the cosine search: "lanes" on software adapters, else "tiled". */
 export type CosineKernel = "lanes" | "tiled";
 
-/** Consecutive rows of the searched matrix, on the GPU at norm 1. Owns GPU memory. */
+/** Consecutive rows of the searched matrix at norm 1, in GPU memory that this object owns. */
 export interface CosineColumns {
-  /** Which kernel they are laid out for. */
+  /** Kernel for whose layout they are stored. */
   kernel: CosineKernel;
-  /** First of them. */
+  /** First row. */
   first: number;
-  /** How many. */
+  /** Number of rows. */
   count: number;
-  /** Vectors of four numbers that hold one of them. */
+  /** Number of vec4 per row. */
   steps: number;
-  /** Their numbers, in panels below one another for lanes, else row by row. */
+  /** The rows: for "lanes" in panels below one another, else row by row. */
   bound: { panels: GPUTextureView } | { w: DeviceBuffer };
   /** Frees them. */
   [Symbol.dispose](): void;
 }
 
-/** Where a product puts what it finds. */
+/** Output of a product. */
 export type CosineOutput =
   | {
     mode: "maxima";
@@ -49,34 +49,34 @@ export type CosineOutput =
   }
   | {
     mode: "edges";
-    /** Room for `edgeWords` numbers. */
+    /** `edgeWords` words of bits. */
     words: DeviceBuffer;
     threshold: number;
   };
 
-/** Rows of a dispatch: rows that are compared come in multiples of it, but for the last. */
+/** Rows per tile: all tiles but the last have this many rows. */
 export function rowTile(kernel: CosineKernel): number {
   return kernel === "lanes" ? LANE_ROWS : TILE;
 }
 
-/** Columns of a workgroup: columns lie in panels of that many. */
+/** Columns per workgroup, and per panel of columns. */
 export function columnPanel(kernel: CosineKernel): number {
   return kernel === "lanes" ? LANE_PANEL : TILE;
 }
 
-/** Partial maxima a row that a product with `columns` columns leaves: one for each thread with 8 of them. */
+/** Partial maxima per row of a product with `columns` columns: one per thread, which has 8 columns. */
 function maximaSlots(kernel: CosineKernel, columns: number): number {
   const panel = columnPanel(kernel);
   return Math.ceil(columns / panel) * panel / LANE_COLUMNS;
 }
 
-/** Words of the edges' bits of `rows` rows and `columns` columns. */
+/** Number of words for the edge bits of `rows` rows and `columns` columns. */
 export function edgeWords(kernel: CosineKernel, rows: number, columns: number): number {
   const [tile, panel] = [rowTile(kernel), columnPanel(kernel)];
   return Math.ceil(rows / tile) * tile * Math.ceil(columns / panel) * panel / 32;
 }
 
-/** Calls `edge` for every bit that a product in mode "edges" has set: row and column in the product. */
+/** Calls `edge` with row and column of each bit that a product in mode "edges" has set. */
 export function readEdges(
   kernel: CosineKernel,
   columns: number,
@@ -111,7 +111,7 @@ export function chooseCosineKernel(device: Device, steps: number): CosineKernel 
 }
 
 /**
- * Most columns that one product can take, within the device's limits and `most` bytes, in whole panels.
+ * Largest number of columns of one product, within the device's limits and `most` bytes, in whole panels.
  *
  * @throws {DeviceError} Not one panel fits.
  */
@@ -127,7 +127,7 @@ export function columnsAtOnce(
     device.limits.maxStorageBufferBindingSize,
     device.limits.maxBufferSize,
   );
-  // Panels stand below one another in a texture, whose sides have at most 8192 texels by default.
+  // Panels are below one another in a texture, whose sides have at most 8192 texels by default.
   const panels = kernel === "lanes"
     ? Math.min(
       Math.floor(8192 / steps),
@@ -144,7 +144,7 @@ export function columnsAtOnce(
   return panels * panel;
 }
 
-/** Puts `count` unit rows from row `first` on where a kernel looks for its columns. */
+/** Uploads `count` unit rows from row `first` on, in the layout of a kernel's columns. */
 export function createCosineColumns(
   device: Device,
   kernel: CosineKernel,
@@ -170,7 +170,7 @@ export function createCosineColumns(
   }
 }
 
-// Panels below one another: a row of the texture is a vector of each column of a panel.
+// Panels below one another: a row of the texture has one vec4 of each column of a panel.
 function layPanels(
   device: Device,
   buffers: BufferSet,
@@ -188,9 +188,9 @@ function layPanels(
 }
 
 /**
- * Compares `count` unit rows from row `first` on with columns: puts each row's largest cosine and the
- * column that has it into `output`, or the bits of the cosines that reach a threshold. A cosine is the
- * same number in both modes: float32, summed in the order of the numbers, cut to [−1, 1].
+ * Compares `count` unit rows from row `first` on with columns, and writes each row's largest cosine and
+ * its column into `output`, or bits of the cosines that reach a threshold. Cosines are the same numbers
+ * in both modes: float32, summed in order, clamped to [−1, 1].
  */
 export function compareRows(
   p: Program,
@@ -232,7 +232,7 @@ export function compareRows(
   }
 }
 
-/** Rows of one dispatch: lanes take 16, tiles as many as leave 8 MiB of partial maxima. */
+/** Rows per dispatch: 16 for "lanes", else as many as give 8 MiB of partial maxima. */
 function rowsAtOnce(device: Device, kernel: CosineKernel, slots: number): number {
   if (kernel === "lanes") return LANE_ROWS;
   const bytes = Math.min(2 ** 23, device.limits.maxStorageBufferBindingSize);
@@ -246,7 +246,7 @@ interface Part {
   columns: CosineColumns;
 }
 
-/** What an epilogue adds to a product. */
+/** Sizes and bindings of a product's epilogue. */
 type End =
   | {
     mode: "maxima";

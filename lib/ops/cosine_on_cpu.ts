@@ -7,20 +7,20 @@ import { roundLatents, roundSamples } from "./round_rows.ts";
 import { BLOCK, type Compared, cosineScratch, findEdges, findMaxima } from "./screen_cosines.ts";
 import { makeUnitRows, type UnitRows } from "./unit_rows.ts";
 
-// Memory of a piece's rows and of a block of columns, 5 bytes per number, and of a piece's edges.
-const MOST_ROW_BYTES = 2 ** 24;
-const MOST_COLUMN_BYTES = 2 ** 27;
-const MOST_EDGE_BYTES = 2 ** 23;
-// For rows of any length: the edges of 256 rows fit.
-const MOST_COLUMNS = 2 ** 18;
-// Products of numbers in the first piece: 20 ms by ONNX Runtime on two cores, 4 s by our own loop.
+// Memory limits of a part's rows and of a block of columns, at 5 bytes per number, and of a part's edges.
+const MAX_ROW_BYTES = 2 ** 24;
+const MAX_COLUMN_BYTES = 2 ** 27;
+const MAX_EDGE_BYTES = 2 ** 23;
+// So that the edges of 256 rows fit, for any number of columns.
+const MAX_COLUMNS = 2 ** 18;
+// Multiplications in the first part: 20 ms with ONNX Runtime on two cores, 4 s with the plain loop.
 const FIRST_PRODUCTS = 2 ** 33;
 
 /** Buffers for some rows and a block of columns. */
 interface Piece {
   p: Program;
   compared: Ranges<Compared>;
-  /** Pieces of work that they make for threads. */
+  /** Number of work items for the threads. */
   items: number;
 }
 
@@ -47,7 +47,7 @@ export async function searchMaximaOnCpu(
   return { cosine, nearest };
 }
 
-/** `searchEdges` on the CPU: edges come by blocks of columns, in them by row and then by column. */
+/** `searchEdges` on the CPU: edges are ordered by block of columns, then row, then column. */
 export async function searchEdgesOnCpu(
   cpu: Cpu,
   from: UnitRows,
@@ -74,8 +74,8 @@ export async function searchEdgesOnCpu(
 }
 
 /**
- * Cuts a search into pieces. They grow while they take less than 0.1 s, and shrink above 0.4 s: progress
- * is reported and the signal checked between two. Results do not depend on the cuts.
+ * Splits a search into parts. They grow while they take less than 0.1 s, and shrink above 0.4 s; progress
+ * is reported and the signal checked between them. Results do not depend on the parts.
  */
 async function searchPieces(
   cpu: Cpu,
@@ -89,8 +89,8 @@ async function searchPieces(
   const limit = Math.min(cpu.limits.maxBufferSize, cpu.limits.maxStorageBufferBindingSize);
   const fit = (bytes: number, each: number) => Math.max(1, Math.floor(bytes / each));
   const atOnce = Math.min(
-    ...[total, MOST_COLUMNS, 32 * fit(limit, 4)],
-    ...[fit(MOST_COLUMN_BYTES, 5 * d), fit(limit, 4 * d)],
+    ...[total, MAX_COLUMNS, 32 * fit(limit, 4)],
+    ...[fit(MAX_COLUMN_BYTES, 5 * d), fit(limit, 4 * d)],
   );
   let [wanted, candidates] = [0, 0];
   for (let column = 0; column < total; column += atOnce) {
@@ -100,20 +100,20 @@ async function searchPieces(
     const scratch = f32(held.zeros("scratch of the search", cpu.threads * cosineScratch(m)));
     const words = 4 * Math.ceil(m / 32);
     const most = Math.min(
-      ...[fit(MOST_ROW_BYTES, 5 * d), fit(limit, 4 * d)],
-      ...[fit(MOST_EDGE_BYTES, words), fit(limit, words)],
+      ...[fit(MAX_ROW_BYTES, 5 * d), fit(limit, 4 * d)],
+      ...[fit(MAX_EDGE_BYTES, words), fit(limit, words)],
     );
     wanted ||= FIRST_PRODUCTS / (m * d);
     for (let row = 0; row < rows;) {
       signal?.throwIfAborted();
-      const asked = Math.min(most, Math.max(BLOCK, Math.floor(wanted / BLOCK) * BLOCK));
-      const n = Math.min(asked, rows - row);
+      const requested = Math.min(most, Math.max(BLOCK, Math.floor(wanted / BLOCK) * BLOCK));
+      const n = Math.min(requested, rows - row);
       const started = performance.now();
       {
         using buffers = createBuffers(cpu);
         const p = createProgram(cpu, buffers);
         const counts = buffers.zeros("candidates", 1);
-        // Two pieces of work per thread, to balance the load.
+        // Two work items per thread, to balance the load.
         const blocks = Math.ceil(n / BLOCK / cpu.threads / 2);
         const compared = {
           ...appendRounding(p, from, row, n),
@@ -126,15 +126,15 @@ async function searchPieces(
       }
       const elapsed = performance.now() - started;
       row += n;
-      if (elapsed < 100 && n === asked) wanted = Math.min(2 * asked, most);
-      else if (elapsed > 400) wanted = asked / 2;
+      if (elapsed < 100 && n === requested) wanted = Math.min(2 * requested, most);
+      else if (elapsed > 400) wanted = requested / 2;
       const done = column * rows + m * row;
       onProgress?.({ phase: "cosines", done, total: rows * total, candidates });
     }
   }
 }
 
-/** Has `count` rows from row `first` on at norm 1 and in 8 bits, in blocks of {@linkcode BLOCK}. */
+/** Appends stages that scale `count` rows from row `first` on to norm 1 and round them to 8 bits. */
 function appendRounding(p: Program, rows: UnitRows, first: number, count: number) {
   const { x, bytes, ones, d, ...known } = appendUnitRows(p, p.buffers, rows, first, count);
   const rowBytes = i8(bytes);
@@ -146,7 +146,7 @@ function appendRounding(p: Program, rows: UnitRows, first: number, count: number
   return { rows: x, rowBytes, rowScale: known.scale, rowError: known.error };
 }
 
-/** `count` rows of the searched matrix from row `first` on, at norm 1 and in 8 bits, in `buffers`. */
+/** Scales `count` rows of the searched matrix to norm 1 and rounds them to 8 bits, in `buffers`. */
 async function roundColumns(
   cpu: Cpu,
   buffers: BufferSet,
@@ -168,7 +168,7 @@ async function roundColumns(
   return { columns: w, columnBytes, columnScale: known.scale, columnError: known.error };
 }
 
-/** Puts rows into `buffers`, has them at norm 1, and makes room for what rounding them gives. */
+/** Uploads rows, appends the stage that scales them to norm 1, and allocates their 8-bit form. */
 function appendUnitRows(
   p: Program,
   buffers: BufferSet,
@@ -185,9 +185,9 @@ function appendUnitRows(
     scale: numbers("8-bit scales"),
     norm: numbers("norms of rows"),
     error: numbers("8-bit errors"),
-    // Columns are not balanced: two dictionaries of one model have the same large ones. A row of 6144 ×
-    // 6144 needs 12 exact dots where numbers are normal, 49 to 137 where few columns are 10 to 30 times as
-    // large, which takes 0.1 s of 0.4.
+    // Columns are not balanced: two dictionaries of one model have the same large columns. A row of 6144 ×
+    // 6144 needs 12 exact dots for normal numbers, and 49 to 137 where a few columns are 10 to 30 times as
+    // large, which takes 0.1 s of 0.4 s.
     ones: f32(buffers.from("balance of columns", new Float32Array(d).fill(1))),
   };
 }

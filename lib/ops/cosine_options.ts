@@ -1,14 +1,14 @@
 import type { Progress } from "../progress.ts";
 
-/** Options of every search through cosines. */
+/** Options of cosine searches. */
 export interface CosineSearchOptions {
-  /** Ends the search between two pieces of work, with the signal's reason. */
+  /** Aborts the search between two parts, with the signal's reason. */
   signal?: AbortSignal;
   /**
-   * Called after each piece of work, with the number of cosines. CPU: `candidates` is the number of pairs so
-   * far that 8-bit screening could not decide, so that their exact dot was computed.
+   * Called after each part with the number of cosines. CPU: `candidates` is the number of pairs that 8-bit
+   * screening could not decide, whose exact dot was computed.
    */
   onProgress?: (progress: Progress & { candidates?: number }) => void;
-  /** GPU: the kernel, instead of the one that suits the adapter. */
+  /** GPU: the kernel (default: by the adapter). */
   kernel?: "lanes" | "tiled";
 }

@@ -18,7 +18,7 @@ import { searchEdgesOnCpu, searchMaximaOnCpu } from "./cosine_on_cpu.ts";
 import type { UnitRows } from "./unit_rows.ts";
 import type { CosineSearchOptions } from "./cosine_options.ts";
 
-/** A piece of work: `count` rows from row `first` on, beside columns that are on the GPU. */
+/** A part of a search: `count` rows from row `first` on, and columns on the GPU. */
 interface Piece {
   first: number;
   count: number;
@@ -27,20 +27,21 @@ interface Piece {
 }
 
 // Columns that are on the GPU at a time: one binding of WebGPU's defaults.
-const MOST_COLUMN_BYTES = 2 ** 27;
-// A piece's rows and what it finds: what is allocated beside the columns.
-const MOST_PIECE_BYTES = 2 ** 24;
-// A piece of 4 GFLOP takes half a second on a slow software adapter.
+const MAX_COLUMN_BYTES = 2 ** 27;
+// Memory of a part's rows and results.
+const MAX_PIECE_BYTES = 2 ** 24;
+// A part of 4 GFLOP takes half a second on a slow software adapter.
 const FIRST_FLOPS = 2 ** 32;
 
 /**
- * For each row of `from` the largest cosine with any row of `to`, and the row that has it: the lowest
- * index among equals. With `skipSame` row i is not compared with row i.
+ * For each row of `from`, the largest cosine with any row of `to`, and that row: of equals the one with
+ * the lowest index. With `skipSame` row i is not compared with row i.
  *
- * A GPU multiplies all pairs; the CPU screens them by 8-bit products and computes the exact dot of the remaining
- * candidates (cosine_on_cpu.ts): the same bits on any processor and with any number of workers.
+ * A GPU multiplies all pairs. The CPU screens them by 8-bit products and computes exact dots of the
+ * remaining candidates (cosine_on_cpu.ts), with the same bits on all machines and for any number of
+ * workers.
  *
- * The device's memory: at most 128 MiB of `to` and some 32 MiB more, whatever the sizes.
+ * Device memory is at most 128 MiB of `to` and some 32 MiB more, for any sizes.
  */
 export async function searchMaxima(
   device: Device,
@@ -64,7 +65,7 @@ export async function searchMaxima(
     );
     const values = new Float32Array(parts[0]);
     const indices = new Uint32Array(parts[1]);
-    // Columns come in ascending order: an equal one further on does not count.
+    // Columns are in ascending order: of equals the first counts.
     for (let r = 0; r < count; r++) {
       if (values[r] <= cosine[first + r]) continue;
       cosine[first + r] = values[r];
@@ -76,8 +77,8 @@ export async function searchMaxima(
 
 /**
  * Calls `edge` for each pair of rows whose cosine is at least `threshold`. The device returns one bit per
- * pair, a few MiB at a time, so that any number of edges fits. The order is always the same on one
- * device, and not sorted.
+ * pair, a few MiB at a time, so that the number of edges is not limited. Their order is fixed per device,
+ * but not sorted.
  */
 export async function searchEdges(
   device: Device,
@@ -103,7 +104,7 @@ export async function searchEdges(
   });
 }
 
-/** The smallest float32 that is not below `value`: float32 numbers reach both or neither. */
+/** The smallest float32 number ≥ `value`: a float32 number reaches both or neither. */
 export function ceilFloat32(value: number): number {
   const near = Math.fround(value);
   if (near >= value) return near;
@@ -114,9 +115,9 @@ export function ceilFloat32(value: number): number {
 }
 
 /**
- * Cuts a search into pieces, each one submission, all rows beside one block of columns after the other.
- * Pieces grow while they take less than 0.1 s and shrink above 0.4 s: graphics drivers end a submission
- * that takes seconds. Results do not depend on the cuts.
+ * Splits a search into parts, one submission each: all rows with one block of columns after another.
+ * Parts grow while they take less than 0.1 s and shrink above 0.4 s, because graphics drivers end a
+ * submission that takes seconds. Results do not depend on the parts.
  */
 async function searchPieces(
   device: Device,
@@ -129,18 +130,18 @@ async function searchPieces(
   const { steps } = from;
   const kernel = options.kernel ?? chooseCosineKernel(device, steps);
   const [rows, total] = [from.matrix.rows, to.matrix.rows];
-  const atOnce = columnsAtOnce(device, kernel, steps, MOST_COLUMN_BYTES);
+  const atOnce = columnsAtOnce(device, kernel, steps, MAX_COLUMN_BYTES);
   const tile = rowTile(kernel);
   let wanted = 0;
   for (let column = 0; column < total; column += atOnce) {
     const count = Math.min(atOnce, total - column);
     using columns = createCosineColumns(device, kernel, to, column, count);
-    const most = mostRows(device, kernel, steps, count);
+    const most = maxRows(device, kernel, steps, count);
     wanted ||= FIRST_FLOPS / (2 * count * steps * 4);
     for (let row = 0; row < rows;) {
       signal?.throwIfAborted();
-      const asked = Math.min(most, Math.max(tile, Math.floor(wanted / tile) * tile));
-      const piece = Math.min(asked, rows - row);
+      const requested = Math.min(most, Math.max(tile, Math.floor(wanted / tile) * tile));
+      const piece = Math.min(requested, rows - row);
       const started = performance.now();
       {
         using buffers = createBuffers(device);
@@ -148,16 +149,16 @@ async function searchPieces(
       }
       const elapsed = performance.now() - started;
       row += piece;
-      if (elapsed < 100 && piece === asked) wanted = Math.min(2 * asked, most);
-      else if (elapsed > 400) wanted = asked / 2;
+      if (elapsed < 100 && piece === requested) wanted = Math.min(2 * requested, most);
+      else if (elapsed > 400) wanted = requested / 2;
       onProgress?.({ phase: "cosines", done: column * rows + count * row, total: rows * total });
     }
   }
 }
 
-// Rows whose numbers and edges fit into a piece and into the device's bindings.
-function mostRows(device: Device, kernel: CosineKernel, steps: number, columns: number): number {
-  const bytes = Math.min(MOST_PIECE_BYTES, device.limits.maxStorageBufferBindingSize);
+// Rows whose numbers and edges fit into a part and into the device's bindings.
+function maxRows(device: Device, kernel: CosineKernel, steps: number, columns: number): number {
+  const bytes = Math.min(MAX_PIECE_BYTES, device.limits.maxStorageBufferBindingSize);
   const tile = rowTile(kernel);
   const panels = Math.ceil(columns / columnPanel(kernel));
   const edges = panels * columnPanel(kernel) / 8;

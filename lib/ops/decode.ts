@@ -9,10 +9,10 @@ import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * What sparse reconstructions leave of a target: out[firstRow + r] = target[r] − f · wDec, f being row
- * firstRow + r of the sparse rows. With target x − bDec this is the error x − x̂ of Eq. 2. Nothing is
- * multiplied by zero: the cost is that of the entries. Without a target it is row r of `out` itself
- * (for what dead latents leave of the residual).
+ * Subtracts sparse reconstructions from a target: out[firstRow + r] = target[r] − f · wDec, where f is
+ * row firstRow + r of the sparse rows. With target x − bDec this is the error x − x̂ of Eq. 2. The cost is
+ * proportional to the entries. Without a target it is row r of `out` itself (for the auxiliary loss, in
+ * which dead latents reconstruct the residual).
  */
 export function subtractDecoded(
   p: Program,
@@ -89,9 +89,9 @@ export function decodeRows(
   const add = addRowsOn(thread);
   for (let row = from; row < to; row++) {
     const at = (firstRow + row) * d;
-    // Without a target what the samples' own latents left of them is taken, row `row` of `out`.
+    // Without a target, the samples' residual, row `row` of `out`.
     out.set((target ?? out).subarray(row * d, (row + 1) * d), at);
-    // Offsets count entries that had no room too: they are not there.
+    // Offsets also count entries above the capacity, which are not stored.
     const first = Math.min(offsets[firstRow + row], latents.length);
     const last = Math.min(offsets[firstRow + row + 1], latents.length);
     add(out, at, wDec, latents, values, { first, last, sign: -1, d });

@@ -1,10 +1,10 @@
 import type { DeviceBuffer } from "../device/buffer.ts";
 
-/** A ReLU or JumpReLU step by dense products. */
-export interface DenseWay {
-  /** {1 while the step uses dense products, scratch}. */
+/** Buffers of a ReLU or JumpReLU step by dense products on the CPU. */
+export interface CpuDenseBuffers {
+  /** {1 if the step uses dense products, scratch}. */
   flag: DeviceBuffer;
-  /** Gradients by shares of the samples, [parts, m, d] each. */
+  /** Gradients per share of the samples, [parts, m, d]. */
   encoder: DeviceBuffer;
   decoder: DeviceBuffer;
   /** Number of shares. */
@@ -12,7 +12,7 @@ export interface DenseWay {
 }
 
 /** Buffers of a ReLU or JumpReLU step by dense products on a GPU. */
-export interface DenseRoom {
+export interface GpuDenseBuffers {
   /** [n, m] pre-activations, later activations. */
   z: DeviceBuffer;
   /** [n, m] JumpReLU's activations, later gradients. */

@@ -10,22 +10,22 @@ import type { DenseStepBuffers } from "./dense_step.ts";
 import { encodeBatch } from "./encode.ts";
 import type { StepBuffers } from "./select.ts";
 import type { Shard, Weights } from "./weights.ts";
-import type { DenseRoom } from "./dense_buffers.ts";
+import type { GpuDenseBuffers } from "./dense_buffers.ts";
 
 const sumNumbers = (rows: number, m: number) => Math.ceil(rows / DELTA_ROWS) * m * 4;
 
-/** Whether the device binds [n, m] as a whole, as it must for the entries of sparse rows. */
+/** Whether the device can bind [n, m] numbers in one buffer. */
 export function bindsDensely(device: Device, rows: number, m: number): boolean {
   const most = Math.min(device.limits.maxStorageBufferBindingSize, device.limits.maxBufferSize);
   return 4 * Math.max(rows * m, sumNumbers(rows, m)) <= most;
 }
 
 /** Allocates buffers for dense products. */
-export function createDenseRoom(
+export function createGpuDenseBuffers(
   buffers: BufferSet,
   rows: number,
   { dModel, dictSize, shards }: Weights,
-): DenseRoom {
+): GpuDenseBuffers {
   return {
     z: buffers.zeros("dense pre-activations", rows * dictSize),
     g: buffers.zeros("dense gradients of activations", rows * dictSize),
@@ -38,14 +38,14 @@ export function createDenseRoom(
 }
 
 /**
- * Everything of a ReLU or JumpReLU step up to the gradients of the encoder's bias and log θ and those of all
- * rows, by dense products: z, f, residual = target − f · wDec, g = main · residual · wDecᵀ, delta = g + L1's
- * where f is active, decoder gradient = main · fᵀ · residual, encoder gradient = deltaᵀ · input. Nothing is
- * sorted, and there are no entries; offsets[n], zero at the start of a step, is their number.
+ * A ReLU or JumpReLU step up to the gradients of the encoder bias, log θ and all rows, by dense products:
+ * z, f, residual = target − f · wDec, g = main · residual · wDecᵀ, delta = g + L1's gradient where f is
+ * active, decoder gradient = main · fᵀ · residual, encoder gradient = deltaᵀ · input. There are no sparse
+ * entries; offsets[n], zero at the start of a step, becomes the number of active latents.
  */
 export function stepDenselyOnGpu(
   p: Program,
-  { z, g, sums, gradients }: DenseRoom,
+  { z, g, sums, gradients }: GpuDenseBuffers,
   step: DenseStepBuffers & StepBuffers,
 ): void {
   const { rows, input, weights, residual, scales, jump, stats } = step;
@@ -60,7 +60,7 @@ export function stepDenselyOnGpu(
     });
   }
   encodeBatch(p, { input, weights, z: { cols: m, blocks: [{ first: 0, rows, z }] } });
-  // Pre-activations below θ are read once more, for θ's gradient: until then g holds the activations.
+  // z is still needed for θ's gradient, so g holds the activations until then.
   p.kernel(denseRows({ jump: jump !== undefined }), {
     sizes: { rows, latents: m },
     bind: { z, stats, penalties: step.penalties, theta, f: jump && g },
@@ -96,7 +96,7 @@ export function stepDenselyOnGpu(
 /** Masks gradients, and computes the sums over samples that are not products. */
 function sumActive(
   p: Program,
-  { z, g, sums }: Pick<DenseRoom, "z" | "g" | "sums">,
+  { z, g, sums }: Pick<GpuDenseBuffers, "z" | "g" | "sums">,
   { rows, weights, jump, scales, gradients, sparse, ...state }: DenseStepBuffers & StepBuffers,
 ): void {
   const { dictSize: m } = weights;

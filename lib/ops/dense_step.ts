@@ -9,45 +9,45 @@ import type { JumpThresholds } from "./ragged.ts";
 import type { StepBuffers } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
-import type { DenseWay } from "./dense_buffers.ts";
+import type { CpuDenseBuffers } from "./dense_buffers.ts";
 
-// While a large share of all latents is active, dense products are faster than what visits entries one by
-// one. The library's products have an order of their own: bits may differ from machine to machine then.
+// While a large share of all latents is active, dense products are faster than sparse entries. ONNX
+// Runtime's order of summation depends on the machine, so that bits may differ between machines.
 
 /** Share of active latents from which a step uses dense products. */
 export const DENSE_SHARE = 1 / 10;
 
 /**
- * The same on the CPU, where the overhead per entry matters more for narrower
- * activations: at d 128 a step of 65 in 1024 latents takes 21 ms by entries and 17 ms by dense products.
+ * The same on the CPU, where the overhead per entry weighs more for narrow activations: at d 128 with 65
+ * of 1024 latents active, a sparse step takes 21 ms and a dense one 17 ms.
  */
 const denseShareOf = (d: number): number => Math.min(DENSE_SHARE, d / 2560);
 
 // Number of samples that are encoded exactly for the decision.
-const LOOKED = 8;
+const SAMPLED = 8;
 
-// Bytes that the shares' gradients may take.
-const MOST_BYTES = 2 ** 28;
+// Largest size of the shares' gradients, in bytes.
+const MAX_BYTES = 2 ** 28;
 
-/** Shares of the samples, one per thread where their gradients fit; 0 where dense products are not available. */
+/** Number of shares of the samples: one per thread if their gradients fit; 0 without dense products. */
 export function denseParts(device: Device, m: number, d: number): number {
   if (!isCpu(device) || !device.denseStep) return 0;
-  return Math.min(device.threads, Math.floor(MOST_BYTES / (8 * m * d)));
+  return Math.min(device.threads, Math.floor(MAX_BYTES / (8 * m * d)));
 }
 
-/** Numbers that so many shares take. */
+/** Number of float32 numbers that `parts` shares take. */
 export const denseNumbers = (parts: number, m: number, d: number): number =>
   parts * m * (2 * d + 4);
 
-/** Allocates buffers for dense products; undefined where the device has none or the gradients would be too large. */
-export function openDenseWay(
+/** Allocates buffers for dense products; undefined without them, or if the gradients are too large. */
+export function createCpuDenseBuffers(
   p: Program,
   { dModel: d, dictSize: m }: Weights,
-): DenseWay | undefined {
+): CpuDenseBuffers | undefined {
   const parts = denseParts(p.device, m, d);
   if (parts < 1) return undefined;
   return {
-    flag: p.buffers.zeros("dense way", 2),
+    flag: p.buffers.zeros("dense flag", 2),
     encoder: p.buffers.zeros("dense gradients of the encoder", parts * m * d),
     decoder: p.buffers.zeros("dense gradients of the decoder", parts * m * d),
     parts,
@@ -68,44 +68,48 @@ export interface DenseStepBuffers {
   gradients: { bEnc: DeviceBuffer; logTheta?: DeviceBuffer };
 }
 
-/** Decides by some of the samples whether a step uses dense products, and runs them if so. */
+/** Decides from some of the samples whether a step uses dense products, and if so appends them. */
 export function stepDensely(
   p: Program,
-  way: DenseWay,
+  buffers: CpuDenseBuffers,
   step: DenseStepBuffers & StepBuffers,
 ): void {
   const { rows, weights, jump, scales, residual, penalties, gradients } = step;
   const { dModel: d, dictSize: m, shards: [{ wEnc, wDec }], bEnc } = weights;
-  const flag = u32(way.flag);
+  const flag = u32(buffers.flag);
   const encoder = { input: f32(step.input), wEnc: f32(wEnc), bEnc: f32(bEnc) };
   const logTheta = jump && f32(jump.logTheta);
-  // The samples of this batch decide, so that a resumed run decides alike.
-  const looked = Math.min(rows, LOOKED);
-  p.loop(lookAtDensity, { ...encoder, flag, logTheta, rows, looked, d, m }, looked, 1);
-  p.loop(chooseWay, { flag, looked, d, m }, 1);
+  // Samples of this batch decide, so that a resumed run decides in the same way.
+  const sampled = Math.min(rows, SAMPLED);
+  p.loop(sampleDensity, { ...encoder, flag, logTheta, rows, sampled, d, m }, sampled, 1);
+  p.loop(chooseDense, { flag, sampled, d, m }, 1);
   const numbers = (label: string, length: number) => f32(p.buffers.zeros(label, length));
   const found = {
-    biases: numbers("dense bias gradients", way.parts * m),
-    counts: numbers("dense counts", way.parts * m),
-    inside: numbers("dense threshold gradients", jump ? way.parts * m : 1),
-    samples: numbers("dense threshold samples", jump ? way.parts * m : 1),
+    biases: numbers("dense bias gradients", buffers.parts * m),
+    counts: numbers("dense counts", buffers.parts * m),
+    inside: numbers("dense threshold gradients", jump ? buffers.parts * m : 1),
+    samples: numbers("dense threshold samples", jump ? buffers.parts * m : 1),
   };
   const theta = jump && f32(jump.theta);
   const shared = {
     ...found,
-    ...{ stats: u32(step.stats), step: f32(step.step), parts: way.parts, theta, m },
+    ...{ stats: u32(step.stats), step: f32(step.step), parts: buffers.parts, theta, m },
     bandwidth: jump?.bandwidth ?? 0,
   };
-  p.when(way.flag, 1, () => {
+  p.when(buffers.flag, 1, () => {
     if (jump) p.loop(thresholdsOf, { logTheta: logTheta!, theta: theta! }, m);
     p.loop(
       runDense,
       {
         ...{ ...shared, ...encoder, wDec: f32(wDec), target: f32(step.target), rows, d },
         ...{ residual: f32(residual), penalties: f32(penalties), main: scales.main },
-        ...{ encoder: f32(way.encoder), decoder: f32(way.decoder), sparsity: scales.sparsity ?? 0 },
+        ...{
+          encoder: f32(buffers.encoder),
+          decoder: f32(buffers.decoder),
+          sparsity: scales.sparsity ?? 0,
+        },
       },
-      way.parts,
+      buffers.parts,
       1,
     );
     p.loop(combineDense, {
@@ -116,16 +120,16 @@ export function stepDensely(
   });
 }
 
-/** Counts what is active in some of the samples, over these. */
-export function lookAtDensity(
-  { flag, input, wEnc, bEnc, logTheta, rows, looked, d, m }: {
+/** Counts active latents in some of the samples, over these samples. */
+export function sampleDensity(
+  { flag, input, wEnc, bEnc, logTheta, rows, sampled, d, m }: {
     flag: Uint32Array;
     input: Float32Array;
     wEnc: Float32Array;
     bEnc: Float32Array;
     logTheta: Float32Array | undefined;
     rows: number;
-    looked: number;
+    sampled: number;
     d: number;
     m: number;
   },
@@ -136,7 +140,7 @@ export function lookAtDensity(
   const dot = dotOn(thread);
   let active = 0;
   for (let i = from; i < to; i++) {
-    const row = Math.floor(i * rows / looked);
+    const row = Math.floor(i * rows / sampled);
     for (let latent = 0; latent < m; latent++) {
       const least = logTheta ? Math.exp(logTheta[latent]) : 0;
       if (dot(input, row * d, wEnc, latent * d, d) + bEnc[latent] > least) active++;
@@ -145,11 +149,11 @@ export function lookAtDensity(
   Atomics.add(flag, 1, active);
 }
 
-/** Sets the flag, one piece of work. */
-export function chooseWay(
-  { flag, looked, d, m }: { flag: Uint32Array; looked: number; d: number; m: number },
+/** Sets the flag, one work item. */
+export function chooseDense(
+  { flag, sampled, d, m }: { flag: Uint32Array; sampled: number; d: number; m: number },
 ): void {
-  flag[0] = flag[1] > denseShareOf(d) * looked * m ? 1 : 0;
+  flag[0] = flag[1] > denseShareOf(d) * sampled * m ? 1 : 0;
   flag[1] = 0;
 }
 
@@ -198,7 +202,7 @@ export function runDense(
   thread: Thread,
 ): void {
   const { biases, counts, inside, samples, stats, step, theta, parts, m, rows, d, main } = rest;
-  // The library reads memory of its own thread alone.
+  // ONNX Runtime cannot read shared memory.
   const own = (values: Float32Array) => new Float32Array(values);
   const weights = { wEnc: own(wEnc), bEnc: own(bEnc), wDec: own(wDec), theta: theta && own(theta) };
   const numbers = { main, penalty: rest.sparsity * step[6], half: rest.bandwidth / 2 };
@@ -234,7 +238,7 @@ export function runDense(
   }
 }
 
-/** Adds up what the shares have found, one piece of work. */
+/** Adds up the results of the shares, one work item. */
 export function combineDense(
   { offsets, lastActive, bEncGradient, logThetaGradient, rows, penalty, ...found }: Found & {
     offsets: Uint32Array;
@@ -267,8 +271,8 @@ export function combineDense(
   offsets[rows] = active;
 }
 
-/** The gradients of dense products as arguments of a loop that gathers gradients. */
-export function denseViews({ dense }: { dense?: DenseWay }, decoder: boolean) {
+/** Gradients of dense products, as arguments of a loop that gathers gradients. */
+export function denseViews({ dense }: { dense?: CpuDenseBuffers }, decoder: boolean) {
   return {
     flag: dense && u32(dense.flag),
     partial: dense && f32(decoder ? dense.decoder : dense.encoder),
@@ -277,8 +281,7 @@ export function denseViews({ dense }: { dense?: DenseWay }, decoder: boolean) {
 }
 
 /**
- * The gradient of a latent's row: gathered from the entries, or the sum over shares where the step used dense
- * products.
+ * The gradient of a latent's row in a dense step: the sum over shares, written to gradient[at …].
  */
 export function addParts(
   partial: Float32Array,

@@ -6,12 +6,12 @@ import { f32, type Program, u32 } from "../device/program.ts";
 import { atomicMax, isFiniteNumber } from "./arithmetic.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 import type { Device } from "../device/device.ts";
-import { encodeInLanes, MOST_LANE_WIDTH } from "./encode_in_lanes.ts";
+import { encodeInLanes, MAX_LANE_WIDTH } from "./encode_in_lanes.ts";
 import type { Weights } from "./weights.ts";
 import type { PreActivations } from "./pre_activations.ts";
 
 /**
- * centered = x − bDec, for a batch x of [rows, d]. `stats[0]` notes numbers that are not finite.
+ * centered = x − bDec, for a batch x of [rows, d]. `stats[0]` records the first number that is not finite.
  */
 export function centerBatch(
   p: Program,
@@ -37,11 +37,11 @@ export function centerBatch(
   });
 }
 
-/** Which of the two encoder kernels serves: "lanes" on software adapters, else "tiled". */
+/** Kernel of the encoder: "lanes" on software adapters, else "tiled". */
 export type EncodeKernel = "lanes" | "tiled";
 
 /**
- * z = ReLU(input · wEncᵀ + bEnc) (Eq. 1), block of rows by block, shard by shard.
+ * z = ReLU(input · wEncᵀ + bEnc) (Eq. 1), by blocks of rows and shards of latents.
  *
  * @param options `input` is [rows, d]: x, or x − bDec for SAEs that subtract it.
  */
@@ -69,7 +69,7 @@ export function encodeBatch(
 
 /** The kernel for an adapter. Rows of more than 8192 numbers do not fit into uniform buffers. */
 function chooseEncodeKernel(device: Device, d: number): EncodeKernel {
-  return device.software && d <= MOST_LANE_WIDTH ? "lanes" : "tiled";
+  return device.software && d <= MAX_LANE_WIDTH ? "lanes" : "tiled";
 }
 
 /** The loop of {@linkcode centerBatch}, over rows. */

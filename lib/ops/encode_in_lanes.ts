@@ -7,19 +7,19 @@ import type { Program } from "../device/program.ts";
 import type { PreActivations } from "./pre_activations.ts";
 import type { Weights } from "./weights.ts";
 
-/** Most numbers of a row: 16 rows share 8 uniform buffers of 64 KiB; a kernel may have 12. */
-export const MOST_LANE_WIDTH = 8192;
+/** Largest width of a row: 16 rows share 8 uniform buffers of 64 KiB (a kernel may have 12). */
+export const MAX_LANE_WIDTH = 8192;
 
-// A texture has at most 8192 texels a side by default.
-const MOST_TEXELS = 8192;
+// Largest side of a texture by default, in texels.
+const MAX_TEXELS = 8192;
 
-// Vectors of four numbers in 64 KiB, the most that one uniform binding holds.
-const MOST_VECTORS = 4096;
+// Number of vec4 in 64 KiB, the largest uniform binding.
+const MAX_VECTORS = 4096;
 
 /**
- * `encodeBatch` for software adapters. The encoder changes with every step, so each run lays it out
- * anew, then the rows part by part: m · d + n · d numbers are copied for n · m · d products. One texture
- * and one buffer serve all of them in turn: at most 32 MiB and 512 KiB.
+ * `encodeBatch` for software adapters. The encoder changes with every step, so each run copies it into a
+ * texture, then the rows part by part: m · d + n · d numbers for n · m · d multiplications. One texture (at
+ * most 32 MiB) and one buffer (at most 512 KiB) are reused.
  */
 export function encodeInLanes(
   p: Program,
@@ -74,12 +74,12 @@ export function encodeInLanes(
   }
 }
 
-/** Uniform buffers that 16 rows of `steps` vectors share; of those a kernel may have 12, one is for sizes. */
+/** Number of uniform buffers for 16 rows of `steps` vec4; a kernel may have 12, one is for sizes. */
 export function laneBuffers(steps: number): number | undefined {
-  return [1, 2, 4, 8].find((count) => LANE_ROWS / count * steps <= MOST_VECTORS);
+  return [1, 2, 4, 8].find((count) => LANE_ROWS / count * steps <= MAX_VECTORS);
 }
 
-// The texture and the uniform buffers, and how many latents and rows they hold at a time.
+// Sizes of the texture and of the uniform buffers, and their capacity of latents and rows.
 function planRoom(
   device: Device,
   d: number,
@@ -89,10 +89,10 @@ function planRoom(
   const steps = Math.ceil(d / 4);
   const bindings = laneBuffers(steps)!;
   const perBuffer = bindings === 1
-    ? Math.floor(MOST_VECTORS / steps / LANE_ROWS) * LANE_ROWS
+    ? Math.floor(MAX_VECTORS / steps / LANE_ROWS) * LANE_ROWS
     : LANE_ROWS / bindings;
   const latents = Math.min(
-    Math.floor(MOST_TEXELS / steps) * LANE_PANEL,
+    Math.floor(MAX_TEXELS / steps) * LANE_PANEL,
     Math.max(...shards.map((shard) => shard.latents)),
   );
   const width = Math.min(LANE_PANEL, Math.ceil(latents / LANES) * LANES);
@@ -103,7 +103,7 @@ function planRoom(
     Math.max(1, Math.min(perBuffer * bindings, written)),
     Math.max(...blocks.map((block) => block.rows)),
   );
-  // Powers of two: few kernels serve every width and batch.
+  // Powers of two, so that few kernels are compiled for all widths and batches.
   const held = Math.max(16, 2 ** Math.ceil(Math.log2(Math.min(perBuffer, rows) * steps)));
   return { steps, bindings, perBuffer, latents, rows, width, height, held };
 }

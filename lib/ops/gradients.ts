@@ -1,4 +1,4 @@
-import type { DenseRoom, DenseWay } from "./dense_buffers.ts";
+import type { CpuDenseBuffers, GpuDenseBuffers } from "./dense_buffers.ts";
 import { STEP_AT } from "../../kernels/prelude.ts";
 import { columnSums } from "../../kernels/column_sums.ts";
 import { entryGradients } from "../../kernels/entry_gradients.ts";
@@ -17,8 +17,8 @@ import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * Factors that turn residuals into gradients: −2/(n·d) for the reconstruction (the first `half` rows
- * of the sparse rows), −2α/(n·d) for the auxiliary loss (the rest).
+ * Factors between residuals and gradients: −2/(n·d) for the reconstruction (the first `half` rows of the
+ * sparse rows), −2α/(n·d) for the auxiliary loss (the other rows).
  */
 export interface LossScales {
   /** Number of samples n. */
@@ -31,34 +31,34 @@ export interface LossScales {
   sparsity?: number;
 }
 
-/** Entries latent by latent: for latent i the entries latentOffsets[i] … latentOffsets[i + 1] − 1. */
+/** Entries sorted by latent (CSC): those of latent i are latentOffsets[i] … latentOffsets[i + 1] − 1. */
 export interface SparseColumns {
   /** [m + 1] offsets into the entries. */
   latentOffsets: DeviceBuffer;
-  /** Row of each entry, ascending within a latent: that of the residual. */
+  /** Row of the residual for each entry, ascending within a latent. */
   rows: DeviceBuffer;
-  /** Row of the input for each entry, where it is another than that of the residual. */
+  /** Row of the input for each entry, where it differs from that of the residual. */
   samples?: DeviceBuffer;
-  /** Pairs: what multiplies the residual, and what multiplies the input, in the latent's gradients. */
+  /** Pairs: factors of the residual and of the input in the latent's gradients. */
   factors: DeviceBuffer;
   /** Scratch: entries of each latent in each block of rows; zero at the start of a step. */
   counts: DeviceBuffer;
   /** Number of blocks. */
   blocks: number;
-  /** Where a step on the CPU may use dense products: its gradients. */
-  dense?: DenseWay;
-  /** Where a step on a GPU uses dense products: gradients instead of entries. */
-  denseRoom?: DenseRoom;
+  /** Gradients of dense products, where a step on the CPU may use them. */
+  dense?: CpuDenseBuffers;
+  /** Gradients of dense products, where a step on a GPU uses them instead of entries. */
+  gpuDense?: GpuDenseBuffers;
 }
 
-/** Makes room for the entries of sparse rows, latent by latent. */
+/** Allocates the entries of sparse rows, sorted by latent. */
 export function createSparseColumns(
   device: Device,
   buffers: BufferSet,
   sparse: SparseRows,
   dictSize: number,
 ): SparseColumns {
-  // Blocks of 32 rows are walked in parallel, as far as one buffer, and 32 MiB, hold their counts.
+  // Blocks of 32 rows are processed in parallel, as far as their counts fit into one binding and 32 MiB.
   const bytes = Math.min(2 ** 25, device.limits.maxStorageBufferBindingSize);
   const most = Math.floor(bytes / (4 * dictSize));
   const atMost = isCpu(device) ? 16 : 256;
@@ -73,8 +73,8 @@ export function createSparseColumns(
 }
 
 /**
- * deltas[j] = factor · e[r] · wDec[latents[j]] + sparsity: the loss's gradient by each activation. `step`
- * goes with `scales.sparsity`.
+ * deltas[j] = factor · e[r] · wDec[latents[j]] + sparsity: the gradient of the loss with respect to each
+ * activation. `step` is needed with `scales.sparsity`.
  */
 export function differentiateEntries(
   p: Program,
@@ -84,9 +84,9 @@ export function differentiateEntries(
     residual: DeviceBuffer;
     deltas: DeviceBuffer;
     scales: LossScales;
-    /** Uniform {…, sparsity}: the share of `scales.sparsity` that holds. */
+    /** Uniform {…, sparsity}: the current share of `scales.sparsity`. */
     step?: DeviceBuffer;
-    /** Lanes that share an entry; see the kernel. */
+    /** Lanes per entry; see the kernel. */
     lanes?: 1 | 8;
   },
 ): void {
@@ -115,7 +115,7 @@ export function differentiateEntries(
   }
 }
 
-/** Orders the entries of sparse rows by latent, rows ascending: the same order in every run. */
+/** Sorts the entries of sparse rows by latent, then by row: the same order in every run. */
 export function sortByLatent(
   p: Program,
   { sparse, deltas, columns, dictSize, scales }: {
@@ -169,7 +169,7 @@ export function sortByLatent(
   });
 }
 
-/** gradient[i] = Σ of latent i's deltas: the gradient by the encoder bias. */
+/** gradient[i] = Σ of latent i's deltas: the gradient with respect to the encoder bias. */
 export function sumLatents(
   p: Program,
   { columns, dictSize, gradient }: {
@@ -193,8 +193,8 @@ export function sumLatents(
 }
 
 /**
- * Gradient by the decoder bias: main · Σ_r e[r] from the output, and −Σ_i bEncGradient[i] · wEnc[i]
- * from the input where the encoder reads x − bDec.
+ * Gradient with respect to the decoder bias: main · Σ_r e[r] from the output, and −Σ_i bEncGradient[i] ·
+ * wEnc[i] from the input where the encoder reads x − bDec.
  */
 export function differentiateDecoderBias(
   p: Program,
@@ -225,7 +225,7 @@ export function differentiateDecoderBias(
   }
   const d = weights.dModel;
   const across = Math.ceil(d / 64);
-  // 64 rows a block keep float32 sums short; their totals are summed in a second stage.
+  // Blocks of 64 rows keep float32 sums short; their totals are summed in a second stage.
   const parts = [
     { rows, x: residual, scale, first: 0, weight: undefined as DeviceBuffer | undefined },
     ...(bEncGradient

@@ -45,13 +45,13 @@ const OPERATIONS: Record<string, unknown>[] = [
 const FUNCTIONS = new Map<string, unknown>();
 for (const operation of OPERATIONS) {
   for (const [name, value] of Object.entries(operation)) {
-    // Workers would run the one for the other.
+    // Workers find loops by name only.
     if (FUNCTIONS.has(name)) throw new Error(`two operations export ${name}`);
     FUNCTIONS.set(name, value);
   }
 }
 
-/** The loop of a name, as workers look for it; none where there is no such loop. */
+/** The loop with a name; undefined if there is none. */
 export function findLoop(name: string): Loop<never> | undefined {
   return FUNCTIONS.get(name) as Loop<never> | undefined;
 }

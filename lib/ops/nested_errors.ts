@@ -11,25 +11,26 @@ import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * The errors of nested dictionaries. Prefix p of L has the first ends[p] latents; its error is e_p = x − b_dec
- * − Σ f_j · w_j over its latents j, and the loss the mean over samples, numbers and prefixes of e_p². A
- * latent whose first prefix is g is in all from there on, so that its gradients are made of S_g = Σ_{q ≥ g}
- * e_q / L where those of other architectures are made of e.
+ * The errors of nested dictionaries. Prefix p of L has the first ends[p] latents; its error is e_p = x −
+ * b_dec − Σ f_j · w_j over its latents j, and the loss is the mean of e_p² over samples, dimensions and
+ * prefixes. A latent whose first prefix is g belongs to all prefixes from g on, so that its gradients use
+ * S_g = Σ_{q ≥ g} e_q / L where other architectures use e.
  *
- * Latents ascend within a row, so each row's entries lie prefix by prefix: entries stay where they are, and
- * row r becomes rows r·L … r·L + L − 1 by offsets alone, one for each S_g. Rows of the auxiliary loss, which
- * has the error of the whole, follow at n·L. Nothing is decoded twice: e_{p−1} = e_p + what prefix p adds.
+ * Latents ascend within a row, so that a row's entries are ordered by prefix. Entries stay in place, and
+ * row r becomes rows r·L … r·L + L − 1, one per S_g, through new offsets only. Rows of the auxiliary loss,
+ * which uses the error of the whole dictionary, follow at n·L. Each entry is decoded once: e_{p−1} = e_p +
+ * the contribution of prefix p.
  *
- * @param residual The whole errors e_{L−1}, [n or 2n, d]; the first n rows become S_0, of which the decoder
- * bias's gradient is made.
- * @param squares [n or 2n] of which the first n become Σ_d of e_p², mean over prefixes.
+ * @param residual Errors e_{L−1} of the whole dictionary, [n or 2n, d]; the first n rows become S_0, from
+ * which the decoder bias's gradient is computed.
+ * @param squares [n or 2n]; the first n become Σ_d e_p², averaged over prefixes.
  */
 export function nestErrors(
   p: Program,
   { rows, auxiliary, ends, sparse, weights, residual, squares }: {
     rows: number;
     auxiliary: boolean;
-    /** Latents of each prefix, ascending; the last has all. */
+    /** Number of latents of each prefix, ascending; the last is m. */
     ends: readonly number[];
     sparse: SparseRows;
     weights: Weights;
@@ -83,7 +84,7 @@ export function nestErrors(
   return { sparse: { ...sparse, rows: all, offsets }, residual: nested, half };
 }
 
-/** The sample of each sorted entry, its row of {@linkcode nestErrors} being `columns.rows`. */
+/** The sample of each sorted entry, from its row of {@linkcode nestErrors} in `columns.rows`. */
 export function samplesOfPrefixes(
   p: Program,
   { columns, dictSize, rows, prefixes, capacity }: {
@@ -91,7 +92,7 @@ export function samplesOfPrefixes(
     dictSize: number;
     rows: number;
     prefixes: number;
-    /** Most entries. */
+    /** Largest number of entries. */
     capacity: number;
   },
 ): DeviceBuffer {
@@ -111,7 +112,7 @@ export function samplesOfPrefixes(
   return samples;
 }
 
-/** nested[r · prefixes + g + 1]: the first entry of row r whose latent is not in prefix g, a row a thread. */
+/** nested[r · prefixes + g + 1]: the first entry of row r whose latent is not in prefix g. One thread per row. */
 export const prefixOffsets = () =>
   defineKernel({
     label: "prefix offsets",
@@ -137,9 +138,9 @@ export const prefixOffsets = () =>
   });
 
 /**
- * nested[r · prefixes + p]: the row of `residual` with what the prefixes after p add to the
- * reconstruction. With more shards than one each adds its own: all but the first to what is there. One
- * workgroup per sample, from the last prefix to the first.
+ * nested[r · prefixes + p]: the row of `residual` plus the contributions of the prefixes after p. With
+ * several shards each adds its own; all but the first add to `nested`. One workgroup per sample, from the
+ * last prefix to the first.
  */
 export function prefixErrors<Begins extends boolean>(
   { d, begins }: { d: number; begins: Begins },
@@ -180,9 +181,9 @@ ${each((j) => `s${j} += value * wDec[begin + ${j}u];`)}
 }
 
 /**
- * The errors of a sample's prefixes become their sums from each prefix on, times `share`; the first of
- * these goes into `residual` too, their mean square into `squares`. With `auxiliary` the auxiliary
- * loss's residuals follow them. One workgroup per sample.
+ * Replaces the errors of a sample's prefixes by their sums from each prefix on, times `share`. The first of
+ * these is also written to `residual`, and the mean square to `squares`. With `auxiliary` the auxiliary
+ * loss's residuals follow. One workgroup per sample.
  */
 export function prefixSums({ d, auxiliary }: { d: number; auxiliary: boolean }) {
   const { element, width } = rowElements(d);
@@ -221,7 +222,7 @@ ${
   });
 }
 
-/** samples[j]: which sample's row rows[j] is, an entry a thread. */
+/** samples[j]: the sample of row rows[j]. One thread per entry. */
 export const prefixSamples = () =>
   defineKernel({
     label: "prefix samples",
@@ -331,7 +332,7 @@ function divideRowNumbers(
   }
 }
 
-/** The loops above, as workers have to find them. */
+/** The loops above, for workers to find by name. */
 export const NESTED_LOOPS = [
   ...[splitOffsets, addPrefixes, sumPrefixes],
   divideRowNumbers,

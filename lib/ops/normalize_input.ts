@@ -5,17 +5,17 @@ import { f32, type Program, u32 } from "../device/program.ts";
 import { atomicMax, isFiniteNumber } from "./arithmetic.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 
-/** A normalisation of samples; see `normalizeInput` of lib/sae, which this is on the GPU. */
+/** A normalization of samples, as `normalizeInput` of lib/sae. */
 export interface RowNormalization {
-  /** Which; "none" is no work. */
+  /** Kind of normalization. */
   inputNormalization: "none" | "layer_norm" | "constant_norm_rescale" | "expected_average_only_in";
   /** expected_average_only_in: the factor. */
   inputScale?: number;
 }
 
 /**
- * Normalises a batch x of [rows, d] in place. `scale[r]` gets the raw units of a normalised one, and
- * `stats[0]` notes numbers that are not finite. A row whose squares underflow counts as zeros.
+ * Normalizes a batch x of [rows, d] in place. `scale[r]` becomes the factor back to raw units, and
+ * `stats[0]` records the first number that is not finite. A row whose squares underflow counts as zeros.
  */
 export function normalizeBatch(
   p: Program,
@@ -46,10 +46,12 @@ export function normalizeBatch(
 }
 
 /**
- * Takes errors e of normalised samples x_n to the raw space, in place, all [rows, cols]. What multiplies x̂_n is the
- * scale less `epsilon`, so that x − x̂ = scale · x_n − (scale − epsilon) · x̂_n = (scale − epsilon) · e + epsilon · x_n.
+ * Converts errors e of normalized samples x_n to raw units, in place, all [rows, cols]. x̂_n is multiplied
+ * by scale − epsilon, so that x − x̂ = scale · x_n − (scale − epsilon) · x̂_n = (scale − epsilon) · e +
+ * epsilon · x_n.
  *
- * @param epsilon What "layer_norm" adds to the deviation that it divides by, but does not multiply by; else 0.
+ * @param epsilon Number that "layer_norm" adds to the deviation when dividing, but not when multiplying;
+ * else 0.
  */
 export function scaleErrors(
   p: Program,
@@ -93,7 +95,7 @@ export function normalizeRows(
     let bad = 0;
     while (bad < d && isFiniteNumber(own[bad])) bad++;
     if (bad < d) {
-      // Its mean would make all of the row not finite.
+      // Its mean would make the whole row not finite.
       atomicMax(stats, 0, ~(row * d + bad) >>> 0);
       own.fill(0);
       scale[row] = 1;

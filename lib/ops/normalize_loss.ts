@@ -5,9 +5,9 @@ import { f32, type Program } from "../device/program.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 
 /**
- * Scales each sample's loss by 1 / ‖x[r] − x̄‖₂, x̄ being the mean of the batch: the first `rows` rows of
- * the residual and their squared errors, from which loss and gradients follow. A sample equal to the
- * mean counts nothing.
+ * Scales each sample's loss by 1 / ‖x[r] − x̄‖₂, where x̄ is the mean of the batch: scales the first `rows`
+ * rows of the residual and their squared errors, from which loss and gradients follow. A sample equal to
+ * the mean has weight 0.
  */
 export function divideByDeviation(
   p: Program,

@@ -10,7 +10,7 @@ export interface PreActivations {
   blocks: { first: number; rows: number; z: DeviceBuffer }[];
 }
 
-/** Makes room for the pre-activations of `rows` samples. */
+/** Allocates the pre-activations of `rows` samples. */
 export function createPreActivations(
   device: Device,
   buffers: BufferSet,

@@ -19,24 +19,24 @@ import type { Weights } from "./weights.ts";
 
 /** Parameters of JumpReLU besides the weights. */
 export interface JumpThresholds {
-  /** [m] log θ, which is trained. */
+  /** [m] log θ, the trained parameter. */
   logTheta: DeviceBuffer;
-  /** [m] θ, made from log θ in every step. */
+  /** [m] θ, computed from log θ in every step. */
   theta: DeviceBuffer;
-  /** ε, width of the window around θ in which samples count for θ's gradient. */
+  /** ε, width of the window around θ in which samples contribute to θ's gradient. */
   bandwidth: number;
 }
 
 /**
- * ReLU, or with `jump` JumpReLU: keeps every active pre-activation, however many there are; `out`
- * needs room for all of them, n·m. ReLU: those above 0. JumpReLU: those above θ, and with the activation
- * 0 those in the window below θ, which count for its gradient.
+ * ReLU, or with `jump` JumpReLU: keeps every active pre-activation; `out` needs a capacity of n·m. ReLU
+ * keeps those above 0. JumpReLU keeps those above θ, and with activation 0 those in the window below θ,
+ * which contribute to its gradient.
  *
- * Where more than an eighth of all may be kept, pre-activations are stored and scanned instead: a dense product
- * computes them faster than dots one by one. That many must then lie above the thresholds to within rounding
- * errors of float32, whatever the first screening was, so that runs agree.
+ * Where more than an eighth of all may be kept, pre-activations are stored and scanned instead, because a
+ * dense product computes them faster than single dots. The decision uses float32's bounds, not those of
+ * the first screening, so that runs agree.
  *
- * `penalties` [n] gets Σ of each sample's activations (ReLU) or their number (JumpReLU).
+ * `penalties` [n] becomes Σ of each sample's activations (ReLU) or their number (JumpReLU).
  */
 export function selectRagged(
   p: Program,
@@ -44,12 +44,12 @@ export function selectRagged(
     rows: number;
     input: DeviceBuffer;
     weights: Weights;
-    /** What the first screening multiplies. */
+    /** Number format of the first screening. */
     factors: Factors;
     out: SparseRows;
     penalties: DeviceBuffer;
     jump?: JumpThresholds;
-    /** Most candidates that are listed (default: an eighth of all pre-activations). */
+    /** Largest number of candidates (default: an eighth of all pre-activations). */
     most?: number;
   } & StepBuffers,
 ): PackedBoth {
@@ -75,8 +75,8 @@ export function selectRagged(
 }
 
 /**
- * The part of {@linkcode selectRagged} that follows the selection, on the CPU: notes what is active, sets
- * what is below θ to 0, and sums what the sparsity loss is made of.
+ * The part of {@linkcode selectRagged} after the selection, on the CPU: records active latents, sets
+ * activations below θ to 0, and computes `penalties`.
  */
 export function noteRagged(
   p: Program,
@@ -94,7 +94,7 @@ export function noteRagged(
   }, rows);
 }
 
-/** θ of the CPU from log θ; gives what pre-activations must pass to count: θ less half the bandwidth. */
+/** θ from log θ on the CPU; returns the lower end of the window, θ − ε/2. */
 export function exponentiateOnCpu(
   p: Program,
   latents: number,
@@ -120,9 +120,9 @@ function exponentiate(
 }
 
 /**
- * gradient[i]: the gradient by latent i's log θ, of the reconstruction and of penalty · Σ over samples
- * of L0 (straight-through, see the kernel). Entries below θ lose their gradient afterwards: run it
- * between `sortByLatent` and everything that reads the sorted entries.
+ * gradient[i]: the gradient with respect to latent i's log θ of the reconstruction and of penalty · Σ over
+ * samples of L0 (straight-through, see the kernel). Afterwards entries below θ have gradient 0: call it
+ * after `sortByLatent` and before everything that reads the sorted entries.
  */
 export function differentiateThresholds(
   p: Program,
@@ -131,13 +131,13 @@ export function differentiateThresholds(
     jump: JumpThresholds;
     columns: SparseColumns;
     weights: Weights;
-    /** [d] main · Σ_r e[r], e being the residual. */
+    /** [d] main · Σ_r e[r], where e is the residual. */
     outputGradient: DeviceBuffer;
-    /** The factor that turns residuals into gradients. */
+    /** Factor between residuals and gradients. */
     main: number;
     /** λ / n. */
     penalty: number;
-    /** Uniform {…, sparsity}: the share of λ that holds. */
+    /** Uniform {…, sparsity}: the current share of λ. */
     step: DeviceBuffer;
     gradient: DeviceBuffer;
   },
@@ -248,10 +248,10 @@ export function differentiateLogTheta(
         inside += delta;
         samples++;
       }
-      // Below θ: its gradient must not reach the encoder.
+      // Below θ: the gradient must not reach the encoder.
       if (factors[2 * j] === 0) factors[2 * j + 1] = 0;
     }
-    // Where there are none, the difference would be rounding noise, which Adam would amplify into a step.
+    // Without such samples the difference would be rounding noise, which Adam would turn into a step.
     if (limit < bandwidth / 2 && rows > last - first) {
       inside += dot(outputGradient, 0, wDec, latent * d, d) - all;
       samples += rows - (last - first);

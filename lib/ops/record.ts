@@ -5,41 +5,41 @@ import { f32, type Program, u32 } from "../device/program.ts";
 import { isFiniteNumber } from "./arithmetic.ts";
 import type { DeviceBuffer } from "../device/buffer.ts";
 
-/** Words of one record. */
+/** Number of words of a record. */
 export const RECORD_WORDS: number = RECORD.length;
 
-/** The record of a step. */
+/** Buffers with the records of steps. */
 export interface RecordBuffers {
-  /** Uniform {step, …, sparsity}: the last is the share of the sparsity loss that holds. */
+  /** Uniform {step, …, sparsity}: the last is the current share of the sparsity loss. */
   step: DeviceBuffer;
   /** [3] {first bad input, smallest kept, dead latents}. */
   stats: DeviceBuffer;
   /** [recordSlots, RECORD_WORDS] the records. */
   records: DeviceBuffer;
-  /** Number of records that fit. */
+  /** Number of slots for records. */
   recordSlots: number;
   /** [1] set where the loss or the batch is not finite. */
   frozen: DeviceBuffer;
 }
 
 /**
- * Sums the rows' squared errors into the step's record, with what else the step found out, and
- * freezes the run where the loss is not finite. Squares and offsets have rows for the samples, then
- * as many for the auxiliary loss where its coefficient is not 0. The sparsity loss, where there is one, is
- * coefficient · Σ penalties / n; with `theta` (JumpReLU) the penalties are numbers of active latents.
+ * Writes the step's record: losses from the rows' squared errors, and statistics. If the loss is not
+ * finite, the run is frozen. Squares and offsets have rows for the samples, followed by as many for the
+ * auxiliary loss if its coefficient is not 0. The sparsity loss, if any, is coefficient · Σ penalties / n;
+ * with `theta` (JumpReLU) the penalties are numbers of active latents.
  */
 export function recordLosses(
   p: Program,
   { rows, numbers, auxCoefficient, squares, offsets, sparsity, dense, wentDense, ...state }: {
     rows: number;
-    /** n · d: losses are means over so many numbers. */
+    /** n · d, over which losses are means. */
     numbers: number;
     auxCoefficient: number;
     squares: DeviceBuffer;
     offsets: DeviceBuffer;
-    /** On the CPU: {1 where the step used dense products}. */
+    /** CPU: {1 if the step used dense products}. */
     dense?: DeviceBuffer;
-    /** On a GPU: whether it did. */
+    /** GPU: whether the step used dense products. */
     wentDense?: boolean;
     sparsity?: {
       coefficient: number;
@@ -78,7 +78,7 @@ export function recordLosses(
   });
 }
 
-/** The loop of {@linkcode recordLosses}, one piece of work; sums over samples are float64. */
+/** The loop of {@linkcode recordLosses}, one work item; sums over samples are float64. */
 export function recordOnCpu(
   { rows, numbers, auxCoefficient, coefficient, latents, slots, ...buffers }: {
     rows: number;

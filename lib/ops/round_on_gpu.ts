@@ -16,7 +16,7 @@ export interface PackedRows {
 
 /** A batch and an encoder as a screening product reads them. */
 export interface PackedBoth {
-  /** What they were rounded to. */
+  /** Number format to which they were rounded. */
   factors: Factors;
   /** Number of samples. */
   rows: number;
@@ -26,11 +26,11 @@ export interface PackedBoth {
   shards: PackedRows[];
 }
 
-/** Words of a row that is rounded, or of one in float32. */
+/** Words of a packed row. */
 export const wordsOf = (factors: Factors, d: number): number =>
   factors === "float32" ? d : vectorsOf(factors, d) * (factors === "float16" ? 2 : 4);
 
-/** Rounds a batch [rows, d] and an encoder, or for float32 takes them as they are. */
+/** Rounds a batch [rows, d] and an encoder; float32 rows stay as they are. */
 export function packBoth(
   p: Program,
   { factors, rows, input, weights }: {
@@ -65,7 +65,7 @@ export function packBoth(
   };
 }
 
-/** What the columns of both sides are multiplied by. */
+/** Factors of the columns of both operands, so that both use their 8 bits. */
 function balanceBoth(
   p: Program,
   { rows, input, weights: { dModel: d, shards } }: {
@@ -96,13 +96,14 @@ function balanceBoth(
 }
 
 /**
- * γ and the additive part of the bound: what the arithmetic of the estimate and of the exact dot may be off
- * by, in parts of ‖x‖‖w‖, and what numbers below the normal range add.
+ * γ and the additive part of the bound: the rounding errors of the estimate and of the exact dot relative
+ * to ‖x‖‖w‖, and the error of numbers below the normal range.
  *
- * WGSL rounds float32 sums and products up or down: 2⁻²³ of each. The exact dot has d/4 products and as many
- * sums in a row; the estimate in float32 d of each; the bound, the norms and the rest are worth 64 more.
- * Twice that is taken. Float16, off by 2⁻¹⁰ an operation, has one product and seven sums in a row, and
- * products below its normal range may become zero: 2d · 2⁻¹⁴ at most, where norms are at least 64.
+ * WGSL may round float32 sums and products in either direction, an error of 2⁻²³ each. The exact dot has a
+ * chain of d/4 products and as many sums, the estimate in float32 one of d; the bound, the norms and the
+ * rest count as 64 more operations. Twice the sum is used. Float16, with an error of 2⁻¹⁰ per operation,
+ * has one product and seven sums in a chain, and products below its normal range may become 0: at most 2d
+ * · 2⁻¹⁴ where norms are at least 64.
  */
 export function screeningBound(factors: Factors, d: number): { arithmetic: number; tiny: number } {
   const operations = 2 * (d / 4) + 64 + (factors === "int8" ? 0 : 2 * d);

@@ -3,23 +3,23 @@ import type { DeviceBuffer } from "../device/buffer.ts";
 import { f32, i8, type Program, u8 } from "../device/program.ts";
 import type { Thread } from "../device/cpu_stage.ts";
 
-// Rows rounded to 8 bits, with what the rounding costs. Column c of one side is divided by balance[c] and
-// that of the other multiplied by it, a power of two, so that products stay as they are and both sides use
-// their 8 bits: x · w = Σ_c (x[c] / balance[c]) · (w[c] · balance[c]).
+// Rows rounded to 8 bits, with their rounding errors. Column c of one operand is divided by balance[c], a
+// power of two, and that of the other multiplied by it, so that both use their 8 bits and products stay
+// the same: x · w = Σ_c (x[c] / balance[c]) · (w[c] · balance[c]).
 
 /**
- * Rows of a block, whose columns are one operand of an 8-bit product: a thread's share of the rows, but 1024
- * at most. The more, the more often a row of the other operand serves while it is in a cache (12,288 latents,
- * d 768: a step of 364 ms with 128, of 237 ms with 1024). A block's estimates of all latents fit into 128 MiB.
+ * Rows per block, which is one operand of an 8-bit product: a thread's share of the rows, at most 1024. In
+ * larger blocks a row of the other operand is used more often while it is in a cache (12,288 latents, d
+ * 768: a step takes 364 ms with 128 rows, 237 ms with 1024). A block's estimates take at most 128 MiB.
  */
 export function blockRows(rows: number, latents: number, threads: number): number {
   const most = Math.min(1024, Math.floor(2 ** 25 / latents));
   return Math.max(64, Math.min(most, Math.ceil(rows / threads)));
 }
 
-/** What is known of rounded rows: row ≈ scale · bytes. The norms are those of the balanced rows. */
+/** Scales, norms and errors of rounded rows: row ≈ scale · bytes. Norms are those of the balanced rows. */
 export interface RoundedRows {
-  /** Largest |number| / 127, or 0 for a row that is taken for zeros. */
+  /** Largest |number| / 127, or 0 for a row that is rounded to zeros. */
   scale: DeviceBuffer;
   /** ‖row‖. */
   norm: DeviceBuffer;
@@ -37,11 +37,11 @@ const createRounded = (p: Program, rows: number): RoundedRows => ({
 export interface Rounded {
   /** Samples, in blocks of `block` rows, [d, rows of the block] each. */
   samples: RoundedRows & { bytes: DeviceBuffer; block: number };
-  /** Latents, [m, d], to as many bits, with as much added, as the 8-bit product wants. */
+  /** Latents, [m, d], with the bits and the zero point of the 8-bit product. */
   latents: RoundedRows & { bytes: DeviceBuffer };
 }
 
-/** Numbers of 32 bits that {@linkcode roundBoth} takes. */
+/** Number of 32-bit words that {@linkcode roundBoth} allocates. */
 export function roundedNumbers(rows: number, latents: number, d: number): number {
   const bytes = (length: number) => Math.ceil(length / 4);
   const groups = Math.ceil(rows / 64) + Math.ceil(latents / 64);
@@ -65,7 +65,7 @@ export function roundBoth(
   const encoder = { ...createRounded(p, latents), bytes: bytes("8-bit encoder", latents * d) };
   const groups = { samples: Math.ceil(rows / 64), latents: Math.ceil(latents / 64) };
   const samplePeaks = f32(p.buffers.zeros("peaks of samples", groups.samples * d));
-  // Those of the encoder are found on the way, when it is rounded: they balance the next batch.
+  // The encoder's peaks are computed while it is rounded, and balance the next batch.
   const latentPeaks = f32(p.buffers.zeros("peaks of the encoder", groups.latents * d));
   const balance = f32(p.buffers.zeros("balance of columns", d));
   p.loop(findPeaks, { x: f32(input), peaks: samplePeaks, rows, d }, groups.samples);
@@ -129,7 +129,7 @@ export function balanceColumns(
   };
   for (let c = from; c < to; c++) {
     const power = Math.round(Math.log2(peak(samplePeaks, c) / peak(latentPeaks, c)) / 2);
-    // Where one of them is zero or not finite there is nothing to balance.
+    // Not balanced where a peak is zero or not finite.
     balance[c] = Math.abs(power) <= 60 ? 2 ** power : 1;
     inverse[c] = 1 / balance[c];
   }
@@ -188,7 +188,7 @@ export function roundLatents(
   }
 }
 
-/** Rounds samples to 8 bits, block by block, a block's bytes column by column; over blocks. */
+/** Rounds samples to 8 bits, a block's bytes in column-major order; over blocks. */
 export function roundSamples(
   { x, bytes, scale, norm, error, inverse, rows, block, d }: {
     x: Float32Array;
@@ -239,11 +239,11 @@ export function roundSamples(
   }
 }
 
-// Norms are bounds: what float32 rounds them by is added, below its normal range too.
+// Norms are upper bounds: float32's rounding error is added, also below its normal range.
 const UP = 1 + 2 ** -20;
 const LEAST = 2 ** -148;
 
-// A row so small that its step would be subnormal is taken for zeros: its error is its norm.
+// A row whose step would be subnormal is rounded to zeros: its error is its norm.
 function stepOf(peak: number, most: number): number {
   const step = Math.fround(peak / most);
   return step > 1e-30 && step < Infinity ? step : 0;

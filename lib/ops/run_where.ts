@@ -4,13 +4,13 @@ import type { DeviceBuffer } from "../device/buffer.ts";
 import { type DispatchAt, spreadWorkgroups, type Work } from "../device/kernel.ts";
 import type { Program } from "../device/program.ts";
 
-/** Workgroups that the word of a condition decides: `times` for each `each` of it, or part of so many. */
+/** Workgroups by the value of a condition's word: `times` · ⌈word / `each`⌉. */
 export type Times = (times: number, each: number) => DispatchAt;
 
 /**
- * Appends kernels that a GPU runs only where word `at` of `flags` is not 0 when their turn comes: all of them
- * are started with the workgroups that they have, or with none. They may change the word: it is read once.
- * The kernels must not depend on the GPU in another way.
+ * Appends kernels that a GPU runs only if word `at` of `flags` is not 0: they are dispatched with their
+ * workgroups, or with none. The word is read once, before the first kernel, so that kernels may change it.
+ * Their numbers of workgroups must not be indirect in another way.
  */
 export function runWhere(
   p: Program,
@@ -33,7 +33,9 @@ export function runWhere(
     const grows = growing.get(workgroups);
     if (grows) return [0, 0, ...grows];
     if (typeof workgroups === "number") return [...spreadWorkgroups(p.device, workgroups), 0, 0];
-    throw new TypeError(`${label}: work that may be skipped has a number of workgroups`);
+    throw new TypeError(
+      `${label}: workgroups is a buffer, expected a number in work that may be skipped`,
+    );
   });
   const dispatch = p.buffers.dispatch("conditional workgroups", work.length);
   p.kernel(startWhere(), {

@@ -3,7 +3,7 @@ import { dot } from "./arithmetic.ts";
 
 const f = Math.fround;
 
-/** Sums of an 8-bit product [latents, rows], with what its operands are scaled by. */
+/** Sums of an 8-bit product [latents, rows], and the scales of its rows. */
 export interface Sums {
   sums: Int32Array;
   /** [rows] of the samples. */
@@ -13,9 +13,9 @@ export interface Sums {
 }
 
 /**
- * Lists the pairs whose estimate may reach its cut: out gets i · rows + r, ascending, for all latents i and
- * rows r with sums[i, r] · scale[r] − rowCuts[r] · inverse[i] ≥ least[i]. Returns how many there are; `out`
- * has room for all.
+ * Lists the pairs whose estimate may reach its cut: writes i · rows + r to `out`, ascending, for all
+ * latents i and rows r with sums[i, r] · scale[r] − rowCuts[r] · inverse[i] ≥ least[i]. Returns their
+ * number; `out` must have rows · latents elements.
  */
 export function scanSums(
   { sums, scale, rows, latents }: Sums,
@@ -34,7 +34,7 @@ export function scanSums(
   return count;
 }
 
-/** {@linkcode scanSums} on a thread: by SIMD where it has it. */
+/** {@linkcode scanSums} on a thread, by SIMD where available. */
 export function scanSumsOn({ simd }: Thread): typeof scanSums {
   if (!simd) return scanSums;
   return ({ sums, scale, rows, latents }, rowCuts, inverse, least, out) =>
@@ -66,7 +66,7 @@ export function dotPairs(
   }
 }
 
-/** {@linkcode dotPairs} on a thread: by SIMD where it has it. */
+/** {@linkcode dotPairs} on a thread, by SIMD where available. */
 export function dotPairsOn({ simd }: Thread): typeof dotPairs {
   if (!simd) return dotPairs;
   return (pairs, count, rows, { x, w, latents, d }, out) =>
@@ -83,8 +83,8 @@ export function dotPairsOn({ simd }: Thread): typeof dotPairs {
 }
 
 /**
- * Raises best[g, r] to the largest sums[i, r] · scale[r] · step[i] + less[i] of the latents i of group g;
- * latents are dealt in turn, the first into `group`.
+ * best[g, r] = max(best[g, r], sums[i, r] · scale[r] · step[i] + less[i]) over the latents i of group g.
+ * Latent i belongs to group (group + i) mod groups.
  */
 export function groupMaxima(
   { sums, scale, rows, latents }: Sums,
@@ -102,7 +102,7 @@ export function groupMaxima(
   }
 }
 
-/** {@linkcode groupMaxima} on a thread: by SIMD where it has it. */
+/** {@linkcode groupMaxima} on a thread, by SIMD where available. */
 export function groupMaximaOn({ simd }: Thread): typeof groupMaxima {
   if (!simd) return groupMaxima;
   return ({ sums, scale, rows, latents }, step, less, best, { group, groups }) =>

@@ -13,12 +13,12 @@ import {
 } from "./screen_bounds.ts";
 import type { ScreenArguments, Slice } from "./screen_arguments.ts";
 
-// Exact selection by 8-bit screening. With x̂ and ŵ the rounded rows, Cauchy and Schwarz say
+// Exact selection by 8-bit screening. With the rounded rows x̂ and ŵ, by Cauchy–Schwarz
 //   |x·w − x̂·ŵ| ≤ ‖x − x̂‖ ‖w‖ + ‖x̂‖ ‖w − ŵ‖:
-// a pre-activation whose estimate plus this bound stays below the cut cannot reach it. The others are the
-// candidates; their exact float32 dots decide, so that neither the rounding nor the cut shows in any bit.
+// a pre-activation whose estimate plus this bound is below the cut cannot reach it. The others are the
+// candidates; their exact float32 dots decide, so that the result depends on neither rounding nor cut.
 
-/** Finds what reaches its cut, over blocks of rows. */
+/** Finds the pre-activations that reach their cut, over blocks of rows. */
 export function screenBlocks(
   args: ScreenArguments,
   from: number,
@@ -30,8 +30,8 @@ export function screenBlocks(
 }
 
 /**
- * Finds again what reaches the batch's cut, block after block, one piece of work: where more numbers equal
- * it than there is room for, the first `wanted` of them.
+ * Repeats the search in order of blocks, one work item, if more numbers equal the batch's cut than fit:
+ * keeps the first `wanted` of them.
  */
 export function screenInOrder(
   args: ScreenArguments,
@@ -71,7 +71,7 @@ function slicesOf({ among, m, block }: ScreenArguments): Slice[] {
   });
 }
 
-/** Copies a slice's rounded rows into `room`, where ONNX Runtime can read them. */
+/** Copies a slice's rounded rows into `room`: ONNX Runtime cannot read shared memory. */
 function bytesOf(
   { among, latentBytes, d }: ScreenArguments,
   { first, length, latents }: Slice,
@@ -87,7 +87,7 @@ function bytesOf(
   return bytes;
 }
 
-/** Entries of a block in the order in which they are found: latent by latent, in it row by row. */
+/** Entries of a block, ordered by latent, then by row. */
 interface Entries {
   rows: number[];
   latents: number[];
@@ -116,12 +116,12 @@ function screenBlock(
   const { scale, pairs, values, latents, rowCuts } = scratch;
   scale.set(args.sampleScale.subarray(first, first + rows));
   const sumsOf = (product: Int32Array, slice: Slice): Sums => {
-    // SIMD sees the device's memory alone.
+    // SIMD can access the device's memory only.
     if (thread.simd) scratch.sums.set(product);
     return { sums: thread.simd ? scratch.sums : product, scale, rows, latents: slice.length };
   };
   rowCuts.fill(0);
-  // A cut of each row takes all of its estimates: these products are kept, the others come one by one.
+  // A row's cut needs all of its estimates: then all products are kept, else one at a time.
   const products: Int32Array[] = [];
   if (args.cut === "row") {
     for (const slice of slices) products.push(multiply(slice));
@@ -137,7 +137,7 @@ function screenBlock(
     const product = products[at] ?? multiply(slice);
     const near = scanSumsOn(thread)(sumsOf(product, slice), rowCuts, inverse, least, pairs);
     const count = keepCandidates(args, bounds, slice, product, scratch, near);
-    // Freed at once: the collector does not see how much memory it stands for.
+    // Freed at once: the garbage collector does not know the size of this memory.
     (product.buffer as ArrayBuffer).transfer(0);
     Atomics.add(args.counts, 1, count);
     dotPairsOn(thread)(pairs, count, rows, { x, w: wEnc, latents, d }, values);
@@ -146,23 +146,22 @@ function screenBlock(
   return entries;
 }
 
-/** Sets each latent's limit for the scan: the largest bound of the block, so that a pair is one comparison. */
+/** Sets each latent's limit for the scan by the block's largest bound: one comparison per pair. */
 function cutLatents(args: ScreenArguments, bounds: Bounds, slice: Slice, scratch: Scratch): void {
   const { latentScale, latentNorm, latentError, bEnc } = args;
   for (let i = 0; i < slice.length; i++) {
     const latent = slice.latents[i];
     const step = latentScale[latent];
     const most = bEnc[latent] + TINY +
-      bounds.mostError * overflowing(latentNorm[latent]) + bounds.mostNorm * latentError[latent];
+      bounds.maxError * overflowing(latentNorm[latent]) + bounds.maxNorm * latentError[latent];
     scratch.inverse[i] = step > 0 ? 1 / step : 0;
     const least = (limitOf(args, latent, 0) - most) * scratch.inverse[i];
-    // Where the step is 0 the estimate is 0 too, and beyond 1e30 float32 could overflow: nothing is ruled
-    // out here.
+    // Nothing is ruled out where the step is 0 (then the estimate is 0), or where float32 could overflow.
     scratch.least[i] = step > 0 && least > -1e30 ? least - Math.abs(least) * SLACK : -Infinity;
   }
 }
 
-/** Of the first `count` pairs keeps those whose own bound reaches their cut; gives how many. */
+/** Keeps those of the first `count` pairs whose own bound reaches their cut; returns their number. */
 function keepCandidates(
   args: ScreenArguments,
   bounds: Bounds,
@@ -213,16 +212,16 @@ function keepReached(
 const cutOf = ({ cut, cuts }: ScreenArguments, latent: number, rowCut: number): number =>
   cut === "batch" ? cuts[0] : cut === "latent" ? Math.max(0, cuts[latent]) : rowCut;
 
-// What is added to the bias rounds to float32: to a cut that must be reached from half a step below it.
+// The sum with the bias is rounded to float32, and may reach a cut from half a step below it.
 const limitOf = (args: ScreenArguments, latent: number, rowCut: number): number => {
   const cut = cutOf(args, latent, rowCut);
   return args.cut === "latent" ? cut : Math.min(cut, 3.4e38) * (1 - 2 ** -24);
 };
 
 /**
- * Takes room for a block's entries and puts them there, row by row, as far as there is room; of rows with
- * a cut of their own the `wanted` largest, equals going to the lowest latents. `equals`: at most so many
- * that equal the batch's cut, the first of them.
+ * Appends a block's entries row by row, up to the capacity; with a cut per row only the `wanted` largest of
+ * each row, of equals those with the lowest latents. `equals`: largest number of entries that equal the
+ * batch's cut, the first of which are kept.
  */
 function keep(args: ScreenArguments, block: number, found: Entries, equals = Infinity): number {
   const { cut, cuts, wanted, kept, firstRow, n } = args;

@@ -1,26 +1,26 @@
-/** What is kept of a batch, in the order in which it was found. */
+/** Kept entries of a batch, in the order in which they were found. */
 export interface Found {
   /** Row, latent and pre-activation of each entry. */
   rows: Uint32Array;
   latents: Uint32Array;
   values: Float32Array;
-  /** {entries found, candidates, …}: may be more than there is room for. */
+  /** {entries found, candidates, …}; may be above the capacity. */
   counts: Uint32Array;
   /** [blocks, 2] first entry and number of entries of each block of rows. */
   blocks: Uint32Array;
 }
 
-/** How the cut of a pre-activation comes about. */
+/** Which cut applies to a pre-activation: the batch's, its row's or its latent's. */
 export type Cut = "batch" | "row" | "latent";
 
-/** What {@linkcode screenBlocks} is given. */
+/** Arguments of {@linkcode screenBlocks}. */
 export interface ScreenArguments extends Found {
   cut: Cut;
-  /** "batch": [1] the cut; "latent": [m] a cut of each latent, which must be passed; "row": unused. */
+  /** "batch": [1] the cut; "latent": [m] a cut per latent, which must be exceeded; "row": unused. */
   cuts: Float32Array;
-  /** "row": how many of each row are wanted. */
+  /** "row": number to keep per row. */
   wanted: number;
-  /** [1 + …] {count, latents}: only these take part. */
+  /** [1 + …] {count, latents}: only these latents are considered. */
   among: Uint32Array | undefined;
   input: Float32Array;
   wEnc: Float32Array;
@@ -33,14 +33,14 @@ export interface ScreenArguments extends Found {
   latentScale: Float32Array;
   latentNorm: Float32Array;
   latentError: Float32Array;
-  /** {first bad number, …}: where a batch is not finite nothing is selected. */
+  /** {first bad number, …}; nothing is selected if the batch is not finite. */
   stats: Uint32Array;
   /** [1] 0: continue; 1: enough was found; 2: too many ties, which must be taken in order. */
   done: Uint32Array;
   /** Entries of each sparse row, of which the batch's first is `firstRow`. */
   kept: Uint32Array;
   firstRow: number;
-  /** [threads, `scratchNumbers`] a part for each thread. */
+  /** [threads, `scratchNumbers`] a part per thread. */
   scratch: Float32Array;
   n: number;
   /** Rows of a block. */
@@ -49,9 +49,9 @@ export interface ScreenArguments extends Found {
   d: number;
 }
 
-/** Latents that one 8-bit product takes. */
+/** Latents of one 8-bit product. */
 export interface Slice {
-  /** How many, and how many come before them. */
+  /** Their number, and the number of latents before them. */
   length: number;
   first: number;
   latents: Uint32Array;

@@ -3,19 +3,19 @@ import { groupMaximaOn, type Sums } from "./scan_sums.ts";
 import type { ScreenArguments, Slice } from "./screen_arguments.ts";
 
 /**
- * Latents of one 8-bit product with `block` rows: its sums take 4 MiB at most, and are read at once.
+ * Number of latents of one 8-bit product with `block` rows, so that its sums take at most 4 MiB.
  */
 export const sliceLatents = (block: number): number =>
   Math.max(64, Math.min(4096, Math.floor(2 ** 20 / block)));
 
-// What float32 adds to the bound: a dot of d numbers is off by less than (d / 16 + 10) · 2⁻²³ of the norms'
-// product, the errors that SIMD measures by 2⁻²⁴ of it each and the scan's operations by 3 · 2⁻²⁴, and
-// products below the normal range by d · 2⁻¹⁴⁸.
+// float32's part of the bound, relative to the norms' product: less than (d / 16 + 10) · 2⁻²³ for a dot of
+// d numbers, 2⁻²⁴ for each error that SIMD measures, 3 · 2⁻²⁴ for the scan's operations; and d · 2⁻¹⁴⁸ for
+// products below the normal range.
 export const TINY = 1e-37;
-// The scan's own float32 operations are off by less than three parts in 2²⁴.
+// Above the relative error of the scan's float32 operations, 3 · 2⁻²⁴.
 export const SLACK = 2 ** -21;
 
-/** Scratch of one thread, in the device's memory so that SIMD sees it. */
+/** Scratch of one thread, in the device's memory, so that SIMD can access it. */
 export interface Scratch {
   sums: Int32Array;
   /** Pairs i · rows + r of a latent and a row, and their dots. */
@@ -31,8 +31,8 @@ export interface Scratch {
 }
 
 /**
- * Numbers of scratch that each thread needs for `latents` latents; `wanted`: how many of each row are kept,
- * 0 where rows have no cut of their own.
+ * Number of 32-bit words of scratch per thread for `latents` latents. `wanted` is the number of latents to
+ * keep per row, 0 where rows have no cut of their own.
  */
 export function scratchNumbers(block: number, latents: number, wanted: number): number {
   const slice = Math.min(sliceLatents(block), latents);
@@ -71,18 +71,18 @@ export function scratchOf(
   };
 }
 
-/** What bounds the estimates of a block's samples. */
+/** Factors of the bounds of a block's samples. */
 export interface Bounds {
-  /** [rows] what ‖w‖ is multiplied by. */
+  /** [rows] factor of ‖w‖. */
   error: Float64Array;
-  /** [rows] what ‖w − ŵ‖ is multiplied by. */
+  /** [rows] factor of ‖w − ŵ‖. */
   norm: Float64Array;
   /** The largest of each. */
-  mostError: number;
-  mostNorm: number;
+  maxError: number;
+  maxNorm: number;
 }
 
-/** A norm; beyond 1e18, where float32 dots could overflow, infinite: nothing is ruled out. */
+/** A norm; infinite above 1e18, where float32 dots could overflow, so that nothing is ruled out. */
 export const overflowing = (norm: number): number => norm > 1e18 ? Infinity : norm;
 
 /** The bounds of the `rows` samples from sample `first` on. */
@@ -91,27 +91,27 @@ export function sampleBounds(args: ScreenArguments, first: number, rows: number)
   const rounding = (d / 16 + 14) * 2 ** -23;
   const error = new Float64Array(rows);
   const norm = new Float64Array(rows);
-  let [mostError, mostNorm] = [0, 0];
+  let [maxError, maxNorm] = [0, 0];
   for (let r = 0; r < rows; r++) {
     const own = overflowing(sampleNorm[first + r]);
     // ‖x̂‖ ≤ ‖x‖ + ‖x − x̂‖.
     error[r] = sampleError[first + r] + rounding * own;
     norm[r] = own + sampleError[first + r];
-    mostError = Math.max(mostError, error[r]);
-    mostNorm = Math.max(mostNorm, norm[r]);
+    maxError = Math.max(maxError, error[r]);
+    maxNorm = Math.max(maxNorm, norm[r]);
   }
-  return { error, norm, mostError, mostNorm };
+  return { error, norm, maxError, maxNorm };
 }
 
-// Four groups for each of the wanted, or 16 latents a group.
+// Four groups per latent to keep, or 16 latents per group.
 function groupsOf(latents: number, wanted: number): number {
   return Math.min(latents, Math.max(4 * wanted, Math.ceil(latents / 16)));
 }
 
 /**
- * A cut for each row that at least `wanted` of its pre-activations reach: latents are dealt into groups,
- * and the wanted-th largest of the groups' largest lower bounds has as many above it. 0 where there are
- * not so many groups with a positive one.
+ * A cut per row that at least `wanted` of its pre-activations reach: latents are divided into groups, and
+ * the cut is the wanted-th largest of the groups' maxima of lower bounds. It is 0 where fewer groups have
+ * a positive maximum.
  */
 export function cutRows(
   args: ScreenArguments,
@@ -133,8 +133,8 @@ export function cutRows(
       const latent = slice.latents[i];
       steps[i] = args.latentScale[latent];
       const own = args.bEnc[latent] - TINY -
-        (bounds.mostError + SLACK * bounds.mostNorm) * overflowing(args.latentNorm[latent]) -
-        bounds.mostNorm * args.latentError[latent];
+        (bounds.maxError + SLACK * bounds.maxNorm) * overflowing(args.latentNorm[latent]) -
+        bounds.maxNorm * args.latentError[latent];
       less[i] = own - Math.abs(own) * SLACK;
     }
     raise(sumsOf(at), steps, less, best, { group: slice.first, groups });
@@ -147,7 +147,7 @@ export function cutRows(
   }
 }
 
-/** The n-th largest of some numbers, which change their order. */
+/** The n-th largest of `values`, which are reordered (quickselect). */
 function nthLargest(values: Float32Array, n: number): number {
   let [low, high] = [0, values.length - 1];
   const wanted = values.length - n;

@@ -2,12 +2,12 @@ import type { Thread } from "../device/cpu_stage.ts";
 import { dotError, dotOn } from "./arithmetic.ts";
 import { groupMaximaOn, scanSumsOn, type Sums } from "./scan_sums.ts";
 
-// Cosines screened as selections are (screen.ts): the product of two rounded unit rows is at most
-//   ‖x − x̂‖ ‖w‖ + ‖x̂‖ ‖w − ŵ‖
-// away from x · w. Only where this bound does not decide, the exact float32 dot is computed, and only exact
-// dots are returned.
+// Screening of cosines, as of selections (screen.ts): the product of two rounded unit rows differs from
+// x · w by at most
+//   ‖x − x̂‖ ‖w‖ + ‖x̂‖ ‖w − ŵ‖.
+// The exact float32 dot is computed only where this bound does not decide; only exact dots are returned.
 
-/** Rows and columns at norm 1, rounded to 8 bits: row ≈ scale · bytes, off by `error` at most. */
+/** Rows and columns of norm 1, rounded to 8 bits: row ≈ scale · bytes, with an error of at most `error`. */
 export interface Compared {
   rows: Float32Array;
   rowBytes: Int8Array;
@@ -17,45 +17,45 @@ export interface Compared {
   columnBytes: Uint8Array;
   columnScale: Float32Array;
   columnError: Float32Array;
-  /** How many rows and columns there are, and the first of each in its matrix. */
+  /** Numbers of rows and columns, and the index of the first of each in its matrix. */
   n: number;
   m: number;
   firstRow: number;
   firstColumn: number;
   d: number;
-  /** Blocks of rows in one piece of work. */
+  /** Blocks of rows per work item. */
   blocks: number;
-  /** {exact dots}. */
+  /** {number of exact dots}. */
   counts: Uint32Array;
   /** [threads, {@linkcode cosineScratch}] a part for each thread. */
   scratch: Float32Array;
 }
 
-// Columns of a product: 1.5 MiB of 2048 columns of 768 bytes and 1 MiB of sums stay in a core's caches.
+// Columns per product: 2048 columns of 768 bytes (1.5 MiB) and 1 MiB of sums fit into a core's caches.
 const SLICE = 2048;
 
-/** Rows of a block of samples: one operand of an 8-bit product. */
+/** Rows per block, one operand of an 8-bit product. */
 export const BLOCK = 128;
 
-/** Numbers of scratch that each thread needs for `m` columns. */
+/** Number of 32-bit words of scratch per thread for `m` columns. */
 export function cosineScratch(m: number): number {
   const slice = Math.min(SLICE, m);
   return 2 * slice * BLOCK + 2 * slice + 3 * BLOCK;
 }
 
-// Norm of a unit row in float32, at most; and what rounding and scanning in float32 may be off by.
+// Largest norm of a unit row in float32; largest error of rounding and scanning in float32.
 const ONE = 1 + 2 ** -20;
 const SLACK = 2 ** -20;
 
-// The sum of a pair that takes no part. Up to this width it stands for a cosine below −2, since no scale
-// is less than 1 / (127 √d).
+// The sum of an excluded pair. Up to this width its cosine is below −2, because scales are at least
+// 1 / (127 √d).
 const NO_SUM = -(2 ** 31);
-const MOST_MASKED = 2 ** 15;
+const MAX_MASKED = 2 ** 15;
 
 /**
- * The largest cosine of each row, and the first column that has it, over pieces of `blocks` blocks of rows.
- * `values` and `indices` begin with what is known already. A row's cut is the largest cosine that it is
- * known to reach: by an exact dot, or by the lower bound of an estimate.
+ * The largest cosine of each row, and the first column with it, over items of `blocks` blocks of rows.
+ * `values` and `indices` have the maxima so far. A row's cut is the largest cosine that it is known to
+ * reach, by an exact dot or by the lower bound of an estimate.
  */
 export function findMaxima(
   args: Compared & { values: Float32Array; indices: Uint32Array; skipSame: boolean },
@@ -64,7 +64,7 @@ export function findMaxima(
   thread: Thread,
 ): void {
   const { values, indices, skipSame, firstRow, firstColumn, d } = args;
-  // What was cut to −1 may be lower still: −1 rules nothing out.
+  // Clamped values may be below −1: −1 rules nothing out.
   const known = (value: number) => value > -1 ? Math.min(1, value) : -2;
   const cuts = Float64Array.from(values, known);
   const raise = (row: number, value: number) => cuts[row] = Math.max(cuts[row], known(value));
@@ -78,8 +78,8 @@ export function findMaxima(
         sums[(r + same) * rows + r] = NO_SUM;
       }
     }
-    // Begins with a high cut: later tiles have few pairs above it.
-    if (column === 0 && !(skipSame && d > MOST_MASKED)) screen.bestLower(tile, raise);
+    // Starts with a high cut, so that few pairs of later tiles are above it.
+    if (column === 0 && !(skipSame && d > MAX_MASKED)) screen.bestLower(tile, raise);
     const near = screen.list(tile, (row) => cuts[row]);
     for (const at of near) {
       const [i, j] = [row + at % rows, column + Math.floor(at / rows)];
@@ -91,7 +91,7 @@ export function findMaxima(
       if (skipSame && firstRow + i === firstColumn + j) continue;
       candidates++;
       const value = screen.cosine(i, j);
-      // Columns come in ascending order: an equal one further on does not count.
+      // Columns are in ascending order: of equals the first counts.
       if (value <= values[i]) continue;
       values[i] = value;
       indices[i] = firstColumn + j;
@@ -102,8 +102,8 @@ export function findMaxima(
 }
 
 /**
- * Sets bit j of words `row · words` … where the cosine of a row and column j is at least `least`, over
- * pieces of `blocks` blocks of rows.
+ * Sets bit j of a row's `words` words where the cosine of the row and column j is at least `least`, over
+ * items of `blocks` blocks of rows.
  */
 export function findEdges(
   args: Compared & { edges: Uint32Array; words: number; least: number },
@@ -112,7 +112,7 @@ export function findEdges(
   thread: Thread,
 ): void {
   const { edges, words, least } = args;
-  // Every cosine is cut to [−1, 1].
+  // Cosines are clamped to [−1, 1].
   const [cut, sure] = [least > -1 ? least : -Infinity, least <= 1 ? least : Infinity];
   const screen = createScreen(args, from, to, thread);
   let candidates = 0;
@@ -147,37 +147,37 @@ function createScreen(args: Compared, from: number, to: number, thread: Thread) 
   // A bound is own[row] + factor[row] · columnError[column].
   const [own, factor] = [new Float64Array(n), new Float64Array(n)];
   const rest = dotError(d) * ONE ** 2 + SLACK;
-  let mostFactor = 0;
+  let maxFactor = 0;
   for (let row = from * blocks * BLOCK; row < Math.min(n, to * blocks * BLOCK); row++) {
     own[row] = rowError[row] * ONE + rest;
     factor[row] = ONE + rowError[row];
-    mostFactor = Math.max(mostFactor, factor[row]);
+    maxFactor = Math.max(maxFactor, factor[row]);
   }
   return {
-    /** The estimate of a cosine. Rows of zeros have sums of zeros: any scale will do. */
+    /** The estimate of a cosine. Rows of zeros have sums of 0, for any scale. */
     estimate: (sum: number, row: number, column: number) =>
       sum * (rowScale[row] || 1) * (columnScale[column] || 1),
-    /** How far it is from the exact dot, at most. */
+    /** Bound of its difference from the exact dot. */
     bound: (row: number, column: number) => own[row] + factor[row] * columnError[column],
     cosine: (row: number, column: number) =>
       Math.max(-1, Math.min(1, dot(args.rows, row * d, args.columns, column * d, d))),
-    /** Tells of each row of a tile a number that its largest cosine reaches. */
+    /** Calls `tell` with a lower bound of each row's largest cosine in a tile. */
     bestLower(tile: Tile, tell: (row: number, value: number) => void): void {
       const { row, rows, column, latents: columns } = tile;
       const [step, less] = [inverse, least];
       for (let i = 0; i < columns; i++) {
         step[i] = columnScale[column + i] || 1;
-        less[i] = -mostFactor * columnError[column + i];
+        less[i] = -maxFactor * columnError[column + i];
       }
       groupMaxima(tile, step, less, best.fill(-Infinity), { group: 0, groups: 1 });
       for (let r = 0; r < rows; r++) tell(row + r, best[r] - own[row + r]);
     },
-    /** The pairs i · rows + r of a tile that may reach a cut, by the largest factor: few too many. */
+    /** The pairs i · rows + r of a tile that may reach a cut, by the largest factor, so a few too many. */
     list(tile: Tile, cutOf: (row: number) => number): Uint32Array {
       const { row, rows, column, latents: columns } = tile;
       for (let i = 0; i < columns; i++) {
         inverse[i] = 1 / (columnScale[column + i] || 1);
-        least[i] = -mostFactor * columnError[column + i] * inverse[i];
+        least[i] = -maxFactor * columnError[column + i] * inverse[i];
       }
       for (let r = 0; r < rows; r++) rowCuts[r] = cutOf(row + r) - own[row + r];
       return pairs.subarray(0, scanSums(tile, rowCuts, inverse, least, pairs));
@@ -185,7 +185,7 @@ function createScreen(args: Compared, from: number, to: number, thread: Thread) 
   };
 }
 
-/** The scratch of one thread, in the device's memory so that SIMD sees it. */
+/** Scratch of one thread, in the device's memory, so that SIMD can access it. */
 function scratchOf({ scratch, m }: Compared, { index }: Thread) {
   const slice = Math.min(SLICE, m);
   let at = scratch.byteOffset + 4 * cosineScratch(m) * index;
@@ -204,7 +204,7 @@ function scratchOf({ scratch, m }: Compared, { index }: Thread) {
   };
 }
 
-/** Multiplies slices of columns with blocks of rows: each row meets the columns in ascending order. */
+/** Multiplies slices of columns with blocks of rows, for each row in ascending order of columns. */
 function multiplyTiles(
   args: Compared,
   from: number,
@@ -214,7 +214,7 @@ function multiplyTiles(
 ): void {
   const { rowBytes, rowScale, columnBytes, n, m, d, blocks } = args;
   const { sums: scanned, scale } = scratchOf(args, thread);
-  // ONNX Runtime takes no shared memory.
+  // ONNX Runtime cannot read shared memory.
   const room = { a: new Uint8Array(Math.min(SLICE, m) * d), b: new Int8Array(BLOCK * d) };
   for (let column = 0; column < m; column += SLICE) {
     const columns = Math.min(SLICE, m - column);
@@ -227,11 +227,11 @@ function multiplyTiles(
       const sizes = { rows: columns, inner: d, cols: rows };
       const product = thread.integerProduct.multiply(a, b, sizes);
       const sums = product;
-      // And SIMD sees the device's memory alone.
+      // SIMD can access the device's memory only.
       if (thread.simd) scanned.set(sums);
       for (let r = 0; r < rows; r++) scale[r] = rowScale[row + r] || 1;
       use({ sums: thread.simd ? scanned : sums, scale, rows, latents: columns, row, column });
-      // Frees the sums now: left to the garbage collector they take 80 MiB more.
+      // Frees the sums at once: with the garbage collector they take 80 MiB more.
       (sums.buffer as ArrayBuffer).transfer(0);
     }
   }

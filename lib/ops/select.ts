@@ -7,9 +7,9 @@ import type { Program } from "../device/program.ts";
 import type { PreActivations } from "./pre_activations.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 
-/** What the selections of a training step share. */
+/** Buffers that the selections of a training step share. */
 export interface StepBuffers {
-  /** Uniform {step, …}: the number of the step, from 1. */
+  /** Uniform {step, …}, steps counted from 1. */
   step: DeviceBuffer;
   /** [m] last step in which each latent was active (0: never). */
   lastActive: DeviceBuffer;
@@ -17,13 +17,13 @@ export interface StepBuffers {
   stats: DeviceBuffer;
 }
 
-/** Digits of the radix selection: bits 30…0 of a positive float, highest first: 11 + 11 + 9. */
+/** Digits of the radix selection: 11 + 11 + 9 of bits 30…0 of a positive float, highest first. */
 export const DIGITS: { shift: number; bits: number }[] = [{ shift: 20, bits: 11 }, {
   shift: 9,
   bits: 11,
 }, { shift: 0, bits: 9 }];
 
-/** Inference: counts what is above each latent's threshold, and turns counts into row offsets. */
+/** Inference: counts pre-activations above their latent's threshold per row, and computes row offsets. */
 export function countAbove(
   p: Program,
   { z, threshold, kept, offsets }: {
@@ -44,7 +44,7 @@ export function countAbove(
   scanCounts(p, kept, offsets, 0, rows);
 }
 
-/** Inference: writes what is above each latent's threshold, where `countAbove` found its place. */
+/** Inference: writes pre-activations above their latent's threshold at the offsets of `countAbove`. */
 export function writeAbove(
   p: Program,
   { z, threshold, out }: { z: PreActivations; threshold: DeviceBuffer; out: SparseRows },
@@ -74,5 +74,5 @@ export function scanCounts(
   p.kernel(scan(), { sizes: { first, length }, bind: { counts, offsets }, workgroups: 1 });
 }
 
-/** Lanes of a workgroup that write a row; see the kernel. */
+/** Lanes per workgroup that writes a row; see the kernel. */
 export const writingLanes = (device: Device): 8 | 64 => device.software ? 8 : 64;

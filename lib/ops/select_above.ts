@@ -19,10 +19,10 @@ import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 
 /**
- * Keeps every positive pre-activation that is above its latent's threshold. A list of candidates that is full
- * is made once more with the exact bounds of float32; where that fails too, there are about as many to keep,
- * and `dense` takes over (default: all are computed one by one, twice). `out.offsets` say how many there are,
- * also where `out` has not room for all of them.
+ * Keeps all positive pre-activations above their latent's threshold. If the list of candidates is full, it
+ * is made again with float32's bounds; if that fails too, about as many must be kept, and `dense` is used
+ * (default: all pre-activations are computed one by one, twice). `out.offsets` count all, also above the
+ * capacity of `out`.
  */
 export function selectScreened(
   p: Program,
@@ -33,11 +33,11 @@ export function selectScreened(
     /** [m] the thresholds. */
     threshold: DeviceBuffer;
     out: SparseRows;
-    /** What the first screening multiplies. */
+    /** Number format of the first screening. */
     factors: Factors;
-    /** Most candidates that are listed. */
+    /** Largest number of candidates. */
     capacity: number;
-    /** What is done where that is not enough. */
+    /** Appends the fallback where the list is too short. */
     dense?: (p: Program) => void;
   },
 ): { packed: PackedBoth; state: DeviceBuffer } {

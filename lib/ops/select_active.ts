@@ -24,21 +24,21 @@ export type SelectionRule =
   /** ReLU and JumpReLU in training: all above 0 or θ; see `selectRagged`. */
   | { by: "ragged"; penalties: DeviceBuffer; jump?: JumpThresholds };
 
-/** What a selection leaves for the auxiliary loss. */
+/** Result of an encoding, for the auxiliary loss. */
 export interface Encoding {
-  /** [n, d] what the encoder read. */
+  /** [n, d] the encoder's input. */
   input: DeviceBuffer;
   /** The encoder. */
   weights: Weights;
-  /** On a GPU: the batch and the encoder, rounded. */
+  /** GPU: the batch and the encoder, rounded. */
   packed?: PackedBoth;
-  /** On the CPU: the batch and the encoder in 8 bits, and {first bad number, …} of the step. */
+  /** CPU: the batch and the encoder in 8 bits, and {first bad number, …} of the step. */
   onCpu?: { rounded: Rounded; stats: DeviceBuffer };
 }
 
 /**
- * Encodes a batch and keeps what `rule` says, as sparse rows with ascending latents: the values are
- * exact float32 dots, ties go to the first in (row, latent) order. Notes which latents were active.
+ * Encodes a batch and keeps pre-activations by `rule`, as sparse rows with ascending latents. Values are
+ * exact float32 dots; of ties the first in (row, latent) order are kept. Records which latents are active.
  */
 export function selectActive(
   p: Program,
@@ -83,8 +83,8 @@ export function selectActive(
 }
 
 /**
- * Inference (Eq. 8): encodes a batch and keeps what is above its latent's threshold. `out.offsets`
- * say how many there are, also where `out` has not room for all of them.
+ * Inference (Eq. 8): encodes a batch and keeps pre-activations above their latent's threshold.
+ * `out.offsets` count all, also above the capacity of `out`.
  */
 export function selectAbove(
   p: Program,
@@ -95,7 +95,7 @@ export function selectAbove(
     /** [m] the thresholds. */
     threshold: DeviceBuffer;
     out: SparseRows;
-    /** {first bad number, …}: where the batch is not finite. */
+    /** {first bad number, …}: position of the first number that is not finite. */
     stats: DeviceBuffer;
   },
 ): void {
@@ -104,7 +104,7 @@ export function selectAbove(
     return;
   }
   const factors = screeningOf(p.device as Gpu);
-  // Up to four candidates an entry; where they do not fit it takes longer.
+  // Up to four candidates per entry; if they do not fit, the selection takes longer.
   const capacity = Math.max(65536, 4 * out.capacity);
   selectScreened(p, { rows, input, weights, threshold, out, factors, capacity });
 }

@@ -24,25 +24,25 @@ import { runWhere } from "./run_where.ts";
 import { DIGITS, type StepBuffers } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 
-/** Rows of a sample that a first cut is taken from. */
+/** Number of rows from which the first cut is taken. */
 const SAMPLE = 16;
 
-/** What a selection of a batch leaves. */
+/** Result of a selection of a batch. */
 export interface BatchSelection {
-  /** {bits of the threshold, equals that stay, …}: the next cut is predicted from it. */
+  /** {bits of the threshold, number of equals to keep, …}: the next cut is predicted from it. */
   selection: DeviceBuffer;
-  /** What became of it; see `STATE`. */
+  /** State; see `STATE`. */
   state: DeviceBuffer;
   /** The batch and the encoder, rounded. */
   packed: PackedBoth;
 }
 
 /**
- * BatchTopK (Eq. 7): keeps the `wanted` largest positive pre-activations of the whole batch, exactly that
- * many where there are, ties broken by (row, latent) order. The cut is predicted from the last threshold;
- * where the prediction was wrong, up to two more screenings follow, with exact bounds of float32; where that
- * fails too, because more numbers than the list holds lie within rounding errors of the threshold, all are
- * computed one by one, five times. Nothing waits: work that is not needed is skipped.
+ * BatchTopK (Eq. 7): keeps the `wanted` largest positive pre-activations of the batch, or all if there are
+ * fewer; ties are broken by (row, latent) order. The cut is predicted from the last threshold. If the
+ * prediction was wrong, up to two more screenings follow with float32's bounds. If they fail too, because
+ * more numbers than the list's capacity are within rounding errors of the threshold, all are computed one
+ * by one, five times. The CPU does not wait: kernels that are not needed are skipped.
  */
 export function selectBatch(
   p: Program,
@@ -52,16 +52,16 @@ export function selectBatch(
       input: DeviceBuffer;
       wanted: number;
       out: SparseRows;
-      /** What the first screening multiplies. */
+      /** Number format of the first screening. */
       factors: Factors;
-      /** Most candidates that are listed (default: as many as is useful). */
+      /** Largest number of candidates (default: 8 · wanted, at least 65,536). */
       most?: number;
     }
     & StepBuffers,
 ): BatchSelection {
   const operands = { rows, input, weights };
   const cols = weights.dictSize;
-  // Up to six candidates were met for each kept entry, where a few coordinates dwarf all others.
+  // Up to six candidates per kept entry were measured, where a few coordinates are much larger than others.
   const list = createCandidates(p, rows, cols, Math.min(most, Math.max(8 * wanted, 65536)));
   const { state, capacity } = list;
   const selection = p.buffers.zeros("selection", 4);
@@ -102,7 +102,7 @@ export function selectBatch(
     if (pass > 0) countValues(p, list, { digit, counts, selection });
     choose(p, { pass, counts, selection, wanted });
   }
-  // Where screening failed the list is empty, and so is what it leaves.
+  // If screening failed, the list is empty, and so is its output.
   placeCandidates(p, { list, selection, rows, out });
   writeCandidates(p, { list, rows, cols, out });
   runWhere(p, { flags: state, at: STATE.failed }, (p) => {
@@ -128,7 +128,7 @@ function countValues(
   p.kernel(histogram({ ...digit, later: selection !== undefined, vector }), {
     sizes: { numbers: capacity },
     bind: { z: values, counts, state: selection },
-    // 64 numbers a lane: few enough workgroups that adding up their histograms costs little.
+    // 64 numbers per lane: few workgroups, whose histograms are added up.
     workgroups: walkers(p.device, capacity, 64 * 256),
   });
 }

@@ -35,41 +35,40 @@ import { scanCounts } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 
-/** Pairs that a list has room for, where a row wants few enough: 40 MB. */
+/** Largest number of candidates of a list: 40 MB. */
 const LISTED = 2 ** 21;
 
-/** What a selection of each row is given. */
+/** Arguments of {@linkcode selectLargest}. */
 export interface RowSelection {
   rows: number;
   input: DeviceBuffer;
   weights: Weights;
-  /** How many of each row. */
+  /** Number of latents to keep per row. */
   wanted: number;
   out: SparseRows;
-  /** Row of `out` that is the first (default 0). */
+  /** First row of `out` (default 0). */
   firstOut?: number;
-  /** {count, latents}: only these take part. */
+  /** {count, latents}: only these latents are considered. */
   among?: DeviceBuffer;
   /** The batch and the encoder, rounded. */
   packed: PackedBoth;
-  /** Most candidates that are listed (default: as many as is useful). */
+  /** Largest number of candidates (default: by `wanted`). */
   most?: number;
 }
 
 /**
- * Keeps the `wanted` largest positive pre-activations of each row, exactly that many where there are, ties
- * broken by latent order. Each row has a cut that so many reach, see kernels/row_cuts.ts; a list that is full is
- * made once more with the exact bounds of float32, and where that fails all pre-activations are computed one by
- * one, nine times. `out.kept` must be zero; with `among` nothing runs where it names none.
+ * Keeps the `wanted` largest positive pre-activations of each row, or all if there are fewer; ties are
+ * broken by latent order. Each row has a cut that at least `wanted` reach, see kernels/row_cuts.ts. If the
+ * list is full, it is made again with float32's bounds; if that fails too, all pre-activations are computed
+ * one by one, nine times. `out.kept` must be zero; with an empty `among` nothing runs.
  *
- * @returns The states of the parts of the batch that are done in turn; see `STATE`.
+ * @returns The state of the last part of the batch; see `STATE`.
  */
 export function selectLargest(p: Program, selection: RowSelection): { state: DeviceBuffer } {
   const { rows, input, weights, wanted, out, firstOut = 0, among, packed, most = Infinity } =
     selection;
   const { dModel: d, dictSize: m, shards } = weights;
-  // Up to eight candidates an entry where the rounding is coarse. Parts begin at whole 64 rows, as ranges of
-  // buffers must.
+  // Up to eight candidates per entry. Parts begin at multiples of 64 rows, as ranges of buffers must.
   const perRow = Math.min(m, (among ? 4 : 8) * wanted);
   const atOnce = Math.min(
     rows,
@@ -104,7 +103,7 @@ interface Scratch {
   digits: DeviceBuffer;
 }
 
-/** Groups of columns whose maxima are kept: four for each that is wanted, as far as one buffer holds them. */
+/** Number of groups of columns: four per latent to keep, as far as their maxima fit into one binding. */
 function groupsOf(
   p: Program,
   { atOnce, wanted, m, shards }: { atOnce: number; wanted: number; m: number; shards: number },
@@ -162,7 +161,7 @@ function selectPart(
   runWhere(p, failed, (p) => writeAll(p, part, { list, out, firstOut }));
 }
 
-/** Cuts that `wanted` of each row's pre-activations reach. */
+/** Computes cuts that at least `wanted` of each row's pre-activations reach. */
 function predictCuts(
   p: Program,
   { rows, input, weights, among }: Operands,
@@ -204,7 +203,7 @@ function predictCuts(
   }
 }
 
-/** What each row keeps, from all of its pre-activations. */
+/** Computes each row's limit from all of its pre-activations. */
 function limitAll(
   p: Program,
   { rows, input, weights: { dModel: d, shards, bEnc: bias }, among }: Operands,
@@ -233,7 +232,7 @@ function limitAll(
   }
 }
 
-/** Writes what `limits` say of all pre-activations. */
+/** Writes the pre-activations that reach their row's limit. */
 function writeAll(
   p: Program,
   { rows, input, weights: { dModel: d, shards, bEnc: bias }, among }: Operands,
@@ -249,7 +248,7 @@ function writeAll(
   }
 }
 
-/** Rows `first` … of a buffer with rows of `width` words. */
+/** `rows` rows from row `first` on of a buffer with rows of `width` words. */
 function rangeOf(
   buffer: BufferBinding,
   first: number,

@@ -11,48 +11,48 @@ import type { StepBuffers } from "./select.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 import type { Weights } from "./weights.ts";
 
-/** What a selection on the CPU reads and writes. */
+/** Arguments of {@linkcode selectOnCpu}. */
 export interface CpuSelection {
   rows: number;
   input: DeviceBuffer;
   weights: Weights;
   out: SparseRows;
   cut: Cut;
-  /** "latent": [m] what each latent's pre-activations must pass. */
+  /** "latent": [m] thresholds, which pre-activations must exceed. */
   threshold?: DeviceBuffer;
-  /** "batch" and "row": how many are kept, of the batch or of each row. */
+  /** "batch" and "row": number to keep of the batch or per row. */
   wanted?: number;
-  /** {count, latents}: only these take part. */
+  /** {count, latents}: only these latents are considered. */
   among?: DeviceBuffer;
   /** First of the sparse rows that are written (default 0). */
   firstRow?: number;
-  /** A batch and encoder that were rounded before, in the same program. */
+  /** The batch and the encoder, if the same program has rounded them before. */
   rounded?: Rounded;
   stats: DeviceBuffer;
-  /** Where what was active is noted. */
+  /** Buffers in which active latents are recorded. */
   notes?: Pick<StepBuffers, "step" | "lastActive">;
 }
 
-/** What the memory of a selection depends on. */
+/** Sizes on which the memory of a selection depends. */
 export interface SelectionSizes {
   rows: number;
   latents: number;
   cut: Cut;
   /** See {@linkcode CpuSelection}. */
   wanted: number;
-  /** "latent": entries that `out` has room for. */
+  /** "latent": capacity of `out`. */
   most: number;
 }
 
-// Twice what is wanted of a batch: the cut is chosen so that little more is found.
+// Twice `wanted` for a batch: the cut is chosen so that little more is found.
 function roomFor({ rows, latents, cut, wanted, most }: SelectionSizes): number {
   if (cut === "batch") return Math.min(rows * latents, Math.max(2 * wanted, 65536));
   return cut === "row" ? rows * Math.min(wanted, latents) : most;
 }
 
 /**
- * Numbers of 32 bits that {@linkcode selectOnCpu} takes in the device's memory, what is rounded (see
- * `roundedNumbers`) aside.
+ * Number of 32-bit words that {@linkcode selectOnCpu} allocates, without the rounded operands (see
+ * `roundedNumbers`).
  */
 export function selectionNumbers(sizes: SelectionSizes, threads: number): number {
   const { rows, latents, cut, wanted } = sizes;
@@ -63,8 +63,8 @@ export function selectionNumbers(sizes: SelectionSizes, threads: number): number
 }
 
 /**
- * Bytes that the threads take beside the device's memory while they screen, each for itself: a copy of the
- * 8-bit encoder's rows for one product, and what the 8-bit product gives for a block of rows.
+ * Bytes outside the device's memory that the threads use for screening: per thread a copy of the operands
+ * of one 8-bit product, and its result for a block of rows.
  */
 export function screeningBytes(
   { rows, latents, d }: { rows: number; latents: number; d: number },
@@ -72,11 +72,11 @@ export function screeningBytes(
 ): number {
   const block = Math.min(rows, blockRows(rows, latents, threads));
   const slice = Math.min(latents, sliceLatents(block));
-  // A cut of each row, as that of dead latents is, holds a block's estimates of all latents.
+  // With a cut per row, as for dead latents, a block's estimates of all latents are kept.
   return threads * (slice * d + block * d + 4 * block * latents);
 }
 
-/** Screens a batch, and writes what is kept as sparse rows; gives the rounded batch for further use. */
+/** Screens a batch, and writes the kept entries as sparse rows; returns the rounded operands. */
 export function selectOnCpu(p: Program, selection: CpuSelection): Rounded {
   const { rows: n, input, weights, out, cut, wanted = 0, firstRow = 0, stats } = selection;
   const { dModel: d, dictSize: m, shards: [{ wEnc }], bEnc } = weights;
@@ -152,7 +152,7 @@ interface Judged {
   /** {found, candidates}. */
   found: Uint32Array;
   values: Float32Array;
-  /** {cut, threshold, threshold of the step before, how often it was lowered and then equals to keep}. */
+  /** {cut, threshold, previous threshold, number of lowerings, later number of equals to keep}. */
   cuts: Float32Array;
   done: Uint32Array;
   stats: Uint32Array;
@@ -160,7 +160,7 @@ interface Judged {
   m: number;
 }
 
-/** Sets the counts back and predicts the cut, one piece of work. */
+/** Resets the counts and predicts the cut, one work item. */
 export function beginSelection(
   { found, cuts, done, cut, wanted, m, n, d, input, wEnc, bEnc }: Judged & {
     cut: Cut;
@@ -177,7 +177,7 @@ export function beginSelection(
   found.fill(0);
   done[0] = 0;
   if (cut !== "batch") return;
-  // A little below the last threshold, or without one below that of 16 rows.
+  // A little below the last threshold, or in the first step below that of 16 rows.
   cuts[0] = cuts[2] > 0 ? 0.95 * cuts[2] : 0.8 * sampleCut();
   cuts[3] = 0;
 
@@ -199,9 +199,10 @@ export function beginSelection(
 }
 
 /**
- * Looks whether enough was found, one piece of work: sets the threshold where it was; else sets another
- * cut and `done` to 0. More than there is room for: the wanted-th largest of those that have room is a cut
- * that enough reach. Too few: a lower one, each time by more; at 0 there are no more.
+ * Checks whether enough entries were found, one work item: if so sets the threshold, else another cut and
+ * `done` = 0. If more were found than the capacity, the wanted-th largest of those stored is a cut that
+ * enough entries reach. If too few were found, the cut is lowered, each time by more; at 0 there are no
+ * more.
  */
 export function judgeCut({ found, values, cuts, done, stats, wanted }: Judged): void {
   const room = Math.min(found[0], values.length);
@@ -211,7 +212,7 @@ export function judgeCut({ found, values, cuts, done, stats, wanted }: Judged): 
     return;
   }
   if (found[0] < wanted && cuts[0] > 0) {
-    // 1/2, 1/4, 1/16 … of it: eight screenings at most from any cut that is finite.
+    // By 1/2, 1/4, 1/16 …: at most eight screenings from any finite cut.
     const factor = 2 ** -(2 ** lowerings[3]++);
     cuts[0] = cuts[0] < Infinity && cuts[0] * factor > 1e-6 ? factor * cuts[0] : 0;
     found.fill(0);
@@ -221,7 +222,7 @@ export function judgeCut({ found, values, cuts, done, stats, wanted }: Judged): 
   const enough = room >= wanted && wanted > 0;
   const least = enough ? wantedLargest(values, room, wanted) : { value: 0, equals: 0 };
   if (found[0] > values.length) {
-    // The same cut would not help: more numbers equal it than there is room for.
+    // The same cut again: more numbers equal it than the capacity.
     done[0] = least.value === cuts[0] ? 2 : 0;
     cuts[0] = least.value;
     found.fill(0);
@@ -233,7 +234,7 @@ export function judgeCut({ found, values, cuts, done, stats, wanted }: Judged): 
   done[0] = 1;
 }
 
-/** The wanted-th largest of positive numbers, and how many equal to it are among the wanted. */
+/** The wanted-th largest of positive numbers, and how many of the `wanted` largest equal it. */
 function wantedLargest(values: Float32Array, count: number, wanted: number) {
   const bits = new Uint32Array(values.buffer, values.byteOffset, count);
   let [prefix, remaining] = [0, wanted];
@@ -253,7 +254,7 @@ function wantedLargest(values: Float32Array, count: number, wanted: number) {
 }
 
 interface Writing extends Found {
-  /** {…, threshold, …, equals to keep}: what is below is not kept; none: all is kept. */
+  /** {…, threshold, …, number of equals to keep}; undefined if all entries are kept. */
   cuts: Float32Array | undefined;
   ties: Uint32Array;
   kept: Uint32Array;
@@ -269,7 +270,7 @@ interface Writing extends Found {
   lastActive: Uint32Array | undefined;
 }
 
-/** Counts what each row keeps of the batch, and what equals the threshold, over blocks of rows. */
+/** Counts per row the entries above the threshold and those equal to it, over blocks of rows. */
 export function countKept(
   { blocks, block: size, rows, values, cuts, ties, kept, firstRow, n, stats }: Writing,
   from: number,
@@ -289,7 +290,7 @@ export function countKept(
   }
 }
 
-/** Shares out what equals the threshold, in order of row, and turns counts into offsets; one piece. */
+/** Assigns entries equal to the threshold in order of row, and computes offsets; one work item. */
 export function placeRows({ cuts, ties, kept, offsets, firstRow, n, stats }: Writing): void {
   if (stats[0] !== 0) kept.fill(0, firstRow, firstRow + n);
   let equals = cuts ? new Uint32Array(cuts.buffer, cuts.byteOffset, 4)[3] : 0;
@@ -302,7 +303,7 @@ export function placeRows({ cuts, ties, kept, offsets, firstRow, n, stats }: Wri
   }
 }
 
-/** Writes what is kept, and notes it, over blocks of rows. */
+/** Writes the kept entries and records active latents, over blocks of rows. */
 export function writeKept(
   { blocks, rows, latents, values, cuts, ties, offsets, stats, ...writing }: Writing,
   from: number,

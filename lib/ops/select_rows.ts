@@ -13,9 +13,9 @@ import { selectOnCpu } from "./select_on_cpu.ts";
 import type { SparseRows } from "./sparse_rows.ts";
 
 /**
- * Candidates of the auxiliary loss: for each sample the `wanted` largest positive pre-activations of
- * dead latents, written behind the samples' own rows (row r becomes row `rows` + r of `out`). On a GPU nothing
- * runs where none is dead: `out.kept` must then be zero.
+ * Entries of the auxiliary loss: per sample, the `wanted` largest positive pre-activations of dead
+ * latents, written after the samples' own rows (row r becomes row `rows` + r of `out`). On a GPU nothing
+ * runs if no latent is dead; `out.kept` must be zero.
  */
 export function selectDead(
   p: Program,
@@ -38,7 +38,7 @@ export function selectDead(
   selectLargest(p, { ...selection, packed: own, firstOut: rows, among: dead });
 }
 
-/** Lists the dead latents, `dead` [1 + m] {their number, the latents, ascending}, and counts them into `stats[2]`. */
+/** Lists the dead latents in `dead` [1 + m] {number, latents ascending}, and their number in `stats[2]`. */
 export function listDeadLatents(
   p: Program,
   { latents, deadAfter, step, lastActive, stats, dead }:
@@ -62,7 +62,7 @@ export function listDeadLatents(
   });
 }
 
-/** The loop of {@linkcode listDeadLatents}, one piece of work. */
+/** The loop of {@linkcode listDeadLatents}, one work item. */
 export function listDeadOnCpu(
   { step, lastActive, stats, dead, latents, deadAfter }: {
     step: Uint32Array;

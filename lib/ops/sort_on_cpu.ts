@@ -1,6 +1,6 @@
-// Sparse rows to sparse columns on the CPU: count, place, fill; see `sortByLatent`.
+// Sparse rows to sparse columns (CSR to CSC) on the CPU: count, place, fill; see `sortByLatent`.
 
-/** How many entries each latent has in blocks of rows, over blocks. */
+/** Counts the entries of each latent per block of rows, over blocks. */
 export function countByLatent(
   { offsets, latents, counts, rows, rowsPerBlock, dictSize }: {
     offsets: Uint32Array;
@@ -20,7 +20,7 @@ export function countByLatent(
   }
 }
 
-/** Turns counts into places, one piece of work: latent by latent, in it block by block. */
+/** Turns counts into offsets by latent and block, one work item. */
 export function placeLatents(
   { counts, latentOffsets, blocks, dictSize }: {
     counts: Uint32Array;

@@ -1,10 +1,10 @@
 import type { BufferSet, DeviceBuffer } from "../device/buffer.ts";
 
-/** Latent activations on the GPU as compressed sparse rows; see `SparseMatrix`. */
+/** Latent activations on a device as compressed sparse rows (CSR); see `SparseMatrix`. */
 export interface SparseRows {
   /** Number of rows. */
   rows: number;
-  /** Most entries that fit. */
+  /** Largest number of entries. */
   capacity: number;
   /** [rows + 1] offsets into the entries; the first is 0. */
   offsets: DeviceBuffer;
@@ -16,7 +16,7 @@ export interface SparseRows {
   kept: DeviceBuffer;
 }
 
-/** Makes room for sparse rows. */
+/** Allocates sparse rows. */
 export function createSparseRows(buffers: BufferSet, rows: number, capacity: number): SparseRows {
   return {
     rows,

@@ -1,22 +1,22 @@
 import type { Matrix } from "../matrix.ts";
 import { isWhole } from "../whole_number.ts";
 
-/** Rows of a matrix with what brings each to norm 1. */
+/** Rows of a matrix, and the factors that scale them to norm 1. */
 export interface UnitRows {
-  /** The rows as they came. */
+  /** The unscaled rows. */
   matrix: Matrix;
-  /** 1 / ‖row‖, or 0 for a row of zeros, which stays one. */
+  /** 1 / ‖row‖, or 0 for a row of zeros. */
   scales: Float64Array;
-  /** Vectors of four numbers that hold a row: ⌈cols / 4⌉. */
+  /** Number of vec4 per row, ⌈cols / 4⌉. */
   steps: number;
 }
 
 /**
- * Measures the rows of a matrix, in float64: neither the largest nor the smallest float32 squared
- * leaves its range.
+ * Computes the norms of a matrix's rows in float64, so that squares of float32 numbers neither overflow
+ * nor underflow.
  *
- * @throws {RangeError} The matrix has no rows, not as many numbers as it says, or one that is not
- * finite: its row and column are named.
+ * @throws {RangeError} The matrix has no rows, its data has another length than rows · cols, or a number
+ * is not finite; the message has its row and column.
  */
 export function unitRows(matrix: Matrix, name: string): UnitRows {
   const { data, rows, cols } = matrix;
@@ -43,7 +43,7 @@ export function unitRows(matrix: Matrix, name: string): UnitRows {
   return { matrix, scales, steps: Math.ceil(cols / 4) };
 }
 
-/** Brings rows of `d` finite numbers to norm 1 where they are, as {@linkcode packRows} does; over rows. */
+/** Scales rows of `d` finite numbers to norm 1 in place, as {@linkcode packRows} does; over rows. */
 export function makeUnitRows(
   { x, d }: { x: Float32Array; d: number },
   from: number,
@@ -64,9 +64,9 @@ function sumSquares(data: Float32Array, first: number, cols: number): number {
 const scaleOf = (squares: number) => squares > 0 ? 1 / Math.sqrt(squares) : 0;
 
 /**
- * Copies `count` rows from row `first` on, at norm 1, in panels of `panel` rows: [panels, steps, panel, 4].
- * Vector c of row j of panel p is element (p · steps + c) · panel + j; what no number belongs to is 0.
- * Threads that own neighbouring rows read neighbouring vectors, and a panel lies in one piece.
+ * Copies `count` rows from row `first` on, scaled to norm 1, in panels of `panel` rows: [panels, steps,
+ * panel, 4], padded with zeros. Vector c of row j of panel p is element (p · steps + c) · panel + j, so that
+ * threads with neighbouring rows read neighbouring vectors, and a panel is contiguous.
  */
 export function packRows(
   { matrix, scales, steps }: UnitRows,

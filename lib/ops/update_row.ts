@@ -2,34 +2,34 @@ import { STEP_AT } from "../../kernels/prelude.ts";
 import type { Thread } from "../device/cpu_stage.ts";
 import { dot } from "./arithmetic.ts";
 
-/** A row of weights with its moments and its gradient, which the update may change. */
+/** A row of weights with its moments and its gradient; the update may change the gradient. */
 export interface UpdatedRow {
   /** Weights, and Adam's moments of the same layout. */
   w: Float32Array;
   first: Float32Array;
   second: Float32Array;
-  /** First number of the row in these three. */
+  /** Index of the row's first number in these three. */
   at: number;
   gradient: Float32Array;
-  /** First number of the row in `gradient`. */
+  /** Index of the row's first number in `gradient`. */
   gradientAt: number;
-  /** Numbers of the row. */
+  /** Length of the row. */
   d: number;
 }
 
-/** What all rows of an update share. */
+/** Constants of an update. */
 export interface UpdateConstants {
-  /** The words of `STEP`, kernels/prelude.ts; the SIMD loop knows where they lie too. */
+  /** The words of `STEP`, kernels/prelude.ts, in the order that the SIMD loop uses too. */
   step: Float32Array;
-  /** The learning rate over the first moment's correction, times what the row multiplies it by. */
+  /** Learning rate divided by the first moment's bias correction, times the row's factor. */
   rate: number;
-  /** Whether the gradient's part along the row is removed first, and the row ends with norm 1. */
+  /** Whether to remove the gradient's component along the row first, and scale the row to norm 1. */
   decoder: boolean;
 }
 
 const f = Math.fround;
 
-/** One step of Adam on a row, in float32: the order of each operation is what SIMD keeps. */
+/** One step of Adam on a row, in float32. SIMD has the same order of operations. */
 export function updateRow(
   { w, first, second, at, gradient, gradientAt, d }: UpdatedRow,
   { step, rate, decoder }: UpdateConstants,
@@ -56,7 +56,7 @@ export function updateRow(
   for (let c = 0; c < d; c++) w[at + c] *= scale;
 }
 
-/** {@linkcode updateRow} on a thread: by SIMD where it has it. */
+/** {@linkcode updateRow} on a thread, by SIMD where available. */
 export function updateRowOn(thread: Thread): typeof updateRow {
   const { simd } = thread;
   if (!simd) return updateRow;

@@ -1,6 +1,6 @@
 import type { DeviceBuffer } from "../device/buffer.ts";
 
-/** Decoder rows that a device holds already. */
+/** Decoder rows that are on a device already. */
 export interface UploadedRows {
   /** [m, d] the rows, in memory. */
   rows: Float32Array;
@@ -8,19 +8,19 @@ export interface UploadedRows {
   shards: readonly { wDec: DeviceBuffer }[];
 }
 
-/** Entries that each row visits, in order. */
+/** Entries of rows, in the order in which they are processed. */
 export interface Walk {
   /** Number of rows. */
   rows: number;
-  /** [rows, d] the residual that each row's walk begins with. */
+  /** [rows, d] the residual with which each row begins. */
   base: Float32Array;
   /** [rows + 1] offsets into the entries. */
   rowOffsets: Uint32Array;
   /** Decoder row of each entry, counted through both decoders of the walker. */
   latents: Uint32Array;
-  /** How much of its decoder row each entry takes away from the residual. */
+  /** Factor of the decoder row that each entry subtracts from the residual. */
   values: Float32Array;
-  /** 1 where an entry meets the row's base again, not what the entries before it left. */
+  /** 1 if an entry starts from the row's base again, not from the residual of the entries before it. */
   restart?: Uint8Array;
 }
 
@@ -32,10 +32,10 @@ export interface Walked {
   residual?: Float32Array;
 }
 
-/** Walks rows through sparse entries. Owns its buffers. */
+/** Processes the sparse entries of rows in order. Owns its buffers. */
 export interface Walker {
   /**
-   * Takes entry after entry away from each row's residual r: r ← r − values[j] · w. ‖r‖² changes by
+   * Subtracts entry after entry from each row's residual r: r ← r − values[j] · w. ‖r‖² changes by
    * −2 · values[j] · dots[j] + values[j]² ‖w‖².
    */
   run(walk: Walk, options?: { residual?: boolean }): Promise<Walked>;

@@ -14,9 +14,9 @@ import { createCpuWalker, createPlainWalker } from "./walk_on_cpu.ts";
 import { splitRows } from "./weights.ts";
 
 /**
- * Prepares walks over the rows of two decoders, [m, d] each, that the device holds: they are not uploaded
- * again. Where one of them takes more than a binding, each part of a walk brings the rows that it needs.
- * Software adapters are excluded: there a plain loop is faster.
+ * Creates a walker over the rows of two decoders, [m, d] each, that are on the device and are not uploaded
+ * again. If one of them is larger than a binding, each part of a walk uploads the rows that it needs.
+ * Software adapters use a plain loop, which is faster there.
  *
  * @throws {RangeError} One row is larger than a binding of the device.
  */
@@ -49,7 +49,7 @@ interface RowTable {
   split: number;
   /**
    * Writes where the rows of entries `first` … `last` − 1 lie, and returns the end of those that
-   * have a place: fewer than asked for where the table is full.
+   * have a place: fewer than requested for where the table is full.
    */
   place(latents: Uint32Array, first: number, last: number, places: Uint32Array): number;
 }

@@ -6,7 +6,7 @@ import type { UploadedRows, Walk, Walked, Walker } from "./walk.ts";
 /** Set in the decoder row of an entry that meets its row's base again. */
 const RESTART = 0x80000000;
 
-/** What {@linkcode walkOnCpu} is given. */
+/** Arguments of {@linkcode walkOnCpu}. */
 export interface CpuWalk {
   /** [rows, d] the residual that each row's walk begins with. */
   base: Float32Array;
@@ -27,8 +27,8 @@ export interface CpuWalk {
 }
 
 /**
- * The loop of a walk, over rows. Residuals are float64 on the way: rounding does not grow with the number of
- * entries.
+ * The loop of a walk, over rows. Residuals are float64 during the walk, so that rounding errors do not grow
+ * with the number of entries.
  */
 export function walkOnCpu(
   { base, offsets, places, values, decoder, more, split, dots, left, d }: CpuWalk,

@@ -2,7 +2,7 @@ import { type BufferSet, type DeviceBuffer, readFloats } from "../device/buffer.
 import { isCpu } from "../device/cpu.ts";
 import type { Device } from "../device/device.ts";
 
-/** A range of latents whose rows of the encoder and decoder lie in one buffer each. */
+/** A range of latents whose encoder rows and decoder rows are in one buffer each. */
 export interface Shard {
   /** First latent. */
   first: number;
@@ -14,7 +14,7 @@ export interface Shard {
   wDec: DeviceBuffer;
 }
 
-/** The weights of an SAE on the GPU, split by latents so that each buffer can be bound. */
+/** The weights of an SAE on a device, split by latents so that each buffer can be bound. */
 export interface Weights {
   /** Activation width d. */
   dModel: number;
@@ -44,7 +44,11 @@ export interface PlainWeights {
   bDec: Float32Array;
 }
 
-/** Splits `length` rows of `width` 32-bit numbers into ranges that fit into one binding each. */
+/**
+ * Splits `length` rows of `width` 32-bit numbers into ranges that fit into one binding each.
+ *
+ * @throws {RangeError} One row does not fit.
+ */
 export function splitRows(
   device: Device,
   length: number,
@@ -64,7 +68,7 @@ export function splitRows(
   return ranges;
 }
 
-/** Copies an SAE's weights to the GPU. */
+/** Copies an SAE's weights to a device. */
 export function uploadWeights(device: Device, buffers: BufferSet, sae: PlainWeights): Weights {
   const { dModel: d, dictSize: m } = sae;
   const part = (w: Float32Array, first: number, rows: number) =>
@@ -72,7 +76,7 @@ export function uploadWeights(device: Device, buffers: BufferSet, sae: PlainWeig
   return {
     dModel: d,
     dictSize: m,
-    // The CPU's loops take the weights whole.
+    // The CPU's loops need all latents in one buffer.
     shards: (isCpu(device) ? [{ first: 0, rows: m }] : splitRows(device, m, d)).map((
       { first, rows },
     ) => ({
@@ -86,7 +90,7 @@ export function uploadWeights(device: Device, buffers: BufferSet, sae: PlainWeig
   };
 }
 
-/** Reads weights back from the GPU. */
+/** Reads weights back from a device. */
 export async function downloadWeights(
   device: Device,
   weights: Weights,

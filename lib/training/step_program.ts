@@ -1,7 +1,7 @@
 import type { Program } from "../device/program.ts";
 import { updateLatents, updateVector } from "../ops/adam.ts";
-import { createDenseRoom, stepDenselyOnGpu } from "../ops/dense_on_gpu.ts";
-import { openDenseWay, stepDensely } from "../ops/dense_step.ts";
+import { createGpuDenseBuffers, stepDenselyOnGpu } from "../ops/dense_on_gpu.ts";
+import { createCpuDenseBuffers, stepDensely } from "../ops/dense_step.ts";
 import { clipGradients } from "../ops/clip_gradients.ts";
 import { squareRows, subtractDecoded } from "../ops/decode.ts";
 import { centerBatch } from "../ops/encode.ts";
@@ -61,7 +61,7 @@ export function beginStep(
     input: settings.subtractDecoderBias ? memory.centered : memory.x,
     scales: lossScales(settings, rows, state.weights.dModel),
   };
-  const dense = mayGoDense(settings) ? openDenseWay(p, state.weights) : undefined;
+  const dense = mayGoDense(settings) ? createCpuDenseBuffers(p, state.weights) : undefined;
   if (dense) parts.columns = { ...parts.columns, dense };
   prepare(p, parts, normalization);
   if (dense) stepDensely(p, dense, { ...parts, target: parts.centered, ...state });
@@ -78,16 +78,16 @@ export function endStep(p: Program, parts: StepParts, encoding?: ReturnType<type
 /** Appends a GPU's step by dense products. */
 export function appendDensely(p: Program, given: StepParts, normalization: RowNormalization): void {
   const { rows, state } = given;
-  const denseRoom = createDenseRoom(p.buffers, rows, state.weights);
-  const parts = { ...given, columns: { ...given.columns, denseRoom } };
+  const gpuDense = createGpuDenseBuffers(p.buffers, rows, state.weights);
+  const parts = { ...given, columns: { ...given.columns, gpuDense } };
   prepare(p, parts, normalization);
-  stepDenselyOnGpu(p, denseRoom, { ...parts, target: parts.centered, ...state });
+  stepDenselyOnGpu(p, gpuDense, { ...parts, target: parts.centered, ...state });
   endStep(p, parts);
 }
 
 /** Appends what visits entries: left out of steps that go the dense way, where there is one. */
-function sparsely<T>(p: Program, { columns: { dense, denseRoom } }: StepParts, append: () => T) {
-  if (denseRoom) return undefined;
+function sparsely<T>(p: Program, { columns: { dense, gpuDense } }: StepParts, append: () => T) {
+  if (gpuDense) return undefined;
   return dense ? p.when(dense.flag, 0, append) : append();
 }
 
@@ -142,9 +142,9 @@ function record(p: Program, parts: StepParts): Errors {
   const { auxCoefficient } = settings;
   const { offsets } = sparse;
   const numbers = rows * dModel;
-  const { dense, denseRoom } = parts.columns;
+  const { dense, gpuDense } = parts.columns;
   const losses = { auxCoefficient, squares, offsets, sparsity };
-  const way = { dense: dense?.flag, wentDense: denseRoom !== undefined };
+  const way = { dense: dense?.flag, wentDense: gpuDense !== undefined };
   recordLosses(p, { rows, numbers, ...losses, ...way, ...state });
   return divided ?? { sparse, residual, half: rows };
 }
@@ -197,7 +197,7 @@ function update(p: Program, parts: StepParts, { residual }: Errors, columns: Spa
   for (const [index, { first, latents, wEnc, wDec }] of shards.entries()) {
     const { encoder, decoder } = state.shardMoments[index];
     const shared = { dModel, first, latents, half, columns, ...state };
-    const gradient = columns.denseRoom?.gradients[index];
+    const gradient = columns.gpuDense?.gradients[index];
     if (!frozen) {
       const own = { w: wDec, moments: decoder, source: residual, gradient: gradient?.decoder };
       updateLatents(p, { ...shared, decoder: true, ...own });

@@ -201,7 +201,7 @@ Deno.test("names that Neuronpedia does not take are refused", async () => {
     const [change, message] of [
       [{ model: "a/b" }, 'model is "a/b", expected letters, digits, - and _ only'],
       [{ set: "" }, 'set is "", expected letters, digits, - and _ only'],
-      [{ hook: "hook_embed" }, "the hook is hook_embed, Neuronpedia numbers sources by blocks.N"],
+      [{ hook: "hook_embed" }, "the hook is hook_embed, expected blocks.N"],
     ] as const
   ) {
     assertThrows(() => checkNeuronpediaSource({ ...SOURCE, ...change }), RangeError, message);
@@ -209,6 +209,6 @@ Deno.test("names that Neuronpedia does not take are refused", async () => {
   await assertRejects(
     () => Array.fromAsync(neuronpediaFiles(madeDashboards(9), SAE, SOURCE)),
     RangeError,
-    "the dashboards have latent 8, the SAE has 7",
+    "the dashboards have latent 8, expected latents below",
   );
 });
