@@ -8,7 +8,7 @@ import { runPeer, writeFloats } from "./peer.ts";
 const { steps: asked = "40", only = "" } = parseArgs(Deno.args, { string: ["steps", "only"] });
 const steps = Number(asked);
 const [n, d, m, k, lr] = [512, 48, 384, 6, 1e-3];
-/** What was promised. */
+/** Largest relative deviation of the weights that is accepted after 40 steps. */
 const BOUND = 1e-3;
 
 // Sparse sums of 96 directions, a mean and noise: some latents die, most do not.

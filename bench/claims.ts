@@ -1,9 +1,9 @@
-// What this package says to the claims of section 4, on SAEs for which they should and should not hold:
+// Verdicts on the claims of the paper's section 4, on pairs of SAEs for which they should and should not hold:
 //   deno task bench:claims [--steps 2000] [--samples 20000] [--small 128] [--large 256] [--only TEXT]
 //     [--out FOLDER]
 // SAEs of the embedded model: (a) ReLU, (b) BatchTopK, (c) two of equal size and different seeds, (d)
-// with random unit rows as decoder. Nothing may hold in (c) and (d). --only takes the pairs with TEXT in
-// their names, --out keeps the table and the figure of the shrinkage control.
+// with random unit rows as decoder. No claim may hold in (c) and (d). --only runs the pairs whose names
+// contain TEXT, --out writes the table and the figure of the shrinkage control.
 import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
 import { type Claim, stitchingClaims } from "../lib/claims/mod.ts";
@@ -32,7 +32,7 @@ const BATCH = 512;
 using device = await openDevice();
 const { train, heldOut } = await tinyActivations(
   BATCH,
-  // Steps beyond these batches read them again.
+  // Training beyond these batches starts again from the first.
   Math.min(steps, 400) * BATCH,
   Math.max(samples, BATCH),
 );
@@ -45,7 +45,7 @@ const families: Record<string, TrainOptions> = {
   batchtopk: { architecture: "batchtopk", k: 16, deadAfter: 20 },
   frozen: { architecture: "batchtopk", k: 16, deadAfter: 20, freezeDecoder: "directions" },
 };
-// Trained once each, when a pair first needs it.
+// Each SAE is trained once, when a pair first needs it.
 const trained = new Map<string, Promise<Sae>>();
 
 const pairs: [name: string, small: () => Promise<Sae>, large: () => Promise<Sae>][] = [
@@ -148,7 +148,7 @@ function untrained(family: string, dictSize: number, seed: number): () => Promis
   };
 }
 
-/** A row a claim, a column a pair: yes, no or a question mark. */
+/** A row per claim, a column per pair: yes, no or a question mark. */
 function writeTable(): string {
   const verdict = ({ holds }: Claim) => holds === undefined ? "?" : holds ? "yes" : "no";
   const rows = studied[0].claims.map(({ claim }, i) => [

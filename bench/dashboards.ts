@@ -1,6 +1,6 @@
 /**
- * Dashboards of all latents of an SAE on tiny-gpt2: seconds of each part, memory, bytes written. Beside it the time
- * that SAEDashboard 0.8.0 takes for as many, by the formula in docs/dashboards.md.
+ * Dashboards of all latents of an SAE on tiny-gpt2: seconds of each part, memory, bytes written; and for comparison the
+ * time of SAEDashboard 0.8.0 for as many latents, by the formula in docs/dashboards.md.
  *
  * `deno task bench:dashboards [--latents 16384] [--tokens 1000000] [--l0 32] [--out FOLDER] [--device cpu]`
  */
@@ -37,7 +37,7 @@ const part = (name: string) => {
   console.log(`${name.padEnd(24)}${((now - last) / 1000).toFixed(1).padStart(8)} s`);
   last = now;
 };
-// The corpus is read again where it is shorter.
+// A shorter corpus is read several times.
 const rows: Int32Array[] = [];
 const wanted = Math.ceil(tokens / 127);
 while (rows.length < wanted) {

@@ -1,5 +1,5 @@
-// What the defaults of training reach beside options set by hand, on the embedded model's activations and on
-// a planted stream like Gemma's (planted_stream.ts), by NMSE on held-out activations at the inference
+// The defaults of training compared with options set by hand, on the embedded model's activations and on
+// synthetic ones like Gemma's (planted_stream.ts), by NMSE on held-out activations at the inference
 // threshold. Prints the table of docs/defaults.md:
 //   deno task bench:defaults [--steps 400] [--n 512] [--m 512] [--k 16] [--only planted]
 import { checkTrainOptions } from "../lib/training/mod.ts";
@@ -25,7 +25,7 @@ const [dictSize, k] = [Number(args.m ?? 512), Number(args.k ?? 16)];
 const BEFORE = { learningRate: 3e-4, decaySteps: 0, auxCoefficient: 1 / 32 };
 const OPTIONS: [name: string, options: Partial<TrainOptions>][] = [
   ["defaults", {}],
-  ["those of before: bias zero, samples as they are, lr 3e-4 to the end, auxiliary loss 1/32", {
+  ["earlier defaults: bias zero, samples as they are, lr 3e-4 to the end, auxiliary loss 1/32", {
     ...{ bDec: "zero", inputNormalization: "none", ...BEFORE },
   }],
   ["… bias at the mean", { inputNormalization: "none", ...BEFORE }],

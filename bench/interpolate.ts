@@ -1,10 +1,10 @@
-// Interpolation between two SAEs, in one pass over the activations, beside the naive way: the stitched
-// SAE evaluated from scratch at every step.
+// Interpolation between two SAEs, in one pass over the activations, compared with the naive way: evaluating
+// the stitched SAE from scratch at every step.
 //   deno task bench:interpolate [--samples 50000] [--d 128] [--small 1024] [--large 2048] [--l0 32]
 //     [--batch 4096] [--naive 20] [--part 4096] [--order random] [--threshold 0.7] [--saes SMALL,LARGE]
-// The naive way is timed at 20 steps and on a part of the samples, which its time is proportional to.
-// Without --saes (two folders) it makes the SAEs: the large one's first latents are near the small one's,
-// some of the others too. Activations are sums of the large SAE's directions, and noise.
+// The naive way is timed at 20 steps on a part of the samples, and its time scaled to all steps and samples.
+// Without --saes (two folders) the SAEs are synthetic: the large one's first latents are near the small
+// one's, and so are some of the others. Activations are sums of the large SAE's directions, and noise.
 import { parseArgs } from "@std/cli";
 import { createRandom, evaluateSae, loadSae, type Matrix, openDevice, type Sae } from "../mod.ts";
 import {
@@ -32,14 +32,14 @@ const samples = number("samples", 50_000);
 const l0 = number("l0", 32);
 const random = createRandom(1);
 
-/** About normal: variance 1, mean 0. */
+/** Approximately standard normal. */
 const normal = () => {
   let sum = -6;
   for (let i = 0; i < 12; i++) sum += random.uniform();
   return sum;
 };
 
-/** A row that is near another one by the cosine, or anywhere, of norm 1. */
+/** A random unit vector; with `near`, one at the given cosine to it. */
 function unitRow(d: number, near?: Float32Array, cosine = 0): Float32Array {
   const noise = Float32Array.from({ length: d }, normal);
   const norm = Math.hypot(...noise);
@@ -61,7 +61,7 @@ function makeSae(rows: Float32Array[], d: number, threshold: number): Sae {
   };
 }
 
-/** Samples that add up `l0` of an SAE's directions, and noise. */
+/** Samples that are sums of `l0` of an SAE's directions, and noise. */
 function* makeBatches(sae: Sae): Generator<Matrix> {
   const { dModel: d, wDec, dictSize } = sae;
   for (let left = samples; left > 0; left -= number("batch", 4096)) {
@@ -132,7 +132,7 @@ const batches = [...makeBatches(large)];
 const part = takeRows(batches, Math.min(samples, number("part", 4096)));
 const order = (args.order ?? "random") as InterpolationOrder;
 const { groups } = await latentGroups(device, small, large, number("threshold", 0.7));
-// Kernels are compiled before anything is timed.
+// Compiles the kernels before the timing starts.
 const points = await interpolate(device, small, large, part, { groups, order });
 const steps = points.length - 1;
 const swaps = points.filter(({ phase }) => phase === "swap").length;
@@ -154,7 +154,7 @@ const [path, fast] = await timed(() =>
 console.log(`interpolation, all steps    ${seconds(fast)}`);
 const ends = [path[0], path.at(-1)!]
   .map(({ mse }, at) => Math.abs(mse / plain[at].mse - 1).toExponential(1));
-console.log(`its ends beside evaluating  MSE ${ends.join(" and ")} apart (relative)`);
+console.log(`ends, against evaluating    relative difference of the MSE ${ends.join(" and ")}`);
 
 const wanted = Math.min(number("naive", 20), steps);
 const chosen = Array.from({ length: wanted }, (_, at) => Math.round((at + 1) * steps / wanted));
@@ -181,5 +181,5 @@ console.log(
   }`,
 );
 console.log(
-  `steps beside the naive way  MSE ${furthest.toExponential(1)} apart at most (relative)`,
+  `steps, against the naive    relative difference of the MSE at most ${furthest.toExponential(1)}`,
 );

@@ -1,6 +1,6 @@
-// Time and peak memory of loading large SAEs, each in a process of its own:
+// Time and peak memory of loading large SAEs, each in its own process:
 //   deno task bench:load [--m 49152] [--d 768] [--rounds 3] [--folder FOLDER]
-// "floor" is a process that allocates the SAE's arrays, reads as many bytes and does nothing else.
+// "floor" is a process that only allocates the SAE's arrays and reads as many bytes.
 import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
 import { loadSae, type Sae, saveSae } from "../mod.ts";
@@ -20,7 +20,7 @@ function peakMemory(): number {
   }
 }
 
-/** Done in a process of its own: loads, and prints seconds and bytes. */
+/** The child process: loads an SAE, and prints seconds and bytes. */
 async function measure(load: () => Promise<Float32Array[]>): Promise<void> {
   const before = peakMemory();
   const started = performance.now();

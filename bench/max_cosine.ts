@@ -1,4 +1,4 @@
-// Largest decoder cosine of every latent, ours beside PyTorch's chunked product, by turns in one run:
+// Largest decoder cosine of every latent: ours and PyTorch's chunked product, alternately in one run:
 //   deno task bench:max-cosine [--size 24576] [--to 24576] [--d 768] [--chunk 1024] [--device auto] [--rounds 3]
 import { parseArgs } from "@std/cli";
 import { cpus } from "node:os";
@@ -44,7 +44,7 @@ console.log(
     `${navigator.hardwareConcurrency} cores, load ${load()} at the start`,
 );
 using device = await openDevice({ device: args.device as DeviceOptions["device"] });
-// Kernels are compiled outside of the time.
+// Compiles the kernels before the timing starts.
 const few = (x: Matrix) => ({ ...x, rows: 2, data: x.data.subarray(0, 2 * d) });
 await maxDecoderCosine(device, few(to), few(from));
 const before = Deno.memoryUsage().rss;

@@ -1,10 +1,9 @@
-// What this package says to the claims of section 5, on decoder rows for which they may and must not
-// hold:
+// Verdicts on the claims of the paper's section 5, on decoder rows for which they may and must not hold:
 //   deno task bench:meta-claims [--only relu] [--steps 2000] [--meta-steps 800] [--m 512] [--lr 5e-3]
-// SAEs of the embedded model with m latents, put beside some with m/16 and m/4. Nothing may hold in (d)
-// and (e): random rows, and rows of the SAEs' covariance, in place of the decoder rows, and random
-// dictionaries beside them. Rows that are put in say nothing of their training, so that no verdict is
-// left out for that.
+// SAEs of the embedded model with m latents, compared with some of m/16 and m/4. No claim may hold in (d)
+// and (e), where the decoder rows are replaced by random rows or by rows of the SAEs' covariance, or the
+// dictionaries that they are compared with are random. Such rows have no training record, so that no
+// verdict is withheld because training had not converged.
 import { parseArgs } from "@std/cli";
 import { type Claim, metaClaims } from "../lib/claims/mod.ts";
 import { covarianceMatchedRows, randomUnitRows, studyMeta } from "../lib/meta/mod.ts";
@@ -31,7 +30,7 @@ const META_SEED = 9;
 using device = await openDevice();
 const { train, heldOut } = await tinyActivations(
   BATCH,
-  // Steps beyond these batches read them again.
+  // Training beyond these batches starts again from the first.
   Math.min(steps, 400) * BATCH,
   20 * BATCH,
 );
@@ -51,9 +50,9 @@ for (const [name, own] of Object.entries(families)) {
     put(each, randomUnitRows(each.dictSize, each.dModel, { seed: 20 + i }))
   );
   await study(name, sae, smaller);
-  await study(`(d) ${name} beside random dictionaries`, sae, random);
+  await study(`(d) ${name} and random dictionaries`, sae, random);
   await study(
-    `(e) isotropic rows, ${name} beside them`,
+    `(e) isotropic rows and ${name}`,
     put(sae, randomUnitRows(m, sae.dModel, { seed: 31 })),
     smaller,
   );
@@ -84,7 +83,7 @@ async function study(name: string, sae: Sae, beside: Sae[]): Promise<void> {
   }
 }
 
-/** SAEs of several sizes, each with a seed of its own. */
+/** SAEs of several sizes, each with its own seed. */
 async function trainFamily(own: TrainOptions, sizes: number[]): Promise<Sae[]> {
   const trained = await trainSaes(
     device,
@@ -109,12 +108,12 @@ function* again(batches: Matrix[], count: number): Generator<Matrix> {
   for (let i = 0; i < count; i++) yield batches[i % batches.length];
 }
 
-/** An SAE with other decoder rows, of whose training nothing is known. */
+/** An SAE with its decoder rows replaced, and without its training record. */
 function put(sae: Sae, { data }: Matrix): Sae {
   return { ...sae, wDec: data, metadata: {} };
 }
 
-/** A row a claim, a column a study: yes, no or a question mark. */
+/** A row per claim, a column per study: yes, no or a question mark. */
 function writeTable(): string {
   const line = (cells: string[]) => `| ${cells.join(" | ")} |\n`;
   const header = ["claim", ...columns.map(({ name }) => name)];

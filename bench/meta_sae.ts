@@ -1,7 +1,7 @@
-// Epochs a second of a meta-SAE in training, ours beside PyTorch's dense step on the same batches:
+// Epochs per second of training a meta-SAE, ours and PyTorch's dense step on the same batches:
 //   deno task bench:meta [--rows 49152] [--d 768] [--m 2304] [--batch 4096] [--steps 4]
-// A few steps are timed, an epoch is as many as cover all rows. The rows are sums of 4 of 2304
-// random directions, so that there is something to find.
+// A few steps are timed and scaled to an epoch. The rows are sums of 4 of 2304 random directions, so that
+// there is structure to find.
 import { parseArgs } from "@std/cli";
 import { createBuffers, readFloats, writeBuffer } from "../lib/device/buffer.ts";
 import { shuffledEpochs } from "../lib/meta/shuffled_epochs.ts";

@@ -1,5 +1,5 @@
-// What the first latents of an SAE reconstruct by themselves, BatchTopK beside Matryoshka BatchTopK, on
-// held-out activations of the embedded model:
+// NMSE of the first latents of an SAE by themselves, BatchTopK and Matryoshka BatchTopK, on held-out
+// activations of the embedded model:
 //   deno task bench:nested [--steps 200] [--m 512] [--k 16] [--batch 1024]
 import { parseArgs } from "@std/cli";
 import { evaluateSae, openDevice, type Sae, trainSaes } from "../mod.ts";
@@ -11,7 +11,7 @@ const dictSize = Number(text.m ?? 512);
 const k = Number(text.k ?? 16);
 const n = Number(text.batch ?? 1024);
 
-/** The SAE of the first latents, selected by the whole SAE's threshold. */
+/** The SAE of the first latents, with the whole SAE's inference threshold. */
 function firstLatents(sae: Sae, count: number): Sae {
   const { dModel: d, wEnc, bEnc, wDec, threshold } = sae;
   return {

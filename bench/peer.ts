@@ -1,10 +1,10 @@
 // Runs PyTorch's and SAELens's training steps (peer_step.py) on batches and weights handed over in files.
 import type { Sae, TrainOptions } from "../mod.ts";
 
-/** Which step: the authors' dense one, the sparse one, SAELens's trainer, or only x · W_encᵀ. */
+/** Which step: the paper's authors' dense one, a sparse one, SAELens's trainer, or only x · W_encᵀ. */
 export type PeerName = "dense" | "sparse" | "saelens" | "product";
 
-/** What to run, and options of training by their names in TrainOptions. */
+/** What to run; options of training have their names in TrainOptions. */
 export interface PeerOptions extends
   Pick<
     TrainOptions,
@@ -22,13 +22,13 @@ export interface PeerOptions extends
   peer?: PeerName;
   /** Samples of each batch. */
   n: number;
-  /** Steps to take; batches are taken in turn. */
+  /** Steps to take; the batches are cycled through. */
   steps: number;
   /** Adam's learning rate. */
   learningRate: number;
   /** Default "float32". */
   dtype?: "float32" | "float64";
-  /** Default "cuda" where there is one. */
+  /** Default "cuda" where available. */
   device?: "cpu" | "cuda";
   /** Whether products on a CUDA device may round their input to TF32. */
   tf32?: boolean;
@@ -40,21 +40,21 @@ export interface PeerResult {
   milliseconds: number[];
   /** Loss of each step; SAELens's is divided by d. */
   losses: number[];
-  /** Active latents per sample of each step; SAELens's of the last alone. */
+  /** Active latents per sample of each step; for SAELens only of the last step. */
   l0: number[];
-  /** Inference threshold (Eq. 8); of the dense step alone. */
+  /** Inference threshold (Eq. 8), only for the dense step. */
   threshold: number;
-  /** Where it ran. */
+  /** The device that it ran on. */
   device: string;
   /** PyTorch's version. */
   torch: string;
   /** SAELens's name and version. */
   version?: string;
-  /** PyTorch's threads. */
+  /** Threads that PyTorch used. */
   threads: number;
 }
 
-/** The rates that a machine reaches. */
+/** Measured peak rates of a machine. */
 export interface Ceilings {
   /** Of a large float32 product, 10⁹ operations a second. */
   gflops: number;
@@ -63,8 +63,8 @@ export interface Ceilings {
 }
 
 /**
- * A Python that has PyTorch: the one that the environment variable PYTHON names, or python3. Where there is none,
- * says so and gives undefined.
+ * A Python with PyTorch: the one that the environment variable PYTHON names, or python3. Without one, prints
+ * that and returns undefined.
  */
 export async function findPython(): Promise<string | undefined> {
   const python = Deno.env.get("PYTHON") ?? "python3";
@@ -91,7 +91,7 @@ async function succeeds(python: string, code: string): Promise<boolean> {
   }
 }
 
-/** Measures what PyTorch reaches on a device. */
+/** Measures the peak rates of PyTorch on a device. */
 export function measureCeilings(python: string, device: "cpu" | "cuda"): Promise<Ceilings> {
   return runJob(python, { peer: "ceilings", device }) as Promise<Ceilings>;
 }
@@ -157,7 +157,7 @@ async function runJob(python: string, job: Record<string, unknown>): Promise<unk
     stderr: "piped",
   }).spawn();
   const writer = child.stdin.getWriter();
-  // Undefined fields are left out; a child that has ended already says why on its standard error.
+  // JSON leaves undefined fields out. A child that has failed prints why on its standard error.
   await writer.write(new TextEncoder().encode(JSON.stringify(job))).catch(() => {});
   await writer.close().catch(() => {});
   const { success, stdout, stderr } = await child.output();
@@ -171,13 +171,13 @@ export async function writeWeights(path: string, { wEnc, bEnc, wDec, bDec }: Sae
   for (const part of [wEnc, bEnc, wDec, bDec]) await writeFloats(file, part);
 }
 
-/** Writes all of an array. */
+/** Writes a whole array. */
 export async function writeFloats(file: Deno.FsFile, data: Float32Array): Promise<void> {
   const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
   for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
 }
 
-/** The middle one. */
+/** The upper median. */
 export function median(numbers: number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   return sorted[Math.floor(sorted.length / 2)];

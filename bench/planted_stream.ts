@@ -2,14 +2,14 @@ import { createRandom, type Matrix } from "../mod.ts";
 import { normal } from "../lib/meta/normal.ts";
 
 const FEATURES = 1024;
-/** What was measured of Gemma 3 270M at blocks.9.hook_resid_pre, massive activations left out. */
+/** Measured on Gemma 3 270M at blocks.9.hook_resid_pre without massive activations. */
 const MEAN_NORM = 5420;
 const DEVIATION_NORM = 1190;
 /** The coordinate that has two thirds of the variance. */
 const LOUD = 5;
 
 /**
- * Activations like Gemma's: a mean that is 4.6 times as long as what varies around it, one coordinate with
+ * Synthetic activations like Gemma's: a mean 4.6 times as long as the deviations from it, one coordinate with
  * two thirds of the variance, and for the rest sums of 1024 fixed directions, the most frequent in half of
  * the samples, the rarest in 1 of 343.
  *
@@ -22,7 +22,7 @@ export function plantedStream(seed: number, rows: number, d = 128): Matrix {
   for (let f = 0; f < FEATURES; f++) scaleTo(1, directions.subarray(f * d, (f + 1) * d));
   const mean = scaleTo(MEAN_NORM, Float32Array.from({ length: d }, () => normal(fixed)));
   const frequency = Array.from({ length: FEATURES }, (_, f) => Math.min(0.5, 3 / (f + 6)));
-  // A strength s is uniform in 0.5 … 1.5, with a mean square of 13/12.
+  // Strengths are uniform in 0.5 … 1.5, so that their mean square is 13/12.
   const active = frequency.reduce((sum, share) => sum + share, 0);
   const unit = DEVIATION_NORM * Math.sqrt(1 / 3 / (active * 13 / 12));
   const loud = DEVIATION_NORM * Math.sqrt(2 / 3);

@@ -1,7 +1,6 @@
 /**
- * The prefix of a model beside the whole: tokens per second and resident memory of a GPT-2-small-sized
- * decoder with random weights, of its part before layer 8, and of both parts, each in a process of
- * its own.
+ * The prefix of a model compared with the whole: tokens per second and resident memory of a decoder of GPT-2
+ * small's size with random weights, of its part before layer 8, and of both parts, each in its own process.
  *
  * `deno task bench:prefix [--rows 2] [--length 128]`, on one thread. It writes 650 MB to a temporary folder.
  */

@@ -1,5 +1,5 @@
-// NMSE of an SAE trained here beside one that PyTorch trained on the same batches from the same
-// weights, on held-out text, both with the inference threshold of Eq. 8:
+// NMSE of an SAE trained here and of one that PyTorch trained on the same batches from the same weights, on
+// held-out text, both with the inference threshold of Eq. 8:
 //   deno task bench:quality [--steps 1000] [--lr 3e-4] [--batch 2048] [--m 1024] [--k 16]
 import { parseArgs } from "@std/cli";
 import {
@@ -50,7 +50,7 @@ const { sae, history } = await trainSae(device, recorded(), {
   initial,
   learningRate: lr,
   steps,
-  // As the peer.
+  // Like the peer.
   decaySteps: 0,
   auxCoefficient: 1 / 32,
 });

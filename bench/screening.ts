@@ -1,7 +1,7 @@
 // How many candidates the 8-bit screening leaves for each entry that is kept, from the first step to the last,
-// and what balancing the columns, or taking the coordinates of most energy exactly, gains:
+// and what is gained by balancing the columns, or by computing the coordinates of most energy exactly:
 //   deno task bench:screening [--steps 400] [--rows 512]
-// Every pair is looked at here, in float64: `missed` counts entries that a bound would have lost.
+// All pairs are computed in float64: `missed` counts entries that the bound would have lost.
 import { parseArgs } from "@std/cli";
 import { type Matrix, openDevice, type Sae, trainSae } from "../mod.ts";
 import { plantedStream } from "./planted_stream.ts";
@@ -46,7 +46,7 @@ for (const [name, batchAt] of streams) {
   }
 }
 
-/** What the encoder of an SAE reads of samples: scaled, less the decoder bias. */
+/** The input of an SAE's encoder: samples scaled, minus the decoder bias. */
 function readAs(sae: Sae, { data, rows, cols }: Matrix): Matrix {
   const scale = sae.inputNormalization === "expected_average_only_in" ? sae.inputScale ?? 1 : 1;
   return { data: data.map((value, at) => value * scale - sae.bDec[at % cols]), rows, cols };

@@ -1,4 +1,4 @@
-// One training step to be measured: its batches, its weights, and our own run of it.
+// One training step to measure: its batches, its weights, and our run of it.
 import { checkTrainOptions } from "../lib/training/mod.ts";
 import {
   type Architecture,
@@ -13,7 +13,7 @@ import {
 import { isCpu } from "../lib/device/cpu.ts";
 import { type Shape, shareStages, stepTimes } from "./step_table.ts";
 
-/** What is trained, by us and by the peers alike. */
+/** Options of training that are the same for us and the peers. */
 export interface StepInputs {
   shape: Shape;
   batches: Matrix[];
@@ -30,8 +30,8 @@ export interface StepInputs {
 export const WARMUP = 2;
 
 /**
- * Two batches and initial weights. relu and jumprelu, which are told no k, start from an encoder bias with
- * which about `l0` latents are active.
+ * Two batches and initial weights. relu and jumprelu, which have no k, start from an encoder bias with which
+ * about `l0` latents are active.
  *
  * @param deadAfter Batches without activity after which a latent is dead and the auxiliary loss has work.
  */
@@ -75,13 +75,13 @@ function biasFor(
     for (let c = 0; c < d; c++) sum += data[row + c] * wEnc[latent + c];
     return sum;
   }).sort();
-  // A little below, so that none is zero where all are active.
+  // Slightly below, so that none is exactly zero if all are active.
   return new Float32Array(m).fill(threshold - z[z.length - rows * l0] + 1e-3);
 }
 
-/** What a run of ours gave. */
+/** The measurements of one of our runs. */
 export interface OurSteps {
-  /** Milliseconds of each step, or a step's on average between two looks. */
+  /** Milliseconds of each step, or the mean per step between two synchronizations. */
   milliseconds: number[];
   /** Active latents per sample, in the first and the last step. */
   l0: [first: number, last: number];
@@ -94,8 +94,8 @@ export interface OurSteps {
 /**
  * Takes our step.
  *
- * @param every Steps between two looks at the device: 1 gives the time of each step; a GPU that is looked at
- * every step waits for it.
+ * @param every Steps between two synchronizations with the device. With 1 each step is timed, but a GPU is idle
+ * during each synchronization.
  */
 export async function runOurs(
   device: Device,
@@ -103,7 +103,7 @@ export async function runOurs(
   steps: number,
   every: number,
 ): Promise<OurSteps> {
-  // Whole stretches between two looks, the first of them for warming up.
+  // Whole intervals between two synchronizations, the first of them for warming up.
   const [warmup, count] = every === 1 ? [WARMUP, WARMUP + steps] : [every, 2 * every];
   const stageTimes = () => isCpu(device) ? { ...device.times } : {};
   let [before, after] = [stageTimes(), stageTimes()];

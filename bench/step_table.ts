@@ -1,4 +1,4 @@
-// The table of training steps: shapes, medians, rates, and how they are shown. No device, no Python.
+// The table of training steps: shapes, medians, rates and their layout. Needs no device and no Python.
 import { stringify } from "@std/csv";
 import { median } from "./peer.ts";
 
@@ -13,12 +13,12 @@ export interface Shape {
 /** How a step is computed: ours, or one of the peers. */
 export type Method = "ours" | "dense" | "sparse" | "saelens" | "product";
 
-/** What all rounds of one step gave. */
+/** The measurements of one step in all rounds. */
 export interface StepRow {
   method: Method;
-  /** What ran, and where: as it is shown. */
+  /** What ran, and on which device: shown in the table. */
   name: string;
-  /** Milliseconds of each step that counts, of all rounds. */
+  /** Milliseconds of each timed step of all rounds. */
   milliseconds: number[];
   /** Loss of the last step. */
   loss?: number;
@@ -37,15 +37,15 @@ export interface StepCase {
   rows: StepRow[];
 }
 
-/** What a row shows; rates in 10⁹ operations and bytes per second. */
+/** A row of the table; rates in 10⁹ operations and 10⁹ bytes per second. */
 export interface Summary {
   /** Median of a step. */
   milliseconds: number;
   fastest: number;
   slowest: number;
-  /** Samples a second. */
+  /** Samples per second. */
   samples: number;
-  /** Times the milliseconds of our fastest device; undefined without one. */
+  /** Relative to the milliseconds of our fastest device; undefined without one. */
   ratio?: number;
   gflops: number;
   gbs: number;
@@ -65,16 +65,16 @@ export function parseShapes(text: string): Shape[] {
 }
 
 /**
- * The arithmetic of a step, and the least bytes that its way of computing has to move:
+ * The operations of a step, and the bytes that its algorithm has to move at least:
  * - product: x · W_enc; reads both and writes z.
- * - dense, saelens: five products as large; Adam reads and writes two matrices and their moments, and the
+ * - dense, saelens: five products of that size; Adam reads and writes two matrices and their moments, and the
  *   gradients are written and read; z, f and the gradients of both are written and read.
- * - sparse: one product, and 8 operations and 16 bytes an active number (decode, dots, two gathers of
+ * - sparse: one product, and 8 operations and 16 bytes per active value (decode, dots, two gathers of
  *   gradients); z is written and read; Adam as above.
- * - ours: as sparse, z and the matrices' gradients aside, which need not be in memory.
+ * - ours: as sparse, without z and the matrices' gradients, which need not be in memory.
  *
  * Where a quarter of the latents are active, sparse and ours are counted as dense products with z, f and one
- * gradient in memory. Gathered rows are counted as if no cache had them.
+ * gradient in memory. Gathered rows are counted as if nothing were cached.
  */
 export function workOf(
   method: Method,
@@ -103,7 +103,7 @@ export function workOf(
   }
 }
 
-/** What a case's rows show, in their order. */
+/** The rows of a case's table, in order. */
 export function summarize({ shape, rows, l0 }: StepCase): Summary[] {
   const ours = Math.min(
     ...rows.filter(({ method }) => method === "ours").map((row) => median(row.milliseconds)),
@@ -125,7 +125,7 @@ export function summarize({ shape, rows, l0 }: StepCase): Summary[] {
 
 const HEAD = ["", "ms/step", "fastest–slowest", "samples/s", "× ours", "GFLOP/s", "GB/s", "loss"];
 
-/** A case's table as lines of text, columns aligned; or of Markdown. */
+/** A case's table as lines of aligned text or of Markdown. */
 export function tableLines(of: StepCase, markdown = false): string[] {
   const { shape: { n, d, m, k }, architecture, l0, rows } = of;
   const active = l0.map((x) => x.toFixed(1));
@@ -188,7 +188,7 @@ const COLUMNS = [
   ...["loss", "stages"],
 ];
 
-/** Milliseconds of steps from when progress was told of: (step, time) pairs; the first `warmup` are dropped. */
+/** Milliseconds per step from (step, time) pairs of progress reports; the first `warmup` are dropped. */
 export function stepTimes(told: { step: number; time: number }[], warmup: number): number[] {
   return told.slice(1).flatMap(({ step, time }, at) => {
     const before = told[at];
@@ -209,7 +209,7 @@ export function shareStages(
   return Object.fromEntries(sorted.map(([name, time]) => [name, time / total]));
 }
 
-/** Stages with 2 % of the time and more, and the rest. */
+/** Stages with at least 2 % of the time, and the sum of the rest. */
 function stageList(stages: Record<string, number>): string {
   const long = Object.entries(stages).filter(([, share]) => share >= 0.02);
   const other = 1 - long.reduce((sum, [, share]) => sum + share, 0);
@@ -217,7 +217,7 @@ function stageList(stages: Record<string, number>): string {
   return shown.map(([stage, share]) => `${stage} ${(100 * share).toFixed(0)} %`).join(", ");
 }
 
-/** Three figures, and no fewer than all before the point. */
+/** Three significant digits, but all digits before the point. */
 function short(x: number): string {
   return x >= 100 ? x.toFixed(0) : x.toPrecision(3);
 }

@@ -1,5 +1,5 @@
-// Reading a store shuffled beside a plain sequential read of the same files, and its share of a
-// training run:
+// Reading a store shuffled, compared with a plain sequential read of the same files, and its share of the time
+// of a training run:
 //   deno task bench:store [--mb 1024] [--dtype float32] [--d 768] [--rounds 3] [--cold]
 //     [--steps 6] [--n 2048] [--m 3072] [--k 32] [--folder FOLDER]
 // --cold drops the system's page cache before each read (Linux, as root).
@@ -80,7 +80,7 @@ try {
   console.log(`sequential, into one buffer       ${rate(sequential, 1)}`);
   const ratio = (value: number) => `ratio to sequential ${(value / sequential).toFixed(2)}`;
   console.log(`shuffled, into one buffer         ${rate(shuffled, 1)}  ${ratio(shuffled)}`);
-  console.log(`shuffled, a new buffer a batch    ${rate(fresh, 1)}  ${ratio(fresh)}`);
+  console.log(`shuffled, a new buffer per batch  ${rate(fresh, 1)}  ${ratio(fresh)}`);
 
   const steps = number("steps", 6);
   if (steps > 0) {

@@ -5,8 +5,8 @@ import { demoCorpus } from "../examples/demo_corpus.ts";
 /**
  * Activations of the embedded model at `blocks.2.hook_resid_pre` on the demo's text, shuffled, in batches.
  *
- * @param trainRows Most rows to train on.
- * @param heldOutRows Most rows of held-out documents.
+ * @param trainRows Maximum number of rows to train on.
+ * @param heldOutRows Maximum number of rows of held-out documents.
  */
 export async function tinyActivations(
   batchSize: number,

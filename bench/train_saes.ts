@@ -1,5 +1,5 @@
-// Four SAEs on one stream of activations beside four runs of their own, harvesting included, and whether
-// their bits are equal:
+// Four SAEs trained on one stream of activations, compared with four separate runs, harvesting included, and
+// whether their weights are equal bit for bit:
 //   deno task bench:train-saes [--steps 50] [--n 2048]
 import { parseArgs } from "@std/cli";
 import { fromFileUrl } from "@std/path";
@@ -29,7 +29,7 @@ const hook = "blocks.2.hook_resid_pre";
 const folder = fromFileUrl(import.meta.resolve("../examples/tiny-gpt2"));
 using device = await openDevice();
 await using model = await openLanguageModel(folder, { hook });
-/** The same batches from the beginning, made anew. */
+/** The same batches, harvested again from the start. */
 const stream = () => streamActivations(model, train, { batchSize: n, bufferRows: 8 * n });
 
 async function timed<T>(work: () => Promise<T>): Promise<[result: T, seconds: number]> {
@@ -37,7 +37,7 @@ async function timed<T>(work: () => Promise<T>): Promise<[result: T, seconds: nu
   return [await work(), (performance.now() - started) / 1000];
 }
 
-// Kernels are compiled and files are read before the clock runs.
+// Compiles the kernels and reads the files before the timing starts.
 await trainSaes(device, stream(), options.map((each) => ({ ...each, steps: 1 })));
 const [, harvest] = await timed(async () => {
   let batches = 0;
@@ -61,6 +61,6 @@ console.log(`${device.name}; ${steps} steps of ${n} activations, d = ${model.dMo
 console.log(`harvesting alone ${harvest.toFixed(1)} s`);
 console.log(
   `four SAEs on one stream ${one.toFixed(1)} s, four runs ${four.toFixed(1)} s: ` +
-    `${(four / one).toFixed(2)} times as long; bits ${equal ? "equal" : "DIFFER"}`,
+    `${(four / one).toFixed(2)} times as long; weights ${equal ? "equal bit for bit" : "DIFFER"}`,
 );
 if (!equal) Deno.exit(1);

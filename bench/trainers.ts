@@ -1,5 +1,5 @@
-// BatchTopK SAEs trained here, by SAELens and by dictionary_learning, on the same batches of a store, and
-// measured alike on held-out text: NMSE, L0, latents never active, cross-entropy recovered, seconds.
+// BatchTopK SAEs trained here, by SAELens and by dictionary_learning, on the same batches of a store, all
+// evaluated here on held-out text: NMSE, L0, latents never active, cross-entropy recovered, seconds.
 //   deno task bench:trainers STORE HELD-OUT [--dict-size 2560] [--k 32] [--steps 500] [--batch-size 4096]
 //     [--rows 64] [--seed 0] [--only NAME,NAME]
 // PYTHON names a Python with sae-lens, and dictionary-learning (`pip install --no-deps dictionary-learning einops`).
@@ -33,7 +33,7 @@ const batches = () => store.batches({ batchSize: n, seed, epochs: Infinity });
 using device = await openDevice();
 const python = await findPython();
 
-/** Ours, at its own options and those that are named. */
+/** Trains ours, with its defaults and the given options. */
 async function ours(options: object): Promise<Sae> {
   const { sae } = await trainSae(device, batches(), {
     ...{ architecture: "batchtopk", dictSize: m, k, steps, seed, ...options },
@@ -42,7 +42,7 @@ async function ours(options: object): Promise<Sae> {
   return sae;
 }
 
-/** A peer's. */
+/** Trains a peer's. */
 async function peer(trainer: string, options: object): Promise<Sae> {
   const scratch = await Deno.makeTempDir();
   try {
@@ -57,7 +57,7 @@ async function peer(trainer: string, options: object): Promise<Sae> {
     const writer = child.stdin.getWriter();
     const out = join(scratch, "sae");
     const job = { trainer, ...options, n, d: store.dModel, m, k, steps, seed, out };
-    // A child that has ended already says why on its standard error.
+    // A child that has failed prints why on its standard error.
     await writer.write(new TextEncoder().encode(JSON.stringify(job) + "\n")).catch(() => {});
     let step = 0;
     for await (const { data } of batches()) {

@@ -1,11 +1,12 @@
-// Milliseconds of a training step, ours on each device beside PyTorch's and SAELens's, in one process tree and by
-// turns: ours, the peers, ours, the peers, …; medians over all rounds. PYTHON names the interpreter of the peers.
+// Milliseconds of a training step, ours on each device, PyTorch's and SAELens's, alternately in one process tree:
+// ours, the peers, ours, the peers, …; medians over all rounds. PYTHON names the interpreter of the peers.
 //   deno task bench [--shapes "n,d,m,k;…"] [--architecture batchtopk|topk|relu|jumprelu|all] [--l0 32,256,all]
 //     [--steps 4] [--rounds 3] [--devices gpu,cpu,software or ""] [--peers dense,sparse,saelens,product]
 //     [--peer-devices cpu,cuda,tf32] [--dead-after 1000] [--markdown] [--csv FILE]
-// relu and jumprelu, which are told no k, start from a bias with which about `--l0` latents are active (default k).
-// No latent of the others dies, and their auxiliary loss has no work, unless `--dead-after` is small.
-// Rates count what a step's way of computing needs at least (step_table.ts), beside the machine's in the same run.
+// relu and jumprelu, which have no k, start from a bias with which about `--l0` latents are active (default k).
+// No latent of the others dies, so that the auxiliary loss costs nothing, unless `--dead-after` is small.
+// Rates count the operations and bytes that a step needs at least (step_table.ts); the peak rates of the machine are
+// measured in the same run.
 import { parseArgs } from "@std/cli";
 import { cpus } from "node:os";
 import { hasHardwareGpu } from "../lib/device/gpu.ts";
@@ -25,7 +26,7 @@ import {
 import { makeInputs, runOurs, type StepInputs, WARMUP } from "./step_case.ts";
 import { parseShapes, type StepCase, type StepRow, tableCsv, tableLines } from "./step_table.ts";
 
-/** Opens the devices asked for, or each but the software adapter; those that are not there are named. */
+/** Opens the requested devices, by default all but the software adapter; prints which are not available. */
 async function openDevices(kinds?: string[]): Promise<Device[]> {
   kinds ??= await hasHardwareGpu() ? ["gpu", "cpu"] : ["cpu"];
   const devices: Device[] = [];
@@ -39,7 +40,7 @@ async function openDevices(kinds?: string[]): Promise<Device[]> {
   return devices;
 }
 
-/** Whether steps run beside the program, so that looking at each of them would slow them down. */
+/** Whether steps run asynchronously, so that synchronizing after each would slow them down. */
 const isHardware = (device: Device) => !device.software;
 
 const text = parseArgs(Deno.args, {
@@ -102,18 +103,18 @@ const reached = [...ceilings].map(([device, { gflops, gbs }]) =>
   `ceilings, PyTorch on ${device}: ${gflops.toFixed(0)} GFLOP/s (float32 product), ` +
   `${gbs.toFixed(1)} GB/s (a = b + 2c)`
 );
-// Waiting threads of PyTorch spin: beside other work its steps take up to 40 times as long.
+// Waiting threads of PyTorch spin: on a busy machine its steps take up to 40 times as long.
 const cores = navigator.hardwareConcurrency;
 const load = Deno.loadavg()[0];
 reached.push(
   `load at the end: ${load.toFixed(1)} on ${cores} cores` +
-    (load > cores + 0.7 ? ": other work ran beside this, nothing follows from these times" : ""),
+    (load > cores + 0.7 ? ": the machine was busy, so these times say nothing" : ""),
 );
 say(reached);
 if (text.csv) await Deno.writeTextFile(text.csv, tableCsv([...head, ...reached], cases));
 for (const device of devices) device[Symbol.dispose]();
 
-/** Takes our step and the peers' by turns, `rounds` times. */
+/** Takes our step and the peers' alternately, `rounds` times. */
 async function measure(inputs: StepInputs): Promise<StepCase> {
   const { shape, initial, options } = inputs;
   const measured = new Map<string, { row: StepRow; on: "cpu" | "cuda" }>();
@@ -148,7 +149,7 @@ async function measure(inputs: StepInputs): Promise<StepCase> {
         for (const peer of peers) {
           const job = { ...options, ...where, peer };
           const result = await runSteps(python, initial, weights, batches, job);
-          // SAELens tells that of its last step alone.
+          // SAELens reports it only for its last step.
           if (peer !== "saelens" && result.l0.length > 0) l0 ??= [result.l0[0], result.l0.at(-1)!];
           const row = {
             method: peer,
@@ -171,7 +172,7 @@ async function measure(inputs: StepInputs): Promise<StepCase> {
   };
 }
 
-/** Measures what the machine reaches once more, and keeps the best. */
+/** Measures the machine's peak rates once more, and keeps the largest. */
 async function raiseCeilings(device: "cpu" | "cuda"): Promise<void> {
   const { gflops, gbs } = await measureCeilings(python!, device);
   const { gflops: operations = 0, gbs: bytes = 0 } = ceilings.get(device) ?? {};
@@ -190,7 +191,7 @@ function peerName(peer: PeerName, result: PeerResult, tf32: boolean): string {
   return `${what}, PyTorch ${torch}, ${where}`;
 }
 
-/** An argument as a shell takes it. */
+/** An argument quoted for a shell where needed. */
 function quoted(argument: string): string {
   return /^[\w.,=/-]+$/.test(argument) ? argument : `"${argument}"`;
 }

@@ -1,7 +1,6 @@
-// Trains a BatchTopK SAE in the middle of the embedded model on English text from npm, measures it on
-// held-out documents, writes runs/demo/report.html and a site to explore the latents, runs/demo-site. The work is
-// three commands: train, dashboard, explore. Arguments are the number of steps (400 if it is not given) and of
-// rows of held-out text (192).
+// Trains a BatchTopK SAE on the residual stream of the embedded model and English text from npm, evaluates it on
+// held-out documents, and writes runs/demo/report.html and a site to explore the latents, runs/demo-site. Runs three
+// commands: train, dashboard, explore. Arguments: number of steps (default 400) and of rows of held-out text (192).
 import { fromFileUrl, relative } from "@std/path";
 import { main } from "../cli.ts";
 import { writeDemoCorpus } from "./demo_corpus.ts";

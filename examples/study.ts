@@ -1,26 +1,26 @@
 /**
- * The paper's experiments on a language model of the reader's own: families of SAEs of growing size,
- * stitching, meta-SAEs, probes, dashboards, and the explorer of all of it, each by a command that is
- * printed. What is finished is not done again: a study that was stopped continues when it is started again.
+ * The paper's experiments on a language model of your choice: families of SAEs of growing size, stitching,
+ * meta-SAEs, probes, dashboards and an explorer site, each by a command that is printed. Finished stages are
+ * skipped: start a stopped study again to continue it.
  *
  * ```sh
  * deno run -A examples/study.ts MODEL HOOK OUT
  * ```
  *
- * - `--text FILE --held-out FILE`: text to train on and to measure on (default: that of the demo)
- * - `--sizes 640,1280,2560,5120`: dictionary sizes, each twice the one before
+ * - `--text FILE --held-out FILE`: text to train and to evaluate on (default: that of the demo)
+ * - `--sizes 640,1280,2560,5120`: dictionary sizes, each twice the previous one
  * - `--k 32`: active latents per activation
  * - `--architectures batchtopk,relu,topk,jumprelu`
  * - `--steps 4000`, `--batch-size 4096`, `--tokens N` (activations to harvest; default: all text)
- * - `--samples 50000`: held-out activations that pairs are studied on
- * - `--rows 64`: rows of held-out text that cross-entropy is measured on
+ * - `--samples 50000`: held-out activations to compare pairs of SAEs on
+ * - `--rows 64`: rows of held-out text to measure cross-entropy on
  * - `--meta-epochs 2000`
- * - `--dashboard-rows 2000`: rows of held-out text that dashboards show
+ * - `--dashboard-rows 2000`: rows of held-out text for the dashboards
  * - `--probes FOLDER`: labelled texts as `examples/labelled_texts.ts` writes them
  * - `--until STAGE`: ends after activations, pilot, saes, stitch, meta, probes, dashboards or site
  *
- * Every size has a seed of its own, since SAEs of one seed start alike; the last size but one also has a
- * second SAE with another seed, the null case of stitching.
+ * Every size has its own seed, since SAEs with the same seed start alike. The last size but one also has an
+ * SAE with a second seed: the null case of stitching.
  */
 import { parseArgs } from "@std/cli";
 import { parse as parseCsv } from "@std/csv";
@@ -64,7 +64,7 @@ const training = [
   ...["--eval-rows", given.rows ?? "64", "--steps", given.steps ?? "4000"],
   ...["--batch-size", given["batch-size"] ?? "4096"],
 ];
-// As in the paper, λ is the same for all ReLU SAEs: that with which the middle size has k active latents.
+// As in the paper, λ is the same for all ReLU SAEs: the one that gives the middle size k active latents.
 const relu = { architecture: "relu", "loss-normalization": "input_deviation" };
 let sparsity = 0;
 if (architectures.includes("relu")) {
@@ -81,7 +81,7 @@ for (const name of families) {
     ...["--also", await saeOf(name, middle, SECOND_SEED)],
     ...["--text", heldOut, "--samples", given.samples ?? "50000"],
   ], "stitch");
-  // Two SAEs that differ in nothing but their seeds: what a claim says of them, it says of any pair.
+  // Two SAEs that differ only in their seeds: a claim that holds for them does not depend on size.
   await stage(`stitch-${name}-seeds`, "stitch", [
     ...[await saeOf(name, middle), await saeOf(name, middle, SECOND_SEED)],
     ...["--text", heldOut, "--samples", given.samples ?? "50000"],
@@ -93,7 +93,7 @@ for (const name of families) {
     await saeOf(name, largest),
     ...["--compare", ...await Promise.all(sizes.slice(0, -1).map((size) => saeOf(name, size)))],
     ...["--text", heldOut, "--epochs", given["meta-epochs"] ?? "2000"],
-    // The loss must be flat at the end: the default rate, 1e-4, is for 49,152 rows.
+    // The loss must be flat at the end: the default learning rate, 1e-4, is for 49,152 rows.
     ...["--lr", "1e-3", "--decay-steps", String(Number(given["meta-epochs"] ?? 2000) >> 2)],
   ], "meta");
 }
@@ -151,7 +151,7 @@ async function sweep(name: string, cells: Record<string, string | number>[]): Pr
   await stage(name, "sweep", ["--grid", folder(`${name}.json`), ...training]);
 }
 
-/** The λ with which the pilot ended. */
+/** The final λ of the pilot. */
 async function lastSparsity(): Promise<number> {
   const [cell] = await cellsOf("pilot");
   const text = await Deno.readTextFile(join(cell, "metrics.csv"));
@@ -183,7 +183,7 @@ async function saeOf(
   throw new Error(`${folder("saes")} has no ${architecture} SAE of ${size} latents, seed ${seed}`);
 }
 
-/** Runs a command whose folder has the stage's name, unless it is finished; ends where the reader said. */
+/** Runs a stage's command, unless it is finished; exits after the stage of `--until`. */
 async function stage(
   name: string,
   command: string,

@@ -1,6 +1,6 @@
 /**
- * The results of `examples/study.ts` as tables in Markdown: SAEs, verdicts on the paper's claims, probes,
- * and how long each stage took.
+ * The results of `examples/study.ts` as Markdown tables: SAEs, verdicts on the paper's claims, probes, and the
+ * hours of each stage.
  *
  * `deno run -A examples/study_tables.ts OUT`
  */
@@ -11,7 +11,7 @@ type Row = Record<string, string>;
 
 const [out] = Deno.args;
 if (out === undefined) {
-  console.error("expected the folder of a study");
+  console.error("expected one argument, the folder of a study (the OUT of examples/study.ts)");
   Deno.exit(2);
 }
 const stages = (await Array.fromAsync(Deno.readDir(out)))
@@ -91,7 +91,7 @@ table(
   })),
 );
 
-/** The rows of a stage's CSV file; none where it has none. */
+/** The rows of a stage's CSV file; none if there is no file. */
 async function rows(stage: string, file: string): Promise<Row[]> {
   const text = await Deno.readTextFile(join(out, stage, `${file}.csv`)).catch(() => "");
   return text === "" ? [] : parse(text, { skipFirstRow: true }) as Row[];

@@ -1,4 +1,4 @@
-// Draws what toy_model.ts found: three heat maps of cosines, in one SVG and on one page.
+// Draws the results of toy_model.ts: three heat maps of cosines, in one SVG and on one page.
 import { type Figure, heatMap } from "@saewing/saewing/report";
 import type { Matrix, Sae } from "@saewing/saewing";
 import { cosines, isComplete, type ToyResult } from "./toy_model.ts";
@@ -6,7 +6,7 @@ import { cosines, isComplete, type ToyResult } from "./toy_model.ts";
 const COLOURS = ["red", "green", "blue", "yellow", "purple", "orange", "black", "white"];
 const SHAPES = ["circle", "square", "triangle", "star", "cross", "heart", "ring", "moon"];
 
-/** The figure, and a page that says what it shows. */
+/** The figure, and a page that explains it. */
 export async function toyFigure(result: ToyResult): Promise<{ svg: string; page: string }> {
   const { small, large, meta } = result;
   const colours = names(COLOURS, "colour", result.colours);
@@ -31,14 +31,14 @@ export async function toyFigure(result: ToyResult): Promise<{ svg: string; page:
     x += sizes[i].width + gap;
     return svg.replace("<svg ", `<svg x="${at}" y="${gap}" `);
   });
-  // White beneath: a picture in a document has the page's colour behind it.
+  // A white background, so that the text is legible on a dark page too.
   const svg = `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" ` +
     `color="#1a202c">\n<rect width="${width}" height="${height}" fill="#fff"/>\n` +
     `${placed.join("\n")}\n</svg>\n`;
   return { svg, page: page(svg, result) };
 }
 
-/** A heat map, latents in the order of what they stand for. */
+/** A heat map, latents in the order of the targets that they match. */
 function map(
   { sae, targets }: { sae: Sae; targets: Matrix },
   targetNames: string[],

@@ -2,7 +2,7 @@
 // colour and shape finds them; one with a latent for each pair composes them, since one active latent
 // costs less than two; a meta-SAE decomposes the pairs' decoder rows again.
 // Writes runs/toy/toy_model.svg and toy_model.html. Options: --colours 3 --shapes 3 --noise 0.02
-// --seed 0 --seeds 1 --out runs/toy; shares in place of a number: --colours 0.4,0.3,0.3.
+// --seed 0 --seeds 1 --out runs/toy. Unequal frequencies: --colours 0.4,0.3,0.3.
 import { parseArgs } from "@std/cli";
 import {
   createRandom,
@@ -17,7 +17,7 @@ import {
 import { toyData, type ToyDataOptions, trainMetaSae } from "@saewing/saewing/meta";
 import { toyFigure } from "./toy_figure.ts";
 
-/** Same for all: only the number of latents differs. */
+/** The same options for all SAEs: only the number of latents differs. */
 const TRAINING = {
   architecture: "relu",
   sparsityCoefficient: 0.01,
@@ -26,7 +26,7 @@ const TRAINING = {
   decaySteps: 200,
 } as const;
 
-/** What was found, and how well: the largest cosine of each thing to be found with a decoder row. */
+/** The result of one SAE: the largest cosine of each target with a decoder row. */
 export interface ToyResult {
   colours: number;
   shapes: number;
@@ -36,9 +36,9 @@ export interface ToyResult {
 }
 
 /**
- * Runs the three stages. An SAE that has just as many latents as there are things to find often ends in
- * a local minimum, with a value that no latent stands for. So several are trained from different
- * starts, and the one with the lowest loss is taken, which needs no knowledge of the answer.
+ * Runs the three stages. An SAE with exactly as many latents as targets often ends in a local minimum, with
+ * one target that no latent represents. So several are trained from different seeds, and the one with the
+ * lowest loss is taken, which needs no knowledge of the targets.
  */
 export async function toyModel(
   device: Device,
@@ -85,10 +85,10 @@ export async function toyModel(
   };
 }
 
-/** Whether everything was found: a cosine above 0.95 each. */
+/** Whether every target was found: a cosine above 0.95 with some latent. */
 export const isComplete = (found: number[]): boolean => found.every((cosine) => cosine > 0.95);
 
-/** A short encoder lets latents find their place before L1 switches them off. */
+/** A small encoder norm lets latents align with the targets before the L1 penalty deactivates them. */
 function startingSae(dictSize: number, samples: Matrix, seed: number): Sae {
   const random = createRandom(seed);
   const sae = initializeSae({ architecture: "relu", dModel: samples.cols, dictSize, random });

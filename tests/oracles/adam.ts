@@ -1,4 +1,4 @@
-// Adam with bias correction, and what is special about decoder rows, in plain float64.
+// Adam with bias correction, and the special treatment of decoder rows, in plain float64.
 
 /** Constants of Adam. */
 export interface AdamOptions {
@@ -6,11 +6,11 @@ export interface AdamOptions {
   beta1: number;
   beta2: number;
   epsilon: number;
-  /** Largest norm of all gradients; 0 or none: any. */
+  /** Limit on the norm of all gradients together; 0 or undefined: no limit. */
   gradientClip?: number;
 }
 
-/** Adam's two running means. */
+/** Adam's first and second moments. */
 export interface AdamMoments {
   first: Float64Array;
   second: Float64Array;
@@ -54,7 +54,7 @@ export function normalizeRows(w: Float64Array, d: number): void {
   }
 }
 
-/** Scales gradients so that their norm together is at most `limit` (0: any); gives the norm before. */
+/** Clips gradients to a norm of at most `limit` together (0: no limit); returns the norm before clipping. */
 export function clipByNorm(gradients: Float64Array[], limit = 0): number {
   let squares = 0;
   for (const gradient of gradients) for (const g of gradient) squares += g * g;

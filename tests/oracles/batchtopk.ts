@@ -17,7 +17,7 @@ import {
 } from "./dense.ts";
 import { forward, gradientsAt, type LossOptions, type OracleWeights } from "./gradients.ts";
 
-/** Everything a run of the oracle carries from step to step, in float64. */
+/** The state of a run of the oracle between steps, in float64. */
 export interface OracleState extends OracleWeights {
   moments: Map<string, AdamMoments>;
   /** Consecutive batches without activity. */
@@ -31,7 +31,7 @@ export interface OracleOptions extends AdamOptions, LossOptions {
   perSample?: boolean;
   auxK: number;
   deadAfter: number;
-  /** What stays as it starts: decoder rows and bias, or the rows alone. */
+  /** Frozen weights: decoder rows and bias, or only the rows. */
   freezeDecoder?: boolean | "directions";
 }
 
@@ -69,7 +69,7 @@ export function createOracle(
   };
 }
 
-/** Whether weights of this name stay as they start. */
+/** Whether the weights of this name are frozen. */
 export function isFrozen(
   name: string,
   freezeDecoder: OracleOptions["freezeDecoder"] = false,
@@ -77,7 +77,7 @@ export function isFrozen(
   return name === "wDec" && freezeDecoder !== false || name === "bDec" && freezeDecoder === true;
 }
 
-/** The smallest activation that the weights as they are keep of a batch (Eq. 8); 0 where they keep none. */
+/** The smallest activation of a batch that the current weights keep (Eq. 8); 0 if they keep none. */
 export function smallestKept(
   state: OracleState,
   x: ArrayLike<number>,
@@ -90,7 +90,7 @@ export function smallestKept(
   return values.length === 0 ? 0 : values.reduce((least, value) => Math.min(least, value));
 }
 
-/** One step; returns the losses, what was kept, and changes the state. */
+/** Takes one step: changes the state, returns the losses and the kept activations. */
 export function oracleStep(
   state: OracleState,
   x: ArrayLike<number>,

@@ -1,4 +1,4 @@
-// Cosines of rows, their maxima and the graph they make, in plain float64.
+// Cosines of rows, their maxima and the bipartite graph of large ones, in plain float64.
 import type { Matrix } from "../../lib/matrix.ts";
 
 /** cos(a[i], b[j]), [a.rows, b.rows]; 0 where one of them is zero. */
@@ -13,7 +13,7 @@ export function cosines(a: Matrix, b: Matrix): number[][] {
   );
 }
 
-/** Each row's largest number and its column, the first of equals; without column i in row i. */
+/** Each row's maximum and its column, the first of equals, leaving out column i in row i. */
 export function rowMaxima(
   table: number[][],
   skipSame = false,

@@ -1,4 +1,4 @@
-// What every oracle is made of, in plain float64 on dense matrices.
+// Common parts of the oracles, in plain float64 on dense matrices.
 
 /** ReLU(input · wEncᵀ + bEnc), [n, m]. */
 export function preActivations(
@@ -71,14 +71,14 @@ export function minusDecoded(
   return out;
 }
 
-/** Mean of squares. */
+/** Mean square. */
 export function meanSquare(x: ArrayLike<number>): number {
   let sum = 0;
   for (let at = 0; at < x.length; at++) sum += x[at] ** 2;
   return sum / x.length;
 }
 
-/** What a sample's squared errors are divided by. */
+/** The divisor of each sample's squared errors. */
 export type LossNormalization = "none" | "input_deviation";
 
 /** 1 / ‖x[r] − mean‖ of each sample, or 1. */

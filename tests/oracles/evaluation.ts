@@ -3,7 +3,7 @@ import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { infer } from "./inference.ts";
 
-/** Sums over samples, the mean of the samples being taken first. */
+/** Sums over samples; the samples' mean is computed in a first pass. */
 export function evaluate(sae: Sae, batches: Matrix[], selection?: "threshold" | "batch") {
   const m = sae.dictSize;
   const d = sae.dModel;

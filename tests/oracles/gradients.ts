@@ -19,7 +19,7 @@ export interface OracleWeights {
   bDec: Float64Array;
 }
 
-/** Which activations count, as masks of [n, m]. */
+/** The selected activations, as masks of [n, m]. */
 export interface OracleSelection {
   /** In the reconstruction. */
   kept: Uint8Array;
@@ -27,14 +27,14 @@ export interface OracleSelection {
   auxiliary: Uint8Array;
 }
 
-/** What the loss depends on besides the weights. */
+/** Inputs of the loss besides the weights. */
 export interface LossOptions {
   auxCoefficient: number;
   subtractDecoderBias: boolean;
   lossNormalization?: LossNormalization;
 }
 
-/** Reconstruction, what it leaves (e), and what dead latents leave of that (e − ê). */
+/** The reconstruction, its error e, and the error of the dead latents' reconstruction of that, e − ê. */
 export function forward(
   { d, m, wEnc, bEnc, wDec, bDec }: OracleWeights,
   x: ArrayLike<number>,
@@ -70,7 +70,7 @@ export function lossesAt(
   return { reconstruction: scaledMeanSquare(own, scales, weights.d), auxiliary };
 }
 
-/** Gradients of the sum of the losses by every weight. */
+/** Gradients of the sum of the losses with respect to all weights. */
 export function gradientsAt(
   weights: OracleWeights,
   x: ArrayLike<number>,

@@ -6,7 +6,7 @@ import { center, keepLargest, keepLargestOfRows, minusDecoded, preActivations } 
 import { normalizeRows } from "./normalize_input.ts";
 import { type PlainSparse, toSparse } from "./sparse.ts";
 
-/** What an SAE makes of x: sparse codes, x̂, and Σ_d (x − x̂)² of each row. */
+/** Runs an SAE on x: sparse codes, x̂, and Σ_d (x − x̂)² of each row. */
 export function infer(sae: Sae, x: Matrix, selection?: Selection): {
   codes: PlainSparse;
   reconstruction: Float64Array;

@@ -1,5 +1,5 @@
-// The training step of Matryoshka BatchTopK in plain float64: one dense reconstruction a prefix, whose
-// gradients are added up. Nothing is shared between prefixes, as the kernels share it.
+// The training step of Matryoshka BatchTopK in plain float64: one dense reconstruction per prefix, whose
+// gradients are added up. Unlike in the kernels, the prefixes share no intermediate results.
 import { adamStep, clipByNorm, normalizeRows, removeParallel } from "./adam.ts";
 import { isFrozen, type OracleOptions, type OracleState } from "./batchtopk.ts";
 import {
@@ -12,15 +12,15 @@ import {
 } from "./dense.ts";
 import type { OracleSelection, OracleWeights } from "./gradients.ts";
 
-/** What the loss depends on besides the weights. */
+/** Inputs of the loss besides the weights. */
 export interface MatryoshkaOptions {
-  /** Latents of each prefix. */
+  /** Number of latents of each prefix. */
   prefixes: readonly number[];
   auxCoefficient: number;
   subtractDecoderBias: boolean;
 }
 
-/** Pre-activations, what the encoder reads, and the error of each prefix. */
+/** Pre-activations, the encoder's input, and the error of each prefix. */
 export function forwardPrefixes(
   { d, m, wEnc, bEnc, wDec, bDec }: OracleWeights,
   x: ArrayLike<number>,
@@ -54,7 +54,7 @@ export function matryoshkaLosses(
   };
 }
 
-/** Gradients of the sum of the losses by every weight. */
+/** Gradients of the sum of the losses with respect to all weights. */
 export function matryoshkaGradients(
   weights: OracleWeights,
   x: ArrayLike<number>,
@@ -103,7 +103,7 @@ export function matryoshkaGradients(
   return gradients;
 }
 
-/** One step; returns the losses and what was kept, and changes the state. */
+/** Takes one step: changes the state, returns the losses and the kept activations. */
 export function matryoshkaStep(
   state: OracleState,
   x: ArrayLike<number>,

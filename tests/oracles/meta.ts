@@ -6,7 +6,7 @@ import type { Sae } from "../../lib/sae/sae.ts";
 import { infer } from "./inference.ts";
 import { toDense } from "./sparse.ts";
 
-/** Weights [rows, meta-latents] of rows, their squared errors and what is explained of them. */
+/** Activations [rows, meta-latents] of rows, their squared errors and the fraction of variance explained. */
 export function takeApart(meta: Sae, rows: Matrix): {
   weights: Float64Array;
   squaredErrors: number[];
@@ -24,7 +24,7 @@ export function takeApart(meta: Sae, rows: Matrix): {
   };
 }
 
-/** Squared error that is left of a row by the bias and one meta-latent: all are tried. */
+/** Smallest squared error of a row's reconstruction from the bias and one meta-latent: tries all. */
 function bestSingle(meta: Sae, { data, cols }: Matrix, r: number): number {
   const left = Float64Array.from(
     data.subarray(r * cols, (r + 1) * cols),
@@ -67,7 +67,7 @@ export function rowMoments({ data, rows, cols }: Matrix): {
   return { mean, covariance };
 }
 
-/** Normal rows with mean and covariance of `source`, at norm 1: w̄ + Σ g · (w − w̄) / √m. */
+/** Normally distributed rows with the mean and covariance of `source`, scaled to norm 1: w̄ + Σ g · (w − w̄) / √m. */
 export function gaussianMixture(source: Matrix, rows: number, seed: number): Matrix {
   const { cols } = source;
   const { mean } = rowMoments(source);
@@ -95,7 +95,7 @@ function scatter({ data, rows, cols }: Matrix): number {
   return sum;
 }
 
-/** Strength of each latent's tie with one latent: the dot product of their weights. */
+/** The similarity of each latent to one latent: the dot product of their meta-latent activations. */
 export function ties(weights: Float64Array, metaLatents: number, latent: number): number[] {
   const row = (i: number) => [...weights.slice(i * metaLatents, (i + 1) * metaLatents)];
   const own = row(latent);

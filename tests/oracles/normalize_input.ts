@@ -4,7 +4,7 @@ import type { Sae } from "../../lib/sae/sae.ts";
 
 type Normalization = Pick<Sae, "inputNormalization" | "inputScale">;
 
-/** A sample as the SAE reads it, the raw units of a normalised one, and the mean that it lost. */
+/** A normalised sample, the raw units per normalised unit, and the mean that was subtracted. */
 export function normalizeRow(
   { inputNormalization, inputScale }: Normalization,
   row: number[],
@@ -35,7 +35,7 @@ export function normalizeRows(sae: Normalization, { data, rows, cols }: Matrix):
     (_, r) => normalizeRow(sae, [...data.subarray(r * cols, (r + 1) * cols)]),
   );
   const scale = all.map(({ scale }) => scale);
-  // A reconstruction is multiplied by the deviation itself.
+  // A reconstruction is multiplied by the deviation without ε.
   const outputScale = sae.inputNormalization === "layer_norm"
     ? scale.map((value) => value - 1e-5)
     : scale;

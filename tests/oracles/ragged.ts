@@ -59,7 +59,7 @@ export function raggedLosses(
   };
 }
 
-/** Gradients of the losses' sum, for θ and what it gates the straight-through ones. */
+/** Gradients of the losses' sum; straight-through ones for θ and through the gate. */
 export function raggedGradients(
   weights: RaggedWeights,
   x: ArrayLike<number>,
@@ -105,14 +105,14 @@ export function raggedGradients(
   return gradients;
 }
 
-/** Everything a run carries from step to step. */
+/** The state of a run between steps. */
 export interface RaggedState extends RaggedWeights {
   moments: Map<string, AdamMoments>;
   inactive: Int32Array;
   step: number;
 }
 
-/** One step; returns what a record holds, and changes the state. */
+/** Takes one step: changes the state, returns the fields of a training record. */
 export function raggedStep(
   state: RaggedState,
   x: ArrayLike<number>,

@@ -1,5 +1,5 @@
-// Activations of pairs of latents beside their decoder rows, and errors beside a latent's activity, in
-// plain float64: every activation of every sample is written out.
+// How the activations of pairs of latents relate to their decoder rows, and the error to a latent's activity, in
+// plain float64 on dense activations.
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
 import { infer } from "./inference.ts";

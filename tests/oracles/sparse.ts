@@ -1,4 +1,4 @@
-// Sparse rows in memory, as the kernels lay them out.
+// Sparse rows in the kernels' memory layout.
 import { createRandom } from "../../lib/random.ts";
 
 /** Compressed sparse rows. */
@@ -26,7 +26,7 @@ export function toSparse(
   return sparse;
 }
 
-/** The matrix [rows, cols] that sparse rows stand for. */
+/** Sparse rows as a dense matrix [rows, cols]. */
 export function toDense({ offsets, latents, values }: PlainSparse, cols: number): Float64Array {
   const dense = new Float64Array((offsets.length - 1) * cols);
   for (let r = 0; r + 1 < offsets.length; r++) {
@@ -35,7 +35,7 @@ export function toDense({ offsets, latents, values }: PlainSparse, cols: number)
   return dense;
 }
 
-/** Random sparse rows, a `share` of all places taken; the rows in `empty` have no entries. */
+/** Random sparse rows with a `share` of all entries nonzero; the rows in `empty` have none. */
 export function randomSparse(
   { seed, rows, cols, share, empty = [] }: {
     seed: number;

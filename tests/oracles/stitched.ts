@@ -1,4 +1,4 @@
-// A stitched SAE (Eq. 5) in plain float64: both SAEs are run whole, and the chosen latents' terms added.
+// A stitched SAE (Eq. 5) in plain float64: runs both SAEs in full and adds the chosen latents' terms.
 import type { Matrix } from "../../lib/matrix.ts";
 import type { Selection } from "../../lib/sae/encoded.ts";
 import type { Sae } from "../../lib/sae/sae.ts";
@@ -6,7 +6,7 @@ import { infer } from "./inference.ts";
 import { normalizeRows } from "./normalize_input.ts";
 import { toDense } from "./sparse.ts";
 
-/** Which latents of which SAEs. */
+/** The latents taken from each SAE. */
 export interface Choice {
   small: Sae;
   smallLatents: number[];

@@ -12,7 +12,7 @@ export interface Measures {
   l0: number;
 }
 
-/** Encodes all samples with both SAEs; what it returns evaluates any latents of theirs. */
+/** Encodes all samples with both SAEs; returns a function that evaluates any selection of their latents. */
 export function encodeBoth(small: Sae, large: Sae, batches: Matrix[]) {
   const d = small.dModel;
   const samples = batches.flatMap((batch) => {

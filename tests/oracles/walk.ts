@@ -1,7 +1,7 @@
 // Walks through sparse entries in plain float64, one entry after the other.
 import type { Walk } from "../../lib/ops/walk.ts";
 
-/** The dot of every entry with the residual it meets, and what is left of each row. */
+/** The dot product of every entry's row with the residual at that point, and the final residual of each row. */
 export function walk(
   { rows, base, rowOffsets, latents, values, restart }: Walk,
   decoder: ArrayLike<number>,
