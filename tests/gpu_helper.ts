@@ -1,4 +1,4 @@
-// What tests of the GPU share: small random matrices, buffers in and out, comparisons.
+// Helpers of tests of the GPU: small random matrices, uploads and readbacks, comparisons.
 import { assert, assertEquals } from "@std/assert";
 import {
   type BufferSet,
@@ -37,7 +37,7 @@ export const TIGHT: DeviceOptions = {
   limits: { maxStorageBufferBindingSize: 4096, maxComputeWorkgroupsPerDimension: 7 },
 };
 
-/** The same, where a selection of the batch takes part: its histogram alone takes 8 KiB. */
+/** The same for tests that select over the batch: the histogram alone takes 8 KiB. */
 export const SMALL: DeviceOptions = {
   limits: { maxStorageBufferBindingSize: 8192, maxComputeWorkgroupsPerDimension: 7 },
 };
@@ -45,7 +45,7 @@ export const SMALL: DeviceOptions = {
 /** Dispatches in two dimensions, and buffers of any size. */
 export const NARROW: DeviceOptions = { limits: { maxComputeWorkgroupsPerDimension: 7 } };
 
-/** A GPU of its own that runs the WGSL kernels: hardware where there is some, else a software adapter. */
+/** Opens a GPU that no other test uses: hardware if available, else a software adapter. */
 export async function openOwnGpu(options: DeviceOptions = {}): Promise<Gpu> {
   return await openAdapter(await hasHardwareGpu() ? "hardware" : "software", options);
 }
@@ -53,8 +53,8 @@ export async function openOwnGpu(options: DeviceOptions = {}): Promise<Gpu> {
 let shared: Promise<OpenedGpu> | undefined;
 
 /**
- * The same for one test after the other: the WebGPU device and its compiled kernels stay open for the file's
- * next test. A software adapter takes 10 ms for each kernel, of which a training step has 70.
+ * Opens the GPU that the tests of a file share, one after the other: the WebGPU device and its compiled kernels
+ * stay open, since a software adapter takes 10 ms to compile each kernel, of which a training step has 70.
  */
 export async function openGpu(options: DeviceOptions = {}): Promise<Gpu> {
   shared ??= openOwnGpu().then(({ device, kernels }) => {
@@ -65,9 +65,9 @@ export async function openGpu(options: DeviceOptions = {}): Promise<Gpu> {
 }
 
 /**
- * The device that tests of what lies above the operations run on: the CPU, many times as fast as a software
- * adapter, without limits that work is split by, and on the calling thread: two that wait for one another take
- * five times the processor's time on matrices as small as tests have. `asked` may name another.
+ * The device for tests of modules above lib/ops: the CPU, many times as fast as a software adapter, and without
+ * limits that split the work. It runs on the calling thread: on matrices this small, two workers that wait for
+ * each other take five times the CPU time. `asked` may name another device.
  */
 export async function openTestDevice(
   { limits, ...options }: DeviceOptions = {},
@@ -77,7 +77,7 @@ export async function openTestDevice(
   return await openDevice({ ...options, limits, device });
 }
 
-/** How the CPU device is opened for tests of operations: threads of all kinds, plain loops and SIMD. */
+/** The CPU devices for tests of operations: with and without workers, plain loops and SIMD. */
 export const CPUS: DeviceOptions[] = [
   { device: "cpu", workers: 0, simd: false, integerProduct: false, denseStep: false },
   { device: "cpu", workers: 0, integerProduct: false, denseStep: false },
@@ -85,8 +85,8 @@ export const CPUS: DeviceOptions[] = [
 ];
 
 /**
- * The devices that an operation is tested on, one after the other, each freed in the end: a GPU with each
- * of the options given (limits, mostly), and the CPU in each way of {@linkcode CPUS}.
+ * The devices that an operation is tested on, one after the other, each freed afterwards: a GPU with each of the
+ * given options (mostly limits), and the CPU with each of {@linkcode CPUS}.
  */
 export async function* eachDevice(
   gpuOptions: DeviceOptions[] = [{}],
@@ -112,13 +112,13 @@ export type DeviceBody = (open: Open, steps: number) => Promise<void>;
 /** Steps of a training on a GPU. */
 export const GPU_STEPS = howMany(7, 20);
 
-/** A body, and whether ReLU and JumpReLU are to go by dense products once more. */
+/** A test's name and body, and whether to repeat it with the dense products of ReLU and JumpReLU. */
 type DeviceTest = [name: string, body: DeviceBody, how?: { dense?: boolean }];
 
 /**
- * Registers a test twice: on a GPU and on the CPU (two workers), which has no limits that work is split by:
- * those that are asked for are left out. With `dense` once more on either: ReLU and JumpReLU go by dense
- * products, on the CPU while many latents are active, on the GPU always.
+ * Registers a test twice: on a GPU, and on the CPU with two workers, where limits are ignored. With `dense` also
+ * once more on each with the dense products of ReLU and JumpReLU: on the CPU while many latents are active, on
+ * the GPU always.
  */
 export function testOnDevices(...test: DeviceTest): void {
   // tests/heavy/on_gpu.ts runs on a GPU what `task test` has on the CPU alone.
@@ -128,8 +128,8 @@ export function testOnDevices(...test: DeviceTest): void {
 }
 
 /**
- * Registers a test on the CPU (the calling thread), and in tests/heavy on a GPU: for laws that hold by code which both devices
- * share, where another test of the file runs the kernels.
+ * Registers a test on the CPU (the calling thread), and in tests/heavy on a GPU: for properties of code that both
+ * devices share, if another test of the file runs the kernels.
  */
 export function testOnCpu(...test: DeviceTest): void {
   const [name, body, options] = test;
@@ -157,7 +157,7 @@ function registerOnCpu(
   Deno.test(`${name}, on the CPU by dense products`, () => body(openWith({}), 20));
 }
 
-/** The stages that `append` appends, with what they need in `buffers`. */
+/** The stages that `append` appends to a program, and the buffers that it creates. */
 export async function build(
   device: Device,
   buffers: BufferSet,
@@ -168,7 +168,7 @@ export async function build(
   return await p.stages();
 }
 
-/** `submit` of stages that `build` gave, one or more times. */
+/** Submits built stages one or more times. */
 export function submit(
   device: Device,
   stages: (Stage | Stage[])[],
@@ -188,7 +188,7 @@ export function randomMatrix(seed: number, rows: number, cols: number, scale = 1
   return { data: randomNumbers(seed, rows * cols, scale), rows, cols };
 }
 
-/** An SAE none of whose parts is special: nothing is zero, tied or of norm 1. */
+/** An SAE without special values: nothing is zero, tied or of norm 1. */
 export function randomSae(
   seed: number,
   dModel: number,
@@ -210,7 +210,7 @@ export function randomSae(
   };
 }
 
-/** Fails where a number is further from the oracle's than `bound` times the largest of them. */
+/** Fails if a number differs from the oracle's by more than `bound` times the oracle's largest. */
 export function assertClose(
   actual: ArrayLike<number>,
   expected: ArrayLike<number>,
@@ -241,8 +241,8 @@ export function relativeDistance(actual: ArrayLike<number>, expected: ArrayLike<
 }
 
 /**
- * The same GPU as a hardware adapter, or a software one: operations choose other kernels for it. What
- * selections are screened with is not measured.
+ * The same GPU, reported as a hardware or a software adapter: operations choose kernels by that. The screening
+ * format is fixed, not measured.
  */
 export function presentAs(gpu: Device, kind: "hardware" | "software"): Device {
   return Object.create(gpu, {
@@ -251,7 +251,7 @@ export function presentAs(gpu: Device, kind: "hardware" | "software"): Device {
   });
 }
 
-/** Runs `body` as on a hardware adapter and as on a software one, and gives what both have given. */
+/** Runs `body` as on a hardware adapter and as on a software one; returns both results. */
 export async function onBothKinds<T>(gpu: Device, body: (gpu: Device) => Promise<T>): Promise<T> {
   const hardware = await body(presentAs(gpu, "hardware"));
   const software = await body(presentAs(gpu, "software"));
@@ -259,7 +259,7 @@ export async function onBothKinds<T>(gpu: Device, body: (gpu: Device) => Promise
   return software;
 }
 
-/** Runs `body` with just `bytes` of the GPU's memory limit free. */
+/** Runs `body` with exactly `bytes` free below the GPU's memory limit. */
 export async function withFree<T>(gpu: Device, bytes: number, body: () => Promise<T>): Promise<T> {
   const ballast = gpu.memoryLimit - gpu.allocated - bytes;
   gpu.account(ballast, "ballast");

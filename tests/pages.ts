@@ -1,9 +1,9 @@
-// What README and the pages say, and how tests/heavy/pages.ts runs it.
+// The documentation's commands and code: which there are, and how tests/heavy/pages.ts runs them.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
 import { deno, type Ran, ROOT, saewing, withFolder } from "./cli/cli_helper.ts";
 
-/** Pages with something to run, in an order in which each finds what it needs. */
+/** Pages with commands or code to run, each after those whose output it needs. */
 export const RUN = [
   "README.md",
   "docs/tutorial.md",
@@ -20,7 +20,7 @@ export const RUN = [
   "CONTRIBUTING.md",
 ];
 
-/** What the scripts of the pages print. */
+/** The expected output of the pages' scripts. */
 const PRINTED: Record<string, RegExp> = {
   "README.md": /^\d+ steps, loss \d/,
   "docs/tutorial.md": /^\d+ of 192 latents are novel/,
@@ -46,11 +46,11 @@ export function blocks(page: string, words: string): string[] {
     .map(([, block]) => block);
 }
 
-/** Lines of such blocks. */
+/** The lines of such blocks. */
 export const lines = (page: string, words: string): string[] =>
   blocks(page, words).flatMap((block) => block.trim().split("\n"));
 
-/** Runs every command and TypeScript block of all pages, one page after the other, in a folder of its own. */
+/** Runs every command and TypeScript block of all pages, one page after the other, in a temporary folder. */
 export async function runPages(t: Deno.TestContext): Promise<void> {
   await withFolder(async (folder) => {
     await linkCheckout(folder);
@@ -60,7 +60,7 @@ export async function runPages(t: Deno.TestContext): Promise<void> {
         await t.step(`${page}: ${command}`, async () => {
           const [program, ...args] = command.replace(/^npx -y deno@2\.9\.6/, "deno").split(" ");
           assertEquals(program, "deno");
-          // README names the long form of the demo.
+          // README has the demo with its default, long arguments.
           if (args.join(" ") === "task demo") args.push("20", "16");
           const ran = await runCommand(args, folder);
           assertEquals(ran.code, 0, ran.stderr);
@@ -81,8 +81,8 @@ export async function runPages(t: Deno.TestContext): Promise<void> {
 }
 
 /**
- * Runs what a page says in the folder. The command line runs in this process, with whole paths in place of
- * relative ones: the folder that a process works in is that of all tests that run beside this one.
+ * Runs a page's command in the folder. The command line runs in this process, and relative paths are made
+ * absolute: tests that run in parallel share the process's working directory.
  */
 async function runCommand(args: string[], folder: string): Promise<Ran> {
   if (args.slice(0, 3).join(" ") !== "run -A cli.ts") return await deno(args, folder);
@@ -91,7 +91,7 @@ async function runCommand(args: string[], folder: string): Promise<Ran> {
   );
 }
 
-/** The checkout with its own `runs/`, so that nothing is written into it and nothing old is found. */
+/** A copy of the checkout with an empty `runs/`, so that nothing is written into the checkout and no old results are read. */
 async function linkCheckout(folder: string): Promise<void> {
   for await (const { name, isDirectory } of Deno.readDir(ROOT)) {
     if (name === "runs" || name.startsWith(".")) continue;
@@ -100,7 +100,7 @@ async function linkCheckout(folder: string): Promise<void> {
   }
 }
 
-/** Of an example's numbers something can be learned: SAEs are trained to the end, most claims decided. */
+/** Checks that an example's results are meaningful: the loss has converged and most claims are decided. */
 function assertMeaning(args: string[], { stdout, stderr }: Ran): void {
   const command = args[args.indexOf("cli.ts") + 1];
   if (command === "sweep" || command === "train") {

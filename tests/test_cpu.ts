@@ -1,4 +1,4 @@
-// The CPU device of tests: threads are started once a file.
+// The CPU device of tests: threads are started once per file.
 import { type Cpu, type OpenedCpu, startThreads, useCpu } from "../lib/device/cpu.ts";
 import type { CpuStage } from "../lib/device/cpu_stage.ts";
 import type { DeviceOptions } from "../lib/device/device.ts";
@@ -6,9 +6,9 @@ import type { DeviceOptions } from "../lib/device/device.ts";
 const threads = new Map<string, Promise<OpenedCpu & { idle(): Promise<void> }>>();
 
 /**
- * The CPU as a device for one test after the other: a count of memory and limits of its own on threads that
- * stay for the file's next test. To start two workers takes 0.13 s. A test of threads that fail or end opens
- * its own with `openCpu` of lib/device/cpu.ts.
+ * Opens the CPU device for one test after the other: with its own memory count and limits, on threads that stay
+ * for the file's next test, since starting two workers takes 0.13 s. Tests of threads that fail or end use
+ * `openCpu` of lib/device/cpu.ts instead.
  */
 export async function openTestCpu(options: DeviceOptions = {}): Promise<Cpu> {
   const { workers = 2, simd, integerProduct, denseStep } = options;
@@ -16,12 +16,12 @@ export async function openTestCpu(options: DeviceOptions = {}): Promise<Cpu> {
   const key = JSON.stringify(ways);
   if (!threads.has(key)) threads.set(key, startThreads(ways).then(oneAfterTheOther));
   const opened = await threads.get(key)!;
-  // What a test left unfinished may still write.
+  // Work that a test left unfinished may still write.
   await opened.idle();
   return useCpu(opened, options);
 }
 
-/** Threads that may have several users: stages of one run before those of the next. */
+/** Threads that may have several users: all stages of one run before those of the next. */
 function oneAfterTheOther(opened: OpenedCpu) {
   let last: Promise<unknown> = Promise.resolve();
   const run = (stages: CpuStage[]) => {

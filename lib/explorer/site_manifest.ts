@@ -47,7 +47,7 @@ export interface OwnText {
   path: string;
   /** Tokens per row, BOS included. */
   context: number;
-/** Whether rows begin with BOS, as in the SAE's training. */
+  /** Whether rows begin with BOS, as in the SAE's training. */
   prependBos: boolean;
   /** The SAE without its weights, which are in `sae.bin` as concatenated float32 arrays. */
   sae: Record<string, unknown>;

@@ -1,4 +1,4 @@
-// Writes a store to the folder that is named, slowly enough to be killed on the way.
+// Writes a store to the folder given as argument, slowly enough to be killed while writing.
 import { writeActivations } from "../../lib/activations/write_activations.ts";
 import { description } from "./store_helper.ts";
 
@@ -8,7 +8,7 @@ export const ROWS = 1600;
 /** The store's shape: 16 shards of 100 rows of 64 numbers. */
 export const options = { ...description, blockRows: 10, rowsPerShard: 100 };
 
-/** Rows in batches of 50, `pause` milliseconds apart, from one that divides by 50. */
+/** Rows in batches of 50, `pause` milliseconds apart, from a multiple of 50 on. */
 export async function* slowly(pause: number, firstRow = 0) {
   for (let first = firstRow; first < ROWS; first += 50) {
     await new Promise((resolve) => setTimeout(resolve, pause));

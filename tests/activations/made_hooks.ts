@@ -1,7 +1,7 @@
 import type { HooksModel } from "../../lib/activations/ordered_hooks.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 
-/** A model whose activations are its tokens, at two hooks of width 1 and 2. */
+/** A model whose activations are its token ids, at two hooks of width 1 and 2. */
 export function madeModel(fail = Infinity): HooksModel & { calls: number } {
   const made = {
     id: "made",

@@ -34,7 +34,7 @@ export function plantedModel(tokens: number): ActivationModel {
   };
 }
 
-/** A stream without the rows whose norm is above `most`, by hand. */
+/** A stream without the rows whose norm is above `most`: the oracle. */
 export async function* below(
   most: number,
   batches: AsyncIterable<Matrix> | Iterable<Matrix>,

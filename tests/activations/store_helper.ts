@@ -1,6 +1,6 @@
 import type { Matrix } from "../../lib/matrix.ts";
 
-/** What a store's header says, where a test has no need of its own. */
+/** The default header of a test's store. */
 export const description = { model: "m", hook: "h", contextSize: 8, skipPositions: [0] };
 
 /** Matrices of the given numbers of rows; row i of all is [i, −i]. Then `more`. */

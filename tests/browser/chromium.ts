@@ -16,7 +16,7 @@ const PLACES = [
 
 const wanted = Deno.env.get("CHROMIUM");
 
-/** Where Chromium is: where the variable CHROMIUM says, else in a usual place; `undefined`: nowhere. */
+/** Path of Chromium: the variable CHROMIUM, else a usual place; undefined if there is none. */
 export const CHROMIUM: string | undefined = (wanted ? [wanted] : PLACES).find((path) => {
   try {
     return Deno.statSync(path).isFile;
@@ -26,7 +26,7 @@ export const CHROMIUM: string | undefined = (wanted ? [wanted] : PLACES).find((p
 });
 
 /**
- * A test that runs in a page; it is left out, with a message, where there is no Chromium.
+ * A test that runs in a page; without Chromium it is skipped with a message.
  *
  * @param modules Modules to be bundled for the page, by the name under which they are its globals: the
  * exports of `{ train: "./train.ts" }` are `globalThis.train`. Paths are relative to `base`.
@@ -57,7 +57,7 @@ export function testInPage(
   });
 }
 
-/** A test with a browser of its own; it is left out, with a message, where there is no Chromium. */
+/** A test with its own browser; without Chromium it is skipped with a message. */
 export function testInBrowser(name: string, body: (browser: Browser) => Promise<void>): void {
   if (!CHROMIUM) console.log(`left out, there is no Chromium (tests/browser/install.sh): ${name}`);
   const lenient = { sanitizeOps: false, sanitizeResources: false };
@@ -75,7 +75,7 @@ async function inPage(
   served: Map<string, string>,
   body: (page: Page) => Promise<void>,
 ): Promise<void> {
-  // WebGPU wants a secure context, which 127.0.0.1 is; shared memory wants the page isolated.
+  // WebGPU needs a secure context, which 127.0.0.1 is; shared memory needs cross-origin isolation.
   const server = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, (request) => {
     const path = new URL(request.url).pathname;
     const text = served.get(path);

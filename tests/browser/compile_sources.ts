@@ -1,9 +1,9 @@
-// In the page: compiles WGSL and says what was refused.
+// In the page: compiles WGSL and returns the errors.
 /** A source that did not compile, with the compiler's message. */
 export interface Refused {
-  /** Which. */
+  /** Its name. */
   name: string;
-  /** Why. */
+  /** The compiler's message. */
   message: string;
 }
 

@@ -9,7 +9,7 @@ testInPage(
   import.meta.url,
   { kernels: "./compile_sources.ts" },
   async (page) => {
-    // Deno's compiler takes this.
+    // Deno's compiler accepts this.
     const code =
       "@compute @workgroup_size(1)\nfn main() { var bits = 1u; bits = bits | bits << 2u; }";
     const broken = { name: "broken", code };

@@ -6,7 +6,7 @@ import { checkTrainOptions } from "../../lib/training/complete_options.ts";
 import type { AnyTrainOptions } from "../../lib/training/options.ts";
 import { trainSae } from "../../lib/training/train_sae.ts";
 
-/** What a run has made, in plain arrays: float32 numbers get through JSON as they are. */
+/** The results of a run in plain arrays: JSON keeps float32 numbers exactly. */
 export interface SmallRun {
   /** The device's name. */
   device: string;

@@ -1,13 +1,13 @@
 import type { Dashboards, LatentDashboard } from "../../lib/interpretation/dashboards.ts";
 import type { LatentLogits } from "../../lib/interpretation/latent_logits.ts";
 
-/** Text that is no markup, no end of a line and no end of a column, whatever shows or stores it. */
+/** Text that would break the output if it were not escaped in HTML, CSV or lines. */
 export const HOSTILE = [
   ...["</script><script>x()</script>", '"><img src=x onerror=x()>', "{{x}}", "\\\\u0000"],
   ...["\\u0000", "\\\u0000", "\u0000", "\n", "\r\n", "\ud800", "\u202e", "'", "&lt;", "é日"],
 ];
 
-/** A latent's dashboard, as it could be. A latent of 0 is never active. */
+/** A plausible dashboard of a latent. Latent 0 is never active. */
 export function madeDashboard(latent: number, tokens: string[] = HOSTILE): LatentDashboard {
   const activations = Float32Array.from(tokens, (_, i) => i % 3 === 1 ? 0.25 * i : 0);
   const peak = activations.indexOf(Math.max(...activations));
@@ -45,7 +45,7 @@ export function madeDashboards(count: number): Dashboards {
   };
 }
 
-/** Logits of a latent, as they could be. */
+/** Plausible logits of a latent. */
 export function madeLogits(latent: number): LatentLogits {
   const token = (text: string, token: number) => ({ token, text, logit: 1 / (token + 1) });
   return {

@@ -1,4 +1,4 @@
-/** An entry of an archive, and the lies that it tells. */
+/** An entry of an archive, with optional false headers. */
 export interface Entry {
   name: string;
   data: Uint8Array;
@@ -18,7 +18,7 @@ export interface Entry {
   offset?: number;
 }
 
-/** How the archive as a whole lies. */
+/** False fields of the archive as a whole. */
 export interface ArchiveLies {
   before?: Uint8Array;
   comment?: Uint8Array;
@@ -28,7 +28,7 @@ export interface ArchiveLies {
   directorySize?: number;
 }
 
-/** Writes a zip archive by the format's description alone. */
+/** Writes a zip archive, independently of the library's code. */
 export async function makeZip(entries: Entry[], lies: ArchiveLies = {}): Promise<Uint8Array> {
   const parts: Uint8Array[] = [];
   let at = 0;

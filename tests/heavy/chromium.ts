@@ -1,4 +1,4 @@
-// What runs in a browser: skipped with a message where there is none (tests/browser/install.sh).
+// Tests in a browser, skipped with a message if there is none (tests/browser/install.sh).
 import "../browser/explorer_in_chromium.ts";
 import "../browser/kernels_in_chromium.ts";
 import "../browser/keyboard_in_chromium.ts";

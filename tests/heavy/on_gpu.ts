@@ -1,4 +1,4 @@
-// What lies above the operations, on a GPU: `deno task test` has these tests on the CPU.
+// Runs the tests of modules above lib/ops on a GPU; `deno task test` runs them on the CPU.
 import { hasHardwareGpu } from "../../lib/device/gpu.ts";
 import { asked } from "../depth.ts";
 

@@ -76,7 +76,7 @@ import {
 } from "../../lib/ops/nested_errors.ts";
 import { DIGITS } from "../../lib/ops/select.ts";
 
-/** Row lengths: shorter than a vector, whole vectors or not, whole turns of 64 lanes or not, several turns. */
+/** Row lengths: below a vector, whole vectors or not, multiples of 64 lanes or not, several of them. */
 export const WIDTHS = [3, 48, 71, 768, 1030];
 
 /** A kernel with the name of its function and the options that it was made with. */
@@ -87,7 +87,7 @@ export interface NamedKernel {
   kernel: Kernel;
 }
 
-/** All of them, each source once. */
+/** All kernels, each source once. */
 export function everyKernel(): NamedKernel[] {
   const all: NamedKernel[] = [];
   const add = <O extends object>(make: (options: O) => Kernel, each: O[], label = make.name) => {

@@ -1,6 +1,6 @@
-// Prints the WGSL of every kernel, or of those whose name has a word in it:
+// Prints the WGSL of every kernel, or of those whose name contains a word:
 //   deno task wgsl [--list] [decode …]
-// `--list` prints names only; `--update` keeps the sources as the snapshots that tests compare with.
+// `--list` prints only names; `--update` writes the snapshots that the tests compare with.
 import { parseArgs } from "@std/cli";
 import { everyKernel } from "./every_kernel.ts";
 import { writeSnapshots } from "./snapshots.ts";

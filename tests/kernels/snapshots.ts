@@ -1,9 +1,9 @@
-// Emitted sources as they are kept beside the tests: a few in full, all others by their SHA-256.
+// Snapshots of the emitted sources: a few in full, all others as SHA-256.
 import { everyKernel } from "./every_kernel.ts";
 
 const FOLDER = new URL("snapshots/", import.meta.url);
 
-/** Kernels that are kept in full: of each sort of snippet and binding one. */
+/** Kernels that are kept in full: one for each kind of snippet and binding. */
 const IN_FULL = [
   "adamVector",
   "decode d=71 targets",
@@ -17,7 +17,7 @@ const IN_FULL = [
   "writeListed",
 ];
 
-/** Snapshots by file name, of the kernels as they are now. */
+/** Snapshots of the current kernels by file name. */
 export async function takeSnapshots(): Promise<Record<string, string>> {
   const files: Record<string, string> = {};
   const sums: string[] = [];
@@ -31,7 +31,7 @@ export async function takeSnapshots(): Promise<Record<string, string>> {
   return { ...files, "sha256.txt": `${sums.join("\n")}\n` };
 }
 
-/** Snapshots as they were kept. */
+/** The stored snapshots. */
 export async function readSnapshots(): Promise<Record<string, string>> {
   const files: Record<string, string> = {};
   for await (const { name } of Deno.readDir(FOLDER)) {
@@ -40,7 +40,7 @@ export async function readSnapshots(): Promise<Record<string, string>> {
   return files;
 }
 
-/** Keeps the snapshots of the kernels as they are now, and nothing else. */
+/** Stores the snapshots of the current kernels and removes all others. */
 export async function writeSnapshots(): Promise<void> {
   await Deno.mkdir(FOLDER, { recursive: true });
   const files = await takeSnapshots();

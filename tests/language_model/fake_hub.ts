@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto";
 
-/** What a request asked, as the fake hub saw it. */
+/** A request that the fake hub received. */
 export interface FileRequest {
   /** "hub" or "content", the host that it redirects large files to. */
   host: "hub" | "content";
@@ -18,9 +18,9 @@ export interface FakeHubOptions {
   /** Files from this size on are large: redirected, with their SHA-256 announced. Default: none. */
   largeFrom?: number;
   answer?(asked: FileRequest, number: number): Response | undefined;
-  /** Whether the hub tells no commits, as other servers do. */
+  /** Leaves out the commit headers, like other servers. */
   commitless?: boolean;
-  /** Changes the headers of the hub's own answers. */
+  /** Changes the headers of the hub's responses. */
   headers?(headers: Headers, asked: FileRequest): void;
 }
 
@@ -102,7 +102,7 @@ export function startFakeHub(options: FakeHubOptions): FakeHub {
     const one = note(request, "content");
     const made = options.answer?.(one, asked.length);
     if (made) return made;
-    // A signed address is good for GET alone.
+    // A signed address is valid only for GET.
     if (request.method === "HEAD") return new Response(null, { status: 403 });
     return serveBytes(options.files[one.path.slice(1)], one, '"of the content host"');
   });

@@ -135,7 +135,7 @@ function op(opType: string, input: string[], output: string, to?: number): NodeP
   return create(NodeProtoSchema, { opType, input, output: [output], attribute });
 }
 
-/** What the made model computes in float64: the stream after each layer and the loss. */
+/** The made model in float64: the residual stream after each layer and the loss. */
 export function madeReference(embedding: Float32Array, tokens: Int32Array) {
   const streams: number[][] = [[], [], []];
   for (const token of tokens) {

@@ -1,4 +1,4 @@
-// Selections of the CPU device, and what all pairs' exact float32 dots say.
+// Selections of the CPU device, and the expected ones from the exact float32 dot products of all pairs.
 import { assertEquals } from "@std/assert";
 import {
   type BufferSet,
@@ -18,7 +18,7 @@ import { readSparse } from "../gpu_helper.ts";
 import { type PlainSparse, toSparse } from "../oracles/sparse.ts";
 import { keepLargest, keepLargestOfRows } from "../oracles/dense.ts";
 
-/** What is selected from. */
+/** The inputs of a selection. */
 export interface Selection {
   name: string;
   /** [n, d] samples, [m, d] encoder, [m] bias. */
@@ -33,7 +33,7 @@ export interface Selection {
   threshold?: Float32Array;
   /** Only these latents take part, ascending. */
   among?: number[];
-  /** What the step before left as its threshold. */
+  /** The threshold of the previous step. */
   before?: number;
 }
 
@@ -47,7 +47,7 @@ export function allPairs({ x, wEnc, bEnc, d }: Selection): Float32Array {
   return z;
 }
 
-/** What a selection must give. A batch that is not finite gives nothing. */
+/** The expected selection; empty for a batch that is not finite. */
 export function expectedOf(selection: Selection): PlainSparse {
   const { bEnc, cut, wanted = 0, threshold, among } = selection;
   const m = bEnc.length;
@@ -65,7 +65,7 @@ export function expectedOf(selection: Selection): PlainSparse {
   return toSparse(z, z.map((value, at) => value > 0 && value > threshold![at % m] ? 1 : 0), m);
 }
 
-/** Selects on the CPU, twice in one program, and says what it gave and how many candidates it had. */
+/** Selects on the CPU, twice in one program; returns the selections and the number of candidates. */
 export async function selectOn(cpu: Cpu, selection: Selection) {
   const { x, wEnc, bEnc, d, cut, wanted = 0, threshold, among, before } = selection;
   const [n, m] = [x.length / d, bEnc.length];

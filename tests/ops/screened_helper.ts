@@ -1,4 +1,4 @@
-// What tests of screened selections are made of.
+// Inputs for tests of screened selections.
 import type { Factors } from "../../kernels/dense_tiled.ts";
 import { createRandom } from "../../lib/random.ts";
 
@@ -12,10 +12,10 @@ export interface Given {
   m: number;
 }
 
-/** What a selection may be screened with. */
+/** The screening formats. */
 export const ALL: Factors[] = ["int8", "float16", "float32"];
 
-/** Whole numbers: every sum is exact in any order, so that an oracle in float64 has the same bits. */
+/** Integers: every sum is exact in any order, so that an oracle in float64 has the same bits. */
 export function wholeNumbers(seed: number, n: number, d: number, m: number, most = 4): Given {
   const random = createRandom(seed);
   const whole = (length: number) =>

@@ -1,4 +1,4 @@
-// Exports that checks run on, made the first time and kept; the texts they are run on.
+// The exported models of the checks, created on first use and kept, and their texts.
 import { existsSync } from "node:fs";
 import { join } from "@std/path";
 import { type LanguageModel, openLanguageModel, readTexts } from "../../mod.ts";
@@ -11,7 +11,7 @@ export type Exporter = "optimum" | "builder" | "dynamo" | "torchscript";
 /** Models whose weights come in packages. */
 export const REAL_MODELS = ["SmolLM2-135M", "gemma-3-270m"];
 
-/** Why an export may be further from PyTorch than rounding. */
+/** Reasons why an export may differ from PyTorch by more than rounding. */
 export function exportersReason(name: string, exporter: string): string | undefined {
   if (exporter !== "builder") return undefined;
   if (name === "phi") {
@@ -44,7 +44,7 @@ export async function exportedModel(
   exporter: Exporter,
 ): Promise<string> {
   const folder = join(peers.models, `${name}-${exporter}`);
-  // Copied last, when the export has ended well.
+  // Copied last, after the export has succeeded.
   if (!existsSync(join(folder, "tokenizer.json")) || !existsSync(join(folder, "model.onnx"))) {
     const plain = await plainModel(peers, name);
     await peers.python("export_model.py", [exporter, plain, folder], "export");

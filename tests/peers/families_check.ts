@@ -1,4 +1,4 @@
-// Small models of ten families with random weights, exported in every way: are hooks found, and right?
+// Small models of ten families with random weights, exported in every way: are the hooks found, with the right values?
 import { join } from "@std/path";
 import { type Dtype, inspectModel } from "../../lib/language_model/mod.ts";
 import { exportersReason, openAt } from "./exported_models.ts";
@@ -7,7 +7,7 @@ import { streamRows } from "./stream_rows.ts";
 
 export const title = "Families and exporters, small models with random weights, beside PyTorch";
 
-/** Files of other precisions, and why they are further from float32. */
+/** Files of other precisions, and why they differ more from float32. */
 const DTYPES: [Dtype, string | undefined][] = [
   ["fp32", undefined],
   ["fp16", "weights and activations have 11 bits"],

@@ -1,12 +1,12 @@
-// What a check is given and what it gives; the Python environments that the other side runs in.
+// Inputs and results of a check, and the Python environments of the peers.
 import { dirname, fromFileUrl, join } from "@std/path";
 
 /** The Python environments: of requirements.txt, or of requirements_export.txt. */
 export type Environment = "peers" | "export";
 
-/** What a check is given. */
+/** The inputs of a check. */
 export interface Peers {
-  /** An empty folder of the check's own, removed afterwards. */
+  /** An empty temporary folder, removed afterwards. */
   folder: string;
   /** Folder with exported models, kept between runs. */
   models: string;
@@ -26,15 +26,15 @@ export interface Peers {
 export interface Row {
   /** What is compared. */
   check: string;
-  /** How far the two sides are apart; relative where `note` does not say otherwise. */
+  /** Difference of the two sides; relative unless `note` says otherwise. */
   difference?: number;
-  /** How far they may be apart. */
+  /** Largest accepted difference. */
   limit?: number;
-  /** Where the limit may be exceeded: why. */
+  /** Why the limit may be exceeded, if it may. */
   reason?: string;
-  /** Something measured that is no difference. */
+  /** A measurement that is not a difference. */
   measured?: string;
-  /** What one has to know to read the row. */
+  /** A remark needed to read the row. */
   note?: string;
 }
 
@@ -85,7 +85,7 @@ async function findInterpreter(environment: Environment): Promise<string> {
   const python = join(folder, "bin", "python");
   const files = [requirements, alone].map((name) => Deno.readTextFile(join(HERE, name)));
   const wanted = (await Promise.all(files)).join("");
-  // Written last: an environment that was interrupted is made again.
+  // Written last: an incomplete environment is created again.
   const made = join(folder, "requirements.txt");
   if (await Deno.readTextFile(made).catch(() => "") === wanted) return python;
   console.error(`making ${folder} (${requirements}; ${variable} would name one that is there)`);

@@ -1,4 +1,4 @@
-// The result of a run: which rows pass, as text for a terminal, as Markdown and as JSON.
+// The results of a run as text for a terminal, Markdown and JSON.
 import type { Row } from "./peer.ts";
 
 /** The rows of one check. */
@@ -9,10 +9,10 @@ export interface CheckResult {
   seconds: number;
 }
 
-/** What became of a row. */
+/** The outcome of a row. */
 export type Outcome = "ok" | "failed" | "explained" | "measured";
 
-/** A row with a difference passes at a number within its limit; not a number is never within it. */
+/** A row passes if its difference is within its limit; NaN never is. */
 export function outcomeOf({ difference, limit, reason, measured }: Row): Outcome {
   if (difference === undefined) return measured === undefined ? "failed" : "measured";
   if (limit !== undefined && difference <= limit) return "ok";

@@ -1,4 +1,4 @@
-// The logistic regression that sparse probes rest on, and the accuracy of such probes, beside scikit-learn's.
+// The logistic regression of sparse probes, and the accuracy of such probes, compared with scikit-learn's.
 import { join } from "@std/path";
 import { fitLogistic } from "../../lib/interpretation/logistic_regression.ts";
 import { meanActivations } from "../../lib/interpretation/mean_activations.ts";
@@ -35,7 +35,7 @@ export async function* check(peers: Peers): AsyncGenerator<Row> {
   }
 }
 
-/** Sentences about three things, half of whose words are of all kinds: probes are right at times. */
+/** Sentences of three topics, half of whose words are of any topic, so that accuracies are below 1. */
 function labelledTexts(): { texts: string[]; labels: string[] } {
   const words = {
     animals: ["cat", "dog", "horse", "bird", "fish", "sheep"],
@@ -54,8 +54,8 @@ function labelledTexts(): { texts: string[]; labels: string[] } {
 }
 
 /**
- * How often probes are right beside those of a script that chooses features and fits them itself: scikit-learn
- * to a small tolerance, or SAEBench's functions, which take scikit-learn's default one.
+ * Accuracies of probes compared with those of a script that selects features and fits them itself: scikit-learn
+ * at a small tolerance, or SAEBench's functions, which use scikit-learn's default tolerance.
  */
 export async function* probeAccuracies(
   { folder, python }: Pick<Peers, "folder" | "python">,

@@ -7,13 +7,13 @@ export const title = "Published SAEs of every family, beside SAELens's own loade
 
 type Result = { f: number[]; reconstruction: number[] } | { error: string };
 
-/** Where SAELens does otherwise, and why. */
+/** Where SAELens differs, and why. */
 const reasons: Record<string, string> = {
   "made/dictionary_learning/april_update":
     "SAELens does not find the decoder's bias of AutoEncoderNew; f and x̂ are compared with its formula",
 };
 
-/** f and x̂ of the small SAEs in tests/fixtures/published, here and there, on the same samples. */
+/** f and x̂ of the small SAEs in tests/fixtures/published, here and in SAELens, on the same samples. */
 export async function* check(peers: Peers): AsyncGenerator<Row> {
   const folder = fromFileUrl(new URL("../fixtures/published", import.meta.url));
   const results = await peers.python("published_saes.py", [folder]) as Record<string, Result>;
@@ -46,7 +46,7 @@ export async function* check(peers: Peers): AsyncGenerator<Row> {
   }
 }
 
-/** Distance over the norm of the second. */
+/** Norm of the difference relative to the norm of the second. */
 function apart(found: Float32Array, wanted: number[]): number {
   if (found.length !== wanted.length) return NaN;
   let [squares, norm] = [0, 0];

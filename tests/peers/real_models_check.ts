@@ -1,4 +1,4 @@
-// SmolLM2-135M and Gemma 3 270M, exported three ways, beside PyTorch: each layer, and the loss.
+// SmolLM2-135M and Gemma 3 270M, exported three ways, compared with PyTorch: each layer, and the loss.
 // (speed_check.ts has logits and tokens per second.)
 import { inspectModel } from "../../lib/language_model/mod.ts";
 import {

@@ -11,7 +11,7 @@ interface Release {
   count: number;
 }
 
-/** Counts what can be read, and how many names lead elsewhere than in SAELens. Nothing is downloaded. */
+/** Counts the readable SAEs and the names that resolve differently than in SAELens. Downloads nothing. */
 export async function* check(peers: Peers): AsyncGenerator<Row> {
   const registry = await peers.python("registry.py") as Record<string, Release>;
   const all = { releases: 0, saes: 0, read: 0, readSaes: 0, wrong: [] as string[] };

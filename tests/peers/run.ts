@@ -1,4 +1,4 @@
-// Runs saewing beside its peers (README.md of this folder has the convention):
+// Compares saewing with its peers (conventions in this folder's README.md):
 //   deno task peers [--only NAME,NAME] [--json FILE] [--markdown FILE] [--list]
 import { parseArgs } from "@std/cli";
 import { join, toFileUrl } from "@std/path";

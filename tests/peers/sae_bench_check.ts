@@ -1,4 +1,4 @@
-// SAEBench's core evaluation of SAEs that saewing saved, beside saewing's: the same model, tokens and SAEs.
+// SAEBench's core evaluation of SAEs that saewing saved, compared with saewing's: the same model, tokens and SAEs.
 import { join } from "@std/path";
 import {
   evaluateCrossEntropy,

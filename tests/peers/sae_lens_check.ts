@@ -1,4 +1,4 @@
-// SAELens in both directions: what it saves is loaded and run here, what is saved here is loaded and run there.
+// SAELens in both directions: SAEs that one saves are loaded and run by the other.
 import { join } from "@std/path";
 import { encode, loadSae, openDevice, reconstruct, type Sae, saveSae } from "../../mod.ts";
 import { ARCHITECTURES } from "../../lib/sae/architectures/registry.ts";

@@ -108,9 +108,9 @@ export async function* check(peers: Peers): AsyncGenerator<Row> {
 const rate = (seconds: number) => (rows * length / seconds).toFixed(0);
 
 interface Seconds {
-  /** By the clock: what a user waits. */
+  /** Wall-clock time. */
   wall: number;
-  /** Of all threads: other programs on the machine disturb it less. */
+  /** CPU time of all threads, which depends less on other programs of the machine. */
   processor: number;
 }
 

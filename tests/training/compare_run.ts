@@ -79,7 +79,7 @@ export async function compareRun(
     assertEquals("gradientNorm" in record, !!options.gradientClip);
     if (options.gradientClip) close(record.gradientNorm!, oracleRecord.gradientNorm, "norm");
     close(record.loss, oracleRecord.loss + oracleRecord.auxiliaryLoss, "loss");
-    // What is left of sums of size 1.
+    // Rounding of sums of size 1.
     const least = oracleRecord.smallestKept;
     assertAlmostEquals(record.smallestKept, least, 1e-5 * Math.max(1, least), name);
   }

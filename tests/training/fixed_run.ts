@@ -1,5 +1,5 @@
-// A fixed small training run of each architecture and the hash of what it gives. On the CPU device that is
-// the same on every machine, in Deno and in a page: nothing here is of Deno.
+// A fixed small training run of each architecture and the hash of its results. On the CPU device the hash is the
+// same on every machine, in Deno and in browsers; so this file does not use Deno's API.
 import type { Device } from "../../lib/device/device.ts";
 import type { Matrix } from "../../lib/matrix.ts";
 import { createRandom } from "../../lib/random.ts";
@@ -10,7 +10,7 @@ const [ROWS, D, LATENTS, STEPS] = [150, 21, 300, 15];
 
 const SHARED = { dictSize: LATENTS, seed: 3, learningRate: 3e-3, deadAfter: 3 };
 
-/** What is trained, by architecture: with dead latents, normalised inputs and clipped gradients. */
+/** Options by architecture: with dead latents, normalised inputs and clipped gradients. */
 export const FIXED_RUNS: Record<string, TrainOptions> = {
   batchtopk: {
     ...SHARED,
@@ -56,7 +56,7 @@ export function makeBatches(): Matrix[] {
   });
 }
 
-/** SHA-256, in hexadecimal, of the weights, thresholds and losses that each architecture's run gives. */
+/** SHA-256, in hexadecimal, of each architecture's weights, thresholds and losses. */
 export async function hashFixedRuns(
   device: Device,
   names = Object.keys(FIXED_RUNS),
