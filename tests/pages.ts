@@ -91,7 +91,7 @@ async function runCommand(args: string[], folder: string): Promise<Ran> {
   );
 }
 
-/** A copy of the checkout with an empty `runs/`, so that nothing is written into the checkout and no old results are read. */
+/** Links to the checkout's files except `runs/`, so that no old results are read and no new ones written there. */
 async function linkCheckout(folder: string): Promise<void> {
   for await (const { name, isDirectory } of Deno.readDir(ROOT)) {
     if (name === "runs" || name.startsWith(".")) continue;

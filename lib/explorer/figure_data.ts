@@ -1,10 +1,10 @@
 import { extent, formatTick, logTicks, spacedTicks } from "../report/ticks.ts";
 
-/** An axis of a figure: its name, and ticks at shares of its length. */
+/** An axis of a figure. */
 export interface FigureAxis {
   /** Name and unit. */
   label: string;
-  /** Where ticks are, from 0 to 1, and what stands at them. */
+  /** Ticks: position from 0 to 1, and label. */
   ticks: [at: number, words: string][];
 }
 
@@ -14,25 +14,25 @@ export interface FigureLine {
   label: string;
   /** Number of its colour. */
   colour: number;
-  /** Whether it is broken: a control, or a fit. */
+  /** Whether it is dashed: a control, or a fit. */
   dashed?: boolean;
-  /** Its corners, shares of both axes. */
+  /** Its corners, each coordinate from 0 to 1 along its axis. */
   points: [x: number, y: number][];
 }
 
 /** A point of a figure that leads to an SAE. */
 export interface FigurePoint {
-  /** What it is, with its values. */
+  /** Its label, with its values. */
   label: string;
   /** Number of its colour. */
   colour: number;
-  /** Its place, shares of both axes. */
+  /** Its coordinates, from 0 to 1 along the axes. */
   at: [x: number, y: number];
-  /** Place in the site's list of the SAE that it leads to. */
+  /** Index in the site's list of the SAE that it leads to. */
   sae?: number;
 }
 
-/** A figure as a page draws it. Places are shares of the axes, from 0 to 1. */
+/** A figure as a page draws it. Coordinates are from 0 to 1 along the axes. */
 export interface FigureData {
   /** Its heading. */
   title: string;
@@ -42,28 +42,28 @@ export interface FigureData {
   x: FigureAxis;
   /** The vertical axis. */
   y: FigureAxis;
-  /** Places that are pointed out by a line across. */
+  /** Positions marked by a line across the figure. */
   marks?: { axis: "x" | "y"; at: number; label: string }[];
   /** Lines. */
   lines?: FigureLine[];
-  /** Points that are few; many come as a packed file (`packPlaces`). */
+  /** Points, if they are few; many are in a packed file (`packPlaces`). */
   points?: FigurePoint[];
-  /** Kinds of packed points, by their numbers: a name and a colour each. */
+  /** Kinds of packed points by index: a name and a colour each. */
   kinds?: [label: string, colour: number][];
 }
 
-/** An axis, and where values are on it. */
+/** An axis, and the positions of values on it. */
 export interface PlacedAxis {
   /** What the page draws. */
   axis: FigureAxis;
-  /** The share of a value; outside of the axis it is that of the nearer end. */
+  /** Position of a value, from 0 to 1; outside of the axis that of the nearer end. */
   at(value: number): number;
 }
 
 /**
- * An axis that the values lie on.
+ * Creates an axis for values.
  *
- * @param values Those that it must hold; with `log` those above zero.
+ * @param values Values that it must contain; with `log` only those above zero.
  * @param ticks Where ticks are (default: round numbers).
  */
 export function layAxis(
@@ -74,7 +74,7 @@ export function layAxis(
   const known = [...values].filter((value) => Number.isFinite(value) && (!log || value > 0));
   const [least, most] = extent(known.length > 0 ? known : [log ? 1 : 0], log);
   const scale = (value: number) => log ? Math.log10(value) : value;
-  // A little room, so that no point lies on the edge.
+  // A margin, so that no point lies on the edge.
   const room = 0.03 * (scale(most) - scale(least));
   const [low, high] = [scale(least) - room, scale(most) + room];
   const at = (value: number) => Math.min(1, Math.max(0, (scale(value) - low) / (high - low || 1)));
@@ -85,10 +85,10 @@ export function layAxis(
   return { axis: { label, ticks: shown.map((tick) => [share(at(tick)), formatTick(tick)]) }, at };
 }
 
-/** A share as it is stored: an axis has some 600 pixels. */
+/** Rounds a coordinate for storage: an axis has about 600 pixels. */
 export const share = (value: number): number => Math.round(value * 1e4) / 1e4;
 
-/** About five round numbers of a range. */
+/** About five round numbers in a range. */
 function roundTicks(low: number, high: number): number[] {
   const rough = (high - low) / 5;
   const power = 10 ** Math.floor(Math.log10(rough));
@@ -96,12 +96,12 @@ function roundTicks(low: number, high: number): number[] {
   const first = Math.ceil(low / step);
   return Array.from(
     { length: Math.max(0, Math.floor(high / step) - first + 1) },
-    // 3 · 0.1 is not the number 0.3.
+    // Rounded, since 3 · 0.1 is not exactly 0.3.
     (_, i) => Number(((first + i) * step).toPrecision(12)),
   );
 }
 
-/** A line through values; corners that are closer than the page can show are left out. */
+/** A line through values, without corners that are closer than the page can show. */
 export function drawLine(
   x: PlacedAxis,
   y: PlacedAxis,

@@ -5,15 +5,15 @@ import { drawLine, type FigureData, layAxis, type PlacedAxis } from "./figure_da
 import { EFFECT, GROUP, MISSING, NONE, packPlaces, PHASES, STEP } from "./pair_rows.ts";
 import { numberIn, readTable, type ResultFolder } from "./result_folder.ts";
 
-/** What `pair.json` of a site holds. */
+/** Content of `pair.json` of a site. */
 export interface PairData {
   /** Model, hook and number of samples. */
   source: StitchingSummary["source"];
-  /** When it ran. */
+  /** Time of the run. */
   date: string;
   /** θ of Eq. 6. */
   threshold: number;
-  /** What can make numbers mean something else. */
+  /** Caveats for reading the numbers. */
   warnings: string[];
   /** The claims of section 4. */
   claims: Claim[];
@@ -21,12 +21,12 @@ export interface PairData {
   saes: [PairSae, PairSae];
   /** Latents of the large SAE that are novel. */
   novel: number;
-  /** The effect of adding each latent (Fig. 4); its points are `latents` places of `effects.bin`. */
+  /** The effect of adding each latent (Fig. 4); its points are the `latents` packed ones of `effects.bin`. */
   effects: FigureData & { latents: number };
-  /** MSE and L0 on the way from the small SAE to the large one (Fig. 5); points as in `path.bin`. */
+  /** MSE and L0 on the path from the small SAE to the large one (Fig. 5); points as in `path.bin`. */
   path: {
     steps: number;
-    /** Where the steps of each phase begin: the first step, and the phase's place in `PHASES`. */
+    /** The phases: first step, and index in `PHASES`. */
     runs: [first: number, phase: number][];
     mse: FigureData;
     l0: FigureData;
@@ -51,7 +51,7 @@ const PICTURES: [kind: string, title: string][] = [
   ["missing_information", "What the small SAE misses (Fig. 14)"],
   ["swaps", "Swapping one group (Fig. 17)"],
 ];
-/** Fewer active samples than these say little: such latents come last. */
+/** Latents with fewer active samples come last, since their errors are unreliable. */
 const FEWEST = 10;
 
 /** A pair of a folder of `saewing stitch`, as files of a site. */
@@ -149,7 +149,7 @@ function layEffects(
   }));
   const active = rows.filter(({ deltaL0 }) => deltaL0 > 0);
   const sorted = Float64Array.from(active, ({ deltaMse }) => deltaMse).sort();
-  // A few outliers would flatten all others: they stand at the edges.
+  // A few outliers would flatten all others, so they are drawn at the edges.
   const cut = Math.floor(0.005 * sorted.length);
   const inside = sorted.slice(cut, sorted.length - cut);
   const x = layAxis("largest cosine with a latent of the small SAE", [
@@ -190,7 +190,11 @@ function layPath(table: Table, groupOf: Map<number, number>) {
       swap: () => groupOf.get(first(removed)) ?? NONE,
       remove: () => first(removed),
     }[phase];
-    if (!what) throw new Error(`a path has a step ${JSON.stringify(phase)}`);
+    if (!what) {
+      throw new Error(
+        `the path has a step of phase ${JSON.stringify(phase)}, expected ${PHASES.join(", ")}`,
+      );
+    }
     const value = (name: string) => Number(row[name]);
     return {
       ...{ phase: PHASES.indexOf(phase as typeof PHASES[number]), what: what() },
@@ -207,7 +211,7 @@ function layPath(table: Table, groupOf: Map<number, number>) {
   const figure = (title: string, y: PlacedAxis): FigureData => ({
     title: `${title} from the small SAE to the large one (Fig. 5)`,
     ...{ x: x.axis, y: y.axis },
-    // A step has the colour of what it does.
+    // The colour of a step is that of its phase.
     kinds: [["start", 5], ["novel latents inserted", 0], ["groups swapped", 1], [
       "rest of the small SAE removed",
       4,
@@ -251,7 +255,7 @@ function join(...parts: Uint8Array[]): Uint8Array<ArrayBuffer> {
   return all;
 }
 
-/** What is drawn of several pairs: the way through all SAEs (Fig. 5). */
+/** The figure of several pairs: the path through all SAEs (Fig. 5). */
 export async function chainPath(
   folder: ResultFolder,
   pairs: StitchingSummary["pairs"],
@@ -281,7 +285,7 @@ export async function chainPath(
         phases.map(([phase, colour, label]) => {
           const from = table.findIndex((row) => row.phase === phase);
           if (from < 0) return undefined;
-          // A phase begins where the one before it ends.
+          // A phase begins where the previous one ends.
           const own = [table[from - 1], ...table.filter((row) => row.phase === phase)];
           const values = own.map((row) => [count(row), Number(row[name])] as const);
           return drawLine(x, y, values, { label, colour });

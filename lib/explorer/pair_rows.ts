@@ -1,7 +1,7 @@
-// What lies where in the files of a pair, for the builder of a site and for its page. Numbers are
-// little-endian; files of rows are read by ranges.
+// Binary layout of a pair's files, shared by the site's builder and its page. Numbers are little-endian; files
+// of rows are read by ranges.
 
-/** Of a number that says which: none. */
+/** An index that means "none". */
 export const NONE = 0xffffffff;
 
 type Kind = "u32" | "f32";
@@ -10,11 +10,11 @@ type Row<C extends Columns> = Record<C[number][0], number>;
 
 /** Rows of numbers of 4 bytes. */
 export interface RowLayout<C extends Columns> {
-  /** Bytes of a row. */
+  /** Bytes per row. */
   bytes: number;
   /** The rows as bytes. */
   pack(rows: readonly Row<C>[]): Uint8Array<ArrayBuffer>;
-  /** The rows that bytes hold. */
+  /** The rows read from bytes. */
   unpack(view: DataView): Row<C>[];
 }
 
@@ -46,7 +46,7 @@ function layRows<const C extends Columns>(columns: C): RowLayout<C> {
   };
 }
 
-/** A latent of the large SAE: `effects.bin`, after two 16-bit places of each. */
+/** A latent of the large SAE: `effects.bin`, after two 16-bit coordinates of each. */
 export const EFFECT = layRows(
   [
     ["nearest", "u32"],
@@ -58,7 +58,7 @@ export const EFFECT = layRows(
   ] as const,
 );
 
-/** A step of the path: `path.bin`, after three 16-bit places of each (latents, MSE, L0). */
+/** A step of the path: `path.bin`, after three 16-bit coordinates of each (latents, MSE, L0). */
 export const STEP = layRows(
   [
     // Index in PHASES.
@@ -72,7 +72,7 @@ export const STEP = layRows(
   ] as const,
 );
 
-/** What the steps of a path do, by their numbers. */
+/** The phases of a path by index. */
 export const PHASES = ["start", "insert", "swap", "remove"] as const;
 
 /** A group: `groups.bin`. Its members follow all rows: latents of the small SAE, then of the large one. */
@@ -108,12 +108,12 @@ export type GroupRow = ReturnType<typeof GROUP.unpack>[number];
 /** A novel latent. */
 export type MissingRow = ReturnType<typeof MISSING.unpack>[number];
 
-/** Of a packed place: the point is not in the figure. */
+/** A packed coordinate that means "not in the figure". */
 export const NOWHERE = 0xffff;
-/** A share of 1. */
+/** The packed coordinate 1. */
 export const WHOLE = 0xfffe;
 
-/** Shares as 16-bit numbers: a million points are 4 MB, and no pixel is missed. */
+/** Packs coordinates from 0 to 1 as 16-bit numbers: exact to a pixel, and 4 MB for a million points. */
 export function packPlaces(shares: readonly (number | undefined)[]): Uint16Array<ArrayBuffer> {
   return Uint16Array.from(
     shares,

@@ -4,7 +4,7 @@ import { parse } from "@std/csv";
 export interface ResultFolder {
   /** The command that wrote it. */
   kind: "train" | "sweep" | "stitch" | "meta";
-  /** What errors and pages call it. */
+  /** Its name in errors and on pages. */
   name: string;
   /** Names of its files. */
   files: readonly string[];
@@ -14,16 +14,16 @@ export interface ResultFolder {
    * The digest of an SAE that the folder holds (`decoderDigest`).
    *
    * @param sae Its folder: "sae", "topk_m64_k4_seed0/sae".
-   * @returns Undefined where it is not there.
+   * @returns Undefined if the folder does not hold it.
    */
   digest(sae: string): Promise<string | undefined>;
 }
 
-/** The last part of a folder's path: a site does not say where it was made. */
+/** The last part of a folder's path, since a site must not tell where it was made. */
 export const lastPart = ({ name }: ResultFolder): string =>
   name.split(/[\\/]/).filter((part) => part !== "").at(-1) ?? name;
 
-/** The rows of a CSV file, by names of columns. */
+/** The rows of a CSV file, keyed by column name. */
 export async function readTable(
   folder: ResultFolder,
   file: string,
@@ -32,9 +32,9 @@ export async function readTable(
 }
 
 /**
- * The JSON of a file of a known format.
+ * Reads a JSON file of a known format.
  *
- * @throws {Error} It is of another format.
+ * @throws {Error} The file has another format.
  */
 export async function readSummary<T extends { format: string }>(
   folder: ResultFolder,
@@ -58,7 +58,7 @@ export async function readSummary<T extends { format: string }>(
 /**
  * A number of a table.
  *
- * @throws {Error} It is none.
+ * @throws {Error} The cell is not a number.
  */
 export function numberIn(row: Record<string, string>, column: string, file: string): number {
   const text = row[column];
@@ -78,8 +78,8 @@ const TAG = /<\/?([^\s>/"']*)((?:[^"'>]|"[^"]*"|'[^']*')*)>/g;
 /**
  * A figure of a run's folder, for the page to show as a picture.
  *
- * @throws {Error} It has anything but shapes and words: no script, link or event of a file that somebody
- * else has written comes to the site.
+ * @throws {Error} It has anything but shapes and text: scripts, links and event handlers of foreign files must not
+ * get into the site.
  */
 export async function readPicture(
   folder: ResultFolder,

@@ -5,9 +5,9 @@ import type { SweepRow } from "../sweep/sweep_row.ts";
 import { drawLine, type FigureData, layAxis } from "./figure_data.ts";
 import { lastPart, readTable, type ResultFolder } from "./result_folder.ts";
 
-/** What `results.json` of a site holds: what is known of an SAE beside its latents. */
+/** Content of `results.json` of a site: results about an SAE as a whole. */
 export interface SaeResults {
-  /** Folders that it comes from. */
+  /** Names of the folders that the results come from. */
   from: string[];
   /** Name and value of each measure. */
   measures: [name: string, value: string][];
@@ -19,12 +19,12 @@ export interface SaeResults {
   pictures: { file: string; title: string }[];
 }
 
-/** Nothing yet. */
+/** Empty results. */
 export const noResults = (): SaeResults => ({
   ...{ from: [], measures: [], claims: [], figures: [], pictures: [] },
 });
 
-/** Adds a training run: its measures on held-out text, where there are any, and its curves. */
+/** Adds a training run: its measures on held-out text, if any, and its curves. */
 export async function addTraining(results: SaeResults, folder: ResultFolder): Promise<void> {
   results.from.push(lastPart(folder));
   if (folder.files.includes("evaluation.json")) {

@@ -7,13 +7,13 @@ import { addMeta, addSweptSae, addTraining, noResults, type SaeResults } from ".
 import type { SitePair, SiteSae, SiteSweep } from "./site_manifest.ts";
 import { chainData, type SweepData, sweepData, sweepRows } from "./sweep_data.ts";
 
-/** What results add to a site: pages of pairs and sweeps, and `results` of SAEs. */
+/** The part of a site that comes from results: pages of pairs and sweeps, and `results` of SAEs. */
 export interface SiteResults {
   /** Pairs, in the order of the folders. */
   pairs: SitePair[];
   /** Sweeps and chains. */
   sweeps: SiteSweep[];
-  /** All of their files. */
+  /** Their files. */
   files: { name: string; bytes: Uint8Array<ArrayBuffer> }[];
 }
 
@@ -24,11 +24,11 @@ interface Building extends SiteResults {
 }
 
 /**
- * Reads folders of results, finds which of the site's SAEs they are of by the digest of their decoder
- * rows, and lays out the pages. SAEs that have results get the path of them.
+ * Reads folders of results, assigns them to the site's SAEs by the digest of the decoder rows, and creates the
+ * pages. Sets `results` of SAEs that have some.
  *
- * @throws {Error} A folder is of no SAE of the site, or of one of the same name with other weights; a file
- * in it is missing or damaged.
+ * @throws {Error} A folder belongs to no SAE of the site, or to one of the same name with other weights; a file in
+ * it is missing or damaged.
  */
 export async function siteResults(
   saes: SiteSae[],
@@ -60,7 +60,7 @@ function placeOf({ saes }: Building, digest: string | undefined): number {
   );
 }
 
-/** Names an SAE that is not the site's, and the one that it could be taken for. */
+/** Describes an SAE that the site does not have, with the site's SAE of the same name if there is one. */
 function stranger({ saes }: Building, name: string, digest: string | undefined): string {
   const short = (digest: unknown) =>
     typeof digest === "string" ? `${digest.slice(0, 12)}…` : "unknown";
@@ -153,7 +153,7 @@ async function addSweep(site: Building, folder: ResultFolder): Promise<void> {
   await addSweepPage(site, folder, data, [...found.values()]);
 }
 
-/** Weights are read only of SAEs that could be one of the site's. */
+/** Reads weights only of SAEs that may be one of the site's. */
 async function digestOf(
   { saes }: Building,
   folder: ResultFolder,

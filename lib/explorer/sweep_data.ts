@@ -6,11 +6,11 @@ import { drawLine, type FigureData, layAxis, type PlacedAxis, share } from "./fi
 import { chainPath } from "./pair_data.ts";
 import { numberIn, readTable, type ResultFolder } from "./result_folder.ts";
 
-/** What `sweep.json` of a site holds: SAEs that were trained or stitched together. */
+/** Content of `sweep.json` of a site: SAEs that were trained or stitched together. */
 export interface SweepData {
   /** Sentences about it. */
   facts: string[];
-  /** The SAEs: a cell for each heading; `sae` is the place in the site's list, where it is there. */
+  /** The SAEs: a cell for each heading; `sae` is the index in the site's list, if it has the SAE. */
   head: string[];
   rows: { cells: string[]; sae?: number }[];
   /** Figures whose points lead to SAEs. */
@@ -26,7 +26,7 @@ const MEASURES = [
   { key: "ceDegradation", title: "CE degradation", unit: "nats per token" },
 ] as const;
 
-/** Where an SAE's page is, by its name in the results. */
+/** The index of an SAE in the site's list by its name in the results. */
 type Find = (name: string) => number | undefined;
 
 /** The SAEs of a folder of `saewing sweep`. */
@@ -60,7 +60,7 @@ export function sweepData(rows: readonly SweepRow[], find: Find): SweepData {
     own: readonly SweepRow[],
     { key, title, unit }: typeof MEASURES[number],
     place: { of: (row: SweepRow) => number; label: string; title: string },
-    /** What tells one line from another, beside the kind of SAE. */
+    /** The option that distinguishes lines, besides the kind of SAE. */
     apart: (row: SweepRow) => unknown = () => "",
   ): FigureData[] => {
     const known = own.filter((row) => Number.isFinite(row[key]) && place.of(row) > 0);
@@ -97,7 +97,7 @@ export function sweepData(rows: readonly SweepRow[], find: Find): SweepData {
     const own = rows.filter((row) => row.dictSize === dictSize);
     const told = ({ k, targetL0, sparsityCoefficient }: SweepRow) =>
       JSON.stringify([k, targetL0, sparsityCoefficient]);
-    // What differs in its seed alone is no curve.
+    // SAEs that differ only in the seed form no curve.
     if (new Set(own.map(told)).size < 2) return [];
     const isTold = own.every(({ k }) => k !== undefined);
     const place = {
@@ -134,7 +134,7 @@ export function sweepData(rows: readonly SweepRow[], find: Find): SweepData {
   };
 }
 
-/** The page of a chain that was stitched: the SAEs by size, and the way through all of them (Fig. 5). */
+/** The page of a stitched chain: the SAEs by size, and the path through all of them (Fig. 5). */
 export async function chainData(
   folder: ResultFolder,
   { source, saes, pairs, date }: StitchingSummary,
