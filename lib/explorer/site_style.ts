@@ -49,15 +49,11 @@ input[type=search], textarea { width: 100%; }
 .settings .block { flex: 1 1 100%; }
 button.main { background: var(--link); border-color: var(--link); color: var(--page); font-weight: 600; padding: .25rem 1.25rem; }
 progress { display: block; width: 100%; height: .5rem; accent-color: var(--bar); }
-.line svg { max-width: 46rem; }
-.grid { stroke: var(--line); }
-.curve { fill: none; stroke: var(--bar); stroke-width: 2; stroke-linejoin: round; }
 h3 { margin: 0 0 .35rem; font-size: .9375rem; overflow-wrap: anywhere; }
 h3 small { color: var(--soft); font-weight: 400; font-size: .8125rem; }
 .forming { display: grid; gap: .75rem; margin: .75rem 0;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
 @media print { .settings, .filters, progress, .forming ~ button { display: none; } .forming .card { break-inside: avoid; } }
-@media (max-width: 44rem) { .line text { font-size: 20px; } }
 .numbers { display: grid; gap: .6rem; margin: .75rem 0; padding: 0;
   grid-template-columns: repeat(4, minmax(0, 1fr)); }
 .numbers div, figure, .card, .wide {

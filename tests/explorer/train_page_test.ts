@@ -1,6 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
 import { openDevice } from "../../lib/device/open_device.ts";
-import { decades } from "../../lib/explorer/page/line_chart.tsx";
 import type { OpenedModel } from "../../lib/explorer/page/page_model.ts";
 import { namedDevice } from "../../lib/explorer/page/page_device.ts";
 import { contextAt, rankLatents } from "../../lib/explorer/page/rank_latents.ts";
@@ -11,6 +10,7 @@ import {
   trainAndShow,
   trainingBatches,
 } from "../../lib/explorer/page/training.ts";
+import { lossFigure } from "../../lib/explorer/page/train.tsx";
 import { trainSae } from "../../lib/training/train_sae.ts";
 
 /** Tokens are characters; the activation at a token is told from it and from the token before. */
@@ -105,10 +105,13 @@ Deno.test("settings and device are read from the address as they are written, wi
   assertEquals(namedDevice(query("device=__proto__")), "auto");
 });
 
-Deno.test("the loss's axis goes by 1, 2 and 5 around what it shows", () => {
-  assertEquals(decades(0.12, 0.8), [0.1, 0.2, 0.5, 1]);
-  assertEquals(decades(3, 3), [2, 5]);
-  assertEquals(decades(1, 1), [1, 2]);
-  assertEquals(decades(Infinity, -Infinity), [0.1, 1]);
-  assertEquals(decades(0.04, 120), [0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 50, 100, 200]);
+Deno.test("the loss is drawn over the steps that the run will have, on a logarithmic axis", () => {
+  const records = [[1, 1], [2, 0.5], [3, 0.25]].map(([step, loss]) => ({ step, loss }));
+  const { note, x, lines: [{ points }] } = { lines: [], ...lossFigure(records, 6) };
+  assertEquals(note, "from 1 to 0.25");
+  assertEquals(x.ticks.at(-1)![1], "6");
+  // Halves are one distance, and three of six steps half of the width.
+  assert(Math.abs(points[0][1] - 2 * points[1][1] + points[2][1]) < 1e-3);
+  assert(Math.abs(points[2][0] - 0.5) < 1e-3);
+  assertEquals(lossFigure([], 6).lines![0].points, []);
 });

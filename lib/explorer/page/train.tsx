@@ -3,12 +3,13 @@
 import type { VNode } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { StepRecord } from "../../training/step_record.ts";
+import { drawLine, type FigureData, layAxis } from "../figure_data.ts";
 import { readable } from "../readable.ts";
 import type { SiteModel } from "../site_manifest.ts";
 import { type AskedWorker, startWorker } from "./ask_worker.ts";
 import { percent, short } from "./hooks.ts";
-import { LineChart } from "./line_chart.tsx";
 import { namedDevice } from "./page_device.ts";
+import { Figure } from "./figure.tsx";
 import { FormingLatents } from "./forming_latents.tsx";
 import {
   BATCH,
@@ -211,14 +212,27 @@ function RunView({ run }: { run: Run }): VNode {
               </dd>
             </div>
           </dl>
-          <LineChart
-            values={records.map(({ loss }) => loss)}
-            steps={settings.steps}
-            name="Loss"
-          />
+          <Figure data={lossFigure(records, settings.steps)} />
         </>
       )}
       {text && latents && <FormingLatents text={text} now={latents} />}
     </>
   );
+}
+
+/** The loss of each step; its axis is logarithmic and as long as the run will be. */
+export function lossFigure(
+  records: Pick<StepRecord, "step" | "loss">[],
+  steps: number,
+): FigureData {
+  const values = records.map(({ step, loss }) => [step, loss] as const);
+  const x = layAxis("step", [0, steps]);
+  const y = layAxis("loss", values.map(([, loss]) => loss), { log: true });
+  const [first, last] = [values[0], values.at(-1)];
+  return {
+    title: "Loss",
+    note: first && last ? `from ${short(first[1])} to ${short(last[1])}` : undefined,
+    ...{ x: x.axis, y: y.axis },
+    lines: [drawLine(x, y, values.filter(([, loss]) => loss > 0), { label: "loss", colour: 0 })],
+  };
 }
