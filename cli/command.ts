@@ -1,5 +1,5 @@
 import { EXIT, type Io } from "./io.ts";
-import type { Arguments, OptionTable } from "./options.ts";
+import type { Arguments, Options } from "./options.ts";
 import type { Output } from "./output.ts";
 
 /** A command of the command line. */
@@ -9,7 +9,7 @@ export interface Command {
   /** The whole help text, examples included. */
   help: string;
   /** Its options. */
-  options: OptionTable;
+  options: Options;
   /** Whether it passes on arguments that are not its own, to another command. */
   passesOn?: boolean;
   /**

@@ -2,12 +2,12 @@ import { loadSae, type Sae, saveSae } from "../mod.ts";
 import type { Command } from "./command.ts";
 import { saeOptions } from "./open.ts";
 import { UsageError } from "./io.ts";
-import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { checkOptions, helpOf, type Options, shared } from "./options.ts";
 import { formatTable, hubOptions } from "./output.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { RUN_FILES, saeFiles } from "../lib/formats/run_files.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["Options", [
     shared("overwrite", "replaces an SAE, or another run, that OUT holds; files of others stay"),
     {

@@ -30,8 +30,9 @@ import { UsageError } from "./io.ts";
 import {
   type Arguments,
   checkOptions,
+  group,
   helpOf,
-  type OptionTable,
+  type Options,
   readLatents,
   shared,
   TEXT_OF_SAE,
@@ -39,7 +40,7 @@ import {
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { givenNormLimit, openNamingText } from "./source.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["What is read", TEXT_OF_SAE],
   ["What is shown", [
     { name: "latents", value: "N,N,…", help: "latents that get a dashboard (default: all)" },
@@ -98,9 +99,7 @@ const OPTIONS: OptionTable = [
     },
     shared("out", "default runs/dashboard-<date>: dashboard.json, latents.bin, index.bin, shards"),
     shared("overwrite"),
-    shared("device"),
-    shared("quiet"),
-    shared("json"),
+    ...group("last"),
   ]],
 ];
 

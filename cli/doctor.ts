@@ -3,10 +3,10 @@ import { type Device, trainSae } from "../mod.ts";
 import { VERSION } from "../lib/version.ts";
 import type { Command } from "./command.ts";
 import { openCommandDevice } from "./open.ts";
-import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { checkOptions, helpOf, type Options, shared } from "./options.ts";
 import { formatTable, type Output } from "./output.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["Options", [
     {
       name: "install",

@@ -6,10 +6,10 @@ import type { Command, Session } from "./command.ts";
 import { describeLimit, evaluationProgress, evaluationTable, shortEvaluation } from "./describe.ts";
 import { openCommandDevice, openSae, saePath } from "./open.ts";
 import { UsageError } from "./io.ts";
-import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { type Arguments, checkOptions, group, helpOf, type Options, shared } from "./options.ts";
 import { documentsOf, givenNormLimit, openTextSource } from "./source.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["Options", [
     shared("text", undefined, { required: true }),
     shared("field"),
@@ -35,13 +35,8 @@ const OPTIONS: OptionTable = [
     },
     shared("input-transform", undefined, { choices: ["none", "center"] }),
     shared("input-scale"),
-    shared("dtype"),
-    shared("model-device"),
-    shared("revision"),
-    shared("cache-dir"),
-    shared("device"),
-    shared("quiet"),
-    shared("json"),
+    ...group("loading"),
+    ...group("last"),
   ]],
 ];
 

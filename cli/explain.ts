@@ -25,8 +25,9 @@ import { UsageError } from "./io.ts";
 import {
   type Arguments,
   checkOptions,
+  group,
   helpOf,
-  type OptionTable,
+  type Options,
   readLatents,
   shared,
   TEXT_OF_SAE,
@@ -35,7 +36,7 @@ import { formatTable, type Output } from "./output.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { givenNormLimit, openNamingText } from "./source.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["What is read", TEXT_OF_SAE],
   ["What is explained", [
     { name: "latents", value: "N,N,…", help: "these latents (default: all that are active)" },
@@ -97,9 +98,7 @@ const OPTIONS: OptionTable = [
   ["What it writes", [
     shared("out", "default runs/explain-<date>: explanations.jsonl and .csv, summary.json, …"),
     shared("overwrite", "replaces a run that the folder holds; answers that were paid for stay"),
-    shared("device"),
-    shared("quiet"),
-    shared("json"),
+    ...group("last"),
   ]],
 ];
 

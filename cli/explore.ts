@@ -18,12 +18,12 @@ import type { Command, Session } from "./command.ts";
 import { sortFolders } from "./explore_folders.ts";
 import { openSae, saeSource } from "./open.ts";
 import { UsageError } from "./io.ts";
-import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { type Arguments, checkOptions, helpOf, type Options, shared } from "./options.ts";
 import type { Output } from "./output.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { findRun, listFiles } from "../lib/formats/run_files.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["What it writes", [
     shared("out", "where the site goes (default runs/explore-<date>; with --serve: nowhere)"),
     shared("overwrite"),

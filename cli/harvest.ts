@@ -15,13 +15,13 @@ import {
   checkOptions,
   type GivenOptions,
   helpOf,
-  type OptionTable,
+  type Options,
   shared,
 } from "./options.ts";
 import { givenPart, PART_OPTION } from "./part.ts";
 import { documentsOf, givenNormLimit } from "./source.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["What it reads", [
     shared("model", undefined, { required: true }),
     shared(

@@ -1,10 +1,10 @@
 import { type Dtype, inspectModel } from "../lib/language_model/mod.ts";
 import type { Command } from "./command.ts";
 import { UsageError } from "./io.ts";
-import { helpOf, type OptionTable, shared } from "./options.ts";
+import { helpOf, type Options, shared } from "./options.ts";
 import { formatTable, hubOptions } from "./output.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["Options", [
     shared("dtype", "which of the model's files: fp32 (default), fp16, q8, q4, q4f16, …"),
     {

@@ -10,16 +10,14 @@ import { activeLatents, type TokenLatents } from "../lib/interpretation/mod.ts";
 import type { Command, Session } from "./command.ts";
 import { openCommandDevice, openModel, openSae, saePath, saeSource } from "./open.ts";
 import { UsageError } from "./io.ts";
-import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { type Arguments, checkOptions, group, helpOf, type Options, shared } from "./options.ts";
 import { sayBosInFront } from "./source.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["Latents that are active in a text", [
     shared("model", "default: the model that the SAE's config names"),
     shared("hook", "default: the hook that the SAE's config names"),
-    shared("dtype"),
-    shared("revision"),
-    shared("cache-dir"),
+    ...group("loading"),
     { name: "labels", value: "FILE", help: "explanations.jsonl of `saewing explain`, for labels" },
     { name: "dashboards", value: "FOLDER", help: "what `saewing dashboard` wrote, for labels" },
   ]],
@@ -35,9 +33,7 @@ const OPTIONS: OptionTable = [
       help: "latents per token (default 5), or found ones (default 20)",
       least: 1,
     },
-    shared("device"),
-    shared("quiet"),
-    shared("json"),
+    ...group("last"),
   ]],
 ];
 

@@ -6,11 +6,11 @@ import { readParts } from "../lib/files/read_parts.ts";
 import type { Command } from "./command.ts";
 import { mergedHarvestFile, mergeHarvest } from "./harvest_part.ts";
 import { UsageError } from "./io.ts";
-import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { checkOptions, helpOf, type Options, shared } from "./options.ts";
 import { mergeSweep } from "./sweep_part.ts";
 import { type Merge, patienceTime, takeoverTime } from "./part.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["How it tells", [shared("quiet"), shared("json")]],
 ];
 

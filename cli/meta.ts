@@ -28,8 +28,9 @@ import { UsageError } from "./io.ts";
 import {
   type Arguments,
   checkWhole,
+  group,
   helpOf,
-  type OptionTable,
+  type Options,
   readLatents,
   shared,
 } from "./options.ts";
@@ -38,7 +39,7 @@ import { saeFiles } from "../lib/formats/run_files.ts";
 import { givenNormLimit, type NamingText, openNamingText } from "./source.ts";
 import { META_TRAINING } from "./training_options.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["What is trained", [
     {
       name: "dict-size",
@@ -91,10 +92,7 @@ const OPTIONS: OptionTable = [
     shared("include-bos"),
     shared("prepend-bos"),
     shared("max-norm-multiple"),
-    shared("dtype"),
-    shared("model-device"),
-    shared("revision"),
-    shared("cache-dir"),
+    ...group("loading"),
   ]],
   ["What it writes", [
     shared("out", "default runs/meta-<date>: meta/ (the meta-SAE), report.html, CSV files, plots/"),
@@ -109,9 +107,7 @@ const OPTIONS: OptionTable = [
       value: "N",
       help: "largest number of meta-latents in the report (default 60; the CSV files have all)",
     },
-    shared("device"),
-    shared("quiet"),
-    shared("json"),
+    ...group("last"),
   ]],
 ];
 

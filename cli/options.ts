@@ -142,7 +142,7 @@ export interface Option {
 }
 
 /** Options of a command under their headlines in the help. */
-export type OptionTable = readonly (readonly [title: string, options: readonly Option[]])[];
+export type Options = readonly (readonly [title: string, options: readonly Option[]])[];
 
 /** Options that several commands share, by name: their value and help text. */
 const SHARED = {
@@ -218,6 +218,18 @@ export function shared(
   return { name, value, help: help ?? text, least: LEAST[name], choices: CHOICES[name], ...own };
 }
 
+const GROUPS = {
+  // How a model's weights are found, and where it runs.
+  loading: ["dtype", "model-device", "revision", "cache-dir"],
+  // The last options of commands that use a device.
+  last: ["device", "quiet", "json"],
+} as const;
+
+/** Shared options that go together. */
+export function group(name: keyof typeof GROUPS): Option[] {
+  return GROUPS[name].map((option) => shared(option));
+}
+
 /** Text in which an SAE's latents are looked for, and the model that reads it. */
 export const TEXT_OF_SAE: readonly Option[] = [
   shared("text", undefined, { required: true }),
@@ -232,13 +244,11 @@ export const TEXT_OF_SAE: readonly Option[] = [
     "max-norm-multiple",
     "excludes activations above N times the median norm; none: no limit (default: as the SAE was trained, else 10)",
   ),
-  shared("dtype"),
-  shared("revision"),
-  shared("cache-dir"),
+  ...group("loading"),
 ];
 
 /** Names of a table's options with a value, and of its flags. */
-export function namesOf(table: OptionTable): OptionNames {
+export function namesOf(table: Options): OptionNames {
   const all = table.flatMap(([_, options]) => options);
   const named = (isFlag: boolean) =>
     all.filter(({ value }) => (value === undefined) === isFlag).map(({ name }) => name);
@@ -246,7 +256,7 @@ export function namesOf(table: OptionTable): OptionNames {
 }
 
 /** A help text: what stands before the options, the table, what stands after. */
-export function helpOf(before: string, table: OptionTable, after: string): string {
+export function helpOf(before: string, table: Options, after: string): string {
   const groups = table.map(([title, options]) => [title, ...options.map(helpLine)].join("\n"));
   return [before.trim(), ...groups, after.trim()].join("\n\n") + "\n";
 }
@@ -268,7 +278,7 @@ function helpLine({ name, value, help }: Option): string {
  * @param most Largest number of positional arguments.
  * @throws {UsageError} There are more, an option is missing, or a value is invalid.
  */
-export function checkOptions(options: Arguments, table: OptionTable, most = 0): void {
+export function checkOptions(options: Arguments, table: Options, most = 0): void {
   if (options.positional.length > most) {
     throw new UsageError(`unexpected argument ${options.positional[most]}`);
   }
@@ -320,7 +330,7 @@ export function readLatents(options: Arguments, dictSize: number): number[] | un
  */
 export function givenBefore(
   options: Record<string, unknown>,
-  table: OptionTable,
+  table: Options,
   where: string,
 ): GivenOptions {
   const { values, flags } = namesOf(table);

@@ -9,12 +9,12 @@ import { isWhole } from "../lib/whole_number.ts";
 import type { Command } from "./command.ts";
 import { inputPaths, openCommandDevice, openModel, openSae, saePath, saeSource } from "./open.ts";
 import { UsageError } from "./io.ts";
-import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { type Arguments, checkOptions, group, helpOf, type Options, shared } from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { givenNormLimit, resolveNormLimit, sayBosInFront } from "./source.ts";
 import { mean } from "../lib/mean.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["What is read", [
     {
       name: "data",
@@ -37,9 +37,7 @@ const OPTIONS: OptionTable = [
       "max-norm-multiple",
       "excludes activations above N times the median norm; none: no limit (default: as the first SAE was trained, else 10)",
     ),
-    shared("dtype"),
-    shared("revision"),
-    shared("cache-dir"),
+    ...group("loading"),
   ]],
   ["Probes", [
     { name: "k", value: "N,N,…", help: "latents of a probe (default 1,2,5,10,20,50)" },
@@ -65,9 +63,7 @@ const OPTIONS: OptionTable = [
   ["What it writes", [
     shared("out", "default runs/probe-<date>: report.html, probes.csv, perturbation.csv, plots/"),
     shared("overwrite"),
-    shared("device"),
-    shared("quiet"),
-    shared("json"),
+    ...group("last"),
   ]],
 ];
 

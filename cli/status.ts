@@ -4,10 +4,10 @@ import { lastLineOf, type PartState, partStates } from "../lib/files/part_states
 import type { Command } from "./command.ts";
 import { JOB_FILES, JOBS_FOLDER, jobsOf, lastLog, readSubmitted } from "./jobs.ts";
 import { UsageError } from "./io.ts";
-import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { checkOptions, helpOf, type Options, shared } from "./options.ts";
 import { slurmStates } from "./slurm_queue.ts";
 
-const OPTIONS: OptionTable = [["Output", [shared("json")]]];
+const OPTIONS: Options = [["Output", [shared("json")]]];
 
 const HELP = helpOf(
   `Says how far the parts of a run are, with the last lines of their logs.

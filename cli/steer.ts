@@ -9,11 +9,11 @@ import type { LanguageModel, Sae } from "../mod.ts";
 import type { Command, Session } from "./command.ts";
 import { openCommandDevice, openModel, openSae, saePath, saeSource } from "./open.ts";
 import { UsageError } from "./io.ts";
-import { type Arguments, checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { type Arguments, checkOptions, group, helpOf, type Options, shared } from "./options.ts";
 import { printable } from "./output.ts";
 import { sayBosInFront } from "./source.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["Edits, at every token except BOS; each may be repeated, or list several with commas", [
     { name: "clamp", value: "LATENT=VALUE", help: "the activation becomes VALUE" },
     { name: "scale", value: "LATENT=FACTOR", help: "the activation is multiplied" },
@@ -50,13 +50,8 @@ const OPTIONS: OptionTable = [
       help: "number of promoted and of suppressed tokens listed (default 10)",
       least: 1,
     },
-    shared("dtype"),
-    shared("model-device"),
-    shared("revision"),
-    shared("cache-dir"),
-    shared("device"),
-    shared("quiet"),
-    shared("json"),
+    ...group("loading"),
+    ...group("last"),
   ]],
 ];
 

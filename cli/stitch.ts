@@ -22,7 +22,7 @@ import type { Command, Session } from "./command.ts";
 import { describeClaim, describeLeftOut } from "./describe.ts";
 import { inputPaths, openCommandDevice, openSae, saePath, saeSource } from "./open.ts";
 import { UsageError } from "./io.ts";
-import { type Arguments, checkWhole, helpOf, type OptionTable, shared } from "./options.ts";
+import { type Arguments, checkWhole, group, helpOf, type Options, shared } from "./options.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import {
   checkSourceOptions,
@@ -31,7 +31,7 @@ import {
   readTokenRows,
 } from "./source.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["What is measured on", [
     shared("text"),
     shared("activations", "what `saewing harvest` wrote, in place of text"),
@@ -54,10 +54,7 @@ const OPTIONS: OptionTable = [
       "whether rows of tokens begin with BOS (default: as the smallest SAE's config says, prepend_bos; else yes)",
     ),
     shared("input-transform", undefined, { choices: ["none", "center"] }),
-    shared("dtype"),
-    shared("model-device"),
-    shared("revision"),
-    shared("cache-dir"),
+    ...group("loading"),
     shared("buffer"),
     shared(
       "examples",
@@ -87,9 +84,7 @@ const OPTIONS: OptionTable = [
   ["What it writes", [
     shared("out", "default runs/stitch-<date>: report.html, CSV files, plots/"),
     shared("overwrite"),
-    shared("device"),
-    shared("quiet"),
-    shared("json"),
+    ...group("last"),
   ]],
 ];
 

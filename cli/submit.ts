@@ -10,14 +10,14 @@ import {
   checkOptions,
   helpOf,
   namesOf,
-  type OptionTable,
+  type Options,
   parseArguments,
   shared,
 } from "./options.ts";
 import { shellLine } from "./shell_text.ts";
 import { submitToSlurm } from "./submit_to_slurm.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["How it runs", [
     {
       name: "parts",
@@ -173,7 +173,7 @@ function readWork(
   };
 }
 
-function hasOption(table: OptionTable, wanted: string): boolean {
+function hasOption(table: Options, wanted: string): boolean {
   return table.some(([_, options]) => options.some(({ name }) => name === wanted));
 }
 

@@ -7,7 +7,7 @@ import type { Command } from "./command.ts";
 import type { SweepDone } from "./describe.ts";
 import { inputPaths, openCommandDevice } from "./open.ts";
 import { UsageError } from "./io.ts";
-import { checkOptions, helpOf, type OptionTable, shared } from "./options.ts";
+import { checkOptions, group, helpOf, type Options, shared } from "./options.ts";
 import { givenPart, PART_OPTION } from "./part.ts";
 import {
   checkEvalText,
@@ -26,7 +26,7 @@ import {
   withPreset,
 } from "./training_options.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   [
     "The grid: each option takes several values, separated by commas (lists of numbers by semicolons);\nevery combination is an SAE",
     [
@@ -76,9 +76,7 @@ const OPTIONS: OptionTable = [
       "starts over in a folder that holds a run: its files are removed, those of others stay",
     ),
     PART_OPTION,
-    shared("device"),
-    shared("quiet"),
-    shared("json"),
+    ...group("last"),
   ]],
 ];
 

@@ -32,8 +32,9 @@ import {
   checkOptions,
   givenBefore,
   type GivenOptions,
+  group,
   helpOf,
-  type OptionTable,
+  type Options,
   shared,
 } from "./options.ts";
 import { openRunFolder, readRunOptions, type RunFolder } from "../lib/formats/run_folder.ts";
@@ -46,7 +47,7 @@ import {
 } from "./source.ts";
 import { describePreset, PRESET_HELP, READING, TRAINING, withPreset } from "./training_options.ts";
 
-const OPTIONS: OptionTable = [
+const OPTIONS: Options = [
   ["What it reads", [
     ...READING,
   ]],
@@ -76,9 +77,7 @@ const OPTIONS: OptionTable = [
     ),
     shared("eval-text"),
     shared("eval-rows"),
-    shared("device"),
-    shared("quiet"),
-    shared("json"),
+    ...group("last"),
   ]],
 ];
 

@@ -49,7 +49,7 @@ figure.broad svg { min-width: 44rem; }
 svg { display: block; width: 100%; height: auto; }
 .tables { display: grid; gap: .75rem; align-items: start;
   grid-template-columns: repeat(auto-fit, minmax(min(100%, 24rem), 1fr)); }
-.plots + .wide, .wide + .plots, figure + .wide, section > .wide + .wide { margin-top: .75rem; }
+.plots + .wide, .wide + .plots, .wide + p, figure + .wide, section > .wide + .wide { margin-top: .75rem; }
 .wide { overflow-x: auto; padding: .25rem 1rem .5rem; }
 table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nums; }
 caption { position: sticky; left: 0; padding: .6rem 0;

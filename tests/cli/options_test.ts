@@ -4,7 +4,7 @@ import {
   checkOptions,
   helpOf,
   namesOf,
-  type OptionTable,
+  type Options,
   parseArguments,
   shared,
 } from "../../cli/options.ts";
@@ -12,7 +12,7 @@ import { TRAINING } from "../../cli/training_options.ts";
 import { TRAINING_OPTIONS } from "../../lib/sweep/option_texts.ts";
 import { saewing } from "./cli_helper.ts";
 
-const TABLE: OptionTable = [
+const TABLE: Options = [
   ["What", [
     shared("text", undefined, { required: true }),
     { name: "kind", value: "KIND", help: "a, b or c", choices: ["a", "b", "c"] },
