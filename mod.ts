@@ -2,22 +2,24 @@
  * Sparse autoencoders on language-model activations: train them, measure them, save them in
  * SAELens's format, on any GPU that Deno's WebGPU reaches, and on the CPU.
  *
- * This is the front door, with what most scripts need. Subjects have doors of their own:
+ * This is the main entry point, with what most scripts need. Further entry points by subject:
  *
- * | door               | what is behind it                                                   |
+ * | entry point        | content                                                             |
  * | ------------------ | ------------------------------------------------------------------- |
- * | `./stitching`      | a pair of SAEs studied; novel latents, effects, swaps, paths        |
- * | `./meta`           | meta-SAEs, decompositions, their controls                           |
- * | `./interpretation` | contexts that latents respond to                                    |
- * | `./report`         | figures, pages, and verdicts on the paper's claims                  |
- * | `./models`         | a model's hooks, rows of tokens, the hub                            |
- * | `./activations`    | options of streams and stores                                       |
+ * | `./stitching`      | comparing a pair of SAEs: novel latents, effects, swaps, paths      |
+ * | `./meta`           | meta-SAEs, decompositions of latents, their controls                |
+ * | `./claims`         | verdicts on the paper's claims                                      |
+ * | `./interpretation` | dashboards, explanations, probes and steering of latents            |
+ * | `./report`         | figures and report pages                                            |
+ * | `./explorer`       | sites to explore latents, Neuronpedia's files                       |
+ * | `./models`         | a model's hooks, rows of tokens, the Hugging Face hub               |
+ * | `./activations`    | options of streams and stores of activations                        |
  * | `./training`       | options of training by architecture, warnings                       |
- * | `./evaluation`     | options of measures                                                 |
- * | `./sweep`          | what a grid of SAEs is made of                                      |
+ * | `./evaluation`     | options of evaluation                                               |
+ * | `./sweep`          | grids of SAEs and their folders                                     |
  * | `./formats`        | options of loading, published families, stitched SAEs on disk       |
  *
- * @example Train on the middle of a model
+ * @example Train on the residual stream of a model
  * ```ts no-eval
  * import { openDevice, openLanguageModel, readTexts, streamActivations, trainSae } from "@saewing/saewing";
  *

@@ -159,27 +159,33 @@ Deno.test("the version is that of deno.json", async () => {
   assertEquals(VERSION, version);
 });
 
-Deno.test("a name is exported by one door, and the front door can be read at a glance", async () => {
+Deno.test("a name is exported by one entry point, and the main one can be read at a glance", async () => {
   const { exports } = JSON.parse(await Deno.readTextFile(join(ROOT, "deno.json")));
-  const { "./cli": _, ...doors }: Record<string, string> = exports;
+  const { "./cli": _, ...entryPoints }: Record<string, string> = exports;
   const inRooms = sources.filter(({ path }) => path.endsWith("/mod.ts")).map(({ path }) => path);
   assertEquals(
-    Object.values(doors).sort(),
+    Object.values(entryPoints).sort(),
     ["mod.ts", ...inRooms].map((path) => `./${path}`).sort(),
   );
   const seen = new Map<string, string>();
-  for (const door of Object.values(doors)) {
-    const text = code(await Deno.readTextFile(join(ROOT, door)));
+  for (const entryPoint of Object.values(entryPoints)) {
+    const text = code(await Deno.readTextFile(join(ROOT, entryPoint)));
     // Re-exports by name, and nothing else.
-    assertEquals(text.replace(/export (type )?\{[^}]*\} from "[^"]+";/g, "").trim(), "", door);
+    assertEquals(
+      text.replace(/export (type )?\{[^}]*\} from "[^"]+";/g, "").trim(),
+      "",
+      entryPoint,
+    );
     const names = [...text.matchAll(/\{([^}]*)\}/g)].flatMap(([, list]) =>
       list.split(",").map((name) => name.trim().replace(/^type /, "")).filter((name) => name !== "")
     );
-    assert(names.length > 0, door);
-    if (door === doors["."]) assert(names.length <= 60, `mod.ts has ${names.length} names`);
+    assert(names.length > 0, entryPoint);
+    if (entryPoint === entryPoints["."]) {
+      assert(names.length <= 60, `mod.ts has ${names.length} names`);
+    }
     for (const name of names) {
-      assertEquals(seen.get(name), undefined, `${door} exports ${name} too`);
-      seen.set(name, door);
+      assertEquals(seen.get(name), undefined, `${entryPoint} exports ${name} too`);
+      seen.set(name, entryPoint);
     }
   }
 });

@@ -1,6 +1,6 @@
 /**
  * Options of loading SAEs, published families by name, stitched SAEs on disk, and folders of runs. `loadSae` and
- * `saveSae` are at the front door.
+ * `saveSae` are in the main entry point.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * What a sweep is made of: grids, cells, and where its SAEs are kept. `sweepGrid`, `sweepSaes` and
- * `sweepFolder` are at the front door.
+ * `sweepFolder` are in the main entry point.
  *
  * @module
  */

@@ -1,6 +1,6 @@
 /**
  * Options of training, those of each architecture, and warnings.
- * `trainSae` is at the front door.
+ * `trainSae` is in the main entry point.
  *
  * @module
  */

@@ -1,4 +1,4 @@
-// The oracle is itself verified: its gradients are the slopes of its loss.
+// Verifies the oracle's gradients by finite differences of its loss.
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { createRandom } from "../../lib/random.ts";
 import { randomMatrix, randomSae } from "../gpu_helper.ts";

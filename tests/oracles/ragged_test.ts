@@ -1,4 +1,4 @@
-// The oracle of ReLU and JumpReLU is itself verified, by finite differences.
+// Verifies the oracle of ReLU and JumpReLU by finite differences.
 import { assert, assertAlmostEquals, assertEquals } from "@std/assert";
 import { randomMatrix, randomSae } from "../gpu_helper.ts";
 import { createOracle } from "./batchtopk.ts";
