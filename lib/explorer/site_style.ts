@@ -86,7 +86,8 @@ svg .soft { fill: var(--soft); }
 .grid { stroke: var(--line); }
 .mark { stroke: var(--ink); stroke-dasharray: 4 3; }
 .line { fill: none; stroke: var(--c); stroke-width: 1.8; stroke-linejoin: round; }
-.dust, .dots { fill: none; stroke: var(--c); stroke-linecap: round; stroke-width: 3; }
+.dust, .grains, .dots { fill: none; stroke: var(--c); stroke-linecap: round; stroke-width: 3; }
+.grains { stroke-width: 4.5; }
 .dots { stroke-width: 7; }
 .point { fill: var(--c); stroke: var(--card); }
 a:hover > .point, a:focus-visible > .point { stroke: var(--ink); stroke-width: 2.5; }
@@ -157,7 +158,10 @@ footer { margin-top: 2rem; font-size: .8125rem; }
 kbd { padding: 0 .3rem; border: 1px solid var(--line); border-radius: 4px; background: var(--card); }
 .measures div { grid-template-columns: minmax(0, 1fr) auto; }
 @media print {
-  header form, header button, header select, footer, .steps, .pages { display: none; }
+  header form, header button, header select, footer, .steps, .pages, .told .soft { display: none; }
+  .wide { overflow: visible; }
+  .wide :is(th, td) { white-space: normal; }
+  .told { min-height: 0; }
   figure, .card { break-inside: avoid; }
   section.card { break-inside: auto; }
 }

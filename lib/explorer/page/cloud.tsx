@@ -72,7 +72,8 @@ export function CloudFigure(cloud: Cloud): VNode {
     if (href !== undefined) location.hash = href;
   };
   const at = useMemo(() => new Map(Array.from(order, (point, i) => [point, i])), [order]);
-  const few = order.length < 400;
+  // Few points are seen well, many as a cloud.
+  const size = order.length < 400 ? "dots" : order.length < 4000 ? "grains" : "dust";
   return (
     <figure class="cloud">
       <figcaption ref={place}>
@@ -99,10 +100,8 @@ export function CloudFigure(cloud: Cloud): VNode {
           shades.map(({ d, shade }) => (
             <path
               key={`${kind} ${shade}`}
-              class={`${joined ? "line" : few ? "dots" : "dust"} c${
-                (data.kinds?.[kind]?.[1] ?? 0) % 6
-              }`}
-              opacity={joined || few ? 0.8 : [0.45, 0.75, 1][shade]}
+              class={`${joined ? "line" : size} c${(data.kinds?.[kind]?.[1] ?? 0) % 6}`}
+              opacity={joined || size === "dots" ? 0.8 : [0.45, 0.75, 1][shade]}
               d={d}
             />
           ))
