@@ -90,6 +90,8 @@ testInBrowser("the explorer is walked through by keyboard alone", async (browser
   await tabTo(page, { text: /^SAE$/, tag: "select" }, "Shift+Tab");
   await page.keyboard.press("ArrowUp");
   await heading(page, "large");
+  // The new page takes the focus from the list, in which "/" means nothing.
+  await until(page, `document.activeElement?.localName === "h1"`);
   await page.keyboard.press("/");
   await page.keyboard.type("night");
   await until(page, `document.querySelectorAll("tbody tr").length === 1`);
