@@ -3,7 +3,7 @@
 // The explorer's page. What comes from texts, models and labels goes into the document as text nodes and
 // attributes only, never as markup; the page's policy would run no script in it either.
 import { render, type VNode } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 import { readable } from "../readable.ts";
 import { readSite, type SaeData, type Site } from "./data.ts";
 import { GroupPage } from "./group.tsx";
@@ -43,7 +43,8 @@ function App({ site }: { site: Site }): VNode {
   const search = useRef<HTMLInputElement>(null);
   const shown = `${sae?.name} ${page} ${number ?? ""} ${pair?.path ?? ""} ${group ?? ""}`;
   const before = useRef(shown);
-  useEffect(() => {
+  // In the same turn as the page: a focus that comes later would be taken from where Tab has gone.
+  useLayoutEffect(() => {
     const what = page === "" ? "" : `${page} ${number ?? ""} · `;
     document.title = `${what}${sae?.name ?? ""} · saewing explorer`;
     if (before.current === shown) return;
@@ -64,7 +65,7 @@ function App({ site }: { site: Site }): VNode {
         search.current?.focus();
         event.preventDefault();
       } else if (event.key === "r") void random(sae);
-      else if (step && number !== undefined && number + step >= 0) {
+      else if (step && page !== "sweep" && number !== undefined && number + step >= 0) {
         location.hash = address(sae.name, page, number + step);
       }
     };
