@@ -10,6 +10,7 @@ export const RUN = [
   "docs/dashboards.md",
   "docs/explorer.md",
   "docs/command_line.md",
+  "docs/cluster.md",
   "docs/formats.md",
   "docs/models.md",
   "docs/architectures.md",
