@@ -2,7 +2,7 @@ import { join } from "@std/path";
 import { partText } from "../lib/files/part.ts";
 import { lastLineOf, type PartState, partStates } from "../lib/files/part_states.ts";
 import type { Command } from "./command.ts";
-import { JOB_FILES, JOBS_FOLDER, jobsOf, lastLog, readSubmitted } from "./jobs.ts";
+import { JOB_FILES, JOBS_FOLDER, jobsOf, lastLog, readSubmitted } from "../lib/jobs/jobs.ts";
 import { UsageError } from "./io.ts";
 import { checkOptions, helpOf, type Options, shared } from "./options.ts";
 import { slurmStates } from "./slurm_queue.ts";

@@ -3,8 +3,8 @@ import { countParts } from "../lib/files/part.ts";
 import { replaceText } from "../lib/files/replace_file.ts";
 import type { Command, Session } from "./command.ts";
 import { type Io, UsageError } from "./io.ts";
-import { JOB_FILES, JOBS_FOLDER, type Work } from "./jobs.ts";
-import { kubernetesManifest, type PodOptions } from "./kubernetes_manifest.ts";
+import { JOB_FILES, JOBS_FOLDER, type Work } from "../lib/jobs/jobs.ts";
+import { kubernetesManifest, type PodOptions } from "../lib/jobs/kubernetes_manifest.ts";
 import {
   type Arguments,
   checkOptions,
@@ -14,7 +14,7 @@ import {
   parseArguments,
   shared,
 } from "./options.ts";
-import { shellLine } from "./shell_text.ts";
+import { shellLine } from "../lib/jobs/shell_text.ts";
 import { submitToSlurm } from "./submit_to_slurm.ts";
 
 const OPTIONS: Options = [

@@ -10,11 +10,11 @@ import {
   readSubmitted,
   type Submitted,
   type Work,
-} from "./jobs.ts";
+} from "../lib/jobs/jobs.ts";
 import type { Arguments } from "./options.ts";
-import { shellLine } from "./shell_text.ts";
+import { shellLine } from "../lib/jobs/shell_text.ts";
 import { isQueued, sbatch } from "./slurm_queue.ts";
-import { type SlurmJob, slurmScripts } from "./slurm_scripts.ts";
+import { type SlurmJob, slurmScripts } from "../lib/jobs/slurm_scripts.ts";
 
 /**
  * Writes a command's scripts and submits them; with `--dry-run` prints both.

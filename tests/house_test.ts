@@ -14,6 +14,7 @@ const FOLDERS = [
   "lib/training",
   "lib/language_model",
   "lib/files",
+  "lib/jobs",
   "lib/activations",
   "lib/evaluation",
   "lib/sweep",

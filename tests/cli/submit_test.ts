@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { Validator } from "@cfworker/json-schema";
 import { join } from "@std/path";
-import { readSubmitted } from "../../cli/jobs.ts";
+import { readSubmitted } from "../../lib/jobs/jobs.ts";
 import { ROOT, saewing, withFolder } from "./cli_helper.ts";
 import { type Answers, numbering, runWithSlurm } from "./submit_helper.ts";
 

@@ -2,12 +2,12 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { join } from "@std/path";
-import type { Work } from "../../cli/jobs.ts";
-import { kubernetesManifest } from "../../cli/kubernetes_manifest.ts";
-import { shellLine } from "../../cli/shell_text.ts";
-import { slurmScripts } from "../../cli/slurm_scripts.ts";
-import { withFolder } from "./cli_helper.ts";
-import { runShell } from "./submit_helper.ts";
+import type { Work } from "../../lib/jobs/jobs.ts";
+import { kubernetesManifest } from "../../lib/jobs/kubernetes_manifest.ts";
+import { shellLine } from "../../lib/jobs/shell_text.ts";
+import { slurmScripts } from "../../lib/jobs/slurm_scripts.ts";
+import { withFolder } from "../cli/cli_helper.ts";
+import { runShell } from "../cli/submit_helper.ts";
 
 /** Anything but NUL, which no argument can hold, and what shells and Kubernetes take for their own. */
 const word = fc.oneof(

@@ -1,6 +1,6 @@
 import { join } from "@std/path";
-import { parseCheckedJson } from "../lib/language_model/checked_json.ts";
-import { readRegularText } from "../lib/language_model/regular_file.ts";
+import { parseCheckedJson } from "../language_model/checked_json.ts";
+import { readRegularText } from "../language_model/regular_file.ts";
 
 /** A command that a scheduler runs, as `saewing submit` hands it over. */
 export interface Work {

@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import { partPaths } from "../lib/files/part.ts";
+import { partPaths } from "../files/part.ts";
 import { JOB_FILES, JOBS_FOLDER, type Work } from "./jobs.ts";
 import { jobName } from "./slurm_scripts.ts";
 import { quoteShell, shellLine } from "./shell_text.ts";

@@ -1,5 +1,5 @@
 import { join } from "@std/path";
-import { PARTS_FOLDER } from "../lib/files/part.ts";
+import { PARTS_FOLDER } from "../files/part.ts";
 import { JOB_FILES, JOBS_FOLDER, lastLog, type Work } from "./jobs.ts";
 import { quoteShell, shellLine } from "./shell_text.ts";
 

@@ -1,11 +1,11 @@
 // What Slurm's scripts do with exit codes and signals, in a real bash, with stand-ins for Slurm's programs.
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { join } from "@std/path";
-import type { Work } from "../../cli/jobs.ts";
-import { quoteShell } from "../../cli/shell_text.ts";
-import { jobName, slurmScripts } from "../../cli/slurm_scripts.ts";
-import { sleep, withFolder } from "./cli_helper.ts";
-import { runShell } from "./submit_helper.ts";
+import type { Work } from "../../lib/jobs/jobs.ts";
+import { quoteShell } from "../../lib/jobs/shell_text.ts";
+import { jobName, slurmScripts } from "../../lib/jobs/slurm_scripts.ts";
+import { sleep, withFolder } from "../cli/cli_helper.ts";
+import { runShell } from "../cli/submit_helper.ts";
 
 const workOf = (saewing: string, folder: string, own: Partial<Work> = {}): Work => ({
   ...{ command: "harvest", args: [], out: join(folder, "out"), parts: 4, saewing, folder },
