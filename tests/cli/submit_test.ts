@@ -3,7 +3,7 @@ import { Validator } from "@cfworker/json-schema";
 import { join } from "@std/path";
 import { readSubmitted } from "../../lib/jobs/jobs.ts";
 import { ROOT, saewing, withFolder } from "./cli_helper.ts";
-import { type Answers, numbering, runWithSlurm } from "./submit_helper.ts";
+import { type Answers, numbering, runShell, runWithSlurm } from "./submit_helper.ts";
 
 const HARVEST = ["submit", "harvest", "--model", "m", "--hook", "blocks.0.hook_resid_pre"];
 const harvest = (out: string) => [...HARVEST, "--text", "t.txt", "--out", out];
@@ -235,5 +235,13 @@ Deno.test("Kubernetes's manifests fit the published schema of a Job", () =>
     assertEquals(container.workingDir, "/data");
     assertEquals(container.resources.limits, { "nvidia.com/gpu": "1" });
     const [wait] = merge.spec.template.spec.initContainers;
-    for (let i = 1; i <= 4; i++) assert(wait.command[2].includes(`parts/${i}-of-4.done.json`));
+    // It waits for the last one too.
+    await Deno.mkdir(join(out, "parts"));
+    for (let i = 1; i <= 3; i++) {
+      await Deno.writeTextFile(join(out, `parts/${i}-of-4.done.json`), "");
+    }
+    const script = wait.command[2].replaceAll("$$", "$").replace("sleep 15", "exit 7");
+    assertEquals((await runShell("/bin/sh", script, {})).code, 7);
+    await Deno.writeTextFile(join(out, "parts/4-of-4.done.json"), "");
+    assertEquals((await runShell("/bin/sh", script, {})).code, 0);
   }));
