@@ -4,9 +4,11 @@ import { countParts, PARTS_FOLDER } from "../lib/files/part.ts";
 import type { PartFile } from "../lib/files/part_record.ts";
 import { readParts } from "../lib/files/read_parts.ts";
 import type { Command } from "./command.ts";
+import { dashboard } from "./dashboard.ts";
+import { mergeDashboard } from "./dashboard_part.ts";
 import { mergedHarvestFile, mergeHarvest } from "./harvest_part.ts";
 import { UsageError } from "./io.ts";
-import { checkOptions, helpOf, type Options, shared } from "./options.ts";
+import { checkOptions, helpOf, namesOf, type Options, shared } from "./options.ts";
 import { mergeSweep } from "./sweep_part.ts";
 import { type Merge, patienceTime, takeoverTime } from "./part.ts";
 
@@ -43,6 +45,10 @@ interface Merger {
 const MERGERS: Record<string, Merger> = {
   harvest: { merge: mergeHarvest, moved: mergedHarvestFile },
   sweep: { merge: mergeSweep, moved: (name) => name },
+  dashboard: {
+    merge: (parts) => mergeDashboard(parts, namesOf(dashboard.options)),
+    moved: () => undefined,
+  },
 };
 
 /** `saewing merge`. */

@@ -1,4 +1,5 @@
 import type { SparseMatrix } from "../matrix.ts";
+import type { CollectorState } from "./collector_state.ts";
 import { hashOf } from "./hash.ts";
 
 /** A latent that is active together with another. */
@@ -17,6 +18,10 @@ export interface CoactivationCollector {
   add(row: number, codes: SparseMatrix, from: number, positions: ArrayLike<number>): void;
   /** How many samples are held. */
   samples(): number;
+  /** All that is held, as arrays. */
+  save(): CollectorState;
+  /** Adds what another collector of the same size has saved, which saw later rows. */
+  join(state: CollectorState): void;
   /**
    * The latents whose activations correlate most with a latent's, the highest first.
    *
@@ -64,6 +69,19 @@ export function collectCoactivations(
     }
     samples = kept;
   };
+  const hold = (hash: number, own: Uint32Array, activations: Float32Array): void => {
+    if (hash >= limit) return;
+    const to = starts[samples];
+    hashes = withRoom(hashes, samples + 1);
+    starts = withRoom(starts, samples + 2);
+    latents = withRoom(latents, to + own.length);
+    values = withRoom(values, to + own.length);
+    latents.set(own, to);
+    values.set(activations, to);
+    hashes[samples++] = hash;
+    starts[samples] = to + own.length;
+    while (Math.max(starts[samples], samples) > mostEntries && limit > 1) thin();
+  };
   return {
     add(row, codes, from, positions) {
       index = undefined;
@@ -71,16 +89,24 @@ export function collectCoactivations(
         const hash = hashOf(row, positions[s], 0);
         if (hash >= limit) continue;
         const [first, end] = [codes.rowOffsets[from + s], codes.rowOffsets[from + s + 1]];
-        const to = starts[samples];
-        hashes = withRoom(hashes, samples + 1);
-        starts = withRoom(starts, samples + 2);
-        latents = withRoom(latents, to + end - first);
-        values = withRoom(values, to + end - first);
-        latents.set(codes.latents.subarray(first, end), to);
-        values.set(codes.values.subarray(first, end), to);
-        hashes[samples++] = hash;
-        starts[samples] = to + end - first;
-        while (Math.max(starts[samples], samples) > mostEntries && limit > 1) thin();
+        hold(hash, codes.latents.subarray(first, end), codes.values.subarray(first, end));
+      }
+    },
+    save: () => ({
+      limit: Float64Array.of(limit),
+      hashes: hashes.slice(0, samples),
+      starts: starts.slice(0, samples + 1),
+      latents: latents.slice(0, starts[samples]),
+      values: values.slice(0, starts[samples]),
+    }),
+    join(state) {
+      index = undefined;
+      while (limit > state.limit[0]) thin();
+      const later = state as CollectorState & Held & { hashes: Uint32Array };
+      for (let s = 0; s < later.hashes.length; s++) {
+        const [first, end] = [later.starts[s], later.starts[s + 1]];
+        const own = later.latents.subarray(first, end);
+        hold(later.hashes[s], own, later.values.subarray(first, end));
       }
     },
     samples: () => samples,

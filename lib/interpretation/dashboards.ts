@@ -7,15 +7,16 @@ import type { Sae } from "../sae/sae.ts";
 import { type NearestLatents, nearestLatents } from "../stitching/nearest_latents.ts";
 import { checkWhole } from "../whole_number.ts";
 import type { ActivationHistogram } from "./activation_histogram.ts";
-import { collectBackground } from "./background_rows.ts";
-import { type CoactiveLatent, collectCoactivations } from "./coactivations.ts";
+import type { CoactiveLatent } from "./coactivations.ts";
+import type { CollectorState } from "./collector_state.ts";
+import { collectForDashboards } from "./dashboard_collectors.ts";
 import {
   encodeRows,
   type EncodeRowsOptions,
   measuredPositions,
   type ReadableModel,
 } from "./encode_rows.ts";
-import { type ActivationInterval, collectContexts, type LatentContext } from "./latent_contexts.ts";
+import type { ActivationInterval, LatentContext } from "./latent_contexts.ts";
 import { type LatentExample, latentExample } from "./latent_example.ts";
 
 /** Options of {@linkcode collectDashboards}. */
@@ -34,6 +35,8 @@ export interface DashboardOptions extends EncodeRowsOptions {
   others?: readonly { name: string; sae: Sae }[];
   /** The decomposition of the latents into meta-latents. */
   decomposition?: Decomposition;
+  /** What {@linkcode collectDashboardPart} found in all parts of the token rows, in order: they are not read again. */
+  parts?: readonly CollectorState[];
 }
 
 /** A latent that is near another. */
@@ -133,36 +136,19 @@ export async function collectDashboards(
   tokenRows: TokenRows,
   options: DashboardOptions = {},
 ): Promise<Dashboards> {
-  const { top = 20, perInterval = 5, neighbours = 10, others = [], decomposition } = options;
-  const window = options.window ?? { before: 12, after: 8 };
-  checkWhole(top, "top");
+  const { neighbours = 10, others = [], decomposition } = options;
   checkWhole(neighbours, "neighbours");
-  checkWhole(perInterval, "perInterval", 0);
-  checkWhole(window.before, "window.before", 0);
-  checkWhole(window.after, "window.after", 0);
   checkWidths(model, sae, others);
   if (decomposition && decomposition.latents.rows !== sae.dictSize) {
     throw new RangeError(
       `the decomposition is of ${decomposition.latents.rows} latents, the SAE has ${sae.dictSize}`,
     );
   }
-  if (options.latents) checkLatents(options.latents, sae.dictSize, "latents");
-  const latents = options.latents
-    ? Uint32Array.from(options.latents).sort()
-    : Uint32Array.from({ length: sae.dictSize }, (_, latent) => latent);
-  const rows = await collectRows(tokenRows, "find examples in");
-  const positions = measuredPositions(rows[0].length, options.skipPositions);
-  const contexts = collectContexts({
-    ...{ dictSize: sae.dictSize, latents, length: positions.length, top, perInterval, window },
-  });
-  const coactivations = collectCoactivations(sae.dictSize);
-  const background = collectBackground(positions.length, window);
-  const samples = await encodeRows(device, model, sae, rows, options, (encoded) => {
-    const { row, codes, from, positions: places } = encoded;
-    contexts.add(row, codes, from, places);
-    coactivations.add(row, codes, from, places);
-    background.add(row, codes, from, places);
-  });
+  const { rows, positions, latents, collectors } = await openRows(sae, tokenRows, options);
+  const { contexts, coactivations, background } = collectors;
+  if (options.parts) options.parts.forEach(collectors.join);
+  else await encodeRows(device, model, sae, rows, options, collectors.add);
+  const samples = collectors.samples();
   const { signal } = options;
   const rowsOfSae = decoderRowsOf(sae, latents);
   const nearest = sae.dictSize < 2
@@ -208,6 +194,65 @@ export async function collectDashboards(
       };
     },
   };
+}
+
+/** What {@linkcode collectDashboardPart} does. */
+export interface DashboardPartOptions extends DashboardOptions {
+  /** Number of the part, from 1, and of all parts. */
+  part: { index: number; count: number };
+  /** What an earlier call kept, and the call of the model that comes next. */
+  resume?: { state: CollectorState; next: number };
+  /** Called after each call of the model: `save` gives what was found so far. */
+  onRun?: (next: number, save?: () => CollectorState) => void | Promise<void>;
+}
+
+/**
+ * Collects what dashboards need from one of several parts of the token rows: {@linkcode collectDashboards} makes of
+ * all parts (`parts`) what it makes of the rows themselves, bit for bit. A part is a stretch of calls of the model.
+ *
+ * @param tokenRows All rows of tokens, those of other parts too.
+ * @returns Arrays by name. Some 6 kB per active latent, and up to 50 MB for latents that are active together.
+ * @throws {RangeError} As `collectDashboards` does.
+ */
+export async function collectDashboardPart(
+  device: Device,
+  model: ReadableModel,
+  sae: Sae,
+  tokenRows: TokenRows,
+  { part: { index, count }, resume, onRun, ...options }: DashboardPartOptions,
+): Promise<CollectorState> {
+  checkWhole(count, "part.count");
+  checkWhole(index, "part.index", 1, count);
+  checkWidths(model, sae, []);
+  const { rows, collectors } = await openRows(sae, tokenRows, options);
+  const runs = Math.ceil(rows.length / (options.rowsPerRun ?? 16));
+  const at = (part: number) => Math.floor(runs * part / count);
+  if (resume) collectors.join(resume.state);
+  await encodeRows(device, model, sae, rows, {
+    ...options,
+    runs: { from: resume?.next ?? at(index - 1), to: at(index) },
+    onRun: (next) => onRun?.(next, collectors.save),
+  }, collectors.add);
+  return collectors.save();
+}
+
+/** The rows, and what collects from them. */
+async function openRows(sae: Sae, tokenRows: TokenRows, options: DashboardOptions) {
+  const { top = 20, perInterval = 5, window = { before: 12, after: 8 } } = options;
+  checkWhole(top, "top");
+  checkWhole(perInterval, "perInterval", 0);
+  checkWhole(window.before, "window.before", 0);
+  checkWhole(window.after, "window.after", 0);
+  if (options.latents) checkLatents(options.latents, sae.dictSize, "latents");
+  const latents = options.latents
+    ? Uint32Array.from(options.latents).sort()
+    : Uint32Array.from({ length: sae.dictSize }, (_, latent) => latent);
+  const rows = await collectRows(tokenRows, "find examples in");
+  const positions = measuredPositions(rows[0].length, options.skipPositions);
+  const collectors = collectForDashboards({
+    ...{ dictSize: sae.dictSize, latents, length: positions.length, top, perInterval, window },
+  });
+  return { rows, positions, latents, collectors };
 }
 
 function decoderRowsOf({ wDec, dModel }: Sae, latents: Uint32Array) {

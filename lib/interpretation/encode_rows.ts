@@ -35,6 +35,10 @@ export interface EncodeRowsOptions extends InferenceOptions {
   normLimit?: NormLimitChoice;
   /** Token rows per call of the model (default 16). */
   rowsPerRun?: number;
+  /** Calls of the model that are made, from `from` to `to` − 1 (default: all). */
+  runs?: { from: number; to: number };
+  /** Called when the rows of a call were taken, with the number of the next one. */
+  onRun?: (next: number) => void | Promise<void>;
   /** Called after each call of the model, with the number of token rows. */
   onProgress?: (progress: Progress) => void;
   /** Stops the work; the promise is rejected with the signal's reason. */
@@ -79,10 +83,12 @@ export async function encodeRows(
   };
   const parts = await readFirstParts(chooseNormLimit(options.normLimit, sae), runs, read);
   let samples = 0;
-  let ahead = parts.take(0);
-  for (let run = 0; run < runs; run++) {
+  const { from: first, to: end } = options.runs ?? { from: 0, to: runs };
+  if (first >= end) return 0;
+  let ahead = parts.take(first);
+  for (let run = first; run < end; run++) {
     const x = await ahead;
-    if (run + 1 < runs) {
+    if (run + 1 < end) {
       ahead = parts.take(run + 1);
       // Where this run fails, nobody waits for the next one.
       ahead.catch(() => {});
@@ -100,6 +106,7 @@ export async function encodeRows(
     samples += codes.rows;
     const done = Math.min(rows.length, (run + 1) * rowsPerRun);
     options.onProgress?.({ phase: "contexts", done, total: rows.length });
+    await options.onRun?.(run + 1);
   }
   return samples;
 }

@@ -1,20 +1,22 @@
 import type { SparseMatrix } from "../matrix.ts";
 import type { ActivationHistogram } from "./activation_histogram.ts";
+import type { CollectorState } from "./collector_state.ts";
+import { cut, type LatentContext, moveSlot, readSlot } from "./context_slots.ts";
 import { hashOf } from "./hash.ts";
+import {
+  BINS,
+  BINS_PER_INTERVAL,
+  comesBefore,
+  type ContextOptions,
+  createSeen,
+  double,
+  INTERVALS,
+  joinSeen,
+  restoreSeen,
+  saveSeen,
+} from "./seen_latents.ts";
 
-/** A place where a latent is active, with the activations around it. */
-export interface LatentContext {
-  /** Number of the token row. */
-  row: number;
-  /** Where the window starts in the row, counted in measured positions. */
-  start: number;
-  /** Index of the place in `activations`. */
-  peak: number;
-  /** The latent's activation there, as it was computed. */
-  value: number;
-  /** The latent's activations in the window; 0 where it is inactive. */
-  activations: Float32Array;
-}
+export type { LatentContext };
 
 /** Activations of a latent in a range, and some of the places that have one. */
 export interface ActivationInterval {
@@ -61,28 +63,11 @@ export interface ContextCollector {
   add(row: number, codes: SparseMatrix, from: number, positions: ArrayLike<number>): void;
   /** What was seen of a latent so far. */
   read(latent: number): SeenLatent;
+  /** All that is kept, as arrays. */
+  save(): CollectorState;
+  /** Adds what another collector of the same options has saved, which saw later rows. */
+  join(state: CollectorState): void;
 }
-
-/** Options of {@linkcode collectContexts}. */
-export interface ContextOptions {
-  /** Number of latents m. */
-  dictSize: number;
-  /** Which ones are looked at (default: all). */
-  latents?: ArrayLike<number>;
-  /** Measured positions of a row. */
-  length: number;
-  /** Most places of largest activation per latent. */
-  top: number;
-  /** Most places sampled per interval. */
-  perInterval: number;
-  /** Positions kept around a place. */
-  window: { before: number; after: number };
-}
-
-/** Bins of the histogram, and of an interval: 32 bins of which 17 to 32 are used make 5 to 8 intervals. */
-const BINS = 32;
-const BINS_PER_INTERVAL = 4;
-const INTERVALS = BINS / BINS_PER_INTERVAL;
 
 /**
  * Collects the contexts of all latents in one pass. The maximum of a latent is not known before the end, so
@@ -91,23 +76,15 @@ const INTERVALS = BINS / BINS_PER_INTERVAL;
  * sample of two intervals together is found from theirs, and nothing depends on how the rows are split.
  */
 export function collectContexts(options: ContextOptions): ContextCollector {
-  const { dictSize, length, top, perInterval, window } = options;
+  const { dictSize, length, top, perInterval } = options;
   const chosen = options.latents
     ? Uint32Array.from(options.latents)
     : Uint32Array.from({ length: dictSize }, (_, latent) => latent);
   const place = new Int32Array(dictSize).fill(-1);
   chosen.forEach((latent, i) => place[latent] = i);
   const count = chosen.length;
-  const actives = new Float64Array(count);
-  const sums = new Float64Array(count);
-  const maxima = new Float32Array(count);
-  const width = new Float64Array(count);
-  const bins = new Uint32Array(count * BINS);
-  const tops = createSlots(count * top, window);
-  const topsFilled = new Uint16Array(count);
-  const kept = createSlots(count * INTERVALS * perInterval, window);
-  const hashes = new Uint32Array(count * INTERVALS * perInterval);
-  const keptFilled = new Uint16Array(count * INTERVALS);
+  const seen = createSeen(count, options);
+  const { actives, sums, maxima, width, bins, tops, topsFilled, kept, hashes, keptFilled } = seen;
   // One row's entries by latent: a linked list each, ascending in position.
   const line = new Float32Array(length);
   const head = new Int32Array(count).fill(-1);
@@ -115,26 +92,6 @@ export function collectContexts(options: ContextOptions): ContextCollector {
   let next = new Int32Array(0);
   let entryPosition = new Uint32Array(0);
   let entryValue = new Float32Array(0);
-
-  const double = (c: number): void => {
-    const own = bins.subarray(c * BINS, (c + 1) * BINS);
-    for (let b = 0; b < BINS; b++) own[b] = 2 * b < BINS ? own[2 * b] + own[2 * b + 1] : 0;
-    width[c] *= 2;
-    for (let interval = 0; interval < INTERVALS; interval++) {
-      const from = 2 * interval < INTERVALS ? [2 * interval, 2 * interval + 1] : [];
-      const slots = from.flatMap((each) => {
-        const first = (c * INTERVALS + each) * perInterval;
-        return Array.from({ length: keptFilled[c * INTERVALS + each] }, (_, i) => first + i);
-      }).sort((a, b) => hashes[a] - hashes[b]).slice(0, perInterval);
-      const held = slots.map((slot) => ({ hash: hashes[slot], ...readSlot(kept, slot) }));
-      held.forEach(({ hash, ...context }, i) => {
-        const slot = (c * INTERVALS + interval) * perInterval + i;
-        hashes[slot] = hash;
-        writeSlot(kept, slot, context);
-      });
-      keptFilled[c * INTERVALS + interval] = held.length;
-    }
-  };
 
   const sample = (c: number, row: number, position: number, value: number): void => {
     const interval = Math.floor(value / width[c] / BINS_PER_INTERVAL);
@@ -146,7 +103,7 @@ export function collectContexts(options: ContextOptions): ContextCollector {
       if (perInterval === 0) return;
       slot = first;
       for (let s = first + 1; s < first + perInterval; s++) {
-        if (hashes[s] > hashes[slot]) slot = s;
+        if (comesBefore(seen, slot, s) < 0) slot = s;
       }
       if (hash >= hashes[slot]) return;
     } else {
@@ -178,9 +135,9 @@ export function collectContexts(options: ContextOptions): ContextCollector {
         );
       }
       actives[c]++;
-      sums[c] += value;
+      sums.add(c, value);
       if (width[c] === 0) width[c] = 2 ** (Math.floor(Math.log2(value)) + 1) / BINS;
-      while (value >= width[c] * BINS) double(c);
+      while (value >= width[c] * BINS) double(seen, c);
       bins[c * BINS + Math.floor(value / width[c])]++;
       sample(c, row, entryPosition[e], value);
       if (value > entryValue[peak]) peak = e;
@@ -193,7 +150,7 @@ export function collectContexts(options: ContextOptions): ContextCollector {
 
   return {
     bytes: tops.bytes + kept.bytes + hashes.byteLength + bins.byteLength +
-      sums.byteLength + actives.byteLength + width.byteLength + place.byteLength,
+      sums.bytes + actives.byteLength + width.byteLength + place.byteLength,
     actives: (latent) => place[latent] < 0 ? 0 : actives[place[latent]],
     add(row, codes, from, positions) {
       const first = codes.rowOffsets[from];
@@ -218,6 +175,8 @@ export function collectContexts(options: ContextOptions): ContextCollector {
       }
       for (const c of touched) take(c, row);
     },
+    save: () => saveSeen(seen),
+    join: (state) => joinSeen(seen, restoreSeen(count, options, state), count),
     read(latent) {
       const c = place[latent];
       if (c === undefined || c < 0) throw new RangeError(`latent ${latent} was not looked at`);
@@ -227,7 +186,7 @@ export function collectContexts(options: ContextOptions): ContextCollector {
       const span = width[c] * BINS_PER_INTERVAL;
       return {
         actives: actives[c],
-        meanActivation: actives[c] > 0 ? sums[c] / actives[c] : 0,
+        meanActivation: actives[c] > 0 ? sums.sum(c) / actives[c] : 0,
         maxActivation: maxima[c],
         histogram: { width: width[c], counts: counts.slice(0, used) },
         top: Array.from({ length: topsFilled[c] }, (_, i) => readSlot(tops, c * top + i)),
@@ -244,77 +203,4 @@ export function collectContexts(options: ContextOptions): ContextCollector {
       };
     },
   };
-}
-
-/** Contexts, one a slot. */
-interface Slots {
-  value: Float32Array;
-  row: Uint32Array;
-  start: Uint32Array;
-  peak: Uint16Array;
-  /** Length of the window: shorter at the ends of a row. */
-  size: Uint16Array;
-  activations: Float32Array;
-  before: number;
-  after: number;
-  bytes: number;
-}
-
-function createSlots(count: number, { before, after }: ContextOptions["window"]): Slots {
-  const slots = {
-    value: new Float32Array(count),
-    row: new Uint32Array(count),
-    start: new Uint32Array(count),
-    peak: new Uint16Array(count),
-    size: new Uint16Array(count),
-    activations: new Float32Array(count * (before + after + 1)),
-  };
-  const bytes = Object.values(slots).reduce((sum, each) => sum + each.byteLength, 0);
-  return { ...slots, before, after, bytes };
-}
-
-function cut(
-  slots: Slots,
-  slot: number,
-  row: number,
-  position: number,
-  value: number,
-  line: Float32Array,
-): void {
-  const start = Math.max(0, position - slots.before);
-  const end = Math.min(line.length, position + slots.after + 1);
-  slots.value[slot] = value;
-  slots.row[slot] = row;
-  slots.start[slot] = start;
-  slots.peak[slot] = position - start;
-  slots.size[slot] = end - start;
-  slots.activations.set(line.subarray(start, end), slot * (slots.before + slots.after + 1));
-}
-
-function readSlot(slots: Slots, slot: number): LatentContext {
-  const first = slot * (slots.before + slots.after + 1);
-  return {
-    row: slots.row[slot],
-    start: slots.start[slot],
-    peak: slots.peak[slot],
-    value: slots.value[slot],
-    activations: slots.activations.slice(first, first + slots.size[slot]),
-  };
-}
-
-function writeSlot(slots: Slots, slot: number, context: LatentContext): void {
-  slots.value[slot] = context.value;
-  slots.row[slot] = context.row;
-  slots.start[slot] = context.start;
-  slots.peak[slot] = context.peak;
-  slots.size[slot] = context.activations.length;
-  slots.activations.set(context.activations, slot * (slots.before + slots.after + 1));
-}
-
-function moveSlot(slots: Slots, from: number, to: number): void {
-  const size = slots.before + slots.after + 1;
-  for (const each of [slots.value, slots.row, slots.start, slots.peak, slots.size]) {
-    each[to] = each[from];
-  }
-  slots.activations.copyWithin(to * size, from * size, (from + 1) * size);
 }

@@ -33,10 +33,13 @@ export {
   type LogisticOptions,
   logOdds,
 } from "./logistic_regression.ts";
+export type { CollectorState } from "./collector_state.ts";
 export {
+  collectDashboardPart,
   collectDashboards,
   type DashboardInterval,
   type DashboardOptions,
+  type DashboardPartOptions,
   type Dashboards,
   type LatentDashboard,
   type Neighbour,
