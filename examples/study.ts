@@ -10,12 +10,13 @@
  * - `--text FILE --held-out FILE`: text to train and to evaluate on (default: that of the demo)
  * - `--sizes 640,1280,2560,5120`: dictionary sizes, each twice the previous one
  * - `--k 32`: active latents per activation
- * - `--architectures batchtopk,relu,topk,jumprelu`
+ * - `--architectures batchtopk,relu,topk,jumprelu`: what is trained
+ * - `--families batchtopk,relu`: what of it is stitched, decomposed, probed and shown
  * - `--steps 4000`, `--batch-size 4096`, `--tokens N` (activations to harvest; default: all text)
  * - `--samples 50000`: held-out activations to compare pairs of SAEs on
  * - `--rows 64`: rows of held-out text to measure cross-entropy on
  * - `--meta-epochs 2000`
- * - `--dashboard-rows 2000`: rows of held-out text for the dashboards
+ * - `--dashboard-rows 1000`: rows of held-out text for the dashboards
  * - `--probes FOLDER`: labelled texts as `examples/labelled_texts.ts` writes them
  * - `--until STAGE`: ends after activations, pilot, saes, stitch, meta, probes, dashboards or site
  *
@@ -31,7 +32,7 @@ import { writeDemoCorpus } from "./demo_corpus.ts";
 const given = parseArgs(Deno.args, {
   // deno-fmt-ignore
   string: [
-    "text", "held-out", "sizes", "k", "architectures", "steps", "batch-size", "tokens",
+    "text", "held-out", "sizes", "k", "architectures", "families", "steps", "batch-size", "tokens",
     "samples", "rows", "meta-epochs", "dashboard-rows", "probes", "until",
   ],
 });
@@ -43,6 +44,7 @@ if (out === undefined) {
 const sizes = (given.sizes ?? "640,1280,2560,5120").split(",").map(Number);
 const k = Number(given.k ?? 32);
 const architectures = (given.architectures ?? "batchtopk,relu,topk,jumprelu").split(",");
+const families = (given.families ?? "batchtopk,relu").split(",");
 const middle = sizes[sizes.length - 2];
 const largest = sizes[sizes.length - 1];
 const SECOND_SEED = 101;
@@ -74,7 +76,6 @@ if (architectures.includes("relu")) {
 await sweep("saes", grid());
 
 // Pairs of neighbouring sizes, and the second seed of the middle one.
-const families = architectures.filter((name) => name !== "topk");
 for (const name of families) {
   await stage(`stitch-${name}`, "stitch", [
     ...await Promise.all(sizes.map((size) => saeOf(name, size))),
@@ -119,7 +120,7 @@ for (const name of families) {
     const neighbours = [sizes[at - 1], sizes[at + 1]].filter((other) => other !== undefined);
     await stage(`dashboards-${name}-${size}`, "dashboard", [
       await saeOf(name, size),
-      ...["--text", heldOut, "--examples", given["dashboard-rows"] ?? "2000"],
+      ...["--text", heldOut, "--examples", given["dashboard-rows"] ?? "1000"],
       ...(await Promise.all(neighbours.map((other) => saeOf(name, other))))
         .flatMap((sae) => ["--with", sae]),
       ...(size === largest ? ["--meta", folder(`meta-${name}/meta`)] : []),
@@ -139,7 +140,9 @@ function grid(): Record<string, string | number>[] {
   });
   return architectures.flatMap((name) => [
     ...sizes.map((size, seed) => ({ ...amounts(k)[name], "dict-size": size, seed })),
-    ...(name === "topk" ? [] : [{ ...amounts(k)[name], "dict-size": middle, seed: SECOND_SEED }]),
+    ...(families.includes(name)
+      ? [{ ...amounts(k)[name], "dict-size": middle, seed: SECOND_SEED }]
+      : []),
     ...(name === "relu" ? [] : [k / 2, 2 * k].map((other) => (
       { ...amounts(other)[name], "dict-size": middle, seed: sizes.indexOf(middle) }
     ))),
