@@ -128,7 +128,11 @@ for (const name of families) {
     dashboards.push(folder(`dashboards-${name}-${size}`));
   }
 }
-await stage("site", "explore", dashboards);
+await stage("site", "explore", [
+  ...dashboards,
+  folder("saes"),
+  ...families.flatMap((name) => [folder(`stitch-${name}`), folder(`meta-${name}`)]),
+]);
 
 /** SAEs of every architecture and size at one k, second seeds of the middle size, and its other k. */
 function grid(): Record<string, string | number>[] {
