@@ -134,11 +134,15 @@ function axesOf(grid: SweepGrid): Axes {
   return axes;
 }
 
-/** Options that are not part of every name and have several values somewhere. */
+/** Options that are not part of every name and have several values for SAEs of one architecture. */
 function variedOptions(grids: readonly Axes[]): GridOption[] {
+  const architectures = [...new Set(grids.flatMap(({ architecture }) => architecture))];
+  const values = (name: GridOption, architecture: unknown) =>
+    grids.filter((axes) => axes.architecture!.includes(architecture))
+      .flatMap((axes) => axes[name] ?? [""]).map(String);
   return GRID_OPTIONS.filter((name) =>
     !IN_NAME.includes(name) &&
-    new Set(grids.flatMap((axes) => axes[name] ?? [""]).map(String)).size > 1
+    architectures.some((architecture) => new Set(values(name, architecture)).size > 1)
   );
 }
 

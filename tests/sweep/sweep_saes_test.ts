@@ -230,6 +230,27 @@ Deno.test("a grid of values: lists of lists, several grids, what an architecture
     ...{ architecture: "matryoshka_batchtopk", dictSize: 16, k: 2, prefixes: [4, 16] } as const,
   });
   assertEquals(alone.options.prefixes, [4, 16]);
+
+  // What every SAE of an architecture has alike is not in its name.
+  const own = [{ architecture: "relu", sparsityCoefficient: 0.5, learningRate: [1e-3, 2e-3] }, {
+    architecture: "batchtopk",
+    k: 2,
+    learningRate: 3e-3,
+  }] as const;
+  assertEquals(
+    sweepGrid(own.map((grid) => ({ ...grid, dictSize: 8, lossNormalization: "none" }))).map((
+      cell,
+    ) => cell.name),
+    [
+      ...["relu_m8_lambda0.5_lr0.001_seed0", "relu_m8_lambda0.5_lr0.002_seed0"],
+      "batchtopk_m8_k2_lr0.003_seed0",
+    ],
+  );
+  const names = sweepGrid([
+    { architecture: "relu", dictSize: 8, sparsityCoefficient: 0.5, lossNormalization: "none" },
+    { architecture: "batchtopk", dictSize: 8, k: 2 },
+  ]).map(({ name }) => name);
+  assertEquals(names, ["relu_m8_lambda0.5_seed0", "batchtopk_m8_k2_seed0"]);
 });
 
 const BAD: [what: string, grid: unknown, text: string][] = [

@@ -10,9 +10,13 @@ const VERDICTS: [value: boolean | undefined, words: string, name: string][] = [
   [undefined, "not decided", "open"],
 ];
 
+const SEVERAL = ["hold", "do not hold", "not decided"];
+
 /** How many claims hold, do not hold, and are not decided, in words. */
 export const verdicts = (counts: readonly number[]): string =>
-  counts.flatMap((count, i) => count > 0 ? [`${count} ${VERDICTS[i][1]}`] : []).join(", ");
+  counts.flatMap((count, i) =>
+    count > 0 ? [`${count} ${count === 1 ? VERDICTS[i][1] : SEVERAL[i]}`] : []
+  ).join(", ");
 
 /** Claims of the paper, what this run says to each, and why where it decides nothing. */
 export function Claims(
