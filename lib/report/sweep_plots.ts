@@ -2,7 +2,7 @@ import type { SweepRow } from "../sweep/sweep_row.ts";
 import type { Figure } from "./figure.ts";
 import { architectureColour, dashes, type FigureSymbol, QUIET } from "./legend.ts";
 import { linePlot, type LineSeries, sizeAxis } from "./line_plot.ts";
-import { distinct, labelOf, readAtL0, sweepCurves } from "../sweep/equal_l0.ts";
+import { distinct, labelOf, readBySize, sweepCurves } from "../sweep/equal_l0.ts";
 
 const MEASURES = [
   { key: "nmse", file: "nmse", title: "NMSE", unit: "normalised mean squared error" },
@@ -13,7 +13,7 @@ const SYMBOLS: FigureSymbol[] = ["circle", "square", "triangle", "diamond", "sta
 
 /**
  * NMSE and cross-entropy degradation against dictionary size, a figure for each k (Fig. 7, left). SAEs
- * that are told no k are read at the mean measured L0 of those that are, as by {@linkcode readAtL0}.
+ * that are told no k are read at the mean measured L0 of those that are, as by {@linkcode readBySize}.
  */
 export function plotsBySize(rows: readonly SweepRow[]): Promise<Figure>[] {
   const free = Map.groupBy(rows.filter((row) => row.k === undefined && row.l0 > 0), labelOf);
@@ -53,17 +53,6 @@ function looks(rows: readonly SweepRow[]): (label: string) => { colour: string; 
     );
   const byLabel = new Map(kinds);
   return (label) => byLabel.get(label)!;
-}
-
-/** SAEs of one kind at the measured L0 of those of each size that are told k. */
-function readBySize(told: readonly SweepRow[], kind: readonly SweepRow[]) {
-  return distinct(told.map(({ dictSize }) => dictSize)).flatMap((dictSize) => {
-    const l0s = told.filter((row) => row.dictSize === dictSize).map(({ l0 }) => l0);
-    const own = kind.filter((row) => row.dictSize === dictSize);
-    if (own.length === 0) return [];
-    const read = readAtL0(own, l0s.reduce((sum, l0) => sum + l0) / l0s.length);
-    return isNaN(read.nmse) ? [] : [{ dictSize, ...read }];
-  });
 }
 
 /**

@@ -120,6 +120,20 @@ export function readAtL0(
   return { nmse: read((row) => row.nmse), ceDegradation: read((row) => row.ceDegradation) };
 }
 
+/** {@linkcode readAtL0} of one kind for each size: at the mean L0 of the SAEs of that size that were told k. */
+export function readBySize(
+  told: readonly SweepRow[],
+  kind: readonly SweepRow[],
+): { dictSize: number; nmse: number; ceDegradation: number }[] {
+  return distinct(told.map(({ dictSize }) => dictSize)).flatMap((dictSize) => {
+    const l0s = told.filter((row) => row.dictSize === dictSize).map(({ l0 }) => l0);
+    const own = kind.filter((row) => row.dictSize === dictSize);
+    if (own.length === 0) return [];
+    const read = readAtL0(own, mean(l0s));
+    return isNaN(read.nmse) ? [] : [{ dictSize, ...read }];
+  });
+}
+
 function interpolate(x: readonly number[], y: readonly number[], at: number): number {
   for (let i = 0; i < x.length; i++) {
     if (x[i] === at) return y[i];
