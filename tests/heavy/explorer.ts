@@ -211,7 +211,7 @@ testInBrowser("98,304 latents: a first view of 300 kB, a latent by two ranges", 
     "small → gemma",
     `document.querySelectorAll(".cloud .steps").length === 3 &&
       document.querySelectorAll("#novel tbody tr").length === 20 &&
-      document.querySelector("#groups .label").textContent !== ""`,
+      (document.querySelector("#groups .label")?.textContent ?? "") !== ""`,
   );
   assert(pair < 1_000_000, `the page of a pair reads ${pair} bytes`);
   const before = site.bytes();
