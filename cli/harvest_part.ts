@@ -6,6 +6,7 @@ import {
   type WriteStoresOptions,
 } from "../lib/activations/mod.ts";
 import { type Part, partPaths } from "../lib/files/part.ts";
+import type { PartRecord } from "../lib/files/part_record.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import type { LanguageModel } from "../mod.ts";
 import type { Session } from "./command.ts";
@@ -84,7 +85,7 @@ export async function harvestPart(part: Part, options: Arguments, session: Sessi
 /** Moves the parts of stores to where one harvest would have written them. */
 export async function mergeHarvest({ out, parts, session }: Merge): Promise<void> {
   const { records } = parts;
-  const within = records[0].result.within as string[];
+  const within = hooksOf(out, records[0]);
   for (const name of within) {
     using folder = await openOutputFolder(join(out, name), {
       ...{ command: "harvest", options: records[0].options, overwrite: false, inputs: [] },
@@ -96,6 +97,19 @@ export async function mergeHarvest({ out, parts, session }: Merge): Promise<void
     await folder.finish();
     session.output.say(`${rows} activations in ${folder.path}`);
   }
+}
+
+/** Folders of the hooks' stores, each of which is in a part's files: so none leads out of the folder. */
+function hooksOf(out: string, { part, result: { within }, files }: PartRecord): string[] {
+  const names = new Set(files.map(({ name }) => name));
+  const isStore = (name: unknown) =>
+    typeof name === "string" && names.has(joinName(name, "store.json"));
+  if (Array.isArray(within) && within.length > 0 && within.every(isStore)) return within;
+  const { done } = partPaths(out, part);
+  throw new Error(
+    `${done}: result.within is ${JSON.stringify(within)}, expected folders of stores that files ` +
+      `names: remove ${done} and run the part again`,
+  );
 }
 
 /** Where a merge has put a file of a part. */

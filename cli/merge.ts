@@ -2,7 +2,7 @@ import { join } from "@std/path";
 import { claimFile, describeClaim } from "../lib/files/claim_part.ts";
 import { countParts, PARTS_FOLDER } from "../lib/files/part.ts";
 import type { PartFile } from "../lib/files/part_record.ts";
-import { readParts } from "../lib/files/read_parts.ts";
+import { readParts, removeDamagedCopies } from "../lib/files/read_parts.ts";
 import type { Command } from "./command.ts";
 import { dashboard } from "./dashboard.ts";
 import { mergeDashboard } from "./dashboard_part.ts";
@@ -51,6 +51,11 @@ const MERGERS: Record<string, Merger> = {
   },
 };
 
+/** A record can name any command, "constructor" too. */
+function mergerOf(command: string): Merger | undefined {
+  return Object.hasOwn(MERGERS, command) ? MERGERS[command] : undefined;
+}
+
 /** `saewing merge`. */
 export const merge: Command = {
   summary: "put the parts of a run together",
@@ -80,14 +85,15 @@ export const merge: Command = {
     const parts = await readParts(out, {
       ...{ patience: patienceTime(io), signal: own.signal },
       elsewhere: ({ name }: PartFile, { command }) => {
-        const moved = MERGERS[command]?.moved(name);
+        const moved = mergerOf(command)?.moved(name);
         return moved === undefined ? undefined : join(out, moved);
       },
       onFile: (progress) => output.progress({ phase: "checking parts", ...progress }),
     });
     const [{ command }] = parts.records;
-    const merger = MERGERS[command];
+    const merger = mergerOf(command);
     if (!merger) throw new Error(`${out} holds parts of \`saewing ${command}\`, which has none`);
+    await removeDamagedCopies(out, parts);
     await merger.merge({ out, parts, session: own });
     output.say(`${count} parts are merged in ${out}`);
     output.result({ folder: out, command, parts: count });

@@ -122,7 +122,9 @@ export async function runPart(
     const own: Session = { ...session, signal };
     const { names, result } = await work({ out, part, folder, session: own, check });
     await check();
-    await writePartRecord(out, { command, part, options: facts.options, names, result });
+    await writePartRecord(out, {
+      ...{ command, part, options: facts.options, names, result, beforeRename: check },
+    });
   }
   output.say(
     `${name} of ${out} is done${held ? "" : " already"}; \`saewing merge ${out}\` writes the whole`,

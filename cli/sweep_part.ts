@@ -1,5 +1,6 @@
 import { join } from "@std/path";
-import { type Part, partPaths } from "../lib/files/part.ts";
+import { type Part, partPaths, partText } from "../lib/files/part.ts";
+import type { PartRecord } from "../lib/files/part_record.ts";
 import { openOutputFolder } from "../lib/formats/output_folder.ts";
 import { cellFiles, listFiles, RUN_FILES } from "../lib/formats/run_files.ts";
 import { recordedSweepLimit } from "../lib/formats/sweep_folder.ts";
@@ -66,6 +67,7 @@ export async function sweepPart(
 /** Writes what the sweep in one piece would have written: moves the SAEs, and makes tables, plots and page. */
 export async function mergeSweep({ out, parts: { records }, session }: Merge): Promise<void> {
   const { grid } = records[0].result as unknown as { grid: SweepCell[] };
+  refuseOtherGrids(out, records);
   const all = records.map(({ result }) => result as unknown as SweepFacts);
   // One device as a rule; where there were several, the page names all.
   const device = [...new Set(all.map(({ device }) => device))].join("; ");
@@ -77,10 +79,7 @@ export async function mergeSweep({ out, parts: { records }, session }: Merge): P
   await folder.start(grid.flatMap(({ name }) => cellFiles(name)));
   for (const { part } of records) {
     for (const { name } of ownCells(grid, part)) {
-      await Deno.rename(join(partPaths(out, part).folder, name), join(out, name)).catch((error) => {
-        // A merge before has moved it: all files were checked.
-        if (!(error instanceof Deno.errors.NotFound)) throw error;
-      });
+      await moveCell(partPaths(out, part).folder, out, name);
     }
   }
   const store = sweepFolder(out, settings);
@@ -91,6 +90,39 @@ export async function mergeSweep({ out, parts: { records }, session }: Merge): P
     rows.push(rowOf(cell, state));
   }
   await writeReport(folder, grid, rows, { device, model, settings }, session);
+}
+
+/** Moves the files of an SAE one by one: its folder may be there, with what a run before has left. */
+async function moveCell(from: string, to: string, name: string): Promise<void> {
+  await Deno.mkdir(join(to, name, "sae"), { recursive: true });
+  for (const file of cellFiles(name)) {
+    await Deno.rename(join(from, file), join(to, file)).catch((error) => {
+      // A merge before has moved it: all files were checked.
+      if (!(error instanceof Deno.errors.NotFound)) throw error;
+    });
+  }
+  // What others put there stays.
+  for (const folder of [join(name, "sae"), name]) {
+    await Deno.remove(join(from, folder)).catch(() => {});
+  }
+}
+
+/** @throws {Error} A record does not say which SAEs the sweep has, or says so otherwise than the first. */
+function refuseOtherGrids(out: string, records: readonly PartRecord[]): void {
+  const gridOf = ({ result }: PartRecord) => JSON.stringify(result.grid);
+  for (const record of records) {
+    const { grid, settings, model, device } = record.result;
+    const isWhole = Array.isArray(grid) && grid.every((cell) => typeof cell?.name === "string") &&
+      [settings, model].every((each) => typeof each === "object" && each !== null) &&
+      typeof device === "string";
+    if (isWhole && gridOf(record) === gridOf(records[0])) continue;
+    const { done } = partPaths(out, record.part);
+    throw new Error(
+      `${done}: result is not that of the sweep's part ${
+        partText(record.part)
+      }: remove ${done} and run the part again`,
+    );
+  }
 }
 
 function ownCells(grid: SweepCell[], part: Part): SweepCell[] {

@@ -112,8 +112,8 @@ export interface WriteStoreOptions extends WriteActivationsOptions {
   /** Which part of a store, with the width of its rows: a part can have none. `batches` gives its rows only. */
   part?: StorePart & { dModel: number };
   /**
-   * Called before a file is put in place; what it throws ends the writing. Of a part: whether it is still this
-   * process's.
+   * Called when a file is on the disk, before it is put in place; what it throws ends the writing. Of a part:
+   * whether it is still this process's.
    */
   beforeWrite?: () => Promise<void>;
 }
@@ -138,10 +138,8 @@ export async function writeStore(
         `folder, or overwrite it`,
     );
   }
-  const save = async (name: string, bytes: Uint8Array) => {
-    await options.beforeWrite?.();
-    await replaceBytes(join(folder, name), bytes);
-  };
+  const save = (name: string, bytes: Uint8Array) =>
+    replaceBytes(join(folder, name), bytes, options.beforeWrite);
   const saveHeader = (header: StoreHeader) =>
     save(HEADER_FILE, new TextEncoder().encode(JSON.stringify(header, null, 2) + "\n"));
 

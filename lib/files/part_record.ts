@@ -40,13 +40,15 @@ export interface PartRecord {
  * Writes the record of a part whose files are all there.
  *
  * @param names Its files, relative to its folder. They are read back from the disk.
+ * @param beforeRename Called before the record is put in place: reading takes a while, in which another process
+ * can have taken the part over.
  * @throws {Error} A file cannot be read; the record cannot be written.
  */
 export async function writePartRecord(
   out: string,
-  { names, ...about }: Omit<PartRecord, "format" | "version" | "createdBy" | "files"> & {
-    names: readonly string[];
-  },
+  { names, beforeRename, ...about }:
+    & Omit<PartRecord, "format" | "version" | "createdBy" | "files">
+    & { names: readonly string[]; beforeRename?: () => Promise<void> },
 ): Promise<PartRecord> {
   const { folder, done } = partPaths(out, about.part);
   const files: PartFile[] = [];
@@ -59,7 +61,7 @@ export async function writePartRecord(
     ...{ format: "saewing part", version: 1, createdBy: `saewing ${VERSION}` },
     ...{ command, part, options, files, result },
   };
-  await replaceText(done, JSON.stringify(record, undefined, 2) + "\n");
+  await replaceText(done, JSON.stringify(record, undefined, 2) + "\n", beforeRename);
   return record;
 }
 
@@ -77,13 +79,17 @@ export function readPartRecord(out: string, part: Part): PartRecord | undefined 
     if (error instanceof Deno.errors.NotFound) return undefined;
     throw error;
   }
-  const record = parseCheckedJson(done, text) as PartRecord;
+  const again = `Remove it and run the part again`;
+  let record: PartRecord;
+  try {
+    record = parseCheckedJson(done, text) as PartRecord;
+  } catch (error) {
+    throw new Error(`${(error as Error).message}. ${again}`, { cause: error });
+  }
   const problem = problemOf(record, part);
   if (problem === undefined) return record;
   throw new Error(
-    `${done} is not the record of part ${
-      partText(part)
-    }: ${problem}. Remove it and run the part again`,
+    `${done} is not the record of part ${partText(part)}: ${problem}. ${again}`,
   );
 }
 
@@ -181,6 +187,10 @@ function problemOf(record: unknown, part: Part): string | undefined {
   if (typeof command !== "string" || !isRecord(options) || !isRecord(result)) {
     return "command, options or result are missing";
   }
+  const odd = Object.entries(options).find(([_, value]) =>
+    value !== true && !(Array.isArray(value) && value.every((each) => typeof each === "string"))
+  );
+  if (odd) return `option ${odd[0]} is ${JSON.stringify(odd[1])}, expected texts or true`;
   if (!isRecord(own) || own.index !== part.index || own.count !== part.count) {
     return `it is of part ${JSON.stringify(own)}`;
   }

@@ -56,7 +56,9 @@ export async function readParts(
   const files = records.reduce((sum, record) => sum + record.files.length, 0);
   let done = 0;
   for (const record of records) {
-    const { folder } = partPaths(out, record.part);
+    const { folder, done: whole } = partPaths(out, record.part);
+    // Left there, what is damaged would be taken for finished work.
+    const again = `remove ${whole} and the folder ${folder}, and run the part again`;
     const places = (file: PartFile) =>
       [join(folder, file.name), elsewhere?.(file, record)].filter((path) => path !== undefined);
     const checked = await checkPartFiles(record, places, {
@@ -65,15 +67,30 @@ export async function readParts(
     onFile?.({ done: done += record.files.length, total: files });
     found.push(checked.found);
     for (const { path, problem } of checked.problems) {
-      problems.push(
-        `part ${partText(record.part)}: ${path} ${problem}: remove ${
-          partPaths(out, record.part).done
-        } and run the part again`,
-      );
+      problems.push(`part ${partText(record.part)}: ${path} ${problem}: ${again}`);
     }
   }
   if (problems.length === 0) return { records, found };
   throw new Error(`${out} cannot be merged:\n${problems.map((each) => `  ${each}`).join("\n")}`);
+}
+
+/**
+ * Removes files of parts of which a merge has put a whole one elsewhere: what stands in the part's folder then is
+ * damaged, and merging would put it in the place of the whole one.
+ */
+export async function removeDamagedCopies(
+  out: string,
+  { records, found }: WholeParts,
+): Promise<void> {
+  for (const [i, { part }] of records.entries()) {
+    for (const [name, path] of found[i]) {
+      const own = join(partPaths(out, part).folder, name);
+      if (path === own) continue;
+      await Deno.remove(own).catch((error) => {
+        if (!(error instanceof Deno.errors.NotFound)) throw error;
+      });
+    }
+  }
 }
 
 /** Which parts are of another run than most are: another command, version or option. */

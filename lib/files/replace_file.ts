@@ -59,15 +59,24 @@ async function openBeside(path: string): Promise<{ file: Deno.FsFile; beside: st
 }
 
 /** Writes bytes as {@linkcode replaceFile} writes files. */
-export async function replaceBytes(path: string, bytes: Uint8Array): Promise<void> {
-  await replaceFile(path, async (file) => {
+export async function replaceBytes(
+  path: string,
+  bytes: Uint8Array,
+  beforeRename?: () => Promise<void>,
+): Promise<void> {
+  const write = async (file: Deno.FsFile) => {
     for (let done = 0; done < bytes.length;) done += await file.write(bytes.subarray(done));
-  });
+  };
+  await replaceFile(path, write, beforeRename);
 }
 
 /** Writes a text as {@linkcode replaceFile} writes files. */
-export async function replaceText(path: string, text: string): Promise<void> {
-  await replaceBytes(path, new TextEncoder().encode(text));
+export async function replaceText(
+  path: string,
+  text: string,
+  beforeRename?: () => Promise<void>,
+): Promise<void> {
+  await replaceBytes(path, new TextEncoder().encode(text), beforeRename);
 }
 
 /**

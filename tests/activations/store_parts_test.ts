@@ -267,3 +267,19 @@ Deno.test("parts that do not belong together are refused, and named", async () =
     );
   });
 });
+
+Deno.test("whether a part was taken over is asked when a file is on the disk, just before it takes its place", () =>
+  withFolder(async (out) => {
+    const part = { index: 1, count: 1 };
+    const isWritten: boolean[] = [];
+    await writePart(out, part, 60, {
+      async beforeWrite() {
+        const { folder } = partPaths(out, part);
+        const names = HOOKS.map((hook) =>
+          Array.fromAsync(Deno.readDir(join(folder, hook)), ({ name }) => name)
+        );
+        isWritten.push((await Promise.all(names)).flat().some((name) => name.startsWith(".")));
+      },
+    });
+    assert(isWritten.length > 0 && isWritten.every((each) => each), `${isWritten}`);
+  }));

@@ -85,7 +85,7 @@ Deno.test("what is missing, damaged or of other options is named; late files are
       `part 3/3 is with --tokens 7, part 1/3 with --tokens 1500: all parts need the same options`,
       `part 1/3: ${first} has 1000 bytes, expected ${bytes.length}: remove ${
         paths[0].done
-      } and run`,
+      } and the folder ${paths[0].folder}, and run the part again`,
       `part 2/3: ${moved} is damaged: its SHA-256 is`,
     );
     assertEquals(await Deno.stat(join(out, "store.json")).catch(() => "none"), "none");
@@ -206,4 +206,52 @@ Deno.test("wrong use of parts is told", () =>
       1,
       "of which 2/2 is not finished: run the harvest with --part 2/2",
     );
+  }));
+
+Deno.test("damage after merging is mended as the message says, and never merged over what is whole", () =>
+  withFolder(async (folder) => {
+    const [whole, out] = [join(folder, "whole"), join(folder, "out")];
+    await ok(harvest(whole));
+    await ok([...harvest(out), "--part", "1/2"]);
+    await ok([...harvest(out), "--part", "2/2"]);
+    const paths = partPaths(out, { index: 1, count: 2 });
+    const records = await Promise.all([1, 2].map(async (index) => {
+      const { done } = partPaths(out, { index, count: 2 });
+      return { done, record: JSON.parse(await Deno.readTextFile(done)) };
+    }));
+    const wrong: [change: Record<string, unknown>, message: string][] = [
+      [{ result: { within: ["../escaped"] } }, `result.within is ["../escaped"], expected`],
+      [{ result: {} }, "result.within is undefined, expected folders of stores"],
+      [{ command: "constructor" }, "holds parts of `saewing constructor`, which has none"],
+      [{ options: { tokens: 7 } }, "option tokens is 7, expected texts or true"],
+    ];
+    for (const [change, message] of wrong) {
+      for (const { done, record } of records) {
+        await Deno.writeTextFile(done, JSON.stringify({ ...record, ...change }));
+      }
+      await fails(["merge", out], 1, message);
+    }
+    assertEquals(await Deno.stat(join(folder, "escaped")).catch(() => "none"), "none");
+    await Deno.writeTextFile(paths.done, "{");
+    await fails(["merge", out], 1, "Remove it and run the part again");
+    for (const { done, record } of records) {
+      await Deno.writeTextFile(done, JSON.stringify(record));
+    }
+    await ok(["merge", out]);
+    assertEquals(await tree(out), await tree(whole));
+
+    const merged = join(out, "shard-00000.bin");
+    const damaged = (await Deno.readFile(merged)).map((byte, i) => i === 5 ? byte ^ 1 : byte);
+    // A copy that somebody put back.
+    await Deno.writeFile(join(paths.folder, "shard-00000.bin"), damaged);
+    await ok(["merge", out]);
+    assertEquals(await tree(out), await tree(whole));
+
+    await Deno.writeFile(merged, damaged);
+    await fails(["merge", out], 1, `remove ${paths.done} and the folder ${paths.folder}, and run`);
+    await Deno.remove(paths.done);
+    await Deno.remove(paths.folder, { recursive: true });
+    await ok([...harvest(out), "--part", "1/2"]);
+    await ok(["merge", out]);
+    assertEquals(await tree(out), await tree(whole));
   }));

@@ -3,7 +3,7 @@ import { join } from "@std/path";
 import { main } from "../../cli.ts";
 import { partPaths } from "../../lib/files/part.ts";
 import { CORPUS, HOOK, MODEL, sleep, withFolder } from "./cli_helper.ts";
-import { testIo } from "./main_helper.ts";
+import { runMain, testIo } from "./main_helper.ts";
 import { ENV, fails, ok, tree } from "./part_helper.ts";
 
 const sweep = (out: string, more: string[] = []) => [
@@ -55,6 +55,20 @@ Deno.test("parts of a sweep merge to the bytes of one, its page included, in any
       assertStringIncludes(stdout, `3 parts are merged in ${out}`);
       assertEquals(await tree(out), await tree(whole));
     }
+    // Damaged after merging, a part is trained again beside what is there.
+    const [cell] = (await Array.fromAsync(Deno.readDir(out))).filter(({ name }) =>
+      /_m16_/.test(name)
+    );
+    const weights = join(out, cell.name, "sae/sae_weights.safetensors");
+    await Deno.writeFile(weights, (await Deno.readFile(weights)).map((byte) => byte ^ 1));
+    const { stderr } = await runMain(["merge", out], ENV);
+    const [, index, done, part] =
+      /part (\d)\/3: .* is damaged: .*: remove (.*) and the folder (.*), and run/.exec(stderr)!;
+    await Deno.remove(done);
+    await Deno.remove(part, { recursive: true });
+    await ok([...sweep(out), "--part", `${index}/3`]);
+    await ok(["merge", out]);
+    assertEquals(await tree(out), await tree(whole));
     assert("sweep.html" in await tree(out));
     const manifest = JSON.parse(await Deno.readTextFile(join(out, "saewing.json")));
     assertEquals([manifest.command, typeof manifest.finished], ["sweep", "string"]);

@@ -131,3 +131,16 @@ Deno.test("what is no record of the part is refused", () =>
       Deno.errors.NotFound,
     );
   }));
+
+Deno.test("a process that lost its part while it read the files back writes no record", () =>
+  withPart(async (out, { done }) => {
+    await Deno.remove(done);
+    const beforeRename = () => Promise.reject(new Error("taken over"));
+    const names = ["a.bin", "x/b.bin"];
+    await assertRejects(
+      () => writePartRecord(out, { ...about, names, beforeRename }),
+      Error,
+      "taken over",
+    );
+    assertEquals(readPartRecord(out, part), undefined);
+  }));
