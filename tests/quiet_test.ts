@@ -39,7 +39,9 @@ Deno.test("a script that uses the library prints what it prints, and nothing els
 
 Deno.test("openDevice asks for no leave to set a variable", async () => {
   await withFolder(async (folder) => {
-    const script = `import { openDevice } from "${toFileUrl(join(ROOT, "lib/device/open_device.ts"))}";
+    const script = `import { openDevice } from "${
+      toFileUrl(join(ROOT, "lib/device/open_device.ts"))
+    }";
 using gpu = await openDevice();
 console.log(gpu.name.length > 0);`;
     const path = join(folder, "plain.ts");
