@@ -90,8 +90,6 @@ export const explore: Command = {
       const key = `${id} ${hook}`;
       const known = models.get(key) ?? readModel({ id, hook, texts }, options, session);
       models.set(key, known);
-      // A model that cannot be read is left out.
-      known.catch(() => models.delete(key));
       return known;
     };
     const { dashboards, results } = await sortFolders(folders, options, session);
@@ -163,7 +161,9 @@ async function* allFiles(
   models: Map<string, Promise<ModelFiles>>,
   results: ResultFolder[],
 ): AsyncGenerator<SiteFile> {
-  const opened = await Array.fromAsync(models.values());
+  // A model that cannot be read is left out; it was looked for once, however many folders are of it.
+  const opened = (await Promise.allSettled(models.values()))
+    .flatMap((model) => model.status === "fulfilled" ? [model.value] : []);
   // What could be missing is read before the first file is given.
   const runtime = opened.length > 0 ? await Array.fromAsync(runtimeFiles()) : [];
   yield* siteFiles(sources, opened, results);
