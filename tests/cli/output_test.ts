@@ -36,6 +36,8 @@ Deno.test("names from arguments, configs and folders reach the terminal without 
         "8",
         "--k",
         "2",
+        "--out",
+        join(folder, "run"),
       ],
       ["convert", join(folder, evil), join(folder, "out")],
       ["convert", sae, join(folder, `${evil}out`)],

@@ -99,7 +99,9 @@ Deno.test("probe says what does not fit before any work", async () => {
         [[sae, "--data", data], 'label "x" has 1 texts, expected at least 10'],
       ] as const
     ) {
-      const { code, stderr } = await saewing(["probe", ...args, "--device", "cpu"]);
+      const { code, stderr } = await saewing([
+        ...["probe", ...args, "--device", "cpu", "--out", join(folder, "out")],
+      ]);
       assert(code > 0, stderr);
       assertStringIncludes(stderr, message);
     }
