@@ -21,7 +21,9 @@ export async function sortFolders(
   session: Session,
 ): Promise<{ dashboards: string[]; results: ResultFolder[] }> {
   const [dashboards, results]: [string[], ResultFolder[]] = [[], []];
+  const places = new Set<string>();
   for (const folder of folders) {
+    const place = await placeOf(folder);
     const files = await listFiles(folder);
     if (files.includes("dashboard.json")) {
       dashboards.push(folder);
@@ -39,6 +41,8 @@ export async function sortFolders(
     if (found?.finished === undefined) {
       throw new UsageError(`${folder} holds an unfinished run of \`saewing ${kind}\``);
     }
+    if (places.has(place)) throw new UsageError(`${folder} is given twice`);
+    places.add(place);
     results.push({
       ...{ kind, name: folder, files },
       read: (file) => Deno.readTextFile(join(folder, file)),
@@ -54,4 +58,17 @@ export async function sortFolders(
     );
   }
   return { dashboards, results };
+}
+
+/** @throws {UsageError} It is no folder. */
+async function placeOf(folder: string): Promise<string> {
+  const info = await Deno.stat(folder).catch((error) => {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    throw error;
+  });
+  if (info?.isDirectory) return await Deno.realPath(folder);
+  throw new UsageError(
+    `${folder} is ${info ? "a file" : "not there"}, expected a folder that ` +
+      `\`saewing dashboard\`, ${KINDS.join(", ")} wrote`,
+  );
 }

@@ -261,6 +261,8 @@ export async function chainPath(
   pairs: StitchingSummary["pairs"],
 ): Promise<FigureData[]> {
   const tables = await Promise.all(pairs.map(({ file }) => readTable(folder, `path_${file}.csv`)));
+  const empty = tables.findIndex((table) => table.length === 0);
+  if (empty >= 0) throw new Error(`path_${pairs[empty].file}.csv has no steps`);
   const count = (row: Record<string, string>) => Number(row.smallCount) + Number(row.largeCount);
   const all = tables.flat();
   const sizes = tables.flatMap((table) => [count(table[0]), count(table.at(-1)!)]);

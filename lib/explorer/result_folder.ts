@@ -23,12 +23,41 @@ export interface ResultFolder {
 export const lastPart = ({ name }: ResultFolder): string =>
   name.split(/[\\/]/).filter((part) => part !== "").at(-1) ?? name;
 
-/** The rows of a CSV file, keyed by column name. */
+/**
+ * The rows of a CSV file, keyed by column name.
+ *
+ * @throws {Error} It is not CSV; the message names it.
+ */
 export async function readTable(
   folder: ResultFolder,
   file: string,
 ): Promise<Record<string, string>[]> {
-  return parse(await folder.read(file), { skipFirstRow: true });
+  return await parseFile(folder, file, (text) => parse(text, { skipFirstRow: true }));
+}
+
+/**
+ * The content of a JSON file.
+ *
+ * @throws {Error} It is not JSON; the message names it.
+ */
+// deno-lint-ignore no-explicit-any
+export async function readJson(folder: ResultFolder, file: string): Promise<any> {
+  return await parseFile(folder, file, JSON.parse);
+}
+
+async function parseFile<T>(
+  folder: ResultFolder,
+  file: string,
+  parseText: (text: string) => T,
+): Promise<T> {
+  const text = await folder.read(file);
+  try {
+    return parseText(text);
+  } catch (error) {
+    throw new Error(`${folder.name}/${file} is damaged: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
 }
 
 /**
@@ -46,7 +75,7 @@ export async function readSummary<T extends { format: string }>(
       `${folder.name} has no ${file}: \`saewing ${folder.kind}\` of an earlier version wrote it, run it again`,
     );
   }
-  const found = JSON.parse(await folder.read(file));
+  const found = await readJson(folder, file);
   if (found?.format !== format) {
     throw new Error(
       `${folder.name}/${file} is of format ${JSON.stringify(found?.format)}, expected "${format}"`,

@@ -3,7 +3,7 @@ import { formatNumber } from "../format_number.ts";
 import type { Claim } from "../claims/verdict.ts";
 import type { SweepRow } from "../sweep/sweep_row.ts";
 import { drawLine, type FigureData, layAxis } from "./figure_data.ts";
-import { lastPart, readTable, type ResultFolder } from "./result_folder.ts";
+import { lastPart, readJson, readTable, type ResultFolder } from "./result_folder.ts";
 
 /** Content of `results.json` of a site: results about an SAE as a whole. */
 export interface SaeResults {
@@ -28,7 +28,7 @@ export const noResults = (): SaeResults => ({
 export async function addTraining(results: SaeResults, folder: ResultFolder): Promise<void> {
   results.from.push(lastPart(folder));
   if (folder.files.includes("evaluation.json")) {
-    const evaluation = JSON.parse(await folder.read("evaluation.json"));
+    const evaluation = await readJson(folder, "evaluation.json");
     results.measures.push(...measuresOf({ ...evaluation, ...ofCrossEntropy(evaluation) }));
   }
   if (folder.files.includes("metrics.csv")) await addCurves(results, folder, "metrics.csv");

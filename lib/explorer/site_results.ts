@@ -35,11 +35,15 @@ export async function siteResults(
   folders: readonly ResultFolder[],
 ): Promise<SiteResults> {
   const site: Building = { saes, pairs: [], sweeps: [], files: [], results: new Map() };
+  const add = {
+    ...{ stitch: addStitching, sweep: addSweep, meta: addMetaRun, train: addTrainingRun },
+  };
   for (const folder of folders) {
-    if (folder.kind === "stitch") await addStitching(site, folder);
-    else if (folder.kind === "sweep") await addSweep(site, folder);
-    else if (folder.kind === "meta") await addMetaRun(site, folder);
-    else await addTrainingRun(site, folder);
+    await add[folder.kind](site, folder).catch((error: Error) => {
+      // What is wrong with a table is said by its reader, which does not know the folder.
+      if (error.message.includes(folder.name)) throw error;
+      throw new Error(`${folder.name}: ${error.message}`, { cause: error });
+    });
   }
   for (const [sae, results] of site.results) {
     saes[sae].results = `results/${sae}/`;

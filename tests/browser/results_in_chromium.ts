@@ -141,6 +141,11 @@ testInBrowser(
     const groups = await at(`${PAIR}&groups=split&page=3`, "small → large");
     await until(groups.page, `document.querySelectorAll("#groups article").length === 6`);
     assertEquals(await groups.page.textContent("#groups article h3 a"), "Group 24");
+    // A latent that is not there is not marked.
+    const wrong = await at(`${PAIR}&latent=999`, "small → large");
+    await wrong.page.waitForSelector(".cloud .steps");
+    await until(wrong.page, `document.querySelectorAll("#novel tbody tr").length === 20`);
+    assertEquals(await wrong.page.locator(".chosen").count(), 0);
     for (
       const [hash, title, text] of [
         ["#/large/pair?small=none", "Not here", "no such page"],
@@ -155,7 +160,7 @@ testInBrowser(
       assertEquals(problems, []);
       await page.close();
     }
-    assertEquals([chosen, novel, groups].flatMap(({ problems }) => problems), []);
+    assertEquals([chosen, novel, groups, wrong].flatMap(({ problems }) => problems), []);
   },
 );
 

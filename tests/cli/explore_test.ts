@@ -1,9 +1,18 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertStringIncludes } from "@std/assert";
 import { dirname, join } from "@std/path";
 import { initializeSae, type Sae, saveSae } from "../../mod.ts";
 import { createRandom } from "../../lib/random.ts";
 import { PACKAGE } from "../../cli/explore.ts";
-import { HOOK, MODEL, ROOT, saewing, startSaewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import {
+  CORPUS,
+  HOOK,
+  MODEL,
+  ROOT,
+  saewing,
+  startSaewing,
+  withFolder,
+  writeCorpus,
+} from "./cli_helper.ts";
 
 /** An SAE with random weights. */
 function makeSae(seed = 1): Sae {
@@ -113,6 +122,8 @@ Deno.test("runs of the same SAE come to the site, those of another are refused",
       alone.stderr,
       /there are no dashboards among .*run: `saewing dashboard` writes them/,
     );
+    const twice = await saewing(["explore", dashboards, own, `${own}/../run`, "--quiet"]);
+    assertStringIncludes(twice.stderr, `${own}/../run is given twice`);
     // What is refused leaves the site as it was.
     assertEquals(JSON.parse(await Deno.readTextFile(join(out, "site.json"))), site);
   });
@@ -144,6 +155,12 @@ Deno.test("explore says what does not fit", async () => {
     const [code, message] = await run(folder, "--out", none, "--no-own-text", "--quiet");
     assertEquals(code, 2);
     assertMatch(message, /holds no dashboard\.json, expected dashboards, or what train, sweep,/);
+    for (
+      const [folders, expected] of [
+        [[none], `${none} is not there, expected a folder that \`saewing dashboard\`, train,`],
+        [[CORPUS], `${CORPUS} is a file, expected a folder that`],
+      ] as const
+    ) assertStringIncludes((await run(...folders))[1], expected);
     await saveSae(makeSae(), join(folder, "sae"));
     const [, sae] = await run(join(folder, "sae"), "--quiet");
     assertMatch(sae, /holds what `saewing convert` wrote, expected dashboards/);

@@ -320,3 +320,21 @@ Deno.test("an axis holds its values, and has a few round numbers", () => {
     assert(Number.isFinite(at(5)));
   }
 });
+
+Deno.test("errors about damaged results name the folder and the file", async () => {
+  const whole = madeStitching([SMALL, LARGE]);
+  const damage: [file: string, text: string, message: string][] = [
+    ["stitch.json", "{", `${whole.name}/stitch.json is damaged: `],
+    ["path_pair0.csv", "", `${whole.name}: path_pair0.csv has no steps`],
+    ["latents_pair0.csv", 'a,"b', `${whole.name}/latents_pair0.csv is damaged: `],
+    ["latents_pair0.csv", "", `${whole.name}: the table of latents has 0 rows, expected 100`],
+  ];
+  for (const [damaged, text, message] of damage) {
+    const read = (file: string) => file === damaged ? Promise.resolve(text) : whole.read(file);
+    await assertRejects(
+      () => siteResults(saesOf(SMALL, LARGE), [{ ...whole, read }]),
+      Error,
+      message,
+    );
+  }
+});

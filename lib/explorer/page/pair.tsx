@@ -39,7 +39,9 @@ function Pair(
   const { data } = reader;
   const { small, large } = pair;
   const kind = query.get("groups") ?? "";
-  const chosen = Number(query.get("latent") ?? NaN);
+  const asked = query.get("latent") ?? "";
+  // An address can be mistyped.
+  const isLatent = /^\d+$/.test(asked) && Number(asked) < data.saes[1].dictSize;
   return (
     <>
       <h1 tabIndex={-1}>{title}</h1>
@@ -51,7 +53,7 @@ function Pair(
         <a href={address(large.name, "sweep", pair.sweep)}>the whole chain</a>
       </p>
       <Numbers data={data} />
-      <Effects {...{ pair, reader }} chosen={Number.isInteger(chosen) ? chosen : undefined} />
+      <Effects {...{ pair, reader }} chosen={isLatent ? Number(asked) : undefined} />
       <Path {...{ pair, reader }} />
       <Groups {...{ pair, reader }} kind={kind} page={Number(query.get("page") ?? 1)} />
       <Missing {...{ pair, reader }} page={Number(query.get("novel") ?? 1)} />
