@@ -26,8 +26,8 @@ export interface PartPaths {
 /** The folder, in a run's output folder, that holds its parts. */
 export const PARTS_FOLDER = "parts";
 
-/** A scheduler's array is far smaller; a typing error is not. */
-const MOST_PARTS = 99_999;
+/** Largest number of parts. A scheduler's array is far smaller; a typing error is not. */
+export const MOST_PARTS = 99_999;
 
 const NAME = /^([1-9]\d{0,4})-of-([1-9]\d{0,4})(?=$|\.)/;
 

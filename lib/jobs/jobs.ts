@@ -1,5 +1,7 @@
 import { join } from "@std/path";
 import { parseCheckedJson } from "../language_model/checked_json.ts";
+import { MOST_PARTS } from "../files/part.ts";
+import { isWhole } from "../whole_number.ts";
 import { readRegularText } from "../language_model/regular_file.ts";
 
 /** A command that a scheduler runs, as `saewing submit` hands it over. */
@@ -75,7 +77,9 @@ export function readSubmitted(out: string): Submitted | undefined {
   const isNumber = (id: unknown) => typeof id === "string" && /^\d+$/.test(id);
   if (
     found?.format === "saewing jobs" && found.version === 1 && isNumber(found.run) &&
-    (found.merge === undefined || isNumber(found.merge))
+    (found.merge === undefined || isNumber(found.merge)) &&
+    (found.parts === undefined || isWhole(found.parts, 1, MOST_PARTS)) &&
+    Array.isArray(found.command) && found.command.every((word) => typeof word === "string")
   ) return found as Submitted;
   throw new Error(
     `${path} does not say which jobs were submitted: remove it (\`squeue\` lists jobs that are queued)`,

@@ -82,6 +82,14 @@ Deno.test("parts that no process has begun are waiting; a folder without any is 
     await submitted(out);
     const { stdout } = await runWithSlurm(["status", out], () => undefined);
     assertMatch(stdout, /5 parts: 5 waiting, 0 running, 0 failed, 0 done/);
-    await Deno.writeTextFile(join(out, "jobs/submitted.json"), "{}");
-    assertMatch((await runWithSlurm(["status", out])).stderr, /does not say which jobs were/);
+    const path = join(out, "jobs/submitted.json");
+    const whole = JSON.parse(await Deno.readTextFile(path));
+    const damaged = [{}, { ...whole, parts: 1e9 }, { ...whole, parts: "5" }, {
+      ...whole,
+      command: 5,
+    }];
+    for (const each of damaged) {
+      await Deno.writeTextFile(path, JSON.stringify(each));
+      assertMatch((await runWithSlurm(["status", out])).stderr, /does not say which jobs were/);
+    }
   }));
