@@ -11,7 +11,7 @@ import {
   startSaewing,
   withFolder,
   writeCorpus,
-} from "./cli_helper.ts";
+} from "../cli/cli_helper.ts";
 
 /** All files below a folder with their bytes and times, but for the lock. */
 async function files(folder: string, within = ""): Promise<Map<string, [Uint8Array, number]>> {

@@ -19,7 +19,7 @@ import {
   trainSae,
 } from "../../mod.ts";
 import { below, numbersOf } from "../activations/massive_helper.ts";
-import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "./cli_helper.ts";
+import { HOOK, MODEL, saewing, withFolder, writeCorpus } from "../cli/cli_helper.ts";
 import { openTestDevice } from "../gpu_helper.ts";
 
 const last = (stdout: string) => JSON.parse(stdout.trim().split("\n").at(-1)!);
