@@ -154,12 +154,12 @@ export async function openOutputFolder(
       },
       [Symbol.dispose]() {
         lock[Symbol.dispose]();
-        if (isNew && !started) removeIfEmpty(path);
+        if (isNew && !started) removeNew(path, out);
       },
     };
   } catch (error) {
     lock[Symbol.dispose]();
-    if (isNew) removeIfEmpty(path);
+    if (isNew) removeNew(path, out);
     throw error;
   }
 }
@@ -330,6 +330,12 @@ async function clear(path: string, files: string[]): Promise<void> {
     await removeLeftovers(join(path, folder));
     removeIfEmpty(join(path, folder));
   }
+}
+
+/** Removes a new folder in which nothing was begun, and runs/ where that holds no other. */
+function removeNew(path: string, out: string | undefined): void {
+  removeIfEmpty(path);
+  if (out === undefined) removeIfEmpty(dirname(path));
 }
 
 function removeIfEmpty(folder: string): void {

@@ -118,15 +118,17 @@ export async function makeDefaultOut(
   now = new Date(),
   parent = "runs",
 ): Promise<string> {
-  await Deno.mkdir(parent, { recursive: true });
   const base = join(parent, `${kind}-${now.toISOString().slice(0, 19).replaceAll(":", "-")}`);
   for (let same = 1;; same++) {
     const path = same === 1 ? base : `${base}-${same}`;
     try {
+      await Deno.mkdir(parent, { recursive: true });
       await Deno.mkdir(path);
       return path;
     } catch (error) {
-      if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
+      // Another process may have removed the parent, empty still, after a failure.
+      if (error instanceof Deno.errors.NotFound) same--;
+      else if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
     }
   }
 }

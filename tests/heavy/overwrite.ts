@@ -1,5 +1,12 @@
 // Every command that writes a folder, into one that holds a finished run of it.
-import { assert, assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertNotEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "@std/assert";
 import { join } from "@std/path";
 import { MANIFEST, readManifest } from "../../lib/formats/run_files.ts";
 import { createRandom, initializeSae, loadCheckpoint, loadSae, saveSae } from "../../mod.ts";
@@ -7,6 +14,7 @@ import {
   HOOK,
   MODEL,
   saewing,
+  saewingProcess,
   sleep,
   startSaewing,
   withFolder,
@@ -258,5 +266,21 @@ Deno.test("the meta-SAE of a run that was killed is kept, and --meta continues i
     const again = [...command, "--meta", join(out, "meta")];
     assertMatch(await assertRuns(again, 2), /holds what `saewing meta` finished/);
     assertMatch(await assertRuns([...again, "--overwrite"], 2), /is read, and is part of the run/);
+  });
+});
+
+Deno.test("a command that fails before it begins leaves no runs/ behind, and none of others' away", async () => {
+  await withFolder(async (folder) => {
+    const args = ["train", "--model", MODEL, "--hook", HOOK, "--text", "none.txt"];
+    const fail = async () => {
+      const ran = await saewingProcess([...args, "--dict-size", "8", "--k", "2"], folder);
+      assert(ran.code > 0);
+      assertStringIncludes(ran.stderr, "none.txt");
+    };
+    await fail();
+    await assertRejects(() => Deno.stat(join(folder, "runs")), Deno.errors.NotFound);
+    await Deno.mkdir(join(folder, "runs/train-before"), { recursive: true });
+    await fail();
+    assertEquals((await Array.fromAsync(Deno.readDir(join(folder, "runs")))).length, 1);
   });
 });
