@@ -1,5 +1,6 @@
 import { dirname, join, relative, resolve } from "@std/path";
 import { lockStore } from "../activations/lock_store.ts";
+import { makeFolder } from "./make_run_folder.ts";
 import { VERSION } from "../version.ts";
 import { countParts } from "../files/part.ts";
 import { removeLeftovers, replaceText } from "../files/replace_file.ts";
@@ -8,7 +9,6 @@ import {
   type FoundRun,
   listFiles,
   LOCK,
-  makeDefaultOut,
   MANIFEST,
   RUN_FILES,
   RUN_FOLDERS,
@@ -161,25 +161,6 @@ export async function openOutputFolder(
     lock[Symbol.dispose]();
     if (isNew) removeNew(path, out);
     throw error;
-  }
-}
-
-async function makeFolder(
-  out: string | undefined,
-  command: string,
-): Promise<{ path: string; isNew: boolean }> {
-  try {
-    if (out === undefined) return { path: await makeDefaultOut(command), isNew: true };
-    const isNew = await Deno.stat(out).then(() => false, () => true);
-    await Deno.mkdir(out, { recursive: true });
-    return { path: out, isNew };
-  } catch (error) {
-    const isFile = error instanceof Deno.errors.AlreadyExists ||
-      error instanceof Deno.errors.NotADirectory;
-    const why = isFile ? "it is, or lies in, a file, expected a folder" : (error as Error).message;
-    throw new Error(`the output folder ${out ?? "runs"} cannot be written: ${why}`, {
-      cause: error,
-    });
   }
 }
 

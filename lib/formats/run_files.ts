@@ -109,30 +109,6 @@ export function cellFiles(name: string): string[] {
   return [...saeFiles(`${name}/sae`), ...others.map((file) => `${name}/${file}`)];
 }
 
-/**
- * Makes the default output folder: a new one for each run, also for runs that start in the same
- * second.
- */
-export async function makeDefaultOut(
-  kind: string,
-  now = new Date(),
-  parent = "runs",
-): Promise<string> {
-  const base = join(parent, `${kind}-${now.toISOString().slice(0, 19).replaceAll(":", "-")}`);
-  for (let same = 1;; same++) {
-    const path = same === 1 ? base : `${base}-${same}`;
-    try {
-      await Deno.mkdir(parent, { recursive: true });
-      await Deno.mkdir(path);
-      return path;
-    } catch (error) {
-      // Another process may have removed the parent, empty still, after a failure.
-      if (error instanceof Deno.errors.NotFound) same--;
-      else if (!(error instanceof Deno.errors.AlreadyExists)) throw error;
-    }
-  }
-}
-
 /** The manifest of an output folder: which run wrote which of its files. */
 export const MANIFEST = "saewing.json";
 /** Locked by the command that uses the folder. */

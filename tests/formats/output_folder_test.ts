@@ -5,7 +5,8 @@ import {
   openOutputFolder,
   OutputFolderError,
 } from "../../lib/formats/output_folder.ts";
-import { makeDefaultOut, MANIFEST, readManifest } from "../../lib/formats/run_files.ts";
+import { makeDefaultOut } from "../../lib/formats/make_run_folder.ts";
+import { MANIFEST, readManifest } from "../../lib/formats/run_files.ts";
 import { withFolder } from "../cli/cli_helper.ts";
 
 const STITCH: OpenOutput = { command: "stitch", options: {}, overwrite: false, inputs: [] };
