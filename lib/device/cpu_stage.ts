@@ -148,10 +148,7 @@ export interface ThreadOptions {
 export async function createThread(
   { simd, integerProduct, denseStep, ...setup }: ThreadOptions,
 ): Promise<Thread> {
-  // A worker that starts while another thread grows the memory keeps the old length (V8 in Deno 2.9):
-  // growing by 0 updates it.
-  const { memory } = setup;
-  if ("grow" in memory) (memory as WebAssembly.Memory).grow(0);
+  updateLength(setup.memory);
   return {
     ...setup,
     simd: simd ? loadSimd(setup.memory) : undefined,
@@ -160,6 +157,14 @@ export async function createThread(
       : await (await import(integerProduct)).createIntegerProduct(),
     denseStep: denseStep === undefined ? undefined : (await import(denseStep)).createDenseStep(),
   };
+}
+
+/**
+ * Lets a worker see the memory's whole length. One that starts while another thread grows the memory keeps the
+ * old length, and so do its SIMD loops ("memory access out of bounds"; V8 in Deno 2.9): growing by 0 updates both.
+ */
+export function updateLength(memory: Memory): void {
+  if ("grow" in memory) (memory as WebAssembly.Memory).grow(0);
 }
 
 /** The product of 8-bit matrices in a plain loop, where nothing faster is available. */

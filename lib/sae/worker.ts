@@ -6,6 +6,7 @@ import {
   runStages,
   type Thread,
   type ThreadOptions,
+  updateLength,
 } from "../device/cpu_stage.ts";
 import { findLoop } from "../ops/loops.ts";
 import { architectureOf, ARCHITECTURES } from "./architectures/registry.ts";
@@ -22,7 +23,12 @@ const find = (name: string) => findLoop(name) ?? own.find((loop) => loop.name ==
 scope.onmessage = async ({ data }) => {
   try {
     if (!Array.isArray(data)) thread = await createThread(data);
-    const times = Array.isArray(data) ? runStages(thread!, data, find) : {};
+    let times = {};
+    if (Array.isArray(data)) {
+      // It may have grown between this thread's start and the loading of its loops.
+      updateLength(thread!.memory);
+      times = runStages(thread!, data, find);
+    }
     scope.postMessage(times);
   } catch (error) {
     scope.postMessage(error);
