@@ -156,15 +156,18 @@ async function tasksOn(cluster: Cluster, node: string): Promise<string[]> {
   return tasks.split("\n").filter((task) => task !== "");
 }
 
-/** Waits until a command works on a node: its script has begun one. */
-async function working(cluster: Cluster, node: string): Promise<string> {
-  let task: string | undefined;
-  await until(`task on ${node}`, async () => {
+/** Waits until a command works on one of the nodes: a job's script has begun it. */
+async function working(cluster: Cluster, ...nodes: string[]): Promise<string> {
+  let working: string | undefined;
+  await until(`task on ${nodes.join(" or ")}`, async () => {
     await cluster.hurry();
-    [task] = await tasksOn(cluster, node);
-    return task !== undefined && cluster.processes(node).length > 1;
-  }, 60);
-  return task!;
+    for (const node of nodes) {
+      const [task] = await tasksOn(cluster, node);
+      if (task !== undefined && cluster.processes(node).length > 1) working = task;
+    }
+    return working !== undefined;
+  }, 120);
+  return working!;
 }
 
 async function withFailures(cluster: Cluster, folder: string): Promise<void> {
@@ -183,8 +186,9 @@ async function withFailures(cluster: Cluster, folder: string): Promise<void> {
   cluster.start("n2");
   const { code, stderr } = await twice;
   assertEquals(code, 0, stderr);
-  // A task is stopped in order, and queued again.
-  await cluster.slurm("scontrol", "requeue", await working(cluster, "n1"));
+  // A task is stopped in order, and queued again: on whichever node works. The dead node's part may be all
+  // that is left to harvest, and waits there until the claim of the dead task has run out.
+  await cluster.slurm("scontrol", "requeue", await working(cluster, ...cluster.nodes));
   await ended(cluster, folder);
 }
 

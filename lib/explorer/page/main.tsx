@@ -61,12 +61,14 @@ function App({ site }: { site: Site }): VNode {
       if (/^(INPUT|TEXTAREA|SELECT)$/.test(target.tagName)) return;
       if (event.ctrlKey || event.metaKey || event.altKey || !sae) return;
       const step = { j: 1, k: -1 }[event.key];
+      // The address itself: keys come faster than the page is drawn.
+      const now = parseRoute(location.hash);
       if (event.key === "/") {
         search.current?.focus();
         event.preventDefault();
       } else if (event.key === "r") void random(sae);
-      else if (step && page !== "sweep" && number !== undefined && number + step >= 0) {
-        location.hash = address(sae.name, page, number + step);
+      else if (step && now.page !== "sweep" && now.number !== undefined && now.number + step >= 0) {
+        location.hash = address(now.sae, now.page, now.number + step);
       }
     };
     addEventListener("keydown", press);
