@@ -61,19 +61,21 @@ await stage("activations", "harvest", [
   ...(given.tokens ? ["--tokens", given.tokens] : []),
 ]);
 
+const steps = Number(given.steps ?? 4000);
 const training = [
   ...["--activations", folder("activations"), "--eval-text", heldOut],
-  ...["--eval-rows", given.rows ?? "64", "--steps", given.steps ?? "4000"],
-  ...["--batch-size", given["batch-size"] ?? "4096"],
+  ...["--eval-rows", given.rows ?? "64", "--batch-size", given["batch-size"] ?? "4096"],
 ];
-// As in the paper, λ is the same for all ReLU SAEs: the one that gives the middle size k active latents.
+// As in the paper, λ is the same for all ReLU SAEs: the one that gives the middle size about k active latents,
+// found in a run of a quarter of the steps.
 const relu = { architecture: "relu", "loss-normalization": "input_deviation" };
 let sparsity = 0;
 if (architectures.includes("relu")) {
-  await sweep("pilot", [{ ...relu, "dict-size": middle, "target-l0": k, seed: 201 }]);
+  const pilot = { ...relu, "dict-size": middle, "target-l0": k, seed: 201 };
+  await sweep("pilot", [pilot], Math.ceil(steps / 4));
   sparsity = await lastSparsity();
 }
-await sweep("saes", grid());
+await sweep("saes", grid(), steps);
 
 // Pairs of neighbouring sizes, and the second seed of the middle one.
 for (const name of families) {
@@ -153,9 +155,19 @@ function grid(): Record<string, string | number>[] {
   ]);
 }
 
-async function sweep(name: string, cells: Record<string, string | number>[]): Promise<void> {
+async function sweep(
+  name: string,
+  cells: Record<string, string | number>[],
+  steps: number,
+): Promise<void> {
   await Deno.writeTextFile(folder(`${name}.json`), JSON.stringify(cells, undefined, 2));
-  await stage(name, "sweep", ["--grid", folder(`${name}.json`), ...training]);
+  await stage(name, "sweep", [
+    "--grid",
+    folder(`${name}.json`),
+    "--steps",
+    `${steps}`,
+    ...training,
+  ]);
 }
 
 /** The final λ of the pilot. */

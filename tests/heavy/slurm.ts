@@ -100,15 +100,19 @@ async function submitSweep(cluster: Cluster, folder: string): Promise<void> {
 
 /** Waits for the chain's end. Where a job fails, the error has the logs. */
 async function ended(cluster: Cluster, folder: string): Promise<void> {
+  let late: unknown;
   await until("end of the chain", async () => {
     await cluster.hurry();
     return await cluster.slurm("squeue", "--noheader") === "";
-  }, 200);
+  }, 200).catch((error) => late = error);
   for (const out of ["acts", "runs"]) {
     const { stdout } = await saewingProcess(["status", out], folder, cluster.env);
     if (/merge {2}done/.test(stdout)) continue;
-    throw new Error(`${out} is not done:\n${stdout}\n${await logsOf(join(folder, out))}`);
+    const queue = `${await cluster.slurm("squeue")}\n${await cluster.slurm("sinfo", "--Node")}`;
+    const logs = await logsOf(join(folder, out));
+    throw new Error(`${out} is not done: ${late ?? ""}\n${queue}\n${stdout}\n${logs}`);
   }
+  if (late) throw late;
 }
 
 async function logsOf(out: string): Promise<string> {

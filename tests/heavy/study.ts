@@ -56,6 +56,23 @@ Deno.test("a study runs to its end, continues where it was stopped, and does not
     ]);
     assertMatch(stdout, /\| batchtopk_m16_k4_seed0 \| \d\.\d \| 0\.\d{4} \| /);
 
+    const examples = await deno(
+      ["run", "-A", join(ROOT, "examples/study_examples.ts"), join(folder, "out")],
+      folder,
+    );
+    assertEquals(examples.code, 0, examples.stderr);
+    assertEquals([...examples.stdout.matchAll(/^## (.+)$/gm)].map(([, title]) => title).sort(), [
+      ...["batchtopk", "relu"].flatMap((family) => [
+        ...[`${family}, 16 → 32 latents`, `${family}, 32 → 64 latents`],
+        `${family}, meta-latents of 64 latents`,
+      ]),
+    ]);
+    assertMatch(
+      examples.stdout,
+      /^- \d+ \(.+\): MSE -?\d\S*; nearest \d+ \(.+\), cosine -?\d\.\d\d$/m,
+    );
+    assertMatch(examples.stdout, /^- meta-latent \d+, \d+ latents: \d+ \(/m);
+
     const wrong = await deno(["run", "-A", join(ROOT, "examples/study.ts"), MODEL], folder);
     assertEquals(wrong.code, 2);
     assertMatch(wrong.stderr, /^expected MODEL HOOK OUT/);
