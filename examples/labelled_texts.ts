@@ -7,8 +7,11 @@
  * - parties.jsonl: State of the Union addresses since 1861 of Democrats and Republicans;
  * - spam.jsonl: mails, spam or not (downloads 93 MB).
  *
- * `deno run -A examples/labelled_texts.ts FOLDER [languages] [genres] [parties] [spam]`
+ * `deno run -A examples/labelled_texts.ts FOLDER [languages] [genres] [parties] [spam] [--most N]`
+ *
+ * `--most N`: at most N texts of each set, evenly spaced, so that all labels keep their shares.
  */
+import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
 
 interface Labelled {
@@ -22,15 +25,17 @@ const WORDS = 60;
 
 const SETS: Record<string, () => Promise<Labelled[]>> = { languages, genres, parties, spam };
 
-const [folder, ...asked] = Deno.args;
+const given = parseArgs(Deno.args, { string: ["most", "_"] });
+const [folder, ...asked] = given._.map(String);
+const most = Number(given.most ?? Infinity);
 const unknown = asked.find((name) => !Object.hasOwn(SETS, name));
-if (folder === undefined || unknown !== undefined) {
-  console.error(`expected FOLDER [${Object.keys(SETS).join("] [")}]`);
+if (folder === undefined || unknown !== undefined || !(most >= 1)) {
+  console.error(`expected FOLDER [${Object.keys(SETS).join("] [")}] [--most N]`);
   Deno.exit(2);
 }
 await Deno.mkdir(folder, { recursive: true });
 for (const name of asked.length > 0 ? asked : Object.keys(SETS)) {
-  const texts = await SETS[name]();
+  const texts = spaced(await SETS[name](), most);
   const path = join(folder, `${name}.jsonl`);
   await Deno.writeTextFile(path, texts.map((each) => JSON.stringify(each) + "\n").join(""));
   const labels = new Set(texts.map(({ label }) => label));
@@ -45,6 +50,12 @@ async function fromNpm<T>(specifier: string): Promise<T> {
 /** A file of a package. */
 async function packageFile(path: string): Promise<string> {
   return await Deno.readTextFile(new URL(import.meta.resolve(path)));
+}
+
+/** At most `most` of the texts, evenly spaced. */
+function spaced(texts: Labelled[], most: number): Labelled[] {
+  if (texts.length <= most) return texts;
+  return Array.from({ length: most }, (_, i) => texts[Math.floor(i * texts.length / most)]);
 }
 
 /** At most `most` pieces of a document, evenly spaced. */

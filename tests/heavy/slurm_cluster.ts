@@ -62,6 +62,8 @@ export async function startCluster(say: (text: string) => void): Promise<Cluster
     }
     await child?.status;
   };
+  /** When jobs were last told to start, by their numbers. */
+  const hurried = new Map<string, number>();
   const cluster: Cluster = {
     ...{ nodes: NODES, env, start: startNode },
     async slurm(program, ...args) {
@@ -95,6 +97,9 @@ export async function startCluster(say: (text: string) => void): Promise<Cluster
       for (const line of queued.split("\n")) {
         const [id, reason, start] = line.trim().split(" ");
         if (reason !== "BeginTime" || Date.parse(start) < Date.now() + 10_000) continue;
+        // The time may be the scheduler's guess, a minute away: changed at each call, it would never come.
+        if (Date.now() < (hurried.get(id) ?? 0) + 8000) continue;
+        hurried.set(id, Date.now());
         // A node refuses what has the time, in seconds, at which the job was stopped there.
         const change = cluster.slurm("scontrol", "update", `JobId=${id}`, "StartTime=now+2");
         // It may have begun, or be cancelled, by now.
