@@ -41,6 +41,11 @@ if (out === undefined) {
   console.error("expected MODEL HOOK OUT; the comment at the top of this script lists its options");
   Deno.exit(2);
 }
+const STAGES = ["activations", "pilot", "saes", "stitch", "meta", "probes", "dashboards", "site"];
+if (given.until !== undefined && !STAGES.includes(given.until)) {
+  console.error(`--until is "${given.until}", expected one of ${STAGES.join(", ")}`);
+  Deno.exit(2);
+}
 const sizes = (given.sizes ?? "640,1280,2560,5120").split(",").map(Number);
 const k = Number(given.k ?? 32);
 const architectures = (given.architectures ?? "batchtopk,relu,topk,jumprelu").split(",");

@@ -76,6 +76,9 @@ Deno.test("a study runs to its end, continues where it was stopped, and does not
     const wrong = await deno(["run", "-A", join(ROOT, "examples/study.ts"), MODEL], folder);
     assertEquals(wrong.code, 2);
     assertMatch(wrong.stderr, /^expected MODEL HOOK OUT/);
+    const until = await study("--until", "harvest");
+    assertEquals(until.code, 2);
+    assertMatch(until.stderr, /^--until is "harvest", expected one of activations, pilot, /);
     const list = await Deno.readTextFile(join(folder, "out/saes.json"));
     // Three sizes, a second seed, and for BatchTopK two other k.
     assertEquals(JSON.parse(list).length, 6 + 4);
