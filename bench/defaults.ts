@@ -2,6 +2,8 @@
 // synthetic ones like Gemma's (planted_stream.ts), by NMSE on held-out activations at the inference
 // threshold. Prints the table of docs/defaults.md:
 //   deno task bench:defaults [--steps 400] [--n 512] [--m 512] [--k 16] [--only planted]
+// or on activations of any model, which `saewing harvest` wrote:
+//   deno task bench:defaults --store FOLDER --held-out FOLDER [--steps …]
 import { checkTrainOptions } from "../lib/training/mod.ts";
 import { parseArgs } from "@std/cli";
 import { fromFileUrl } from "@std/path";
@@ -9,6 +11,7 @@ import {
   type Device,
   evaluateSae,
   type Matrix,
+  openActivationStore,
   openDevice,
   openLanguageModel,
   streamActivations,
@@ -18,7 +21,12 @@ import {
 import { demoCorpus } from "../examples/demo_corpus.ts";
 import { plantedStream } from "./planted_stream.ts";
 
-const args = parseArgs(Deno.args, { string: ["steps", "n", "m", "k", "only"] });
+const args = parseArgs(Deno.args, {
+  string: ["steps", "n", "m", "k", "only", "store", "held-out"],
+});
+if ((args.store === undefined) !== (args["held-out"] === undefined)) {
+  throw new Error("expected --store and --held-out, or neither");
+}
 const [steps, n] = [Number(args.steps ?? 400), Number(args.n ?? 512)];
 const [dictSize, k] = [Number(args.m ?? 512), Number(args.k ?? 16)];
 
@@ -65,6 +73,16 @@ async function* tinyStreams(): AsyncGenerator<Stream> {
   };
 }
 
+async function storedStream(folder: string, heldOut: string): Promise<Stream> {
+  const store = await openActivationStore(folder);
+  const held = await openActivationStore(heldOut);
+  return {
+    name: `${store.model} at ${store.hook}`,
+    batches: () => store.batches({ batchSize: n, seed: 0, epochs: Infinity }),
+    heldOut: await Array.fromAsync(held.batches({ batchSize: 4096, seed: 0, epochs: 1 })),
+  };
+}
+
 function* plantedBatches(): Generator<Matrix> {
   for (let step = 0; step < steps; step++) yield plantedStream(step, n);
 }
@@ -94,12 +112,15 @@ async function measure(device: Device, { name, batches, heldOut }: Stream): Prom
 }
 
 using device = await openDevice();
-if (args.only !== "planted") {
+if (args.store !== undefined) {
+  await measure(device, await storedStream(args.store, args["held-out"]!));
+}
+if (args.store === undefined && args.only !== "planted") {
   for await (const stream of tinyStreams()) {
     await measure(device, stream);
   }
 }
-if (args.only !== "tiny") {
+if (args.store === undefined && args.only !== "tiny") {
   const heldOut = [plantedStream(1e6, 8192)];
   await measure(device, { name: "planted stream", batches: plantedBatches, heldOut });
 }
