@@ -17,7 +17,8 @@
  * - `--steps 4000`, `--batch-size 4096`, `--tokens N` (activations to harvest; default: all text)
  * - `--samples 50000`: held-out activations to compare pairs of SAEs on
  * - `--rows 64`: rows of held-out text to measure cross-entropy on
- * - `--meta-epochs 2000`
+ * - `--meta-size 320`: meta-latents (default: half of the smallest size, so that an SAE of about their number
+ *   stands beside them), `--meta-epochs 2000`
  * - `--dashboard-rows 1000`: rows of held-out text for the dashboards
  * - `--probes FOLDER`: labelled texts as `examples/labelled_texts.ts` writes them
  * - `--until STAGE`: ends after activations, pilot, saes, stitch, meta, probes, dashboards or site
@@ -34,7 +35,7 @@ const given = parseArgs(Deno.args, {
   // deno-fmt-ignore
   string: [
     "text", "held-out", "sizes", "middle", "k", "architectures", "families", "steps", "batch-size", "tokens",
-    "samples", "rows", "meta-epochs", "dashboard-rows", "probes", "until",
+    "samples", "rows", "meta-size", "meta-epochs", "dashboard-rows", "probes", "until",
   ],
 });
 const [model, hook, out] = given._.map(String);
@@ -105,6 +106,7 @@ for (const name of families) {
   await stage(`meta-${name}`, "meta", [
     await saeOf(name, largest),
     ...["--compare", ...await Promise.all(sizes.slice(0, -1).map((size) => saeOf(name, size)))],
+    ...["--dict-size", given["meta-size"] ?? String(Math.ceil(sizes[0] / 2))],
     ...["--text", heldOut, "--epochs", given["meta-epochs"] ?? "2000"],
     // The loss must be flat at the end: the default learning rate, 1e-4, is for 49,152 rows.
     ...["--lr", "1e-3", "--decay-steps", String(Number(given["meta-epochs"] ?? 2000) >> 2)],
