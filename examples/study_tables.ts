@@ -9,6 +9,47 @@ import { join } from "@std/path";
 
 type Row = Record<string, string>;
 
+/** Numbers in the words beside verdicts (see lib/claims/): what they are, the paper's for 768 → 1,536, where they are. */
+const NUMBERS: [name: string, paper: string, pattern: RegExp][] = [
+  ["novel latents", "42.8 %", /\((\S+ %)\) of the large SAE's latents are novel/],
+  [
+    ...["of these lower the MSE when added alone; with gains", ""] as const,
+    /Added alone, .*?\((\S+ %)\).*?lower the MSE, with one gain per SAE .*?\((\S+ %)\)/,
+  ],
+  [
+    ...["all of them change the MSE by; with gains", "almost −10 %"] as const,
+    /all together change it by (.+? %), with gains by (.+? %)/,
+  ],
+  [
+    ...["higher MSE where novel latents are active: small, large SAE", "+22 %, +13 %"] as const,
+    /to where they are not: (\S+ %) \(small SAE\), (\S+ %)/,
+  ],
+  [
+    ...["reconstruction latents that raise the MSE; with gains", ""] as const,
+    /\((\S+ %)\) of the active latents with a cosine .*?, with one gain per SAE .*?\((\S+ %)\)/,
+  ],
+  [
+    ...["AUC of the cosine; with gains", ""] as const,
+    /AUC (\S+) \(95 %: .+?\).*?with one gain per SAE (\d\.\d+)/,
+  ],
+  ["R² above cosine 0.5", "0.87", /over decoder cosine is (\S+) for/],
+  [
+    ...["groups: 1–1, split, merged, n–m", ""] as const,
+    /groups: (\d+) one to one, (\d+) split.*?, (\d+) merged.*?, (\d+) several/,
+  ],
+  ["all swaps change MSE, L0 by", "", /swaps change the MSE by (\S+) and L0 by (\S+?);/],
+  [
+    ...["swaps alone that raise the MSE, lower L0", "most, almost all"] as const,
+    /\((\S+ %)\) raise the MSE, .*?\((\S+ %)\) lower L0/,
+  ],
+  [
+    ...["MSE, L0 of the small SAE", "2.72, 35.2"] as const,
+    /lead from MSE (\S+), L0 (\S+) to/,
+  ],
+  ["MSE, L0 of the large SAE", "2.22, 39.5", /lead from MSE .*? to MSE (\S+), L0 (\S+?);/],
+  ["largest step of the path, of the MSE", "", /the largest changes it by (\S+ %)/],
+];
+
 const [out] = Deno.args;
 if (out === undefined) {
   console.error("expected one argument, the folder of a study (the OUT of examples/study.ts)");
@@ -34,21 +75,46 @@ table(
   ]),
 );
 
-for (const stage of stages.filter((name) => name.startsWith("stitch-"))) {
+const stitched = stages.filter((name) => name.startsWith("stitch-"));
+const pairs = (await Promise.all(stitched.map(async (stage) => {
   const claims = await rows(stage, "claims");
-  const pairs = [...new Set(claims.map(({ pair }) => pair))];
-  heading(`Claims about pairs: ${stage}`);
-  table(
-    ["claim", ...pairs],
-    [...new Set(claims.map(({ claim }) => claim))].map((claim) => [
-      claim,
-      ...pairs.map((pair) =>
-        claims.filter((row) => row.pair === pair && row.claim === claim)
-          .map(({ verdict, why, found }) => `**${verdict}**${why && ` (${why})`}: ${found}`)
-          .join(" ")
-      ),
-    ]),
-  );
+  const saes = new Map((await rows(stage, "controls")).map((row) => [row.sae, row]));
+  return [...new Set(claims.map(({ pair }) => pair))].map((pair) => {
+    const both = pair.split(" → ").map((name) => saes.get(name)!);
+    const sizes = both.map(({ dictSize }) => dictSize).join(" → ");
+    return {
+      title: `${stage.replace(/^stitch-|-seeds$/g, "")} ${sizes}`,
+      claims: claims.filter((row) => row.pair === pair),
+      gains: both.map(({ gain }) => Number(gain).toFixed(3)).join(", "),
+    };
+  });
+}))).flat();
+heading("Pairs");
+table(["", "paper", ...pairs.map(({ title }) => title)], [
+  ...[...new Set(pairs.flatMap(({ claims }) => claims.map(({ claim }) => claim)))].map((claim) => [
+    ...[claim, "yes"],
+    ...pairs.map(({ claims }) => claims.find((row) => row.claim === claim)?.verdict ?? ""),
+  ]),
+  ["gains of both SAEs", "", ...pairs.map(({ gains }) => gains)],
+  ...NUMBERS.map(([name, paper, pattern]) => [
+    ...[name, paper],
+    ...pairs.map(({ claims }) => {
+      const found = claims.map(({ found }) => found).join("\n");
+      return found.match(pattern)?.slice(1).join(", ") ?? "";
+    }),
+  ]),
+]);
+
+for (const [file, title] of [["overlap", "Shared latents"], ["decoder_biases", "Decoder biases"]]) {
+  for (const stage of stitched.filter((name) => !name.endsWith("-seeds"))) {
+    heading(`${title}: ${stage}`);
+    const square = await rows(stage, file);
+    const names = square.map(({ sae }) => sae);
+    table(
+      ["", ...names],
+      square.map((row) => [row.sae, ...names.map((name) => Number(row[name]).toFixed(3))]),
+    );
+  }
 }
 
 for (const stage of stages.filter((name) => name.startsWith("meta-"))) {

@@ -47,14 +47,22 @@ Deno.test("a study runs to its end, continues where it was stopped, and does not
     assertEquals(code, 0, stderr);
     assertEquals([...stdout.matchAll(/^## (.+)$/gm)].map(([, title]) => title), [
       "SAEs",
-      ...["stitch-batchtopk", "stitch-batchtopk-seeds", "stitch-relu", "stitch-relu-seeds"]
-        .map((stage) => `Claims about pairs: ${stage}`),
+      "Pairs",
+      ...["Shared latents", "Decoder biases"].flatMap((title) =>
+        ["stitch-batchtopk", "stitch-relu"].map((stage) => `${title}: ${stage}`)
+      ),
       "Claims about meta-SAEs: meta-batchtopk",
       "Claims about meta-SAEs: meta-relu",
       "Mean accuracy of probes: probes-places",
       "Hours",
     ]);
     assertMatch(stdout, /\| batchtopk_m16_k4_seed0 \| \d\.\d \| 0\.\d{4} \| /);
+    // Every number is found in the words beside the verdicts.
+    const numbers = stdout.match(/^\| gains of both SAEs [^]*?\n\n/m)![0].trim().split("\n");
+    assertEquals(numbers.length, 14);
+    assert(
+      numbers.every((row) => !/\|  \|(?!.*\|  \|)/.test(row.split(" | ").slice(2).join(" | "))),
+    );
 
     const examples = await deno(
       ["run", "-A", join(ROOT, "examples/study_examples.ts"), join(folder, "out")],
