@@ -92,7 +92,7 @@ const pairs = (await Promise.all(stitched.map(async (stage) => {
 heading("Pairs");
 table(["", "paper", ...pairs.map(({ title }) => title)], [
   ...[...new Set(pairs.flatMap(({ claims }) => claims.map(({ claim }) => claim)))].map((claim) => [
-    ...[claim, "yes"],
+    ...[claim, claim.includes("undone shrinkage") ? "implied" : "yes"],
     ...pairs.map(({ claims }) => claims.find((row) => row.claim === claim)?.verdict ?? ""),
   ]),
   ["gains of both SAEs", "", ...pairs.map(({ gains }) => gains)],
