@@ -1,6 +1,6 @@
 /**
  * The results of `examples/study.ts` as Markdown tables: SAEs, verdicts on the paper's claims, probes, and the
- * hours of each stage.
+ * minutes of each stage.
  *
  * `deno run -A examples/study_tables.ts OUT`
  */
@@ -134,7 +134,7 @@ for (const stage of stages.filter((name) => name.startsWith("probes-"))) {
   const counts = [...new Set(probes.map((row) => row.k))];
   heading(`Mean accuracy of probes: ${stage}`);
   table(
-    ["SAE", ...counts.map((k) => `k = ${k}`)],
+    ["SAE", ...counts.map((k) => k === "" ? "all" : `k = ${k}`)],
     [...new Set(probes.map(({ name }) => name))].map((name) => [
       name,
       ...counts.map((k) => {
@@ -146,14 +146,14 @@ for (const stage of stages.filter((name) => name.startsWith("probes-"))) {
   );
 }
 
-heading("Hours");
+heading("Minutes");
 table(
-  ["stage", "hours from its first start to its end"],
+  ["stage", "minutes from its first start to its end"],
   await Promise.all(stages.map(async (stage) => {
     const text = await Deno.readTextFile(join(out, stage, "saewing.json")).catch(() => "{}");
     const { started, finished } = JSON.parse(text);
-    const hours = (Date.parse(finished) - Date.parse(started)) / 3.6e6;
-    return [stage, Number.isFinite(hours) ? hours.toFixed(2) : "not finished"];
+    const minutes = (Date.parse(finished) - Date.parse(started)) / 60_000;
+    return [stage, Number.isFinite(minutes) ? minutes.toFixed(1) : "not finished"];
   })),
 );
 

@@ -54,7 +54,7 @@ Deno.test("a study runs to its end, continues where it was stopped, and does not
       "Claims about meta-SAEs: meta-batchtopk",
       "Claims about meta-SAEs: meta-relu",
       "Mean accuracy of probes: probes-places",
-      "Hours",
+      "Minutes",
     ]);
     assertMatch(stdout, /\| batchtopk_m16_k4_seed0 \| \d\.\d \| 0\.\d{4} \| /);
     // Every number is found in the words beside the verdicts.
