@@ -39,19 +39,27 @@ export function checkSourceOptions(options: Arguments): void {
   }
 }
 
+/** What a command asks of its source of activations. */
+interface AskedOfSource {
+  /** SAEs are trained while the model runs, which leaves them a core then. */
+  besideTrainer?: boolean;
+  /** The SAE that the activations are for: its config says whether rows begin with BOS. */
+  sae?: Sae;
+  /** Activations of text that are held for shuffling, where `--buffer` is not given. */
+  bufferRows?: number;
+}
+
 /**
  * Opens the source of activations: a store, or a model and text.
  *
  * @param recorded The norm limit of an SAE or of a resumed run. Where neither it nor
  * `--max-norm-multiple` nor the store says it, a median norm is measured.
- * @param asked `besideTrainer`: whether SAEs are trained while the model runs, which leaves them a core then;
- * `sae`: the SAE that the activations are for.
  */
 export async function openActivationSource(
   options: Arguments,
   session: Session,
   recorded?: NormLimit | "none",
-  asked: { besideTrainer?: boolean; sae?: Sae } = {},
+  asked: AskedOfSource = {},
 ): Promise<ActivationSource> {
   const folder = options.text("activations");
   if (folder === undefined) {
@@ -82,14 +90,13 @@ async function openStore(
 /**
  * Opens a model and text.
  *
- * @param asked Defaults for model, hook and context, and the SAE whose config says whether rows begin with BOS.
+ * @param asked Also defaults for model, hook and context.
  */
 export async function openTextSource(
   options: Arguments,
   session: Session,
   recorded: NormLimit | "none" | undefined,
-  asked: { model?: string; hook?: string; context?: number; besideTrainer?: boolean; sae?: Sae } =
-    {},
+  asked: AskedOfSource & { model?: string; hook?: string; context?: number } = {},
 ): Promise<ActivationSource> {
   const { output, signal } = session;
   const model = await openModel(options, session, asked);
@@ -99,7 +106,7 @@ export async function openTextSource(
     return await textSource(model, documentsOf(options, "text"), {
       contextLength: options.number("context") ?? Math.min(trained, model.maxContext),
       ...{ prependBos, skipPositions: options.flag("include-bos") ? [] : undefined },
-      bufferRows: options.number("buffer"),
+      bufferRows: options.number("buffer") ?? asked.bufferRows,
       normLimit: resolveNormLimit(givenNormLimit(options), recorded),
       dataset: options.texts("text").join(" "),
       onProgress: output.progress,

@@ -55,7 +55,7 @@ const OPTIONS: Options = [
     ),
     shared("input-transform", undefined, { choices: ["none", "center"] }),
     ...group("loading"),
-    shared("buffer"),
+    shared("buffer", "activations held in memory for shuffling (default: --samples)"),
     shared(
       "examples",
       "rows of text for the names of latents in examples of groups (default 16, 0: none; with --text only)",
@@ -161,8 +161,11 @@ async function study(given: Arguments, session: Session): Promise<void> {
   using device = await openCommandDevice(options, io);
   await using source = await openActivationSource(options, session, recordedLimit(saes), {
     sae: saes[0],
+    // As many as are measured: a buffer is filled before its first batch, and the model would run for the rest.
+    bufferRows: how.samples,
   });
   signal.throwIfAborted();
+  output.progress({ phase: "activations", done: 0, total: how.samples });
   const batches = await takeActivations(
     source.batches({
       batchSize: 2048,
