@@ -79,15 +79,22 @@ const stitched = stages.filter((name) => name.startsWith("stitch-"));
 const pairs = (await Promise.all(stitched.map(async (stage) => {
   const claims = await rows(stage, "claims");
   const saes = new Map((await rows(stage, "controls")).map((row) => [row.sae, row]));
-  return [...new Set(claims.map(({ pair }) => pair))].map((pair) => {
+  const summary = JSON.parse(await Deno.readTextFile(join(out, stage, "stitch.json")));
+  const files = summary.pairs.map(({ file }: { file: string }) => file);
+  const names = [...new Set(claims.map(({ pair }) => pair))];
+  return await Promise.all(names.map(async (pair, at) => {
+    const path = await rows(stage, `path_${files[at]}`);
     const both = pair.split(" → ").map((name) => saes.get(name)!);
     const sizes = both.map(({ dictSize }) => dictSize).join(" → ");
     return {
       title: `${stage.replace(/^stitch-|-seeds$/g, "")} ${sizes}`,
       claims: claims.filter((row) => row.pair === pair),
       gains: both.map(({ gain }) => Number(gain).toFixed(3)).join(", "),
+      lowest: `${lowest(path, "mse", "biasMse")}, ${
+        lowest(path, "mseWithGain", "biasMseWithGain")
+      }`,
     };
-  });
+  }));
 }))).flat();
 heading("Pairs");
 table(["", "paper", ...pairs.map(({ title }) => title)], [
@@ -96,6 +103,7 @@ table(["", "paper", ...pairs.map(({ title }) => title)], [
     ...pairs.map(({ claims }) => claims.find((row) => row.claim === claim)?.verdict ?? ""),
   ]),
   ["gains of both SAEs", "", ...pairs.map(({ gains }) => gains)],
+  ["lowest MSE while they are inserted; with gains", "", ...pairs.map(({ lowest }) => lowest)],
   ...NUMBERS.map(([name, paper, pattern]) => [
     ...[name, paper],
     ...pairs.map(({ claims }) => {
@@ -156,6 +164,18 @@ table(
     return [stage, Number.isFinite(minutes) ? minutes.toFixed(1) : "not finished"];
   })),
 );
+
+/** The lowest point of a path while novel latents are inserted, without the decoder bias's part, as a change of the MSE. */
+function lowest(path: Row[], mse: string, biasMse: string): string {
+  let change = 0;
+  let least = 0;
+  for (const row of path.slice(1)) {
+    if (row.phase !== "insert") break;
+    change += Number(row[mse]) - Number(row[biasMse]);
+    least = Math.min(least, change);
+  }
+  return percent(least / Number(path[0][mse]));
+}
 
 /** The rows of a stage's CSV file; none if there is no file. */
 async function rows(stage: string, file: string): Promise<Row[]> {

@@ -59,7 +59,7 @@ Deno.test("a study runs to its end, continues where it was stopped, and does not
     assertMatch(stdout, /\| batchtopk_m16_k4_seed0 \| \d\.\d \| 0\.\d{4} \| /);
     // Every number is found in the words beside the verdicts.
     const numbers = stdout.match(/^\| gains of both SAEs [^]*?\n\n/m)![0].trim().split("\n");
-    assertEquals(numbers.length, 14);
+    assertEquals(numbers.length, 15);
     const novel = numbers.find((row) => row.startsWith("| novel latents | 42.8 % | "))!;
     assertEquals([...novel.matchAll(/ \d\S* %/g)].length, 1 + 6, novel);
 
