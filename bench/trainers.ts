@@ -1,7 +1,7 @@
 // BatchTopK SAEs trained here, by SAELens and by dictionary_learning, on the same batches of a store, all
 // evaluated here on held-out text: NMSE, L0, latents never active, cross-entropy recovered, seconds.
 //   deno task bench:trainers STORE HELD-OUT [--dict-size 2560] [--k 32] [--steps 500] [--batch-size 4096]
-//     [--rows 64] [--seed 0] [--only NAME,NAME]
+//     [--rows 64] [--seed 0] [--only "NAME; NAME"]
 // PYTHON names a Python with sae-lens, and dictionary-learning (`pip install --no-deps dictionary-learning einops`).
 import { parseArgs } from "@std/cli";
 import { join } from "@std/path";
