@@ -17,6 +17,8 @@ const IGNORED = [
   // Packages of 90 MB.
   /^deno run -A examples\/labelled_texts\.ts /,
   /^deno task bench:dashboards /,
+  // An hour and more; tests/heavy/study.ts runs the three scripts.
+  /^deno run -A examples\/study(_tables|_examples)?\.ts /,
   /^deno run -A examples\/toy_model\.ts$/,
   // Python, and minutes.
   /^deno task peers/,
