@@ -30,6 +30,8 @@ Deno.test("a harvest that is killed at any moment goes on to the same bytes", as
     }
     assert(kills > 0);
     for await (const { name } of Deno.readDir(killed)) {
+      // Killed after the store was complete: the lock's file is left, though nothing holds it.
+      if (name === "store.lock") continue;
       assertEquals(
         await Deno.readFile(join(killed, name)),
         await Deno.readFile(join(whole, name)),
