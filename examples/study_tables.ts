@@ -13,37 +13,45 @@ type Row = Record<string, string>;
 const NUMBERS: [name: string, paper: string, pattern: RegExp][] = [
   ["novel latents", "42.8 %", /\((\S+ %)\) of the large SAE's latents are novel/],
   [
-    ...["of these lower the MSE when added alone; with gains", ""] as const,
+    "of these lower the MSE when added alone; with gains",
+    "",
     /Added alone, .*?\((\S+ %)\).*?lower the MSE, with one gain per SAE .*?\((\S+ %)\)/,
   ],
   [
-    ...["all of them change the MSE by; with gains", "almost −10 %"] as const,
+    "all of them change the MSE by; with gains",
+    "almost −10 %",
     /all together change it by (.+? %), with gains by (.+? %)/,
   ],
   [
-    ...["higher MSE where novel latents are active: small, large SAE", "+22 %, +13 %"] as const,
+    "higher MSE where novel latents are active: small, large SAE",
+    "+22 %, +13 %",
     /to where they are not: (\S+ %) \(small SAE\), (\S+ %)/,
   ],
   [
-    ...["reconstruction latents that raise the MSE; with gains", ""] as const,
+    "reconstruction latents that raise the MSE; with gains",
+    "",
     /\((\S+ %)\) of the active latents with a cosine .*?, with one gain per SAE .*?\((\S+ %)\)/,
   ],
   [
-    ...["AUC of the cosine; with gains", ""] as const,
+    "AUC of the cosine; with gains",
+    "",
     /AUC (\S+) \(95 %: .+?\).*?with one gain per SAE (\d\.\d+)/,
   ],
   ["R² above cosine 0.5", "0.87", /over decoder cosine is (\S+) for/],
   [
-    ...["groups: 1–1, split, merged, n–m", ""] as const,
+    "groups: 1–1, split, merged, n–m",
+    "",
     /groups: (\d+) one to one, (\d+) split.*?, (\d+) merged.*?, (\d+) several/,
   ],
   ["all swaps change MSE, L0 by", "", /swaps change the MSE by (\S+) and L0 by (\S+?);/],
   [
-    ...["swaps alone that raise the MSE, lower L0", "most, almost all"] as const,
+    "swaps alone that raise the MSE, lower L0",
+    "most, almost all",
     /\((\S+ %)\) raise the MSE, .*?\((\S+ %)\) lower L0/,
   ],
   [
-    ...["MSE, L0 of the small SAE", "2.72, 35.2"] as const,
+    "MSE, L0 of the small SAE",
+    "2.72, 35.2",
     /lead from MSE (\S+), L0 (\S+) to/,
   ],
   ["MSE, L0 of the large SAE", "2.22, 39.5", /lead from MSE .*? to MSE (\S+), L0 (\S+?);/],

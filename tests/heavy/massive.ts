@@ -76,17 +76,11 @@ Deno.test("planted massive activations are left out of every command, counted an
     const path = (name: string) => join(folder, name);
 
     // Training on text has the bits of a run on the other rows, which the test finds by itself.
-    const train = [
-      "train",
-      ...source,
-      "--buffer",
-      "512",
-      ...SHAPE,
-      "--eval-text",
-      corpus,
-      "--eval-rows",
-      "4",
+    const training = [
+      ...[...source, "--buffer", "512", ...SHAPE],
+      ...["--eval-text", corpus, "--eval-rows", "4"],
     ];
+    const train = ["train", ...training];
     const trained = await run([...train, "--checkpoint-every", "5", "--out", path("run")]);
     assertMatch(trained.stdout, /\d of \d+ activations excluded as massive \(above 10 times the m/);
     const sae = await loadSae(join(path("run"), "sae"));
@@ -173,20 +167,7 @@ Deno.test("planted massive activations are left out of every command, counted an
     assertAlmostEquals((await onStore("all")).medianNorm, limit.medianNorm, 0.1 * limit.medianNorm);
 
     // A sweep, its table and its page; started again it goes on with the same limit.
-    const sweep = [
-      ...[
-        "sweep",
-        ...source,
-        "--buffer",
-        "512",
-        ...SHAPE,
-        "--eval-text",
-        corpus,
-        "--eval-rows",
-        "4",
-      ],
-      ...["--out", path("sweep")],
-    ];
+    const sweep = ["sweep", ...training, "--out", path("sweep")];
     const swept = await run(sweep);
     assertStringIncludes(swept.stdout, "activations excluded as massive");
     const csv = await Deno.readTextFile(join(path("sweep"), "sweep.csv"));
